@@ -1,0 +1,47 @@
+# The two commands of the README, and those of the developers. Everything happens inside .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONWARNINGS := ignore::DeprecationWarning
+
+.PHONY: demo test check format bench clean
+
+# `make demo`: install, build a corpus from the bundled real videos, verify it, and say where to look.
+demo: .venv/built
+	rm -rf out/demo
+	$(BIN)/longtake build examples/demo/corpus.yaml
+	$(BIN)/longtake verify out/demo
+	$(BIN)/longtake show out/demo
+	@echo
+	@echo "The corpus:          out/demo (shards/*.tar are WebDataset; README.md is its card)"
+	@echo "What was left out:   out/demo/ledger (Parquet; reasons in docs/ledger.md)"
+	@echo "Look at one sample:  $(BIN)/longtake show out/demo mammals --output sample.png"
+
+# `make test`: the whole test suite.
+test: .venv/tested
+	$(BIN)/python -m pytest -q
+
+check: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p longtake
+	$(BIN)/lint-imports --no-cache
+
+format: .venv/tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/created:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+.venv/built: .venv/created setup.py pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[build]'
+	touch $@
+
+.venv/tested: .venv/built
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv out build dist *.egg-info

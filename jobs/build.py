@@ -1,0 +1,157 @@
+"""`longtake build`: from a configuration to a sealed corpus. Run again, it goes on where it was stopped."""
+
+import time
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from longtake.jobs.job import human_bytes, locked, run_pipeline
+from longtake.jobs.plan import ProbeMode, current_plan, inputs_changed, make_plan, print_plan
+from longtake.pipeline.build_graph import LEDGER_PREFIX, add_building
+from longtake.pipeline.edited_plan import adopt_plan
+from longtake.pipeline.fingerprint import fingerprint
+from longtake.pipeline.plan_summary import PlanSummary, check_failed
+from longtake.pipeline.progress import PROGRESS
+from longtake.pipeline.runner import pipeline_options
+from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+
+
+def build_corpus(
+    config: CorpusConfig,
+    probe: ProbeMode,
+    workers: int,
+    beam_args: list[str],
+    console: Console,
+    plan: str | None = None,
+    overwrite: bool = False,
+) -> CorpusManifest:
+    """Build the corpus of `config`, or of the edited plan in the folder `plan`. Raises CorpusError."""
+    layout = Layout(config.root)
+    if storage.is_remote(layout.root):
+        return _build(config, layout, probe, workers, beam_args, console, plan, overwrite)
+    with locked(layout.root):
+        return _build(config, layout, probe, workers, beam_args, console, plan, overwrite)
+
+
+def _build(
+    config: CorpusConfig,
+    layout: Layout,
+    probe: ProbeMode,
+    workers: int,
+    beam_args: list[str],
+    console: Console,
+    plan: str | None,
+    overwrite: bool,
+) -> CorpusManifest:
+    options = pipeline_options(beam_args, workers)
+    finished = None if overwrite else _finished(config, layout, plan)
+    if finished is not None:
+        console.print(f"{layout.root} is complete already: nothing to do.", markup=False, highlight=False)
+        return finished
+    storage.delete(layout.manifest)
+    summary = _plan(config, layout, probe, workers, beam_args, console, plan)
+    check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
+    _clear_results(layout)
+    start = time.monotonic()
+    run_pipeline(
+        lambda root: add_building(root, config, layout, summary, workers),
+        options,
+        console,
+        lambda counts, seconds: progress_line(counts, seconds, summary),
+    )
+    manifest = read_manifest(layout)
+    if manifest is None:
+        raise CorpusError(f"{layout.root}: the runner ended without sealing the corpus; see its log")
+    _print_result(manifest, layout, PROGRESS.read(), time.monotonic() - start, console)
+    return manifest
+
+
+def _finished(config: CorpusConfig, layout: Layout, plan: str | None) -> CorpusManifest | None:
+    """The manifest of the finished corpus that is asked for, None where there is none. Raises CorpusError for another one."""
+    manifest = read_manifest(layout)
+    if manifest is None:
+        return None
+    other = None
+    if manifest.fingerprint != fingerprint(config):
+        other = "made with other settings or versions"
+    elif inputs_changed(config):
+        other = "made from inputs that have changed since"
+    elif plan is not None:
+        other = "finished, and a plan to build is given"
+    if other is None:
+        return manifest
+    raise CorpusError(f"{layout.root} holds a corpus {other}. Choose another output, or replace it with --overwrite.")
+
+
+def _plan(
+    config: CorpusConfig,
+    layout: Layout,
+    probe: ProbeMode,
+    workers: int,
+    beam_args: list[str],
+    console: Console,
+    plan: str | None,
+) -> PlanSummary:
+    if plan is not None:
+        summary = adopt_plan(config, layout, plan, pipeline_options(beam_args, workers))
+    else:
+        found = current_plan(config)
+        if found is not None:
+            console.print(f"Using the plan in {layout.plan}.", markup=False, highlight=False)
+            return found
+        summary = make_plan(config, probe, workers, beam_args, console)
+    print_plan(summary, layout, console)
+    return summary
+
+
+def _clear_results(layout: Layout) -> None:
+    """Remove what an unfinished build left beside its fragments: shards are packed anew, and none may stay by mistake."""
+    storage.delete_folder(layout.shards)
+    storage.delete_folder(layout.index)
+    for part in storage.list_files(layout.ledger, ".parquet"):
+        if part.rsplit("/", 1)[-1].startswith(LEDGER_PREFIX):
+            storage.delete(part)
+
+
+def progress_line(counts: Counter[str], seconds: float, plan: PlanSummary) -> str:
+    """One line: what is done, how fast, what is left."""
+    total = plan.counts["clips"].kept
+    done = counts["clips"] + counts["dropped"]
+    if total and done >= total:
+        shards = sum(split["shards"] for split in plan.splits.values())
+        return f"packing: {counts['shards']:,}/{shards:,} shards, {human_bytes(counts['bytes'])}"
+    minutes = max(seconds, 1e-9) / 60
+    left = f"{seconds / done * (total - done) / 60:,.1f} min left" if done else "starting"
+    return (
+        f"decoding: {done:,}/{total:,} long clips, {counts['frames'] / max(seconds, 1e-9):,.0f} frames/s, "
+        f"{counts['video_ms'] / 3.6e6 / minutes:.2f} h of video per minute, {counts['dropped']:,} dropped, {left}"
+    )
+
+
+def _print_result(
+    manifest: CorpusManifest, layout: Layout, counts: Counter[str], seconds: float, console: Console
+) -> None:
+    table = Table(title=f"{manifest.name}: built in {seconds:,.1f} s", title_justify="left")
+    table.add_column("")
+    for heading in ("in", "kept", "dropped"):
+        table.add_column(heading, justify="right")
+    for subject in ("videos", "sentences", "clips"):
+        count = manifest.counts[subject]
+        name = "long clips" if subject == "clips" else subject
+        table.add_row(name, f"{count.total:,}", f"{count.kept:,}", f"{count.dropped:,}")
+    console.print(table)
+    size = sum(shard.bytes for shard in manifest.shards)
+    for name, split in manifest.splits().items():
+        console.print(
+            f"{name}: {split['samples']:,} samples, {split['frames']:,} frames in {split['shards']:,} shards", highlight=False
+        )
+    console.print(
+        f"{human_bytes(size)}; {counts['video_ms'] / 3.6e6:.2f} h of video decoded"
+        + (f", {counts['reused']:,} fragments of an earlier run reused" if counts["reused"] else ""),
+        highlight=False,
+    )
+    console.print(f"Corpus: {layout.root}   Check it with: longtake verify {layout.root}", markup=False, highlight=False)

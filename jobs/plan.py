@@ -1,0 +1,139 @@
+"""`longtake plan`: decide what the corpus will be, and say what it costs, before any video is decoded."""
+
+import json
+from collections import Counter
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from longtake.jobs.job import human_bytes, run_pipeline
+from longtake.pipeline.fingerprint import fingerprint
+from longtake.pipeline.line_source import files_of
+from longtake.pipeline.plan_graph import add_planning
+from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summary
+from longtake.pipeline.runner import pipeline_options
+from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError
+
+
+class ProbeMode(StrEnum):
+    """How closely `plan` looks at the sources."""
+
+    NONE = "none"
+    HEADER = "header"
+    PACKETS = "packets"
+
+
+def make_plan(config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], console: Console) -> PlanSummary:
+    """Write plan/ and ledger/ below the output. Raises CorpusError, also where too many videos failed."""
+    layout = Layout(config.root)
+    inputs = input_files(config)
+    clear_plan(layout)
+    run_pipeline(
+        lambda root: add_planning(root, config, layout, probe.value, workers),
+        pipeline_options(beam_args, workers),
+        console,
+        _progress,
+    )
+    summary = read_summary(layout.plan)
+    if summary is None:
+        raise CorpusError(f"{layout.plan}: the runner ended without writing a plan; see its log")
+    storage.write_bytes(_inputs_path(layout), json.dumps(inputs).encode())
+    check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
+    return summary
+
+
+def clear_plan(layout: Layout) -> None:
+    """Remove an earlier plan; its summary goes first, so that no half of a plan looks whole."""
+    storage.delete(storage.join(layout.plan, "plan.json"))
+    storage.delete_folder(layout.plan)
+    storage.delete_folder(layout.ledger)
+
+
+def current_plan(config: CorpusConfig) -> PlanSummary | None:
+    """The plan that lies in the output, if this configuration and these inputs made it.
+
+    One with too many failures does not count: who starts again has mended the sources.
+    """
+    summary = read_summary(Layout(config.root).plan)
+    if summary is None or summary.fingerprint != fingerprint(config) or inputs_changed(config):
+        return None
+    if summary.failed_videos > config.max_failed * summary.counts["videos"].total:
+        return None
+    return summary
+
+
+def inputs_changed(config: CorpusConfig) -> bool:
+    """Whether manifest, text or groups are others than those that the plan was made from, as far as that is still known."""
+    try:
+        known = json.loads(storage.read_bytes(_inputs_path(Layout(config.root))))
+    except (OSError, ValueError):
+        return False
+    return bool(known != input_files(config))
+
+
+def input_files(config: CorpusConfig) -> dict[str, list[Any]]:
+    """Size and tag of the files that the configuration names. Raises ConfigError for one that is missing."""
+    source = config.source
+    named = [source.videos, source.groups, source.text.path if source.text.format == "hdvila" else None]
+    files = [file for path in named if path for file in files_of(config.resolve(path))]
+    return {file: list(storage.size_and_tag(file)) for file in files}
+
+
+def _inputs_path(layout: Layout) -> str:
+    return storage.join(layout.staging, "inputs.json")
+
+
+def _progress(counts: Counter[str], seconds: float) -> str:
+    return f"planning: {counts['videos']:,} videos, {counts['videos'] / max(seconds, 1e-9):,.0f} per second"
+
+
+def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
+    """The plan as tables."""
+    flow = Table(title="What goes in and what is planned", title_justify="left")
+    for heading in ("", "in", "planned", "dropped"):
+        flow.add_column(heading, justify="left" if not heading else "right")
+    for subject, name in (("videos", "videos"), ("sentences", "sentences"), ("clips", "long clips")):
+        count = summary.counts[subject]
+        flow.add_row(name, f"{count.total:,}", f"{count.kept:,}", f"{count.dropped:,}")
+    flow.add_row("hours", f"{summary.hours['in']:,.2f}", f"{summary.hours['out']:,.2f}", "")
+    for column in ("sum", "mean"):
+        flow.add_row(f"words, {column}", *(_number(summary.words[side][column]) for side in ("in", "out")), "")
+    flow.add_row(
+        "words, 5 / 25 / 50 / 75 / 95 %",
+        *(" / ".join(_number(summary.words[side][f"p{p}"]) for p in (5, 25, 50, 75, 95)) for side in ("in", "out")),
+        "",
+    )
+    console.print(flow)
+    console.print("Words are counted per sentence on the way in, per long clip as planned.", style="dim")
+    if summary.drops:
+        drops = Table(title="Left out", title_justify="left")
+        for heading in ("what", "stage", "reason"):
+            drops.add_column(heading)
+        drops.add_column("rows", justify="right")
+        for key, number in summary.drops.items():
+            drops.add_row(*key.split(), f"{number:,}")
+        console.print(drops)
+    splits = Table(title="Shards", title_justify="left")
+    splits.add_column("split")
+    for heading in ("samples", "frames", "shards"):
+        splits.add_column(heading, justify="right")
+    for name, split in summary.splits.items():
+        splits.add_row(name, *(f"{split[heading]:,}" for heading in ("samples", "frames", "shards")))
+    console.print(splits)
+    cost = summary.estimate
+    console.print(
+        f"To build: about {human_bytes(cost['bytes'])} and {cost['cpu_hours']:,.2f} CPU-hours, "
+        f"{cost['decoded_frames']:,} frames to decode.",
+        highlight=False,
+    )
+    console.print(f"Estimated {cost['how']}.", style="dim", highlight=False)
+    console.print(f"Plan: {layout.plan}   Reasons: {layout.ledger}", highlight=False, markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,g}" if isinstance(value, int) else f"{value:,.1f}"

@@ -1,0 +1,1 @@
+"""How a corpus is made: one module per step, pure functions, with the Beam wiring on top."""

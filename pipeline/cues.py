@@ -1,0 +1,237 @@
+"""WebVTT and SRT subtitle files as people really make them. Whatever is in a file, parsing it never fails.
+
+Parsers of the shelf stop at the first bad cue and give no line numbers, and one bad cue must not cost a video its text.
+"""
+
+import codecs
+import html
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from longtake.pipeline.lines import base_name, quoted
+from longtake.pipeline.texts import clean_text
+from longtake.pipeline.timecode import parse_timecode
+from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.records import Drop, Sentence
+
+CueFormat = Literal["vtt", "srt"]
+
+_TIME = r"-?(?:[0-9]{1,9}:)?[0-9]{1,9}:[0-9]{1,2}(?:[.,][0-9]{1,64})?"
+# Word processors turn "-->" into dashes of all kinds, and web pages into "--&gt;"; neither leaves any doubt.
+_DASH = r"[-\u2013\u2014\u2212]"
+_TIMING = re.compile(rf"\s*({_TIME})\s*{_DASH}{{1,3}}(?:>|&gt;)\s*({_TIME})(?:\s.*)?")
+
+# What was meant as a timing line though no times can be read from it: it must not become text. One side of an arrow
+# looks like a time, or there are two times without an arrow. Each pattern sees a short stretch, so none can run away.
+_ARROW = re.compile(rf"{_DASH}(?:>|&gt;)")
+_ENDS_LIKE_TIME = re.compile(
+    rf"(?:\A|\s)-?(?:\w{{1,3}}:){{1,2}}\w{{1,3}}(?:[.,]\w*)?\s*{_DASH}{{0,2}}\Z|\A\s*{_DASH}{{1,2}}\Z"
+)
+_STARTS_LIKE_TIME = re.compile(r"\s*-?[0-9]{1,3}:[0-9]")
+_CLEAR_TIME = r"[0-9]{1,3}:[0-9:]{2,5}[.,][0-9]{1,3}"
+_TWO_TIMES = re.compile(rf"\s{{0,20}}{_CLEAR_TIME}[^\w<]{{1,20}}{_CLEAR_TIME}(?!\S)")
+_STRETCH = 40
+_BLOCK = re.compile(r"(?:NOTE|STYLE|REGION|WEBVTT)(?:[ \t:].*)?|X-TIMESTAMP-MAP.*")
+_HEADER = re.compile(r"WEBVTT(?:[ \t].*)?")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
+
+_BREAK = re.compile(r"<[bB][rR][ \t]*/?>")
+# A tag starts with a letter, a slash or a time, so that "a < b" and "<3" stay; one left open at the end is one too.
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?>|<[0-9][0-9:.]*>|</?[A-Za-z][\w.]*\Z")
+_OVERRIDE = re.compile(r"\{\\[^{}]*\}")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+
+
+@dataclass(slots=True)
+class _Cue:
+    number: int  # from 1, in the file
+    line: int  # of its timing
+    timing: str
+    start_ms: int
+    end_ms: int
+    text: list[str] = field(default_factory=list)
+    undecodable_line: int = 0
+
+
+def parse_cues(data: bytes, video_id: str, file: str, format: CueFormat) -> tuple[list[Sentence], list[Drop]]:
+    """The cues of a subtitle file in file order, and a Drop for each that cannot be used.
+
+    The n-th cue of the file has the clip id `<video_id>.<n>`, whether or not those before it were dropped. A timing
+    line that cannot be read counts as a cue and gives a record Drop; so does a file without any cue. Raises nothing.
+    """
+    reader = _Reader(video_id, base_name(file), format)
+    reader.read(_lines(data))
+    return reader.sentences, reader.drops
+
+
+def plain_text(lines: list[str]) -> str:
+    """The text of a cue's lines: tags, times and position codes removed, entities resolved, lines joined by a space."""
+    text = "\n".join(lines)
+    if "<" in text:
+        text = _TAG.sub("", _BREAK.sub(" ", text))
+    if "{" in text:
+        text = _OVERRIDE.sub("", text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    return clean_text(text)
+
+
+def _lines(data: bytes) -> list[tuple[str, bool]]:
+    """The lines of a file, each with whether it could be decoded."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return [(line, True) for line in _LINE_END.split(data.decode("utf-16"))]
+        except UnicodeDecodeError:
+            return [(line, "\ufffd" not in line) for line in _LINE_END.split(data.decode("utf-16", "replace"))]
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return [(line, True) for line in _LINE_END.split(data.decode("utf-8"))]
+    except UnicodeDecodeError:
+        return [_decoded(line) for line in _LINE_END_BYTES.split(data)]
+
+
+def _meant_as_timing(line: str) -> bool:
+    arrow = _ARROW.search(line)
+    if arrow is None:
+        return _TWO_TIMES.match(line) is not None
+    before = line[max(0, arrow.start() - _STRETCH) : arrow.start()]
+    after = line[arrow.end() : arrow.end() + _STRETCH]
+    return _ENDS_LIKE_TIME.search(before) is not None or _STARTS_LIKE_TIME.match(after) is not None
+
+
+def _decoded(line: bytes) -> tuple[str, bool]:
+    try:
+        return line.decode("utf-8"), True
+    except UnicodeDecodeError:
+        return line.decode("utf-8", "replace"), False
+
+
+class _Reader:
+    """Reads line by line. Of the state, at most one is set: an open cue, a block to skip, lines outside any cue."""
+
+    def __init__(self, video_id: str, file: str, format: CueFormat) -> None:
+        self.sentences: list[Sentence] = []
+        self.drops: list[Drop] = []
+        self._video_id = video_id
+        self._file = file
+        self._blank_ends_cue = format == "vtt"
+        self._count = 0
+        self._cue: _Cue | None = None
+        self._skipping = False  # a header, comment or style, or the text of a cue without usable times
+        self._outside: list[tuple[int, str, bool]] = []  # an identifier, until something else follows
+        self._numbered = False  # whether cues are preceded by their number
+
+    def read(self, lines: list[tuple[str, bool]]) -> None:
+        if lines and _HEADER.fullmatch(lines[0][0]):
+            self._blank_ends_cue = True  # WebVTT, whatever the file is called
+            self._skipping = True
+        for number, (line, decodable) in enumerate(lines, 1):
+            timing = _TIMING.fullmatch(line)
+            if timing is not None:
+                self._start(number, line, timing[1], timing[2])
+            elif _meant_as_timing(line):
+                self._broken(number, line, "this timing line cannot be read")
+            elif not line:
+                self._blank()
+            else:
+                self._text(number, line, decodable)
+        self._close(at_end=True)
+        if self._count == 0:
+            self.drops = []  # one row for the file says more than one for each line of it
+            self._record(self._file, f"{self._file}: no cue found; is it a WebVTT or SRT file in UTF-8?")
+
+    def _start(self, number: int, line: str, start: str, end: str) -> None:
+        cue = self._cue
+        if cue is not None and not cue.text and cue.line == number - 1 and cue.timing == f"{start} {end}":
+            cue.line = number  # the same line twice in a row
+            return
+        try:
+            start_ms, end_ms = parse_timecode(start), parse_timecode(end)
+        except ValueError as error:
+            self._broken(number, line, str(error))
+            return
+        self._close()
+        self._count += 1
+        self._cue = _Cue(self._count, number, f"{start} {end}", start_ms, end_ms)
+
+    def _broken(self, number: int, line: str, problem: str) -> None:
+        self._close()
+        self._count += 1
+        place = f"{self._file}:{number}"
+        self._record(place, f"{place}: {problem}: {quoted(line.strip())}; write it as 00:00:01.000 --> 00:00:02.000")
+        self._skipping = True
+
+    def _blank(self) -> None:
+        if self._cue is not None and not self._blank_ends_cue:
+            self._cue.text.append("")  # players of SRT go on until the next number and timing
+        elif self._blank_ends_cue:
+            self._finish()
+
+    def _text(self, number: int, line: str, decodable: bool) -> None:
+        if self._cue is not None:
+            self._cue.text.append(line)
+            if not decodable and not self._cue.undecodable_line:
+                self._cue.undecodable_line = number
+        elif self._skipping:
+            return
+        elif self._blank_ends_cue and not self._outside and _BLOCK.fullmatch(line):
+            self._skipping = True
+        else:
+            self._outside.append((number, line, decodable))
+
+    def _close(self, at_end: bool = False) -> None:
+        """A timing line or the end of the file: the line before it may be the number of the next cue."""
+        if self._cue is not None:
+            if self._numbered:
+                _remove_number(self._cue.text, only_alone=at_end)
+        elif self._outside and not at_end:
+            _, identifier, _ = self._outside.pop()
+            self._numbered = _is_number(identifier)
+        self._finish()
+
+    def _finish(self) -> None:
+        """The open cue, block or text outside of cues ends here."""
+        if self._cue is not None:
+            self._deliver(self._cue)
+        stray = next(((n, line) for n, line, _ in self._outside if re.search(r"[^\W\d_]", line)), None)
+        if stray is not None:
+            place = f"{self._file}:{stray[0]}"
+            self._record(place, f"{place}: text outside any cue: {quoted(stray[1].strip())}; give it a timing line")
+        self._cue = None
+        self._skipping = False
+        self._outside = []
+
+    def _deliver(self, cue: _Cue) -> None:
+        text = plain_text(cue.text)
+        clip_id = f"{self._video_id}.{cue.number}"
+        if cue.undecodable_line:
+            place = f"{self._file}:{cue.undecodable_line}"
+            self._sentence(clip_id, Reason.INVALID_UTF8, f"{place}: not UTF-8: {quoted(text)}; save the file as UTF-8")
+        elif cue.start_ms >= cue.end_ms or cue.start_ms < 0:
+            detail = f"{self._file}:{cue.line}: lasts from {cue.timing.replace(' ', ' to ')}"
+            self._sentence(clip_id, Reason.SPAN_REVERSED, detail)
+        elif not text:
+            self._sentence(clip_id, Reason.EMPTY_TEXT, f"{self._file}:{cue.line}: cue without text")
+        else:
+            self.sentences.append(Sentence(clip_id, cue.start_ms, cue.end_ms, text))
+
+    def _sentence(self, clip_id: str, reason: Reason, detail: str) -> None:
+        self.drops.append(Drop(self._video_id, Subject.SENTENCE, clip_id, Stage.READ, reason, detail))
+
+    def _record(self, place: str, detail: str) -> None:
+        self.drops.append(Drop(self._video_id, Subject.RECORD, place, Stage.READ, Reason.MALFORMED, detail))
+
+
+def _is_number(line: str) -> bool:
+    return line.strip().isdecimal()
+
+
+def _remove_number(text: list[str], only_alone: bool) -> None:
+    """Take the number of the next cue off the end of this cue's text; `only_alone`: if it is its own paragraph."""
+    last = next((i for i in reversed(range(len(text))) if text[i].strip()), None)
+    if last is None or not _is_number(text[last]):
+        return
+    if not only_alone or (last > 0 and not text[last - 1].strip()):
+        del text[last:]

@@ -1,0 +1,46 @@
+"""Decoding: the frames of one source video at wanted times, exactly and for the least work.
+
+    decoded = decode_frames("talk.mp4", [0, 1675, 3350], Frames(), Limits())
+
+Everything here treats its file as hostile, and needs no Beam.
+"""
+
+from collections.abc import Sequence
+
+from longtake.pipeline.decode.backend import backend
+from longtake.pipeline.decode.inspect import decode_cost, probe
+from longtake.pipeline.decode.repair import with_repair
+from longtake.pipeline.decode.results import Decoded, Frame, FrameFault, Probe, SourceError
+from longtake.pipeline.decode.stopwatch import Clock, Stopwatch
+from longtake.schemas.config import Frames, Limits
+
+__all__ = [
+    "Decoded",
+    "Frame",
+    "FrameFault",
+    "Probe",
+    "SourceError",
+    "decode_cost",
+    "decode_frames",
+    "probe",
+    "versions",
+]
+
+
+def decode_frames(
+    path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, *, clock: Clock | None = None
+) -> Decoded:
+    """The frame on screen at each of `times_ms` (ms from the start of the source; any order, repeats allowed).
+
+    `path` is a local file. The frame of a time is the last one shown at or before it, or the first of all; with
+    `frames.tolerance_ms`, one that is cheaper to reach and no further off. `clock` measures `Decoded.seconds`
+    (wall clock by default; pass time.process_time for CPU seconds). Raises SourceError when nothing of the file can be used.
+    """
+    chosen = backend(frames.decoder)
+    watch = Stopwatch(clock)
+    return with_repair(path, limits, lambda usable: chosen.decode(usable, times_ms, frames, limits, watch))
+
+
+def versions(decoder: str = "pyav") -> dict[str, str]:
+    """Versions of everything that decides the pixels, by name."""
+    return backend(decoder).versions()

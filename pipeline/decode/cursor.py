@@ -1,0 +1,78 @@
+"""Moving about in the packets of a file, always knowing the ordinal of the packet that comes next."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+from longtake.pipeline.decode.source import Source
+from longtake.pipeline.decode.table import NO_TIME, PacketTable
+
+#: Bytes of file that are worth a seek rather than reading on.
+FAR = 8 << 20
+#: Demuxers that seek to a key frame exactly and give the same packets afterwards.
+_SEEKABLE = frozenset({"mov", "matroska", "webm"})
+
+Packets = Iterator["Packet[VideoStream]"]  # a string: av.Packet takes no parameter at run time
+
+
+class Cursor:
+    """A place in a file. Demuxing is deterministic, so counting packets tells which is which; a seek is only believed
+    when the packet it lands on is in the table.
+
+    `reopen` gives a fresh source that stands at the first packet.
+    """
+
+    def __init__(self, source: Source, table: PacketTable, reopen: Callable[[], Source]) -> None:
+        self._source, self._table, self._reopen = source, table, reopen
+        self._seekable = not _SEEKABLE.isdisjoint(source.container.format.name.split(","))
+        self._packets: Packets | None = None  # None: `source` has been read to its end
+        self._next = 0
+
+    @property
+    def context(self) -> VideoCodecContext:
+        """The decoder of the place that the cursor is at; another one after `go_to`."""
+        return self._source.stream.codec_context
+
+    def go_to(self, ordinal: int) -> None:
+        """Stand at `ordinal`, or before it where reading on is cheaper than a seek."""
+        if self._packets is not None and self._next <= ordinal:
+            here, there = self._table.pos[[self._next, ordinal]]
+            if there - here < FAR or not self._seekable:
+                return
+        if self._seekable and self._seek(ordinal):
+            return
+        self._seekable = False
+        self._source = self._reopen()
+        self._packets, self._next = self._source.container.demux(self._source.stream), 0
+
+    def _seek(self, ordinal: int) -> bool:
+        pts, dts = int(self._table.pts[ordinal]), int(self._table.dts[ordinal])
+        target = min((t for t in (pts, dts) if t != NO_TIME), default=0)
+        container, stream = self._source.container, self._source.stream
+        try:
+            container.seek(target, stream=stream, backward=True)
+            packets = container.demux(stream)
+            first = next((p for p in packets if p.size), None)
+        except (av.FFmpegError, OSError):
+            return False
+        if first is None:
+            return False
+        table = self._table
+        same = (table.pts == first.pts) & (table.size == first.size) & (table.pos == first.pos)
+        found = np.flatnonzero(same)
+        if len(found) != 1 or found[0] > ordinal:
+            return False
+        self._packets, self._next = chain([first], packets), int(found[0])
+        return True
+
+    def packets(self) -> Iterator[tuple[int, "Packet[VideoStream]"]]:
+        """(ordinal, packet) from the place on; stopping in between leaves the cursor after the last one taken."""
+        assert self._packets is not None, "go_to comes first"  # noqa: S101
+        for packet in self._packets:
+            if packet.size:
+                self._next += 1
+                yield self._next - 1, packet

@@ -1,0 +1,69 @@
+"""Facts of a file without its pixels: what it is, how long, and what its frames would cost."""
+
+from collections.abc import Sequence
+
+import av
+from longtake.pipeline.decode.picture import display_size, quarter_turns
+from longtake.pipeline.decode.pyav_backend import measured_info, planned_cost
+from longtake.pipeline.decode.repair import with_repair
+from longtake.pipeline.decode.results import ContainerError, Probe
+from longtake.pipeline.decode.source import Source, check_duration, open_source
+from longtake.pipeline.decode.table import PacketTable, read_table
+from longtake.schemas.config import Frames, Limits
+from longtake.schemas.reasons import Reason
+from longtake.schemas.records import SourceInfo
+
+_FIRST_FRAME = 32  # packets decoded at most to see how the first frame is turned
+
+
+def probe(path: str, limits: Limits, *, packets: bool = False) -> Probe:
+    """What the file is, from its header, or from its packet table where `packets` is set or the header has no duration.
+
+    Raises SourceError.
+    """
+    return with_repair(path, limits, lambda usable: _probe(usable, limits, packets))
+
+
+def _probe(path: str, limits: Limits, packets: bool) -> Probe:
+    turns = first_frame_turns(path, limits)
+    with open_source(path, limits) as source:
+        if not packets and source.header_ms:
+            width, height = display_size(source.width, source.height, turns)
+            return Probe(SourceInfo(width, height, source.fps, source.codec, source.header_ms), exact=False)
+        info = measured_info(source, _table(source, limits), turns)
+        check_duration(info.duration_ms, limits)
+        return Probe(info, exact=True)
+
+
+def decode_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limits) -> int:
+    """How many packets decode_frames will decode for these times, from the packet table alone.
+
+    Exact for sound files, with decoder "pyav". Raises SourceError.
+    """
+
+    def measure(usable: str) -> int:
+        with open_source(usable, limits) as source:
+            return planned_cost(source, _table(source, limits), times_ms, frames)
+
+    return with_repair(path, limits, measure)
+
+
+def _table(source: Source, limits: Limits) -> PacketTable:
+    table = read_table(source, limits)
+    if not len(table):
+        raise ContainerError(Reason.NO_FRAMES, table.error or "the video stream is empty")
+    return table
+
+
+def first_frame_turns(path: str, limits: Limits) -> int:
+    """Quarter turns of the first frame that decodes; only frames tell."""
+    with open_source(path, limits) as source:
+        try:
+            for count, packet in enumerate(source.container.demux(source.stream)):
+                for frame in source.stream.codec_context.decode(packet if packet.size else None):
+                    return quarter_turns(frame.rotation)
+                if count >= _FIRST_FRAME or not packet.size:
+                    break
+        except (av.FFmpegError, OSError):
+            pass
+    return 0

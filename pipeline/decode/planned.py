@@ -1,0 +1,76 @@
+"""The planned pass: give the decoder the packets that the wanted frames need, and no others.
+
+Nothing is taken on trust. Whatever differs from what the packet table foretold raises Unsound, and the caller decodes
+the file from end to end instead.
+"""
+
+from collections.abc import Collection, Iterator
+
+import av
+from av.video.frame import VideoFrame
+from longtake.pipeline.decode.choose import Segment, segments
+from longtake.pipeline.decode.cursor import Cursor
+from longtake.pipeline.decode.table import CORRUPT, NO_TIME, PacketTable
+
+
+class Unsound(Exception):
+    """The file does not do what its packet table says."""
+
+
+class PlannedPass:
+    """One run over the segments of a file. `decoded` counts the packets given to the decoder."""
+
+    def __init__(self, cursor: Cursor, table: PacketTable) -> None:
+        self._cursor, self._table = cursor, table
+        self.decoded = 0
+
+    def frames(self, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield (ordinal, frame) for each wanted ordinal, once, in the order the decoder gives them.
+
+        Raises Unsound when anything is not as foretold.
+        """
+        for segment in segments(self._table, wanted):
+            try:
+                yield from self._play(segment, wanted)
+            except (av.FFmpegError, OSError) as error:
+                raise Unsound(str(error)) from None
+
+    def _play(self, segment: Segment, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
+        table = self._table
+        sent = [o for o in range(segment.start, segment.stop + 1) if table.reference[o] or o in wanted]
+        if (table.flags[sent] & CORRUPT).any():
+            raise Unsound("a packet has bytes missing")
+        foretold = dict(zip(table.pts[sent].tolist(), sent, strict=True))
+        missing = {o for o in sent if o in wanted}
+        self._cursor.go_to(segment.start)
+        context = self._cursor.context
+        context.flush_buffers()
+        decode = context.decode
+        rows = zip(sent, table.pts[sent].tolist(), table.size[sent].tolist(), strict=True)
+        due, pts, size = next(rows)
+        for ordinal, packet in self._cursor.packets():
+            if ordinal != due:
+                continue
+            if packet.size != size or packet.pts != (None if pts == NO_TIME else pts):
+                raise Unsound(f"packet {ordinal} is not the same when read again")
+            self.decoded += 1
+            for frame in decode(packet):
+                yield from self._check(frame, foretold, missing)
+            if ordinal == segment.stop:
+                break
+            due, pts, size = next(rows)
+        for frame in decode(None):
+            yield from self._check(frame, foretold, missing)
+        if missing:
+            raise Unsound(f"{len(missing)} frames did not come out")
+
+    @staticmethod
+    def _check(frame: VideoFrame, foretold: dict[int, int], missing: set[int]) -> Iterator[tuple[int, VideoFrame]]:
+        ordinal = foretold.get(NO_TIME if frame.pts is None else frame.pts)
+        if ordinal is None:
+            raise Unsound(f"a frame came out at {frame.pts} that no packet foretold")
+        if frame.is_corrupt:
+            raise Unsound(f"packet {ordinal} is damaged")
+        if ordinal in missing:
+            missing.discard(ordinal)
+            yield ordinal, frame

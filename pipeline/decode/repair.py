@@ -1,0 +1,80 @@
+"""Rescue of broken containers: one remux by ffmpeg, which forgives more than opening for random access does."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import ffmpeg
+import imageio_ffmpeg
+from longtake.pipeline.decode.results import ContainerError, SourceError
+from longtake.pipeline.decode.source import FORMATS
+from longtake.schemas.config import Limits
+
+Result = TypeVar("Result")
+
+#: A remux runs at the speed of the disk, so this is long. The whole decode has its own, larger bound.
+TIMEOUT_S = 120.0
+_HEAD = 512
+
+
+def with_repair(path: str, limits: Limits, work: Callable[[str], Result]) -> Result:
+    """`work(path)`; where the container is broken, `work` on a remuxed copy, which is gone afterwards.
+
+    Raises the first SourceError when the copy does not help.
+    """
+    try:
+        return work(path)
+    except ContainerError as error:
+        if _is_text(path):
+            raise
+        with tempfile.TemporaryDirectory(prefix="longtake-repair-") as folder:
+            copy = str(Path(folder) / "repaired.mkv")
+            if not _remux(path, copy, limits):
+                raise
+            try:
+                return work(copy)
+            except SourceError:
+                raise error from None
+
+
+def ffmpeg_binary() -> str:
+    """The ffmpeg of the system, else the one that imageio-ffmpeg brings."""
+    return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _is_text(path: str) -> bool:
+    """Whether the file is text, as a playlist or an error page is: no container starts like that."""
+    with open(path, "rb") as stream:
+        head = stream.read(_HEAD)
+    try:
+        text = head.decode("utf-8", errors="strict" if len(head) < _HEAD else "ignore")
+    except UnicodeDecodeError:
+        return False
+    return all(c.isprintable() or c in "\t\r\n\ufeff" for c in text)
+
+
+def _remux(path: str, target: str, limits: Limits) -> bool:
+    """Copy the first video stream of `path` into a Matroska file, bounded in time and size; whether that worked."""
+    source = ffmpeg.input(
+        f"file:{path}",
+        protocol_whitelist="file",
+        format_whitelist=FORMATS,
+        err_detect="ignore_err",
+        fflags="+genpts+discardcorrupt",
+        t=limits.duration_ms / 1000,
+    )
+    size = Path(path).stat().st_size
+    command = ffmpeg.output(
+        source["v:0"], f"file:{target}", format="matroska", codec="copy", fs=2 * size + (1 << 20), loglevel="error"
+    )
+    arguments = ffmpeg.compile(command, cmd=[ffmpeg_binary(), "-nostdin"], overwrite_output=True)
+    try:
+        subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return Path(target).is_file() and Path(target).stat().st_size > 0

@@ -1,0 +1,55 @@
+"""What a plan will cost to build. Estimates, and each says what it rests on (docs/format.md, "The estimate")."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from longtake.pipeline.decode import Probe
+from longtake.schemas.config import Frames
+from longtake.schemas.records import LongClip, SourceInfo
+
+#: Of the frames in a decoded span, the share that is sent to the decoder: the others are referred to by nobody and unwanted.
+_DECODED_SHARE = 0.6
+#: CPU nanoseconds per source pixel decoded, and per output pixel scaled and coded. benchmarks/decode.py prints both.
+_NS_PER_DECODED_PIXEL = {"h264": 2.1, "hevc": 2.3, "vp8": 1.9, "vp9": 1.7, "av1": 2.2}
+_NS_PER_DECODED_PIXEL_OTHER = 2.1
+_NS_PER_TAKEN_PIXEL = 1.2  # of the source: scaling reads it all
+_NS_PER_WRITTEN_PIXEL = 12.0
+#: JPEG bytes per pixel at quality 90, from the corpora of ../shared/data; other qualities are scaled from it.
+_BYTES_PER_PIXEL = 0.22
+_ASSUMED = SourceInfo(width=1280, height=720, fps=30.0, codec="h264", duration_ms=0)
+
+HOW = {
+    "none": "no source was opened: 720p, 30 fps, H.264 assumed for all",
+    "header": "from each source's header: frame rate x span x 0.6, times a cost per pixel measured on the developers' machine",
+    "packets": "frames counted exactly from each source's packets, times a cost per pixel measured on the developers' machine",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of building some clips: frames sent to the decoder, milliseconds of one core, bytes of the samples."""
+
+    decoded_frames: int
+    cpu_ms: int
+    bytes: int
+
+
+def estimate(clips: Sequence[LongClip], facts: Probe | None, decoded: int | None, frames: Frames) -> Cost:
+    """The cost of the clips of one video. `decoded` is the exact number of frames to decode where it is known."""
+    source = facts.source if facts else _ASSUMED
+    span_ms = sum(clip.end_ms - clip.start_ms for clip in clips)
+    if decoded is None:
+        decoded = round(span_ms / 1000 * (source.fps or _ASSUMED.fps) * _DECODED_SHARE)
+    taken = sum(len(clip.frame_times_ms) for clip in clips)
+    pixels = source.width * source.height
+    written = frames.short_side**2 * max(source.width, source.height) / max(1, min(source.width, source.height))
+    per_pixel = _NS_PER_DECODED_PIXEL.get(source.codec, _NS_PER_DECODED_PIXEL_OTHER)
+    ns = decoded * pixels * per_pixel + taken * (pixels * _NS_PER_TAKEN_PIXEL + written * _NS_PER_WRITTEN_PIXEL)
+    text = sum(1024 + 2 * len(clip.paragraph) + 160 * len(clip.sentences) for clip in clips)
+    return Cost(decoded, round(ns / 1e6), round(taken * written * _BYTES_PER_PIXEL * _per_quality(frames.quality)) + text)
+
+
+def _per_quality(quality: int) -> float:
+    """JPEG size relative to quality 90: libjpeg scales its tables by 200 - 2q above 50 and 5000 / q below."""
+    scale = 200 - 2 * quality if quality >= 50 else 5000 / quality
+    return float((20 / max(scale, 2)) ** 0.6)

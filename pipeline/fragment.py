@@ -1,0 +1,194 @@
+"""Fragments: the decoded frames of one source video, or of a range of a long one, kept in staging until they are packed.
+
+A payload is the JPEG members of the samples as tar entries without an end of archive, under a name that no other attempt
+uses. A marker, written after it, says where it is, what each sample in it must hash to and where it lies; it is named by a
+digest of everything that decides the bytes. Whoever reads follows the marker and checks what it reads against it.
+
+A fragment knows nothing of splits, shards or text: a plan may change in these and no video is decoded again.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from longtake.pipeline.decode import Decoded, FrameFault
+from longtake.schemas import storage
+from longtake.schemas.config import Frames
+from longtake.schemas.layout import Layout, frame_member
+from longtake.schemas.reasons import Reason
+from longtake.schemas.records import SourceInfo
+
+FRAGMENT_FORMAT = 1
+MARKER_SUFFIX = ".json"
+BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One sample to decode: its key and the times of its frames."""
+
+    key: str
+    frame_times_ms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentSample:
+    """One sample of a fragment. `offset` and `size` are those of its frames' tar entries in the payload, in bytes."""
+
+    key: str
+    offset: int
+    size: int
+    sha256: str  # of these tar entries
+    frame_sizes: tuple[int, ...]
+    frame_pts_ms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentFault:
+    """One sample that could not be had, and why."""
+
+    key: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What a fragment holds. Where no sample could be had there is no payload."""
+
+    payload: str  # file name in the marker's folder
+    size: int
+    source: SourceInfo
+    frame_size: tuple[int, int]
+    samples: tuple[FragmentSample, ...]
+    faults: tuple[FragmentFault, ...]
+
+
+def fragment_digest(
+    uri: str, source: tuple[int, str], wanted: Sequence[Wanted], frames: Frames, versions: dict[str, str]
+) -> str:
+    """The name of a fragment: a digest of everything that decides its bytes. `source` is the size and tag of the file."""
+    decides = {
+        "format": FRAGMENT_FORMAT,
+        "uri": uri,
+        "source": source,
+        "wanted": [(w.key, w.frame_times_ms) for w in wanted],
+        "frames": frames.model_dump(mode="json"),
+        "versions": versions,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def marker_path(layout: Layout, digest: str) -> str:
+    """Where the marker of a fragment lies. The folders are spread by digest, so that none grows too large to list."""
+    return storage.join(layout.staging, digest[:2], f"{digest}{MARKER_SUFFIX}")
+
+
+def tar_entry(name: str, data: bytes) -> bytes:
+    """One tar entry: header, data, padding. The header carries no time, user or host."""
+    return tar_header(name, len(data)) + data + b"\0" * (-len(data) % BLOCK)
+
+
+def tar_header(name: str, size: int) -> bytes:
+    """The header of a tar entry of `size` bytes."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = size, 0o644, 0
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def write_fragment(layout: Layout, digest: str, wanted: Sequence[Wanted], decoded: Decoded) -> Marker:
+    """Write payload, then marker. A sample with a fault in any of its frames is left out and reported in the marker."""
+    payload = io.BytesIO()
+    samples: list[FragmentSample] = []
+    faults: list[FragmentFault] = []
+    at = 0
+    for want in wanted:
+        taken = decoded.frames[at : at + len(want.frame_times_ms)]
+        at += len(want.frame_times_ms)
+        fault = next((f for f in taken if isinstance(f, FrameFault)), None)
+        if fault is not None:
+            faults.append(FragmentFault(want.key, fault.reason, fault.detail))
+            continue
+        frames = [f for f in taken if not isinstance(f, FrameFault)]
+        entries = b"".join(tar_entry(f"{want.key}.{frame_member(i)}", frame.jpeg) for i, frame in enumerate(frames))
+        samples.append(
+            FragmentSample(
+                key=want.key,
+                offset=payload.tell(),
+                size=len(entries),
+                sha256=hashlib.sha256(entries).hexdigest(),
+                frame_sizes=tuple(len(f.jpeg) for f in frames),
+                frame_pts_ms=tuple(f.pts_ms for f in frames),
+            )
+        )
+        payload.write(entries)
+    data = payload.getvalue()
+    name = f"{digest}.{uuid.uuid4().hex}.frag"
+    path = marker_path(layout, digest)
+    if samples:
+        storage.write_bytes(storage.join(storage.parent(path), name), data)
+    marker = Marker(
+        payload=name if samples else "",
+        size=len(data),
+        source=decoded.source,
+        frame_size=decoded.size,
+        samples=tuple(samples),
+        faults=tuple(faults),
+    )
+    storage.write_bytes(path, json.dumps(_to_json(marker)).encode())
+    return marker
+
+
+def read_marker(path: str) -> Marker | None:
+    """The marker at `path`; None where it is missing or not whole."""
+    try:
+        return _from_json(json.loads(storage.read_bytes(path)))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_entries(marker_at: str, marker: Marker, sample: FragmentSample) -> bytes:
+    """The tar entries of one sample. Raises OSError where they are missing or not what the marker says."""
+    payload = storage.join(storage.parent(marker_at), marker.payload)
+    data = storage.read_range(payload, sample.offset, sample.size)
+    if hashlib.sha256(data).hexdigest() != sample.sha256:
+        raise OSError(f"{payload}: sample {sample.key} is damaged. Run the build again: it decodes this video anew.")
+    return data
+
+
+def is_sound(marker_at: str, marker: Marker) -> bool:
+    """Whether all samples of the marker at `marker_at` are there and are what it says."""
+    try:
+        for sample in marker.samples:
+            read_entries(marker_at, marker, sample)
+    except OSError:
+        return False
+    return True
+
+
+def _to_json(marker: Marker) -> dict[str, Any]:
+    source = marker.source
+    return {
+        "payload": marker.payload,
+        "size": marker.size,
+        "source": [source.width, source.height, source.fps, source.codec, source.duration_ms],
+        "frame_size": marker.frame_size,
+        "samples": [[s.key, s.offset, s.size, s.sha256, s.frame_sizes, s.frame_pts_ms] for s in marker.samples],
+        "faults": [[f.key, f.reason.value, f.detail] for f in marker.faults],
+    }
+
+
+def _from_json(raw: dict[str, Any]) -> Marker:
+    return Marker(
+        payload=raw["payload"].rpartition("/")[2],
+        size=raw["size"],
+        source=SourceInfo(*raw["source"]),
+        frame_size=(raw["frame_size"][0], raw["frame_size"][1]),
+        samples=tuple(FragmentSample(k, o, n, h, tuple(z), tuple(p)) for k, o, n, h, z, p in raw["samples"]),
+        faults=tuple(FragmentFault(k, Reason(r), d) for k, r, d in raw["faults"]),
+    )

@@ -1,0 +1,26 @@
+"""When the frames of a long clip are taken.
+
+The data loader of LF-VILA takes n frames of a clip of T frames at idx_k = floor(k * T / n), k = 0..n-1. Here the same
+rule in milliseconds, sentence by sentence: any window of consecutive sentences is then a training sample.
+"""
+
+from collections.abc import Sequence
+
+from longtake.schemas.records import Sentence
+
+
+def frame_times_ms(sentences: Sequence[Sentence], per_sentence: int) -> tuple[int, ...]:
+    """The times of the frames, in milliseconds: floor(start + k * (end - start) / per_sentence) of each sentence.
+
+    They never fall where the sentences are in order and do not overlap; two are equal only where a sentence has fewer
+    milliseconds than frames. Raises ValueError for per_sentence < 1.
+    """
+    if per_sentence < 1:
+        raise ValueError(f"per_sentence is {per_sentence}, and must be at least 1")
+    steps = range(per_sentence)
+    return tuple(s.start_ms + k * (s.end_ms - s.start_ms) // per_sentence for s in sentences for k in steps)
+
+
+def frame_sentence(n_sentences: int, per_sentence: int) -> tuple[int, ...]:
+    """For each frame, the index of the sentence it belongs to."""
+    return tuple(sentence for sentence in range(n_sentences) for _ in range(per_sentence))

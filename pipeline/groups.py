@@ -1,0 +1,78 @@
+"""Published groups of clips (as LF-VILA-8M has them) become long clips, in the place of merging."""
+
+from collections.abc import Sequence
+
+from longtake.pipeline.merge import Merged, Ordered, long_clip, order
+from longtake.schemas.keys import sample_key
+from longtake.schemas.reasons import Reason, Stage
+from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop_sentences
+
+#: A sentence, and (group id, number of clips in the group) of each group that names its clip.
+GroupedSentence = tuple[Sentence, tuple[tuple[str, int], ...]]
+
+
+def group_video(
+    video: SourceVideo, sentences_with_groups: Sequence[GroupedSentence], frames_per_sentence: int
+) -> Merged:
+    """One long clip for each group whose sentences are all here, whatever their number, length and gaps.
+
+    Of complete groups that share a sentence, or span the same time and so would share a key, the one that starts first
+    is taken (by group id where two start together). Every sentence ends in exactly one long clip or has exactly one
+    Drop.
+    """
+    wanted: dict[str, int] = {}
+    members: dict[str, list[int]] = {}
+    for index, (_, groups) in enumerate(sentences_with_groups):
+        for group_id, size in dict(sorted(groups)).items():  # each once, with its largest size
+            wanted[group_id] = max(size, wanted.get(group_id, 0))
+            members.setdefault(group_id, []).append(index)
+
+    complete: dict[str, Ordered] = {}
+    for group_id, indices in members.items():
+        if len(indices) == wanted[group_id]:
+            ordered = order(video.video_id, [sentences_with_groups[i][0] for i in indices])
+            if not ordered.drops:
+                complete[group_id] = ordered
+
+    clips: list[LongClip] = []
+    winner: dict[int, str] = {}  # of a sentence
+    winner_of_key: dict[str, str] = {}
+    beaten_by: dict[str, str] = {}  # a complete group that was not taken, and the one in its way
+    trimmed = 0
+    for group_id in sorted(complete, key=lambda g: (complete[g].sentences[0].start_ms, g)):
+        group = complete[group_id].sentences
+        key = sample_key(video.video_id, group[0].start_ms, group[-1].end_ms)
+        rival = winner_of_key.get(key) or next((winner[i] for i in members[group_id] if i in winner), None)
+        if rival is not None:
+            beaten_by[group_id] = rival
+            continue
+        winner_of_key[key] = group_id
+        winner.update(dict.fromkeys(members[group_id], group_id))
+        clips.append(long_clip(video, tuple(group), frames_per_sentence))
+        trimmed += complete[group_id].trimmed
+
+    drops: list[Drop] = []
+    for index, (sentence, groups) in enumerate(sentences_with_groups):
+        if index not in winner:
+            named_by = sorted({group_id for group_id, _ in groups})
+            reason, detail = _why(named_by, members, wanted, beaten_by)
+            drops += drop_sentences(video.video_id, (sentence,), Stage.MERGE, reason, detail)
+    return Merged(clips, drops, trimmed)
+
+
+def _why(
+    named_by: list[str], members: dict[str, list[int]], wanted: dict[str, int], beaten_by: dict[str, str]
+) -> tuple[Reason, str]:
+    """Why a sentence, named by these groups, is in no long clip."""
+    if not named_by:
+        return Reason.NOT_IN_GROUP, "no group names this clip"
+    for group_id in named_by:
+        if group_id in beaten_by:
+            detail = f"group {group_id} shares a clip or its span with group {beaten_by[group_id]}, which was taken"
+            return Reason.GROUP_CONFLICT, detail
+    group_id = named_by[0]
+    found = len(members[group_id])
+    detail = f"group {group_id}: found {found} of {wanted[group_id]} clips"
+    if found == wanted[group_id]:
+        detail = f"group {group_id}: found all {found} clips, but some start at the same time"
+    return Reason.GROUP_INCOMPLETE, detail

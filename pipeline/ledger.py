@@ -1,0 +1,63 @@
+"""Writing the ledger: one row for everything that was left out."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsSingleton
+
+from longtake.pipeline.tally import MergeTallies, Tally
+from longtake.schemas import storage, tables
+from longtake.schemas.keys import hash64
+from longtake.schemas.layout import part_name
+from longtake.schemas.records import Drop
+
+_ROWS_PER_PART = 200_000
+_MAX_PARTS = 4096
+
+
+class WriteLedger(beam.PTransform):  # type: ignore[misc]
+    """Write Drops to `<folder>/<prefix>-*.parquet`; the result is one Tally of (subject, stage, reason) and of failed videos."""
+
+    def __init__(self, folder: str, prefix: str) -> None:
+        super().__init__()
+        self._folder, self._prefix = folder, prefix
+
+    def expand(self, drops: Any) -> Any:
+        total = drops | "Count" >> beam.combiners.Count.Globally()
+        written = (
+            drops
+            | "Part" >> beam.Map(_with_part, AsSingleton(total))
+            | "By part" >> beam.GroupByKey()
+            | "Write" >> beam.Map(write_part, self._folder, self._prefix)
+        )
+        return written | "Sum" >> beam.CombineGlobally(MergeTallies())
+
+
+def _with_part(drop: Drop, total: int) -> tuple[int, Drop]:
+    parts = min(max(1, -(-total // _ROWS_PER_PART)), _MAX_PARTS)
+    return hash64(drop.video_id or drop.subject_id) * parts >> 64, drop
+
+
+def write_part(element: tuple[int, Iterable[Drop]], folder: str, prefix: str) -> Tally:
+    """Write one part, sorted, and count its rows."""
+    number, drops = element[0], sorted(element[1])
+    path = storage.join(folder, part_name(number, prefix))
+    storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER), row_group_size=65_536)
+    return count(drops)
+
+
+def count(drops: Iterable[Drop]) -> Tally:
+    """The rows by ("dropped", subject, stage, reason), and the videos among them that failed as ("failed",)."""
+    tally: Tally = Counter()
+    for drop in drops:
+        tally["dropped", drop.subject.value, drop.stage.value, drop.reason.value] += 1
+        if drop.is_failure:
+            tally[("failed",)] += 1
+    return tally
+
+
+def dropped(tally: Tally, subject: str) -> int:
+    """How many rows of a subject a tally counts."""
+    return sum(n for key, n in tally.items() if key[0] == "dropped" and key[1] == subject)

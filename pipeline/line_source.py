@@ -1,0 +1,133 @@
+"""Reading line and row files as a Beam collection of numbered lines.
+
+A large file is read in blocks by many workers. Line numbers need the count of lines before a block, so blocks are counted
+first, then read: two cheap passes, no worker ever holds a file.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from longtake.pipeline.lines import Line
+from longtake.schemas import storage
+from longtake.schemas.config import ConfigError
+
+_BLOCK_BYTES = 32 << 20
+_MAX_LINE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a file: bytes [start, end) of a line file, or row group `start` of a Parquet file."""
+
+    file: str
+    number: int
+    start: int
+    end: int
+
+
+def files_of(path: str) -> list[str]:
+    """The files a configured path names; its last part may hold wildcards. Raises ConfigError where there is none."""
+    name = path.rsplit("/", 1)[-1]
+    if "*" in name or "?" in name:
+        found = [f for f in storage.list_files(storage.parent(path)) if fnmatch(f.rsplit("/", 1)[-1], name)]
+    else:
+        found = [path] if storage.exists(path) else []
+    if not found:
+        raise ConfigError(f"{path}: no such file")
+    return found
+
+
+def blocks_of(file: str) -> list[Block]:
+    """The blocks a file is read in."""
+    if file.endswith(".parquet"):
+        try:
+            with storage.open_read(file) as stream:
+                return [Block(file, i, i, i + 1) for i in range(pq.ParquetFile(stream).num_row_groups)]
+        except pa.ArrowInvalid as error:
+            raise ConfigError(f"{file}: not a Parquet file: {error}") from None
+    size, _ = storage.size_and_tag(file)
+    if file.endswith(".gz"):
+        return [Block(file, 0, 0, size)]
+    starts = range(0, max(size, 1), _BLOCK_BYTES)
+    return [Block(file, i, start, min(start + _BLOCK_BYTES, size)) for i, start in enumerate(starts)]
+
+
+def count_lines(block: Block) -> int:
+    """How many lines start in the block."""
+    if block.file.endswith(".parquet"):
+        with storage.open_read(block.file) as stream:
+            return int(pq.ParquetFile(stream).metadata.row_group(block.start).num_rows)
+    if block.file.endswith(".gz"):
+        return 0  # a single block: nothing follows it
+    return sum(1 for _ in _plain_lines(block))
+
+
+def read_block(block: Block, first: int) -> Iterator[Line]:
+    """The lines that start in the block, numbered from `first`."""
+    if block.file.endswith(".parquet"):
+        with storage.open_read(block.file) as stream:
+            rows: Any = pq.ParquetFile(stream).read_row_group(block.start).to_pylist()
+    elif block.file.endswith(".gz"):
+        rows = _unzipped_lines(block.file)
+    else:
+        rows = _plain_lines(block)
+    for number, data in enumerate(rows, start=first):
+        if data:
+            yield Line(block.file, number, data)
+
+
+def _plain_lines(block: Block) -> Iterator[bytes]:
+    with storage.open_read(block.file) as stream:
+        if block.start:
+            stream.seek(block.start - 1)
+            stream.readline()  # the line that began before this block belongs to the one before
+        at = stream.tell()
+        while at < block.end:
+            line = stream.readline(_MAX_LINE_BYTES)
+            at += len(line)
+            end = line
+            while len(end) == _MAX_LINE_BYTES and not end.endswith(b"\n"):
+                end = stream.readline(_MAX_LINE_BYTES)  # the rest of an absurd line is skipped; what is left will not parse
+                at += len(end)
+            yield line.rstrip(b"\r\n")
+
+
+def _unzipped_lines(file: str) -> Iterator[bytes]:
+    """Lines of a gzip file. One that breaks off ends with a line that says so, for the ledger."""
+    with storage.open_read(file) as raw, gzip.open(raw) as stream:
+        try:
+            for line in stream:
+                yield line.rstrip(b"\r\n")
+        except (EOFError, OSError, zlib.error) as error:
+            yield f"gzip data breaks off here: {error}".encode()
+
+
+class ReadLines(beam.PTransform):  # type: ignore[misc]
+    """Every non-empty line of the files, as a Line with its number counted from 1."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._files = files_of(path)
+
+    def expand(self, begin: Any) -> Any:
+        blocks = (
+            begin
+            | "Files" >> beam.Create(self._files, reshuffle=False)
+            | "Blocks" >> beam.FlatMap(blocks_of)
+            | "Spread" >> beam.Reshuffle()
+        )
+        counts = blocks | "Count" >> beam.Map(lambda block: ((block.file, block.number), count_lines(block)))
+        return blocks | "Read" >> beam.FlatMap(_read_numbered, counts=beam.pvalue.AsDict(counts))
+
+
+def _read_numbered(block: Block, counts: dict[tuple[str, int], int]) -> Iterator[Line]:
+    first = 1 + sum(counts[block.file, number] for number in range(block.number))
+    return read_block(block, first)

@@ -1,0 +1,147 @@
+"""One line of an input file, or one row of a Parquet table, and the JSON in it. Nothing here trusts what it reads."""
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.records import Drop
+
+MAX_DEPTH = 64  # of nested lists and objects; no record of ours needs ten
+_FIX = "write one JSON object per line"
+_QUOTED = 80  # characters of a faulty text that a detail shows
+
+# Cheap signs, on the raw bytes, of what only a full walk can rule out: an escaped surrogate, a number beyond a float.
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_HUGE_NUMBER = re.compile(rb"[0-9][eE]\+?[0-9]{2}|[0-9]{300}")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Line `number` (from 1) of `file`: its bytes, or the row itself where `file` is a Parquet table."""
+
+    file: str
+    number: int
+    data: bytes | dict[str, Any]
+
+
+class _NotUtf8(ValueError):
+    pass
+
+
+def base_name(file: str) -> str:
+    """The last part of a path or URI: what names a file without naming the machine it is on."""
+    return posixpath.basename(file.rstrip("/")) or file
+
+
+def where(line: Line) -> str:
+    """Where a person finds the line: `videos.jsonl:17`, for Parquet `videos.parquet row 17`."""
+    separator = ":" if isinstance(line.data, bytes) else " row "
+    return f"{base_name(line.file)}{separator}{line.number}"
+
+
+def quoted(value: object) -> str:
+    """`value` for a message: in quotes, escaped, shortened, on one line."""
+    text = value if isinstance(value, str) else repr(value)
+    return repr(text if len(text) <= _QUOTED else text[:_QUOTED] + "...")
+
+
+def bad_record(line: Line, reason: Reason, problem: str, video_id: str = "") -> Drop:
+    """The ledger row of a line that cannot be used."""
+    place = where(line)
+    return Drop(video_id, Subject.RECORD, place, Stage.READ, reason, f"{place}: {problem}")
+
+
+def parse_json(line: Line) -> dict[str, Any] | Drop:
+    """The JSON object of a line; a Drop where it holds anything else. Null columns of a Parquet row are left out."""
+    value = parse_json_value(line)
+    if isinstance(value, list):
+        return bad_record(line, Reason.MALFORMED, f"holds a list, not a JSON object; {_FIX}")
+    return value
+
+
+def parse_json_value(line: Line) -> dict[str, Any] | list[Any] | Drop:
+    """The JSON object or list of a line; a Drop where it holds anything else."""
+    if not isinstance(line.data, bytes):
+        return {name: value for name, value in line.data.items() if value is not None}
+    try:
+        value = load_json(line.data)
+    except _NotUtf8 as error:
+        return bad_record(line, Reason.INVALID_UTF8, f"{error}; save the file as UTF-8")
+    except ValueError as error:
+        return bad_record(line, Reason.MALFORMED, f"{error}; {_FIX}")
+    if not isinstance(value, dict | list):
+        return bad_record(line, Reason.MALFORMED, f"holds {quoted(value)}, not a JSON object; {_FIX}")
+    return value
+
+
+def load_json(data: bytes) -> Any:
+    """The value of a JSON text, without NaN, infinity, lone surrogates and deep nesting. Raises ValueError."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise _NotUtf8("is UTF-16") from None
+        raise _NotUtf8(f"byte 0x{data[error.start]:02x} at position {error.start} is not UTF-8") from None
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        around = text[max(0, error.pos - 10) : error.pos + 30]
+        raise ValueError(f"not JSON: {error.msg} (column {error.pos + 1}, near {quoted(around)})") from None
+    except RecursionError:
+        raise ValueError(f"not JSON of ours: nested more than {MAX_DEPTH} deep") from None
+    # The depth that the parser stops at depends on who calls it; ours must not, or the ledger would differ by runner.
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
+        raise ValueError(f"not JSON of ours: nested more than {MAX_DEPTH} deep")
+    if _SURROGATE_ESCAPE.search(data) or _HUGE_NUMBER.search(data):
+        _check_encodable(value)
+    return value
+
+
+def canonical_json(value: Any, *, strict: bool = True) -> str:
+    """The one JSON text of `value`: sorted keys, no spaces, characters as they are.
+
+    Raises ValueError for what JSON cannot hold; with `strict=False`, such values (a date in a Parquet row, NaN) stand
+    as text.
+    """
+    try:
+        return json.dumps(
+            value,
+            sort_keys=True,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            allow_nan=not strict,
+            default=None if strict else repr,
+        )
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"not JSON: {name} is no JSON number")
+
+
+def _check_encodable(value: Any) -> None:
+    try:
+        canonical_json(value).encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = ord(error.object[error.start])
+        raise _NotUtf8(f"holds the lone surrogate \\u{code:04x}, which no UTF-8 text can") from None
+    except ValueError:
+        raise ValueError("not JSON of ours: a number is too large") from None
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,144 @@
+"""Pack: the samples of a shard, in plan order, as one WebDataset tar, and its index."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+from longtake.pipeline.fragment import BLOCK, FragmentSample, Marker, read_entries, tar_header
+from longtake.pipeline.frame_times import frame_sentence
+from longtake.schemas import storage, tables
+from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout, frame_member, shard_name
+from longtake.schemas.manifest import ShardRecord
+from longtake.schemas.records import IndexEntry, LongClip, Member
+
+_END_OF_ARCHIVE = b"\0" * (2 * BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A long clip with its decoded frames: facts, and how to get the frames' tar entries."""
+
+    clip: LongClip
+    marker: Marker
+    frames: FragmentSample
+    entries: Callable[[], bytes]
+
+
+def samples_of(clips: Iterable[LongClip], markers: Mapping[str, Marker]) -> Iterator[Sample]:
+    """The clips, in order of position, whose frames are in one of the markers (by marker path). The others were dropped."""
+    found = {sample.key: (path, marker, sample) for path, marker in markers.items() for sample in marker.samples}
+    for clip in sorted(clips, key=lambda c: c.position):
+        if clip.key in found:
+            path, marker, frames = found[clip.key]
+            yield Sample(clip, marker, frames, lambda p=path, m=marker, f=frames: read_entries(p, m, f))
+
+
+def sample_json(sample: Sample, shard: str, position: int) -> dict[str, Any]:
+    """The content of a sample's `.json` member (docs/format.md)."""
+    clip, source = sample.clip, sample.marker.source
+    return {
+        "key": clip.key,
+        "video_id": clip.video.video_id,
+        "url": clip.video.url,
+        "license": clip.video.license,
+        "split": clip.split,
+        "shard": shard,
+        "position": position,
+        "start_ms": clip.start_ms,
+        "end_ms": clip.end_ms,
+        "sentences": [tables.sentence_row(s) for s in clip.sentences],
+        "frame_times_ms": clip.frame_times_ms,
+        "frame_pts_ms": sample.frames.frame_pts_ms,
+        "frame_sentence": frame_sentence(len(clip.sentences), len(clip.frame_times_ms) // len(clip.sentences)),
+        "frame_size": sample.marker.frame_size,
+        "source": {
+            "width": source.width,
+            "height": source.height,
+            "fps": source.fps,
+            "codec": source.codec,
+            "duration_ms": source.duration_ms,
+        },
+        "meta": json.loads(clip.video.meta),
+    }
+
+
+def shard_numbers(samples: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """The numbers that planned shards are published under. `samples` counts what each holds.
+
+    They are the planned ones, unless decoding emptied a shard: an empty tar stops a loader and a gap in the numbers breaks
+    `train-{000000..000041}.tar`, so later shards move up.
+    """
+    numbers: dict[tuple[str, int], int] = {}
+    used: dict[str, int] = {}
+    for split, planned in sorted(place for place, count in samples.items() if count):
+        numbers[split, planned] = used.get(split, 0)
+        used[split] = numbers[split, planned] + 1
+    return numbers
+
+
+def pack(layout: Layout, split: str, number: int, samples: Iterable[Sample]) -> ShardRecord:
+    """Write shard `number` of `split` and its index. Raises OSError with neither left half-written."""
+    name = shard_name(split, number)
+    entries: list[IndexEntry] = []
+    with storage.writing(layout.shard(name)) as temporary:
+        with open(temporary, "wb") as stream:
+            tar = _HashingWriter(stream)
+            for position, sample in enumerate(samples):
+                entries.append(_write_sample(tar, sample, name, position))
+            tar.write(_END_OF_ARCHIVE)
+        rows = [tables.index_row(entry) for entry in entries]
+        storage.write_parquet(layout.shard_index(name), tables.table(rows, tables.INDEX))
+    return ShardRecord(
+        name=f"{name}.tar",
+        split=split,
+        samples=len(entries),
+        frames=sum(len(e.frame_pts_ms) for e in entries),
+        bytes=tar.size,
+        sha256=tar.sha256.hexdigest(),
+    )
+
+
+class _HashingWriter:
+    """Counts and hashes what goes into the tar."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        self._stream.write(data)
+        self.sha256.update(data)
+        self.size += len(data)
+
+
+def _write_sample(tar: _HashingWriter, sample: Sample, shard: str, position: int) -> IndexEntry:
+    clip = sample.clip
+    described = json.dumps(sample_json(sample, shard, position), ensure_ascii=False, separators=(",", ":"))
+    members: list[Member] = []
+    digest = hashlib.sha256()
+    for extension, data in ((MEMBER_JSON, described.encode()), (MEMBER_TEXT, clip.paragraph.encode())):
+        header = tar_header(f"{clip.key}.{extension}", len(data))
+        members.append(Member(f"{clip.key}.{extension}", tar.size + len(header), len(data)))
+        digest.update(data)
+        tar.write(header + data + b"\0" * (-len(data) % BLOCK))
+    frames, at = sample.entries(), 0
+    for number, size in enumerate(sample.frames.frame_sizes):
+        name = f"{clip.key}.{frame_member(number)}"
+        at += len(tar_header(name, size))
+        members.append(Member(name, tar.size + at, size))
+        digest.update(frames[at : at + size])
+        at += size + -size % BLOCK
+    tar.write(frames)
+    return IndexEntry(
+        clip=replace(clip, shard=-1),
+        shard=shard,
+        position=position,
+        members=tuple(members),
+        sha256=digest.hexdigest(),
+        frame_pts_ms=sample.frames.frame_pts_ms,
+        frame_size=sample.marker.frame_size,
+        source=sample.marker.source,
+    )

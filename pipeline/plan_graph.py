@@ -1,0 +1,96 @@
+"""The Beam graph of `longtake plan`: manifest and transcripts in; plan, ledger and summary out. No video is decoded.
+
+Everything that grows with the input goes through Beam's own joins; side inputs hold a few numbers per part of the plan.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsDict, AsSingleton
+
+from longtake.pipeline import assign
+from longtake.pipeline.ledger import WriteLedger
+from longtake.pipeline.plan_summary import summarise, write_summary
+from longtake.pipeline.plan_video import TALLY, PlanVideo
+from longtake.pipeline.read_graph import DROPS, read_videos
+from longtake.pipeline.tally import MergeTallies, Tally
+from longtake.schemas import storage, tables
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.layout import Layout, part_name
+from longtake.schemas.records import LongClip
+
+LEDGER_PREFIX = "part-plan"
+
+
+def add_planning(root: Any, config: CorpusConfig, layout: Layout, probe: str, workers: int) -> None:
+    """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"."""
+    texts, unread = read_videos(root, config)
+    planned = texts | "Plan video" >> beam.ParDo(PlanVideo(config, probe, workers)).with_outputs(
+        DROPS, TALLY, main="clips"
+    )
+    drops = (unread, planned[DROPS]) | "Drops" >> beam.Flatten()
+    tally = planned[TALLY] | "Tally" >> beam.CombineGlobally(MergeTallies())
+    ledger = drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
+    parts = write_plan(planned.clips, config, layout)
+    _ = (
+        root
+        | "Last" >> beam.Create([None], reshuffle=False)
+        | "Summary"
+        >> beam.Map(_write_summary, config, layout, probe, AsSingleton(tally), AsSingleton(ledger), AsSingleton(parts))
+    )
+
+
+def write_plan(clips: Any, config: CorpusConfig, layout: Layout) -> Any:
+    """Assign splits' clips to shards and write the plan; the result is the number of clips written, once they all are."""
+    seed = config.seed
+    total = clips | "Count clips" >> beam.combiners.Count.Globally()
+    keyed = clips | "Part" >> beam.Map(
+        lambda clip, n: (assign.part_of(clip.video.video_id, seed, assign.part_count(n)), clip), AsSingleton(total)
+    )
+    per_split = (
+        keyed
+        | "Part and split" >> beam.Map(lambda element: ((element[0], element[1].split), 1))
+        | "Per split" >> beam.CombinePerKey(sum)
+    )
+    assigned = (
+        keyed | "By part" >> beam.GroupByKey() | "Assign" >> beam.Map(_assign_part, config, AsDict(per_split))
+    )
+    per_shard = (
+        assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
+    )
+    return (
+        assigned | "Write part" >> beam.Map(_write_part, layout, AsDict(per_shard)) | "Written" >> beam.CombineGlobally(sum)
+    )
+
+
+def _assign_part(
+    element: tuple[int, Iterable[LongClip]], config: CorpusConfig, counts: dict[tuple[int, str], int]
+) -> tuple[int, list[LongClip]]:
+    part, clips = element
+    return part, assign.assign(clips, assign.offsets(counts)[part], config.shards.samples, config.seed)
+
+
+def _shards_of_part(element: tuple[int, list[LongClip]]) -> Iterator[tuple[tuple[int, str, int], int]]:
+    part, clips = element
+    counts = Counter((part, clip.split, clip.shard) for clip in clips)
+    return iter(counts.items())
+
+
+def _write_part(
+    element: tuple[int, list[LongClip]], layout: Layout, counts: dict[tuple[int, str, int], int]
+) -> int:
+    part, clips = element
+    placed = assign.place(clips, assign.starts(counts)[part])
+    path = storage.join(layout.plan, part_name(part))
+    storage.write_parquet(path, tables.table(map(tables.plan_row, placed), tables.PLAN))
+    return len(placed)
+
+
+def _write_summary(
+    _: None, config: CorpusConfig, layout: Layout, probe: str, tally: Tally, ledger: Tally, written: int
+) -> None:
+    if written != tally[("clips",)]:
+        raise AssertionError(f"{written} clips written, {tally[('clips',)]} planned")
+    write_summary(layout.plan, summarise(config, probe, tally, ledger))

@@ -1,0 +1,106 @@
+"""plan/plan.json: the figures of a plan. What `longtake plan` prints and what `longtake build` starts from."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from longtake.pipeline.assign import shard_count
+from longtake.pipeline.estimate import HOW
+from longtake.pipeline.fingerprint import fingerprint
+from longtake.pipeline.ledger import dropped
+from longtake.pipeline.tally import Tally, distribution, histogram
+from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.layout import FORMAT
+from longtake.schemas.manifest import Count, CorpusError
+
+_NAME = "plan.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """The figures of a plan. `fingerprint` is that of the configuration it was made with."""
+
+    fingerprint: str
+    config: dict[str, Any]
+    probe: str
+    counts: dict[str, Count]
+    failed_videos: int
+    drops: dict[str, int]  # "subject stage reason" -> rows
+    hours: dict[str, float]
+    words: dict[str, dict[str, Any]]
+    sentences_per_clip: dict[str, Any]
+    splits: dict[str, dict[str, int]]
+    estimate: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        whole = {name: getattr(self, name) for name in self.__slots__}
+        return {"format": FORMAT} | whole | {"counts": {k: c.to_json() for k, c in self.counts.items()}}
+
+
+def summarise(config: CorpusConfig, probe: str, tally: Tally, ledger: Tally) -> PlanSummary:
+    """The figures made from the tally of the videos that were planned and that of the ledger."""
+    read = {key[1]: 0 for key in ledger if key[0] == "dropped"}
+    for key, n in ledger.items():
+        if key[0] == "dropped" and key[2] == "read":
+            read[key[1]] += n
+    counts = {}
+    for subject, planned in (("videos", tally[("planned",)]), ("sentences", 0), ("clips", tally[("clips",)])):
+        singular = subject[:-1]
+        total = tally[(subject,)] + (read.get(singular, 0) if subject != "clips" else 0)
+        gone = dropped(ledger, singular)
+        counts[subject] = Count(total=total, kept=planned if subject != "sentences" else total - gone, dropped=gone)
+    kept_sentences = sum(size * n for size, n in histogram(tally, "sentences_out").items())
+    counts["sentences"] = Count(total=counts["sentences"].total, kept=kept_sentences, dropped=counts["sentences"].dropped)
+    return PlanSummary(
+        fingerprint=fingerprint(config),
+        config=config.published(),
+        probe=probe,
+        counts=counts,
+        failed_videos=ledger[("failed",)],
+        drops={" ".join(key[1:]): n for key, n in sorted(ledger.items()) if key[0] == "dropped"},
+        hours={name: round(tally[(f"ms_{name}",)] / 3.6e6, 4) for name in ("in", "out")},
+        words={name: distribution(histogram(tally, f"words_{name}")) for name in ("in", "out")},
+        sentences_per_clip=distribution(histogram(tally, "sentences_out")),
+        splits={
+            key[1]: {"samples": n, "frames": tally["frames_of", key[1]], "shards": shard_count(n, config.shards.samples)}
+            for key, n in sorted(tally.items())
+            if key[0] == "clips_of"
+        },
+        estimate={
+            "how": HOW[probe],
+            "decoded_frames": tally[("decoded_frames",)],
+            "cpu_hours": round(tally[("cpu_ms",)] / 3.6e6, 4),
+            "bytes": tally[("bytes",)],
+        },
+    )
+
+
+def check_failed(failed: int, videos: int, max_failed: float, ledger: str) -> None:
+    """Raise CorpusError where too large a share of the videos failed."""
+    if videos and failed > max_failed * videos:
+        raise CorpusError(
+            f"{failed} of {videos} videos failed ({failed / videos:.0%}); max_failed allows {max_failed:.0%}. "
+            f"Their reasons are in {ledger}. Mend the sources, or raise max_failed in the configuration."
+        )
+
+
+def write_summary(folder: str, summary: PlanSummary) -> None:
+    """Write plan.json; it is the last file of a plan."""
+    text = json.dumps(summary.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
+    storage.write_bytes(storage.join(folder, _NAME), (text + "\n").encode())
+
+
+def read_summary(folder: str) -> PlanSummary | None:
+    """The summary of the plan in `folder`; None where there is no whole plan. Raises CorpusError for one of another format."""
+    path = storage.join(folder, _NAME)
+    if not storage.exists(path):
+        return None
+    try:
+        raw = json.loads(storage.read_bytes(path))
+        if raw.pop("format") != FORMAT:
+            raise CorpusError(f"{path}: made by another version of longtake; run `longtake plan` again")
+        raw["counts"] = {k: Count.from_json(c) for k, c in raw["counts"].items()}
+        return PlanSummary(**raw)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorpusError(f"{path}: not a readable plan summary: {error}") from None

@@ -1,0 +1,126 @@
+"""Planning one video: probe the source, drop what runs past its end, merge, choose the split, and estimate the cost."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from longtake.pipeline import assign
+from longtake.pipeline.decode import Probe, SourceError
+from longtake.pipeline.estimate import estimate
+from longtake.pipeline.groups import group_video
+from longtake.pipeline.merge import Merged, merge_video
+from longtake.pipeline.progress import PROGRESS
+from longtake.pipeline.read_graph import Dropped, VideoText, drop
+from longtake.pipeline.slots import Slots, shared_slots
+from longtake.pipeline.source_work import in_slot, probe_source, source_cost
+from longtake.pipeline.tally import Tally
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop_sentences
+
+TALLY = "tally"
+Counted = TaggedOutput[Literal["tally"], Tally]
+OVERRUN_MS = 250  # a span may end this much after its video: time stamps are rounded, and the last frame stays on screen
+
+
+class PlanVideo(beam.DoFn):  # type: ignore[misc]
+    """VideoText in; long clips with their split, drops and a tally out. `probe` is "none", "header" or "packets"."""
+
+    def __init__(self, config: CorpusConfig, probe: str, workers: int) -> None:
+        self._config, self._probe, self._workers = config, probe, workers
+
+    def setup(self) -> None:
+        self._slots: Slots | None = None if self._probe == "none" else shared_slots(self._workers)
+
+    def process(self, element: VideoText) -> Iterator[LongClip | Dropped | Counted]:
+        video = element.video
+        sentences = tuple(sentence for sentence, _ in element.sentences)
+        tally: Tally = Counter({("videos",): 1, ("sentences",): len(sentences)})
+        for s in sentences:
+            tally["words_in", str(len(s.text.split()))] += 1
+        try:
+            facts = self._look_at(video)
+        except SourceError as error:
+            yield from map(drop, drop_video(video.video_id, sentences, Stage.PROBE, error.reason, error.detail))
+        else:
+            clips, drops = plan_clips(element, facts, self._config)
+            past_end = {d.subject_id for d in drops if d.reason is Reason.SPAN_PAST_END}
+            tally[("ms_in",)] += sum(s.end_ms - s.start_ms for s in sentences if s.clip_id not in past_end)
+            tally += measure(clips, facts, self._exact_cost(video, clips), self._config)
+            yield from map(drop, drops)
+            yield from clips
+        PROGRESS.add(videos=1)
+        yield TaggedOutput(TALLY, tally)
+
+    def _look_at(self, video: SourceVideo) -> Probe | None:
+        if self._slots is None:
+            return None
+        uri, limits = self._config.resolve(video.uri), self._config.limits
+        return in_slot(self._slots, limits.decode_seconds, probe_source, uri, limits, self._probe == "packets")
+
+    def _exact_cost(self, video: SourceVideo, clips: list[LongClip]) -> int | None:
+        if self._slots is None or self._probe != "packets":
+            return None
+        config = self._config
+        times = [t for clip in clips for t in clip.frame_times_ms]
+        uri = config.resolve(video.uri)
+        try:
+            return in_slot(
+                self._slots, config.limits.decode_seconds, source_cost, uri, times, config.frames, config.limits
+            )
+        except SourceError:
+            return None  # it was readable a moment ago; the build will say what became of it
+
+
+def drop_video(
+    video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str
+) -> list[Drop]:
+    """The rows of a dropped video: its own, and one for each sentence it takes with it."""
+    own = Drop(video_id, Subject.VIDEO, video_id, stage, reason, detail)
+    return [own, *drop_sentences(video_id, sentences, stage, reason, f"in video {video_id}")]
+
+
+def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) -> tuple[list[LongClip], list[Drop]]:
+    """The long clips of a video, with their split, and what was left out. A video without any is dropped itself."""
+    video, duration_ms = element.video, facts.source.duration_ms if facts else 0
+    inside, drops = [], []
+    for sentence, groups in element.sentences:
+        if duration_ms and sentence.end_ms > duration_ms + OVERRUN_MS:
+            detail = f"ends at {sentence.end_ms} ms; the video ends at {duration_ms} ms"
+            drops += drop_sentences(video.video_id, (sentence,), Stage.PROBE, Reason.SPAN_PAST_END, detail)
+        else:
+            inside.append((sentence, groups))
+    merged = _merge(video, inside, config)
+    drops += merged.drops
+    if not merged.clips:
+        detail = f"none of its {len(element.sentences)} sentences is part of a long clip"
+        drops.append(Drop(video.video_id, Subject.VIDEO, video.video_id, Stage.MERGE, Reason.NO_LONG_CLIP, detail))
+    split = assign.split_of(video.video_id, config.split, config.seed)
+    return [replace(clip, split=split) for clip in merged.clips], drops
+
+
+def _merge(video: SourceVideo, sentences: list[Any], config: CorpusConfig) -> Merged:
+    if config.source.groups is not None:
+        return group_video(video, sentences, config.frames.per_sentence)
+    return merge_video(video, [s for s, _ in sentences], config.merge, config.frames.per_sentence)
+
+
+def measure(clips: list[LongClip], facts: Probe | None, decoded: int | None, config: CorpusConfig) -> Tally:
+    """What the clips of one video add to the figures of the plan."""
+    tally: Tally = Counter({("planned",): 1 if clips else 0})
+    for clip in clips:
+        tally[("clips",)] += 1
+        tally["clips_of", clip.split] += 1
+        tally["frames_of", clip.split] += len(clip.frame_times_ms)
+        tally["words_out", str(clip.n_words)] += 1
+        tally["sentences_out", str(len(clip.sentences))] += 1
+        tally[("ms_out",)] += clip.end_ms - clip.start_ms
+    cost = estimate(clips, facts, decoded, config.frames)
+    tally[("decoded_frames",)] += cost.decoded_frames
+    tally[("cpu_ms",)] += cost.cpu_ms
+    tally[("bytes",)] += cost.bytes
+    return tally

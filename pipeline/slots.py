@@ -1,0 +1,160 @@
+"""Process slots: work on untrusted media runs in child processes that can be killed, one piece of work each at a time.
+
+A pool of N single-process executors, shared by all threads of the process. Whoever has work takes the next free slot, so
+the load evens out however skewed it is. A child that crashes or exceeds its time loses the piece of work it held and
+nothing else; its slot gets a new child.
+"""
+
+import multiprocessing
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Address space of a child, in bytes: a video that makes the decoder ask for more fails alone.
+MEMORY_LIMIT = 8 << 30
+_START_SECONDS = 60.0  # what a child may take to start, before its work's own time counts
+
+
+class SlotTimeout(Exception):
+    """The work did not end in its time and was killed."""
+
+
+class SlotCrashed(Exception):
+    """The child process died while it worked (native crash, out of memory, killed)."""
+
+
+class Slots:
+    """`size` child processes. Children start when first needed; `close` ends them."""
+
+    def __init__(self, size: int, memory_limit: int = MEMORY_LIMIT) -> None:
+        self.size = size
+        self._memory_limit = memory_limit
+        self._free: queue.LifoQueue[ProcessPoolExecutor | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._free.put(None)
+
+    def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work(*args)` in a child. Exceptions of the work come back as they are.
+
+        Raises SlotTimeout after `seconds`, SlotCrashed when the child died on it twice: a first death may be somebody
+        else's fault, as when the system kills the largest process.
+        """
+        for last_try in (False, True):
+            slot = self._free.get()
+            try:
+                slot = slot or self._start()
+                return slot.submit(work, *args, **kwargs).result(seconds)
+            except FutureTimeout:
+                _kill(slot)
+                slot = None
+                raise SlotTimeout(f"did not end within {seconds:g} s") from None
+            except BrokenProcessPool:
+                _kill(slot)
+                slot = None
+                if last_try:
+                    raise SlotCrashed("the decoder process died on it, twice") from None
+            except BaseException:
+                if slot is not None and not _is_idle(slot):
+                    _kill(slot)
+                    slot = None
+                raise
+            finally:
+                self._free.put(slot)
+        raise AssertionError("unreachable")
+
+    def _start(self) -> ProcessPoolExecutor:
+        slot = ProcessPoolExecutor(
+            1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_prepare_child,
+            initargs=(self._memory_limit, os.getpid()),
+        )
+        slot.submit(_nothing).result(_START_SECONDS)
+        return slot
+
+    def close(self) -> None:
+        """End the children. Work in progress is waited for."""
+        for _ in range(self.size):
+            slot = self._free.get()
+            if slot is not None:
+                slot.shutdown()
+            self._free.put(None)
+
+    def __enter__(self) -> "Slots":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _prepare_child(memory_limit: int, parent: int) -> None:
+    import resource
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_limit, hard))
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    """End this child when its parent is gone: a parent killed with SIGKILL cannot tell it, and a decoder may hang."""
+    import time
+
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _nothing() -> None:
+    """What a new child does first: it proves that it has started."""
+
+
+def _is_idle(slot: ProcessPoolExecutor) -> bool:
+    return not slot._pending_work_items
+
+
+def _kill(slot: ProcessPoolExecutor | None) -> None:
+    if slot is None:
+        return
+    for process in list((slot._processes or {}).values()):
+        process.kill()
+    slot.shutdown(wait=False)
+
+
+_shared: dict[int, Slots] = {}
+_lock = threading.Lock()
+
+
+def shared_slots(size: int) -> Slots:
+    """The slots that all threads of this process share."""
+    with _lock:
+        if size not in _shared:
+            _shared[size] = Slots(size)
+        return _shared[size]
+
+
+def close_shared_slots() -> None:
+    """End all shared slots; new ones start when asked for."""
+    with _lock:
+        slots = list(_shared.values())
+        _shared.clear()
+    for slot in slots:
+        slot.close()
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+__all__: list[Any] = ["SlotCrashed", "SlotTimeout", "Slots", "close_shared_slots", "cores", "shared_slots"]

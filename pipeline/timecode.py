@@ -1,0 +1,74 @@
+"""Times as people write them, to integer milliseconds and back, without a float on the way."""
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+
+#: No source is longer: about 31 years, in milliseconds. It keeps a hostile number inside 64 bits.
+MAX_MS = 10**12
+
+_TOO_LONG = "longer than any video"
+_CLOCK = re.compile(r"(-?)(?:([0-9]{1,9}):)?([0-9]{1,9}):([0-9]{1,2})(?:[.,]([0-9]{1,64}))?")
+_SECONDS = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,64}))?")
+
+
+def parse_timecode(text: str) -> int:
+    """Milliseconds of `HH:MM:SS.mmm` or `MM:SS.mmm`; negative with a leading minus sign.
+
+    The fraction may follow a dot or a comma, have any number of digits (rounded half up) or be absent. Hours may exceed
+    99, and so may the minutes of `MM:SS`. Raises ValueError.
+    """
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{_quoted(text)} is not a time such as 00:01:02.345")
+    sign, hours, minutes, seconds, fraction = match.groups()
+    if int(seconds) > 59 or (hours is not None and (int(minutes) > 59 or len(minutes) > 2)):
+        raise ValueError(f"{_quoted(text)} has more than 59 minutes or seconds")
+    whole = (int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)
+    return _bounded(whole * 1000 + _fraction_ms(fraction), sign, text)
+
+
+def parse_seconds(value: int | float | Decimal | str) -> int:
+    """Milliseconds of a number of seconds, rounded half up. Raises ValueError.
+
+    A float counts as the decimal it prints as: 17.759 is 17759 ms, whatever the nearest binary fraction is.
+    """
+    if isinstance(value, str):
+        match = _SECONDS.fullmatch(value.strip())
+        if match is None:
+            raise ValueError(f"{_quoted(value)} is not a number of seconds")
+        sign, whole, fraction = match.groups()
+        return _bounded(int(whole) * 1000 + _fraction_ms(fraction), sign, value)
+    if isinstance(value, int):
+        if abs(value) > MAX_MS // 1000:
+            raise ValueError(_TOO_LONG)
+        return value * 1000
+    seconds = Decimal(repr(value)) if isinstance(value, float) else value
+    if not seconds.is_finite():
+        raise ValueError(f"{seconds} is not a number of seconds")
+    if abs(seconds) > MAX_MS // 1000:
+        raise ValueError(_TOO_LONG)
+    return int((seconds * 1000).to_integral_value(ROUND_HALF_UP))
+
+
+def format_timecode(ms: int) -> str:
+    """`HH:MM:SS.mmm` of a time in milliseconds; what parse_timecode reads back."""
+    seconds, thousandths = divmod(abs(ms), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{'-' if ms < 0 else ''}{hours:02d}:{minutes:02d}:{seconds:02d}.{thousandths:03d}"
+
+
+def _fraction_ms(digits: str | None) -> int:
+    if not digits:
+        return 0
+    return int(digits[:3].ljust(3, "0")) + (digits[3:4] >= "5")
+
+
+def _bounded(ms: int, sign: str, text: str) -> int:
+    if ms > MAX_MS:
+        raise ValueError(f"{_quoted(text)}: {_TOO_LONG}")
+    return -ms if sign else ms
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:40] + "...")

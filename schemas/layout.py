@@ -1,0 +1,69 @@
+"""Where everything lies inside a corpus."""
+
+from dataclasses import dataclass
+
+from longtake.schemas import storage
+
+FORMAT = 1  # of what a corpus holds; a change to docs/format.md raises it
+MEMBER_JSON, MEMBER_TEXT = "json", "txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of a corpus below `root`, a local folder or a URI."""
+
+    root: str
+
+    def path(self, *parts: str) -> str:
+        return storage.join(self.root, *parts)
+
+    @property
+    def manifest(self) -> str:
+        """corpus.json: written last; its presence means that the corpus is complete."""
+        return self.path("corpus.json")
+
+    @property
+    def card(self) -> str:
+        return self.path("README.md")
+
+    @property
+    def plan(self) -> str:
+        return self.path("plan")
+
+    @property
+    def ledger(self) -> str:
+        return self.path("ledger")
+
+    @property
+    def shards(self) -> str:
+        return self.path("shards")
+
+    @property
+    def index(self) -> str:
+        return self.path("index")
+
+    @property
+    def staging(self) -> str:
+        """Fragments and markers; not part of the corpus, removed by `longtake clean`."""
+        return self.path("staging")
+
+    def shard(self, name: str) -> str:
+        return self.path("shards", f"{name}.tar")
+
+    def shard_index(self, name: str) -> str:
+        return self.path("index", f"{name}.parquet")
+
+
+def shard_name(split: str, number: int) -> str:
+    """The name of a shard, without `.tar`."""
+    return f"{split}-{number:06d}"
+
+
+def part_name(number: int, prefix: str = "part") -> str:
+    """The file name of one part of a table."""
+    return f"{prefix}-{number:05d}.parquet"
+
+
+def frame_member(number: int) -> str:
+    """The extension of a sample's frame."""
+    return f"{number:03d}.jpg"

@@ -1,0 +1,90 @@
+"""corpus.json: what a finished corpus consists of. It holds no clock, host or path of the machine that made it."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from longtake.schemas import storage
+from longtake.schemas.layout import FORMAT, Layout
+
+
+class CorpusError(RuntimeError):
+    """A corpus cannot be made or used; the message says what is wrong and what to do."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Count(_Part):
+    """Of one kind of subject: how many came in, and where each went."""
+
+    total: int
+    kept: int
+    dropped: int
+
+    def to_json(self) -> dict[str, int]:
+        return {"in": self.total, "kept": self.kept, "dropped": self.dropped}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, int]) -> "Count":
+        return cls(total=raw["in"], kept=raw["kept"], dropped=raw["dropped"])
+
+    @property
+    def balances(self) -> bool:
+        return self.total == self.kept + self.dropped
+
+
+class ShardRecord(_Part):
+    """One published shard. `name` is that of the file, with `.tar`."""
+
+    name: str
+    split: str
+    samples: int
+    frames: int
+    bytes: int
+    sha256: str
+
+
+class CorpusManifest(_Part):
+    """The content of corpus.json."""
+
+    format: int
+    name: str
+    versions: dict[str, str]
+    config: dict[str, Any]
+    fingerprint: str
+    counts: dict[str, Count]
+    shards: tuple[ShardRecord, ...]
+
+    def splits(self) -> dict[str, dict[str, int]]:
+        """Samples, frames and shards per split."""
+        out: dict[str, dict[str, int]] = {}
+        for shard in self.shards:
+            split = out.setdefault(shard.split, {"samples": 0, "frames": 0, "shards": 0})
+            split["samples"] += shard.samples
+            split["frames"] += shard.frames
+            split["shards"] += 1
+        return out
+
+    def to_bytes(self) -> bytes:
+        whole = self.model_dump(mode="json")
+        whole["counts"] = {subject: count.to_json() for subject, count in self.counts.items()}
+        whole["splits"] = self.splits()
+        return (json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def read_manifest(layout: Layout) -> CorpusManifest | None:
+    """The manifest of a finished corpus, None where the corpus is unfinished. Raises CorpusError for one that is broken."""
+    if not storage.exists(layout.manifest):
+        return None
+    try:
+        raw = json.loads(storage.read_bytes(layout.manifest))
+        if raw["format"] != FORMAT:
+            raise CorpusError(f"{layout.manifest}: format {raw['format']}, but this version of longtake reads {FORMAT}")
+        raw["counts"] = {subject: Count.from_json(count) for subject, count in raw["counts"].items()}
+        raw.pop("splits")
+        return CorpusManifest.model_validate(raw)
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise CorpusError(f"{layout.manifest}: not a readable corpus.json: {error}") from None

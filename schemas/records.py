@@ -1,0 +1,134 @@
+"""The records that travel through a build. Times are integer milliseconds from the start of the source.
+
+All are frozen dataclasses and stay unregistered with Beam's row coder on purpose: a registered row decodes to an
+anonymous tuple on a remote worker.
+"""
+
+from dataclasses import dataclass, replace
+
+from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One ASR sentence of a video: text and its span [start_ms, end_ms)."""
+
+    clip_id: str
+    start_ms: int
+    end_ms: int
+    text: str
+
+    def ending(self, end_ms: int) -> "Sentence":
+        """The same sentence with another end."""
+        return replace(self, end_ms=end_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVideo:
+    """One source video as its manifest line names it. `uri` is as written: relative to the configuration file or absolute."""
+
+    video_id: str
+    uri: str
+    url: str = ""
+    license: str = ""
+    meta: str = "{}"  # free-form JSON object, canonical text, carried through to the sample
+
+
+@dataclass(frozen=True, slots=True)
+class LongClip:
+    """One row of the plan: a run of sentences of one video that becomes one sample.
+
+    `coherence` is the topical coherence score, None where it was not computed. `split`, `shard` and `position` are
+    "" and -1 until the clip has been assigned to its place.
+    """
+
+    key: str
+    video: SourceVideo
+    sentences: tuple[Sentence, ...]
+    frame_times_ms: tuple[int, ...]
+    coherence: float | None = None
+    split: str = ""
+    shard: int = -1
+    position: int = -1
+
+    @property
+    def start_ms(self) -> int:
+        return self.sentences[0].start_ms
+
+    @property
+    def end_ms(self) -> int:
+        return self.sentences[-1].end_ms
+
+    @property
+    def paragraph(self) -> str:
+        """The caption: the sentences joined by one space."""
+        return " ".join(s.text for s in self.sentences)
+
+    @property
+    def n_words(self) -> int:
+        return sum(len(s.text.split()) for s in self.sentences)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Drop:
+    """One ledger row: a subject that was left out, where, and why."""
+
+    video_id: str
+    subject: Subject
+    subject_id: str
+    stage: Stage
+    reason: Reason
+    detail: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        """True for a video that failed, as against one that was filtered out."""
+        return self.subject is Subject.VIDEO and self.reason in FAILURES
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file inside a shard: `offset` is that of its data in the tar, in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """Facts of a decoded source. `width` and `height` are those on display: rotation and pixel aspect applied."""
+
+    width: int
+    height: int
+    fps: float
+    codec: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One sample of a shard, as the index tells it. `shard` is the tar's name without `.tar`."""
+
+    clip: LongClip
+    shard: str
+    position: int
+    members: tuple[Member, ...]
+    sha256: str
+    frame_pts_ms: tuple[int, ...]
+    frame_size: tuple[int, int]  # height, width
+    source: SourceInfo
+
+
+def drop_sentences(
+    video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str = ""
+) -> list[Drop]:
+    """One ledger row for each of the sentences."""
+    return [Drop(video_id, Subject.SENTENCE, s.clip_id, stage, reason, detail) for s in sentences]
+
+
+def drop_clip(clip: LongClip, stage: Stage, reason: Reason, detail: str = "") -> list[Drop]:
+    """The ledger rows of a dropped long clip: its own, and one for each sentence it takes with it."""
+    video_id = clip.video.video_id
+    own = Drop(video_id, Subject.CLIP, clip.key, stage, reason, detail)
+    return [own, *drop_sentences(video_id, clip.sentences, stage, reason, f"in long clip {clip.key}")]

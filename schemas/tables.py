@@ -1,0 +1,183 @@
+"""The Arrow schema of each table of a corpus, and the only code that turns records into rows and back."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.records import Drop, IndexEntry, LongClip, Member, Sentence, SourceInfo, SourceVideo
+
+_SENTENCE = pa.struct(
+    [("clip_id", pa.string()), ("start_ms", pa.int64()), ("end_ms", pa.int64()), ("text", pa.string())]
+)
+
+PLAN = pa.schema(
+    [
+        ("key", pa.string()),
+        ("video_id", pa.string()),
+        ("uri", pa.string()),
+        ("url", pa.string()),
+        ("license", pa.string()),
+        ("meta", pa.string()),  # a JSON object
+        ("start_ms", pa.int64()),
+        ("end_ms", pa.int64()),
+        ("sentences", pa.list_(_SENTENCE)),
+        ("paragraph", pa.string()),
+        ("n_sentences", pa.int32()),
+        ("n_words", pa.int32()),
+        ("coherence", pa.float32()),
+        ("split", pa.string()),
+        ("shard", pa.int32()),
+        ("position", pa.int32()),
+        ("frame_times_ms", pa.list_(pa.int64())),
+    ]
+)
+
+LEDGER = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("subject", pa.string()),
+        ("subject_id", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+
+_MEMBER = pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())])
+_OWN_IN_INDEX = ("shard", "position")  # here they say where the sample is, not where it was planned to be
+_MEASURED = [
+    ("shard", pa.string()),
+    ("position", pa.int32()),
+    ("members", pa.list_(_MEMBER)),
+    ("sha256", pa.string()),
+    ("frame_pts_ms", pa.list_(pa.int64())),
+    ("frame_height", pa.int32()),
+    ("frame_width", pa.int32()),
+    ("source_width", pa.int32()),
+    ("source_height", pa.int32()),
+    ("source_fps", pa.float64()),
+    ("source_codec", pa.string()),
+    ("source_duration_ms", pa.int64()),
+]
+
+INDEX = pa.schema(
+    [("key", pa.string()), *_MEASURED, *[(f.name, f.type) for f in PLAN if f.name not in ("key", *_OWN_IN_INDEX)]]
+)
+
+
+def plan_row(clip: LongClip) -> dict[str, Any]:
+    """The plan row of a long clip."""
+    return {
+        "key": clip.key,
+        "video_id": clip.video.video_id,
+        "uri": clip.video.uri,
+        "url": clip.video.url,
+        "license": clip.video.license,
+        "meta": clip.video.meta,
+        "start_ms": clip.start_ms,
+        "end_ms": clip.end_ms,
+        "sentences": [sentence_row(s) for s in clip.sentences],
+        "paragraph": clip.paragraph,
+        "n_sentences": len(clip.sentences),
+        "n_words": clip.n_words,
+        "coherence": clip.coherence,
+        "split": clip.split,
+        "shard": clip.shard,
+        "position": clip.position,
+        "frame_times_ms": list(clip.frame_times_ms),
+    }
+
+
+def sentence_row(sentence: Sentence) -> dict[str, Any]:
+    """A sentence as tables and sample JSON hold it."""
+    return {
+        "clip_id": sentence.clip_id,
+        "start_ms": sentence.start_ms,
+        "end_ms": sentence.end_ms,
+        "text": sentence.text,
+    }
+
+
+def clip_from_row(row: dict[str, Any]) -> LongClip:
+    """The long clip of a plan row (or of an index row, whose shard is then ignored)."""
+    shard = row["shard"]
+    return LongClip(
+        key=row["key"],
+        video=SourceVideo(row["video_id"], row["uri"], row["url"] or "", row["license"] or "", row["meta"] or "{}"),
+        sentences=tuple(Sentence(s["clip_id"], s["start_ms"], s["end_ms"], s["text"]) for s in row["sentences"]),
+        frame_times_ms=tuple(row["frame_times_ms"]),
+        coherence=row["coherence"],
+        split=row["split"],
+        shard=shard if isinstance(shard, int) else -1,
+        position=row["position"],
+    )
+
+
+def ledger_row(drop: Drop) -> dict[str, str]:
+    """The ledger row of a drop."""
+    return {
+        "video_id": drop.video_id,
+        "subject": drop.subject.value,
+        "subject_id": drop.subject_id,
+        "stage": drop.stage.value,
+        "reason": drop.reason.value,
+        "detail": drop.detail,
+    }
+
+
+def drop_from_row(row: dict[str, Any]) -> Drop:
+    """The drop of a ledger row. Raises ValueError for a stage, subject or reason that does not exist."""
+    return Drop(
+        row["video_id"],
+        Subject(row["subject"]),
+        row["subject_id"],
+        Stage(row["stage"]),
+        Reason(row["reason"]),
+        row["detail"],
+    )
+
+
+def index_row(entry: IndexEntry) -> dict[str, Any]:
+    """The index row of a sample."""
+    planned = {k: v for k, v in plan_row(entry.clip).items() if k not in _OWN_IN_INDEX}
+    return planned | {
+        "shard": entry.shard,
+        "position": entry.position,
+        "members": [{"name": m.name, "offset": m.offset, "size": m.size} for m in entry.members],
+        "sha256": entry.sha256,
+        "frame_pts_ms": list(entry.frame_pts_ms),
+        "frame_height": entry.frame_size[0],
+        "frame_width": entry.frame_size[1],
+        "source_width": entry.source.width,
+        "source_height": entry.source.height,
+        "source_fps": entry.source.fps,
+        "source_codec": entry.source.codec,
+        "source_duration_ms": entry.source.duration_ms,
+    }
+
+
+def entry_from_row(row: dict[str, Any]) -> IndexEntry:
+    """The index entry of an index row."""
+    return IndexEntry(
+        clip=clip_from_row(row),
+        shard=row["shard"],
+        position=row["position"],
+        members=tuple(Member(m["name"], m["offset"], m["size"]) for m in row["members"]),
+        sha256=row["sha256"],
+        frame_pts_ms=tuple(row["frame_pts_ms"]),
+        frame_size=(row["frame_height"], row["frame_width"]),
+        source=SourceInfo(
+            row["source_width"],
+            row["source_height"],
+            row["source_fps"],
+            row["source_codec"],
+            row["source_duration_ms"],
+        ),
+    )
+
+
+def table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """An Arrow table of `rows`."""
+    return pa.Table.from_pylist(list(rows), schema=schema)

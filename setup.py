@@ -1,0 +1,11 @@
+"""Maps the four folders at the top of the repository to sub-packages of `longtake`."""
+
+from setuptools import setup
+
+PACKAGES = ("schemas", "pipeline", "pipeline.decode", "model", "jobs")
+
+setup(
+    packages=[f"longtake.{package}" for package in PACKAGES],
+    package_dir={f"longtake.{package}": package.replace(".", "/") for package in PACKAGES},
+    package_data={f"longtake.{package}": ["py.typed", "*.yaml", "*.txt"] for package in PACKAGES},
+)
