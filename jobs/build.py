@@ -3,9 +3,6 @@
 import time
 from collections import Counter
 
-from rich.console import Console
-from rich.table import Table
-
 from longtake.jobs.job import human_bytes, locked, run_pipeline
 from longtake.jobs.plan import ProbeMode, current_plan, inputs_changed, make_plan, print_plan
 from longtake.pipeline.build_graph import LEDGER_PREFIX, add_building
@@ -18,6 +15,8 @@ from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from rich.console import Console
+from rich.table import Table
 
 
 def build_corpus(
@@ -147,11 +146,14 @@ def _print_result(
     size = sum(shard.bytes for shard in manifest.shards)
     for name, split in manifest.splits().items():
         console.print(
-            f"{name}: {split['samples']:,} samples, {split['frames']:,} frames in {split['shards']:,} shards", highlight=False
+            f"{name}: {split['samples']:,} samples, {split['frames']:,} frames in {split['shards']:,} shards",
+            highlight=False,
         )
     console.print(
         f"{human_bytes(size)}; {counts['video_ms'] / 3.6e6:.2f} h of video decoded"
         + (f", {counts['reused']:,} fragments of an earlier run reused" if counts["reused"] else ""),
         highlight=False,
     )
-    console.print(f"Corpus: {layout.root}   Check it with: longtake verify {layout.root}", markup=False, highlight=False)
+    console.print(
+        f"Corpus: {layout.root}   Check it with: longtake verify {layout.root}", markup=False, highlight=False
+    )

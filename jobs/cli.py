@@ -5,13 +5,12 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-
 from longtake.jobs import diff, init, show, verify
 from longtake.schemas import storage
 from longtake.schemas.config import ConfigError, load_config
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, read_manifest
+from rich.console import Console
 
 app = typer.Typer(
     name="longtake",
@@ -38,7 +37,9 @@ app.command("show")(show.show)
 
 
 @app.command()
-def plan(context: typer.Context, config: ConfigPath = "corpus.yaml", workers: Workers = 0, probe: Probe = "header") -> None:
+def plan(
+    context: typer.Context, config: ConfigPath = "corpus.yaml", workers: Workers = 0, probe: Probe = "header"
+) -> None:
     """Decide what the corpus will be: writes plan/ and ledger/, prints counts and cost. No video is decoded."""
     from longtake.jobs.plan import make_plan, print_plan
     from longtake.pipeline.runner import cores

@@ -12,12 +12,11 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from rich.console import Console
-
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.runner import is_local
 from longtake.pipeline.slots import close_shared_slots
 from longtake.schemas.manifest import CorpusError
+from rich.console import Console
 
 Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5
@@ -46,7 +45,9 @@ def _explained(error: BaseException) -> CorpusError:
         if isinstance(cause, CorpusError):
             return CorpusError(str(cause).split(" [while running")[0])
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            return CorpusError(f"The disk is full ({cause}). Free some space and run the same command again: it resumes.")
+            return CorpusError(
+                f"The disk is full ({cause}). Free some space and run the same command again: it resumes."
+            )
         if isinstance(cause, PermissionError):
             return CorpusError(f"Not allowed: {cause}. Check the permissions of the output and run again.")
         cause = cause.__cause__ or cause.__context__

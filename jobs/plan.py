@@ -5,9 +5,6 @@ from collections import Counter
 from enum import StrEnum
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from longtake.jobs.job import human_bytes, run_pipeline
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.line_source import files_of
@@ -18,6 +15,8 @@ from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
+from rich.console import Console
+from rich.table import Table
 
 
 class ProbeMode(StrEnum):
@@ -28,14 +27,18 @@ class ProbeMode(StrEnum):
     PACKETS = "packets"
 
 
-def make_plan(config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], console: Console) -> PlanSummary:
+def make_plan(
+    config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], console: Console
+) -> PlanSummary:
     """Write plan/ and ledger/ below the output. Raises CorpusError, also where too many videos failed."""
     layout = Layout(config.root)
     inputs = input_files(config)
     clear_plan(layout)
     run_pipeline(
         lambda root: add_planning(root, config, layout, probe.value, workers),
-        pipeline_options(beam_args, workers),
+        pipeline_options(
+            beam_args, workers, one_thread=probe is ProbeMode.NONE and config.source.text.format == "hdvila"
+        ),
         console,
         _progress,
     )

@@ -2,7 +2,7 @@
 the runner and the number of workers cannot change it.
 
 Videos are put in the order of a hash of their id, and the hash space is cut into the parts of the plan table. The number of clips
-per part and split is all that has to be known globally; each part is then assigned on its own, so nothing is ever sorted as a whole.
+per part and split is all that has to be known globally; each part is then assigned on its own, and nothing is sorted as a whole.
 """
 
 from collections.abc import Iterable, Mapping
@@ -88,9 +88,7 @@ def assign(clips: Iterable[LongClip], offset: Offsets, samples: int, seed: int) 
             shard = (2 * first + len(video)) * shards // (2 * total)
             out += [replace(clip, shard=shard) for clip in video]
         else:
-            out += [
-                replace(clip, shard=(2 * (first + i) + 1) * shards // (2 * total)) for i, clip in enumerate(video)
-            ]
+            out += [replace(clip, shard=(2 * (first + i) + 1) * shards // (2 * total)) for i, clip in enumerate(video)]
     return out
 
 

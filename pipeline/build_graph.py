@@ -12,19 +12,16 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
-
 from longtake.pipeline import fragment, pack, seal
 from longtake.pipeline.decode import SourceError, versions
 from longtake.pipeline.fragment import Marker, Wanted
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import PlanSummary, check_failed
 from longtake.pipeline.plan_table import Task, clips_of, clips_of_shard, plan_parts, tasks_of
-from longtake.pipeline.plan_video import drop_video
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import DROPS, Dropped, drop
 from longtake.pipeline.slots import Slots, shared_slots
 from longtake.pipeline.source_work import decode_source, in_slot
-from longtake.pipeline.tally import MergeTallies
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
@@ -98,7 +95,7 @@ def _markers_in(prefix: str, layout: Layout) -> Iterator[tuple[str, str]]:
         yield path.rsplit("/", 1)[-1].removesuffix(fragment.MARKER_SUFFIX), path
 
 
-class Decode(beam.DoFn):  # type: ignore[misc]
+class Decode(beam.DoFn):
     """(digest, tasks and markers) in; TaskResult out, and a Drop for each long clip and sentence that was lost."""
 
     def __init__(self, config: CorpusConfig, layout: Layout, workers: int) -> None:
@@ -124,7 +121,12 @@ class Decode(beam.DoFn):  # type: ignore[misc]
             except SourceError as failure:
                 error = failure.reason, failure.detail
                 reasons = {clip.key: error for clip in clips}
-            lost = [row for clip in clips if clip.key in reasons for row in drop_clip(clip, Stage.DECODE, *reasons[clip.key])]
+            lost = [
+                row
+                for clip in clips
+                if clip.key in reasons
+                for row in drop_clip(clip, Stage.DECODE, *reasons[clip.key])
+            ]
             kept = Counter((clip.split, clip.shard) for clip in clips if clip.key not in reasons)
             PROGRESS.add(
                 tasks=1,
@@ -175,7 +177,9 @@ def _video_rows(element: tuple[str, Iterable[TaskResult]]) -> list[Drop]:
 
 
 def _check(dropped: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary) -> None:
-    check_failed(plan.failed_videos + dropped[("failed",)], plan.counts["videos"].total, config.max_failed, layout.ledger)
+    check_failed(
+        plan.failed_videos + dropped[("failed",)], plan.counts["videos"].total, config.max_failed, layout.ledger
+    )
 
 
 # -- pack --------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ def dataset_card(manifest: CorpusManifest) -> str:
     """The card's text. It holds nothing that is not in the manifest."""
     splits = manifest.splits()
     files = "".join(
-        f"      - split: {json.dumps(name)}\n        path: {json.dumps(f'shards/{name}-*.tar')}\n" for name in sorted(splits)
+        f"      - split: {json.dumps(name)}\n        path: {json.dumps(f'shards/{name}-*.tar')}\n"
+        for name in sorted(splits)
     )
     rows = "".join(
         f"| {name} | {split['samples']:,} | {split['frames']:,} | {split['shards']:,} |\n"

@@ -46,7 +46,9 @@ def estimate(clips: Sequence[LongClip], facts: Probe | None, decoded: int | None
     per_pixel = _NS_PER_DECODED_PIXEL.get(source.codec, _NS_PER_DECODED_PIXEL_OTHER)
     ns = decoded * pixels * per_pixel + taken * (pixels * _NS_PER_TAKEN_PIXEL + written * _NS_PER_WRITTEN_PIXEL)
     text = sum(1024 + 2 * len(clip.paragraph) + 160 * len(clip.sentences) for clip in clips)
-    return Cost(decoded, round(ns / 1e6), round(taken * written * _BYTES_PER_PIXEL * _per_quality(frames.quality)) + text)
+    return Cost(
+        decoded, round(ns / 1e6), round(taken * written * _BYTES_PER_PIXEL * _per_quality(frames.quality)) + text
+    )
 
 
 def _per_quality(quality: int) -> float:

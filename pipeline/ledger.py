@@ -6,7 +6,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
-
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.keys import hash64
@@ -17,7 +16,7 @@ _ROWS_PER_PART = 200_000
 _MAX_PARTS = 4096
 
 
-class WriteLedger(beam.PTransform):  # type: ignore[misc]
+class WriteLedger(beam.PTransform):
     """Write Drops to `<folder>/<prefix>-*.parquet`; the result is one Tally of (subject, stage, reason) and of failed videos."""
 
     def __init__(self, folder: str, prefix: str) -> None:

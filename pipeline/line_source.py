@@ -14,7 +14,6 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from longtake.pipeline.lines import Line
 from longtake.schemas import storage
 from longtake.schemas.config import ConfigError
@@ -95,7 +94,9 @@ def _plain_lines(block: Block) -> Iterator[bytes]:
             at += len(line)
             end = line
             while len(end) == _MAX_LINE_BYTES and not end.endswith(b"\n"):
-                end = stream.readline(_MAX_LINE_BYTES)  # the rest of an absurd line is skipped; what is left will not parse
+                end = stream.readline(
+                    _MAX_LINE_BYTES
+                )  # the rest of an absurd line is skipped; what is left will not parse
                 at += len(end)
             yield line.rstrip(b"\r\n")
 
@@ -110,7 +111,7 @@ def _unzipped_lines(file: str) -> Iterator[bytes]:
             yield f"gzip data breaks off here: {error}".encode()
 
 
-class ReadLines(beam.PTransform):  # type: ignore[misc]
+class ReadLines(beam.PTransform):
     """Every non-empty line of the files, as a Line with its number counted from 1."""
 
     def __init__(self, path: str) -> None:

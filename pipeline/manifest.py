@@ -10,7 +10,7 @@ from longtake.pipeline.texts import clean_text, parse_id
 from longtake.pipeline.timecode import MAX_MS, format_timecode, parse_seconds, parse_timecode
 from longtake.schemas import storage
 from longtake.schemas.reasons import Reason, Stage, Subject
-from longtake.schemas.records import Drop, Sentence, SourceVideo, drop_sentences
+from longtake.schemas.records import Drop, Sentence, SourceVideo, compact, drop_sentences
 
 _CONTROL_CHARACTERS = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _CONTROL = re.compile(f"[{_CONTROL_CHARACTERS}]")
@@ -18,6 +18,7 @@ _UNSAFE_NAME = re.compile(rf"\A(?:\.{{0,2}}\Z|~)|[/\\{_CONTROL_CHARACTERS}]")
 _MAX_NAME_BYTES = 240  # file systems take 255 for a name, and the template adds an extension
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class ClipSpan:
     """The span of one sentence in milliseconds, and its text, None where the text comes from elsewhere."""
@@ -28,6 +29,7 @@ class ClipSpan:
     text: str | None
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class ParsedVideo:
     """What a manifest line says.

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, Any
 
 from longtake.pipeline.fragment import BLOCK, FragmentSample, Marker, read_entries, tar_header
@@ -32,7 +33,7 @@ def samples_of(clips: Iterable[LongClip], markers: Mapping[str, Marker]) -> Iter
     for clip in sorted(clips, key=lambda c: c.position):
         if clip.key in found:
             path, marker, frames = found[clip.key]
-            yield Sample(clip, marker, frames, lambda p=path, m=marker, f=frames: read_entries(p, m, f))
+            yield Sample(clip, marker, frames, partial(read_entries, path, marker, frames))
 
 
 def sample_json(sample: Sample, shard: str, position: int) -> dict[str, Any]:

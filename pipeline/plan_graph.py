@@ -9,7 +9,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsSingleton
-
 from longtake.pipeline import assign
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import summarise, write_summary
@@ -54,14 +53,12 @@ def write_plan(clips: Any, config: CorpusConfig, layout: Layout) -> Any:
         | "Part and split" >> beam.Map(lambda element: ((element[0], element[1].split), 1))
         | "Per split" >> beam.CombinePerKey(sum)
     )
-    assigned = (
-        keyed | "By part" >> beam.GroupByKey() | "Assign" >> beam.Map(_assign_part, config, AsDict(per_split))
-    )
-    per_shard = (
-        assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
-    )
+    assigned = keyed | "By part" >> beam.GroupByKey() | "Assign" >> beam.Map(_assign_part, config, AsDict(per_split))
+    per_shard = assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
     return (
-        assigned | "Write part" >> beam.Map(_write_part, layout, AsDict(per_shard)) | "Written" >> beam.CombineGlobally(sum)
+        assigned
+        | "Write part" >> beam.Map(_write_part, layout, AsDict(per_shard))
+        | "Written" >> beam.CombineGlobally(sum)
     )
 
 
@@ -78,9 +75,7 @@ def _shards_of_part(element: tuple[int, list[LongClip]]) -> Iterator[tuple[tuple
     return iter(counts.items())
 
 
-def _write_part(
-    element: tuple[int, list[LongClip]], layout: Layout, counts: dict[tuple[int, str, int], int]
-) -> int:
+def _write_part(element: tuple[int, list[LongClip]], layout: Layout, counts: dict[tuple[int, str, int], int]) -> int:
     part, clips = element
     placed = assign.place(clips, assign.starts(counts)[part])
     path = storage.join(layout.plan, part_name(part))

@@ -12,7 +12,7 @@ from longtake.pipeline.tally import Tally, distribution, histogram
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import FORMAT
-from longtake.schemas.manifest import Count, CorpusError
+from longtake.schemas.manifest import CorpusError, Count
 
 _NAME = "plan.json"
 
@@ -51,7 +51,9 @@ def summarise(config: CorpusConfig, probe: str, tally: Tally, ledger: Tally) -> 
         gone = dropped(ledger, singular)
         counts[subject] = Count(total=total, kept=planned if subject != "sentences" else total - gone, dropped=gone)
     kept_sentences = sum(size * n for size, n in histogram(tally, "sentences_out").items())
-    counts["sentences"] = Count(total=counts["sentences"].total, kept=kept_sentences, dropped=counts["sentences"].dropped)
+    counts["sentences"] = Count(
+        total=counts["sentences"].total, kept=kept_sentences, dropped=counts["sentences"].dropped
+    )
     return PlanSummary(
         fingerprint=fingerprint(config),
         config=config.published(),
@@ -63,7 +65,11 @@ def summarise(config: CorpusConfig, probe: str, tally: Tally, ledger: Tally) -> 
         words={name: distribution(histogram(tally, f"words_{name}")) for name in ("in", "out")},
         sentences_per_clip=distribution(histogram(tally, "sentences_out")),
         splits={
-            key[1]: {"samples": n, "frames": tally["frames_of", key[1]], "shards": shard_count(n, config.shards.samples)}
+            key[1]: {
+                "samples": n,
+                "frames": tally["frames_of", key[1]],
+                "shards": shard_count(n, config.shards.samples),
+            }
             for key, n in sorted(tally.items())
             if key[0] == "clips_of"
         },

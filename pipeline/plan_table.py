@@ -7,14 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from longtake.pipeline.fragment import Wanted, fragment_digest
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.records import LongClip
 
-_TASK_MS = 600_000  # a long video is decoded in ranges of about this much, so that a retry is cheap and none lags behind
+_TASK_MS = (
+    600_000  # a long video is decoded in ranges of about this much, so that a retry is cheap and none lags behind
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
-
 from longtake.pipeline import assign
 from longtake.pipeline.decode import Probe, SourceError
 from longtake.pipeline.estimate import estimate
@@ -23,11 +22,13 @@ from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop_sentences
 
 TALLY = "tally"
-Counted = TaggedOutput[Literal["tally"], Tally]
-OVERRUN_MS = 250  # a span may end this much after its video: time stamps are rounded, and the last frame stays on screen
+Counted: TypeAlias = TaggedOutput[Literal["tally"], Tally]
+OVERRUN_MS = (
+    250  # a span may end this much after its video: time stamps are rounded, and the last frame stays on screen
+)
 
 
-class PlanVideo(beam.DoFn):  # type: ignore[misc]
+class PlanVideo(beam.DoFn):
     """VideoText in; long clips with their split, drops and a tally out. `probe` is "none", "header" or "packets"."""
 
     def __init__(self, config: CorpusConfig, probe: str, workers: int) -> None:
@@ -76,9 +77,7 @@ class PlanVideo(beam.DoFn):  # type: ignore[misc]
             return None  # it was readable a moment ago; the build will say what became of it
 
 
-def drop_video(
-    video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str
-) -> list[Drop]:
+def drop_video(video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str) -> list[Drop]:
     """The rows of a dropped video: its own, and one for each sentence it takes with it."""
     own = Drop(video_id, Subject.VIDEO, video_id, stage, reason, detail)
     return [own, *drop_sentences(video_id, sentences, stage, reason, f"in video {video_id}")]

@@ -7,11 +7,10 @@ either side.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
-
 from longtake.pipeline.cues import parse_cues
 from longtake.pipeline.line_source import ReadLines
 from longtake.pipeline.lines import Line, where
@@ -20,14 +19,15 @@ from longtake.pipeline.texts import parse_group, parse_text
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
-from longtake.schemas.records import Drop, Sentence, SourceVideo
+from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
 
 DROPS = "drops"  # the output tag of ledger rows, in every step
-Dropped = TaggedOutput[Literal["drops"], Drop]
+Dropped: TypeAlias = TaggedOutput[Literal["drops"], Drop]
 
 GroupNames = tuple[tuple[str, int], ...]  # (group id, group size), one for each group that names a clip
 
 
+@compact
 @dataclass(frozen=True, slots=True)
 class VideoText:
     """A video with its sentences, each beside the groups that name it."""
@@ -143,6 +143,7 @@ def _without_text(video_id: str, clip_id: str, detail: str) -> Drop:
 # -- text and groups that are joined by clip id ------------------------------------------------------------------------
 
 
+@compact
 @dataclass(frozen=True, slots=True, order=True)
 class ClipText:
     """A clip of a video; `text` is None where it comes from the text file."""
@@ -271,5 +272,3 @@ def _attach(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[VideoText
             yield VideoText(video, sentences)
         else:
             yield drop(_no_text(video_id))
-
-

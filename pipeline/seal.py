@@ -35,7 +35,9 @@ def seal(
     )
     for subject, count in manifest.counts.items():
         if not count.balances:
-            raise CorpusError(f"{subject}: {count.total} in, {count.kept} kept, {count.dropped} dropped; please report this")
+            raise CorpusError(
+                f"{subject}: {count.total} in, {count.kept} kept, {count.dropped} dropped; please report this"
+            )
     storage.write_bytes(layout.card, dataset_card(manifest).encode())
     storage.write_bytes(layout.manifest, manifest.to_bytes())
 

@@ -10,8 +10,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ParamSpec, TypeVar
 
@@ -51,11 +50,12 @@ class Slots:
             slot = self._free.get()
             try:
                 slot = slot or self._start()
-                return slot.submit(work, *args, **kwargs).result(seconds)
-            except FutureTimeout:
-                _kill(slot)
-                slot = None
-                raise SlotTimeout(f"did not end within {seconds:g} s") from None
+                future = slot.submit(work, *args, **kwargs)
+                if not wait(
+                    [future], seconds
+                ).done:  # not result(seconds): the work may raise a TimeoutError of its own
+                    raise SlotTimeout(f"did not end within {seconds:g} s")
+                return future.result()
             except BrokenProcessPool:
                 _kill(slot)
                 slot = None
@@ -77,7 +77,11 @@ class Slots:
             initializer=_prepare_child,
             initargs=(self._memory_limit, os.getpid()),
         )
-        slot.submit(_nothing).result(_START_SECONDS)
+        try:
+            slot.submit(_nothing).result(_START_SECONDS)
+        except BaseException:
+            _kill(slot)
+            raise
         return slot
 
     def close(self) -> None:

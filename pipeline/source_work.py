@@ -66,4 +66,4 @@ def decode_source(
     """
     with _local(uri) as path:
         decoded = decode_frames(path, [t for w in wanted for t in w.frame_times_ms], frames, limits)
-    return write_fragment(layout, digest, wanted, decoded), decoded.seconds
+    return write_fragment(layout, digest, wanted, decoded), dict(decoded.seconds)

@@ -9,7 +9,7 @@ import apache_beam as beam
 Tally = Counter[tuple[str, ...]]
 
 
-class MergeTallies(beam.CombineFn):  # type: ignore[misc]
+class MergeTallies(beam.CombineFn):
     """The sum of counters."""
 
     def create_accumulator(self) -> Tally:

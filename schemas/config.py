@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
 from longtake.schemas import storage
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -30,7 +29,9 @@ class TextSource(_Section):
         if (self.path is None) != (self.format == "none"):
             raise ValueError(f"format {self.format!r} {'needs' if self.path is None else 'takes no'} path")
         if self.format in ("vtt", "srt") and "{video_id}" not in (self.path or ""):
-            raise ValueError(f"path {self.path!r} must name one file per video, as in 'subs/{{video_id}}.{self.format}'")
+            raise ValueError(
+                f"path {self.path!r} must name one file per video, as in 'subs/{{video_id}}.{self.format}'"
+            )
         return self
 
 

@@ -47,10 +47,7 @@ def local_path(path: str) -> str:
 def join(base: str, *parts: str) -> str:
     """`parts` below `base`; a part that is absolute or a URI of its own starts anew."""
     for part in parts:
-        if _SCHEME.match(part) or os.path.isabs(part):
-            base = part
-        else:
-            base = posixpath.join(base, part)
+        base = part if _SCHEME.match(part) or os.path.isabs(part) else posixpath.join(base, part)
     return base if is_remote(base) else local_path(base)
 
 
@@ -103,7 +100,6 @@ def writing(path: str) -> Iterator[str]:
     Raises OSError (as ENOSPC on a full disk) with nothing left under `path`.
     """
     if is_remote(path):
-
         with tempfile.TemporaryDirectory() as folder:
             temporary = os.path.join(folder, "upload")
             yield temporary

@@ -34,7 +34,8 @@ def decode_frames(
 
     `path` is a local file. The frame of a time is the last one shown at or before it, or the first of all; with
     `frames.tolerance_ms`, one that is cheaper to reach and no further off. `clock` measures `Decoded.seconds`
-    (wall clock by default; pass time.process_time for CPU seconds). Raises SourceError when nothing of the file can be used.
+    (wall clock by default; pass time.process_time for CPU seconds). Raises SourceError when nothing of the file can be
+    used.
     """
     chosen = backend(frames.decoder)
     watch = Stopwatch(clock)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from longtake.pipeline.decode.table import PacketTable
+
+from longtake.pipeline.decode.table import Int64s, PacketTable
 from longtake.pipeline.decode.timeline import Timeline
 
 #: How far after the end of the last frame a time still shows it, in ms: speech often outlasts the pictures a little.
@@ -29,7 +30,7 @@ def on_screen(pts: Sequence[int], times_ms: Iterable[int], timeline: Timeline) -
     return [max(int(i) - 1, 0) for i in np.searchsorted(np.asarray(pts, np.int64), _bounded(marks), side="right")]
 
 
-def _bounded(marks: list[int]) -> "np.typing.NDArray[np.int64]":
+def _bounded(marks: list[int]) -> Int64s:
     return np.array([min(max(mark, -(2**63)), 2**63 - 1) for mark in marks], np.int64)
 
 
@@ -49,17 +50,19 @@ def choose(table: PacketTable, times_ms: Sequence[int], timeline: Timeline, tole
 
 def segments(table: PacketTable, wanted: Iterable[int]) -> list[Segment]:
     """What to decode for the wanted ordinals, in file order, without overlap."""
-    found: list[Segment] = []
     entries = table.entries
-    for ordinal in sorted(set(wanted)):
+    spans = []
+    for ordinal in set(wanted):
         group = int(np.searchsorted(entries, ordinal, side="right")) - 1
-        if group and table.leads(ordinal):
-            group -= 1  # predicted from both sides of its random access point
-        start = int(entries[group])
+        if group and table.pts[ordinal] < table.pts[entries[group]]:
+            group -= 1  # shown before its random access point (open group): predicted from both sides of it
+        spans.append((int(entries[group]), ordinal))
+    found: list[Segment] = []
+    for start, stop in sorted(spans):
         if found and start <= found[-1].stop + 1:
-            found[-1] = Segment(found[-1].start, max(ordinal, found[-1].stop))
+            found[-1] = Segment(found[-1].start, max(stop, found[-1].stop))
         else:
-            found.append(Segment(start, ordinal))
+            found.append(Segment(start, stop))
     return found
 
 
@@ -90,9 +93,10 @@ class _Search:
         self.group: list[int] = group.tolist()
         self.before: list[int] = table.references_before.tolist()
         self.reference: list[bool] = table.reference.tolist()
-        self.depth = table.references_before[ordinals] - table.references_before[start] + 1
+        self.depth: Int64s = table.references_before[ordinals] - table.references_before[start] + 1
         leads = (pts < table.pts[start]) & (group > 0)
-        self.depth[leads] += len(table)  # never worth it by itself
+        self.depth[leads] += len(table)  # needs the group before as well: never worth it by itself
+        self.leads: list[bool] = leads.tolist()
         self.chosen: dict[int, list[int]] = {}  # per group the ordinals chosen, sorted, one for each time
 
     def run(self) -> list[int]:
@@ -125,12 +129,12 @@ class _Search:
     def _extra(self, index: int) -> int:
         """Packets to decode for this frame on top of what the choices made cost."""
         ordinal = self.ordinal[index]
-        others = self.chosen.get(self.group[index], ())
-        if not others:
-            return int(self.depth[index])
+        others = self.chosen.get(self.group[index], [])
         at = bisect_right(others, ordinal)
         if at and others[at - 1] == ordinal:
             return 0
+        if not others or self.leads[index]:
+            return int(self.depth[index])
         own = 0 if self.reference[ordinal] else 1
         if at < len(others):  # a later one is decoded anyhow
             return own

@@ -8,6 +8,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
+
 from longtake.pipeline.decode.source import Source
 from longtake.pipeline.decode.table import NO_TIME, PacketTable
 

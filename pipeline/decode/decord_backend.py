@@ -1,8 +1,8 @@
 """The second backend: decord. Independent decoding and scaling, to check the first; slower, and for sound files only.
 
 decord has its own frame table but no notion of edit lists, hidden frames or the container's start, and shows a damaged
-frame as a copy of its neighbour. So a file is only decoded where decord's table agrees with the packet table, and refused
-where it does not.
+frame as a copy of its neighbour. So a file is only decoded where decord's table agrees with the packet table, and
+refused where it does not.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import simplejpeg
+
 from longtake.pipeline.decode.choose import GRACE_MS, on_screen
 from longtake.pipeline.decode.inspect import first_frame_turns
 from longtake.pipeline.decode.picture import display_size, scaled_size
@@ -29,6 +30,7 @@ except ImportError:
 _FAILURES: tuple[type[Exception], ...] = (RuntimeError, AssertionError, IndexError, StopIteration)
 if decord is not None:
     _FAILURES += (decord.DECORDError, decord._ffi.base.DECORDLimitReachedError)
+_NO_SEEK = frozenset({"mpegts", "mpeg"})
 _BATCH = 64  # frames asked for at once: bounds memory
 _SLACK_MS = 1.6  # decord's clock is a float32, and some of its containers round to whole milliseconds
 _NO_REPAIRS = 1e-9  # share of made-up frames that decord may hand out
@@ -95,7 +97,11 @@ def _open(path: str, width: int, height: int) -> Any:
 
 
 def _agree(reader: Any, source: Source, table: PacketTable) -> None:
-    """Raise SourceError unless decord lists the frames that the packet table has."""
+    """Raise SourceError unless decord lists the frames that the packet table has, and is known to decode the like."""
+    if not _NO_SEEK.isdisjoint(source.container.format.name.split(",")):
+        raise _refuse(f"seek in {source.container.format.name} reliably")
+    if table.has_leading:
+        raise _refuse("decode open groups of pictures: it gives wrong ones after a seek")
     if len(reader) != len(table.shown):
         raise _refuse(f"list its frames: it finds {len(reader)} where the file shows {len(table.shown)}")
     seconds = np.asarray(reader.get_frame_timestamp(range(len(reader))), np.float64)[:, 0]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import av
+
 from longtake.pipeline.decode.picture import display_size, quarter_turns
 from longtake.pipeline.decode.pyav_backend import measured_info, planned_cost
 from longtake.pipeline.decode.repair import with_repair

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import simplejpeg
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
 from longtake.pipeline.decode.source import Source, check_picture
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.schemas.config import Frames, Limits
@@ -15,6 +16,7 @@ from longtake.schemas.config import Frames, Limits
 # The exact flags cost about half a millisecond on a 1080p frame, and give every machine the same bytes.
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 _RIGHT_ANGLE = 90
+_HALF_CHROMA = ("yuv420p", "yuvj420p", "yuv420p10le")
 
 
 def quarter_turns(rotation: int) -> int:
@@ -65,16 +67,25 @@ class Painter:
                 frame,
                 width=self._size[0],
                 height=self._size[1],
-                format="yuvj444p",
+                format=_layout(frame, self._size),
                 interpolation=_SCALING,
                 dst_colorspace=Colorspace.ITU601,
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )
-            luma, *chroma = _planes(scaled)
-            planes = [_turned(plane, self.turns) for plane in (luma, *map(_halved, chroma))]
+            planes = _planes(scaled)
+            if scaled.format.name == "yuvj444p":
+                planes[1:] = map(_halved, planes[1:])
+            if self.turns:
+                planes = [np.ascontiguousarray(np.rot90(plane, self.turns)) for plane in planes]
         with self._watch.phase("encode"):
             return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=self._quality))
+
+
+def _layout(frame: VideoFrame, size: tuple[int, int]) -> str:
+    """The pixel format to scale to: chroma in full, to be halved here, but where the samples can stay as they are."""
+    stays = frame.format.name in _HALF_CHROMA and (frame.width, frame.height) == size
+    return "yuvj420p" if stays else "yuvj444p"
 
 
 def _planes(frame: VideoFrame) -> list[npt.NDArray[np.uint8]]:
@@ -86,15 +97,11 @@ def _planes(frame: VideoFrame) -> list[npt.NDArray[np.uint8]]:
 
 
 def _halved(plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Means of 2x2 samples. JPEG has its chroma samples in the middle of four pixels; swscale, left to itself, would put
-    them where video has them, on the left: half a pixel off.
+    """Means of 2x2 samples, for chroma. JPEG has its chroma samples in the middle of four pixels; swscale, left to
+    itself, would put them where video has them, on the left: half a pixel off.
     """
     height, width = plane.shape
     if height % 2 or width % 2:
         plane = np.pad(plane, ((0, height % 2), (0, width % 2)), "edge")
     rows = np.add(plane[0::2], plane[1::2], dtype=np.uint16)
     return ((rows[:, 0::2] + rows[:, 1::2] + 2) >> 2).astype(np.uint8)
-
-
-def _turned(plane: npt.NDArray[np.uint8], turns: int) -> npt.NDArray[np.uint8]:
-    return np.ascontiguousarray(np.rot90(plane, turns)) if turns else plane

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 
 import av
 from av.video.frame import VideoFrame
+
 from longtake.pipeline.decode.choose import Segment, segments
 from longtake.pipeline.decode.cursor import Cursor
 from longtake.pipeline.decode.table import CORRUPT, NO_TIME, PacketTable

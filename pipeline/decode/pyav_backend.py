@@ -5,6 +5,7 @@ from contextlib import ExitStack, suppress
 
 import av
 import simplejpeg
+
 from longtake.pipeline.decode.choose import GRACE_MS, choose, cost, on_screen
 from longtake.pipeline.decode.cursor import Cursor
 from longtake.pipeline.decode.picture import Painter
@@ -114,7 +115,7 @@ class _Job:
         timeline = source.timeline
         seen = sequential.survey()
         if not seen:
-            raise SourceError(Reason.NO_FRAMES, f"{len(table)} packets, and none of them decodes")
+            raise SourceError(Reason.NO_FRAMES, f"none of {len(table)} packets decodes to a frame with a time")
         step = round(timeline.den / (timeline.num * source.fps)) if source.fps else 0
         end = max(end_ms(source, table), timeline.to_ms(seen[-1].pts + step))
         chosen = on_screen([s.pts for s in seen], times_ms, timeline)

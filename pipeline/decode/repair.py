@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import ffmpeg
 import imageio_ffmpeg
+
 from longtake.pipeline.decode.results import ContainerError, SourceError
 from longtake.pipeline.decode.source import FORMATS
 from longtake.schemas.config import Limits

@@ -11,6 +11,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
 from longtake.pipeline.decode.bitstream import ENTRY
 from longtake.pipeline.decode.source import Source
 from longtake.pipeline.decode.table import CORRUPT, NO_TIME, PacketTable

@@ -11,6 +11,7 @@ import av
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
+
 from longtake.pipeline.decode.results import ContainerError, SourceError
 from longtake.pipeline.decode.timeline import Timeline
 from longtake.schemas.config import Limits

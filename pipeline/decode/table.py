@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+
 from longtake.pipeline.decode import bitstream
 from longtake.pipeline.decode.bitstream import ENTRY, LAYERED, REFERENCE, VISIBLE
 from longtake.pipeline.decode.results import SourceError
@@ -33,8 +34,8 @@ Int64s = npt.NDArray[np.int64]
 class PacketTable:
     """One row per packet that is not empty, in file order; the row number is the packet's ordinal.
 
-    `pts`, `dts` and `duration` are in the stream's time base, NO_TIME or 0 where absent; `pos` is the offset in the file
-    or -1. `flags` are those of bitstream, DISCARD and CORRUPT. `error` is what stopped the demuxer, or "".
+    `pts`, `dts` and `duration` are in the stream's time base, NO_TIME or 0 where absent; `pos` is the offset in the
+    file or -1. `flags` are those of bitstream, DISCARD and CORRUPT. `error` is what stopped the demuxer, or "".
     """
 
     pts: Int64s
@@ -56,7 +57,7 @@ class PacketTable:
 
     @cached_property
     def reference(self) -> npt.NDArray[np.bool_]:
-        return (self.flags & REFERENCE) != 0
+        return np.asarray(self.flags & REFERENCE, np.bool_)
 
     @cached_property
     def references_before(self) -> Int64s:
@@ -65,7 +66,7 @@ class PacketTable:
 
     @cached_property
     def _on_screen(self) -> npt.NDArray[np.bool_]:
-        return ((self.flags & (VISIBLE | DISCARD)) == VISIBLE) & (self.pts != NO_TIME)
+        return np.asarray(((self.flags & (VISIBLE | DISCARD)) == VISIBLE) & (self.pts != NO_TIME), np.bool_)
 
     @cached_property
     def shown(self) -> Int64s:
@@ -79,15 +80,16 @@ class PacketTable:
         return self.pts[self.shown]
 
     @property
+    def has_leading(self) -> bool:
+        """Whether a picture is shown before the random access point that it follows (open groups of pictures)."""
+        group = np.searchsorted(self.entries, self.shown, side="right") - 1
+        return bool(np.any((self.shown_pts < self.pts[self.entries[group]]) & (group > 0)))
+
+    @property
     def is_plannable(self) -> bool:
         """Whether the table alone says which frame is on screen when: every packet has a time of its own."""
         timed = bool(np.all((self.pts != NO_TIME) | ((self.flags & DISCARD) != 0)))
         return timed and len(self.shown) > 0 and bool(np.all(np.diff(self.shown_pts) > 0))
-
-    def leads(self, ordinal: int) -> bool:
-        """Whether the packet is shown before the random access point it follows (open group of pictures)."""
-        entry = self.entries[np.searchsorted(self.entries, ordinal, side="right") - 1]
-        return bool(self.pts[ordinal] < self.pts[entry])
 
 
 def read_table(source: Source, limits: Limits) -> PacketTable:

@@ -1,0 +1,32 @@
+"""What a process slot does for one decode task, as pipeline.source_work has it, but timed on the CPU clock.
+
+Importable by name, because slots import what they run.
+"""
+
+import time
+from collections.abc import Sequence
+
+from longtake.pipeline.decode import decode_frames
+from longtake.pipeline.fragment import Marker, Wanted, write_fragment
+from longtake.schemas.config import Frames, Limits
+from longtake.schemas.layout import Layout
+
+_started = False
+
+
+def decode_source(
+    uri: str, wanted: Sequence[Wanted], frames: Frames, limits: Limits, layout: Layout, digest: str
+) -> tuple[Marker, dict[str, float]]:
+    """Decode and write the fragment; seconds are CPU seconds of this process. The first task also reports its start-up."""
+    global _started
+    start = time.process_time()
+    times = [t for w in wanted for t in w.frame_times_ms]
+    decoded = decode_frames(uri, times, frames, limits, clock=time.process_time)
+    seconds = dict(decoded.seconds)
+    decoded_at = time.process_time()
+    seconds["decode_other"] = decoded_at - start - sum(seconds.values())
+    marker = write_fragment(layout, digest, wanted, decoded)
+    seconds["fragment"] = time.process_time() - decoded_at
+    seconds["slot_start"] = 0.0 if _started else start
+    _started = True
+    return marker, seconds

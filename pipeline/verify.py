@@ -1,0 +1,161 @@
+"""Verify: check that the plan, the index, the shards, the ledger and corpus.json of a finished corpus agree.
+
+Nothing is believed: what a table or corpus.json says is compared with what another file holds. Needs no Beam, and works on any
+storage that the corpus can lie on.
+"""
+
+import heapq
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+from longtake.pipeline.faults import Fault, FaultList
+from longtake.pipeline.slots import cores
+from longtake.pipeline.verify_accounts import Accounts
+from longtake.pipeline.verify_manifest import Listed, check_files, check_manifest
+from longtake.pipeline.verify_shard import ShardResult, ShardTask, check_drawn, check_shard
+from longtake.pipeline.verify_tables import LedgerFacts, PlanFacts, ledger_facts, plan_facts
+from longtake.schemas import storage
+from longtake.schemas.layout import Layout
+
+__all__ = ["Fault", "Report", "verify"]
+
+Progress = Callable[[int, int], None]  # pieces of work done, and all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of the checks. `number` counts all faults; of a file with many, `faults` has the first few.
+
+    `compared`: whether all tables could be read, and so be compared. `drawn`: how many samples were read; None: all.
+    """
+
+    name: str
+    shards: int
+    samples: int
+    frames: int
+    faults: tuple[Fault, ...]
+    number: int
+    compared: bool
+    drawn: int | None
+
+
+def verify(
+    root: str,
+    sample: int | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> Report:
+    """Check the corpus at `root`. With `sample`, only the contents of so many samples are read, chosen by `seed`.
+
+    Raises CorpusError where there is no finished corpus. `workers` processes share the work; 0: one for each core.
+    """
+    layout, of_manifest = Layout(root), FaultList("corpus.json")
+    listed = check_manifest(layout, of_manifest)
+    if listed is None:
+        return _report(None, [of_manifest], False, sample)
+    faults = [of_manifest, *check_files(layout, listed)]
+    shards, plan, ledger = _read(root, listed, sample, seed, workers or cores(), progress, faults)
+    compared = not any(of_file.unreadable for of_file in faults)
+    if compared:
+        facts = [result.facts for result in shards]
+        faults += Accounts(layout, listed.shards, facts, plan, ledger).check(listed.manifest)
+    drawn = _draw(root, listed, shards, sample, workers or cores(), faults) if sample else 0
+    return _report(listed, faults, compared, None if sample is None else drawn)
+
+
+def _report(listed: Listed | None, faults: Iterable[FaultList], compared: bool, drawn: int | None) -> Report:
+    faults = list(faults)
+    shards = listed.manifest.shards if listed else ()
+    return Report(
+        name=listed.manifest.name if listed else "",
+        shards=len(shards),
+        samples=sum(shard.samples for shard in shards),
+        frames=sum(shard.frames for shard in shards),
+        faults=tuple(line for of_file in faults for line in of_file.lines()),
+        number=sum(of_file.number for of_file in faults),
+        compared=compared,
+        drawn=drawn,
+    )
+
+
+def _read(
+    root: str, listed: Listed, sample: int | None, seed: int, workers: int, progress: Progress, faults: list[FaultList]
+) -> tuple[list[ShardResult], list[PlanFacts], list[LedgerFacts]]:
+    """Every file of the corpus, each looked at once. Faults are added in the order of the files, whoever finds them first."""
+    layout = Layout(root)
+    jobs = [
+        _Job(f"shards/{s.name}", check_shard, (ShardTask(root, s, listed.frames, sample, seed),)) for s in listed.shards
+    ]
+    for folder, read in (("plan", plan_facts), ("ledger", ledger_facts)):
+        paths = storage.list_files(layout.path(folder), ".parquet")
+        jobs += [_Job(f"{folder}/{path.rpartition('/')[2]}", read, (path,)) for path in paths]
+    shards: list[ShardResult] = []
+    plan: list[PlanFacts] = []
+    ledger: list[LedgerFacts] = []
+    for result in _run(jobs, workers, progress):
+        match result:
+            case ShardResult():
+                shards.append(result)
+                faults += result.faults
+            case PlanFacts():
+                plan.append(result)
+                faults.append(result.faults)
+            case LedgerFacts():
+                ledger.append(result)
+                faults.append(result.faults)
+            case FaultList():
+                faults.append(result)
+    if not plan:
+        missing = FaultList("plan")
+        missing.cannot_read("missing")
+        faults.append(missing)
+    return shards, plan, ledger
+
+
+def _draw(
+    root: str, listed: Listed, results: Sequence[ShardResult], sample: int, workers: int, faults: list[FaultList]
+) -> int:
+    """Read the samples whose keys rank lowest in the hash order of the seed; the result is how many were read."""
+    ranked = ((rank, key, shard) for shard, result in enumerate(results) for rank, key in result.facts.drawn)
+    chosen: dict[int, set[str]] = {}
+    for _, key, shard in heapq.nsmallest(sample, ranked):
+        chosen.setdefault(shard, set()).add(key)
+    jobs = []
+    for number, keys in sorted(chosen.items()):
+        shard = listed.shards[number]
+        jobs.append(_Job(f"shards/{shard.name}", check_drawn, (root, shard, keys)))
+    faults += _run(jobs, workers, lambda done, total: None)
+    return sum(map(len, chosen.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    where: str
+    work: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Any]:
+    """The results in the order of the jobs; a FaultList for a job whose process died, as a native library may make it."""
+    if workers == 1 or len(jobs) == 1:
+        for done, job in enumerate(jobs):
+            progress(done, len(jobs))
+            yield job.work(*job.arguments)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pending = [pool.submit(job.work, *job.arguments) for job in jobs]
+        for done, (job, future) in enumerate(zip(jobs, pending, strict=True)):
+            progress(done, len(jobs))
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                died = FaultList(job.where)
+                died.cannot_read(
+                    "not checked: a process that checked files died, for want of memory or on a damaged one"
+                )
+                yield died

@@ -1,0 +1,20 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from longtake.pipeline.slots import close_shared_slots
+from sources import SHARED
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder ../shared, which is not part of the repository."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("../shared/data is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_left_behind() -> Iterator[None]:
+    yield
+    close_shared_slots()

@@ -1,0 +1,253 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from longtake.pipeline.slots import SlotCrashed, Slots, SlotTimeout, close_shared_slots, shared_slots
+from longtake.pipeline.source_work import in_slot, probe_source
+from longtake.schemas.config import Limits
+from longtake.schemas.reasons import Reason
+
+
+class Refused(Exception):
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+def pid() -> int:
+    return os.getpid()
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def refuse() -> None:
+    raise Refused(Reason.NO_FRAMES, "none at all")
+
+
+def give_up_waiting() -> None:
+    raise TimeoutError("the storage did not answer")
+
+
+def abort() -> None:
+    os.abort()
+
+
+def kill_itself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_the_first_time(marker: str) -> str:
+    if not os.path.exists(marker):
+        Path(marker).touch()
+        os.abort()
+    return "done"
+
+
+def count_and_abort(log: str) -> None:
+    with open(log, "a") as stream:
+        stream.write("x")
+    os.abort()
+
+
+def allocate(gigabytes: int) -> int:
+    return len(bytearray(gigabytes << 30))
+
+
+def hang(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def note_and_hang(log: str) -> None:
+    Path(log).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def wait_until(condition: object, seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture(scope="module")
+def slots() -> Iterator[Slots]:
+    with Slots(2) as found:
+        yield found
+
+
+def test_work_runs_in_another_process_that_is_used_again(slots: Slots) -> None:
+    first, second = slots.run(20, pid), slots.run(20, pid)
+    assert first == second != os.getpid()
+
+
+def test_arguments_and_results_pass(slots: Slots) -> None:
+    assert slots.run(20, double, 21) == 42
+    assert slots.run(20, double, number=4) == 8
+
+
+def test_an_exception_of_the_work_passes_with_what_it_holds(slots: Slots) -> None:
+    before = slots.run(20, pid)
+    with pytest.raises(Refused) as caught:
+        slots.run(20, refuse)
+    assert (caught.value.reason, caught.value.detail) == (Reason.NO_FRAMES, "none at all")
+    assert slots.run(20, pid) == before, "an exception is no reason for a new process"
+
+
+def test_a_timeout_error_of_the_work_is_not_a_slot_timeout(slots: Slots) -> None:
+    with pytest.raises(TimeoutError, match="the storage did not answer"):
+        slots.run(20, give_up_waiting)
+
+
+@pytest.mark.parametrize("work", [abort, kill_itself])
+def test_a_crash_costs_the_piece_of_work_and_nothing_else(slots: Slots, work: object) -> None:
+    with pytest.raises(SlotCrashed):
+        slots.run(20, work)  # type: ignore[arg-type]
+    assert slots.run(20, double, 2) == 4
+
+
+def test_a_crash_is_tried_twice_and_not_more(slots: Slots, tmp_path: Path) -> None:
+    with pytest.raises(SlotCrashed):
+        slots.run(20, count_and_abort, str(tmp_path / "log"))
+    assert (tmp_path / "log").read_text() == "xx"
+
+
+def test_work_that_was_killed_once_by_accident_is_done(slots: Slots, tmp_path: Path) -> None:
+    assert slots.run(20, die_the_first_time, str(tmp_path / "marker")) == "done"
+
+
+def test_work_that_hangs_is_killed_in_its_time(tmp_path: Path) -> None:
+    with Slots(1) as slots:
+        slots.run(20, pid)
+        start = time.monotonic()
+        with pytest.raises(SlotTimeout, match=r"0\.5 s"):
+            slots.run(0.5, note_and_hang, str(tmp_path / "pid"))
+        assert time.monotonic() - start < 5
+        hung = int((tmp_path / "pid").read_text())
+        assert wait_until(lambda: not psutil.pid_exists(hung))
+        assert slots.run(20, pid) != hung
+
+
+def test_memory_is_limited_and_the_process_survives() -> None:
+    with Slots(1, memory_limit=2 << 30) as slots:
+        before = slots.run(20, pid)
+        with pytest.raises(MemoryError):
+            slots.run(20, allocate, 3)
+        assert slots.run(20, allocate, 0) == 0
+        assert slots.run(20, pid) == before
+
+
+def test_other_threads_are_unaffected_by_crashes_and_hangs(slots: Slots) -> None:
+    def crash(_: int) -> str:
+        with pytest.raises(SlotCrashed):
+            slots.run(20, abort)
+        return "crashed"
+
+    def time_out(_: int) -> str:
+        with pytest.raises(SlotTimeout):
+            slots.run(0.3, hang, 30)
+        return "timed out"
+
+    def work(number: int) -> int:
+        return slots.run(20, double, number)
+
+    with ThreadPoolExecutor(6) as pool:
+        calm = [pool.submit(work, i) for i in range(4)]
+        bad = [pool.submit(crash, 0), pool.submit(time_out, 0)]
+        calm += [pool.submit(work, i) for i in range(4, 12)]
+        assert [f.result() for f in calm] == [2 * i for i in range(12)]
+        assert [f.result() for f in bad] == ["crashed", "timed out"]
+
+
+def test_no_more_processes_than_slots() -> None:
+    with Slots(2) as slots, ThreadPoolExecutor(8) as pool:
+        pids = set(pool.map(lambda _: slots.run(20, pid), range(24)))
+        assert 1 <= len(pids) <= 2
+
+
+def test_close_leaves_no_child_and_waits_for_work() -> None:
+    slots = Slots(2)
+    child = slots.run(20, pid)
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: (slots.run(20, hang, 0.5), results.append(slots.run(20, double, 3))))
+    thread.start()
+    thread.join()
+    slots.close()
+    assert results == [6]
+    assert wait_until(lambda: not psutil.pid_exists(child))
+    assert wait_until(lambda: not multiprocessing.active_children())
+
+
+def test_shared_slots_are_one_pool_until_closed() -> None:
+    first = shared_slots(1)
+    assert shared_slots(1) is first
+    child = first.run(20, pid)
+    close_shared_slots()
+    assert wait_until(lambda: not psutil.pid_exists(child))
+    assert shared_slots(1) is not first
+    close_shared_slots()
+
+
+def test_children_die_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import os, sys, time
+        from pathlib import Path
+        from longtake.pipeline.slots import Slots
+
+        def hang(log):
+            Path(log).write_text(str(os.getpid()))
+            time.sleep(600)
+
+        if __name__ == "__main__":
+            Slots(1).run(600, hang, {str(tmp_path / "pid")!r})
+        """)
+    )
+    parent = subprocess.Popen([sys.executable, script])
+    try:
+        assert wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        child = int((tmp_path / "pid").read_text())
+        assert psutil.pid_exists(child)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
+
+
+@pytest.mark.parametrize(
+    ("work", "reason"), [(abort, Reason.DECODER_CRASHED), (lambda: None, None), (hang, Reason.TIMEOUT)]
+)
+def test_source_work_names_what_a_source_did(slots: Slots, work: object, reason: Reason | None) -> None:
+    from longtake.pipeline.decode import SourceError
+
+    if reason is None:
+        with pytest.raises(SourceError) as caught:
+            in_slot(slots, 20, probe_source, "/no/such/file.mp4", Limits(), False)
+        assert caught.value.reason is Reason.MISSING
+        return
+    arguments = (30.0,) if work is hang else ()
+    with pytest.raises(SourceError) as caught:
+        in_slot(slots, 0.5 if work is hang else 20, work, *arguments)  # type: ignore[arg-type]
+    assert caught.value.reason is reason
+
+
+def test_source_work_reports_memory_as_the_fault_of_the_source() -> None:
+    from longtake.pipeline.decode import SourceError
+
+    with Slots(1, memory_limit=2 << 30) as slots, pytest.raises(SourceError, match="out of memory") as caught:
+        in_slot(slots, 20, allocate, 3)
+    assert caught.value.reason is Reason.DECODER_CRASHED
