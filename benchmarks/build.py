@@ -1,5 +1,7 @@
 """The whole job: throughput, where the CPU time goes, and memory as the corpus grows.
 
+Run on an idle machine, from the root of the repository:
+
     python benchmarks/build.py                  both parts
     python benchmarks/build.py --only shares    throughput and shares
     python benchmarks/build.py --only memory    peak memory at 10, 100 and 1000 videos
@@ -151,7 +153,13 @@ def show_memory(found: list[dict[str, Any]], console: Console) -> str:
     """Print the memory runs; returns them as Markdown."""
     headings = ["videos", "peak of all processes, MB", "job, MB", "largest slot, MB", "wall s"]
     rows = [
-        [f"{r['videos']:,}", str(r["peak_rss_mb"]), str(r["job_mb"]), str(r["largest_slot_mb"]), f"{r['wall_seconds']:.0f}"]
+        [
+            f"{r['videos']:,}",
+            str(r["peak_rss_mb"]),
+            str(r["job_mb"]),
+            str(r["largest_slot_mb"]),
+            f"{r['wall_seconds']:.0f}",
+        ]
         for r in found
     ]
     table = Table(*headings, title="peak memory", title_justify="left")

@@ -47,9 +47,8 @@ def timed(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 
 
 def _watch_build() -> None:
-    from longtake.pipeline import build_graph, pack, seal
-
     import slot_work
+    from longtake.pipeline import build_graph, pack, seal
 
     build_graph.decode_source = slot_work.decode_source
     read_rows = build_graph.clips_of_shard
@@ -60,25 +59,25 @@ def _watch_build() -> None:
 
 
 def _plan(job: dict[str, Any]) -> dict[str, Any]:
-    from rich.console import Console
-
     from longtake.jobs.plan import ProbeMode, make_plan
     from longtake.pipeline.progress import PROGRESS
     from longtake.schemas.config import load_config
+    from rich.console import Console
 
     start = _usage()
-    summary = make_plan(load_config(job["config"]), ProbeMode(job["probe"]), job["workers"], job["beam_args"], Console())
+    summary = make_plan(
+        load_config(job["config"]), ProbeMode(job["probe"]), job["workers"], job["beam_args"], Console()
+    )
     counts = {name: [count.total, count.kept, count.dropped] for name, count in summary.counts.items()}
     return {"start": start, "end": _usage(), "counts": counts, "progress": dict(PROGRESS.read())}
 
 
 def _build(job: dict[str, Any]) -> dict[str, Any]:
-    from rich.console import Console
-
     from longtake.jobs.build import build_corpus
     from longtake.jobs.plan import ProbeMode, make_plan
     from longtake.pipeline.progress import PROGRESS
     from longtake.schemas.config import load_config
+    from rich.console import Console
 
     _watch_build()
     config = load_config(job["config"])

@@ -10,7 +10,6 @@ import imageio_ffmpeg
 from longtake.pipeline.decode.picture import scaled_size
 from longtake.pipeline.frame_times import frame_times_ms
 from longtake.schemas.records import Sentence
-
 from measure import CACHE, HERE, Failed
 
 DATA = HERE.parents[1] / "shared" / "data"
@@ -22,6 +21,7 @@ _MIX = (
     "the_last_man_on_earth.mp4", "big_buck_bunny_0_30.webm", "bottle-detection.mp4", "test_video_30s.mp4",
     "video2dataset.test_video.mp4",
 )  # fmt: skip
+_TALK = ("video2dataset.test_video.mp4",)
 _ENCODERS = {
     "h264": "-c:v libx264 -preset veryfast -g 150 -bf 3",
     "hevc": "-c:v libx265 -preset veryfast -g 150 -x265-params log-level=error",
@@ -101,26 +101,39 @@ def real_videos() -> list[Video]:
     return sorted(map(look_at, paths), key=lambda video: (order[video.kind], video.codec, video.name))
 
 
-def encoded(codec: str, seconds: int) -> Video:
+def veryfast(seconds: int) -> list[Video]:
+    """x264 veryfast files: of camera and animated material, and of a narrated slide show."""
+    return [encoded("h264", seconds, name) for name in ("mix", "talk")]
+
+
+def encoded(codec: str, seconds: int, material: str = "mix") -> Video:
     """A 720p, 30 frames per second, group of 150 file of real material, made once. H.264 is x264 veryfast, 3 B-frames."""
-    path = CACHE / f"{codec}-720p30-{seconds}s.{'webm' if codec in ('vp9', 'av1') else 'mp4'}"
+    path = CACHE / f"{codec}-{material}-720p30-{seconds}s.{'webm' if codec in ('vp9', 'av1') else 'mp4'}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_stem(path.stem + "-unfinished")
-        ffmpeg([*_mixed_inputs(seconds), *_ENCODERS[codec].split(), "-pix_fmt", "yuv420p", str(temporary)])
+        ffmpeg(
+            [
+                *_mixed_inputs(seconds, _MIX if material == "mix" else _TALK),
+                *_ENCODERS[codec].split(),
+                "-pix_fmt",
+                "yuv420p",
+                str(temporary),
+            ]
+        )
         temporary.rename(path)
     return look_at(path, "veryfast" if codec == "h264" else "re-encoded")
 
 
-def _mixed_inputs(seconds: int) -> list[str]:
-    each = seconds / len(_MIX)
+def _mixed_inputs(seconds: int, names: tuple[str, ...]) -> list[str]:
+    each = seconds / len(names)
     inputs: list[str] = []
-    for name in _MIX:
+    for name in names:
         inputs += ["-stream_loop", "-1", "-t", f"{each:g}", "-i", str(DATA / "videos" / name)]
     fit = "scale=1280:720:force_original_aspect_ratio=increase,crop=1280:720,setsar=1,fps=30"
-    chains = [f"[{n}:v]{fit}[v{n}]" for n in range(len(_MIX))]
-    joined = "".join(f"[v{n}]" for n in range(len(_MIX)))
-    return [*inputs, "-filter_complex", f"{';'.join(chains)};{joined}concat=n={len(_MIX)}:v=1:a=0[v]", "-map", "[v]"]
+    chains = [f"[{n}:v]{fit}[v{n}]" for n in range(len(names))]
+    joined = "".join(f"[v{n}]" for n in range(len(names)))
+    return [*inputs, "-filter_complex", f"{';'.join(chains)};{joined}concat=n={len(names)}:v=1:a=0[v]", "-map", "[v]"]
 
 
 def ffmpeg(arguments: list[str]) -> None:

@@ -1,5 +1,7 @@
 """Planning speed: a million made-up sentences through `longtake plan --probe none`.
 
+Run on an idle machine, from the root of the repository:
+
     python benchmarks/plan.py                      1,000,000 sentences
     python benchmarks/plan.py --videos 5000        100,000
     python benchmarks/plan.py --videos 5000 --profile
@@ -25,7 +27,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--videos", type=int, nargs="*", default=[5_000, 50_000], help=f"of {_CLIPS} sentences each")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--profile", type=int, nargs="?", const=25, help="print the top lines of a profile of the largest")
+    parser.add_argument(
+        "--profile", type=int, nargs="?", const=25, help="print the top lines of a profile of the largest"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke run")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
@@ -76,7 +80,10 @@ def main() -> None:
         results.append(figures(videos, [measure(videos, options.workers) for _ in range(options.repeats)]))
     headings = ["sentences", "long clips", "CPU-s", "wall s", "sentences per CPU-s", "peak memory, MB"]
     rows = [
-        [f"{r[k]:,}" for k in ("sentences", "clips", "cpu_seconds", "wall_seconds", "sentences_per_cpu_second", "peak_rss_mb")]
+        [
+            f"{r[k]:,}"
+            for k in ("sentences", "clips", "cpu_seconds", "wall_seconds", "sentences_per_cpu_second", "peak_rss_mb")
+        ]
         for r in results
     ]
     table = Table(*headings, title="longtake plan --probe none", title_justify="left")

@@ -7,11 +7,7 @@ from typing import Any
 
 import yaml
 
-_WORDS = (
-    "the of and to a in that it is was for on you with this we are so have what do like just can about know if they "
-    "one here see really make now then when going little because right look want water thing people time add some "
-    "okay take put good first over back side after before through turn start oil cut piece small large today video"
-).split()  # fmt: skip
+_WORDS = ["the", "of", "and", "to", "a", "in", "that", "it", "is", "was", "for", "on", "you", "with", "this", "we", "are", "so", "have", "what", "do", "like", "just", "can", "about", "know", "if", "they", "one", "here", "see", "really", "make", "now", "then", "when", "going", "little", "because", "right", "look", "want", "water", "thing", "people", "time", "add", "some", "okay", "take", "put", "good", "first", "over", "back", "side", "after", "before", "through", "turn", "start", "oil", "cut", "piece", "small", "large", "today", "video"]  # fmt: skip
 
 
 def write_hdvila(folder: Path, videos: int, clips: int, seed: int = 0) -> Path:
@@ -76,7 +72,11 @@ def write_copies(
             link = folder / "videos" / f"{name}{path.suffix}"
             link.symlink_to(path.resolve())
             sentences = [
-                {"start_ms": at, "end_ms": at + sentence_ms, "text": "what is said while this is on screen, more or less"}
+                {
+                    "start_ms": at,
+                    "end_ms": at + sentence_ms,
+                    "text": "what is said while this is on screen, more or less",
+                }
                 for at in range(0, duration_ms - sentence_ms + 1, sentence_ms)
             ]
             record = {"video_id": name, "uri": f"videos/{link.name}", "sentences": sentences}

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -39,19 +40,26 @@ def run_pipeline(build: Callable[[Any], None], options: PipelineOptions, console
 
 
 def _explained(error: BaseException) -> CorpusError:
-    """The cause that a person can act on. Beam wraps it, and remote runners hand it over as text."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, CorpusError):
-            return CorpusError(str(cause).split(" [while running")[0])
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+    """The cause that a person can act on. Runners hand it over as the text of a traceback, wrapped more than once."""
+    text = str(error)
+    ours = re.search(r"(?:CorpusError|ConfigError|StorageError): (.*?)(?: \[while running|\n|$)", text)
+    if isinstance(error, CorpusError) or ours:
+        return CorpusError(ours[1] if ours else text)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if f"[Errno {number}]" in text:
             return CorpusError(
-                f"The disk is full ({cause}). Free some space and run the same command again: it resumes."
+                f"Writing failed: {os.strerror(number).lower()}. Make room and run the same command again: it goes on where it was."
             )
-        if isinstance(cause, PermissionError):
-            return CorpusError(f"Not allowed: {cause}. Check the permissions of the output and run again.")
-        cause = cause.__cause__ or cause.__context__
-    return CorpusError(f"{type(error).__name__}: {error}")
+    if f"[Errno {errno.EACCES}]" in text:
+        return CorpusError(
+            f"Not allowed to write: {_last_line(text)}. Check the permissions of the output and run again."
+        )
+    return CorpusError(f"The pipeline failed: {_last_line(text)}\nThe whole message:\n{text}")
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].split(" [while running")[0] if lines else "no message"
 
 
 @contextmanager

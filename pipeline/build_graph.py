@@ -71,7 +71,7 @@ def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSumm
 
 def _decode(root: Any, config: CorpusConfig, layout: Layout, workers: int) -> Any:
     """Every task beside the marker of an earlier run, if there is one: the join spreads the work and finds what is missing."""
-    found = versions()
+    found = versions(config.frames.decoder)
     tasks = (
         root
         | "Plan parts" >> beam.Create(plan_parts(layout))

@@ -1,4 +1,4 @@
-"""Reading the tables of a corpus without trusting them: columns, types and empty values are checked before any row is used."""
+"""Reading the tables of a corpus without trusting them: columns, types and empty values are checked before rows are used."""
 
 import hashlib
 import json
@@ -79,6 +79,6 @@ def _has_null(array: pa.Array) -> bool:
 
 
 def row_digest(row: dict[str, Any]) -> int:
-    """64 bits of a hash of what the plan says of a long clip, its place aside: equal for its plan row and its index row."""
+    """64 bits of a hash of what the plan says of a long clip, without its place: the same for its plan and index row."""
     text = json.dumps([row[name] for name in PLANNED], ensure_ascii=False)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

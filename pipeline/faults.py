@@ -1,9 +1,12 @@
 """What is wrong with a corpus, as `longtake verify` reports it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from longtake.pipeline.printable import printable
+
+T = TypeVar("T")
 
 _KEPT = 20  # of one file; a file that is wrong throughout says so in few lines, and the rest is counted
 _MAX_TEXT = 300
@@ -35,6 +38,13 @@ class FaultList:
             self.found.append(Fault(f"{self.where} {at}" if at else self.where, what))
         else:
             self.omitted += 1
+
+    def add_each(self, subjects: Sequence[T], what: str, name: Callable[[T], str]) -> None:
+        """Add the same fault for many subjects; `name` is only asked for those that are kept."""
+        room = max(_KEPT - len(self.found), 0)
+        for subject in subjects[:room]:
+            self.add(what, name(subject))
+        self.omitted += len(subjects[room:])
 
     def cannot_read(self, why: str) -> None:
         """Add the fault that ends the reading of the file."""

@@ -140,16 +140,22 @@ def write_fragment(layout: Layout, digest: str, wanted: Sequence[Wanted], decode
         samples=tuple(samples),
         faults=tuple(faults),
     )
-    storage.write_bytes(path, json.dumps(_to_json(marker)).encode())
+    described = _to_json(marker)
+    storage.write_bytes(path, json.dumps({"marker": described, "sha256": _sha256(described)}).encode())
     return marker
 
 
 def read_marker(path: str) -> Marker | None:
-    """The marker at `path`; None where it is missing or not whole."""
+    """The marker at `path`; None where it is missing or not what was written."""
     try:
-        return _from_json(json.loads(storage.read_bytes(path)))
+        raw = json.loads(storage.read_bytes(path))
+        return _from_json(raw["marker"]) if raw["sha256"] == _sha256(raw["marker"]) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _sha256(described: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
 def read_entries(marker_at: str, marker: Marker, sample: FragmentSample) -> bytes:

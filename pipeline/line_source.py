@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Any
+from typing import IO, Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -87,17 +87,13 @@ def _plain_lines(block: Block) -> Iterator[bytes]:
     with storage.open_read(block.file) as stream:
         if block.start:
             stream.seek(block.start - 1)
-            stream.readline()  # the line that began before this block belongs to the one before
+            _next_line(stream)  # the line that began before this block belongs to the one before
         at = stream.tell()
         while at < block.end:
-            line = stream.readline(_MAX_LINE_BYTES)
-            at += len(line)
-            end = line
-            while len(end) == _MAX_LINE_BYTES and not end.endswith(b"\n"):
-                end = stream.readline(
-                    _MAX_LINE_BYTES
-                )  # the rest of an absurd line is skipped; what is left will not parse
-                at += len(end)
+            line, size = _next_line(stream)
+            if not size:
+                return  # the file has become shorter
+            at += size
             yield line.rstrip(b"\r\n")
 
 
@@ -105,10 +101,20 @@ def _unzipped_lines(file: str) -> Iterator[bytes]:
     """Lines of a gzip file. One that breaks off ends with a line that says so, for the ledger."""
     with storage.open_read(file) as raw, gzip.open(raw) as stream:
         try:
-            for line in stream:
+            while line := _next_line(stream)[0]:
                 yield line.rstrip(b"\r\n")
         except (EOFError, OSError, zlib.error) as error:
             yield f"gzip data breaks off here: {error}".encode()
+
+
+def _next_line(stream: IO[bytes]) -> tuple[bytes, int]:
+    """The next line, and how many bytes it takes. Of an absurd one only the start is kept, which will not parse."""
+    line = end = stream.readline(_MAX_LINE_BYTES)
+    size = len(line)
+    while len(end) == _MAX_LINE_BYTES and not end.endswith(b"\n"):
+        end = stream.readline(_MAX_LINE_BYTES)
+        size += len(end)
+    return line, size
 
 
 class ReadLines(beam.PTransform):

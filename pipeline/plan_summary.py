@@ -19,7 +19,9 @@ _NAME = "plan.json"
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """The figures of a plan. `fingerprint` is that of the configuration it was made with."""
+    """The figures of a plan. `fingerprint` is that of the configuration it was made with; `edited` is None but for a plan that a
+    person edited: there it counts the rows, the long clips that were cut anew, and the values that were recomputed.
+    """
 
     fingerprint: str
     config: dict[str, Any]
@@ -32,6 +34,7 @@ class PlanSummary:
     sentences_per_clip: dict[str, Any]
     splits: dict[str, dict[str, int]]
     estimate: dict[str, Any]
+    edited: dict[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         whole = {name: getattr(self, name) for name in self.__slots__}

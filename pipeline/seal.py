@@ -27,7 +27,7 @@ def seal(
     manifest = CorpusManifest(
         format=FORMAT,
         name=config.name,
-        versions=versions() | decoder_versions(),
+        versions=versions() | decoder_versions(config.frames.decoder),
         config=config.published(),
         fingerprint=fingerprint(config),
         counts=final_counts(plan, decode_drops, sum(shard.samples for shard in shards)),

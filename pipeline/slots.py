@@ -31,7 +31,7 @@ class SlotCrashed(Exception):
 
 
 class Slots:
-    """`size` child processes. Children start when first needed; `close` ends them."""
+    """`size` child processes. Children start when first needed; `close` ends them for good."""
 
     def __init__(self, size: int, memory_limit: int = MEMORY_LIMIT) -> None:
         self.size = size
@@ -39,6 +39,7 @@ class Slots:
         self._free: queue.LifoQueue[ProcessPoolExecutor | None] = queue.LifoQueue()
         for _ in range(size):
             self._free.put(None)
+        self._closed = False
 
     def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`work(*args)` in a child. Exceptions of the work come back as they are.
@@ -49,11 +50,12 @@ class Slots:
         for last_try in (False, True):
             slot = self._free.get()
             try:
+                if self._closed:
+                    raise RuntimeError("the slots are closed")
                 slot = slot or self._start()
                 future = slot.submit(work, *args, **kwargs)
-                if not wait(
-                    [future], seconds
-                ).done:  # not result(seconds): the work may raise a TimeoutError of its own
+                ended, _ = wait([future], seconds)  # not result(seconds): the work may raise a TimeoutError of its own
+                if not ended:
                     raise SlotTimeout(f"did not end within {seconds:g} s")
                 return future.result()
             except BrokenProcessPool:
@@ -85,9 +87,10 @@ class Slots:
         return slot
 
     def close(self) -> None:
-        """End the children. Work in progress is waited for."""
-        for _ in range(self.size):
-            slot = self._free.get()
+        """End the children. Work in progress is waited for; no more is taken."""
+        self._closed = True
+        slots = [self._free.get() for _ in range(self.size)]
+        for slot in slots:
             if slot is not None:
                 slot.shutdown()
             self._free.put(None)

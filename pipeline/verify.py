@@ -1,7 +1,7 @@
 """Verify: check that the plan, the index, the shards, the ledger and corpus.json of a finished corpus agree.
 
-Nothing is believed: what a table or corpus.json says is compared with what another file holds. Needs no Beam, and works on any
-storage that the corpus can lie on.
+Nothing is believed: what a table or corpus.json says is compared with what another file holds. Needs no Beam, and works on
+any storage that a corpus can lie on.
 """
 
 import heapq
@@ -64,7 +64,7 @@ def verify(
     if compared:
         facts = [result.facts for result in shards]
         faults += Accounts(layout, listed.shards, facts, plan, ledger).check(listed.manifest)
-    drawn = _draw(root, listed, shards, sample, workers or cores(), faults) if sample else 0
+    drawn = _draw(root, listed, shards, sample, workers or cores(), faults) if sample and compared else 0
     return _report(listed, faults, compared, None if sample is None else drawn)
 
 
@@ -86,11 +86,10 @@ def _report(listed: Listed | None, faults: Iterable[FaultList], compared: bool, 
 def _read(
     root: str, listed: Listed, sample: int | None, seed: int, workers: int, progress: Progress, faults: list[FaultList]
 ) -> tuple[list[ShardResult], list[PlanFacts], list[LedgerFacts]]:
-    """Every file of the corpus, each looked at once. Faults are added in the order of the files, whoever finds them first."""
+    """Look at every file of the corpus, each once. Faults are added in the order of the files."""
     layout = Layout(root)
-    jobs = [
-        _Job(f"shards/{s.name}", check_shard, (ShardTask(root, s, listed.frames, sample, seed),)) for s in listed.shards
-    ]
+    tasks = [ShardTask(root, shard, listed.frames, sample, seed) for shard in listed.shards]
+    jobs = [_Job(f"shards/{task.shard.name}", check_shard, (task,)) for task in tasks]
     for folder, read in (("plan", plan_facts), ("ledger", ledger_facts)):
         paths = storage.list_files(layout.path(folder), ".parquet")
         jobs += [_Job(f"{folder}/{path.rpartition('/')[2]}", read, (path,)) for path in paths]
@@ -125,10 +124,8 @@ def _draw(
     chosen: dict[int, set[str]] = {}
     for _, key, shard in heapq.nsmallest(sample, ranked):
         chosen.setdefault(shard, set()).add(key)
-    jobs = []
-    for number, keys in sorted(chosen.items()):
-        shard = listed.shards[number]
-        jobs.append(_Job(f"shards/{shard.name}", check_drawn, (root, shard, keys)))
+    drawn = [(listed.shards[number], keys) for number, keys in sorted(chosen.items())]
+    jobs = [_Job(f"shards/{shard.name}", check_drawn, (root, shard, keys)) for shard, keys in drawn]
     faults += _run(jobs, workers, lambda done, total: None)
     return sum(map(len, chosen.values()))
 
@@ -141,7 +138,7 @@ class _Job:
 
 
 def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Any]:
-    """The results in the order of the jobs; a FaultList for a job whose process died, as a native library may make it."""
+    """The results in the order of the jobs; a FaultList for a job whose process died, as native libraries can make it."""
     if workers == 1 or len(jobs) == 1:
         for done, job in enumerate(jobs):
             progress(done, len(jobs))
@@ -155,7 +152,5 @@ def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Any
                 yield future.result()
             except BrokenProcessPool:
                 died = FaultList(job.where)
-                died.cannot_read(
-                    "not checked: a process that checked files died, for want of memory or on a damaged one"
-                )
+                died.cannot_read("not checked: a process died, for want of memory or on a damaged file")
                 yield died

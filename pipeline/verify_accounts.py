@@ -1,6 +1,6 @@
-"""Checking that plan, index, ledger and counts agree: everything planned is in a shard or in the ledger, and nothing else is.
+"""Checking that plan, index, ledger and counts agree: all that was planned is in a shard or in the ledger, nothing else is.
 
-Works on 64-bit hashes, so that a corpus of millions of long clips fits into memory; names are read again where they are needed.
+Works on 64-bit hashes, so that millions of long clips fit into memory; names are read again where they are needed.
 """
 
 from collections import Counter
@@ -20,6 +20,7 @@ from longtake.schemas.keys import hash64
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, ShardRecord
 
+_EXPLAINED = 10  # of one kind; finding names costs a read each
 _SINGULAR = {"videos": "video", "sentences": "sentence", "clips": "clip"}
 
 
@@ -39,6 +40,12 @@ class _Rows:
             return rows[0]
         except (*UNREADABLE, IndexError):
             return {"key": "?", "video_id": "?"}
+
+    def key(self, row: int) -> str:
+        return str(self.at(row)["key"])
+
+    def video(self, row: int) -> str:
+        return f"video {short(self.at(row)['video_id'])}"
 
 
 def _rows(paths: Sequence[str], columns: Sequence[Hashes]) -> _Rows:
@@ -99,7 +106,7 @@ class Accounts:
                 continue
             if count.dropped != rows[singular]:
                 faults.add(
-                    f"counts.{subject}.dropped is {count.dropped:,}; the ledger has {rows[singular]:,} rows of subject {singular}"
+                    f"counts.{subject}.dropped is {count.dropped:,}; the ledger has {rows[singular]:,} {singular} rows"
                 )
             if subject in kept and kept[subject][0] != count.kept:
                 faults.add(f"counts.{subject}.kept is {count.kept:,}; {kept[subject][0]:,} {kept[subject][1]}")
@@ -107,16 +114,17 @@ class Accounts:
     # -- plan and index ------------------------------------------------------------------------------------------------
 
     def _check_plan(self, faults: FaultList) -> None:
-        for row in _repeated(self._planned):
-            faults.add("planned twice", self._plan_rows.at(row)["key"])
+        faults.add_each(_repeated(self._planned).tolist(), "planned twice", self._plan_rows.key)
         accounted = np.isin(self._planned, self._keys) | np.isin(self._planned, self._clip_rows)
-        for row in np.flatnonzero(~accounted).tolist():
-            faults.add("in no shard, and no ledger row of stage decode says why", self._plan_rows.at(row)["key"])
+        unknown = np.flatnonzero(~accounted).tolist()
+        faults.add_each(unknown, "in no shard, and no ledger row of stage decode says why", self._plan_rows.key)
         pairs = np.unique(np.stack([self._plan_videos, self._splits]), axis=1)
-        for video in pairs[0][_repeated(pairs[0])].tolist():
+        scattered = np.unique(pairs[0][_repeated(pairs[0])]).tolist()
+        for video in scattered[:_EXPLAINED]:
             row = int(np.flatnonzero(self._plan_videos == video)[0])
             names = sorted(self._split_names[s] for s in pairs[1][pairs[0] == video].tolist())
-            faults.add(f"video {short(self._plan_rows.at(row)['video_id'])} is in several splits: {', '.join(names)}")
+            faults.add(f"is in several splits: {', '.join(names)}", self._plan_rows.video(row))
+        faults.omitted += len(scattered[_EXPLAINED:])
         for split in np.unique(self._splits).tolist():
             places = np.sort(self._places[self._splits == split])
             starts = np.flatnonzero(np.diff(places >> np.uint64(32), prepend=np.uint64(2**63)))
@@ -126,8 +134,7 @@ class Accounts:
                 faults.add(f"the positions of shard {shard} of split {self._split_names[split]} are not 0, 1, 2 and on")
 
     def _check_index(self, faults: FaultList) -> None:
-        for row in _repeated(self._keys):
-            faults.add("in the corpus twice", self._index_rows.at(row)["key"])
+        faults.add_each(_repeated(self._keys).tolist(), "in the corpus twice", self._index_rows.key)
         order = np.argsort(self._planned, kind="stable")
         at = np.searchsorted(self._planned[order], self._keys)
         found = np.full(len(self._keys), -1, np.int64)  # for each index row, its row in the plan
@@ -135,11 +142,12 @@ class Accounts:
         same = inside.copy()
         same[inside] = self._planned[order[at[inside]]] == self._keys[inside]
         found[same] = order[at[same]]
-        for row in np.flatnonzero(found < 0).tolist():
-            faults.add("not in the plan", self._index_rows.at(row)["key"])
+        faults.add_each(np.flatnonzero(found < 0).tolist(), "not in the plan", self._index_rows.key)
         known = np.flatnonzero(found >= 0)
-        for row in known[self._digests[known] != self._plan_digests[found[known]]].tolist():
+        differ = known[self._digests[known] != self._plan_digests[found[known]]].tolist()
+        for row in differ[:_EXPLAINED]:
             self._report_difference(row, int(found[row]), faults)
+        faults.omitted += len(differ[_EXPLAINED:])
         self._check_order(found, faults)
 
     def _report_difference(self, row: int, planned: int, faults: FaultList) -> None:
@@ -184,9 +192,8 @@ class Accounts:
         self._each(_repeated(rows), rows, "dropped twice", faults, name)
         self._each(np.isin(rows, self._videos), rows, "dropped, but it has samples", faults, name)
         gone = ~np.isin(self._plan_videos, self._videos) & ~np.isin(self._plan_videos, rows)
-        for row in _first_of_each(self._plan_videos, gone):
-            video = self._plan_rows.at(row)["video_id"]
-            faults.add("planned and without a sample, but has no video row", f"video {short(video)}")
+        rows_gone = _first_of_each(self._plan_videos, gone)
+        faults.add_each(rows_gone, "planned and without a sample, but has no video row", self._plan_rows.video)
 
     def _each(
         self,
@@ -196,8 +203,7 @@ class Accounts:
         faults: FaultList,
         name: Callable[[str], str] = lambda subject: subject,
     ) -> None:
-        for mark in np.unique(marks[which]).tolist():
-            faults.add(what, name(self._names[mark]))
+        faults.add_each(np.unique(marks[which]).tolist(), what, lambda mark: name(self._names[mark]))
 
     def _check_sentence_rows(self, faults: FaultList) -> None:
         """Each long clip lost in decoding took its sentences with it."""
@@ -206,14 +212,12 @@ class Accounts:
         lost = np.isin(self._planned, self._clip_rows)
         for video, size in zip(self._plan_videos[lost].tolist(), self._sizes[lost].tolist(), strict=True):
             wanted[video] += size
-        for video in sorted(set(found) | set(wanted)):
-            if found[video] != wanted[video]:
-                rows = np.flatnonzero(self._plan_videos == video)
-                name = short(self._plan_rows.at(int(rows[0]))["video_id"]) if len(rows) else "that is not planned"
-                faults.add(
-                    f"{found[video]:,} sentence rows of stage decode; its dropped long clips have {wanted[video]:,} sentences",
-                    f"video {name}",
-                )
+        wrong = sorted(video for video in set(found) | set(wanted) if found[video] != wanted[video])
+        for video in wrong[:_EXPLAINED]:
+            rows = np.flatnonzero(self._plan_videos == video)
+            what = f"{found[video]:,} sentence rows of stage decode; its dropped long clips have {wanted[video]:,} sentences"
+            faults.add(what, self._plan_rows.video(int(rows[0])) if len(rows) else "a video that is not planned")
+        faults.omitted += len(wrong[_EXPLAINED:])
 
 
 def _repeated(values: Hashes) -> npt.NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import simplejpeg
@@ -73,8 +73,8 @@ def _json_faults(data: bytes, row: dict[str, Any]) -> Iterator[str]:
 
 def _expected(row: dict[str, Any]) -> dict[str, Any]:
     """The content of the .json that belongs to an index row."""
-    same = ("key", "video_id", "url", "license", "split", "shard", "position", "start_ms", "end_ms")
-    same += ("sentences", "frame_times_ms", "frame_pts_ms")
+    same = ["key", "video_id", "url", "license", "split", "shard", "position", "start_ms", "end_ms"]
+    same += ["sentences", "frame_times_ms", "frame_pts_ms"]
     per_sentence = len(row["frame_times_ms"]) // max(len(row["sentences"]), 1)
     return {name: row[name] for name in same} | {
         "frame_sentence": list(frame_sentence(len(row["sentences"]), per_sentence)),
@@ -107,7 +107,7 @@ def _are_ints(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_int, value))
 
 
-def _has(fields: dict[str, Callable[[Any], bool]]) -> Callable[[Any], bool]:
+def _has(fields: Mapping[str, Callable[[Any], bool]]) -> Callable[[Any], bool]:
     """Whether a value is an object with exactly these fields, of these types."""
     return lambda value: (
         isinstance(value, dict) and set(value) == set(fields) and all(check(value[f]) for f, check in fields.items())

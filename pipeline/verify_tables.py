@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 import pyarrow as pa
@@ -65,7 +66,7 @@ class LedgerFacts:
     names: dict[int, str] = field(default_factory=dict)  # what the hashes of videos and clips stand for
 
 
-_CLOSED = {"subject": list(Subject), "stage": list(Stage), "reason": list(Reason)}
+_CLOSED: dict[str, list[StrEnum]] = {"subject": list(Subject), "stage": list(Stage), "reason": list(Reason)}
 
 
 def ledger_facts(path: str) -> LedgerFacts:

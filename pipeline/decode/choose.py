@@ -24,7 +24,7 @@ class Segment:
     stop: int
 
 
-def on_screen(pts: Sequence[int], times_ms: Iterable[int], timeline: Timeline) -> list[int]:
+def on_screen(pts: Sequence[int] | Int64s, times_ms: Iterable[int], timeline: Timeline) -> list[int]:
     """For each time the index of its frame in `pts`, which ascends and is not empty. Equal `pts`: the last one."""
     marks = [timeline.last_pts(time) for time in times_ms]
     return [max(int(i) - 1, 0) for i in np.searchsorted(np.asarray(pts, np.int64), _bounded(marks), side="right")]
@@ -40,7 +40,7 @@ def choose(table: PacketTable, times_ms: Sequence[int], timeline: Timeline, tole
     With a tolerance, any frame within +-tolerance_ms of the time will do: those that together cost least, and of
     equal cost the ones nearest to the frames on screen. Never costs more than the exact choice.
     """
-    exact = on_screen(table.shown_pts.tolist(), times_ms, timeline)
+    exact = on_screen(table.shown_pts, times_ms, timeline)
     if tolerance_ms:
         near = _Search(table, times_ms, exact, timeline, tolerance_ms).run()
         if cost(table, (int(table.shown[i]) for i in near)) <= cost(table, (int(table.shown[i]) for i in exact)):

@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from fractions import Fraction
 
+import av
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from longtake.pipeline.decode.results import SourceError
 from longtake.pipeline.decode.source import Source, check_picture
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.schemas.config import Frames, Limits
+from longtake.schemas.reasons import Reason
 
 # The exact flags cost about half a millisecond on a 1080p frame, and give every machine the same bytes.
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
@@ -58,21 +61,15 @@ class Painter:
         return height, width
 
     def jpeg(self, frame: VideoFrame) -> bytes:
-        """The frame as JPEG (4:2:0, full-range BT.601). Raises SourceError(LIMIT_EXCEEDED) for a giant one."""
+        """The frame as JPEG (4:2:0, full-range BT.601).
+
+        Raises SourceError: LIMIT_EXCEEDED for a giant one, UNREADABLE for pixels of an unknown kind.
+        """
         check_picture(frame.width, frame.height, self._aspect, self._limits)
         if self.turns is None:
             self.turns = quarter_turns(frame.rotation)
         with self._watch.phase("scale"):
-            scaled = self._reformat(
-                frame,
-                width=self._size[0],
-                height=self._size[1],
-                format=_layout(frame, self._size),
-                interpolation=_SCALING,
-                dst_colorspace=Colorspace.ITU601,
-                dst_color_range=ColorRange.JPEG,
-                threads=1,
-            )
+            scaled = self._scaled(frame)
             planes = _planes(scaled)
             if scaled.format.name == "yuvj444p":
                 planes[1:] = map(_halved, planes[1:])
@@ -80,6 +77,22 @@ class Painter:
                 planes = [np.ascontiguousarray(np.rot90(plane, self.turns)) for plane in planes]
         with self._watch.phase("encode"):
             return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=self._quality))
+
+    def _scaled(self, frame: VideoFrame) -> VideoFrame:
+        width, height = self._size
+        try:
+            return self._reformat(
+                frame,
+                width=width,
+                height=height,
+                format=_layout(frame, self._size),
+                interpolation=_SCALING,
+                dst_colorspace=Colorspace.ITU601,
+                dst_color_range=ColorRange.JPEG,
+                threads=1,
+            )
+        except (av.FFmpegError, ValueError) as error:
+            raise SourceError(Reason.UNREADABLE, f"cannot convert {frame.format.name} pixels: {error}") from None
 
 
 def _layout(frame: VideoFrame, size: tuple[int, int]) -> str:

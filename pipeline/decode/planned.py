@@ -38,7 +38,8 @@ class PlannedPass:
 
     def _play(self, segment: Segment, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
         table = self._table
-        sent = [o for o in range(segment.start, segment.stop + 1) if table.reference[o] or o in wanted]
+        referenced = table.reference[segment.start : segment.stop + 1].tolist()
+        sent = [o for o, needed in enumerate(referenced, segment.start) if needed or o in wanted]
         if (table.flags[sent] & CORRUPT).any():
             raise Unsound("a packet has bytes missing")
         foretold = dict(zip(table.pts[sent].tolist(), sent, strict=True))

@@ -1,10 +1,8 @@
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +70,13 @@ def hang(seconds: float) -> None:
 def note_and_hang(log: str) -> None:
     Path(log).write_text(str(os.getpid()))
     time.sleep(600)
+
+
+def note_and_wait(log: str) -> str:
+    Path(log).write_text(str(os.getpid()))
+    time.sleep(0.7)
+    Path(log + ".done").touch()
+    return "done"
 
 
 def wait_until(condition: object, seconds: float = 15) -> bool:
@@ -178,17 +183,19 @@ def test_no_more_processes_than_slots() -> None:
         assert 1 <= len(pids) <= 2
 
 
-def test_close_leaves_no_child_and_waits_for_work() -> None:
+def test_close_waits_for_work_and_leaves_no_child(tmp_path: Path) -> None:
     slots = Slots(2)
-    child = slots.run(20, pid)
-    results: list[int] = []
-    thread = threading.Thread(target=lambda: (slots.run(20, hang, 0.5), results.append(slots.run(20, double, 3))))
-    thread.start()
-    thread.join()
-    slots.close()
-    assert results == [6]
-    assert wait_until(lambda: not psutil.pid_exists(child))
-    assert wait_until(lambda: not multiprocessing.active_children())
+    children = {slots.run(20, pid)}
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(slots.run, 20, note_and_wait, str(tmp_path / "pid"))
+        assert wait_until(lambda: (tmp_path / "pid").exists())
+        slots.close()
+        assert (tmp_path / "pid.done").exists()
+        assert working.result(5) == "done"
+    children.add(int((tmp_path / "pid").read_text()))
+    assert not [child for child in children if psutil.pid_exists(child)]
+    with pytest.raises(RuntimeError, match="closed"):
+        slots.run(20, pid)
 
 
 def test_shared_slots_are_one_pool_until_closed() -> None:

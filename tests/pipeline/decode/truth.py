@@ -3,7 +3,7 @@
 import io
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def _frames(path: Path, errors: list[str]) -> Any:
                     number += 1
 
 
-@lru_cache(maxsize=None)
+@cache
 def truth(path: Path) -> Truth:
     errors: list[str] = []
     shown = [Shown(ms, number, frame.is_corrupt) for number, ms, frame in _frames(path, errors)]
