@@ -112,15 +112,8 @@ def encoded(codec: str, seconds: int, material: str = "mix") -> Video:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_stem(path.stem + "-unfinished")
-        ffmpeg(
-            [
-                *_mixed_inputs(seconds, _MIX if material == "mix" else _TALK),
-                *_ENCODERS[codec].split(),
-                "-pix_fmt",
-                "yuv420p",
-                str(temporary),
-            ]
-        )
+        inputs = _mixed_inputs(seconds, _MIX if material == "mix" else _TALK)
+        ffmpeg([*inputs, *_ENCODERS[codec].split(), "-pix_fmt", "yuv420p", str(temporary)])
         temporary.rename(path)
     return look_at(path, "veryfast" if codec == "h264" else "re-encoded")
 

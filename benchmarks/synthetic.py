@@ -7,7 +7,11 @@ from typing import Any
 
 import yaml
 
-_WORDS = ["the", "of", "and", "to", "a", "in", "that", "it", "is", "was", "for", "on", "you", "with", "this", "we", "are", "so", "have", "what", "do", "like", "just", "can", "about", "know", "if", "they", "one", "here", "see", "really", "make", "now", "then", "when", "going", "little", "because", "right", "look", "want", "water", "thing", "people", "time", "add", "some", "okay", "take", "put", "good", "first", "over", "back", "side", "after", "before", "through", "turn", "start", "oil", "cut", "piece", "small", "large", "today", "video"]  # fmt: skip
+_WORDS = """
+    the of and to a in that it is was for on you with this we are so have what do like just can about know if they
+    one here see really make now then when going little because right look want water thing people time add some
+    okay take put good first over back side after before through turn start oil cut piece small large today video
+"""
 
 
 def write_hdvila(folder: Path, videos: int, clips: int, seed: int = 0) -> Path:
@@ -20,7 +24,7 @@ def write_hdvila(folder: Path, videos: int, clips: int, seed: int = 0) -> Path:
     if config.exists():
         return config
     folder.mkdir(parents=True, exist_ok=True)
-    rng = random.Random(seed)
+    rng, words = random.Random(seed), _WORDS.split()
     ids: list[str] = []
     with open(folder / "metadata.jsonl", "w") as stream:
         for number in range(videos):
@@ -30,7 +34,7 @@ def write_hdvila(folder: Path, videos: int, clips: int, seed: int = 0) -> Path:
     rng.shuffle(ids)
     with open(folder / "text.jsonl", "w") as stream:
         for clip_id in ids:
-            text = " ".join(rng.choices(_WORDS, k=rng.randint(8, 40)))
+            text = " ".join(rng.choices(words, k=rng.randint(8, 40)))
             stream.write(json.dumps({"clip_id": clip_id, "text": text}) + "\n")
     _write_config(config, {
         "name": "synthetic",

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 from longtake.jobs.job import human_bytes, locked, run_pipeline
-from longtake.jobs.plan import ProbeMode, current_plan, inputs_changed, make_plan, print_plan
+from longtake.jobs.plan import ProbeMode, current_plan, inputs_changed, inputs_of, make_plan, print_plan
 from longtake.pipeline.build_graph import LEDGER_PREFIX, add_building
 from longtake.pipeline.edited_plan import adopt_plan
 from longtake.pipeline.fingerprint import fingerprint
@@ -51,6 +51,8 @@ def _build(
     if finished is not None:
         console.print(f"{layout.root} is complete already: nothing to do.", markup=False, highlight=False)
         return finished
+    if plan is None:
+        inputs_of(config)  # a source that cannot be read is an error before anything is undone
     storage.delete(layout.manifest)
     summary = _plan(config, layout, probe, workers, beam_args, console, plan)
     check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)

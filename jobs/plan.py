@@ -32,7 +32,7 @@ def make_plan(
 ) -> PlanSummary:
     """Write plan/ and ledger/ below the output. Raises CorpusError, also where too many videos failed."""
     layout = Layout(config.root)
-    inputs = input_files(config)
+    inputs = inputs_of(config)
     clear_plan(layout)
     run_pipeline(
         lambda root: add_planning(root, config, layout, probe.value, workers),
@@ -71,20 +71,24 @@ def current_plan(config: CorpusConfig) -> PlanSummary | None:
 
 
 def inputs_changed(config: CorpusConfig) -> bool:
-    """Whether manifest, text or groups are others than those that the plan was made from, as far as that is still known."""
+    """Whether the sources are others than those that the plan was made from, as far as that is still known."""
     try:
         known = json.loads(storage.read_bytes(_inputs_path(Layout(config.root))))
     except (OSError, ValueError):
         return False
-    return bool(known != input_files(config))
+    return bool(known != inputs_of(config))
 
 
-def input_files(config: CorpusConfig) -> dict[str, list[Any]]:
-    """Size and tag of the files that the configuration names. Raises ConfigError for one that is missing."""
+def inputs_of(config: CorpusConfig) -> dict[str, Any]:
+    """What the configuration says of its sources, and size and tag of each file that it names itself: manifest, text, groups.
+
+    Raises ConfigError for one that is missing.
+    """
     source = config.source
     named = [source.videos, source.groups, source.text.path if source.text.format == "hdvila" else None]
     files = [file for path in named if path for file in files_of(config.resolve(path))]
-    return {file: list(storage.size_and_tag(file)) for file in files}
+    sizes = {file: list(storage.size_and_tag(file)) for file in files}
+    return {"source": source.model_dump(mode="json"), "files": sizes}
 
 
 def _inputs_path(layout: Layout) -> str:

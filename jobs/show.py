@@ -21,7 +21,7 @@ _FILE_WIDTH = 160
 def show(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
     key: Annotated[
-        str | None, typer.Argument(metavar="[KEY]", help="A sample: its key, the start of it, or a video_id.")
+        str | None, typer.Argument(metavar="KEY", help="A sample: its key, the start of it, or a video_id.")
     ] = None,
     output: Annotated[
         str | None,

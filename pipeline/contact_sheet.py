@@ -146,6 +146,7 @@ class _Sheet:
             canvas.rectangle((x, y, x + width - 1, y + height - 1), outline=_WARNING, width=2)
             label, colour = "damaged", _WARNING
         else:
+            canvas.rectangle((x - 1, y - 1, x + width, y + height), outline=_RULE)  # a white frame has edges too
             sheet.paste(frame.picture, (x, y))
         shown = self._small.shortened(label, self._pitch)
         self._small.draw(canvas, (x, y + height + 4 + self._small.size), shown, colour)

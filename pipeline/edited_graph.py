@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import apache_beam as beam
 import pyarrow.parquet as pq
@@ -19,9 +19,9 @@ from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.lines import base_name, quoted
 from longtake.pipeline.plan_graph import write_plan
 from longtake.pipeline.plan_summary import PlanSummary, write_summary
-from longtake.pipeline.plan_video import TALLY, measure
+from longtake.pipeline.plan_video import TALLY, Counted, measure
 from longtake.pipeline.progress import PROGRESS
-from longtake.pipeline.read_graph import DROPS, drop
+from longtake.pipeline.read_graph import DROPS, Dropped, drop
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
@@ -34,6 +34,7 @@ PROBLEMS_FILE = "problems.json"
 _PROBLEMS = "problems"
 _SHOWN = 20
 
+Flagged: TypeAlias = TaggedOutput[Literal["problems"], Problem]
 Span = tuple[str, int, int]  # clip id, start and end: what a sentence is known by
 
 
@@ -111,7 +112,7 @@ def add_edited_plan(
     )
 
 
-def _read_edited(group: RowGroup, config: CorpusConfig) -> Iterator[tuple[str, EditedClip] | TaggedOutput]:
+def _read_edited(group: RowGroup, config: CorpusConfig) -> Iterator[tuple[str, EditedClip] | Flagged | Counted]:
     name = base_name(group.path)
     tally: Tally = Counter()
     for number, row in read_rows(group):
@@ -139,7 +140,7 @@ def _read_drops(part: str) -> list[Drop]:
 
 def compare_video(
     element: tuple[str, dict[str, Iterable[Any]]], has_origin: bool, config: CorpusConfig
-) -> Iterator[LongClip | TaggedOutput]:
+) -> Iterator[LongClip | Flagged | Dropped | Counted]:
     """The clips of one video, what the edit left out of it, and what is wrong with it as a whole."""
     video_id, sides = element
     edited: list[EditedClip] = sorted(sides["edited"], key=lambda row: row.where)

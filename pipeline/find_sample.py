@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from longtake.pipeline.checked_table import UNREADABLE
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
@@ -33,7 +34,7 @@ def list_samples(layout: Layout, split: str | None, limit: int) -> Iterator[dict
         if limit <= 0:
             return
         if split is None or _name(path).rpartition("-")[0] == split:
-            rows = storage.read_parquet(path, columns=_LISTED).slice(0, limit).to_pylist()
+            rows = _read(path, columns=_LISTED).slice(0, limit).to_pylist()
             limit -= len(rows)
             yield from rows
 
@@ -59,9 +60,17 @@ def find_sample(layout: Layout, name: str) -> Found | None:
 
 
 def _matches(path: str, name: str) -> list[dict[str, Any]]:
-    table = storage.read_parquet(path, columns=["key", "video_id", "start_ms"])
+    table = _read(path, columns=["key", "video_id", "start_ms"])
     which = pc.or_(pc.starts_with(table["key"], name), pc.equal(table["video_id"], name))
     return [row | {"shard": _name(path)} for row in table.filter(which).to_pylist()]
+
+
+def _read(path: str, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
+    """Rows of a table. Raises CorpusError where it is damaged."""
+    try:
+        return storage.read_parquet(path, columns=columns, filters=filters)
+    except (*UNREADABLE, KeyError) as error:
+        raise CorpusError(f"{path}: unreadable: {error}") from None
 
 
 def _name(path: str) -> str:
@@ -70,7 +79,7 @@ def _name(path: str) -> str:
 
 def read_entry(layout: Layout, found: Found) -> IndexEntry:
     """The index row of a sample. Raises CorpusError where it is not what it was found as."""
-    table = storage.read_parquet(layout.shard_index(found.shard), filters=[("key", "=", found.key)])
+    table = _read(layout.shard_index(found.shard), filters=[("key", "=", found.key)])
     try:
         return tables.entry_from_row(table.to_pylist()[0])
     except (IndexError, KeyError, TypeError, ValueError):
@@ -94,7 +103,7 @@ def find_drops(layout: Layout, name: str) -> list[Drop]:
     """The ledger rows about `name`: a video_id, the clip_id of a sentence, or the key of a long clip or the start of one."""
     drops: list[Drop] = []
     for path in storage.list_files(layout.ledger, ".parquet"):
-        table = storage.read_parquet(path, filters=pc.field("subject_id") >= name)
+        table = _read(path, filters=pc.field("subject_id") >= name)
         which = pc.or_(
             pc.equal(table["subject_id"], name),
             pc.and_(pc.equal(table["subject"], "clip"), pc.starts_with(table["subject_id"], name)),

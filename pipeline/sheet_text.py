@@ -77,7 +77,7 @@ class Typeface:
         for character in text:
             own, shown = self._choose(character)
             if unicodedata.category(character) in ("Mn", "Mc", "Cf", "Zs") and run:
-                own, shown = face, character  # joins what stands before it
+                own, shown = face, character if _has(face, character) else ""  # joins what stands before it
             if own is not face and run:
                 yield face, run
                 run = ""

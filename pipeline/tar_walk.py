@@ -67,7 +67,7 @@ class HashingReader:
 
 
 def walk(reader: HashingReader, report: Report) -> Iterator[TarMember]:
-    """The members of a whole tar. Faults of the archive are reported; the first that leaves no way on ends the walk."""
+    """The members of a whole tar with legal names. Faults are reported; the first that leaves no way on ends the walk."""
     while True:
         at = reader.position
         header = reader.read(BLOCK)
@@ -80,7 +80,8 @@ def walk(reader: HashingReader, report: Report) -> Iterator[TarMember]:
         member = _member(header, at, reader, report)
         if member is None:
             return
-        yield member
+        if _is_legal(member.name):
+            yield member
 
 
 def walk_part(reader: HashingReader, members: int, report: Report) -> Iterator[TarMember]:
@@ -90,7 +91,8 @@ def walk_part(reader: HashingReader, members: int, report: Report) -> Iterator[T
         member = _member(reader.read(BLOCK), at, reader, report)
         if member is None:
             return
-        yield member
+        if _is_legal(member.name):
+            yield member
 
 
 def _member(header: bytes, at: int, reader: HashingReader, report: Report) -> TarMember | None:

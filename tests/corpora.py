@@ -163,7 +163,7 @@ def _counts(clips: Sequence[LongClip], kept: set[str], drops: Sequence[Drop]) ->
 Members = list[tuple[str, bytes]]
 
 
-def edit_manifest(root: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+def edit_manifest(root: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
     """Change corpus.json, and nothing else."""
     path = root / "corpus.json"
     raw = json.loads(path.read_bytes())
@@ -171,7 +171,7 @@ def edit_manifest(root: Path, edit: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps(raw))
 
 
-def edit_table(path: Path, edit: Callable[[list[dict[str, Any]]], None]) -> None:
+def edit_table(path: Path, edit: Callable[[list[dict[str, Any]]], Any]) -> None:
     """Change the rows of a table."""
     table = pq.read_table(path)
     rows = table.to_pylist()
@@ -188,7 +188,7 @@ def read_members(path: Path) -> Members:
 def edit_shard(
     root: Path,
     name: str,
-    edit: Callable[[Members], None] = lambda members: None,
+    edit: Callable[[Members], Any] = lambda members: None,
     index: bool = True,
     seal: bool = True,
     header: Callable[[tarfile.TarInfo], None] = lambda info: None,
@@ -231,7 +231,7 @@ def reseal(root: Path, name: str) -> None:
     edit_manifest(root, edit)
 
 
-def edit_json(root: Path, name: str, number: int, edit: Callable[[dict[str, Any]], None]) -> None:
+def edit_json(root: Path, name: str, number: int, edit: Callable[[dict[str, Any]], Any]) -> None:
     """Change the .json of a sample, with index and corpus.json made to fit."""
 
     def change(members: Members) -> None:

@@ -75,6 +75,11 @@ def damaged(source: Path, at: float, length: int = 200) -> Path:
     return changed(source, f"damaged-{source.name}", spoil)
 
 
+def derived(about: str, name: str, write: Callable[[Path], object]) -> Path:
+    """The file that `write` makes, from the cache where it is already; `about` says all that decides it."""
+    return _kept(hashlib.sha256(about.encode()).hexdigest()[:16], name, write)
+
+
 def _kept(key: str, name: str, write: Callable[[Path], object]) -> Path:
     folder = _CACHE / key
     target = folder / name

@@ -119,7 +119,7 @@ class _Search:
         candidates = sorted({exact, index, *self._between(lo, hi, exact, index)}, key=lambda i: (abs(i - exact), i))
         best = next(i for i in candidates if self._extra(i) <= limit)
         insort(self.chosen.setdefault(self.group[best], []), self.ordinal[best])
-        return best
+        return int(best)
 
     def _between(self, lo: int, hi: int, exact: int, index: int) -> range:
         """Frames in the range that are nearer to `exact` than `index` is."""
@@ -138,4 +138,5 @@ class _Search:
         own = 0 if self.reference[ordinal] else 1
         if at < len(others):  # a later one is decoded anyhow
             return own
-        return self.before[ordinal + 1] - self.before[others[-1] + 1] + own
+        extra: int = self.before[ordinal + 1] - self.before[others[-1] + 1]
+        return extra + own

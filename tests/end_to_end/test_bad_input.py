@@ -105,7 +105,7 @@ def test_lines_that_cannot_be_used_are_records_with_file_and_line(bad: SourceSet
         "videos.jsonl:3": [("read", "malformed")],
         "videos.jsonl:4": [("read", "malformed")],
         "videos.jsonl:5": [("read", "invalid_utf8")],
-        "videos.jsonl:16": [("read", "duplicate_id")],
+        "videos.jsonl:15": [("read", "duplicate_id")],
         "videos.jsonl:18": [("read", "malformed")],
         f"text.jsonl.gz:{n - 2}": [("read", "invalid_utf8")],
         f"text.jsonl.gz:{n}": [("read", "malformed")],

@@ -1,9 +1,10 @@
 """The truth about a file: a full sequential decode. Shares no code with the product."""
 
 import io
+import json
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 from PIL import Image
+
+from tests.media import derived
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,6 @@ def _frames(path: Path, errors: list[str]) -> Any:
     with av.open(str(path)) as container:
         attached = av.stream.Disposition.attached_pic
         stream = next(s for s in container.streams.video if not s.disposition & attached)
-        stream.thread_type = "AUTO"
         start = Fraction(container.start_time or 0, 1000)
         number = 0
         for packet in container.demux(stream):
@@ -55,10 +57,19 @@ def _frames(path: Path, errors: list[str]) -> Any:
 
 @cache
 def truth(path: Path) -> Truth:
+    """The frames of a file by time. Kept between runs, as it decodes the whole file."""
+    found = path.stat()
+    kept = derived(f"{path}-{found.st_size}-{found.st_mtime_ns}-{av.__version__}", "truth.json", partial(_write, path))
+    rows, sound = json.loads(kept.read_text())
+    return Truth(tuple(Shown(Fraction(ms), number, corrupt) for ms, number, corrupt in rows), sound)
+
+
+def _write(path: Path, target: Path) -> None:
     errors: list[str] = []
     shown = [Shown(ms, number, frame.is_corrupt) for number, ms, frame in _frames(path, errors)]
     shown.sort(key=lambda s: (s.ms, s.number))
-    return Truth(tuple(shown), not errors and not any(s.corrupt for s in shown))
+    sound = not errors and not any(s.corrupt for s in shown)
+    target.write_text(json.dumps([[(str(s.ms), s.number, s.corrupt) for s in shown], sound]))
 
 
 def pictures(path: Path, numbers: set[int]) -> dict[int, Any]:

@@ -1,0 +1,78 @@
+"""Runs at the start of every Python process that has this folder on PYTHONPATH: makes some steps of a build fail or slow.
+
+LONGTAKE_TEST_FAULTS is a list of step=fault, as in `decode=slow,pack=slow`. In decoding, the name of a video decides as well:
+`crash-*`, `hang-*` and `greedy-*` do what they are called.
+"""
+
+import errno
+import os
+import sys
+import time
+from typing import Any
+
+FAULTS = dict(fault.split("=") for fault in os.environ.get("LONGTAKE_TEST_FAULTS", "").split(",") if fault)
+
+
+def fail_in_decode() -> None:
+    from longtake.pipeline import source_work
+
+    whole = source_work.decode_frames
+
+    def decode_frames(path: str, *arguments: Any, **options: Any) -> Any:
+        name = os.path.basename(path)
+        if name.startswith("crash-"):
+            os.abort()
+        if name.startswith("hang-"):
+            time.sleep(600)
+        if name.startswith("greedy-"):
+            bytearray(40 << 30)
+        if FAULTS["decode"] == "slow":
+            time.sleep(0.4)
+        return whole(path, *arguments, **options)
+
+    source_work.decode_frames = decode_frames
+
+
+def slow_pack() -> None:
+    from longtake.pipeline import pack
+
+    whole = pack._write_sample
+
+    def write_sample(*arguments: Any) -> Any:
+        time.sleep(0.4)
+        return whole(*arguments)
+
+    pack._write_sample = write_sample
+
+
+def fail_in_writing() -> None:
+    from longtake.schemas import storage
+
+    whole = storage.write_bytes
+
+    def write_bytes(path: str, data: bytes) -> None:
+        if path.endswith(FAULTS["write"]):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        whole(path, data)
+
+    storage.write_bytes = write_bytes
+
+
+def slow_seal() -> None:
+    from longtake.schemas import storage
+
+    whole = storage.write_bytes
+
+    def write_bytes(path: str, data: bytes) -> None:
+        if path.endswith("corpus.json"):
+            time.sleep(600)
+        whole(path, data)
+
+    storage.write_bytes = write_bytes
+
+
+STEPS = {"decode": fail_in_decode, "pack": slow_pack, "write": fail_in_writing, "seal": slow_seal}
+
+if not any("resource_tracker" in argument for argument in sys.orig_argv):
+    for step in FAULTS:
+        STEPS[step]()
