@@ -26,7 +26,9 @@ _QUALITY = 90
 
 @dataclass(frozen=True)
 class Job:
-    """What a contender has to do. `start_us` is the container's start, from which the wanted times count."""
+    """What a contender has to do. `start_us` is the container's start, from which the wanted times count; `first_us` is when
+    the first picture is shown. Both are told for nothing.
+    """
 
     contender: str
     path: str
@@ -34,6 +36,7 @@ class Job:
     size: tuple[int, int]  # width, height
     short_side: int
     start_us: int = 0
+    first_us: int = 0
     tolerance_ms: int = 0
     core: int = 0
     warm_up: str = ""  # a small file to be decoded first
@@ -104,7 +107,8 @@ def decord(job: Job) -> Taken:
     width, height = job.size
     reader = library.VideoReader(job.path, width=width, height=height, num_threads=1)
     starts = np.asarray(reader.get_frame_timestamp(range(len(reader))), np.float64)[:, 0]
-    microseconds = np.round(starts * 1e6).astype(np.int64) - job.start_us
+    # decord counts from the first picture.
+    microseconds = np.round((starts - starts[0]) * 1e6).astype(np.int64) + job.first_us
     wanted = shown_at(microseconds, job.times_ms)
     distinct = sorted(set(wanted))
     images = reader.get_batch(distinct).asnumpy()
@@ -124,7 +128,8 @@ def torchcodec(job: Job) -> Taken:
         job.path, num_ffmpeg_threads=1, seek_mode="exact", dimension_order="NHWC", transforms=[Resize((height, width))]
     )
     # The frame whose time, rounded to a millisecond, is not after t is the one that plays half a millisecond later.
-    seconds = [(t + 0.4999) / 1000 + job.start_us / 1e6 for t in job.times_ms]
+    first = (job.first_us + job.start_us) / 1e6  # it refuses times before the first picture
+    seconds = [max((t + 0.4999) / 1000 + job.start_us / 1e6, first) for t in job.times_ms]
     batch = decoder.get_frames_played_at(seconds)
     pts = [rounded_ms(p * 1e6 - job.start_us) for p in batch.pts_seconds.tolist()]
     images = batch.data.numpy()
@@ -176,6 +181,7 @@ def floor(job: Job) -> Callable[[], Taken]:
     """
     import av
     from av.video.reformatter import Interpolation, VideoReformatter
+
     from longtake.pipeline.decode.choose import choose, segments
     from longtake.pipeline.decode.source import open_source
     from longtake.pipeline.decode.table import read_table

@@ -48,6 +48,7 @@ def timed(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 
 def _watch_build() -> None:
     import slot_work
+
     from longtake.pipeline import build_graph, pack, seal
 
     build_graph.decode_source = slot_work.decode_source
@@ -59,10 +60,11 @@ def _watch_build() -> None:
 
 
 def _plan(job: dict[str, Any]) -> dict[str, Any]:
+    from rich.console import Console
+
     from longtake.jobs.plan import ProbeMode, make_plan
     from longtake.pipeline.progress import PROGRESS
     from longtake.schemas.config import load_config
-    from rich.console import Console
 
     start = _usage()
     summary = make_plan(
@@ -73,11 +75,12 @@ def _plan(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _build(job: dict[str, Any]) -> dict[str, Any]:
+    from rich.console import Console
+
     from longtake.jobs.build import build_corpus
     from longtake.jobs.plan import ProbeMode, make_plan
     from longtake.pipeline.progress import PROGRESS
     from longtake.schemas.config import load_config
-    from rich.console import Console
 
     _watch_build()
     config = load_config(job["config"])

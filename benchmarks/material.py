@@ -7,10 +7,11 @@ from pathlib import Path
 
 import av
 import imageio_ffmpeg
+from measure import CACHE, HERE, Failed
+
 from longtake.pipeline.decode.picture import scaled_size
 from longtake.pipeline.frame_times import frame_times_ms
 from longtake.schemas.records import Sentence
-from measure import CACHE, HERE, Failed
 
 DATA = HERE.parents[1] / "shared" / "data"
 SHORT_SIDE = 200
@@ -42,6 +43,7 @@ class Video:
     height: int
     duration_ms: int
     start_us: int
+    first_us: int  # when the first picture is shown, from the container's start
     size: tuple[int, int]  # width and height of the frames wanted of it
 
     @property
@@ -68,6 +70,7 @@ def look_at(path: Path, kind: str | None = None) -> Video:
             height=context.height,
             duration_ms=(container.duration or 0) // 1000,
             start_us=container.start_time or 0,
+            first_us=int((stream.start_time or 0) * (stream.time_base or 0) * 1_000_000) - (container.start_time or 0),
             size=scaled_size(context.width, context.height, aspect, SHORT_SIDE),
         )
 

@@ -55,9 +55,9 @@ def child(script: str, job: dict[str, Any], env: dict[str, str] | None = None, t
             try:
                 code = process.wait(timeout)
             except subprocess.TimeoutExpired:
-                process.kill()
                 raise Failed(f"{script}: took more than {timeout:g} s") from None
             finally:
+                process.kill()  # where this was interrupted, or it took too long
                 sampler.stop()
             wall = time.monotonic() - start
             if code or not report_file.exists():

@@ -3,10 +3,13 @@
 import time
 from collections import Counter
 
-from longtake.jobs.job import human_bytes, locked, run_pipeline
+from rich.console import Console
+from rich.table import Table
+
+from longtake.jobs.job import human_bytes, locked, plural, run_pipeline
 from longtake.jobs.plan import ProbeMode, current_plan, inputs_changed, inputs_of, make_plan, print_plan
 from longtake.pipeline.build_graph import LEDGER_PREFIX, add_building
-from longtake.pipeline.edited_plan import adopt_plan
+from longtake.pipeline.edit.plan import adopt_plan
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.plan_summary import PlanSummary, check_failed
 from longtake.pipeline.progress import PROGRESS
@@ -15,8 +18,6 @@ from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
-from rich.console import Console
-from rich.table import Table
 
 
 def build_corpus(
@@ -30,8 +31,6 @@ def build_corpus(
 ) -> CorpusManifest:
     """Build the corpus of `config`, or of the edited plan in the folder `plan`. Raises CorpusError."""
     layout = Layout(config.root)
-    if storage.is_remote(layout.root):
-        return _build(config, layout, probe, workers, beam_args, console, plan, overwrite)
     with locked(layout.root):
         return _build(config, layout, probe, workers, beam_args, console, plan, overwrite)
 
@@ -53,8 +52,10 @@ def _build(
         return finished
     if plan is None:
         inputs_of(config)  # a source that cannot be read is an error before anything is undone
-    storage.delete(layout.manifest)
+    if plan is None:
+        storage.delete(layout.manifest)
     summary = _plan(config, layout, probe, workers, beam_args, console, plan)
+    storage.delete(layout.manifest)  # not sooner for an edited plan: one that is refused leaves the corpus as it was
     check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
     _clear_results(layout)
     start = time.monotonic()
@@ -148,7 +149,7 @@ def _print_result(
     size = sum(shard.bytes for shard in manifest.shards)
     for name, split in manifest.splits().items():
         console.print(
-            f"{name}: {split['samples']:,} samples, {split['frames']:,} frames in {split['shards']:,} shards",
+            f"{name}: {split['samples']:,} samples, {split['frames']:,} frames in {plural(split['shards'], 'shard')}",
             highlight=False,
         )
     console.print(

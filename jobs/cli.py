@@ -1,16 +1,18 @@
 """The `longtake` command."""
 
+import logging
 import os
 import sys
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+
 from longtake.jobs import diff, init, show, verify
 from longtake.schemas import storage
 from longtake.schemas.config import ConfigError, load_config
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, read_manifest
-from rich.console import Console
 
 app = typer.Typer(
     name="longtake",
@@ -41,13 +43,16 @@ def plan(
     context: typer.Context, config: ConfigPath = "corpus.yaml", workers: Workers = 0, probe: Probe = "header"
 ) -> None:
     """Decide what the corpus will be: writes plan/ and ledger/, prints counts and cost. No video is decoded."""
+    from longtake.jobs.job import locked
     from longtake.jobs.plan import make_plan, print_plan
     from longtake.pipeline.runner import cores
 
     settings, console = load_config(config), Console()
     layout = Layout(settings.root)
-    _refuse_finished(layout)
-    summary = make_plan(settings, _probe_mode(probe), workers or cores(), context.obj, console)
+    mode = _probe_mode(probe)
+    with locked(layout.root):
+        _refuse_finished(layout)
+        summary = make_plan(settings, mode, workers or cores(), context.obj, console)
     print_plan(summary, layout, console)
     console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
 
@@ -105,6 +110,7 @@ def main() -> None:
         at = arguments.index("--")
         arguments, beam_args = arguments[:at], arguments[at + 1 :]
     errors = Console(stderr=True)
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns at import of what is not installed and not needed
     try:
         app(args=arguments, obj=beam_args)
     except ConfigError as error:
@@ -113,7 +119,10 @@ def main() -> None:
     except (CorpusError, OSError) as error:
         errors.print(f"longtake: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except SystemExit as end:
+        if end.code != 130:
+            raise
+        # Ctrl-C, which typer turns into this.
         errors.print("longtake: stopped. Run the same command again: it goes on where it was.", style="yellow")
         sys.stdout.flush()
         os._exit(130)  # threads of the runner would go on with their work

@@ -4,9 +4,10 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from longtake.schemas.manifest import CorpusError
 from rich.console import Console
 from rich.table import Table
+
+from longtake.schemas.manifest import CorpusError
 
 if TYPE_CHECKING:
     from longtake.pipeline.plan_diff import PlanDiff

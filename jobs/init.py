@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import Annotated
 
 import typer
+
 from longtake.schemas import storage
 from longtake.schemas.config import ConfigError
 

@@ -13,11 +13,13 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from rich.console import Console
+
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.runner import is_local
 from longtake.pipeline.slots import close_shared_slots
+from longtake.schemas import storage
 from longtake.schemas.manifest import CorpusError
-from rich.console import Console
 
 Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5
@@ -26,7 +28,7 @@ _SECONDS_BETWEEN_LINES = 15.0  # where the output is not a terminal
 
 def run_pipeline(build: Callable[[Any], None], options: PipelineOptions, console: Console, render: Render) -> None:
     """Run the graph that `build` adds to a pipeline's root. Raises CorpusError with the cause of a failure."""
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the cause of a failure is told below, once
     PROGRESS.reset()
     try:
         with _showing(console, render) if is_local(options) else _nothing():
@@ -48,7 +50,7 @@ def _explained(error: BaseException) -> CorpusError:
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         if f"[Errno {number}]" in text:
             return CorpusError(
-                f"Writing failed: {os.strerror(number).lower()}. Make room and run the same command again: it goes on where it was."
+                f"Writing failed: {os.strerror(number).lower()}. Make room, then run the same command again: it resumes."
             )
     if f"[Errno {errno.EACCES}]" in text:
         return CorpusError(
@@ -99,6 +101,9 @@ def locked(root: str) -> Iterator[None]:
     """
     import fcntl
 
+    if storage.is_remote(root):
+        yield
+        return
     folder = os.path.join(root, "staging")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "lock"), "w") as stream:
@@ -116,3 +121,8 @@ def human_bytes(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
     raise AssertionError("unreachable")
+
+
+def plural(number: int, noun: str) -> str:
+    """`number` with its noun."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

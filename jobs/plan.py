@@ -5,6 +5,9 @@ from collections import Counter
 from enum import StrEnum
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from longtake.jobs.job import human_bytes, run_pipeline
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.line_source import files_of
@@ -15,8 +18,6 @@ from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
-from rich.console import Console
-from rich.table import Table
 
 
 class ProbeMode(StrEnum):
@@ -108,13 +109,9 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
         count = summary.counts[subject]
         flow.add_row(name, f"{count.total:,}", f"{count.kept:,}", f"{count.dropped:,}")
     flow.add_row("hours", f"{summary.hours['in']:,.2f}", f"{summary.hours['out']:,.2f}", "")
-    for column in ("sum", "mean"):
-        flow.add_row(f"words, {column}", *(_number(summary.words[side][column]) for side in ("in", "out")), "")
-    flow.add_row(
-        "words, 5 / 25 / 50 / 75 / 95 %",
-        *(" / ".join(_number(summary.words[side][f"p{p}"]) for p in (5, 25, 50, 75, 95)) for side in ("in", "out")),
-        "",
-    )
+    for title, column in (("words", "sum"), ("words, mean", "mean"), ("words, median", "p50")):
+        flow.add_row(title, *(_number(summary.words[side][column]) for side in ("in", "out")), "")
+    flow.add_row("words, 5 % to 95 %", *(_range(summary.words[side]) for side in ("in", "out")), "")
     console.print(flow)
     console.print("Words are counted per sentence on the way in, per long clip as planned.", style="dim")
     if summary.drops:
@@ -134,7 +131,7 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
     console.print(splits)
     cost = summary.estimate
     console.print(
-        f"To build: about {human_bytes(cost['bytes'])} and {cost['cpu_hours']:,.2f} CPU-hours, "
+        f"To build: about {human_bytes(cost['bytes'])} and {_cpu_time(cost['cpu_hours'])}, "
         f"{cost['decoded_frames']:,} frames to decode.",
         highlight=False,
     )
@@ -144,3 +141,11 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,g}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def _range(words: dict[str, Any]) -> str:
+    return f"{_number(words['p5'])} to {_number(words['p95'])}"
+
+
+def _cpu_time(hours: float) -> str:
+    return f"{hours:,.1f} CPU-hours" if hours >= 1 else f"{hours * 3600:,.0f} CPU-seconds"

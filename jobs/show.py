@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from longtake.pipeline.find_sample import find_drops, find_sample, list_samples, read_entry, read_files
 from longtake.pipeline.printable import printable
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
 from longtake.schemas.records import Drop, IndexEntry
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 _SHOWN_DROPS = 10
 _FILE_WIDTH = 160

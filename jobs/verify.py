@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from longtake.pipeline.printable import printable
-from longtake.schemas.manifest import CorpusError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from longtake.pipeline.printable import printable
+from longtake.schemas.manifest import CorpusError
 
 if TYPE_CHECKING:
     from longtake.pipeline.verify import Report

@@ -12,6 +12,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
+
 from longtake.pipeline import fragment, pack, seal
 from longtake.pipeline.decode import SourceError, versions
 from longtake.pipeline.fragment import Marker, Wanted

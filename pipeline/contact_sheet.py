@@ -4,11 +4,12 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from PIL import Image, ImageDraw
+
 from longtake.pipeline.printable import printable
 from longtake.pipeline.sheet_text import Colour, Typeface
 from longtake.schemas.layout import frame_member
 from longtake.schemas.records import IndexEntry, Sentence
-from PIL import Image, ImageDraw
 
 MAX_WIDTH = 1800
 _MIN_WIDTH = 960

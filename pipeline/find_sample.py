@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from longtake.pipeline.checked_table import UNREADABLE
+
+from longtake.pipeline.verify.checked_table import UNREADABLE
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError

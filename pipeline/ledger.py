@@ -6,6 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
+
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.keys import hash64
@@ -25,9 +26,11 @@ class WriteLedger(beam.PTransform):
 
     def expand(self, drops: Any) -> Any:
         total = drops | "Count" >> beam.combiners.Count.Globally()
+        parts = drops | "Part" >> beam.Map(_with_part, AsSingleton(total))
+        first = drops.pipeline | "First part" >> beam.Create([(0, None)], reshuffle=False)  # there also without a row
         written = (
-            drops
-            | "Part" >> beam.Map(_with_part, AsSingleton(total))
+            (parts, first)
+            | "All parts" >> beam.Flatten()
             | "By part" >> beam.GroupByKey()
             | "Write" >> beam.Map(write_part, self._folder, self._prefix)
         )
@@ -39,9 +42,9 @@ def _with_part(drop: Drop, total: int) -> tuple[int, Drop]:
     return hash64(drop.video_id or drop.subject_id) * parts >> 64, drop
 
 
-def write_part(element: tuple[int, Iterable[Drop]], folder: str, prefix: str) -> Tally:
+def write_part(element: tuple[int, Iterable[Drop | None]], folder: str, prefix: str) -> Tally:
     """Write one part, sorted, and count its rows."""
-    number, drops = element[0], sorted(element[1])
+    number, drops = element[0], sorted(drop for drop in element[1] if drop is not None)
     path = storage.join(folder, part_name(number, prefix))
     storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER), row_group_size=65_536)
     return count(drops)

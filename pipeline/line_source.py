@@ -14,6 +14,7 @@ from typing import IO, Any
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from longtake.pipeline.lines import Line
 from longtake.schemas import storage
 from longtake.schemas.config import ConfigError
@@ -107,7 +108,7 @@ def _unzipped_lines(file: str) -> Iterator[bytes]:
             yield f"gzip data breaks off here: {error}".encode()
 
 
-def _next_line(stream: IO[bytes]) -> tuple[bytes, int]:
+def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
     """The next line, and how many bytes it takes. Of an absurd one only the start is kept, which will not parse."""
     line = end = stream.readline(_MAX_LINE_BYTES)
     size = len(line)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from longtake.pipeline.plan_rows import PlanRows, read_plan_rows, rows_at
 from longtake.pipeline.printable import printable
 from longtake.schemas.keys import sample_key

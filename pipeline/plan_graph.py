@@ -9,6 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsSingleton
+
 from longtake.pipeline import assign
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import summarise, write_summary

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from longtake.pipeline.edited_row import inspect_file
+
+from longtake.pipeline.edit.row import inspect_file
 from longtake.pipeline.plan_summary import PlanSummary, read_summary
 from longtake.schemas import storage
 from longtake.schemas.keys import hash64, sample_key

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from longtake.pipeline.fragment import Wanted, fragment_digest
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
+
 from longtake.pipeline import assign
 from longtake.pipeline.decode import Probe, SourceError
 from longtake.pipeline.estimate import estimate

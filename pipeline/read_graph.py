@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
+
 from longtake.pipeline.cues import parse_cues
 from longtake.pipeline.line_source import ReadLines
 from longtake.pipeline.lines import Line, where
@@ -23,6 +24,8 @@ from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
 
 DROPS = "drops"  # the output tag of ledger rows, in every step
 Dropped: TypeAlias = TaggedOutput[Literal["drops"], Drop]
+VIDEOS = "videos"
+KeyedVideo: TypeAlias = TaggedOutput[Literal["videos"], tuple[str, SourceVideo]]
 
 GroupNames = tuple[tuple[str, int], ...]  # (group id, group size), one for each group that names a clip
 
@@ -157,7 +160,7 @@ class ClipText:
 
 def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
     source = config.source
-    clips = records | "Clips" >> beam.FlatMap(_keyed_clips, config).with_outputs(DROPS, main="clips")
+    clips = records | "Clips" >> beam.FlatMap(_keyed_clips, config).with_outputs(DROPS, VIDEOS, main="clips")
     sides, drops = {"clips": clips.clips}, [clips[DROPS]]
     if source.text.format == "hdvila":
         lines = root | "Text" >> ReadLines(config.resolve(str(source.text.path)))
@@ -174,13 +177,8 @@ def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, A
         | "By clip" >> beam.CoGroupByKey()
         | "Match" >> beam.FlatMap(match_clip).with_outputs(DROPS, main="sentences")
     )
-    videos = (
-        records
-        | "Usable" >> beam.Filter(lambda record: record.usable)
-        | "Videos" >> beam.Map(lambda record: (record.video.video_id, record.video))
-    )
     texts = (
-        {"video": videos, "sentences": matched.sentences}
+        {"video": clips[VIDEOS], "sentences": matched.sentences}
         | "By video" >> beam.CoGroupByKey()
         | "Attach" >> beam.FlatMap(_attach).with_outputs(DROPS, main="videos")
     )
@@ -188,16 +186,24 @@ def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, A
     return texts.videos, drops | "Join drops" >> beam.Flatten()
 
 
-def _keyed_clips(record: ParsedVideo, config: CorpusConfig) -> Iterator[tuple[str, ClipText | Drop] | Dropped]:
+def _keyed_clips(
+    record: ParsedVideo, config: CorpusConfig
+) -> Iterator[tuple[str, ClipText | Drop] | Dropped | KeyedVideo]:
     video_id = record.video.video_id
     yield from ((d.subject_id, d) for d in _sentence_drops(record))
     if not record.usable:
         return
+    named = TaggedOutput(VIDEOS, (video_id, record.video))
     if config.source.text.format == "hdvila":
+        yield named
         for clip in record.clips:
             yield clip.clip_id, ClipText(video_id, clip.start_ms, clip.end_ms, record.where, None)
         return
     sentences, drops = read_own_text(record, config)
+    if any(d.reason is Reason.TRANSCRIPT_UNREADABLE for d in drops):
+        yield from map(drop, drops)
+        return
+    yield named
     # A video without text gets its row when the sentences are attached.
     yield from (drop(d) for d in drops if d.reason is not Reason.NO_TEXT)
     for s in sentences:

@@ -7,6 +7,7 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
+
 from longtake.pipeline.slots import cores
 from longtake.schemas.config import ConfigError
 
@@ -16,7 +17,7 @@ _THREADS_PER_SLOT = 4  # threads wait for slots and for storage; slots do the wo
 
 
 class LocalRunner(fn_runner.FnApiRunner):
-    """Beam's in-process runner, which hands the pipeline options to its workers, never downloads Prism, and does not tear elements.
+    """Beam's in-process runner, but it hands the options to its workers, never downloads Prism, and does not tear elements.
 
     Beam's own `multi_threading` mode flushes output buffers from a timer thread once a second, with no lock against the thread
     that is writing an element (2.77, data_plane.TimeBasedBufferingClosableOutputStream): bundles that last longer can be cut in

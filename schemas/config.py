@@ -1,11 +1,13 @@
 """The configuration of a corpus: `corpus.yaml`. A wrong one fails here, before any work starts."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from longtake.schemas import storage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from longtake.schemas import storage
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -122,7 +124,8 @@ class CorpusConfig(_Section):
 
     def resolve(self, path: str) -> str:
         """`path` as a usable location: relative ones start from the configuration's folder."""
-        return storage.join(self.base, path)
+        joined = storage.join(self.base, path)
+        return joined if storage.is_remote(joined) else os.path.normpath(joined)
 
     @property
     def root(self) -> str:

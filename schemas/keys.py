@@ -28,7 +28,7 @@ def sample_key(video_id: str, start_ms: int, end_ms: int) -> str:
 
 def is_sample_key(key: str) -> bool:
     """Whether `key` has the form of a sample key, and so is safe as part of a path."""
-    return bool(_KEY.match(key))
+    return bool(_KEY.fullmatch(key))
 
 
 def hash64(text: str, seed: int = 0) -> int:

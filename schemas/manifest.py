@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from longtake.schemas import storage
 from longtake.schemas.layout import FORMAT, Layout
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class CorpusError(RuntimeError):

@@ -2,8 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from longtake.pipeline.slots import close_shared_slots
 from sources import SHARED
+
+from longtake.pipeline.slots import close_shared_slots
 
 
 @pytest.fixture(scope="session")

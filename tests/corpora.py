@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import simplejpeg
+
 from longtake.pipeline import assign, pack
 from longtake.pipeline.decode import Decoded, Frame, FrameFault
 from longtake.pipeline.fragment import Marker, Wanted, marker_path, write_fragment

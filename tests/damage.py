@@ -167,6 +167,45 @@ def cast(found: pa.Table, column: str, to: pa.DataType) -> pa.Table:
     return found.set_column(found.schema.get_field_index(column), column, found[column].cast(to))
 
 
+def giant_header() -> bytes:
+    """The header of a file of a terabyte."""
+    info = tarfile.TarInfo(f"{DELTA}.json")
+    info.size = 1 << 40
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def not_utf8(root: Path) -> None:
+    """Text in the index that is no text."""
+    found = pq.read_table(root / INDEX)
+    strange = pa.array([b"\xff\xfe"] * len(found), pa.binary()).view(pa.string())
+    pq.write_table(found.set_column(found.schema.get_field_index("url"), "url", strange), root / INDEX)
+
+
+def leave_a_gap(root: Path) -> None:
+    """The second training shard under the name of a third, wherever its name stands."""
+    old, new = "train-000001", "train-000002"
+    (root / "shards" / f"{old}.tar").rename(root / "shards" / f"{new}.tar")
+    (root / "index" / f"{old}.parquet").rename(root / "index" / f"{new}.parquet")
+    edit_manifest(root, lambda raw: raw["shards"][1].update(name=f"{new}.tar"))
+    edit_table(root / "index" / f"{new}.parquet", lambda rows: [row.update(shard=new) for row in rows])
+
+    def tell(found: corpora.Members) -> None:
+        found[:] = [(n, d.replace(old.encode(), new.encode()) if n.endswith(".json") else d) for n, d in found]
+
+    edit_shard(root, new, tell)
+
+
+def swap_shards(root: Path) -> None:
+    """The plan with the two training shards in each other's place."""
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            row["shard"] = row["shard"] if row["split"] == "val" else 1 - row["shard"]
+
+    for path in planned(root):
+        edit_table(path, change)
+
+
 def swap_positions(root: Path, a: str, b: str) -> None:
     rows = {r["key"]: r for path in planned(root) for r in pq.read_table(path).to_pylist()}
     for key, other in ((a, b), (b, a)):

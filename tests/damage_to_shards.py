@@ -15,7 +15,9 @@ from damage import (
     content,
     data,
     flip,
+    giant_header,
     header,
+    leave_a_gap,
     manifest,
     members,
     raw_bytes,
@@ -85,6 +87,10 @@ MANIFEST_DAMAGE: dict[str, tuple[Damage, Faults]] = {
         manifest(lambda m: m["shards"].append(dict(m["shards"][2], samples=0, frames=0))),
         {("corpus.json", "val-000000.tar is listed twice"), ("corpus.json", "splits.val: says")},
     ),
+    "shard-names-with-a-gap": (
+        leave_a_gap,
+        {("corpus.json", "the names of split train are not contiguous: train-000001.tar missing")},
+    ),
     "orphan-shard": (
         lambda root: shutil.copy(root / SHARD, root / "shards" / "val-000001.tar"),
         {("shards/val-000001.tar", "not listed in corpus.json")},
@@ -143,6 +149,26 @@ SHARD_DAMAGE: dict[str, tuple[Damage, Faults]] = {
             (f"{SHARD} {DELTA}", f"the index says {DELTA}.001.jpg"),
             (f"{SHARD} {DELTA}", "the index lists 8 members; the tar has 7"),
             (f"{SHARD} {DELTA}", "the data does not have the sha256"),
+        },
+    ),
+    "tar-giant": (
+        raw_bytes(lambda b: giant_header() + b[512:]),
+        {
+            (f"{SHARD} {DELTA}.json", "a member of 1,099,511,627,776 bytes cannot belong to a sample"),
+            (f"{SHARD} {DELTA}", "in the index, but not in the tar"),
+            (f"{SHARD} delta-000090500-000111002", "in the index, but not in the tar"),
+        },
+    ),
+    "sample-in-two-places": (
+        members(lambda m: m.append(m.pop(7))),
+        {
+            (f"{SHARD} {DELTA}", "its files are not together, or it occurs twice"),
+            (f"{SHARD} {DELTA}", "file 0 is .005.jpg where .json belongs"),
+            (f"{SHARD} {DELTA}", f"the index says {DELTA}.json at 512"),
+            (f"{SHARD} {DELTA}", "the index lists 8 members; the tar has 7"),
+            (f"{SHARD} {DELTA}", "the index lists 8 members; the tar has 1"),
+            (f"{SHARD} {DELTA}", "the data does not have the sha256 of the index"),
+            (SHARD, "the samples are not in the order of the index"),
         },
     ),
     "member-missing": (

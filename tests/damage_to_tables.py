@@ -30,11 +30,13 @@ from damage import (
     manifest,
     measured,
     members,
+    not_utf8,
     plan_rows,
     planned,
     raw_bytes,
     remove,
     swap_positions,
+    swap_shards,
     table,
 )
 
@@ -91,6 +93,21 @@ INDEX_DAMAGE: dict[str, tuple[Damage, Faults]] = {
             (f"index {DELTA}", "url is 'https://example.org/other'; the plan says"),
         },
     ),
+    "index-split": (
+        index(split="train"),
+        {
+            (f"{INDEX} {DELTA}", "split is 'train'"),
+            (f"index {DELTA}", "split is 'train'; the plan says 'val'"),
+            (f"{SHARD} {DELTA}", ".json: split is 'val'"),
+        },
+    ),
+    "index-not-utf8": (not_utf8, {(INDEX, "unreadable")}),
+    "index-column-more": (
+        lambda root: pq.write_table(
+            pq.read_table(root / INDEX).append_column("note", pa.array(["", ""])), root / INDEX
+        ),
+        {(INDEX, "column 'note' is not part of this table")},
+    ),
     "index-words": (
         index(n_words=3),
         {(f"{INDEX} {DELTA}", "n_words is 3; it has 15"), (f"index {DELTA}", "n_words is 3; the plan says 15")},
@@ -134,6 +151,10 @@ RULE_DAMAGE: dict[str, tuple[Damage, Faults]] = {
     "start": (
         everywhere(lambda row: row.update(start_ms=999)),
         {(f"{INDEX} {DELTA}", "start_ms 999 and end_ms 21502 are not those of its first and last sentence")},
+    ),
+    "sentence-without-time": (
+        everywhere(lambda row: row["sentences"][1].update(end_ms=8_001)),
+        {(f"{INDEX} {DELTA}", "a sentence ends before"), (f"{INDEX} {DELTA}", "number 3 is 11251, not 8001")},
     ),
     "sentences-overlap": (
         everywhere(lambda row: row["sentences"][1].update(end_ms=15_003)),
@@ -182,6 +203,17 @@ ACCOUNT_DAMAGE: dict[str, tuple[Damage, Faults]] = {
     "plan-order": (
         lambda root: swap_positions(root, GAMMA, "gamma-000090500-000111002"),
         {("index train-000001", "the samples are not in the order of the plan")},
+    ),
+    "plan-no-place": (
+        in_plan(EPSILON, lambda row: row.update(shard=-1)),
+        {
+            (f"plan/part-00001.parquet {EPSILON}", "has no place in a shard"),
+            ("plan", "the positions of shard"),
+        },
+    ),
+    "plan-shards-swapped": (
+        swap_shards,
+        {("index train-000001", "the shards are not numbered in the order of the plan")},
     ),
     "plan-two-shards": (
         both(

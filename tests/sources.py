@@ -153,10 +153,11 @@ def write_rows(path: Path, rows: Sequence[Record], packing: str = "") -> str:
 
 def build(sources: SourceSet, workers: int = 2, probe: str = "none", beam: Sequence[str] = (), **options: Any) -> str:
     """`longtake build` in this process; the result is what it prints."""
+    from rich.console import Console
+
     from longtake.jobs.build import build_corpus
     from longtake.jobs.plan import ProbeMode
     from longtake.schemas.config import load_config
-    from rich.console import Console
 
     printed = io.StringIO()
     console = Console(file=printed, width=160)

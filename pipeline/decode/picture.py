@@ -16,8 +16,10 @@ from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
 
-# The exact flags cost about half a millisecond on a 1080p frame, and give every machine the same bytes.
-_SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+# The exact flags cost a few tenths of a millisecond on a 1080p frame, and give every machine the same bytes.
+_EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+#: From this reduction on, means over areas: as sharp as bicubic there, for a bit over half its time.
+_AREA_FROM = 2
 _RIGHT_ANGLE = 90
 _HALF_CHROMA = ("yuv420p", "yuvj420p", "yuv420p10le")
 
@@ -80,13 +82,14 @@ class Painter:
 
     def _scaled(self, frame: VideoFrame) -> VideoFrame:
         width, height = self._size
+        reduced = frame.width >= _AREA_FROM * width and frame.height >= _AREA_FROM * height
         try:
             return self._reformat(
                 frame,
                 width=width,
                 height=height,
                 format=_layout(frame, self._size),
-                interpolation=_SCALING,
+                interpolation=_EXACT | (Interpolation.AREA if reduced else Interpolation.BICUBIC),
                 dst_colorspace=Colorspace.ITU601,
                 dst_color_range=ColorRange.JPEG,
                 threads=1,

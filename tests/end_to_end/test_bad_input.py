@@ -61,11 +61,16 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
         hdvila("twice", CLIPS, url="again"),
         hdvila("other", CLIPS) | {"clip": hdvila("other", CLIPS)["clip"] + hdvila("good", CLIPS)["clip"][:1]},
         {"video_id": 7.5, "uri": "videos/good.mp4"},
-        hdvila("no-span", CLIPS) | {"uri": "videos/good.mp4", "clip": [{"clip_id": "no-span.1", "span": ["soon", "later"]}]},
+        hdvila("no-span", CLIPS)
+        | {"uri": "videos/good.mp4", "clip": [{"clip_id": "no-span.1", "span": ["soon", "later"]}]},
     ]
     write(folder / "videos.jsonl", records)
-    ids = [c["clip_id"] for r in records if isinstance(r, dict) and r["video_id"] != "silent" for c in r.get("clip", ())]
-    texts: list[Any] = [{"clip_id": i, "text": f"text of {i}"} for i in dict.fromkeys(ids) if i not in ("good.4", "twice.4")]
+    ids = [
+        c["clip_id"] for r in records if isinstance(r, dict) and r["video_id"] != "silent" for c in r.get("clip", ())
+    ]
+    texts: list[Any] = [
+        {"clip_id": i, "text": f"text of {i}"} for i in dict.fromkeys(ids) if i not in ("good.4", "twice.4")
+    ]
     texts += [
         {"clip_id": "good.4", "text": " \t "},
         {"clip_id": "good.1", "text": "another"},

@@ -5,8 +5,9 @@ import json
 import tarfile
 from pathlib import Path
 
-from longtake.schemas.keys import is_sample_key
 from sources import LAST_MAN, MAMMALS, Record, Video, build, ledger, rows_of, source_set, spoken, write_rows
+
+from longtake.schemas.keys import is_sample_key
 
 IDS = [
     "../../x",
@@ -33,7 +34,9 @@ IDS = [
 
 
 def record(video_id: str) -> Record:
-    sentences = [{"clip_id": f"{video_id}/{i}", "start_ms": s, "end_ms": e, "text": t} for i, (s, e, t) in enumerate(spoken(2))]
+    sentences = [
+        {"clip_id": f"{video_id}/{i}", "start_ms": s, "end_ms": e, "text": t} for i, (s, e, t) in enumerate(spoken(2))
+    ]
     return {"video_id": video_id, "uri": "videos/v.mp4", "sentences": sentences}
 
 
@@ -43,7 +46,9 @@ def everything_below(folder: Path) -> set[str]:
 
 def test_hostile_ids_stay_inside_and_apart(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "down" / "here"
-    sources = source_set(folder, [Video("v", (), LAST_MAN)], frames={"short_side": 16, "per_sentence": 1}, shards={"samples": 64})
+    sources = source_set(
+        folder, [Video("v", (), LAST_MAN)], frames={"short_side": 16, "per_sentence": 1}, shards={"samples": 64}
+    )
     write_rows(folder / "videos.jsonl", [record(i) for i in IDS])
     before = everything_below(tmp_path)
     build(sources)
@@ -77,5 +82,3 @@ def test_hostile_ids_in_templates_name_no_file_elsewhere(tmp_path: Path) -> None
     lost = {row["video_id"]: row["reason"] for row in ledger(sources.output) if row["subject"] == "video"}
     assert set(lost) == set(IDS)
     assert {lost[i] for i in ("../../x", "a/b", "\x00", "..", ".", "line\nbreak", "x" * 400)} == {"unsafe_uri"}
-
-

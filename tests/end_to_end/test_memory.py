@@ -16,15 +16,15 @@ from longtake.schemas.config import load_config
 from rich.console import Console
 
 if __name__ == "__main__":
-    build_corpus(load_config(sys.argv[1]), ProbeMode.HEADER, 2, [], Console(file=io.StringIO()))
+    build_corpus(load_config(sys.argv[1]), ProbeMode.NONE, 2, [], Console(file=io.StringIO()))
     print(json.dumps([resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]))
 """
 
 
 def peaks(folder: Path, copies: int) -> list[int]:
     """Peak resident memory, in KiB, of the main process and of the largest child."""
-    videos = [Video(f"v{i}", spoken(8, length=1500), LAST_MAN) for i in range(copies)]
-    sources = source_set(folder, videos, frames={"short_side": 128}, shards={"samples": 8})
+    videos = [Video(f"v{i}", spoken(2, length=1500), LAST_MAN) for i in range(copies)]
+    sources = source_set(folder, videos, frames={"short_side": 128, "per_sentence": 4}, shards={"samples": 8})
     (folder / "measure.py").write_text(MEASURE)
     done = subprocess.run(
         [sys.executable, folder / "measure.py", sources.config], capture_output=True, text=True, timeout=300

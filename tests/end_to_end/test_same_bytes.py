@@ -4,8 +4,9 @@ import random
 from pathlib import Path
 
 import pytest
-from longtake.schemas.manifest import CorpusError
 from sources import LAST_MAN, SourceSet, Video, build, manifest, published, source_set, spoken
+
+from longtake.schemas.manifest import CorpusError
 
 VIDEOS = [Video(f"v{i}", spoken(3 + i, 1000 * i), LAST_MAN if i % 3 == 0 else Video("", ()).file) for i in range(6)]
 SETTINGS = {"split": {"train": 0.7, "val": 0.3}, "frames": {"short_side": 32, "per_sentence": 2}}
@@ -51,7 +52,7 @@ def test_other_settings_are_refused_until_overwrite_is_said(tmp_path: Path) -> N
     build(sources)
     before = published(sources.output)
     sources.change(merge={"min_sentences": 2, "max_sentences": 3})
-    with pytest.raises(CorpusError, match="made with other settings or versions.*--overwrite"):
+    with pytest.raises(CorpusError, match=r"made with other settings or versions.*--overwrite"):
         build(sources)
     assert published(sources.output) == before
     printed = build(sources, overwrite=True)

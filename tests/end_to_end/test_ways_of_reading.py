@@ -24,8 +24,13 @@ from sources import (
 
 VIDEOS = [
     Video("mammals", spoken(7, 3000)),
-    Video("polar mammals", spoken(3, 60_000, says="Ein Satz \u00fcber B\u00e4ren,") + spoken(2, 90_000), POLAR_MAMMALS, "polar"),
-    Video("last-man", spoken(2, 1000) + ((9000, 10_000, "Too far away."),), LAST_MAN),
+    Video(
+        "polar mammals",
+        spoken(3, 60_000, says="Ein Satz \u00fcber B\u00e4ren,") + spoken(2, 90_000),
+        POLAR_MAMMALS,
+        "polar",
+    ),
+    Video("last-man", (*spoken(2, 1000), (9000, 10_000, "Too far away.")), LAST_MAN),
 ]
 
 
@@ -122,7 +127,9 @@ def test_real_captions_of_real_videos(tmp_path: Path, shared: Path) -> None:
     write_rows(tmp_path / "videos.jsonl", [{"video_id": v, "uri": f"videos/{v}"} for v in pairs])
     sources = SourceSet(tmp_path)
     text = {"format": "vtt", "path": "subs/{video_id}.vtt"}
-    sources.change(name="real", output="out", source={"videos": "videos.jsonl", "text": text}, frames={"short_side": 120})
+    sources.change(
+        name="real", output="out", source={"videos": "videos.jsonl", "text": text}, frames={"short_side": 120}
+    )
     build(sources, probe="header")
     assert_whole(sources)
     assert manifest(sources.output)["counts"]["videos"]["kept"] >= 3

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from longtake.jobs.diff import diff
 from longtake.pipeline.merge import long_clip
 from longtake.pipeline.plan_summary import summarise, write_summary
@@ -14,7 +16,6 @@ from longtake.pipeline.plan_video import measure
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import Sentence, SourceVideo
-from typer.testing import CliRunner
 
 
 def write(folder: Path, videos: int, quality: int = 90) -> str:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from longtake.jobs.init import init, template, write_template
-from longtake.schemas.config import ConfigError, CorpusConfig, load_config, parse_config
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
+
+from longtake.jobs.init import init, template, write_template
+from longtake.schemas.config import ConfigError, CorpusConfig, load_config, parse_config
 
 EXAMPLES = {"name", "output", "source.videos", "source.uri"}  # the settings whose values are examples, not defaults
 

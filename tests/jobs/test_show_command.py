@@ -6,9 +6,10 @@ import corpora
 import pytest
 import typer
 from corpora import edit_manifest, edit_shard, edit_table
-from longtake.jobs.show import show
 from PIL import Image
 from typer.testing import CliRunner, Result
+
+from longtake.jobs.show import show
 
 app = typer.Typer()
 app.command()(show)

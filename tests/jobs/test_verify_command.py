@@ -6,8 +6,9 @@ import corpora
 import pytest
 import typer
 from corpora import edit_manifest, edit_shard
-from longtake.jobs.verify import verify
 from typer.testing import CliRunner, Result
+
+from longtake.jobs.verify import verify
 
 app = typer.Typer()
 app.command()(verify)

@@ -6,6 +6,7 @@ from itertools import groupby
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.assign import (
     assign,
     offsets,
@@ -25,7 +26,9 @@ SHARES = {"train": 0.7, "val": 0.2, "test": 0.1}
 def clips_of(video_id: str, count: int) -> list[LongClip]:
     video = SourceVideo(video_id, f"{video_id}.mp4")
     return [
-        LongClip(f"{video_id}-{i:09d}", video, (Sentence(f"{video_id}.{i}", 1000 * i, 1000 * i + 900, "text"),), (1000 * i,))
+        LongClip(
+            f"{video_id}-{i:09d}", video, (Sentence(f"{video_id}.{i}", 1000 * i, 1000 * i + 900, "text"),), (1000 * i,)
+        )
         for i in range(count)
     ]
 

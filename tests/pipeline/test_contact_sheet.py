@@ -8,13 +8,14 @@ from pathlib import Path
 import corpora
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
+
 from longtake.pipeline import contact_sheet as sheets
 from longtake.pipeline.contact_sheet import contact_sheet, timecode, to_png
 from longtake.pipeline.find_sample import find_sample, read_entry, read_files
 from longtake.pipeline.sheet_text import Colour, Typeface
 from longtake.schemas.layout import frame_member
 from longtake.schemas.records import IndexEntry, Sentence
-from PIL import Image, ImageDraw, ImageFont
 
 Loaded = tuple[IndexEntry, dict[str, bytes]]
 

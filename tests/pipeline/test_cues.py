@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.cues import CueFormat, parse_cues, plain_text
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, Sentence

@@ -14,9 +14,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from longtake.pipeline import edited_plan
-from longtake.pipeline.edited_plan import adopt_plan
-from longtake.pipeline.edited_row import Problem, check_row, recomputed
+
+from longtake.pipeline.edit import plan as edited_plan
+from longtake.pipeline.edit.plan import adopt_plan
+from longtake.pipeline.edit.row import Problem, check_row, recomputed
 from longtake.pipeline.frame_times import frame_times_ms
 from longtake.pipeline.plan_graph import add_planning
 from longtake.pipeline.plan_summary import PlanSummary, read_summary

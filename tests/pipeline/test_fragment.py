@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from longtake.pipeline.decode import Decoded, Frame, FrameFault
 from longtake.pipeline.fragment import (
     Marker,

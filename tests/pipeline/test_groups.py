@@ -1,5 +1,6 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.groups import GroupedSentence, group_video
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Sentence, SourceVideo

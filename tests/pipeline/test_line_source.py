@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline import line_source
 from longtake.pipeline.line_source import ReadLines, blocks_of, count_lines, files_of, read_block
 from longtake.pipeline.lines import Line, parse_json
@@ -124,7 +125,9 @@ def test_truncated_gzip_gives_what_is_whole_and_then_says_so(tmp_path: Path) -> 
     assert parsed.detail.startswith(f"a.jsonl.gz:{number}: ")
 
 
-@pytest.mark.parametrize("data", [b"this is no gzip", b"\x1f\x8b\x08\x00garbage!", gzip.compress(b"x" * 99)[:-9] + b"bad trail"])
+@pytest.mark.parametrize(
+    "data", [b"this is no gzip", b"\x1f\x8b\x08\x00garbage!", gzip.compress(b"x" * 99)[:-9] + b"bad trail"]
+)
 def test_damaged_gzip_is_a_line_of_its_own(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(data)
     found = read(tmp_path / "a.jsonl.gz")
@@ -132,7 +135,10 @@ def test_damaged_gzip_is_a_line_of_its_own(tmp_path: Path, data: bytes) -> None:
 
 
 def test_parquet_rows_are_numbered_over_row_groups(tmp_path: Path) -> None:
-    rows = [{"video_id": f"v{i}", "clip": [{"clip_id": f"v{i}.1", "span": ["00:00:01.000", "00:00:02.000"]}]} for i in range(11)]
+    rows = [
+        {"video_id": f"v{i}", "clip": [{"clip_id": f"v{i}.1", "span": ["00:00:01.000", "00:00:02.000"]}]}
+        for i in range(11)
+    ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet", row_group_size=3)
     assert len(blocks_of(str(tmp_path / "a.parquet"))) == 4
     assert read(tmp_path / "a.parquet") == list(enumerate(rows, 1))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.lines import Line, canonical_json, parse_json, parse_json_value, quoted, where
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop

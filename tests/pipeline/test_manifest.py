@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.lines import Line
 from longtake.pipeline.manifest import ClipSpan, ParsedVideo, parse_video, safe_uri
 from longtake.schemas.reasons import Reason, Subject

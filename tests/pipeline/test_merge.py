@@ -4,6 +4,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.merge import Cut, cut, merge_video, order, runs
 from longtake.schemas.config import Merge
 from longtake.schemas.keys import is_sample_key

@@ -10,6 +10,7 @@ import pytest
 import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.decode import Decoded, Frame, FrameFault
 from longtake.pipeline.fragment import Marker, Wanted, marker_path, write_fragment
 from longtake.pipeline.frame_times import frame_times_ms
@@ -42,7 +43,9 @@ def markers(tmp_path: Path) -> dict[str, Marker]:
     for number, video in enumerate((CLIPS[:2], CLIPS[2:3], CLIPS[3:])):
         digest = f"{number:064x}"
         wanted = [Wanted(c.key, c.frame_times_ms) for c in video]
-        frames: list[Frame | FrameFault] = [Frame(t - 3, f"{c.key} {t}".encode()) for c in video for t in c.frame_times_ms]
+        frames: list[Frame | FrameFault] = [
+            Frame(t - 3, f"{c.key} {t}".encode()) for c in video for t in c.frame_times_ms
+        ]
         if number == 0:
             frames[-1] = FrameFault(Reason.FRAMES_DAMAGED, "broken")
         decoded = Decoded(INFO, (36, 64), tuple(frames), 9)
@@ -62,7 +65,12 @@ def test_shard_is_a_tar_in_the_order_of_the_contract(tmp_path: Path, markers: di
     record = packed(tmp_path, markers)
     data = (tmp_path / "shards" / "train-000007.tar").read_bytes()
     assert record == ShardRecord(
-        name="train-000007.tar", split="train", samples=3, frames=12, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()
+        name="train-000007.tar",
+        split="train",
+        samples=3,
+        frames=12,
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
     )
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = tar.getmembers()

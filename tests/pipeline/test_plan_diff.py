@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from longtake.pipeline import assign
 from longtake.pipeline.merge import long_clip
 from longtake.pipeline.plan_diff import diff_plans

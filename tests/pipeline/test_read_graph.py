@@ -6,12 +6,13 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from sources import timecode
+
 from longtake.pipeline.read_graph import VideoText, read_videos
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.reasons import Reason, Subject
 from longtake.schemas.records import Drop
-from sources import timecode
 
 _COLLECTED: dict[str, list[Any]] = {"videos": [], "drops": []}
 
@@ -99,7 +100,11 @@ def hdvila(folder: Path, manifest: list[Any], texts: list[Any], groups: list[Any
 
 def test_joins_text_and_accounts_for_everything_else(tmp_path: Path) -> None:
     videos, drops = read(hdvila(tmp_path, MANIFEST, TEXTS))
-    assert texts_of(videos) == {"a": {"a.1": "first", "a.3": "third"}, "b": {"b.1": "one", "b.2": "two"}, "c": {"c.2": "see"}}
+    assert texts_of(videos) == {
+        "a": {"a.1": "first", "a.3": "third"},
+        "b": {"b.1": "one", "b.2": "two"},
+        "c": {"c.2": "see"},
+    }
     assert rows(drops, Subject.RECORD) == [
         ("", "text.jsonl:12", Reason.MALFORMED),
         ("", "text.jsonl:14", Reason.MALFORMED),
@@ -165,10 +170,15 @@ def test_random_input_balances_in_any_order(tmp_path: Path) -> None:
     rng = random.Random(11)
     manifest, texts = [], []
     for v in range(60):
-        ids = [f"{rng.choice('pqr')}.{rng.randrange(30)}" if rng.random() < 0.3 else f"v{v}.{i}" for i in range(rng.randrange(5))]
+        ids = [
+            f"{rng.choice('pqr')}.{rng.randrange(30)}" if rng.random() < 0.3 else f"v{v}.{i}"
+            for i in range(rng.randrange(5))
+        ]
         spans = [(clip_id, rng.randrange(5) * 1000, rng.randrange(2, 9) * 1000) for clip_id in ids]
         manifest.append(record(f"v{rng.randrange(50)}", *spans))
-        texts += [{"clip_id": i, "text": rng.choice(["some text", "other text", "", " "])} for i in ids if rng.random() < 0.8]
+        texts += [
+            {"clip_id": i, "text": rng.choice(["some text", "other text", "", " "])} for i in ids if rng.random() < 0.8
+        ]
     texts += rng.choices(texts, k=10) + [{"clip_id": f"q.{i}", "text": "stray"} for i in range(5)]
     groups = [rng.sample([t["clip_id"] for t in texts[:20]], 2) for _ in range(5)]
     groups = [group for group in groups if len(set(group)) == 2]

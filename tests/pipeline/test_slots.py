@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from longtake.pipeline.slots import SlotCrashed, Slots, SlotTimeout, close_shared_slots, shared_slots
 from longtake.pipeline.source_work import in_slot, probe_source
 from longtake.schemas.config import Limits

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.lines import Line
 from longtake.pipeline.texts import Group, clean_text, parse_group, parse_id, parse_text
 from longtake.schemas.reasons import Reason, Subject

@@ -4,6 +4,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from longtake.pipeline.timecode import MAX_MS, format_timecode, parse_seconds, parse_timecode
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import corpora
 import fsspec
 import pytest
-from corpora import edit_shard
+from corpora import edit_shard, edit_table
 from damage import DELTA, INDEX, SHARD, VAL
 from damage_to_shards import MANIFEST_DAMAGE, SHARD_DAMAGE
 from damage_to_tables import ACCOUNT_DAMAGE, INDEX_DAMAGE, RULE_DAMAGE
-from longtake.pipeline.faults import Fault, FaultList
+
 from longtake.pipeline.verify import Report, verify
+from longtake.pipeline.verify.faults import Fault, FaultList
 from longtake.schemas.manifest import CorpusError
 
 
@@ -110,7 +111,7 @@ class TestSample:
         assert [e for e in expected if not any(w == e[0] and e[1] in what for w, what in found)] == []
 
     @pytest.mark.parametrize(
-        "name", [*ACCOUNT_DAMAGE.keys() - {"key-twice-in-corpus"}, *RULE_DAMAGE, "index-row-missing"]
+        "name", [*(name for name in ACCOUNT_DAMAGE if name != "key-twice-in-corpus"), *RULE_DAMAGE, "index-row-missing"]
     )
     def test_checks_all_tables(self, corpus: Path, name: str) -> None:
         damage, expected = DAMAGE[name]
@@ -124,11 +125,29 @@ class TestSample:
         assert [f.where for f in check(corpus, sample=0).faults] == [f"{INDEX} {DELTA}"]
         assert {f.where for f in check(corpus, sample=9).faults} == {f"{INDEX} {DELTA}", f"{SHARD} {DELTA}"}
 
+    def test_the_last_member_ends_with_the_tar(self, corpus: Path) -> None:
+        edit_table(corpus / INDEX, lambda rows: rows[-1]["members"][-1].update(size=1))
+        (fault,) = check(corpus, sample=0).faults
+        assert (fault.where, "its members make a tar of" in fault.what) == (INDEX, True)
+
+    def test_members_of_another_sample(self, corpus: Path) -> None:
+        edit_table(
+            corpus / INDEX,
+            lambda rows: [a.update(offset=b["offset"]) for a, b in zip(*map(members_of, rows), strict=True)],
+        )
+        faults = {(f.where, f.what) for f in check(corpus, sample=9).faults}
+        assert (f"{SHARD} {DELTA}", "its files are not where the index says") in faults
+
     def test_a_missing_or_short_shard(self, corpus: Path) -> None:
         (corpus / SHARD).write_bytes((corpus / SHARD).read_bytes()[:-700])
         assert {f.where for f in check(corpus, sample=0).faults} == {SHARD}
         (corpus / SHARD).unlink()
         assert ("missing" in str(check(corpus, sample=0).faults[0])) is True
+
+
+def members_of(row: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = row["members"]
+    return found
 
 
 def _spoilt(name: str, data: bytes) -> tuple[str, bytes]:

@@ -216,8 +216,8 @@ def test_truncated_keeps_what_is_there(name: str) -> None:
     assert isinstance(found[-1], FrameFault)
 
 
-def test_broken_container_is_repaired() -> None:
-    """An MP4 inside junk: opening fails, ffmpeg finds nothing either, and the first error stands."""
+def test_first_error_stands_where_repair_fails() -> None:
+    """An MP4 without its index: opening fails, and ffmpeg can make nothing of it either."""
     path = truncated(plain(), 0.5)  # the index is at the end, and gone
     assert refusal(path).reason is Reason.UNREADABLE
 

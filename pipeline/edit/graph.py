@@ -13,8 +13,9 @@ from typing import Any, Literal, TypeAlias
 import apache_beam as beam
 import pyarrow.parquet as pq
 from apache_beam.pvalue import AsSingleton, TaggedOutput
-from longtake.pipeline.edited_row import Problem, RowGroup, check_row, read_rows, recomputed
-from longtake.pipeline.edited_summary import edited_summary
+
+from longtake.pipeline.edit.row import Problem, RowGroup, check_row, read_rows, recomputed
+from longtake.pipeline.edit.summary import edited_summary
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.lines import base_name, quoted
 from longtake.pipeline.plan_graph import write_plan

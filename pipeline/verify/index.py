@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from longtake.pipeline.checked_table import read_rows, row_digest
-from longtake.pipeline.faults import FaultList, short
+
 from longtake.pipeline.frame_times import frame_times_ms
+from longtake.pipeline.verify.checked_table import read_rows, row_digest
+from longtake.pipeline.verify.faults import FaultList, short
 from longtake.schemas import tables
 from longtake.schemas.config import Frames
 from longtake.schemas.keys import hash64, sample_key

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from longtake.pipeline.lines import base_name, canonical_json, load_json, quoted
 from longtake.pipeline.manifest import safe_uri
 from longtake.pipeline.merge import long_clip

@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from longtake.pipeline.faults import FaultList
+
+from longtake.pipeline.verify.faults import FaultList
 from longtake.schemas import storage, tables
 
 PLANNED = tuple(name for name in tables.PLAN.names if name not in ("shard", "position"))

@@ -7,9 +7,10 @@ from enum import StrEnum
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from longtake.pipeline.checked_table import read_batches, read_rows, row_digest
-from longtake.pipeline.faults import FaultList, list_some
-from longtake.pipeline.verify_index import Hashes
+
+from longtake.pipeline.verify.checked_table import read_batches, read_rows, row_digest
+from longtake.pipeline.verify.faults import FaultList, list_some
+from longtake.pipeline.verify.index import Hashes
 from longtake.schemas import tables
 from longtake.schemas.keys import hash64, is_sample_key
 from longtake.schemas.reasons import Reason, Stage, Subject

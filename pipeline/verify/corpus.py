@@ -12,12 +12,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
-from longtake.pipeline.faults import Fault, FaultList
 from longtake.pipeline.slots import cores
-from longtake.pipeline.verify_accounts import Accounts
-from longtake.pipeline.verify_manifest import Listed, check_files, check_manifest
-from longtake.pipeline.verify_shard import ShardResult, ShardTask, check_drawn, check_shard
-from longtake.pipeline.verify_tables import LedgerFacts, PlanFacts, ledger_facts, plan_facts
+from longtake.pipeline.verify.accounts import Accounts
+from longtake.pipeline.verify.faults import Fault, FaultList
+from longtake.pipeline.verify.manifest import Listed, check_files, check_manifest
+from longtake.pipeline.verify.shard import ShardResult, ShardTask, check_drawn, check_shard
+from longtake.pipeline.verify.tables import LedgerFacts, PlanFacts, ledger_facts, plan_facts
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 

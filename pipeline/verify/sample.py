@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import simplejpeg
-from longtake.pipeline.faults import short
+
 from longtake.pipeline.frame_times import frame_sentence
-from longtake.pipeline.tar_walk import TarMember
+from longtake.pipeline.verify.faults import short
+from longtake.pipeline.verify.tar_walk import TarMember
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT
 
 _MAX_PIXELS = 8192 * 4320

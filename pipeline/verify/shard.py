@@ -5,10 +5,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from longtake.pipeline.faults import FaultList
-from longtake.pipeline.tar_walk import BLOCK, HashingReader, samples, walk, walk_part
-from longtake.pipeline.verify_index import IndexFacts, check_index, index_facts, read_index
-from longtake.pipeline.verify_sample import sample_faults
+from longtake.pipeline.verify.faults import FaultList
+from longtake.pipeline.verify.index import IndexFacts, check_index, index_facts, read_index
+from longtake.pipeline.verify.sample import sample_faults
+from longtake.pipeline.verify.tar_walk import BLOCK, HashingReader, samples, walk, walk_part
 from longtake.schemas import storage
 from longtake.schemas.config import Frames
 from longtake.schemas.layout import Layout

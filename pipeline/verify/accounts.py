@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from longtake.pipeline.checked_table import PLANNED, UNREADABLE
-from longtake.pipeline.faults import FaultList, short
-from longtake.pipeline.verify_index import Hashes, IndexFacts
-from longtake.pipeline.verify_tables import LedgerFacts, PlanFacts
+
+from longtake.pipeline.verify.checked_table import PLANNED, UNREADABLE
+from longtake.pipeline.verify.faults import FaultList, short
+from longtake.pipeline.verify.index import Hashes, IndexFacts
+from longtake.pipeline.verify.tables import LedgerFacts, PlanFacts
 from longtake.schemas import storage
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import Layout

@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import apache_beam as beam
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
+
 from longtake.pipeline import plan_graph
-from longtake.pipeline.edited_graph import LEDGER_PREFIX, PROBLEMS_FILE, Origin, add_edited_plan
-from longtake.pipeline.edited_row import Problem, RowGroup, inspect_file
+from longtake.pipeline.edit.graph import LEDGER_PREFIX, PROBLEMS_FILE, Origin, add_edited_plan
+from longtake.pipeline.edit.row import Problem, RowGroup, inspect_file
 from longtake.pipeline.lines import base_name
 from longtake.pipeline.plan_summary import PlanSummary, read_summary
 from longtake.schemas import storage

@@ -1,0 +1,143 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from longtake.schemas.config import ConfigError, CorpusConfig, load_config, parse_config
+
+GOOD: dict[str, Any] = {"name": "mini", "output": "out/mini", "source": {"videos": "videos.jsonl"}}
+
+
+def written(tmp_path: Path, raw: Any) -> str:
+    path = tmp_path / "corpus.yaml"
+    path.write_text(raw if isinstance(raw, str) else yaml.safe_dump(raw))
+    return str(path)
+
+
+def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, GOOD))
+    assert (config.seed, config.max_failed, config.split, config.shards.samples) == (0, 0.2, {"train": 1.0}, 256)
+    assert config.merge.model_dump() == {
+        "min_sentences": 4,
+        "max_sentences": 16,
+        "max_gap_ms": 2000,
+        "max_duration_ms": 240_000,
+    }
+    assert config.frames.model_dump() == {
+        "per_sentence": 8,
+        "short_side": 240,
+        "format": "jpeg",
+        "quality": 90,
+        "tolerance_ms": 0,
+        "decoder": "pyav",
+    }
+    assert config.source.text.format == "none"
+
+
+def test_paths_start_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, GOOD)
+    monkeypatch.chdir(tmp_path)
+    config = load_config("corpus.yaml")
+    assert config.root == str(tmp_path / "out" / "mini")
+    assert config.resolve("/abs/v.mp4") == "/abs/v.mp4"
+    assert config.resolve("gs://bucket/v.mp4") == "gs://bucket/v.mp4"
+    assert config.resolve("file:///abs/v.mp4") == "/abs/v.mp4"
+
+
+def change(path: str, value: Any) -> dict[str, Any]:
+    raw: dict[str, Any] = yaml.safe_load(yaml.safe_dump(GOOD))
+    section, names = raw, path.split(".")
+    for name in names[:-1]:
+        section = section.setdefault(name, {})
+    section[names[-1]] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("nmae", "x", "nmae: no such setting"),
+        ("frames.colour", "x", "frames.colour: no such setting"),
+        ("name", "", "name: "),
+        ("name", "a/b", "name: "),
+        ("name", "bad\nname", "name: "),
+        ("output", 7, "output: "),
+        ("seed", "x", "seed: "),
+        ("source", {}, "source.videos: "),
+        ("source.uri", "videos/one.mp4", "source.uri: 'videos/one.mp4' must contain {video_id}"),
+        ("source.text", {"format": "docx", "path": "x"}, "source.text.format: "),
+        ("source.text", {"format": "vtt"}, "source.text: format 'vtt' needs path"),
+        ("source.text", {"format": "none", "path": "x"}, "source.text: format 'none' takes no path"),
+        (
+            "source.text",
+            {"format": "srt", "path": "one.srt"},
+            "source.text: path 'one.srt' must name one file per video",
+        ),
+        ("merge.min_sentences", 0, "merge.min_sentences: "),
+        ("merge.max_sentences", 2, "merge: max_sentences (2) is below min_sentences (4)"),
+        ("merge.max_gap_ms", -1, "merge.max_gap_ms: "),
+        ("frames.per_sentence", 0, "frames.per_sentence: "),
+        ("frames.short_side", 4, "frames.short_side: "),
+        ("frames.quality", 101, "frames.quality: "),
+        ("frames.format", "png", "frames.format: "),
+        ("frames.decoder", "gpu", "frames.decoder: "),
+        ("frames", {"tolerance_ms": 10, "decoder": "decord"}, "frames.tolerance_ms works with decoder pyav only"),
+        ("split", {}, "split: the shares must add up to 1, not 0"),
+        ("split", {"train": 0.5, "val": 0.4}, "split: the shares must add up to 1, not 0.9"),
+        ("split", {"train": 1.5, "val": -0.5}, "split.train: "),
+        ("split", {"../train": 1.0}, "'../train': a split's name is made of letters and digits"),
+        ("split", {"train": float("nan"), "val": 1.0}, "split.train: "),
+        ("shards.samples", 0, "shards.samples: "),
+        ("limits.decode_seconds", 0, "limits.decode_seconds: "),
+        ("max_failed", 20, "max_failed: "),
+    ],
+)
+def test_each_fault_is_one_line_that_names_the_setting(tmp_path: Path, path: str, value: Any, message: str) -> None:
+    where = written(tmp_path, change(path, value))
+    with pytest.raises(ConfigError) as caught:
+        load_config(where)
+    lines = str(caught.value).splitlines()
+    assert any(line.startswith(where) and message in line for line in lines), lines
+    assert all(line.startswith(f"{where}: ") for line in lines), "every line says which file"
+    assert [p.name for p in tmp_path.iterdir()] == ["corpus.yaml"]
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(GOOD | {"seed": "x", "max_failed": 2, "what": 1})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n- b\n", "must hold a mapping of settings, not list"),
+        ("", "must hold a mapping of settings, not NoneType"),
+        ("name: [", "not valid YAML"),
+        ("name: !!python/object/apply:os.system [touch /tmp/pwned]", "not valid YAML"),
+    ],
+)
+def test_files_that_hold_no_settings(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(written(tmp_path, text))
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such file\. `longtake init DIR`"):
+        load_config(str(tmp_path / "corpus.yaml"))
+
+
+def test_a_file_that_is_no_utf8(tmp_path: Path) -> None:
+    (tmp_path / "corpus.yaml").write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(str(tmp_path / "corpus.yaml"))
+
+
+def test_what_is_published_has_no_path_of_this_machine(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, GOOD))
+    assert str(tmp_path) not in str(config.published())
+    assert "videos.jsonl" not in str(config.published())
+    moved = CorpusConfig.model_validate(GOOD | {"base": "/elsewhere", "output": "other"})
+    assert moved.published() == config.published()
+    assert parse_config(GOOD | {"seed": 1}).published() != config.published()
