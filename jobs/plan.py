@@ -148,4 +148,6 @@ def _range(words: dict[str, Any]) -> str:
 
 
 def _cpu_time(hours: float) -> str:
-    return f"{hours:,.1f} CPU-hours" if hours >= 1 else f"{hours * 3600:,.0f} CPU-seconds"
+    if hours >= 1:
+        return f"{hours:,.1f} CPU-hours"
+    return f"{hours * 60:,.0f} CPU-minutes" if hours * 60 >= 2 else "a CPU-minute or two"

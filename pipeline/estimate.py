@@ -8,19 +8,21 @@ from longtake.schemas.config import Frames
 from longtake.schemas.records import LongClip, SourceInfo
 
 #: Of the frames in a decoded span, the share that is sent to the decoder: the others are referred to by nobody and unwanted.
-_DECODED_SHARE = 0.6
-#: CPU nanoseconds per source pixel decoded, and per output pixel scaled and coded. benchmarks/decode.py prints both.
-_NS_PER_DECODED_PIXEL = {"h264": 2.1, "hevc": 2.3, "vp8": 1.9, "vp9": 1.7, "av1": 2.2}
-_NS_PER_DECODED_PIXEL_OTHER = 2.1
-_NS_PER_TAKEN_PIXEL = 1.2  # of the source: scaling reads it all
-_NS_PER_WRITTEN_PIXEL = 12.0
-#: JPEG bytes per pixel at quality 90, from the corpora of ../shared/data; other qualities are scaled from it.
-_BYTES_PER_PIXEL = 0.22
+_DECODED_SHARE = 0.55
+#: CPU nanoseconds per source pixel decoded, per source pixel of a frame that is taken (scaling reads it all), and per pixel
+#: written (scaled and coded). Medians of benchmarks/decode.py --calibrate; they differ by a factor of two between videos.
+_NS_PER_DECODED_PIXEL = {"h264": 0.8, "hevc": 1.3, "vp8": 0.6, "vp9": 1.6, "av1": 1.3}
+_NS_PER_DECODED_PIXEL_OTHER = 0.8
+_NS_PER_TAKEN_PIXEL = 0.6
+_NS_PER_WRITTEN_PIXEL = 3.1
+#: JPEG bytes per pixel at quality 90 and short side 240; larger pictures need less, by this power of the short side.
+_BYTES_PER_PIXEL = 0.17
+_BYTES_POWER = -0.56
 _ASSUMED = SourceInfo(width=1280, height=720, fps=30.0, codec="h264", duration_ms=0)
 
 HOW = {
     "none": "no source was opened: 720p, 30 fps, H.264 assumed for all",
-    "header": "from each source's header: frame rate x span x 0.6, times a cost per pixel measured on the developers' machine",
+    "header": "from each source's header: frame rate x span x 0.55, times a cost per pixel measured on the developers' machine",
     "packets": "frames counted exactly from each source's packets, times a cost per pixel measured on the developers' machine",
 }
 
@@ -46,12 +48,11 @@ def estimate(clips: Sequence[LongClip], facts: Probe | None, decoded: int | None
     per_pixel = _NS_PER_DECODED_PIXEL.get(source.codec, _NS_PER_DECODED_PIXEL_OTHER)
     ns = decoded * pixels * per_pixel + taken * (pixels * _NS_PER_TAKEN_PIXEL + written * _NS_PER_WRITTEN_PIXEL)
     text = sum(1024 + 2 * len(clip.paragraph) + 160 * len(clip.sentences) for clip in clips)
-    return Cost(
-        decoded, round(ns / 1e6), round(taken * written * _BYTES_PER_PIXEL * _per_quality(frames.quality)) + text
-    )
+    return Cost(decoded, round(ns / 1e6), round(taken * written * _bytes_per_pixel(frames)) + text)
 
 
-def _per_quality(quality: int) -> float:
-    """JPEG size relative to quality 90: libjpeg scales its tables by 200 - 2q above 50 and 5000 / q below."""
+def _bytes_per_pixel(frames: Frames) -> float:
+    """JPEG size by quality and size: libjpeg scales its tables by 200 - 2q above 50 and 5000 / q below."""
+    quality = frames.quality
     scale = 200 - 2 * quality if quality >= 50 else 5000 / quality
-    return float((20 / max(scale, 2)) ** 0.6)
+    return float(_BYTES_PER_PIXEL * (20 / max(scale, 2)) ** 0.6 * (frames.short_side / 240) ** _BYTES_POWER)

@@ -6,6 +6,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
 
 from longtake.pipeline.slots import cores
@@ -14,6 +15,9 @@ from longtake.schemas.config import ConfigError
 _LOCAL = "longtake.pipeline.runner.LocalRunner"
 _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 4  # threads wait for slots and for storage; slots do the work
+
+
+def _say_nothing(*_: object, **__: object) -> None: ...
 
 
 class LocalRunner(fn_runner.FnApiRunner):
@@ -25,6 +29,7 @@ class LocalRunner(fn_runner.FnApiRunner):
     """
 
     def run_pipeline(self, pipeline: Any, options: Any) -> Any:
+        sdk_worker.print = _say_nothing  # of each failed bundle it prints a traceback; the job tells the cause once
         direct = options.view_as(DirectOptions)
         if direct.direct_running_mode == "multi_threading":
             self._default_environment = EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=_NEVER_MS)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import av
 
-from longtake.pipeline.decode.picture import display_size, quarter_turns
+from longtake.pipeline.decode.picture import quarter_turns
 from longtake.pipeline.decode.pyav_backend import measured_info, planned_cost
 from longtake.pipeline.decode.repair import with_repair
 from longtake.pipeline.decode.results import ContainerError, Probe
@@ -20,18 +20,17 @@ _FIRST_FRAME = 32  # packets decoded at most to see how the first frame is turne
 def probe(path: str, limits: Limits, *, packets: bool = False) -> Probe:
     """What the file is, from its header, or from its packet table where `packets` is set or the header has no duration.
 
-    Raises SourceError.
+    Nothing is decoded, so width and height are those before a rotation, which only frames tell. Raises SourceError.
     """
     return with_repair(path, limits, lambda usable: _probe(usable, limits, packets))
 
 
 def _probe(path: str, limits: Limits, packets: bool) -> Probe:
-    turns = first_frame_turns(path, limits)
     with open_source(path, limits) as source:
         if not packets and source.header_ms:
-            width, height = display_size(source.width, source.height, turns)
-            return Probe(SourceInfo(width, height, source.fps, source.codec, source.header_ms), exact=False)
-        info = measured_info(source, _table(source, limits), turns)
+            info = SourceInfo(source.width, source.height, source.fps, source.codec, source.header_ms)
+            return Probe(info, exact=False)
+        info = measured_info(source, _table(source, limits), turns=0)
         check_duration(info.duration_ms, limits)
         return Probe(info, exact=True)
 

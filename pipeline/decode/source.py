@@ -51,9 +51,9 @@ def check_file(path: str) -> int:
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceError(Reason.MISSING, f"no such file: {path}") from None
+        raise SourceError(Reason.MISSING, "no such file") from None
     except (OSError, ValueError) as error:
-        raise SourceError(Reason.UNREADABLE, str(error)) from None
+        raise SourceError(Reason.UNREADABLE, getattr(error, "strerror", None) or str(error)) from None
     if not stat.S_ISREG(found.st_mode):
         raise SourceError(Reason.UNREADABLE, "not a regular file")
     if not found.st_size:
