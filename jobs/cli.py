@@ -80,10 +80,13 @@ def build(
 @app.command()
 def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder of a finished corpus.")]) -> None:
     """Delete the staging files of a finished corpus. They speed up a rebuild and serve nothing else."""
+    from longtake.jobs.job import locked
+
     layout = Layout(corpus)
     if read_manifest(layout) is None:
         raise CorpusError(f"{corpus} is not finished: its staging files are the work done so far")
-    storage.delete_folder(layout.staging)
+    with locked(layout.root):
+        storage.delete_folder(layout.staging)
 
 
 def _probe_mode(name: str) -> Any:

@@ -95,9 +95,9 @@ def _show(console: Console, render: Render, done: threading.Event) -> None:
 
 @contextmanager
 def locked(root: str) -> Iterator[None]:
-    """Hold the lock of a local output, so that two builds do not meet in it. Raises CorpusError where another holds it.
+    """Hold the lock of a local output, so that two builds do not meet in it; it dies with its process.
 
-    The lock dies with its process: a killed build leaves none behind.
+    Raises CorpusError where another holds it, and for a folder with files that are not ours: a build replaces what it finds.
     """
     import fcntl
 
@@ -105,6 +105,9 @@ def locked(root: str) -> Iterator[None]:
         yield
         return
     folder = os.path.join(root, "staging")
+    ours = any(os.path.exists(os.path.join(root, name)) for name in ("staging", "corpus.json", "plan/plan.json"))
+    if not ours and os.path.isdir(root) and os.listdir(root):
+        raise CorpusError(f"{root}: not empty, and not a corpus. Choose another output, or empty it yourself.")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "lock"), "w") as stream:
         try:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from sources import LAST_MAN, Video, build, command, longtake, published, source_set, spoken
 
+from longtake.jobs.job import locked
+from longtake.schemas.manifest import CorpusError
+
 TINY = {"frames": {"short_side": 16, "per_sentence": 1}}
 FAULTS = Path(__file__).parents[1] / "end_to_end" / "faults"
 
@@ -145,3 +148,11 @@ def test_ctrl_c_stops_with_130_and_a_word_on_how_to_go_on(tmp_path: Path) -> Non
     assert "it goes on where it was" in errors
     assert "Traceback" not in errors
     assert not (sources.output / "corpus.json").exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    with pytest.raises(CorpusError, match="not empty, and not a corpus"), locked(str(tmp_path / "out")):
+        pass
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
