@@ -51,7 +51,7 @@ def test_the_table_says_what_will_be(tmp_path: Path, probe: str) -> None:
         "run_too_short",
     ):
         assert text in printed
-    for text in (*summary.splits, "CPU-seconds", "frames to decode", "Estimated", str(sources.output / "plan")):
+    for text in (*summary.splits, "CPU-minute", "frames to decode", "Estimated", str(sources.output / "plan")):
         assert text in printed
     assert ("span_past_end" in printed) == (probe != "none")
     assert not list(sources.output.glob("staging/*/*")), "nothing is decoded"
