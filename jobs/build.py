@@ -7,11 +7,20 @@ from rich.console import Console
 from rich.table import Table
 
 from longtake.jobs.job import human_bytes, locked, plural, run_pipeline
-from longtake.jobs.plan import ProbeMode, current_plan, inputs_changed, inputs_of, make_plan, print_plan
+from longtake.jobs.plan import (
+    ProbeMode,
+    current_plan,
+    inputs_changed,
+    inputs_of,
+    is_adopted,
+    make_plan,
+    print_plan,
+    remember_adopted,
+)
 from longtake.pipeline.build_graph import LEDGER_PREFIX, add_building
 from longtake.pipeline.edit.plan import adopt_plan
 from longtake.pipeline.fingerprint import fingerprint
-from longtake.pipeline.plan_summary import PlanSummary, check_failed
+from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summary
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
@@ -49,12 +58,14 @@ def _build(
     finished = None if overwrite else _finished(config, layout, plan)
     if finished is not None:
         console.print(f"{layout.root} is complete already: nothing to do.", markup=False, highlight=False)
+        if (lost := _failed_videos(layout)) and plan is None:
+            console.print(f"{plural(lost, 'video')} had failed; --overwrite tries again.", highlight=False)
         return finished
     if plan is None:
         inputs_of(config)  # a source that cannot be read is an error before anything is undone
     if plan is None:
         storage.delete(layout.manifest)
-    summary = _plan(config, layout, probe, workers, beam_args, console, plan)
+    summary = _plan(config, layout, probe, workers, beam_args, console, plan, overwrite)
     storage.delete(layout.manifest)  # not sooner for an edited plan: one that is refused leaves the corpus as it was
     check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
     _clear_results(layout)
@@ -72,6 +83,11 @@ def _build(
     return manifest
 
 
+def _failed_videos(layout: Layout) -> int:
+    summary = read_summary(layout.plan)
+    return summary.failed_videos if summary else 0
+
+
 def _finished(config: CorpusConfig, layout: Layout, plan: str | None) -> CorpusManifest | None:
     """The manifest of the finished corpus that is asked for, None where there is none. Raises CorpusError for another one."""
     manifest = read_manifest(layout)
@@ -82,8 +98,8 @@ def _finished(config: CorpusConfig, layout: Layout, plan: str | None) -> CorpusM
         other = "made with other settings or versions"
     elif inputs_changed(config):
         other = "made from inputs that have changed since"
-    elif plan is not None:
-        other = "finished, and a plan to build is given"
+    elif plan is not None and not is_adopted(layout, plan):
+        other = "made from another plan"
     if other is None:
         return manifest
     raise CorpusError(f"{layout.root} holds a corpus {other}. Choose another output, or replace it with --overwrite.")
@@ -97,11 +113,13 @@ def _plan(
     beam_args: list[str],
     console: Console,
     plan: str | None,
+    anew: bool,
 ) -> PlanSummary:
     if plan is not None:
         summary = adopt_plan(config, layout, plan, pipeline_options(beam_args, workers))
+        remember_adopted(layout, plan)
     else:
-        found = current_plan(config)
+        found = None if anew else current_plan(config)
         if found is not None:
             console.print(f"Using the plan in {layout.plan}.", markup=False, highlight=False)
             return found

@@ -79,14 +79,15 @@ def build(
 
 @app.command()
 def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder of a finished corpus.")]) -> None:
-    """Delete the staging files of a finished corpus. They speed up a rebuild and serve nothing else."""
+    """Delete the staging files of a finished corpus. They only speed up a rebuild."""
     from longtake.jobs.job import locked
 
     layout = Layout(corpus)
     if read_manifest(layout) is None:
         raise CorpusError(f"{corpus} is not finished: its staging files are the work done so far")
     with locked(layout.root):
-        storage.delete_folder(layout.staging)
+        for folder in storage.list_folders(layout.staging):  # what is beside them tells whether the inputs have changed
+            storage.delete_folder(folder)
 
 
 def _probe_mode(name: str) -> Any:

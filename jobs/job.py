@@ -8,17 +8,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from longtake.pipeline.plan_summary import SUMMARY_FILE
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.runner import is_local
 from longtake.pipeline.slots import close_shared_slots
 from longtake.schemas import storage
+from longtake.schemas.config import ConfigError
 from longtake.schemas.manifest import CorpusError
 
 Render = Callable[[Counter[str], float], str]
@@ -31,14 +33,16 @@ def run_pipeline(build: Callable[[Any], None], options: PipelineOptions, console
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the cause of a failure is told below, once
     PROGRESS.reset()
     try:
-        with _showing(console, render) if is_local(options) else _nothing():
+        with _showing(console, render) if is_local(options) else nullcontext():
             pipeline = beam.Pipeline(options=options)
             build(pipeline)
             pipeline.run().wait_until_finish()
+    except KeyboardInterrupt:
+        raise  # without waiting for the slots: they end when this process does
     except Exception as error:
-        raise _explained(error) from error
-    finally:
         close_shared_slots()
+        raise error if isinstance(error, ConfigError) else _explained(error) from error
+    close_shared_slots()
 
 
 def _explained(error: BaseException) -> CorpusError:
@@ -56,17 +60,13 @@ def _explained(error: BaseException) -> CorpusError:
         return CorpusError(
             f"Not allowed to write: {_last_line(text)}. Check the permissions of the output and run again."
         )
-    return CorpusError(f"The pipeline failed: {_last_line(text)}\nThe whole message:\n{text}")
+    whole = f"\nThe whole message:\n{text}" if "\n" in text.strip() else ""
+    return CorpusError(f"The pipeline failed: {_last_line(text)}{whole}")
 
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].split(" [while running")[0] if lines else "no message"
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 @contextmanager
@@ -105,9 +105,13 @@ def locked(root: str) -> Iterator[None]:
         yield
         return
     folder = os.path.join(root, "staging")
-    ours = any(os.path.exists(os.path.join(root, name)) for name in ("staging", "corpus.json", "plan/plan.json"))
+    ours = any(
+        os.path.exists(os.path.join(root, name)) for name in ("staging/lock", "corpus.json", f"plan/{SUMMARY_FILE}")
+    )
     if not ours and os.path.isdir(root) and os.listdir(root):
         raise CorpusError(f"{root}: not empty, and not a corpus. Choose another output, or empty it yourself.")
+    if os.path.exists(root) and not os.path.isdir(root):
+        raise CorpusError(f"{root}: a file is in the way. Choose another output.")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "lock"), "w") as stream:
         try:

@@ -8,11 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from longtake.jobs.job import human_bytes, run_pipeline
+from longtake.jobs.job import human_bytes, plural, run_pipeline
 from longtake.pipeline.fingerprint import fingerprint
-from longtake.pipeline.line_source import files_of
+from longtake.pipeline.line_source import check_columns, files_of
 from longtake.pipeline.plan_graph import add_planning
-from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summary
+from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, check_failed, read_summary
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -48,12 +48,19 @@ def make_plan(
         raise CorpusError(f"{layout.plan}: the runner ended without writing a plan; see its log")
     storage.write_bytes(_inputs_path(layout), json.dumps(inputs).encode())
     check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
+    if not summary.counts["videos"].total:
+        raise CorpusError(
+            f"{config.source.videos}: no record of a video could be read. The reasons are in {layout.ledger}."
+        )
+    if not summary.counts["sentences"].total:
+        where = config.source.text.path or config.source.videos
+        raise CorpusError(f"No sentence could be read from {where}. The reasons are in {layout.ledger}.")
     return summary
 
 
 def clear_plan(layout: Layout) -> None:
     """Remove an earlier plan; its summary goes first, so that no half of a plan looks whole."""
-    storage.delete(storage.join(layout.plan, "plan.json"))
+    storage.delete(storage.join(layout.plan, SUMMARY_FILE))
     storage.delete_folder(layout.plan)
     storage.delete_folder(layout.ledger)
 
@@ -61,12 +68,12 @@ def clear_plan(layout: Layout) -> None:
 def current_plan(config: CorpusConfig) -> PlanSummary | None:
     """The plan that lies in the output, if this configuration and these inputs made it.
 
-    One with too many failures does not count: who starts again has mended the sources.
+    One with failures does not count, unless a person has edited it since: who starts again may have mended the sources.
     """
     summary = read_summary(Layout(config.root).plan)
     if summary is None or summary.fingerprint != fingerprint(config) or inputs_changed(config):
         return None
-    if summary.failed_videos > config.max_failed * summary.counts["videos"].total:
+    if summary.failed_videos and summary.edited is None:
         return None
     return summary
 
@@ -86,14 +93,42 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
     Raises ConfigError for one that is missing.
     """
     source = config.source
-    named = [source.videos, source.groups, source.text.path if source.text.format == "hdvila" else None]
-    files = [file for path in named if path for file in files_of(config.resolve(path))]
-    sizes = {file: list(storage.size_and_tag(file)) for file in files}
-    return {"source": source.model_dump(mode="json"), "files": sizes}
+    named = {source.videos: ("video_id",), source.groups: ()}
+    if source.text.format == "hdvila":
+        named[source.text.path] = ("clip_id", "text")
+    files = []
+    for path, columns in named.items():
+        for file in files_of(config.resolve(path)) if path else ():
+            check_columns(file, columns)
+            files.append(file)
+    sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
+    return {"source": source.model_dump(mode="json"), "limits": config.limits.model_dump(mode="json"), "files": sizes}
 
 
 def _inputs_path(layout: Layout) -> str:
     return storage.join(layout.staging, "inputs.json")
+
+
+def remember_adopted(layout: Layout, folder: str) -> None:
+    """Note which edited plan was taken over."""
+    storage.write_bytes(_adopted_path(layout), json.dumps(_files_in(folder)).encode())
+
+
+def is_adopted(layout: Layout, folder: str) -> bool:
+    """Whether the edited plan in `folder` is the one that was taken over last."""
+    try:
+        return bool(json.loads(storage.read_bytes(_adopted_path(layout))) == _files_in(folder))
+    except (OSError, ValueError):
+        return False
+
+
+def _files_in(folder: str) -> dict[str, list[Any]]:
+    files = storage.list_files(folder, ".parquet") or [folder]
+    return {file: list(storage.size_and_tag(file)) for file in files}
+
+
+def _adopted_path(layout: Layout) -> str:
+    return storage.join(layout.staging, "adopted.json")
 
 
 def _progress(counts: Counter[str], seconds: float) -> str:
@@ -114,6 +149,10 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
     flow.add_row("words, 5 % to 95 %", *(_range(summary.words[side]) for side in ("in", "out")), "")
     console.print(flow)
     console.print("Words are counted per sentence on the way in, per long clip as planned.", style="dim")
+    if unread := sum(n for key, n in summary.drops.items() if key.startswith("record ")):
+        console.print(
+            f"{plural(unread, 'input line')} could not be used; see the ledger.", style="bold red", highlight=False
+        )
     if summary.drops:
         drops = Table(title="Left out", title_justify="left")
         for heading in ("what", "stage", "reason"):
@@ -150,4 +189,4 @@ def _range(words: dict[str, Any]) -> str:
 def _cpu_time(hours: float) -> str:
     if hours >= 1:
         return f"{hours:,.1f} CPU-hours"
-    return f"{hours * 60:,.0f} CPU-minutes" if hours * 60 >= 2 else "a CPU-minute or two"
+    return f"{hours * 60:,.0f} CPU-minutes" if hours * 60 >= 2 else f"{max(hours * 3600, 1):,.0f} CPU-seconds"

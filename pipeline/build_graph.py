@@ -38,6 +38,7 @@ class TaskResult:
     """What became of a decode task: where the fragment is, and how many of its samples each planned shard gets."""
 
     video_id: str
+    part: str
     marker: str
     kept: tuple[tuple[tuple[str, int], int], ...]  # ((split, planned shard), samples)
     error: tuple[Reason, str] | None = None  # why nothing of the source could be used
@@ -138,7 +139,7 @@ class Decode(beam.DoFn):
             )
             self._samples.inc(kept.total())
             yield from map(drop, lost)
-            yield TaskResult(task.video_id, path, tuple(sorted(kept.items())), error)
+            yield TaskResult(task.video_id, task.part, path, tuple(sorted(kept.items())), error)
 
     def _earlier(self, path: str) -> Marker | None:
         marker = fragment.read_marker(path)
@@ -189,37 +190,43 @@ def _check(dropped: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary
 def _pack(results: Any, layout: Layout, checked: Any) -> Any:
     """A ShardRecord for each shard that has samples. `checked` holds packing back until the failures have been counted."""
     places = results | "Places" >> beam.FlatMap(
-        lambda result: [(place, (result.marker, samples)) for place, samples in result.kept]
+        lambda result: [(place, (result.part, result.marker, samples)) for place, samples in result.kept]
     )
     samples = (
         places
-        | "Samples" >> beam.Map(lambda element: (element[0], element[1][1]))
+        | "Samples" >> beam.Map(lambda element: (element[0], element[1][2]))
         | "Samples of shard" >> beam.CombinePerKey(sum)
+    )
+    numbers = (
+        samples
+        | "All shards" >> beam.combiners.ToList()
+        | "Numbers" >> beam.FlatMap(lambda counts: list(pack.shard_numbers(dict(counts)).items()))
     )
     return (
         places
         | "By shard" >> beam.GroupByKey()
-        | "Pack" >> beam.Map(_pack_shard, layout, AsDict(samples), AsSingleton(checked))
+        | "Pack" >> beam.Map(_pack_shard, layout, AsDict(numbers), AsSingleton(checked))
     )
 
 
 def _pack_shard(
-    element: tuple[tuple[str, int], Iterable[tuple[str, int]]],
+    element: tuple[tuple[str, int], Iterable[tuple[str, str, int]]],
     layout: Layout,
-    samples: dict[tuple[str, int], int],
+    numbers: dict[tuple[str, int], int],
     _: None,
 ) -> ShardRecord:
-    (split, planned), fragments = element
+    (split, planned), fragments = element[0], list(element[1])
     markers = {}
-    for path in sorted({path for path, _ in fragments}):
+    for path in sorted({path for _, path, _ in fragments}):
         marker = fragment.read_marker(path)
         if marker is None:
             raise OSError(f"{path}: gone since it was written. Run the build again.")
         markers[path] = marker
-    number = pack.shard_numbers(samples)[split, planned]
-    chosen = list(pack.samples_of(clips_of_shard(layout, split, planned), markers))
-    if len(chosen) != samples[split, planned]:
-        raise OSError(f"shard {split} {planned}: {len(chosen)} samples found, {samples[split, planned]} decoded")
-    record = pack.pack(layout, split, number, chosen)
+    parts = sorted({part for part, _, _ in fragments})
+    chosen = list(pack.samples_of(clips_of_shard(parts, split, planned), markers))
+    decoded = sum(samples for _, _, samples in fragments)
+    if len(chosen) != decoded:
+        raise OSError(f"shard {split} {planned}: {len(chosen)} samples found, {decoded} decoded")
+    record = pack.pack(layout, split, numbers[split, planned], chosen)
     PROGRESS.add(shards=1, bytes=record.bytes)
     return record

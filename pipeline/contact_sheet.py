@@ -79,7 +79,7 @@ class _Sheet:
     def _load(self, number: int, files: Mapping[str, bytes]) -> _Frame:
         clip = self._entry.clip
         wanted, taken = _at(clip.frame_times_ms, number), _at(self._entry.frame_pts_ms, number)
-        data = files.get(f"{clip.key}.{frame_member(number)}", b"")
+        data = files.get(f"{clip.key}.{frame_member(number, len(clip.frame_times_ms))}", b"")
         try:
             with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
                 if (picture.height, picture.width) != self._entry.frame_size:

@@ -23,7 +23,7 @@ from longtake.schemas.layout import Layout, frame_member
 from longtake.schemas.reasons import Reason
 from longtake.schemas.records import SourceInfo
 
-FRAGMENT_FORMAT = 1
+FRAGMENT_FORMAT = 2
 MARKER_SUFFIX = ".json"
 BLOCK = 512
 
@@ -115,7 +115,9 @@ def write_fragment(layout: Layout, digest: str, wanted: Sequence[Wanted], decode
             faults.append(FragmentFault(want.key, fault.reason, fault.detail))
             continue
         frames = [f for f in taken if not isinstance(f, FrameFault)]
-        entries = b"".join(tar_entry(f"{want.key}.{frame_member(i)}", frame.jpeg) for i, frame in enumerate(frames))
+        entries = b"".join(
+            tar_entry(f"{want.key}.{frame_member(i, len(frames))}", frame.jpeg) for i, frame in enumerate(frames)
+        )
         samples.append(
             FragmentSample(
                 key=want.key,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from longtake.pipeline.merge import Merged, Ordered, long_clip, order
 from longtake.schemas.keys import sample_key
-from longtake.schemas.reasons import Reason, Stage
+from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop_sentences
 
 #: A sentence, and (group id, number of clips in the group) of each group that names its clip.
@@ -18,7 +18,7 @@ def group_video(
 
     Of complete groups that share a sentence, or span the same time and so would share a key, the one that starts first
     is taken (by group id where two start together). Every sentence ends in exactly one long clip or has exactly one
-    Drop.
+    Drop; a group that is not taken has a record Drop besides.
     """
     wanted: dict[str, int] = {}
     members: dict[str, list[int]] = {}
@@ -57,6 +57,9 @@ def group_video(
             named_by = sorted({group_id for group_id, _ in groups})
             reason, detail = _why(named_by, members, wanted, beaten_by)
             drops += drop_sentences(video.video_id, (sentence,), Stage.MERGE, reason, detail)
+    for group_id in sorted(members.keys() - set(winner_of_key.values())):  # also one whose sentences all went elsewhere
+        reason, detail = _why([group_id], members, wanted, beaten_by)
+        drops.append(Drop(video.video_id, Subject.RECORD, group_id, Stage.MERGE, reason, detail))
     return Merged(clips, drops, trimmed)
 
 

@@ -39,10 +39,25 @@ def files_of(path: str) -> list[str]:
     if "*" in name or "?" in name:
         found = [f for f in storage.list_files(storage.parent(path)) if fnmatch(f.rsplit("/", 1)[-1], name)]
     else:
-        found = [path] if storage.exists(path) else []
+        found = [path] if storage.is_file(path) else []
     if not found:
-        raise ConfigError(f"{path}: no such file")
+        problem = "is a folder; name files in it, as with *" if storage.exists(path) else "no such file"
+        raise ConfigError(f"{path}: {problem}")
     return found
+
+
+def check_columns(file: str, wanted: tuple[str, ...]) -> None:
+    """Raise ConfigError where a Parquet file lacks one of the columns; other files are no tables."""
+    if not file.endswith(".parquet"):
+        return
+    with storage.open_read(file) as stream:
+        try:
+            names = pq.read_schema(stream).names
+        except pa.ArrowInvalid as error:
+            raise ConfigError(f"{file}: not a Parquet file: {error}") from None
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise ConfigError(f"{file}: no column {', '.join(missing)}; it has {', '.join(names)}")
 
 
 def blocks_of(file: str) -> list[Block]:

@@ -46,11 +46,12 @@ class ParsedVideo:
     usable: bool = True
 
 
-def parse_video(line: Line, uri_template: str | None) -> ParsedVideo | Drop:
+def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> ParsedVideo | Drop:
     """The video of a manifest line; a Drop of the whole record where the line cannot be read.
 
     `uri_template`, with {video_id} in it, makes the URI of a record that has none. Sentences stand under `clip` (as in
     HD-VILA; each needs a clip_id) or under `sentences`. Each of them ends in `clips` or has exactly one sentence Drop.
+    Without `own_text` their texts are passed over, because a file of its own has them.
     """
     record = parse_json(line)
     if isinstance(record, Drop):
@@ -69,7 +70,7 @@ def parse_video(line: Line, uri_template: str | None) -> ParsedVideo | Drop:
     except ValueError as error:
         return bad_record(line, Reason.MALFORMED, str(error), video_id)
     place = where(line)
-    clips, drops = _clips(video_id, entries, ids_required, place)
+    clips, drops = _clips(video_id, entries, ids_required, own_text, place)
     try:
         video = SourceVideo(video_id, safe_uri(uri or None, video_id, uri_template), url, licence, meta)
     except ValueError as error:
@@ -138,7 +139,9 @@ def _entries(record: dict[str, Any]) -> tuple[list[Any], bool]:
     return entries or [], clip is not None
 
 
-def _clips(video_id: str, entries: list[Any], ids_required: bool, place: str) -> tuple[list[ClipSpan], list[Drop]]:
+def _clips(
+    video_id: str, entries: list[Any], ids_required: bool, own_text: bool, place: str
+) -> tuple[list[ClipSpan], list[Drop]]:
     best: dict[str, ClipSpan] = {}
     drops: list[Drop] = []
 
@@ -157,7 +160,7 @@ def _clips(video_id: str, entries: list[Any], ids_required: bool, place: str) ->
             problem = f'"clip_id" of sentence {number} must be a text of 1 to 512 characters, not {quoted(raw_id)}'
             drop(nameless, Reason.MALFORMED, problem)
             continue
-        text = entry.get("text")
+        text = entry.get("text") if own_text else None
         try:
             start_ms, end_ms = _span(entry)
             if text is not None and not isinstance(text, str):

@@ -127,7 +127,7 @@ def _write_sample(tar: _HashingWriter, sample: Sample, shard: str, position: int
         tar.write(header + data + b"\0" * (-len(data) % BLOCK))
     frames, at = sample.entries(), 0
     for number, size in enumerate(sample.frames.frame_sizes):
-        name = f"{clip.key}.{frame_member(number)}"
+        name = f"{clip.key}.{frame_member(number, len(sample.frames.frame_sizes))}"
         at += len(tar_header(name, size))
         members.append(Member(name, tar.size + at, size))
         digest.update(frames[at : at + size])

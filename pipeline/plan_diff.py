@@ -25,7 +25,7 @@ class PlanDiff:
 
     `clips` counts the long clips that are only in A, only in B or the same in both, and those of the same key with another
     text, split, shard or source (uri, url, license, meta); one clip may be several of the latter. `shards` is None where a
-    plan has no plan.json: its clips get their shards when it is built.
+    plan has no _plan.json: its clips get their shards when it is built.
     """
 
     settings: dict[str, Pair] | None
@@ -226,12 +226,12 @@ def _notes(a: PlanRows, b: PlanRows) -> list[str]:
             notes.append(f"{name} has {repeated:,} rows with the key of another row.")
         if plan.summary is None:
             notes.append(
-                f"{name} has no plan.json: settings, cost and drops are unknown, and its shards are not yet assigned."
+                f"{name} has no _plan.json: settings, cost and drops are unknown, and its shards are not yet assigned."
             )
         elif plan.summary.counts["clips"].kept != len(plan.clips):
             planned = plan.summary.counts["clips"].kept
             notes.append(
-                f"{name} was changed in place: plan.json speaks of {planned:,} long clips. Its cost is out of date."
+                f"{name} was changed in place: _plan.json speaks of {planned:,} long clips. Its cost is out of date."
             )
     if a.summary and b.summary and a.summary.probe != b.summary.probe:
         probes = f"{a.summary.probe!r} and {b.summary.probe!r}"

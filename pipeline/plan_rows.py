@@ -34,7 +34,7 @@ Clips = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class PlanRows:
-    """A plan: its figures from plan.json, if that is there, and what its rows say."""
+    """A plan: its figures from _plan.json, if that is there, and what its rows say."""
 
     files: tuple[str, ...]
     ends: tuple[int, ...]  # for each file, the number of rows up to its end

@@ -1,4 +1,4 @@
-"""plan/plan.json: the figures of a plan. What `longtake plan` prints and what `longtake build` starts from."""
+"""plan/_plan.json: the figures of a plan. What `longtake plan` prints and what `longtake build` starts from."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import FORMAT
 from longtake.schemas.manifest import CorpusError, Count
 
-_NAME = "plan.json"
+SUMMARY_FILE = "_plan.json"  # readers of a folder of Parquet pass over names that start with _
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,14 @@ def check_failed(failed: int, videos: int, max_failed: float, ledger: str) -> No
 
 
 def write_summary(folder: str, summary: PlanSummary) -> None:
-    """Write plan.json; it is the last file of a plan."""
+    """Write _plan.json; it is the last file of a plan."""
     text = json.dumps(summary.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
-    storage.write_bytes(storage.join(folder, _NAME), (text + "\n").encode())
+    storage.write_bytes(storage.join(folder, SUMMARY_FILE), (text + "\n").encode())
 
 
 def read_summary(folder: str) -> PlanSummary | None:
     """The summary of the plan in `folder`; None where there is no whole plan. Raises CorpusError for one of another format."""
-    path = storage.join(folder, _NAME)
+    path = storage.join(folder, SUMMARY_FILE)
     if not storage.exists(path):
         return None
     try:

@@ -1,6 +1,6 @@
 """Reading the plan: by part, by the rows of a decode task, by shard. Only what is asked for is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -83,10 +83,8 @@ def clips_of(task: Task) -> list[LongClip]:
     return [tables.clip_from_row(row) for row in table.to_pylist()]
 
 
-def clips_of_shard(layout: Layout, split: str, shard: int) -> list[LongClip]:
-    """The plan rows of one planned shard, by position."""
+def clips_of_shard(parts: Iterable[str], split: str, shard: int) -> list[LongClip]:
+    """The rows of one planned shard in some parts of the plan, by position."""
     filters = [("split", "=", split), ("shard", "=", shard)]
-    found = pa.concat_tables(
-        storage.read_parquet(part, columns=tables.PLAN.names, filters=filters) for part in plan_parts(layout)
-    )
+    found = pa.concat_tables(storage.read_parquet(part, columns=tables.PLAN.names, filters=filters) for part in parts)
     return sorted((tables.clip_from_row(row) for row in found.to_pylist()), key=lambda clip: clip.position)

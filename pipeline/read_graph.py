@@ -49,7 +49,7 @@ def read_videos(root: Any, config: CorpusConfig) -> tuple[Any, Any]:
     records = (
         root
         | "Manifest" >> ReadLines(config.resolve(config.source.videos))
-        | "Parse videos" >> beam.Map(_keyed_video, config.source.uri)
+        | "Parse videos" >> beam.Map(_keyed_video, config.source.uri, config.source.text.format == "none")
         | "By id" >> beam.GroupByKey()
         | "One of each" >> beam.FlatMap(choose_record).with_outputs(DROPS, main="records")
     )
@@ -58,8 +58,8 @@ def read_videos(root: Any, config: CorpusConfig) -> tuple[Any, Any]:
     return texts, (records[DROPS], drops) | "Read drops" >> beam.Flatten()
 
 
-def _keyed_video(line: Line, template: str | None) -> tuple[str, ParsedVideo | Drop]:
-    parsed = parse_video(line, template)
+def _keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
+    parsed = parse_video(line, template, own_text)
     return (parsed.subject_id if isinstance(parsed, Drop) else parsed.video.video_id), parsed
 
 

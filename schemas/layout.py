@@ -64,6 +64,6 @@ def part_name(number: int, prefix: str = "part") -> str:
     return f"{prefix}-{number:05d}.parquet"
 
 
-def frame_member(number: int) -> str:
-    """The extension of a sample's frame."""
-    return f"{number:03d}.jpg"
+def frame_member(number: int, frames: int) -> str:
+    """The extension of a frame of a sample with so many frames: three digits, more where they are needed to sort by name."""
+    return f"{number:0{max(3, len(str(frames - 1)))}d}.jpg"

@@ -131,6 +131,10 @@ def exists(path: str) -> bool:
     return os.path.exists(local_path(path)) if not is_remote(path) else bool(_filesystem(path).exists(path))
 
 
+def is_file(path: str) -> bool:
+    return os.path.isfile(local_path(path)) if not is_remote(path) else bool(_filesystem(path).isfile(path))
+
+
 def size_and_tag(path: str) -> tuple[int, str]:
     """Size in bytes, and what changes when the content does: an etag, else the time of modification.
 

@@ -1,7 +1,7 @@
 """The Beam graph that takes over an edited plan: edited rows against those of the plan they came from; plan and ledger out.
 
 Everything is written below a folder of its own. Whether it may replace the plan is for the caller to decide, by what
-`problems.json` and `plan.json` say: exactly one of them is there at the end.
+`problems.json` and `_plan.json` say: exactly one of them is there at the end.
 """
 
 import json

@@ -91,7 +91,7 @@ def find_origin(layout: Layout) -> Origin | None:
         if not parts:
             return None
         raise CorpusError(
-            f"{layout.plan} is not whole (it has no plan.json). Make it again with `longtake plan`, "
+            f"{layout.plan} is not whole (it has no _plan.json). Make it again with `longtake plan`, "
             "or delete the folder to count from the edited plan alone."
         )
     rows = 0
@@ -150,7 +150,7 @@ def _replace(layout: Layout, staged: Layout, kept_ledger: list[str]) -> None:
     """Put the staged plan in the place of the old one. Can be done again from the start at any point."""
     journal = {"folder": base_name(staged.root), "ledger": kept_ledger}
     storage.write_bytes(_journal(layout), json.dumps(journal).encode())
-    storage.delete(storage.join(layout.plan, "plan.json"))
+    storage.delete(storage.join(layout.plan, "_plan.json"))
     for path in storage.list_files(layout.plan, _PARTS):
         storage.delete(path)
     for path in storage.list_files(layout.ledger, _PARTS):
@@ -163,7 +163,7 @@ def _replace(layout: Layout, staged: Layout, kept_ledger: list[str]) -> None:
     with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
         for _ in pool.map(lambda pair: _copy(*pair), copies):
             pass
-    _copy(storage.join(staged.plan, "plan.json"), storage.join(layout.plan, "plan.json"))
+    _copy(storage.join(staged.plan, "_plan.json"), storage.join(layout.plan, "_plan.json"))
     storage.delete(_journal(layout))
 
 

@@ -122,7 +122,8 @@ def _frame_faults(row: dict[str, Any], sentences: list[Sentence], frames: Frames
 
 
 def _member_faults(row: dict[str, Any]) -> Iterator[str]:
-    extensions = [MEMBER_JSON, MEMBER_TEXT, *(frame_member(n) for n in range(len(row["frame_times_ms"])))]
+    frames = len(row["frame_times_ms"])
+    extensions = [MEMBER_JSON, MEMBER_TEXT, *(frame_member(n, frames) for n in range(frames))]
     names = [member["name"] for member in row["members"]]
     if names != [f"{row['key']}.{extension}" for extension in extensions]:
         yield f"members are not its .json, its .txt and {len(row['frame_times_ms'])} frames"

@@ -162,7 +162,11 @@ def _sample(group: list[TarMember], seen: set[str], report: Report) -> tuple[str
     if key in seen:
         report("its files are not together, or it occurs twice", key)
     seen.add(key)
-    wanted = [MEMBER_JSON, MEMBER_TEXT, *(frame_member(n) for n in range(max(len(group) - 2, 1)))]
+    wanted = [
+        MEMBER_JSON,
+        MEMBER_TEXT,
+        *(frame_member(n, max(len(group) - 2, 1)) for n in range(max(len(group) - 2, 1))),
+    ]
     found = [member.extension for member in group]
     if found != wanted:
         at = next((i for i, pair in enumerate(zip(found, wanted, strict=False)) if pair[0] != pair[1]), len(found))

@@ -159,7 +159,7 @@ def test_damaged_staging_is_noticed_and_decoded_again(tmp_path: Path, reference:
 def test_a_lost_plan_or_staging_is_made_anew(tmp_path: Path, reference: dict[str, str]) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     build(sources)
-    for lost in ("plan/plan.json", "staging"):
+    for lost in ("plan/_plan.json", "staging"):
         (sources.output / "corpus.json").unlink()
         path = sources.output / lost
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -71,7 +71,7 @@ def test_json(plans: list[str]) -> None:
 
 
 def test_what_is_not_known_is_said(plans: list[str]) -> None:
-    (Path(plans[1]) / "plan" / "plan.json").unlink()
+    (Path(plans[1]) / "plan" / "_plan.json").unlink()
     text = run(*plans)
-    assert "B has no plan.json" in text
+    assert "B has no _plan.json" in text
     assert "unknown" in text

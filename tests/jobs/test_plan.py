@@ -51,7 +51,7 @@ def test_the_table_says_what_will_be(tmp_path: Path, probe: str) -> None:
         "run_too_short",
     ):
         assert text in printed
-    for text in (*summary.splits, "CPU-minute", "frames to decode", "Estimated", str(sources.output / "plan")):
+    for text in (*summary.splits, "CPU-seconds", "frames to decode", "Estimated", str(sources.output / "plan")):
         assert text in printed
     assert ("span_past_end" in printed) == (probe != "none")
     assert not list(sources.output.glob("staging/*/*")), "nothing is decoded"
@@ -87,7 +87,7 @@ def test_a_plan_with_too_many_failures_is_kept_for_reading_and_not_used(tmp_path
     (tmp_path / "videos" / "a.mp4").unlink()
     with pytest.raises(CorpusError, match="1 of 3 videos failed"):
         planned(sources, "header")
-    raw = json.loads((sources.output / "plan" / "plan.json").read_text())
+    raw = json.loads((sources.output / "plan" / "_plan.json").read_text())
     assert raw["failed_videos"] == 1
     assert current_plan(load_config(str(sources.config))) is None
 

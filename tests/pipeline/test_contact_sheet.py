@@ -40,7 +40,7 @@ def with_frames(sample: Loaded, per_sentence: int, size: tuple[int, int]) -> Loa
     for n in range(number):
         out = io.BytesIO()
         Image.new("RGB", size[::-1], colour(n)).save(out, "JPEG", quality=100, subsampling=0)
-        files[f"{entry.clip.key}.{frame_member(n)}"] = out.getvalue()
+        files[f"{entry.clip.key}.{frame_member(n, len(entry.clip.frame_times_ms))}"] = out.getvalue()
     return replace(entry, clip=replace(entry.clip, frame_times_ms=times), frame_pts_ms=times, frame_size=size), files
 
 

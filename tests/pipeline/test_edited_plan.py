@@ -154,7 +154,7 @@ def test_a_plan_that_is_handed_back_unchanged_stays_the_same(edit: Edit) -> None
     summary = edit.accepted("SELECT * FROM plan")
     after = contents(Path(edit.layout.plan))
     assert counts is not None and summary.counts == counts.counts
-    assert {n: after[n] for n in after if n != "plan.json"} == {n: before[n] for n in before if n != "plan.json"}
+    assert {n: after[n] for n in after if n != "_plan.json"} == {n: before[n] for n in before if n != "_plan.json"}
     assert edit.ledger() == []
     assert summary.edited == {"rows": CLIPS, "cut_anew": 0}
 
@@ -210,7 +210,7 @@ def test_order_names_types_and_extra_columns_do_not_matter(edit: Edit) -> None:
         options=", COMPRESSION gzip, ROW_GROUP_SIZE 2048",
     )
     after = contents(Path(edit.layout.plan))
-    assert {n: after[n] for n in after if n != "plan.json"} == {n: before[n] for n in before if n != "plan.json"}
+    assert {n: after[n] for n in after if n != "_plan.json"} == {n: before[n] for n in before if n != "_plan.json"}
     assert summary.edited is not None and summary.edited["recomputed_key"] == CLIPS
 
 
@@ -385,7 +385,7 @@ def test_a_plan_that_was_changed_in_place_is_no_plan_to_start_from(edit: Edit) -
 
 def test_an_unfinished_plan_is_no_plan_to_start_from(edit: Edit) -> None:
     edit.write("SELECT * FROM plan")
-    (Path(edit.layout.plan) / "plan.json").unlink()
+    (Path(edit.layout.plan) / "_plan.json").unlink()
     assert "is not whole" in edit.refuses()
 
 

@@ -17,7 +17,7 @@ def clips(sentences: list[GroupedSentence]) -> list[list[str]]:
 
 
 def dropped(sentences: list[GroupedSentence]) -> dict[str, Reason]:
-    drops = group_video(VIDEO, sentences, 2).drops
+    drops = [d for d in group_video(VIDEO, sentences, 2).drops if d.subject is not Subject.RECORD]
     assert {(d.video_id, d.subject, d.stage) for d in drops} <= {("v", Subject.SENTENCE, Stage.MERGE)}
     return {d.subject_id: d.reason for d in drops}
 
@@ -97,7 +97,9 @@ cases = st.lists(
 @given(cases, st.randoms(use_true_random=False))
 def test_every_sentence_ends_in_one_place(sentences: list[GroupedSentence], random: object) -> None:
     merged = group_video(VIDEO, sentences, 2)
-    placed = [s.clip_id for clip in merged.clips for s in clip.sentences] + [d.subject_id for d in merged.drops]
+    placed = [s.clip_id for clip in merged.clips for s in clip.sentences] + [
+        d.subject_id for d in merged.drops if d.subject is Subject.SENTENCE
+    ]
     assert sorted(placed) == sorted(s.clip_id for s, _ in sentences)
     assert len({clip.key for clip in merged.clips}) == len(merged.clips)
     for clip in merged.clips:
@@ -108,3 +110,14 @@ def test_every_sentence_ends_in_one_place(sentences: list[GroupedSentence], rand
     assert again.clips == merged.clips
     assert sorted(again.drops) == sorted(merged.drops)
     assert again.trimmed == merged.trimmed
+
+
+def test_a_group_that_is_not_honoured_is_reported_even_if_others_took_all_its_clips() -> None:
+    clips = [Sentence(f"v.{n}", n * 1000, n * 1000 + 900, "text") for n in range(5)]
+    first, beaten, last = ("first", 3), ("beaten", 2), ("last", 2)
+    named = [(first,), (first, beaten), (first, beaten), (last,), (last,)]
+    merged = group_video(VIDEO, list(zip(clips, named, strict=True)), 2)
+    assert [len(clip.sentences) for clip in merged.clips] == [3, 2]
+    assert [(d.subject, d.subject_id, d.reason) for d in merged.drops] == [
+        (Subject.RECORD, "beaten", Reason.GROUP_CONFLICT)
+    ]

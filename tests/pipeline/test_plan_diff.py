@@ -151,7 +151,7 @@ def test_an_edited_plan_is_compared_before_it_is_built(tmp_path: Path) -> None:
     assert found.figures["frames"] == (480, None)
     assert found.figures["CPU-hours"][1] is None
     assert found.verdict == "B keeps 10.0 % fewer hours and what that saves or costs is unknown."
-    assert "B has no plan.json" in found.notes[0]
+    assert "B has no _plan.json" in found.notes[0]
     assert diff_plans(corpus, f"{tmp_path}/edited/0 x.parquet").clips["only in B"] == 0
 
 
@@ -162,7 +162,7 @@ def test_repeated_rows_and_changes_in_place_are_told(tmp_path: Path) -> None:
     write(tmp_path / "b", [*rows, rows[0]], summary=False)
     found = diff_plans(corpus, doubled)
     assert "B has 1 rows with the key of another row." in found.notes
-    assert any("changed in place: plan.json speaks of 30" in note for note in found.notes)
+    assert any("changed in place: _plan.json speaks of 30" in note for note in found.notes)
     assert found.clips["only in B"] == 0
 
 

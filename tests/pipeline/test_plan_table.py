@@ -71,6 +71,6 @@ def test_the_digest_follows_source_frames_and_versions(layout: Layout, tmp_path:
 
 
 def test_a_shard_is_read_over_parts_by_position(layout: Layout) -> None:
-    assert clips_of_shard(layout, "train", 0) == CLIPS[:3]
-    assert clips_of_shard(layout, "train", 1) == CLIPS[3:]
-    assert clips_of_shard(layout, "val", 0) == []
+    assert clips_of_shard(plan_parts(layout), "train", 0) == CLIPS[:3]
+    assert clips_of_shard(plan_parts(layout), "train", 1) == CLIPS[3:]
+    assert clips_of_shard(plan_parts(layout), "val", 0) == []

@@ -103,6 +103,6 @@ def test_a_plan_summary_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["", "{", "null", '{"format": 99}', '{"format": 1}'])
 def test_a_broken_plan_summary_is_a_clear_error(tmp_path: Path, damage: str) -> None:
-    (tmp_path / "plan.json").write_text(damage)
+    (tmp_path / "_plan.json").write_text(damage)
     with pytest.raises(CorpusError, match=r"plan\.json: "):
         read_summary(str(tmp_path))
