@@ -56,7 +56,8 @@ class VideoEncoder(nn.Module):
         self.patch_embed = PatchEmbed(
             size.patch, size.channels, size.embed_dim, size.patch_norm, compat.misplaced_patch_padding
         )
-        rates = iter(torch.linspace(0, size.drop_path, sum(size.depths)).tolist())
+        blocks = sum(size.depths)
+        rates = iter([size.drop_path * block / max(blocks - 1, 1) for block in range(blocks)])
         self.layers = nn.ModuleList(
             VideoLayer(size, i, [next(rates) for _ in range(depth)]) for i, depth in enumerate(size.depths)
         )
