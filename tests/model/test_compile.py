@@ -1,0 +1,24 @@
+"""torch.compile: no graph break, no recompilation from step to step, the same numbers."""
+
+import torch
+from longtake.model.window_geometry import _tensors
+from small_models import batch, small
+from torch._dynamo.utils import counters
+
+
+def test_the_video_encoder_compiles_once_for_each_size() -> None:
+    torch._dynamo.reset()
+    counters.clear()
+    encoder = small(video={"depths": (2, 1, 1, 1, 1, 1)}).video_encoder
+    compiled = torch.compile(encoder, backend="aot_eager", fullgraph=True)
+    video, _, _ = batch(2)
+    compiled(video, 4).video.sum().backward()
+    built = _tensors.cache_info().misses
+    with torch.compiler.set_stance("fail_on_recompile"):
+        for _ in range(2):
+            video = torch.randn_like(video)
+            torch.testing.assert_close(compiled(video, 4).clip, encoder(video, 4).clip)
+    assert _tensors.cache_info().misses == built
+    other = torch.randn(2, 3, 12, 72, 104)
+    torch.testing.assert_close(compiled(other, 3).clip, encoder(other, 3).clip)
+    assert counters["stats"]["unique_graphs"] == 2 and not counters["graph_break"]
