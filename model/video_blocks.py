@@ -10,6 +10,10 @@ from longtake.model.sizes import Window
 from longtake.model.window_geometry import WindowGeometry, window_tensors
 from torch import Tensor, nn
 
+# From this many "batches" on, PyTorch leaves its memory-efficient CUDA kernel (github.com/pytorch/pytorch/pull/146733) for one
+# that writes out every attention matrix.
+MOST_BATCHES = 65535
+
 
 class WindowAttention(nn.Module):
     """Self-attention inside windows with a relative position bias b (Swin, arXiv 2103.14030, eq. 4):
@@ -52,6 +56,8 @@ class WindowAttention(nn.Module):
             ]  # 1, or nt: windows that differ in what they exclude become "heads" of one another
             bias = (bias.unsqueeze(0) + excluded.unsqueeze(2)).view(1, steps * nh * nw * heads, n, n)
             lead = (batch * nt // steps, steps * nh * nw * heads)
+        elif lead[0] > MOST_BATCHES:
+            bias, lead = bias.repeat(1, nh * nw, 1, 1), (batch * nt, nh * nw * heads)
         q, k, v = qkv.reshape(3, *lead, n, d).unbind(0)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         x = x.view(batch, nt, nh, nw, heads, wt, wh, ww, d).permute(0, 1, 5, 2, 6, 3, 7, 4, 8)

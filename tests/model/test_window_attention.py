@@ -68,6 +68,14 @@ def test_attention_joins_exactly_the_real_neighbours(size: Triple, window: Tripl
         torch.testing.assert_close(a, b)
 
 
+def test_very_many_windows_give_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    attention, x = WindowAttention(8, (2, 3, 5), 2, qkv_bias=True), torch.randn(3, 4, 6, 10, 8)
+    geometry = WindowGeometry.of((4, 6, 10), (2, 3, 5), (0, 0, 0), 1, CORRECTED)
+    expected = attention(x, geometry)
+    monkeypatch.setattr("longtake.model.video_blocks.MOST_BATCHES", 10)
+    torch.testing.assert_close(attention(x, geometry), expected)
+
+
 def test_whole_windows_exclude_nothing_and_time_steps_share_what_they_exclude() -> None:
     def excluded(size: Triple, shift: Triple, clips: int) -> tuple[int, ...] | None:
         geometry = WindowGeometry.of(size, (8, 3, 5), shift, clips, CORRECTED)
