@@ -1,1 +1,1 @@
-"""LF-VILA: encoders, losses, shard loader, trainer and retrieval. Not built yet: see CHANGELOG."""
+"""LF-VILA: encoders, losses, weights, shard loader, trainer and retrieval (docs/lfvila.md)."""

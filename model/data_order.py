@@ -1,0 +1,119 @@
+"""Which sample is read when: the order of an epoch, cut into batches for every rank.
+
+Everything follows from the numbers of samples in the shards, the seed and the epoch, so every rank computes the same order
+without talking to the others, and any batch of any epoch can be named without reading the ones before it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Places = NDArray[np.int32]  # (n, 2): number of the shard, position in it
+
+
+class Ticket(NamedTuple):
+    """An order for one batch."""
+
+    epoch: int
+    number: int  # of the batch in the rank's epoch
+    places: Places  # the samples
+    spares: Places  # further samples, to fill the places of damaged ones; none in an evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """The samples of a split and how they are dealt out.
+
+    Training: shards are shuffled, then samples among each `shuffle_shards` shards that follow each other. The epoch is cut
+    into `ranks` stretches of equal length and those into whole batches; what is left over, fewer than `ranks * batch_size`
+    samples, is not used in that epoch. No sample comes twice.
+    Evaluation: the order of the corpus, cut into stretches that differ by one sample at most. Every sample comes once.
+    """
+
+    usable: Places  # in the order of the corpus
+    shards: int
+    batch_size: int
+    rank: int
+    ranks: int
+    seed: int
+    shuffle_shards: int
+    training: bool
+    _shares: dict[int, Places] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.ranks:
+            raise ValueError(f"rank {self.rank} of {self.ranks}")
+        if self.batch_size < 1 or self.shuffle_shards < 1 or self.seed < 0:
+            raise ValueError("batch_size and shuffle_shards must be at least 1, seed at least 0")
+        if self.training and not self.batches:
+            needed = self.ranks * self.batch_size
+            raise ValueError(f"{len(self.usable)} usable samples are too few for a batch on every rank: {needed}")
+
+    @property
+    def batches(self) -> int:
+        """Batches of this rank in an epoch; while training, of every rank."""
+        share = len(self.usable) // self.ranks
+        return share // self.batch_size if self.training else -(-(self._end - self._start) // self.batch_size)
+
+    @property
+    def left_over(self) -> int:
+        """Usable samples that an epoch does not reach."""
+        return len(self.usable) - self.ranks * self.batches * self.batch_size if self.training else 0
+
+    @property
+    def _start(self) -> int:
+        return self._cut(self.rank)
+
+    @property
+    def _end(self) -> int:
+        return self._cut(self.rank + 1)
+
+    def _cut(self, rank: int) -> int:
+        return rank * (len(self.usable) // self.ranks) if self.training else rank * len(self.usable) // self.ranks
+
+    def share(self, epoch: int) -> Places:
+        """The samples of this rank in the order of an epoch."""
+        if epoch not in self._shares:
+            self._shares.clear()  # one epoch at a time: a large corpus has millions of samples
+            self._shares[epoch] = self.usable[self.permutation(epoch)[self._start : self._end]]
+        return self._shares[epoch]
+
+    def ticket(self, epoch: int, number: int) -> Ticket:
+        """The order for batch `number`, from 0, of an epoch. Raises IndexError beyond the last."""
+        if not 0 <= number < self.batches:
+            raise IndexError(f"batch {number} of {self.batches}")
+        share, first = self.share(epoch), number * self.batch_size
+        places = share[first : first + self.batch_size]
+        if not self.training:
+            return Ticket(epoch, number, places, share[:0])
+        others = len(share) - self.batch_size
+        rng = np.random.default_rng([self.seed, epoch, self.rank, number])
+        drawn = rng.choice(others, min(others, 2 * self.batch_size + 8), replace=False) if others else np.zeros(0, int)
+        drawn[drawn >= first] += self.batch_size  # none of them is in the batch
+        return Ticket(epoch, number, places, share[drawn])
+
+    def permutation(self, epoch: int) -> NDArray[np.int64]:
+        """The numbers of the usable samples in the order of an epoch, the same on all ranks."""
+        shards = self.usable[:, 0]
+        if not self.training:
+            return np.arange(len(shards))
+        rng = np.random.default_rng([self.seed, epoch])
+        starts = np.searchsorted(shards, np.arange(self.shards + 1))
+        shuffled = rng.permutation(self.shards)
+        parts = []
+        for first in range(0, len(shuffled), self.shuffle_shards):
+            pool = shuffled[first : first + self.shuffle_shards]
+            parts.append(rng.permutation(np.concatenate([np.arange(starts[s], starts[s + 1]) for s in pool])))
+        return np.concatenate(parts)
+
+
+def usable_places(sentences: Sequence[NDArray[np.int32]], least: int) -> Places:
+    """The samples with at least `least` sentences; `sentences` has the numbers of each shard, in order of position."""
+    parts = []
+    for shard, numbers in enumerate(sentences):
+        position = np.flatnonzero(numbers >= least)
+        parts.append(np.stack([np.full_like(position, shard), position], axis=1))
+    return np.concatenate(parts).astype(np.int32) if parts else np.zeros((0, 2), np.int32)

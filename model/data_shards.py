@@ -1,0 +1,188 @@
+"""Samples out of shards: where the index says they lie, only the bytes that are asked for.
+
+A sample lies in one piece in its tar, so its JSON and any run of its frames are one range of bytes each, small tars of their
+own. webdataset reads them; members outside the ranges are neither fetched nor decoded.
+"""
+
+import io
+import json
+import tarfile
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+from longtake.schemas import storage
+from longtake.schemas.layout import MEMBER_JSON, Layout, frame_member
+from numpy.typing import NDArray
+from webdataset.tariterators import tar_file_iterator
+
+Reason = Literal["unreadable", "truncated", "member", "json", "jpeg"]
+_BLOCK = 512  # of a tar
+_KEPT_INDEXES = 64
+
+
+class LoaderError(RuntimeError):
+    """A corpus cannot be loaded; the message says what is wrong and what to do."""
+
+
+class Fault(NamedTuple):
+    """A damaged sample.
+
+    `unreadable`: storage refused; `truncated`: the shard ends too early; `member`: one is missing or another lies in its place;
+    `json`: not what docs/format.md says; `jpeg`: a frame cannot be decoded, or frames differ in size.
+    """
+
+    shard: str
+    key: str
+    reason: Reason
+    detail: str
+
+
+class Damaged(ValueError):
+    """A sample is damaged; `reason` says how."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+class Wanted(NamedTuple):
+    """Frames `first` to `last`, exclusive, of the sample at `position` of a shard."""
+
+    shard: str
+    position: int
+    first: int
+    last: int
+
+
+class Raw(NamedTuple):
+    """A sample as it lies in the shard: its JSON and the JPEGs that were asked for."""
+
+    json: bytes
+    jpegs: list[bytes]
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """Where the members of a shard's samples lie."""
+
+    keys: list[str]
+    sentences: NDArray[np.int32]  # of each sample
+    bounds: NDArray[np.int64]  # the members of sample i are members bounds[i] to bounds[i + 1]
+    starts: NDArray[np.int64]  # of the members' tar headers
+    ends: NDArray[np.int64]  # of the last blocks of the members' data
+
+    def frames(self, position: int) -> int:
+        """How many members of a sample are neither JSON nor text."""
+        return int(self.bounds[position + 1] - self.bounds[position]) - 2
+
+
+def read_index(layout: Layout, shard: str) -> ShardIndex:
+    """The index of a shard. Raises LoaderError."""
+    path = layout.shard_index(shard)
+    try:
+        table = storage.read_parquet(path, columns=["key", "position", "members", "n_sentences"])
+        members = table.column("members").combine_chunks()
+        offset = members.values.field("offset").to_numpy()
+        blocks = -(-(offset + members.values.field("size").to_numpy()) // _BLOCK) * _BLOCK
+        if not np.array_equal(table.column("position").to_numpy(), np.arange(len(table))):
+            raise ValueError("positions are not 0, 1, 2, ...")
+        return ShardIndex(
+            keys=table.column("key").to_pylist(),
+            sentences=table.column("n_sentences").to_numpy(),
+            bounds=members.offsets.to_numpy().astype(np.int64),
+            # A long name has a header of more than one block: a member starts where the one before it ends.
+            starts=np.concatenate([[0], blocks[:-1]]).astype(np.int64),
+            ends=blocks,
+        )
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise LoaderError(f"{path}: cannot read the index: {error}. Check the corpus with: longtake verify") from None
+
+
+class ShardReader:
+    """Reads samples by shard and position, wherever the corpus lies."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._indexes: OrderedDict[str, ShardIndex] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"layout": self.layout, "_indexes": OrderedDict()}
+
+    def index(self, shard: str) -> ShardIndex:
+        """The index of a shard; those used last are kept."""
+        if shard not in self._indexes:
+            self._indexes[shard] = read_index(self.layout, shard)
+            if len(self._indexes) > _KEPT_INDEXES:
+                self._indexes.popitem(last=False)
+        self._indexes.move_to_end(shard)
+        return self._indexes[shard]
+
+    def read(self, wanted: Sequence[Wanted]) -> list[Raw | Damaged]:
+        """The samples asked for, in this order, or what is wrong with them. Object stores get all requests at once."""
+        spans = [span for one in wanted for span in self._spans(one)]
+        if not spans:
+            return []
+        paths, starts, ends = (list(column) for column in zip(*spans, strict=True))
+        filesystem = fsspec.filesystem(storage.scheme(self.layout.root))
+        found = filesystem.cat_ranges(paths, starts, ends, on_error="return")
+        out: list[Raw | Damaged] = []
+        for number, one in enumerate(wanted):
+            try:
+                parts = {}
+                for i in (2 * number, 2 * number + 1):
+                    parts.update(_members(found[i], ends[i] - starts[i]))
+                out.append(self._raw(one, parts))
+            except Damaged as damage:
+                out.append(damage)
+        return out
+
+    def _spans(self, wanted: Wanted) -> list[tuple[str, int, int]]:
+        index, path = self.index(wanted.shard), self.layout.shard(wanted.shard)
+        first, end = index.bounds[wanted.position : wanted.position + 2]
+        # Past the JSON and the text; a sample without all its frames is found out later.
+        lo, hi = min(first + 2 + wanted.first, end - 1), min(first + 1 + wanted.last, end - 1)
+        return [
+            (path, int(index.starts[first]), int(index.ends[first])),
+            (path, int(index.starts[lo]), int(index.ends[hi])),
+        ]
+
+    def _raw(self, wanted: Wanted, parts: Mapping[str, bytes]) -> Raw:
+        key = self.index(wanted.shard).keys[wanted.position]
+        extensions = [MEMBER_JSON, *map(frame_member, range(wanted.first, wanted.last))]
+        names = [f"{key}.{extension}" for extension in extensions]
+        for name in names:
+            if name not in parts:
+                raise Damaged("member", f"{name} is not where the index says")
+        return Raw(parts[names[0]], [parts[name] for name in names[1:]])
+
+
+def _members(data: bytes | Exception, size: int) -> dict[str, bytes]:
+    """The members of a piece of a tar."""
+    if isinstance(data, Exception):
+        raise Damaged("unreadable", f"{type(data).__name__}: {data}")
+    if len(data) < size:
+        raise Damaged("truncated", f"{size - len(data)} bytes are missing")
+    try:
+        return {member["fname"]: member["data"] for member in tar_file_iterator(io.BytesIO(data), skip_meta=None)}
+    except (tarfile.TarError, ValueError, OSError) as error:
+        raise Damaged("member", f"not a tar where the index says: {error}") from None
+
+
+def read_texts(data: bytes, key: str, sentences: int, per_sentence: int) -> list[str]:
+    """The sentences in a sample's JSON. Raises Damaged if it is not that of `key`, or its frames are not as expected."""
+    try:
+        raw = json.loads(data)
+        texts = [sentence["text"] for sentence in raw["sentences"]]
+        owners, own = raw["frame_sentence"], raw["key"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged("json", f"{type(error).__name__}: {error}") from None
+    if own != key or len(texts) != sentences or not all(isinstance(text, str) for text in texts):
+        raise Damaged("json", f"key {own!r} with {len(texts)} sentences; the index says {sentences}")
+    if owners != [number for number in range(sentences) for _ in range(per_sentence)]:
+        raise Damaged("json", f"frame_sentence is not {per_sentence} frames for each sentence")
+    return texts

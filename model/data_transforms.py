@@ -1,0 +1,95 @@
+"""Geometry and normalisation of decoded frames. Pure functions; what is random comes from a generator that is passed in.
+
+Frames are uint8 (N, height, width, 3). All frames of a sample get one geometry.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as Swin was trained
+STD = (0.229, 0.224, 0.225)
+# What evaluation resizes to before it crops, over the final size: 240 x 428 for 192 x 320 (facts/lfvila.md section 2).
+_BEFORE_CROP = (240 / 192, 428 / 320)
+_CENTRE = 0.9  # 216 of 240, 385 of 428
+
+
+class CropRange(NamedTuple):
+    """What a training crop is drawn from: its share of the picture's area, and width over height.
+
+    The released code has 3/4 to 4/3, which no crop of 80 % of a 16:9 picture can have, so all its crops are one (facts #8).
+    """
+
+    area: tuple[float, float] = (0.8, 1.0)
+    ratio: tuple[float, float] = (1.5, 2.0)
+
+
+class Crop(NamedTuple):
+    """A rectangle of pixels, mirrored or not."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    flip: bool
+
+
+def draw_crop(height: int, width: int, allowed: CropRange, rng: np.random.Generator, flip: float = 0.5) -> Crop:
+    """Draw a crop of a picture.
+
+    The area is uniform. The ratio is log-uniform over that part of `allowed.ratio` in which a rectangle of this area fits into
+    the picture; where there is none, as in square pictures, it is the possible ratio nearest to the range. So no draw is
+    rejected, and the crop varies for every shape of picture.
+    """
+    area = rng.uniform(*allowed.area)
+    own = width / height
+    low, high = (min(max(bound, own * area), own / area) for bound in allowed.ratio)
+    ratio = math.exp(rng.uniform(math.log(low), math.log(high)))
+    crop_width = min(width, max(1, round(math.sqrt(area * height * width * ratio))))
+    crop_height = min(height, max(1, round(math.sqrt(area * height * width / ratio))))
+    top = int(rng.integers(height - crop_height + 1))
+    left = int(rng.integers(width - crop_width + 1))
+    return Crop(top, left, crop_height, crop_width, bool(rng.random() < flip))
+
+
+def training_frames(frames: Tensor, crop: Crop, height: int, width: int, antialias: bool = True) -> Tensor:
+    """Cut `crop` out of all frames, resize it, mirror it: (N, h, w, 3) to (N, height, width, 3)."""
+    cut = frames[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+    out = _resize(cut, height, width, antialias)
+    return out.flip(2) if crop.flip else out
+
+
+def evaluation_frames(frames: Tensor, height: int, width: int, antialias: bool = True) -> Tensor:
+    """Resize, cut the centre, resize: (N, h, w, 3) to (N, height, width, 3), as the released code does.
+
+    For 192 x 320: to 240 x 428, the middle 216 x 385 of it, to 192 x 320.
+    """
+    tall, wide = round(height * _BEFORE_CROP[0]), round(width * _BEFORE_CROP[1])
+    frames = _resize(frames, tall, wide, antialias)
+    crop_height, crop_width = round(tall * _CENTRE), round(wide * _CENTRE)
+    top, left = round((tall - crop_height) / 2), round((wide - crop_width) / 2)
+    return _resize(frames[:, top : top + crop_height, left : left + crop_width], height, width, antialias)
+
+
+def _resize(frames: Tensor, height: int, width: int, antialias: bool) -> Tensor:
+    if frames.shape[1:3] == (height, width):
+        return frames.contiguous()
+    size = (height, width)
+    out = F.interpolate(frames.permute(0, 3, 1, 2), size, mode="bilinear", align_corners=False, antialias=antialias)
+    return out.permute(0, 2, 3, 1).contiguous()
+
+
+def normalise(frames: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 (B, N, H, W, 3) to what the model takes: (B, 3, N, H, W), mean 0 and deviation 1 over ImageNet's colours.
+
+    Meant for the device that trains: bytes are a quarter of what the loader would have to hand over.
+    """
+    shape = (3, 1, 1, 1)
+    mean = torch.tensor(MEAN, dtype=torch.float32, device=frames.device).view(shape) * 255
+    std = torch.tensor(STD, dtype=torch.float32, device=frames.device).view(shape) * 255
+    video = frames.movedim(-1, -4).contiguous().to(torch.float32)
+    return video.sub_(mean).div_(std).to(dtype)

@@ -1,0 +1,126 @@
+"""How large a model is: `TINY` trains on a laptop, `COMPACT` fits Swin-T and BERT-base, `BASE` is the paper's."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Window = tuple[int, int, int]  # frames, rows, columns
+
+HTWA_WINDOWS: tuple[Window, ...] = ((2, 3, 5), (4, 3, 5), (8, 3, 5), (16, 3, 5), (16, 3, 5), (32, 3, 5))
+
+
+@dataclass(frozen=True)
+class VideoSize:
+    """The video encoder. Tuples have one entry per layer; the width of layer i is `embed_dim * 2 ** stages[i]`."""
+
+    embed_dim: int
+    depths: tuple[int, ...]
+    heads: tuple[int, ...]
+    windows: tuple[Window, ...] = HTWA_WINDOWS
+    stages: tuple[int, ...] = (0, 1, 2, 2, 2, 3)
+    merges: tuple[int, ...] = (0, 1, 4)  # layers that end with a 2x2 patch merge
+    patch: Window = (1, 8, 8)
+    channels: int = 3
+    mlp_ratio: float = 4.0
+    qkv_bias: bool = True
+    patch_norm: bool = True
+    local_window: int = 8  # the local tap lies before the first layer whose temporal window is longer
+    temporal_shift: bool = False
+    drop_path: float = 0.2
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.depths), len(self.heads), len(self.windows), len(self.stages)}
+        if len(lengths) != 1:
+            raise ValueError("depths, heads, windows and stages need one entry per layer each")
+
+    def width(self, layer: int) -> int:
+        """Channels inside a layer."""
+        return self.embed_dim << self.stages[layer]
+
+    @property
+    def out_width(self) -> int:
+        """Channels of the final map."""
+        return self.width(-1)
+
+    @property
+    def tap(self) -> int | None:
+        """The layer before which the local map is taken; None where no window is longer than `local_window`."""
+        return next((i for i, window in enumerate(self.windows) if window[0] > self.local_window), None)
+
+
+@dataclass(frozen=True)
+class TextSize:
+    """One BERT stack: layers 0..sentence_layers-1 see one sentence, up to paragraph_layers the paragraph, then fusion."""
+
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+    sentence_layers: int
+    paragraph_layers: int  # where the paragraph layers end, counted from the first layer
+    vocabulary: int = 30522
+    positions: int = 512
+    token_types: int = 2
+    segments: int = 8  # most sentences of a paragraph
+    norm_eps: float = 1e-12
+    padding_id: int = 0
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sentence_layers <= self.paragraph_layers <= self.layers:
+            raise ValueError("0 < sentence_layers <= paragraph_layers <= layers does not hold")
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """Weights and temperatures of the four losses (values of the released configuration, facts 4)."""
+
+    contrast: Literal["info_nce", "sigmoid"] = "info_nce"
+    temperature: float = 0.05
+    contrast_weight: float = 1.0
+    mtc_temperature: float = 0.05
+    mtc_weight: float = 0.25  # 0 switches MTC off
+    mtc_keys: int = 2
+    mtc_values: int = 2
+    mtc_others: int = 3
+    mlm_weight: float = 1.0
+    matching_weight: float = 10.0
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """A whole model and the clips it is made for. Other numbers of frames, clips and sizes work as well."""
+
+    video: VideoSize
+    text: TextSize
+    losses: LossSettings = field(default_factory=LossSettings)
+    clips: int = 4
+    frames_per_clip: int = 8
+    height: int = 192
+    width: int = 320
+    pooled_grid: tuple[int, int] = (2, 3)  # tokens of one frame that the fusion layers see: rows, columns
+
+    def __post_init__(self) -> None:
+        if self.video.out_width != self.text.hidden:
+            raise ValueError(f"video width {self.video.out_width} and text width {self.text.hidden} must be equal")
+
+    def with_losses(self, losses: LossSettings) -> "ModelSize":
+        """The same model with other losses."""
+        return replace(self, losses=losses)
+
+
+BASE = ModelSize(
+    video=VideoSize(embed_dim=128, depths=(2, 2, 14, 2, 2, 2), heads=(4, 8, 16, 16, 16, 32)),
+    text=TextSize(hidden=1024, layers=24, heads=16, intermediate=4096, sentence_layers=8, paragraph_layers=12),
+)
+COMPACT = ModelSize(
+    video=VideoSize(embed_dim=96, depths=(2, 2, 2, 2, 2, 2), heads=(3, 6, 12, 12, 12, 24), drop_path=0.1),
+    text=TextSize(hidden=768, layers=12, heads=12, intermediate=3072, sentence_layers=4, paragraph_layers=6),
+)
+TINY = ModelSize(
+    video=VideoSize(embed_dim=16, depths=(1, 1, 2, 2, 2, 2), heads=(1, 2, 4, 4, 4, 8), drop_path=0.0),
+    text=TextSize(hidden=128, layers=4, heads=2, intermediate=512, sentence_layers=1, paragraph_layers=2),
+    height=96,
+    width=160,
+    pooled_grid=(1, 1),
+)
+SIZES = {"tiny": TINY, "compact": COMPACT, "base": BASE}
