@@ -7,8 +7,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from longtake.model.sizes import TextSize
 from torch import Tensor, nn
+
+from longtake.model.sizes import TextSize
 
 
 class Embeddings(nn.Module):

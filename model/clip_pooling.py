@@ -2,9 +2,10 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from longtake.model.compat import Compat
 from longtake.model.window_geometry import clip_of_frame
-from torch import Tensor, nn
 
 POOL = (2, 3)  # rows and columns; the final map of a 192 x 320 video has 3 x 5 tokens and keeps 2 x 3
 

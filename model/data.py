@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
 from longtake.model.data_order import Order, Ticket, usable_places
 from longtake.model.data_samples import Batch, BatchMaker, Shape
 from longtake.model.data_shards import LoaderError, ShardReader
@@ -20,8 +23,6 @@ from longtake.model.data_transforms import CropRange
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
-from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import simplejpeg
 import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
 from longtake.model.data_order import Places, Ticket
 from longtake.model.data_shards import Damaged, Fault, LoaderError, Raw, ShardReader, Wanted, read_texts
 from longtake.model.data_text import SentenceTokenizer
 from longtake.model.data_transforms import CropRange, draw_crop, evaluation_frames, normalise, training_frames
-from torch import Tensor
-from torch.utils.data import Dataset
 
 
 @dataclass(frozen=True)

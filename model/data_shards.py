@@ -15,10 +15,11 @@ from typing import Any, Literal, NamedTuple
 import fsspec
 import numpy as np
 import pyarrow as pa
-from longtake.schemas import storage
-from longtake.schemas.layout import MEMBER_JSON, Layout, frame_member
 from numpy.typing import NDArray
 from webdataset.tariterators import tar_file_iterator
+
+from longtake.schemas import storage
+from longtake.schemas.layout import MEMBER_JSON, Layout, frame_member
 
 Reason = Literal["unreadable", "truncated", "member", "json", "jpeg"]
 _BLOCK = 512  # of a tar

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from longtake.model.compat import Compat
 from longtake.model.gather import mean_over_ranks
-from torch import Tensor
 
 IGNORED = -100
 

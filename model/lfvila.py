@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from longtake.model.clip_pooling import VideoTokenPosition, clip_vectors, frame_tokens
 from longtake.model.compat import Compat, Preset, compat_of
 from longtake.model.contrast import SigmoidContrast, info_nce
@@ -17,7 +19,6 @@ from longtake.model.sizes import ModelSize
 from longtake.model.temporal_contrast import Draw, draw, mtc_loss
 from longtake.model.text_encoder import SentenceEmbedding, TextEncoder, start_token
 from longtake.model.video_encoder import VideoEncoder
-from torch import Tensor, nn
 
 # The parts that stage 2 keeps as stage 1 left them, besides the sentence and paragraph layers of the text encoder.
 STAGE_ONE = (

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
 from longtake.model.compat import OFFICIAL
 from longtake.model.lfvila import LFVila
 from longtake.model.video_blocks import WindowAttention
 from longtake.model.window_geometry import WindowGeometry, bias_index
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 SEGMENTS = "sent_embedding.segment_embeddings.weight"
 VOCABULARY_BIAS = "text_encoder.cls.predictions.bias"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from longtake.model.lfvila import LFVila
 from longtake.model.official_weights import read_weights
 from longtake.model.sizes import VideoSize, Window
-from torch import Tensor
 
 BIAS_TABLE = "relative_position_bias_table"
 

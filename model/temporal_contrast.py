@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from longtake.model.compat import Compat
 from torch import Tensor
+
+from longtake.model.compat import Compat
 
 IGNORED = -100
 

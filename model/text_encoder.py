@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
 from longtake.model import bert
 from longtake.model.compat import Compat
 from longtake.model.sizes import TextSize
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 
 class TextEncoder(nn.Module):

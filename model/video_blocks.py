@@ -5,10 +5,11 @@ Maps are (B, T, H, W, C) throughout. Module names are those of the released weig
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from longtake.model.compat import Compat
 from longtake.model.sizes import Window
 from longtake.model.window_geometry import WindowGeometry, window_tensors
-from torch import Tensor, nn
 
 # From this many "batches" on, PyTorch leaves its memory-efficient CUDA kernel (github.com/pytorch/pytorch/pull/146733) for one
 # that writes out every attention matrix.

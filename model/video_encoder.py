@@ -8,11 +8,12 @@ from operator import index
 from typing import NamedTuple
 
 import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
 from longtake.model.compat import Compat
 from longtake.model.sizes import VideoSize
 from longtake.model.video_blocks import PatchEmbed, PatchMerging, VideoBlock
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 
 class VideoMaps(NamedTuple):

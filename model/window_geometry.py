@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
+from torch import Tensor
+
 from longtake.model.compat import Compat
 from longtake.model.sizes import Window
-from torch import Tensor
 
 # Added to the score of an excluded pair. Large enough for a weight of exactly 0 in every dtype, yet finite: windows whose
 # tokens are all padding would otherwise turn into NaN. float16 holds it too.

@@ -18,6 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
 from longtake.model.clip_pooling import clip_vectors, frame_tokens
 from longtake.model.compat import OFFICIAL
 from longtake.model.contrast import info_nce
@@ -26,9 +30,6 @@ from longtake.model.lfvila import LFVila
 from longtake.model.official_weights import export_official, load_official
 from longtake.model.sizes import LossSettings, ModelSize, TextSize, VideoSize
 from longtake.model.temporal_contrast import Draw, labels_of, mtc_loss, similarities
-from safetensors.torch import load_file
-from torch import Tensor
-from torch.nn import functional as F
 
 ACTIVATION, UNIT_NORM, LOSS, GRADIENT, EXACT, DOUBLE = 1e-4, 1e-5, 1e-4, 1e-3, 0.0, 1e-9
 ZERO_GRADIENT = 1e-6  # smaller norms are compared absolutely: a key's bias before a softmax has none in truth

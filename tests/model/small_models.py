@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from longtake.model.lfvila import LFVila
 from longtake.model.sizes import LossSettings, ModelSize, TextSize, VideoSize
-from torch import Tensor
 
 HEIGHT, WIDTH, LENGTH, VOCABULARY = 64, 96, 6, 50
 SMALL = ModelSize(

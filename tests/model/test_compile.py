@@ -1,10 +1,11 @@
 """torch.compile: no graph break, no recompilation from step to step, the same numbers."""
 
 import torch
-from longtake.model.temporal_contrast import draw
-from longtake.model.window_geometry import _tensors
 from small_models import batch, small
 from torch._dynamo.utils import counters
+
+from longtake.model.temporal_contrast import draw
+from longtake.model.window_geometry import _tensors
 
 
 def test_the_video_encoder_compiles_once_for_each_size() -> None:

@@ -8,9 +8,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from longtake.model.gather import gather, mean_over_ranks
 from small_models import batch, small
 from torch.nn.parallel import DistributedDataParallel
+
+from longtake.model.gather import gather, mean_over_ranks
 
 WORLD = 2
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import batch, small
+
 from longtake.model.compat import CORRECTED, OFFICIAL, compat_of
 from longtake.model.lfvila import LFVila
 from longtake.model.sizes import SIZES
-from small_models import batch, small
 
 
 def changed_clips(model: LFVila, frames: int, clips: int, clip: int) -> list[bool]:

@@ -3,10 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from small_models import batch, small
+
 from longtake.model.compat import CORRECTED, OFFICIAL
 from longtake.model.contrast import SigmoidContrast, info_nce
 from longtake.model.fusion_losses import IGNORED, mask_words, pairing, word_loss
-from small_models import batch, small
 
 CPU = torch.device("cpu")
 

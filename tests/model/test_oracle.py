@@ -7,9 +7,10 @@ from pathlib import Path
 import oracle
 import pytest
 import torch
+from sources import SHARED
+
 from longtake.model.lfvila import LFVila
 from longtake.model.sizes import BASE
-from sources import SHARED
 
 ORACLE = SHARED / "oracle"
 FIXTURES = sorted(ORACLE.glob("p*/config.json"))

@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from longtake.model.compat import CORRECTED, OFFICIAL
 from longtake.model.temporal_contrast import IGNORED, Draw, draw, labels_of, mtc_loss, similarities
-from torch import Tensor
 
 
 def all_present(batch: int, positions: int) -> Tensor:

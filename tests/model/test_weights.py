@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from small_models import SMALL, batch, small
+from torch import Tensor
+
 from longtake.model.lfvila import LFVila
 from longtake.model.official_weights import export_official, load_official, read_weights, save_official
 from longtake.model.pretrained import inflate_bias, load_bert, load_swin
 from longtake.model.sizes import TextSize, VideoSize
-from small_models import SMALL, batch, small
-from torch import Tensor
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "lfvila_stage1.bin"])

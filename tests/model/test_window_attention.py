@@ -4,10 +4,11 @@ import itertools
 
 import pytest
 import torch
+from torch import Tensor
+
 from longtake.model.compat import CORRECTED, OFFICIAL
 from longtake.model.video_blocks import DropPath, PatchEmbed, PatchMerging, WindowAttention
 from longtake.model.window_geometry import WindowGeometry, clip_of_frame, window_tensors
-from torch import Tensor
 
 Triple = tuple[int, int, int]
 
