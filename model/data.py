@@ -100,7 +100,8 @@ class ShardLoader:
             settings.sentences, per_sentence, taken, settings.height, settings.width, settings.crop, settings.antialias
         )
         tokenizer = SentenceTokenizer(settings.tokenizer, settings.tokens)
-        maker = BatchMaker(ShardReader(layout), names, shape, tokenizer, settings.seed, settings.training)
+        reader = ShardReader(layout, kept=2 * settings.shuffle_shards)
+        maker = BatchMaker(reader, names, shape, tokenizer, settings.seed, settings.training)
         self._loader = DataLoader(
             maker,
             batch_size=None,

@@ -23,7 +23,6 @@ from longtake.schemas.layout import MEMBER_JSON, Layout, frame_member
 
 Reason = Literal["unreadable", "truncated", "member", "json", "jpeg"]
 _BLOCK = 512  # of a tar
-_KEPT_INDEXES = 64
 
 
 class LoaderError(RuntimeError):
@@ -105,20 +104,20 @@ def read_index(layout: Layout, shard: str) -> ShardIndex:
 
 
 class ShardReader:
-    """Reads samples by shard and position, wherever the corpus lies."""
+    """Reads samples by shard and position, wherever the corpus lies; keeps the indexes of the `kept` shards used last."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, layout: Layout, kept: int = 16) -> None:
+        self.layout, self.kept = layout, kept
         self._indexes: OrderedDict[str, ShardIndex] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"layout": self.layout, "_indexes": OrderedDict()}
+        return {**self.__dict__, "_indexes": OrderedDict()}
 
     def index(self, shard: str) -> ShardIndex:
-        """The index of a shard; those used last are kept."""
+        """The index of a shard. Raises LoaderError."""
         if shard not in self._indexes:
             self._indexes[shard] = read_index(self.layout, shard)
-            if len(self._indexes) > _KEPT_INDEXES:
+            if len(self._indexes) > self.kept:
                 self._indexes.popitem(last=False)
         self._indexes.move_to_end(shard)
         return self._indexes[shard]
