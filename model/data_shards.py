@@ -152,8 +152,11 @@ class ShardReader:
         ]
 
     def _raw(self, wanted: Wanted, parts: Mapping[str, bytes]) -> Raw:
-        key = self.index(wanted.shard).keys[wanted.position]
-        extensions = [MEMBER_JSON, *map(frame_member, range(wanted.first, wanted.last))]
+        index = self.index(wanted.shard)
+        key = index.keys[wanted.position]
+        first, end = index.bounds[wanted.position : wanted.position + 2]
+        frames = int(end - first) - 2  # the others are JSON and text
+        extensions = [MEMBER_JSON, *(frame_member(n, frames) for n in range(wanted.first, wanted.last))]
         names = [f"{key}.{extension}" for extension in extensions]
         for name in names:
             if name not in parts:

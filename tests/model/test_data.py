@@ -14,11 +14,12 @@ import simplejpeg
 import torch
 import webdataset
 from data_corpora import PER_SENTENCE, Members, sentence_text
+from small_models import small
+
 from longtake.model.data import LoaderSettings, ShardLoader
 from longtake.model.data_samples import Batch
 from longtake.model.data_shards import LoaderError
 from longtake.model.data_transforms import evaluation_frames
-from small_models import small
 
 SHARDS = ((4, 6, 5, 7), (4, 4, 8, 5, 4), (9, 4, 4), (4, 5, 6, 4))
 SAMPLES = sum(map(len, SHARDS))

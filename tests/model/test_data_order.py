@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from longtake.model.data_order import Order, usable_places
 
 

@@ -7,6 +7,7 @@ import data_corpora
 import fsspec
 import pytest
 from data_corpora import PER_SENTENCE, Members
+
 from longtake.model.data_shards import Damaged, LoaderError, Raw, ShardReader, Wanted, read_index, read_texts
 from longtake.schemas.layout import Layout
 

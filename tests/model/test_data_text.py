@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from data_corpora import SPECIAL, WORDS, vocabulary
+
 from longtake.model.data_text import SentenceTokenizer
 
 PAD, UNKNOWN, FIRST, LAST, _ = range(5)

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from longtake.model.data_transforms import (
     MEAN,
     STD,
@@ -13,8 +16,6 @@ from longtake.model.data_transforms import (
     normalise,
     training_frames,
 )
-from numpy.typing import NDArray
-from torch import Tensor
 
 Picture = NDArray[np.float64]
 
