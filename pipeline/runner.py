@@ -14,7 +14,7 @@ from longtake.schemas.config import ConfigError
 
 _LOCAL = "longtake.pipeline.runner.LocalRunner"
 _NEVER_MS = 10**11
-_THREADS_PER_SLOT = 4  # threads wait for slots and for storage; slots do the work
+_THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
 
 
 def _say_nothing(*_: object, **__: object) -> None: ...

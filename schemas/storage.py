@@ -206,7 +206,7 @@ def fetch(path: str, target: str) -> None:
     _filesystem(path).get_file(path, target)
 
 
-def write_parquet(path: str, table: pa.Table, row_group_size: int = 512) -> None:
+def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None:
     """Write `table` whole or not at all, with bytes that depend on nothing but its rows."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=row_group_size)
