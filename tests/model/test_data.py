@@ -17,7 +17,7 @@ from data_corpora import PER_SENTENCE, Members, sentence_text
 from small_models import small
 
 from longtake.model.data import LoaderSettings, ShardLoader
-from longtake.model.data_samples import Batch
+from longtake.model.data_samples import Batch, sample_generator
 from longtake.model.data_shards import LoaderError
 from longtake.model.data_transforms import evaluation_frames
 
@@ -121,6 +121,12 @@ def test_crops_differ_between_samples_and_epochs(settings: LoaderSettings) -> No
     repeated = [views for views in by_key.values() if len(views) > 1]
     assert len(repeated) > 10
     assert all(not torch.equal(views[0], views[1]) for views in repeated)
+
+
+def test_each_sample_has_its_own_draws_in_each_epoch_of_each_seed() -> None:
+    draws = [sample_generator(*of).random() for of in [(1, 2, "a"), (1, 2, "b"), (1, 3, "a"), (2, 2, "a")]]
+    assert len(set(draws)) == 4
+    assert sample_generator(1, 2, "a").random() == draws[0]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
