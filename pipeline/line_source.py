@@ -50,7 +50,7 @@ def check_columns(file: str, wanted: tuple[str, ...]) -> None:
     """Raise ConfigError where a Parquet file lacks one of the columns; other files are no tables."""
     if not file.endswith(".parquet"):
         return
-    with storage.open_read(file) as stream:
+    with storage.open_table(file) as stream:
         try:
             names = pq.read_schema(stream).names
         except pa.ArrowInvalid as error:
@@ -64,7 +64,7 @@ def blocks_of(file: str) -> list[Block]:
     """The blocks a file is read in."""
     if file.endswith(".parquet"):
         try:
-            with storage.open_read(file) as stream:
+            with storage.open_table(file) as stream:
                 return [Block(file, i, i, i + 1) for i in range(pq.ParquetFile(stream).num_row_groups)]
         except pa.ArrowInvalid as error:
             raise ConfigError(f"{file}: not a Parquet file: {error}") from None
@@ -78,7 +78,7 @@ def blocks_of(file: str) -> list[Block]:
 def count_lines(block: Block) -> int:
     """How many lines start in the block."""
     if block.file.endswith(".parquet"):
-        with storage.open_read(block.file) as stream:
+        with storage.open_table(block.file) as stream:
             return int(pq.ParquetFile(stream).metadata.row_group(block.start).num_rows)
     if block.file.endswith(".gz"):
         return 0  # a single block: nothing follows it
@@ -88,7 +88,7 @@ def count_lines(block: Block) -> int:
 def read_block(block: Block, first: int) -> Iterator[Line]:
     """The lines that start in the block, numbered from `first`."""
     if block.file.endswith(".parquet"):
-        with storage.open_read(block.file) as stream:
+        with storage.open_table(block.file) as stream:
             rows: Any = pq.ParquetFile(stream).read_row_group(block.start).to_pylist()
     elif block.file.endswith(".gz"):
         rows = _unzipped_lines(block.file)

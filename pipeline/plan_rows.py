@@ -95,7 +95,7 @@ def _files(path: str) -> tuple[str, list[str]]:
 
 def _read_file(path: str, sums: _Sums) -> int:
     rows = 0
-    with storage.open_read(path) as stream:
+    with storage.open_table(path) as stream:
         file = pq.ParquetFile(stream)
         wanted = ("video_id", *_SOURCE, "sentences", "split", "shard", "position", "frame_times_ms")
         columns = [name for name in file.schema_arrow.names if name in wanted]
@@ -185,7 +185,7 @@ def rows_at(plan: PlanRows, wanted: Iterable[int], columns: Sequence[str]) -> di
 
 
 def _pick(path: str, wanted: list[int], columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    with storage.open_read(path) as stream:
+    with storage.open_table(path) as stream:
         file = pq.ParquetFile(stream)
         names = [name for name in columns if name in file.schema_arrow.names]
         first = 0

@@ -39,7 +39,7 @@ def plan_parts(layout: Layout) -> list[str]:
 def tasks_of(part: str, config: CorpusConfig, versions: dict[str, str]) -> Iterator[Task]:
     """The decode tasks of one part of the plan."""
     columns = ["key", "video_id", "uri", "start_ms", "end_ms", "frame_times_ms"]
-    with storage.open_read(part) as stream:
+    with storage.open_table(part) as stream:
         rows = enumerate(_rows(pq.ParquetFile(stream), columns))
         for (video_id, uri), group in groupby(rows, key=lambda row: (row[1]["video_id"], row[1]["uri"])):
             try:
@@ -69,7 +69,7 @@ def _rows(file: pq.ParquetFile, columns: list[str]) -> Iterator[dict[str, Any]]:
 
 def clips_of(task: Task) -> list[LongClip]:
     """The plan rows of a task."""
-    with storage.open_read(task.part) as stream:
+    with storage.open_table(task.part) as stream:
         file = pq.ParquetFile(stream)
         start, groups, skipped = 0, [], 0
         for number in range(file.num_row_groups):

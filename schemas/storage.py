@@ -71,6 +71,15 @@ def open_read(path: str) -> IO[bytes]:
     return open(local_path(path), "rb") if not is_remote(path) else _filesystem(path).open(path, "rb")
 
 
+def open_table(path: str) -> Any:
+    """Open a Parquet file for pyarrow. Raises OSError.
+
+    Local files without Python in between: pyarrow reads ahead in threads of its own, and one that is still at it when the
+    interpreter ends would, going through a Python file, abort the process.
+    """
+    return pa.OSFile(local_path(path), "rb") if not is_remote(path) else _filesystem(path).open(path, "rb")
+
+
 def read_bytes(path: str) -> bytes:
     """The whole content."""
     with open_read(path) as stream:
@@ -215,7 +224,7 @@ def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None
 
 def read_parquet(path: str, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
     """Read a Parquet file, or some columns and rows of it. Raises OSError or pyarrow.ArrowInvalid."""
-    with open_read(path) as stream:
+    with open_table(path) as stream:
         return pq.read_table(stream, columns=columns, filters=filters)
 
 

@@ -128,7 +128,7 @@ def _read_edited(group: RowGroup, config: CorpusConfig) -> Iterator[tuple[str, E
 
 
 def _read_planned(part: str) -> Iterator[tuple[str, PlannedClip]]:
-    with storage.open_read(part) as stream:
+    with storage.open_table(part) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=512, columns=["key", "video_id", "sentences"]):
             for row in batch.to_pylist():
                 spans = tuple((s["clip_id"], s["start_ms"], s["end_ms"]) for s in row["sentences"])

@@ -96,7 +96,7 @@ def find_origin(layout: Layout) -> Origin | None:
         )
     rows = 0
     for part in parts:
-        with storage.open_read(part) as stream:
+        with storage.open_table(part) as stream:
             rows += pq.ParquetFile(stream).metadata.num_rows
     planned = summary.counts["clips"].kept
     if rows != planned:

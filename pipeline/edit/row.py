@@ -54,7 +54,7 @@ def inspect_file(path: str) -> tuple[list[RowGroup], list[Problem]]:
     """The row groups of a file, and the columns that are missing or of no use."""
     name = base_name(path)
     try:
-        with storage.open_read(path) as stream:
+        with storage.open_table(path) as stream:
             file = pq.ParquetFile(stream)
             problems = [Problem(name, 0, text) for text in _schema_problems(file.schema_arrow)]
             groups, first = [], 1
@@ -113,7 +113,7 @@ def _is_list(found: Any) -> bool:
 
 def read_rows(group: RowGroup) -> Iterator[tuple[int, dict[str, Any]]]:
     """The numbered rows of a row group, with the columns that are of use here."""
-    with storage.open_read(group.path) as stream:
+    with storage.open_table(group.path) as stream:
         file = pq.ParquetFile(stream)
         columns = [name for name in file.schema_arrow.names if name in _READ]
         number = group.first

@@ -37,7 +37,7 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Batches of a Parquet file. Ends at the first fault, which is reported."""
     try:
-        with storage.open_read(path) as stream:
+        with storage.open_table(path) as stream:
             file = pq.ParquetFile(stream)
             if not _has_columns(file.schema_arrow, schema, faults):
                 return
