@@ -7,5 +7,5 @@ PACKAGES = ("schemas", "pipeline", "pipeline.decode", "pipeline.edit", "pipeline
 setup(
     packages=[f"longtake.{package}" for package in PACKAGES],
     package_dir={f"longtake.{package}": package.replace(".", "/") for package in PACKAGES},
-    package_data={f"longtake.{package}": ["py.typed", "*.yaml", "*.txt"] for package in PACKAGES},
+    package_data={f"longtake.{package}": ["py.typed", "*.yaml", "vocabulary/*"] for package in PACKAGES},
 )

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtake.model.compat import Compat
+from longtake.model.sizes import POOL
 from longtake.model.window_geometry import clip_of_frame
-
-POOL = (2, 3)  # rows and columns; the final map of a 192 x 320 video has 3 x 5 tokens and keeps 2 x 3
 
 
 def frame_tokens(x: Tensor, compat: Compat) -> Tensor:

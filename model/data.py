@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 # Settings that decide the batches, besides `crop`.
 _DECIDING = (
     *("split", "training", "batch_size", "seed", "shuffle_shards", "sentences", "frames_per_sentence"),
-    *("height", "width", "tokens", "antialias"),
+    *("height", "width", "tokens", "flip", "antialias"),
 )
 
 
@@ -38,7 +38,7 @@ class LoaderSettings:
     """What is loaded and how. Those from `split` to `antialias` decide the batches; `workers` and `prefetch` only the speed."""
 
     corpus: str  # the folder with corpus.json: a path, gs:// or s3://
-    tokenizer: str  # of Hugging Face: a folder or a name
+    tokenizer: str  # "uncased", or of Hugging Face: a folder or a name
     split: str = "train"
     training: bool = True  # False: every sample once, in order, first window, centre crop
     batch_size: int = 16  # on each rank
@@ -50,6 +50,7 @@ class LoaderSettings:
     width: int = 320
     tokens: int = 50  # of a sentence, with the special ones
     crop: CropRange = field(default_factory=CropRange)
+    flip: float = 0.5  # how often a training sample is mirrored; 0 where the text says left or right
     antialias: bool = True  # False: as the torchvision of the released code resized
     workers: int = 0  # processes of this rank; 0: none
     prefetch: int = 2  # batches that each worker makes ahead
@@ -65,7 +66,7 @@ class ShardLoader:
         """Raises LoaderError for a corpus that cannot be read, ValueError for settings that do not fit it."""
         self.settings = settings
         layout = Layout(settings.corpus)
-        manifest = _manifest(layout)
+        manifest = finished_manifest(layout)
         records = [shard for shard in manifest.shards if shard.split == settings.split]
         if not records:
             raise ValueError(f"{settings.corpus} has no split {settings.split!r}, but {sorted(manifest.splits())}")
@@ -97,7 +98,14 @@ class ShardLoader:
         self.counts: Counter[str] = Counter()
         self._identity = _identity(settings, ranks, manifest)
         shape = Shape(
-            settings.sentences, per_sentence, taken, settings.height, settings.width, settings.crop, settings.antialias
+            sentences=settings.sentences,
+            per_sentence=per_sentence,
+            frames_per_sentence=taken,
+            height=settings.height,
+            width=settings.width,
+            crop=settings.crop,
+            flip=settings.flip,
+            antialias=settings.antialias,
         )
         tokenizer = SentenceTokenizer(settings.tokenizer, settings.tokens)
         reader = ShardReader(layout, kept=2 * settings.shuffle_shards)
@@ -196,10 +204,14 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _start_worker(worker: int) -> None:
+    # Schedulers and terminals signal a whole process group; the trainer still needs its workers until it has saved. They
+    # leave the group instead of ignoring the signal, by which DataLoader ends a worker that hangs.
+    os.setpgid(0, 0)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
-def _manifest(layout: Layout) -> CorpusManifest:
+def finished_manifest(layout: Layout) -> CorpusManifest:
+    """The corpus.json of a finished corpus. Raises LoaderError where there is none."""
     try:
         manifest = read_manifest(layout)
     except (CorpusError, OSError) as error:

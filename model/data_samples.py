@@ -55,6 +55,7 @@ class Shape(NamedTuple):
     height: int
     width: int
     crop: CropRange
+    flip: float
     antialias: bool
 
 
@@ -141,7 +142,7 @@ class BatchMaker(Dataset[Batch]):
         texts = read_texts(raw.json, key, sentences, shape.per_sentence)[start : start + shape.sentences]
         frames = decode(chosen(raw.jpegs, shape.per_sentence, shape.frames_per_sentence))
         if self.training:
-            crop = draw_crop(frames.shape[1], frames.shape[2], shape.crop, rng)
+            crop = draw_crop(frames.shape[1], frames.shape[2], shape.crop, rng, shape.flip)
             frames = training_frames(frames, crop, shape.height, shape.width, shape.antialias)
         else:
             frames = evaluation_frames(frames, shape.height, shape.width, shape.antialias)

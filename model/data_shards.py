@@ -20,12 +20,13 @@ from webdataset.tariterators import tar_file_iterator
 
 from longtake.schemas import storage
 from longtake.schemas.layout import MEMBER_JSON, Layout, frame_member
+from longtake.schemas.manifest import CorpusError
 
 Reason = Literal["unreadable", "truncated", "member", "json", "jpeg"]
 _BLOCK = 512  # of a tar
 
 
-class LoaderError(RuntimeError):
+class LoaderError(CorpusError):
     """A corpus cannot be loaded; the message says what is wrong and what to do."""
 
 

@@ -1,22 +1,33 @@
 """Sentences to the token ids that the text encoder takes."""
 
 from collections.abc import Sequence
+from importlib.resources import as_file, files
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, BertTokenizer
+
+UNCASED = "uncased"  # BERT's uncased vocabulary, which comes with Longtake (model/vocabulary/)
+
+
+def load_tokenizer(name: str) -> Any:
+    """The bundled tokenizer for "uncased", else one of Hugging Face, by folder or by name."""
+    if name != UNCASED:
+        return AutoTokenizer.from_pretrained(name)
+    with as_file(files("longtake.model").joinpath("vocabulary", "uncased.txt")) as path:
+        return BertTokenizer(vocab=str(path), model_max_length=512)
 
 
 class SentenceTokenizer:
-    """A Hugging Face tokenizer, by local path or name, for rows of sentences.
+    """A tokenizer, "uncased" or one of Hugging Face by local path or name, for rows of sentences.
 
     Each sentence stands alone between the tokenizer's first and last special token ([CLS], [SEP]), cut or padded to `length`.
     The model joins sentences to the paragraph itself.
     """
 
     def __init__(self, name: str, length: int) -> None:
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
+        self.tokenizer: Any = load_tokenizer(name)
         self.length = length
         if length <= self.tokenizer.num_special_tokens_to_add():
             raise ValueError(f"{length} tokens leave no room for words")

@@ -1,15 +1,32 @@
 """Features of all ranks, with the gradient that one process with the whole batch would have."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+_alone = ContextVar("alone", default=False)
+
 
 def ranks() -> int:
-    """How many processes train together."""
+    """How many processes compute the losses together."""
+    if _alone.get():
+        return 1
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, losses are those of this rank's own batch, without waiting for other ranks."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 class _Gather(torch.autograd.Function):

@@ -68,7 +68,8 @@ class LFVila(nn.Module):
         self.contrast = SigmoidContrast() if size.losses.contrast == "sigmoid" else None
         self.video_token_pos: VideoTokenPosition | None = None
         if stage == 2:
-            self.video_token_pos = VideoTokenPosition(size.clips * size.frames_per_clip, size.pooled_grid, width)
+            grid = size.pooled_grid(whole_patches_only=self.compat.misplaced_patch_padding)
+            self.video_token_pos = VideoTokenPosition(size.clips * size.frames_per_clip, grid, width)
         for module in self._untrained():
             module.requires_grad_(False)
         self.train()

@@ -6,10 +6,13 @@ missing or does not fit raises: the released loader leaves it at random in silen
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import RemoteEntryNotFoundError
 from torch import Tensor
 
 from longtake.model.lfvila import LFVila
@@ -17,6 +20,27 @@ from longtake.model.official_weights import read_weights
 from longtake.model.sizes import VideoSize, Window
 
 BIAS_TABLE = "relative_position_bias_table"
+
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def weights_file(name: str) -> str:
+    """The file of weights at a local path, in a local folder, or of a model on the Hugging Face hub (downloaded once).
+
+    Raises OSError (or ValueError for a name that the hub does not allow) where there is none.
+    """
+    if Path(name).is_file():
+        return name
+    for file in WEIGHT_FILES:
+        if (Path(name) / file).is_file():
+            return str(Path(name) / file)
+    if Path(name).exists() or name.startswith(("/", ".")):
+        raise FileNotFoundError(f"no file of weights ({' or '.join(WEIGHT_FILES)}) there")
+    for file in WEIGHT_FILES:
+        with suppress(RemoteEntryNotFoundError):
+            return hf_hub_download(name, file)
+    raise FileNotFoundError(f"the hub's {name} has no {' or '.join(WEIGHT_FILES)}")
 
 
 def _tensors(weights: Mapping[str, Tensor] | Path | str) -> dict[str, Tensor]:

@@ -5,6 +5,10 @@ from typing import Literal
 
 Window = tuple[int, int, int]  # frames, rows, columns
 
+POOL = (
+    2,
+    3,
+)  # rows and columns that are max-pooled; the final map of a 192 x 320 video has 3 x 5 tokens and keeps 2 x 3
 HTWA_WINDOWS: tuple[Window, ...] = ((2, 3, 5), (4, 3, 5), (8, 3, 5), (16, 3, 5), (16, 3, 5), (32, 3, 5))
 
 
@@ -97,11 +101,24 @@ class ModelSize:
     frames_per_clip: int = 8
     height: int = 192
     width: int = 320
-    pooled_grid: tuple[int, int] = (2, 3)  # tokens of one frame that the fusion layers see: rows, columns
 
     def __post_init__(self) -> None:
         if self.video.out_width != self.text.hidden:
             raise ValueError(f"video width {self.video.out_width} and text width {self.text.hidden} must be equal")
+
+    def pooled_grid(self, whole_patches_only: bool = False) -> tuple[int, int]:
+        """Rows and columns of the tokens of one frame that the fusion layers see (clip_pooling.frame_tokens).
+
+        `whole_patches_only`: what does not fill a patch is cut off, as the released code does.
+        """
+        missing = 0 if whole_patches_only else 1
+        rows, columns = (
+            (pixels + missing * (patch - 1)) // patch
+            for pixels, patch in zip((self.height, self.width), self.video.patch[1:], strict=True)
+        )
+        for _ in self.video.merges:
+            rows, columns = -(-rows // 2), -(-columns // 2)
+        return rows - min(rows, POOL[0]) + 1, columns - min(columns, POOL[1]) + 1
 
     def with_losses(self, losses: LossSettings) -> "ModelSize":
         """The same model with other losses."""
@@ -121,6 +138,5 @@ TINY = ModelSize(
     text=TextSize(hidden=128, layers=4, heads=2, intermediate=512, sentence_layers=1, paragraph_layers=2),
     height=96,
     width=160,
-    pooled_grid=(1, 1),
 )
 SIZES = {"tiny": TINY, "compact": COMPACT, "base": BASE}

@@ -1,26 +1,19 @@
 """The configuration of a corpus: `corpus.yaml`. A wrong one fails here, before any work starts."""
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
+from longtake.schemas.settings import ConfigError as ConfigError
+from longtake.schemas.settings import Section, check_settings, read_settings
 
+REFERENCE = "docs/format.md"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class ConfigError(ValueError):
-    """The configuration cannot be used; the message says which field, what it holds and what it may hold."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TextSource(_Section):
+class TextSource(Section):
     """Where the sentences come from. `none`: the video records carry them."""
 
     format: Literal["hdvila", "vtt", "srt", "none"] = "none"
@@ -37,7 +30,7 @@ class TextSource(_Section):
         return self
 
 
-class Source(_Section):
+class Source(Section):
     videos: str
     uri: str | None = None
     text: TextSource = TextSource()
@@ -51,7 +44,7 @@ class Source(_Section):
         return uri
 
 
-class Merge(_Section):
+class Merge(Section):
     """How sentences become long clips. Lengths in sentences, times in milliseconds."""
 
     min_sentences: int = Field(4, ge=1)
@@ -66,7 +59,7 @@ class Merge(_Section):
         return self
 
 
-class Frames(_Section):
+class Frames(Section):
     """What is sampled: frames per sentence, their size in pixels and coding, and how exact their times must be."""
 
     per_sentence: int = Field(8, ge=1, le=256)
@@ -77,11 +70,11 @@ class Frames(_Section):
     decoder: Literal["pyav", "decord"] = "pyav"
 
 
-class Shards(_Section):
+class Shards(Section):
     samples: int = Field(256, ge=1)
 
 
-class Limits(_Section):
+class Limits(Section):
     """Bounds against hostile or absurd sources. A video beyond one is dropped with reason `limit_exceeded`."""
 
     pixels: int = Field(8192 * 4320, ge=1)  # of one frame
@@ -91,7 +84,7 @@ class Limits(_Section):
     decode_seconds: float = Field(900, gt=0)  # wall clock for one decode task (up to ten minutes of one video)
 
 
-class CorpusConfig(_Section):
+class CorpusConfig(Section):
     """A validated configuration. `base` is the folder (or URI prefix) that its relative paths start from."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")
@@ -100,7 +93,7 @@ class CorpusConfig(_Section):
     source: Source
     merge: Merge = Merge()
     frames: Frames = Frames()
-    split: dict[str, Fraction] = {"train": 1.0}
+    split: dict[str, Fraction] = Field(default={"train": 1.0})
     shards: Shards = Shards()
     limits: Limits = Limits()
     max_failed: Fraction = 0.2
@@ -140,28 +133,9 @@ class CorpusConfig(_Section):
 
 def load_config(path: str) -> CorpusConfig:
     """Read and validate `path` (local or a URI). Raises ConfigError with one line for each fault."""
-    try:
-        raw = yaml.safe_load(storage.read_bytes(path).decode("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file. `longtake init DIR` writes one to start from.") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: must hold a mapping of settings, not {type(raw).__name__}")
-    base = storage.parent(path) if storage.is_remote(path) else str(Path(path).resolve().parent)
-    return parse_config(raw | {"base": base}, where=path)
+    return read_settings(path, CorpusConfig, "`longtake init DIR` writes one to start from.", REFERENCE)
 
 
 def parse_config(raw: dict[str, Any], where: str = "configuration") -> CorpusConfig:
     """Validate settings already read. Raises ConfigError with one line for each fault."""
-    try:
-        return CorpusConfig.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"{where}: {_explain(fault)}" for fault in error.errors())) from None
-
-
-def _explain(fault: Any) -> str:
-    field = ".".join(str(part) for part in fault["loc"]) or "settings"
-    if fault["type"] == "extra_forbidden":
-        return f"{field}: no such setting. See docs/format.md for the list."
-    return f"{field}: {fault['msg'].removeprefix('Value error, ')}"
+    return check_settings(raw, CorpusConfig, where, REFERENCE)

@@ -110,24 +110,13 @@ def size_of(config: dict[str, Any]) -> ModelSize:
         mlm_weight=training["mlm_loss_weight"],
         matching_weight=training["vtm_loss_weight"],
     )
-    rows, columns = batch["H"] // video_size.patch[1], batch["W"] // video_size.patch[2]
-    for _ in video_size.merges:
-        rows, columns = -(-rows // 2), -(-columns // 2)
-    grid = (rows - 1, columns - 2)
-    if model["stage"] == 2 and grid[0] * grid[1] != model["final_num_patches"]:
-        raise ValueError(f"pooled maps are {grid}, but final_num_patches is {model['final_num_patches']}")
     frames = model.get("sample_frame", batch["N"])
     clips = model.get("sample_clip", batch["M"])
-    return ModelSize(
-        video_size,
-        text_size,
-        losses,
-        clips,
-        frames // clips,
-        batch["H"],
-        batch["W"],
-        grid if model["stage"] == 2 else (1, 1),
-    )
+    size = ModelSize(video_size, text_size, losses, clips, frames // clips, batch["H"], batch["W"])
+    grid = size.pooled_grid(whole_patches_only=True)
+    if model["stage"] == 2 and grid[0] * grid[1] != model["final_num_patches"]:
+        raise ValueError(f"pooled maps are {grid}, but final_num_patches is {model['final_num_patches']}")
+    return size
 
 
 def video_of(io: dict[str, Tensor]) -> Tensor:

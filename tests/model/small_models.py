@@ -25,7 +25,6 @@ SMALL = ModelSize(
     ),
     height=HEIGHT,
     width=WIDTH,
-    pooled_grid=(1, 1),
 )
 
 

@@ -1,0 +1,86 @@
+"""`longtake train`: train LF-VILA on a finished corpus."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from longtake.schemas.settings import ConfigError
+from longtake.schemas.train_config import load_train_config
+
+
+def train(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the training.")] = "train.yaml",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint, or start where there is none.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default CUDA where there is one.")] = None,
+) -> None:
+    """Train LF-VILA. On several GPUs: torchrun --nproc-per-node=8 -m longtake.jobs.cli train CONFIG
+
+    SIGTERM or Ctrl-C saves and ends; --resume goes on to the same losses as if nothing had happened.
+    """
+    settings = load_train_config(config)
+    try:
+        from longtake.model.process import joined
+        from longtake.model.trainer import Trainer, TrainingError
+    except ImportError as error:
+        raise ConfigError(f"training needs more packages ({error}): pip install 'longtake[train]'") from None
+
+    with stop_signals() as stopping, joined(device) as process:
+        trainer = Trainer(settings, process, typer.echo)
+        with alone_in(trainer.folder, process.leads):
+            trainer.start(resume)
+            size = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+            trainer.say(
+                f"{settings.model.size}, stage {settings.model.stage}: {size / 1e6:.1f} million trained parameters; "
+                f"steps {trainer.step} to {trainer.steps} of {settings.batch_size * settings.accumulate * process.ranks} "
+                f"samples, {len(trainer.loader) * settings.batch_size * process.ranks} an epoch, on {process.ranks} x "
+                f"{process.device.type}"
+            )
+            try:
+                finished = trainer.run(stopping)
+            except TrainingError as error:
+                raise OSError(str(error)) from None
+    if finished:
+        trainer.say(f"Trained: {trainer.folder}   Evaluate it with: longtake evaluate {trainer.folder} CORPUS")
+    else:
+        trainer.say(f"Stopped and saved at step {trainer.step}. Go on with: longtake train {config} --resume")
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Inside, the first SIGTERM or SIGINT makes what is yielded true; a second one acts as usual."""
+    received = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal received
+        received = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def alone_in(folder: str, leads: bool) -> Iterator[None]:
+    """Hold the lock of a run, so that two trainings do not meet in it. Raises ConfigError where another holds it."""
+    import fcntl
+
+    if not leads:
+        yield
+        return
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{folder}: another training is at work there") from None
+        yield

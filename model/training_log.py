@@ -1,0 +1,125 @@
+"""What a training tells: a line for people, metrics.jsonl, TensorBoard, and the picture of its losses."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
+METRICS, PICTURE = "metrics.jsonl", "loss.png"
+# The losses' names in a record, in the order of the progress line.
+LOSSES = ("loss", "contrast", "mtc", "mlm", "matching")
+_NOT_DRAWN = ("step", "seconds")
+
+
+class TrainingLog:
+    """Appends records to a run's metrics.jsonl and to TensorBoard; records behind `step` are taken out first."""
+
+    def __init__(self, run: str, step: int) -> None:
+        self.path = Path(run) / METRICS
+        os.makedirs(run, exist_ok=True)
+        kept = [record for record in read_metrics(run) if record["step"] <= step]
+        self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        self._board = SummaryWriter(os.path.join(run, "tensorboard"), purge_step=step + 1)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Add a record; it has at least `step`. Numbers also go to TensorBoard."""
+        with self.path.open("a") as stream:
+            stream.write(json.dumps(record) + "\n")
+        for name, value in record.items():
+            if name not in _NOT_DRAWN:
+                self._board.add_scalar(name, value, record["step"])
+        self._board.flush()
+
+    def close(self) -> None:
+        """Finish TensorBoard's file."""
+        self._board.close()
+
+
+def read_metrics(run: str) -> list[dict[str, Any]]:
+    """The records of a run, in order; a last line that was cut off is left out."""
+    records = []
+    path = Path(run) / METRICS
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def progress_line(record: Mapping[str, Any], steps: int, left_s: float) -> str:
+    """One record for people: losses, samples per second, share of the time spent waiting for data, memory, time left."""
+    parts = [f"step {record['step']}/{steps}", f"epoch {record['epoch']:.2f}"]
+    parts += [f"{name} {record[name]:.3f}" for name in LOSSES if name in record]
+    parts += [
+        f"lr {record['lr']:.2g}",
+        f"{record['samples_per_s']:.1f} samples/s",
+        f"data wait {record['data_wait']:.0%}",
+        f"{record['memory_gb']:.1f} GB",
+        f"{duration(left_s)} left",
+    ]
+    if record.get("damaged"):
+        parts.append(f"{record['damaged']:.0f} damaged samples")
+    return "  ".join(parts)
+
+
+# Of an evaluation: name, how people read it, and whether it is a share.
+_SHOWN = {
+    "paragraph_to_video/r1": ("paragraph to video R@1", True),
+    "video_to_paragraph/r1": ("video to paragraph R@1", True),
+    "paragraph_to_video/chance_r1": ("chance", True),
+    "paragraph_to_video/median_rank": ("median rank", False),
+    "clip_to_sentence/accuracy": ("clip to sentence", True),
+    "clip_to_sentence/chance": ("chance", True),
+    "mlm": ("masked words", False),
+    "mlm_accuracy": ("right", True),
+    "matching": ("matching", False),
+    "matching_accuracy": ("right", True),
+}
+
+
+def evaluation_line(step: int, metrics: Mapping[str, float]) -> str:
+    """The chief numbers of an evaluation for people."""
+    shown = (
+        f"{title} {metrics[name]:.1%}" if share else f"{title} {metrics[name]:.3g}"
+        for name, (title, share) in _SHOWN.items()
+        if name in metrics
+    )
+    return "  ".join([f"evaluation at step {step}:", *shown])
+
+
+def duration(seconds: float) -> str:
+    """A time for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def draw_losses(run: str) -> str:
+    """Draw the losses of a run over its steps, and its retrieval where it was evaluated; returns the path of the picture."""
+    records = read_metrics(run)
+    recalls = sorted(
+        {name for record in records for name in record if name.startswith("eval/") and name.endswith("/r1")}
+    )
+    names = [name for name in LOSSES if any(name in record for record in records)]
+    figure = Figure(figsize=(7, 3.5 if not recalls else 6), layout="constrained")
+    axes = figure.subplots(1 + bool(recalls), squeeze=False, sharex=True)[:, 0]
+    for axis, drawn, title in zip(axes, (names, recalls), ("loss", "R@1"), strict=False):
+        for name in drawn:
+            points = [(record["step"], record[name]) for record in records if name in record]
+            label = name.removeprefix("eval/").removesuffix("/r1").replace("_", " ")
+            axis.plot(*zip(*points, strict=True), label=label, marker="o" if len(points) < 3 else None)
+        axis.set_ylabel(title)
+        axis.set_ylim(*((0, 1) if title == "R@1" else (None, None)))
+        axis.grid(alpha=0.3)
+        axis.legend(frameon=False)
+    axes[-1].set_xlabel("step")
+    path = os.path.join(run, PICTURE)
+    figure.savefig(path, dpi=120)
+    return path

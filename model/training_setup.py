@@ -1,0 +1,124 @@
+"""From a training's configuration to what it needs: the model, its starting weights, its loader."""
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from longtake.model.checkpoint import ModelCard, weights_path
+from longtake.model.compat import Compat, compat_of
+from longtake.model.data import LoaderSettings
+from longtake.model.data_text import load_tokenizer
+from longtake.model.data_transforms import CropRange
+from longtake.model.lfvila import LFVila
+from longtake.model.official_weights import load_official
+from longtake.model.pretrained import load_bert, load_swin, weights_file
+from longtake.model.sizes import SIZES, ModelSize
+from longtake.schemas import storage
+from longtake.schemas.settings import ConfigError
+from longtake.schemas.train_config import TrainConfig
+
+
+def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
+    """The model that the configuration describes, for a corpus of so many frames per sentence. Raises ConfigError."""
+    data = config.data
+    size = asdict(SIZES[config.model.size])
+    size["clips"] = data.sentences
+    size["frames_per_clip"] = data.frames_per_sentence or frames_per_sentence
+    size["height"], size["width"] = data.height or size["height"], data.width or size["width"]
+    for part in ("video", "text", "losses"):
+        changes = getattr(config.model, part)
+        _known(f"model.{part}", changes, size[part])
+        size[part] |= changes
+    try:
+        whole = TypeAdapter(ModelSize).validate_python(size)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, ("model", *fault["loc"])))
+        raise ConfigError(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from None
+    _check_text(config, whole)
+    return ModelCard(whole, config.model.stage, _compat(config), data.tokenizer, data.tokens)
+
+
+def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ConfigError(f"{where}.{unknown[0]}: no such setting; there are {', '.join(known)}")
+
+
+def _compat(config: TrainConfig) -> Compat:
+    chosen = config.model.compat
+    if isinstance(chosen, str):
+        return compat_of(chosen)
+    _known("model.compat", chosen, {field.name: None for field in fields(Compat)})
+    return Compat(**chosen)
+
+
+def _check_text(config: TrainConfig, size: ModelSize) -> None:
+    data, text = config.data, size.text
+    if data.sentences > text.segments:
+        raise ConfigError(
+            f"data.sentences is {data.sentences}, but the model has segments for {text.segments}: "
+            f"set model.text: {{segments: {data.sentences}}}"
+        )
+    if data.sentences * data.tokens > text.positions:
+        raise ConfigError(
+            f"data.sentences x data.tokens is {data.sentences * data.tokens}, but the model has {text.positions} positions: "
+            "take fewer tokens, or set model.text.positions"
+        )
+    try:
+        known = len(load_tokenizer(data.tokenizer))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"data.tokenizer {data.tokenizer!r}: {str(error).splitlines()[0]}") from None
+    if known > text.vocabulary:
+        raise ConfigError(
+            f"data.tokenizer {data.tokenizer!r} has {known} tokens, but the model {text.vocabulary}: "
+            f"set model.text: {{vocabulary: {known}}}"
+        )
+
+
+def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
+    """How training samples are loaded."""
+    data = config.data
+    return LoaderSettings(
+        corpus=config.resolve(config.corpus),
+        tokenizer=data.tokenizer,
+        split=data.split,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        shuffle_shards=data.shuffle_shards,
+        sentences=data.sentences,
+        frames_per_sentence=data.frames_per_sentence,
+        height=card.size.height,
+        width=card.size.width,
+        tokens=data.tokens,
+        crop=CropRange(data.crop_area, data.crop_ratio),
+        flip=data.flip,
+        antialias=data.antialias,
+        workers=data.workers,
+        prefetch=data.prefetch,
+    )
+
+
+def load_start(config: TrainConfig, model: LFVila) -> None:
+    """Load the weights that the configuration starts from, if any. Raises ConfigError where they do not fit."""
+    init = config.init
+    for name, given, load in (
+        ("bert", init.bert, load_bert),
+        ("swin", init.swin, load_swin),
+        ("weights", init.weights, load_official),
+    ):
+        if given is None:
+            continue
+        try:
+            load(model, _file(config, given, own=name == "weights"))
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"init.{name} {given!r}: {error}") from None
+
+
+def _file(config: TrainConfig, given: str, own: bool) -> str:
+    """A local file of weights: what `given` names here, or a download from the hub."""
+    place = config.resolve(given)
+    if own and storage.exists(place):
+        return weights_path(place)
+    return weights_file(place if storage.exists(place) else given)

@@ -1,0 +1,147 @@
+"""The configuration of a training: `train.yaml`. A wrong one fails here, before any work starts."""
+
+import os
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from longtake.schemas import storage
+from longtake.schemas.settings import Section, check_settings, read_settings
+
+REFERENCE = "docs/training.md"
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Model(Section):
+    """Which model. `video`, `text` and `losses` change single fields of the size (model/sizes.py)."""
+
+    size: Literal["tiny", "compact", "base"] = "compact"
+    stage: Literal[1, 2] = 1
+    compat: Literal["corrected", "official"] | dict[str, bool] = "corrected"
+    video: dict[str, Any] = Field(default={})
+    text: dict[str, Any] = Field(default={})
+    losses: dict[str, Any] = Field(default={})
+
+
+class Init(Section):
+    """Weights to start from: files, or names on the Hugging Face hub. `weights` may also be a run of ours, or released ones."""
+
+    weights: str | None = None
+    swin: str | None = None
+    bert: str | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if self.weights and self.swin:
+            raise ValueError("weights already hold a video encoder: leave swin out")
+        return self
+
+
+class Data(Section):
+    """What a sample is made into. Sizes in pixels; null: what the model's size says."""
+
+    split: str = "train"
+    sentences: Annotated[int, Field(ge=1, le=64)] = 4
+    frames_per_sentence: Positive | None = None
+    height: Annotated[int, Field(ge=16, le=4096)] | None = None
+    width: Annotated[int, Field(ge=16, le=4096)] | None = None
+    tokenizer: str = "uncased"
+    tokens: Annotated[int, Field(ge=3, le=512)] = 50
+    crop_area: tuple[Share, Share] = (0.8, 1.0)
+    crop_ratio: tuple[float, float] = (1.5, 2.0)
+    flip: Share = 0.5
+    antialias: bool = True
+    shuffle_shards: Positive = 8
+    workers: Annotated[int, Field(ge=0, le=256)] = 2
+    prefetch: Positive = 2
+
+    @model_validator(mode="after")
+    def _ranges_in_order(self) -> Self:
+        for name, (low, high) in (("crop_area", self.crop_area), ("crop_ratio", self.crop_ratio)):
+            if not 0 < low <= high:
+                raise ValueError(f"{name}: {low} to {high} is no range of positive numbers")
+        return self
+
+
+class Optimizer(Section):
+    """AdamW, gradient clipping, and a learning rate that rises linearly, then falls linearly to `final` times its peak."""
+
+    lr: Annotated[float, Field(gt=0)] = 5e-5
+    betas: tuple[Share, Share] = (0.9, 0.98)
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    warmup: Share = 0.1
+    final: Share = 0.01
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+
+
+class Save(Section):
+    """How often, in steps, a checkpoint is written, and how many are kept."""
+
+    every: Positive = 1000
+    keep: Positive = 3
+
+
+class Evaluate(Section):
+    """How often, in steps, the model is evaluated on `split`. Null: never while training."""
+
+    every: Positive | None = None
+    split: str = "val"
+    batch_size: Positive = 16
+
+
+class TrainConfig(Section):
+    """A validated configuration. `base` is the folder (or URI prefix) that its relative paths start from."""
+
+    corpus: str
+    output: str
+    seed: int = Field(0, ge=0)
+    model: Model = Model()
+    init: Init = Init()
+    data: Data = Data()
+    batch_size: Positive = 16
+    accumulate: Positive = 1
+    steps: Positive | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    optimizer: Optimizer = Optimizer()
+    precision: Literal["fp32", "bf16"] = "bf16"
+    checkpointing: bool = False
+    compile: bool = False
+    save: Save = Save()
+    evaluate: Evaluate = Evaluate()
+    log_every: Positive = 10
+    base: str = Field(default=".", exclude=True)
+
+    @field_validator("output")
+    @classmethod
+    def _output_is_local(cls, output: str) -> str:
+        if storage.is_remote(output):
+            raise ValueError(f"{output}: a run is written to a local folder; copy it, or mount the storage")
+        return output
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs")
+        return self
+
+    def resolve(self, path: str) -> str:
+        """`path` as a usable location: relative ones start from the configuration's folder."""
+        joined = storage.join(self.base, path)
+        return joined if storage.is_remote(joined) else os.path.normpath(joined)
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide what a step does, besides the data's, which the loader compares itself."""
+        kept = ("seed", "model", "init", "batch_size", "accumulate", "steps", "epochs", "optimizer", "precision")
+        return self.model_dump(mode="json", include=set(kept))
+
+
+def load_train_config(path: str) -> TrainConfig:
+    """Read and validate `path` (local or a URI). Raises ConfigError with one line for each fault."""
+    return read_settings(path, TrainConfig, "`longtake init DIR --train CORPUS` writes one to start from.", REFERENCE)
+
+
+def parse_train_config(raw: dict[str, Any], where: str = "configuration") -> TrainConfig:
+    """Validate settings already read. Raises ConfigError with one line for each fault."""
+    return check_settings(raw, TrainConfig, where, REFERENCE)
