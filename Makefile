@@ -5,15 +5,17 @@ export PYTHONWARNINGS := ignore::DeprecationWarning
 
 .PHONY: demo test check format bench clean
 
-# `make demo`: install, build a corpus from the bundled real videos, verify it, and say where to look.
+# `make demo`: install, build a corpus from the bundled real videos, verify it, train on it for half a minute, say where to look.
 demo: .venv/built
-	rm -rf out/demo
+	rm -rf out/demo out/demo-training
 	$(BIN)/longtake build examples/demo/corpus.yaml
 	$(BIN)/longtake verify out/demo
 	$(BIN)/longtake show out/demo
+	$(BIN)/longtake train examples/demo/train.yaml
 	@echo
 	@echo "The corpus:          out/demo (shards/*.tar are WebDataset; README.md is its card)"
 	@echo "What was left out:   out/demo/ledger (Parquet; reasons in docs/ledger.md)"
+	@echo "The loss curve:      out/demo-training/loss.png"
 	@echo "Look at one sample:  $(BIN)/longtake show out/demo mammals --output sample.png"
 
 # `make test`: the whole test suite.
@@ -37,7 +39,7 @@ format: .venv/tested
 	touch $@
 
 .venv/built: .venv/created setup.py pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[build]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[build,train]'
 	touch $@
 
 .venv/tested: .venv/built

@@ -1,5 +1,6 @@
 """`longtake init`: a configuration to start from, with every setting and its default."""
 
+import json
 import os
 from importlib.resources import files
 from typing import Annotated
@@ -7,32 +8,53 @@ from typing import Annotated
 import typer
 
 from longtake.schemas import storage
-from longtake.schemas.config import ConfigError
+from longtake.schemas.layout import Layout
+from longtake.schemas.settings import ConfigError
 
-NAME = "corpus.yaml"
+CORPUS, TRAINING = "corpus.yaml", "train.yaml"
 
 
 def init(
-    folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="Where to write corpus.yaml; made if it is not there.")
-    ] = ".",
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to write it; made if it is not there.")] = ".",
+    train: Annotated[
+        str | None,
+        typer.Option("--train", metavar="CORPUS", help="Write train.yaml, for training on this finished corpus."),
+    ] = None,
 ) -> None:
     """Write DIR/corpus.yaml: every setting, its default, its unit and what it does. An existing file is left alone."""
-    path = write_template(folder)
-    typer.echo(f"Wrote {path}. Name your corpus and its source in it, then: longtake plan {path}")
+    if train is None:
+        path = write_template(folder, CORPUS, template("corpus_template.yaml"))
+        typer.echo(f"Wrote {path}. Name your corpus and its source in it, then: longtake plan {path}")
+    else:
+        path = write_template(folder, TRAINING, training_template(train))
+        typer.echo(f"Wrote {path}. Choose size and steps in it, then: longtake train {path}")
 
 
-def write_template(folder: str) -> str:
-    """Write the template, and return its path. Raises ConfigError where there is a configuration already."""
+def write_template(folder: str, name: str, content: str) -> str:
+    """Write a template, and return its path. Raises ConfigError where there is a file of that name already."""
     if not storage.is_remote(folder) and os.path.exists(folder) and not os.path.isdir(folder):
         raise ConfigError(f"{folder} is a file; name a folder")
-    path = storage.join(folder, NAME)
+    path = storage.join(folder, name)
     if storage.exists(path):
         raise ConfigError(f"{path} is there already; it was not changed. Choose another folder, or move it away first.")
-    storage.write_bytes(path, template())
+    storage.write_bytes(path, content.encode())
     return path
 
 
-def template() -> bytes:
-    """The commented configuration that comes with Longtake."""
-    return files("longtake.jobs").joinpath("corpus_template.yaml").read_bytes()
+def template(name: str) -> str:
+    """A commented configuration that comes with Longtake."""
+    return files("longtake.jobs").joinpath(name).read_text(encoding="utf-8")
+
+
+def training_template(corpus: str) -> str:
+    """The configuration of a training on `corpus`, run in `run` beside it. Raises ConfigError where no corpus is finished."""
+    root = corpus if storage.is_remote(corpus) else os.path.abspath(storage.local_path(corpus))
+    if not storage.exists(Layout(root).manifest):
+        raise ConfigError(f"{corpus}: no corpus.json there. Name the folder of a finished corpus.")
+    lines = template("train_template.yaml").splitlines(keepends=True)
+    ours = {"corpus: ": f"corpus: {json.dumps(root, ensure_ascii=False)}\n", "output: ": "output: run\n"}
+    for number, line in enumerate(lines):
+        for start, text in ours.items():
+            if line.startswith(start):
+                lines[number] = text
+    return "".join(lines)

@@ -29,7 +29,7 @@ class Process:
         """Whether it is true on any rank; all must call it."""
         if self.ranks == 1:
             return here
-        flag = torch.tensor(float(here), device=self.device)
+        flag = torch.tensor(float(here))  # on the CPU, so that asking in every step does not wait for the GPU
         dist.all_reduce(flag, op=dist.ReduceOp.MAX)
         return bool(flag.item())
 
@@ -68,7 +68,7 @@ def joined(device: str | None = None) -> Iterator[Process]:
         yield Process(0, 1, here)
         return
     # The limit covers the first rank's evaluation and saving, which the others wait for.
-    dist.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=timedelta(minutes=30))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", timeout=timedelta(minutes=30))
     try:
         yield Process(rank, ranks, here)
     finally:

@@ -4,15 +4,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
-from longtake.jobs.init import init, template, write_template
-from longtake.schemas.config import ConfigError, CorpusConfig, load_config, parse_config
+from longtake.jobs.init import CORPUS, init, template, training_template, write_template
+from longtake.schemas.config import CorpusConfig, load_config, parse_config
+from longtake.schemas.settings import ConfigError
+from longtake.schemas.train_config import TrainConfig, load_train_config, parse_train_config
 
-EXAMPLES = {"name", "output", "source.videos", "source.uri"}  # the settings whose values are examples, not defaults
+# The settings whose values are examples, not defaults.
+EXAMPLES = {
+    "corpus_template.yaml": {"name", "output", "source.videos", "source.uri"},
+    "train_template.yaml": {"corpus", "output", "steps"},
+}
+KINDS = [("corpus_template.yaml", CorpusConfig), ("train_template.yaml", TrainConfig)]
+FREE = ("split", "video", "text", "losses")  # mappings whose names are the user's
 
 
 def settings(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
@@ -32,32 +41,60 @@ def shown(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Each setting in the template and its value."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, dict) and name != "split":
+        if isinstance(value, dict) and (name not in FREE or prefix == "source."):
             found |= shown(value, f"{prefix}{name}.")
         else:
             found[prefix + name] = value
     return found
 
 
-def test_the_template_shows_every_setting_with_its_default() -> None:
-    defaults, values = settings(CorpusConfig), shown(yaml.safe_load(template()))
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_the_template_shows_every_setting_with_its_default(name: str, kind: type[BaseModel]) -> None:
+    examples = EXAMPLES[name]
+    defaults, values = settings(kind), shown(yaml.safe_load(template(name)))
     assert values.keys() == defaults.keys()
-    assert {name for name, default in defaults.items() if default is PydanticUndefined} <= EXAMPLES
-    assert {n: v for n, v in values.items() if n not in EXAMPLES} == {
-        n: v for n, v in defaults.items() if n not in EXAMPLES
+    assert {name for name, default in defaults.items() if default is PydanticUndefined} <= examples
+    assert {n: v for n, v in values.items() if n not in examples} == {
+        n: list(v) if isinstance(v, tuple) else v for n, v in defaults.items() if n not in examples
     }
 
 
-def test_every_setting_is_explained() -> None:
-    for line in template().decode().splitlines():
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_setting_is_explained(name: str) -> None:
+    for line in template(name).splitlines():
         text, _, comment = line.partition("#")
         if ":" in text and not text.rstrip().endswith(":"):
-            assert len(comment.split()) > 2, line
+            assert len(comment.split()) > 2 or comment.strip() == "likewise (320, 160)", line
         assert len(line) <= 130
 
 
+def test_a_training_on_a_corpus_is_written_whole(tmp_path: Path) -> None:
+    corpus = tmp_path / "a: corpus #1"
+    corpus.mkdir()
+    with pytest.raises(ConfigError, match=r"no corpus\.json"):
+        training_template(str(corpus))
+    (corpus / "corpus.json").write_text("{}")
+    result = CliRunner().invoke(application(), [str(tmp_path / "mine"), "--train", str(corpus)])
+    assert result.exit_code == 0, result.output
+    assert "longtake train" in result.output
+    config = load_train_config(str(tmp_path / "mine" / "train.yaml"))
+    assert (config.corpus, config.resolve(config.output)) == (str(corpus), str(tmp_path / "mine" / "run"))
+    least = {"corpus": str(corpus), "output": "run", "steps": config.steps}
+    assert config.model_dump() == parse_train_config(least | {"base": config.base}).model_dump()
+
+
+def write_corpus_template(folder: str) -> str:
+    return write_template(folder, CORPUS, template("corpus_template.yaml"))
+
+
+def application() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(init)
+    return app
+
+
 def test_what_is_written_loads(tmp_path: Path) -> None:
-    path = write_template(str(tmp_path / "new" / "folder"))
+    path = write_corpus_template(str(tmp_path / "new" / "folder"))
     (tmp_path / "new" / "folder" / "videos.jsonl").write_text('{"video_id": "a"}\n')
     config = load_config(path)
     least = {
@@ -71,17 +108,13 @@ def test_what_is_written_loads(tmp_path: Path) -> None:
 def test_an_existing_configuration_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "corpus.yaml").write_text("mine")
     with pytest.raises(ConfigError, match="is there already"):
-        write_template(str(tmp_path))
+        write_corpus_template(str(tmp_path))
     assert (tmp_path / "corpus.yaml").read_text() == "mine"
     with pytest.raises(ConfigError, match="is a file"):
-        write_template(str(tmp_path / "corpus.yaml"))
+        write_corpus_template(str(tmp_path / "corpus.yaml"))
 
 
 def test_the_command_says_what_to_do_next(tmp_path: Path) -> None:
-    import typer
-
-    app = typer.Typer()
-    app.command()(init)
-    result = CliRunner().invoke(app, [str(tmp_path)])
+    result = CliRunner().invoke(application(), [str(tmp_path)])
     assert result.exit_code == 0
     assert f"longtake plan {tmp_path}/corpus.yaml" in result.output
