@@ -40,7 +40,14 @@ app.command("show")(show.show)
 
 @app.command()
 def plan(
-    context: typer.Context, config: ConfigPath = "corpus.yaml", workers: Workers = 0, probe: Probe = "header"
+    context: typer.Context,
+    config: ConfigPath = "corpus.yaml",
+    workers: Workers = 0,
+    probe: Probe = "header",
+    save_embeddings: Annotated[
+        bool,
+        typer.Option("--save-embeddings", help="Keep the embeddings of sentences in embeddings/, for the next plan."),
+    ] = False,
 ) -> None:
     """Decide what the corpus will be: writes plan/ and ledger/, prints counts and cost. No video is decoded."""
     from longtake.jobs.job import locked
@@ -52,7 +59,7 @@ def plan(
     mode = _probe_mode(probe)
     with locked(layout.root):
         _refuse_finished(layout)
-        summary = make_plan(settings, mode, workers or cores(), context.obj, console)
+        summary = make_plan(settings, mode, workers or cores(), context.obj, console, save_embeddings)
     print_plan(summary, layout, console)
     console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
 

@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from longtake.jobs.job import human_bytes, plural, run_pipeline
+from longtake.pipeline.chapters import IN_META
+from longtake.pipeline.embeddings.model import model_digest, model_folder
+from longtake.pipeline.filters.lists import lists_of
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.line_source import check_columns, files_of
 from longtake.pipeline.plan_graph import add_planning
 from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, check_failed, read_summary
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
-from longtake.schemas.config import CorpusConfig
+from longtake.schemas.config import ConfigError, CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
 
@@ -29,14 +32,21 @@ class ProbeMode(StrEnum):
 
 
 def make_plan(
-    config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], console: Console
+    config: CorpusConfig,
+    probe: ProbeMode,
+    workers: int,
+    beam_args: list[str],
+    console: Console,
+    save_embeddings: bool = False,
 ) -> PlanSummary:
-    """Write plan/ and ledger/ below the output. Raises CorpusError, also where too many videos failed."""
+    """Write plan/ and ledger/ below the output, and embeddings/ where asked. Raises CorpusError, also where too many videos
+    failed."""
     layout = Layout(config.root)
     inputs = inputs_of(config)
+    embed = _embedding(config, layout, save_embeddings)
     clear_plan(layout)
     run_pipeline(
-        lambda root: add_planning(root, config, layout, probe.value, workers),
+        lambda root: add_planning(root, config, layout, probe.value, workers, embed),
         pipeline_options(
             beam_args, workers, one_thread=probe is ProbeMode.NONE and config.source.text.format == "hdvila"
         ),
@@ -56,6 +66,17 @@ def make_plan(
         where = config.source.text.path or config.source.videos
         raise CorpusError(f"No sentence could be read from {where}. The reasons are in {layout.ledger}.")
     return summary
+
+
+def _embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
+    """What embeds texts in the graph, None where nobody asks. Raises ConfigError for a model that does not load."""
+    if not config.coherence.enabled:
+        if save:
+            raise ConfigError("--save-embeddings: nothing is embedded unless coherence.enabled is true")
+        return None
+    from longtake.pipeline.embeddings.graph import prepare_embedding
+
+    return prepare_embedding(config, layout.embeddings, save)
 
 
 def clear_plan(layout: Layout) -> None:
@@ -93,16 +114,24 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
     Raises ConfigError for one that is missing.
     """
     source = config.source
-    named = {source.videos: ("video_id",), source.groups: ()}
+    named = {
+        source.videos: ("video_id",),
+        source.groups: (),
+        None if source.chapters == IN_META else source.chapters: (),
+    }
     if source.text.format == "hdvila":
         named[source.text.path] = ("clip_id", "text")
+    elif source.text.is_joined:
+        named[source.text.path] = ()
     files = []
     for path, columns in named.items():
         for file in files_of(config.resolve(path)) if path else ():
             check_columns(file, columns)
             files.append(file)
+    files += [config.resolve(path) for path in lists_of(config)]
     sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
-    return {"source": source.model_dump(mode="json"), "limits": config.limits.model_dump(mode="json"), "files": sizes}
+    known = {"source": source.model_dump(mode="json"), "limits": config.limits.model_dump(mode="json"), "files": sizes}
+    return known | ({"model": model_digest(model_folder(config))} if config.coherence.enabled else {})
 
 
 def _inputs_path(layout: Layout) -> str:
@@ -149,6 +178,9 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
     flow.add_row("words, 5 % to 95 %", *(_range(summary.words[side]) for side in ("in", "out")), "")
     console.print(flow)
     console.print("Words are counted per sentence on the way in, per long clip as planned.", style="dim")
+    if summary.cleaned:
+        removed = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in summary.cleaned.items())
+        console.print(f"Taken out of the text: {removed}.", style="dim", highlight=False)
     if unread := sum(n for key, n in summary.drops.items() if key.startswith("record ")):
         console.print(
             f"{plural(unread, 'input line')} could not be used; see the ledger.", style="bold red", highlight=False
@@ -159,8 +191,18 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
             drops.add_column(heading)
         drops.add_column("rows", justify="right")
         for key, number in summary.drops.items():
-            drops.add_row(*key.split(), f"{number:,}")
-        console.print(drops)
+            if not key.startswith("note "):
+                drops.add_row(*key.split(), f"{number:,}")
+        if drops.row_count:
+            console.print(drops)
+    for key, number in summary.drops.items():
+        if key.startswith("note "):
+            console.print(
+                f"{plural(number, 'note')} in the ledger: {key.split()[-1]}.", style="yellow", highlight=False
+            )
+    if summary.masked:
+        masked = ", ".join(f"{n:,} {kind}" for kind, n in summary.masked.items())
+        console.print(f"Masked in the text: {masked}.", highlight=False)
     splits = Table(title="Shards", title_justify="left")
     splits.add_column("split")
     for heading in ("samples", "frames", "shards"):

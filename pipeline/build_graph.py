@@ -15,6 +15,7 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
 from longtake.pipeline import fragment, pack, seal
 from longtake.pipeline.decode import SourceError, versions
+from longtake.pipeline.filters.frame_filter import frame_fault
 from longtake.pipeline.fragment import Marker, Wanted
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import PlanSummary, check_failed
@@ -42,6 +43,7 @@ class TaskResult:
     marker: str
     kept: tuple[tuple[tuple[str, int], int], ...]  # ((split, planned shard), samples)
     error: tuple[Reason, str] | None = None  # why nothing of the source could be used
+    filtered: int = 0  # samples that were decoded and left out by a threshold
 
 
 def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary, workers: int) -> None:
@@ -55,7 +57,7 @@ def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSumm
     )
     ledger = (results[DROPS], lost) | "Drops" >> beam.Flatten() | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
     checked = ledger | "Check failures" >> beam.Map(_check, config, layout, plan)
-    shards = _pack(results.results, layout, checked)
+    shards = _pack(results.results, config, layout, checked)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
@@ -115,11 +117,14 @@ class Decode(beam.DoFn):
         for task in sides["tasks"]:
             clips = clips_of(task)
             reasons: dict[str, tuple[Reason, str]] = {}
+            filtered: dict[str, tuple[Reason, str]] = {}
             error = None
             try:
                 marker = self._earlier(path) if earlier else None
                 marker = marker or self._decode(task, [Wanted(c.key, c.frame_times_ms) for c in clips])
-                reasons = {fault.key: (fault.reason, fault.detail) for fault in marker.faults}
+                faults = ((sample.key, frame_fault(sample.scores, self._config.filters)) for sample in marker.samples)
+                filtered = {key: fault for key, fault in faults if fault is not None}
+                reasons = filtered | {fault.key: (fault.reason, fault.detail) for fault in marker.faults}
             except SourceError as failure:
                 error = failure.reason, failure.detail
                 reasons = {clip.key: error for clip in clips}
@@ -139,7 +144,7 @@ class Decode(beam.DoFn):
             )
             self._samples.inc(kept.total())
             yield from map(drop, lost)
-            yield TaskResult(task.video_id, task.part, path, tuple(sorted(kept.items())), error)
+            yield TaskResult(task.video_id, task.part, path, tuple(sorted(kept.items())), error, len(filtered))
 
     def _earlier(self, path: str) -> Marker | None:
         marker = fragment.read_marker(path)
@@ -160,6 +165,7 @@ class Decode(beam.DoFn):
             config.limits,
             self._layout,
             task.digest,
+            config.filters.scores_frames,
         )
         self._decode_ms.update(round(1000 * sum(seconds.values())))
         PROGRESS.add(**{f"seconds_{kind}": value for kind, value in seconds.items()})
@@ -171,6 +177,9 @@ def _video_rows(element: tuple[str, Iterable[TaskResult]]) -> list[Drop]:
     video_id, results = element[0], list(element[1])
     if any(result.kept for result in results):
         return []
+    if any(result.filtered for result in results):  # it can be decoded: no failure
+        detail = "none of its long clips is left; each has a row of its own"
+        return [Drop(video_id, Subject.VIDEO, video_id, Stage.DECODE, Reason.ALL_CLIPS_FILTERED, detail)]
     reason, detail = min(
         (result.error for result in results if result.error),
         default=(Reason.ALL_CLIPS_DROPPED, "none of its long clips could be decoded; each has a row of its own"),
@@ -187,7 +196,7 @@ def _check(dropped: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary
 # -- pack --------------------------------------------------------------------------------------------------------------
 
 
-def _pack(results: Any, layout: Layout, checked: Any) -> Any:
+def _pack(results: Any, config: CorpusConfig, layout: Layout, checked: Any) -> Any:
     """A ShardRecord for each shard that has samples. `checked` holds packing back until the failures have been counted."""
     places = results | "Places" >> beam.FlatMap(
         lambda result: [(place, (result.part, result.marker, samples)) for place, samples in result.kept]
@@ -205,12 +214,13 @@ def _pack(results: Any, layout: Layout, checked: Any) -> Any:
     return (
         places
         | "By shard" >> beam.GroupByKey()
-        | "Pack" >> beam.Map(_pack_shard, layout, AsDict(numbers), AsSingleton(checked))
+        | "Pack" >> beam.Map(_pack_shard, config, layout, AsDict(numbers), AsSingleton(checked))
     )
 
 
 def _pack_shard(
     element: tuple[tuple[str, int], Iterable[tuple[str, str, int]]],
+    config: CorpusConfig,
     layout: Layout,
     numbers: dict[tuple[str, int], int],
     _: None,
@@ -223,7 +233,7 @@ def _pack_shard(
             raise OSError(f"{path}: gone since it was written. Run the build again.")
         markers[path] = marker
     parts = sorted({part for part, _, _ in fragments})
-    chosen = list(pack.samples_of(clips_of_shard(parts, split, planned), markers))
+    chosen = list(pack.samples_of(clips_of_shard(parts, split, planned), markers, config.filters))
     decoded = sum(samples for _, _, samples in fragments)
     if len(chosen) != decoded:
         raise OSError(f"shard {split} {planned}: {len(chosen)} samples found, {decoded} decoded")

@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+from longtake.pipeline.embeddings.model import model_versions
+from longtake.pipeline.filters.clip_filter import library_versions
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import FORMAT
 from longtake.schemas.versions import versions
@@ -10,5 +12,6 @@ from longtake.schemas.versions import versions
 
 def fingerprint(config: CorpusConfig) -> str:
     """The digest of the format, the configuration without its paths, and the versions of the code that makes the bytes."""
-    decides = {"format": FORMAT, "config": config.published(), "versions": versions()}
+    libraries = library_versions(config) | model_versions(config)
+    decides = {"format": FORMAT, "config": config.published(), "versions": versions() | libraries}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

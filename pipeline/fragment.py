@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from longtake.pipeline.decode import Decoded, FrameFault
+from longtake.pipeline.filters.still import frame_scores
 from longtake.schemas import storage
 from longtake.schemas.config import Frames
 from longtake.schemas.layout import Layout, frame_member
 from longtake.schemas.reasons import Reason
 from longtake.schemas.records import SourceInfo
+from longtake.schemas.scores import FRAME_SCORES, Scores
 
 FRAGMENT_FORMAT = 2
 MARKER_SUFFIX = ".json"
@@ -46,6 +48,7 @@ class FragmentSample:
     sha256: str  # of these tar entries
     frame_sizes: tuple[int, ...]
     frame_pts_ms: tuple[int, ...]
+    scores: Scores = ()  # of FRAME_SCORES, where they were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,17 @@ class Marker:
 
 
 def fragment_digest(
-    uri: str, source: tuple[int, str], wanted: Sequence[Wanted], frames: Frames, versions: dict[str, str]
+    uri: str,
+    source: tuple[int, str],
+    wanted: Sequence[Wanted],
+    frames: Frames,
+    versions: dict[str, str],
+    scored: bool = False,
 ) -> str:
-    """The name of a fragment: a digest of everything that decides its bytes. `source` is the size and tag of the file."""
-    decides = {
+    """The name of a fragment: a digest of everything that decides its bytes. `source` is the size and tag of the file, `scored`
+    whether the frames are scored.
+    """
+    decides: dict[str, Any] = {
         "format": FRAGMENT_FORMAT,
         "uri": uri,
         "source": source,
@@ -81,6 +91,8 @@ def fragment_digest(
         "frames": frames.model_dump(mode="json"),
         "versions": versions,
     }
+    if scored:
+        decides["scores"] = FRAME_SCORES
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
@@ -101,7 +113,9 @@ def tar_header(name: str, size: int) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
-def write_fragment(layout: Layout, digest: str, wanted: Sequence[Wanted], decoded: Decoded) -> Marker:
+def write_fragment(
+    layout: Layout, digest: str, wanted: Sequence[Wanted], decoded: Decoded, scored: bool = False
+) -> Marker:
     """Write payload, then marker. A sample with a fault in any of its frames is left out and reported in the marker."""
     payload = io.BytesIO()
     samples: list[FragmentSample] = []
@@ -126,6 +140,7 @@ def write_fragment(layout: Layout, digest: str, wanted: Sequence[Wanted], decode
                 sha256=hashlib.sha256(entries).hexdigest(),
                 frame_sizes=tuple(len(f.jpeg) for f in frames),
                 frame_pts_ms=tuple(f.pts_ms for f in frames),
+                scores=frame_scores([f.jpeg for f in frames]) if scored else (),
             )
         )
         payload.write(entries)
@@ -186,7 +201,9 @@ def _to_json(marker: Marker) -> dict[str, Any]:
         "size": marker.size,
         "source": [source.width, source.height, source.fps, source.codec, source.duration_ms],
         "frame_size": marker.frame_size,
-        "samples": [[s.key, s.offset, s.size, s.sha256, s.frame_sizes, s.frame_pts_ms] for s in marker.samples],
+        "samples": [
+            [s.key, s.offset, s.size, s.sha256, s.frame_sizes, s.frame_pts_ms, s.scores] for s in marker.samples
+        ],
         "faults": [[f.key, f.reason.value, f.detail] for f in marker.faults],
     }
 
@@ -197,6 +214,11 @@ def _from_json(raw: dict[str, Any]) -> Marker:
         size=raw["size"],
         source=SourceInfo(*raw["source"]),
         frame_size=(raw["frame_size"][0], raw["frame_size"][1]),
-        samples=tuple(FragmentSample(k, o, n, h, tuple(z), tuple(p)) for k, o, n, h, z, p in raw["samples"]),
+        samples=tuple(
+            FragmentSample(
+                k, o, n, h, tuple(z), tuple(p), tuple((name, value) for more in scores for name, value in more)
+            )
+            for k, o, n, h, z, p, *scores in raw["samples"]
+        ),
         faults=tuple(FragmentFault(k, Reason(r), d) for k, r, d in raw["faults"]),
     )

@@ -93,7 +93,7 @@ def load_json(data: bytes) -> Any:
     except RecursionError:
         raise ValueError(f"not JSON of ours: nested more than {MAX_DEPTH} deep") from None
     # The depth that the parser stops at depends on who calls it; ours must not, or the ledger would differ by runner.
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and depth_exceeds(value, MAX_DEPTH):
         raise ValueError(f"not JSON of ours: nested more than {MAX_DEPTH} deep")
     if _SURROGATE_ESCAPE.search(data) or _HUGE_NUMBER.search(data):
         _check_encodable(value)
@@ -133,7 +133,8 @@ def _check_encodable(value: Any) -> None:
         raise ValueError("not JSON of ours: a number is too large") from None
 
 
-def _depth_exceeds(value: Any, limit: int) -> bool:
+def depth_exceeds(value: Any, limit: int) -> bool:
+    """Whether lists and objects are nested more than `limit` deep."""
     level = [value]
     for _ in range(limit):
         level = [

@@ -1,8 +1,13 @@
-"""Sentences of one video become long clips: put in order, split into runs where nobody speaks, cut to length."""
+"""Sentences of one video become long clips: put in order, split into runs where nobody speaks, cut to length.
 
-from collections.abc import Sequence
+Where their topics are known, runs are cut where the topic turns, within the same limits.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from longtake.pipeline.coherence import Topics
 from longtake.pipeline.frame_times import frame_times_ms
 from longtake.schemas import config
 from longtake.schemas.keys import sample_key
@@ -72,18 +77,33 @@ def runs(sentences: Sequence[Sentence], max_gap_ms: int) -> list[tuple[Sentence,
     return [tuple(run) for run in found]
 
 
-def cut(run: Sequence[Sentence], merge: config.Merge) -> Cut:
+def split_at(runs: Sequence[tuple[Sentence, ...]], starts_ms: Sequence[int]) -> list[tuple[Sentence, ...]]:
+    """Split runs at chapters that start at the given times, in order. A sentence belongs to the chapter its middle is in."""
+    found: list[tuple[Sentence, ...]] = []
+    for run in runs:
+        chapters = [bisect_right(starts_ms, (s.start_ms + s.end_ms) / 2) for s in run]
+        bounds = [i for i in range(1, len(run)) if chapters[i] != chapters[i - 1]]
+        found += [run[i:j] for i, j in zip([0, *bounds], [*bounds, len(run)], strict=True)]
+    return found
+
+
+def cut(run: Sequence[Sentence], merge: config.Merge, costs: Mapping[int, Sequence[int]] | None = None) -> Cut:
     """Cut a run into the fewest pieces within the limits of `merge`, as even in sentences as they can be.
 
     In this order of importance: as few sentences as possible are left over, there are as few pieces as possible, their
     sizes are as even as possible, larger pieces come first.
+
+    With `costs`, whole and not negative, by size of a piece and number of its first sentence: as few sentences as possible are
+    left over, the sum of the pieces' costs is as small as possible, larger pieces come first.
     """
     run = tuple(run)
     if not run:
         return Cut((), ())
+    if costs is not None:
+        return _best_cut(run, merge, costs)
     sizes = _even_sizes(len(run), merge.max_sentences)
     if not _fits(run, sizes, merge):
-        return _best_cut(run, merge)
+        return _best_cut(run, merge, _costs_of_size(len(run), merge))
     pieces, start = [], 0
     for size in sizes:
         pieces.append(run[start : start + size])
@@ -92,19 +112,27 @@ def cut(run: Sequence[Sentence], merge: config.Merge) -> Cut:
 
 
 def merge_video(
-    video: SourceVideo, sentences: Sequence[Sentence], merge: config.Merge, frames_per_sentence: int
+    video: SourceVideo,
+    sentences: Sequence[Sentence],
+    merge: config.Merge,
+    frames_per_sentence: int,
+    topics: Topics | None = None,
+    chapters_ms: Sequence[int] = (),
 ) -> Merged:
-    """The long clips of a video. Every sentence ends in exactly one of them or has exactly one Drop."""
+    """The long clips of a video. Every sentence ends in exactly one of them or has exactly one Drop.
+
+    `topics` are those of all its sentences, `chapters_ms` the starts of its chapters, in order; no long clip spans two of them.
+    """
     ordered = order(video.video_id, sentences)
     clips: list[LongClip] = []
     drops = list(ordered.drops)
-    for run in runs(ordered.sentences, merge.max_gap_ms):
+    for run in split_at(runs(ordered.sentences, merge.max_gap_ms), chapters_ms):
         if len(run) < merge.min_sentences:
             count = f"{len(run)} sentence{'s' if len(run) > 1 else ''}"
             detail = f"run of {count}, min_sentences is {merge.min_sentences}"
             drops += drop_sentences(video.video_id, run, Stage.MERGE, Reason.RUN_TOO_SHORT, detail)
             continue
-        parts = cut(run, merge)
+        parts = cut(run, merge, topics.costs(run, merge.min_sentences, merge.max_sentences) if topics else None)
         clips += [long_clip(video, piece, frames_per_sentence) for piece in parts.pieces]
         detail = (
             f"run of {len(run)} sentences; this one fits into no long clip of {merge.min_sentences} to "
@@ -137,12 +165,15 @@ def _fits(run: tuple[Sentence, ...], sizes: list[int], merge: config.Merge) -> b
     return True
 
 
-def _best_cut(run: tuple[Sentence, ...], merge: config.Merge) -> Cut:
+def _costs_of_size(n: int, merge: config.Merge) -> dict[int, list[int]]:
+    """One number holds (pieces, sum of squared sizes): no sum of squares reaches n * n + 1."""
+    return {size: [n * n + 1 + size * size] * n for size in range(merge.min_sentences, merge.max_sentences + 1)}
+
+
+def _best_cut(run: tuple[Sentence, ...], merge: config.Merge, costs: Mapping[int, Sequence[int]]) -> Cut:
     """Dynamic programming from the end: the best cut of a tail is that of a shorter one with a step before it."""
     n = len(run)
-    # One number holds (dropped, pieces, sum of squared sizes): no sum of squares reaches n * n + 1, no count n + 1.
-    piece_cost = n * n + 1
-    drop_cost = piece_cost * (n + 1)
+    drop_cost = 1 + n * max((max(of_size) for of_size in costs.values()), default=0)  # more than that of all pieces
     cheapest = [0] * (n + 1)
     first_size = [0] * n  # of the piece that the tail from here starts with; 0: its first sentence is dropped
     for i in reversed(range(n)):
@@ -151,7 +182,7 @@ def _best_cut(run: tuple[Sentence, ...], merge: config.Merge) -> Cut:
         for size in range(merge.min_sentences, min(merge.max_sentences, n - i) + 1):
             if run[i + size - 1].end_ms > latest_end:
                 break
-            cost = cheapest[i + size] + piece_cost + size * size
+            cost = cheapest[i + size] + costs[size][i]
             if cost <= best:  # on a tie the larger piece, and a piece rather than a dropped sentence
                 best, best_size = cost, size
         cheapest[i], first_size[i] = best, best_size

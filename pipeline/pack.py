@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, Any
 
+from longtake.pipeline.filters.frame_filter import frame_fault
 from longtake.pipeline.fragment import BLOCK, FragmentSample, Marker, read_entries, tar_header
 from longtake.pipeline.frame_times import frame_sentence
 from longtake.schemas import storage, tables
+from longtake.schemas.config import Filters
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout, frame_member, shard_name
 from longtake.schemas.manifest import ShardRecord
 from longtake.schemas.records import IndexEntry, LongClip, Member
@@ -27,9 +29,18 @@ class Sample:
     entries: Callable[[], bytes]
 
 
-def samples_of(clips: Iterable[LongClip], markers: Mapping[str, Marker]) -> Iterator[Sample]:
-    """The clips, in order of position, whose frames are in one of the markers (by marker path). The others were dropped."""
-    found = {sample.key: (path, marker, sample) for path, marker in markers.items() for sample in marker.samples}
+def samples_of(
+    clips: Iterable[LongClip], markers: Mapping[str, Marker], filters: Filters | None = None
+) -> Iterator[Sample]:
+    """The clips, in order of position, whose frames are in one of the markers (by marker path) and pass the filters. The others
+    were dropped."""
+    filters = filters or Filters()
+    found = {
+        sample.key: (path, marker, sample)
+        for path, marker in markers.items()
+        for sample in marker.samples
+        if frame_fault(sample.scores, filters) is None
+    }
     for clip in sorted(clips, key=lambda c: c.position):
         if clip.key in found:
             path, marker, frames = found[clip.key]
@@ -49,7 +60,7 @@ def sample_json(sample: Sample, shard: str, position: int) -> dict[str, Any]:
         "position": position,
         "start_ms": clip.start_ms,
         "end_ms": clip.end_ms,
-        "sentences": [tables.sentence_row(s) for s in clip.sentences],
+        "sentences": [tables.sentence_json(s) for s in clip.sentences],
         "frame_times_ms": clip.frame_times_ms,
         "frame_pts_ms": sample.frames.frame_pts_ms,
         "frame_sentence": frame_sentence(len(clip.sentences), len(clip.frame_times_ms) // len(clip.sentences)),
@@ -142,4 +153,5 @@ def _write_sample(tar: _HashingWriter, sample: Sample, shard: str, position: int
         frame_pts_ms=sample.frames.frame_pts_ms,
         frame_size=sample.marker.frame_size,
         source=sample.marker.source,
+        frame_scores=sample.frames.scores,
     )

@@ -11,9 +11,12 @@ import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsSingleton
 
 from longtake.pipeline import assign
+from longtake.pipeline.chapters import add_chapters
+from longtake.pipeline.duplicates.graph import FILTERED, LeaveOutDuplicates
+from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import summarise, write_summary
-from longtake.pipeline.plan_video import TALLY, PlanVideo
+from longtake.pipeline.plan_video import TALLY, MeasureVideo, PlanVideo
 from longtake.pipeline.read_graph import DROPS, read_videos
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
@@ -24,22 +27,48 @@ from longtake.schemas.records import LongClip
 LEDGER_PREFIX = "part-plan"
 
 
-def add_planning(root: Any, config: CorpusConfig, layout: Layout, probe: str, workers: int) -> None:
-    """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"."""
-    texts, unread = read_videos(root, config)
+def add_planning(
+    root: Any, config: CorpusConfig, layout: Layout, probe: str, workers: int, embed: beam.PTransform | None = None
+) -> None:
+    """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"; `embed` gives texts their
+    embeddings (embeddings.graph), where that is asked for."""
+    check_filters(config, probe)
+    texts, *unread = read_videos(root, config)
+    if config.source.chapters is not None:
+        texts, unknown = add_chapters(root, texts, config)
+        unread.append(unknown)
+    if embed is not None:
+        texts = texts | "Embed texts" >> embed
     planned = texts | "Plan video" >> beam.ParDo(PlanVideo(config, probe, workers)).with_outputs(
-        DROPS, TALLY, main="clips"
+        DROPS, TALLY, main="videos"
     )
-    drops = (unread, planned[DROPS]) | "Drops" >> beam.Flatten()
-    tally = planned[TALLY] | "Tally" >> beam.CombineGlobally(MergeTallies())
+    unique, repeats, repeated = leave_out_duplicates(planned.videos, config)
+    measured = unique | "Measure video" >> beam.ParDo(MeasureVideo(config, probe, workers)).with_outputs(
+        TALLY, main="clips"
+    )
+    drops = (*unread, planned[DROPS], *repeats) | "Drops" >> beam.Flatten()
+    tally = (
+        (planned[TALLY], measured[TALLY], *repeated)
+        | "Tallies" >> beam.Flatten()
+        | "Tally" >> beam.CombineGlobally(MergeTallies())
+    )
     ledger = drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
-    parts = write_plan(planned.clips, config, layout)
+    parts = write_plan(measured.clips, config, layout)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
         | "Summary"
         >> beam.Map(_write_summary, config, layout, probe, AsSingleton(tally), AsSingleton(ledger), AsSingleton(parts))
     )
+
+
+def leave_out_duplicates(videos: Any, config: CorpusConfig) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+    """The videos without what they repeat; collections of ledger rows and of tallies, none where nobody asks for it."""
+    if config.duplicates.paragraphs == "keep":
+        return videos, (), ()
+    found = videos | "Duplicate paragraphs" >> LeaveOutDuplicates(config.duplicates, config.seed)
+    counted = found[FILTERED] | "Count duplicates" >> beam.Map(lambda n: Counter({("filtered",): n}))
+    return found.videos, (found[DROPS],), (counted,)
 
 
 def write_plan(clips: Any, config: CorpusConfig, layout: Layout) -> Any:

@@ -1,7 +1,7 @@
 """plan/_plan.json: the figures of a plan. What `longtake plan` prints and what `longtake build` starts from."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from longtake.pipeline.assign import shard_count
@@ -35,6 +35,8 @@ class PlanSummary:
     splits: dict[str, dict[str, int]]
     estimate: dict[str, Any]
     edited: dict[str, int] | None = None
+    cleaned: dict[str, int] | None = None  # removals by cleaning step; None in plans from before there were any
+    masked: dict[str, int] = field(default_factory=dict)  # personal data by kind, before duplicates are left out
 
     def to_json(self) -> dict[str, Any]:
         whole = {name: getattr(self, name) for name in self.__slots__}
@@ -45,12 +47,12 @@ def summarise(config: CorpusConfig, probe: str, tally: Tally, ledger: Tally) -> 
     """The figures made from the tally of the videos that were planned and that of the ledger."""
     read = {key[1]: 0 for key in ledger if key[0] == "dropped"}
     for key, n in ledger.items():
-        if key[0] == "dropped" and key[2] == "read":
+        if key[0] == "dropped" and key[2] in ("read", "clean"):  # before the tally of sentences was taken
             read[key[1]] += n
     counts = {}
     for subject, planned in (("videos", tally[("planned",)]), ("sentences", 0), ("clips", tally[("clips",)])):
         singular = subject[:-1]
-        total = tally[(subject,)] + (read.get(singular, 0) if subject != "clips" else 0)
+        total = tally[(subject,)] + (read.get(singular, 0) if subject != "clips" else tally[("filtered",)])
         gone = dropped(ledger, singular)
         counts[subject] = Count(total=total, kept=planned if subject != "sentences" else total - gone, dropped=gone)
     kept_sentences = sum(size * n for size, n in histogram(tally, "sentences_out").items())
@@ -82,6 +84,8 @@ def summarise(config: CorpusConfig, probe: str, tally: Tally, ledger: Tally) -> 
             "cpu_hours": round(tally[("cpu_ms",)] / 3.6e6, 4),
             "bytes": tally[("bytes",)],
         },
+        cleaned={key[1]: n for key, n in sorted(tally.items()) if key[0] == "cleaned"},
+        masked={key[1]: n for key, n in sorted(tally.items()) if key[0] == "masked"},
     )
 
 

@@ -48,7 +48,7 @@ def tasks_of(part: str, config: CorpusConfig, versions: dict[str, str]) -> Itera
                 source = 0, ""  # decoding will say what is wrong with it
             for piece in _ranges(group):
                 wanted = [Wanted(row["key"], tuple(row["frame_times_ms"])) for _, row in piece]
-                digest = fragment_digest(uri, source, wanted, config.frames, versions)
+                digest = fragment_digest(uri, source, wanted, config.frames, versions, config.filters.scores_frames)
                 yield Task(part, piece[0][0], len(piece), video_id, uri, digest)
 
 

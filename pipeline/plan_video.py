@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline import assign
+from longtake.pipeline.coherence import Topics
 from longtake.pipeline.decode import Probe, SourceError
 from longtake.pipeline.estimate import estimate
+from longtake.pipeline.filters.clip_filter import ClipFilter
 from longtake.pipeline.groups import group_video
 from longtake.pipeline.merge import Merged, merge_video
 from longtake.pipeline.progress import PROGRESS
@@ -20,7 +22,7 @@ from longtake.pipeline.source_work import in_slot, probe_source, source_cost
 from longtake.pipeline.tally import Tally
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
-from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop_sentences
+from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, compact, drop_sentences
 
 TALLY = "tally"
 Counted: TypeAlias = TaggedOutput[Literal["tally"], Tally]
@@ -29,21 +31,35 @@ OVERRUN_MS = (
 )
 
 
+@compact
+@dataclass(frozen=True, slots=True)
+class PlannedVideo:
+    """The long clips of one video that are planned so far, at least one, and what its header said, if it was looked at."""
+
+    clips: tuple[LongClip, ...]
+    facts: Probe | None = None
+
+
 class PlanVideo(beam.DoFn):
-    """VideoText in; long clips with their split, drops and a tally out. `probe` is "none", "header" or "packets"."""
+    """VideoText in; PlannedVideo, drops and a tally out. `probe` is "none", "header" or "packets"."""
 
     def __init__(self, config: CorpusConfig, probe: str, workers: int) -> None:
         self._config, self._probe, self._workers = config, probe, workers
 
     def setup(self) -> None:
         self._slots: Slots | None = None if self._probe == "none" else shared_slots(self._workers)
+        self._filter = ClipFilter(self._config)
 
-    def process(self, element: VideoText) -> Iterator[LongClip | Dropped | Counted]:
+    def process(self, element: VideoText) -> Iterator[PlannedVideo | Dropped | Counted]:
         video = element.video
         sentences = tuple(sentence for sentence, _ in element.sentences)
         tally: Tally = Counter({("videos",): 1, ("sentences",): len(sentences)})
+        tally.update({("cleaned", step): n for step, n in element.removals})
         for s in sentences:
             tally["words_in", str(len(s.text.split()))] += 1
+        if element.not_embedded:
+            detail = f"merged without coherence: {element.not_embedded}"
+            yield drop(Drop(video.video_id, Subject.NOTE, video.video_id, Stage.MERGE, Reason.NOT_EMBEDDED, detail))
         try:
             facts = self._look_at(video)
         except SourceError as error:
@@ -52,9 +68,12 @@ class PlanVideo(beam.DoFn):
             clips, drops = plan_clips(element, facts, self._config)
             past_end = {d.subject_id for d in drops if d.reason is Reason.SPAN_PAST_END}
             tally[("ms_in",)] += sum(s.end_ms - s.start_ms for s in sentences if s.clip_id not in past_end)
-            tally += measure(clips, facts, self._exact_cost(video, clips), self._config)
-            yield from map(drop, drops)
-            yield from clips
+            filtered = self._filter.apply(clips, facts)
+            tally[("filtered",)] += filtered.left_out
+            tally.update({("masked", kind): n for kind, n in filtered.masked.items()})
+            yield from map(drop, [*drops, *filtered.drops])
+            if filtered.clips:
+                yield PlannedVideo(tuple(filtered.clips), facts)
         PROGRESS.add(videos=1)
         yield TaggedOutput(TALLY, tally)
 
@@ -64,12 +83,27 @@ class PlanVideo(beam.DoFn):
         uri, limits = self._config.resolve(video.uri), self._config.limits
         return in_slot(self._slots, limits.decode_seconds, probe_source, uri, limits, self._probe == "packets")
 
-    def _exact_cost(self, video: SourceVideo, clips: list[LongClip]) -> int | None:
-        if self._slots is None or self._probe != "packets":
+
+class MeasureVideo(beam.DoFn):
+    """PlannedVideo in, when it is settled what is left of it; its long clips and a tally of them out."""
+
+    def __init__(self, config: CorpusConfig, probe: str, workers: int) -> None:
+        self._config, self._probe, self._workers = config, probe, workers
+
+    def setup(self) -> None:
+        self._slots: Slots | None = shared_slots(self._workers) if self._probe == "packets" else None
+
+    def process(self, planned: PlannedVideo) -> Iterator[LongClip | Counted]:
+        clips = list(planned.clips)
+        yield TaggedOutput(TALLY, measure(clips, planned.facts, self._exact_cost(clips), self._config))
+        yield from clips
+
+    def _exact_cost(self, clips: list[LongClip]) -> int | None:
+        if self._slots is None:
             return None
         config = self._config
         times = [t for clip in clips for t in clip.frame_times_ms]
-        uri = config.resolve(video.uri)
+        uri = config.resolve(clips[0].video.uri)
         try:
             return in_slot(
                 self._slots, config.limits.decode_seconds, source_cost, uri, times, config.frames, config.limits
@@ -94,19 +128,27 @@ def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) ->
             drops += drop_sentences(video.video_id, (sentence,), Stage.PROBE, Reason.SPAN_PAST_END, detail)
         else:
             inside.append((sentence, groups))
-    merged = _merge(video, inside, config)
+    topics = None
+    if element.embeddings is not None and inside:
+        known = {sentence.clip_id: row for row, (sentence, _) in enumerate(element.sentences)}
+        said = [sentence for sentence, _ in inside]
+        topics = Topics.of(said, element.embeddings[[known[s.clip_id] for s in said]], config.coherence.cut_cost)
+    merged = _merge(element, inside, topics, config)
     drops += merged.drops
     if not merged.clips:
         detail = f"none of its {len(element.sentences)} sentences is part of a long clip"
         drops.append(Drop(video.video_id, Subject.VIDEO, video.video_id, Stage.MERGE, Reason.NO_LONG_CLIP, detail))
     split = assign.split_of(video.video_id, config.split, config.seed)
-    return [replace(clip, split=split) for clip in merged.clips], drops
+    scores = [topics.coherence(clip.sentences) if topics else None for clip in merged.clips]
+    clips = [replace(clip, split=split, coherence=score) for clip, score in zip(merged.clips, scores, strict=True)]
+    return clips, drops
 
 
-def _merge(video: SourceVideo, sentences: list[Any], config: CorpusConfig) -> Merged:
+def _merge(element: VideoText, sentences: list[Any], topics: Topics | None, config: CorpusConfig) -> Merged:
     if config.source.groups is not None:
-        return group_video(video, sentences, config.frames.per_sentence)
-    return merge_video(video, [s for s, _ in sentences], config.merge, config.frames.per_sentence)
+        return group_video(element.video, sentences, config.frames.per_sentence)
+    said, frames = [s for s, _ in sentences], config.frames.per_sentence
+    return merge_video(element.video, said, config.merge, frames, topics, element.chapters_ms)
 
 
 def measure(clips: list[LongClip], facts: Probe | None, decoded: int | None, config: CorpusConfig) -> Tally:

@@ -1,23 +1,25 @@
 """The reading half of the plan graph: manifest and transcripts in, videos with their sentences out.
 
-Two roads. Text that comes with each video (its record, or a transcript file of its own) is read video by video. Text and
-groups that come in files of their own are joined by clip id, then by video id, in Beam: at 100 M rows no worker could hold
-either side.
+Three roads. Text that comes with each video (its record, or a transcript file of its own) is read video by video. A file
+with the captions of all videos is joined by video id. Text and groups that come in files of their own are joined by clip
+id, then by video id. The joins are Beam's: at 100 M rows no worker could hold either side.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from longtake.pipeline.cues import parse_cues
-from longtake.pipeline.line_source import ReadLines
+from longtake.pipeline.caption_file import CaptionEntry, read_entries
+from longtake.pipeline.coherence import Embeddings
+from longtake.pipeline.line_source import ReadLines, files_of
 from longtake.pipeline.lines import Line, where
 from longtake.pipeline.manifest import ParsedVideo, parse_video
 from longtake.pipeline.texts import parse_group, parse_text
-from longtake.schemas import storage
+from longtake.pipeline.transcripts.columns import parse_columns_file
+from longtake.pipeline.video_text import OwnText, finish_sentences, finish_transcript, read_own_text
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
@@ -33,10 +35,18 @@ GroupNames = tuple[tuple[str, int], ...]  # (group id, group size), one for each
 @compact
 @dataclass(frozen=True, slots=True)
 class VideoText:
-    """A video with its sentences, each beside the groups that name it."""
+    """A video with its sentences, each beside the groups that name it, and how much each cleaning step removed.
+
+    Where they are asked for: the starts of its chapters, and `embeddings`, whose row i is that of sentence i; None where the
+    model failed, and `not_embedded` then says how.
+    """
 
     video: SourceVideo
     sentences: tuple[tuple[Sentence, GroupNames], ...]
+    removals: tuple[tuple[str, int], ...] = ()
+    chapters_ms: tuple[int, ...] = ()
+    embeddings: Embeddings | None = field(default=None, compare=False)
+    not_embedded: str = ""
 
 
 def drop(row: Drop) -> Dropped:
@@ -54,7 +64,8 @@ def read_videos(root: Any, config: CorpusConfig) -> tuple[Any, Any]:
         | "One of each" >> beam.FlatMap(choose_record).with_outputs(DROPS, main="records")
     )
     by_clip = config.source.text.format == "hdvila" or config.source.groups is not None
-    texts, drops = (_join_by_clip if by_clip else _read_by_video)(root, records.records, config)
+    road = _join_by_clip if by_clip else _join_by_video if config.source.text.is_joined else _read_by_video
+    texts, drops = road(root, records.records, config)
     return texts, (records[DROPS], drops) | "Read drops" >> beam.Flatten()
 
 
@@ -98,49 +109,72 @@ def _read_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, 
 
 def _video_text(record: ParsedVideo, config: CorpusConfig) -> Iterator[VideoText | Dropped]:
     yield from map(drop, _sentence_drops(record))
-    if not record.usable:
-        return
-    sentences, drops = read_own_text(record, config)
-    yield from map(drop, drops)
-    if sentences:
-        yield VideoText(record.video, tuple((s, ()) for s in sentences))
-    elif not any(d.subject is Subject.VIDEO for d in drops):
-        yield drop(_no_text(record.video.video_id))
+    if record.usable:
+        yield from _with_text(record.video, read_own_text(record, config))
+
+
+def _with_text(video: SourceVideo, text: OwnText) -> Iterator[VideoText | Dropped]:
+    yield from map(drop, text.drops)
+    if text.sentences:
+        yield VideoText(video, tuple((s, ()) for s in text.sentences), tuple(sorted(text.removals.items())))
+    elif not any(d.subject is Subject.VIDEO for d in text.drops):
+        yield drop(_no_text(video.video_id))
 
 
 def _no_text(video_id: str) -> Drop:
     return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, "no usable sentence")
 
 
-def read_own_text(record: ParsedVideo, config: CorpusConfig) -> tuple[list[Sentence], list[Drop]]:
-    """The sentences that a record carries, or those of its transcript file."""
-    text, video_id = config.source.text, record.video.video_id
-    if text.format in ("vtt", "srt"):
-        path = config.resolve(str(text.path).replace("{video_id}", video_id))
-        if video_id in (".", "..") or any(c in "/\\\0" or not c.isprintable() for c in video_id):
-            return [], [_unreadable(video_id, f"the id {video_id!r} cannot be part of a file name")]
-        try:
-            data = storage.read_bytes(path)
-        except FileNotFoundError:
-            return [], [Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, f"no file {text.path}")]
-        except OSError as error:
-            return [], [_unreadable(video_id, f"{text.path}: {error.strerror or error}")]
-        return parse_cues(data, video_id, path.rsplit("/", 1)[-1], text.format)
-    sentences, drops = [], []
-    for clip in record.clips:
-        if clip.text:
-            sentences.append(Sentence(clip.clip_id, clip.start_ms, clip.end_ms, clip.text))
-        else:
-            drops.append(_without_text(video_id, clip.clip_id, f"{record.where}: the record holds no text for it"))
-    return sentences, drops
-
-
-def _unreadable(video_id: str, detail: str) -> Drop:
-    return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.TRANSCRIPT_UNREADABLE, detail)
-
-
 def _without_text(video_id: str, clip_id: str, detail: str) -> Drop:
     return Drop(video_id, Subject.SENTENCE, clip_id, Stage.READ, Reason.CLIP_WITHOUT_TEXT, detail)
+
+
+# -- one file with the captions of all videos --------------------------------------------------------------------------
+
+
+def _join_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
+    entries = (
+        root
+        | "Caption files" >> beam.Create(files_of(config.resolve(str(config.source.text.path))), reshuffle=False)
+        | "Read captions" >> beam.FlatMap(_keyed_captions).with_outputs(DROPS, main="entries")
+    )
+    keyed = records | "Keyed" >> beam.Map(lambda record: (record.video.video_id, record))
+    joined = (
+        {"records": keyed, "entries": entries.entries}
+        | "By video" >> beam.CoGroupByKey()
+        | "Attach" >> beam.FlatMap(attach_captions, config).with_outputs(DROPS, main="videos")
+    )
+    return joined.videos, (entries[DROPS], joined[DROPS]) | "Join drops" >> beam.Flatten()
+
+
+def _keyed_captions(file: str) -> Iterator[tuple[str, CaptionEntry] | Dropped]:
+    for entry in read_entries(file):
+        yield drop(entry) if isinstance(entry, Drop) else entry
+
+
+def attach_captions(
+    element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig
+) -> Iterator[VideoText | Dropped]:
+    """The record of a video and its entry, made one. Of several entries, the one whose text sorts first is used."""
+    video_id, sides = element
+    entries: list[CaptionEntry] = sorted(sides["entries"])
+    records: list[ParsedVideo] = list(sides["records"])
+    for other in entries[1:]:
+        detail = f"{other.where}: captions of video {video_id!r} again; those at {entries[0].where} are used"
+        yield drop(Drop(video_id, Subject.RECORD, other.where, Stage.READ, Reason.DUPLICATE_ID, detail))
+    if not records and entries:
+        at = entries[0].where
+        detail = f"{at}: no record names video {video_id!r}"
+        yield drop(Drop("", Subject.RECORD, at, Stage.READ, Reason.TRANSCRIPT_WITHOUT_VIDEO, detail))
+    for record in records:
+        yield from map(drop, _sentence_drops(record))
+        if not record.usable:
+            continue
+        if entries:
+            transcript = parse_columns_file(entries[0].data, video_id, entries[0].where)
+            yield from _with_text(record.video, finish_transcript(transcript, video_id, config))
+        else:
+            yield drop(_no_text(video_id))
 
 
 # -- text and groups that are joined by clip id ------------------------------------------------------------------------
@@ -180,7 +214,7 @@ def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, A
     texts = (
         {"video": clips[VIDEOS], "sentences": matched.sentences}
         | "By video" >> beam.CoGroupByKey()
-        | "Attach" >> beam.FlatMap(_attach).with_outputs(DROPS, main="videos")
+        | "Attach" >> beam.FlatMap(_attach, config).with_outputs(DROPS, main="videos")
     )
     drops += [matched[DROPS], texts[DROPS]]
     return texts.videos, drops | "Join drops" >> beam.Flatten()
@@ -199,14 +233,14 @@ def _keyed_clips(
         for clip in record.clips:
             yield clip.clip_id, ClipText(video_id, clip.start_ms, clip.end_ms, record.where, None)
         return
-    sentences, drops = read_own_text(record, config)
-    if any(d.reason is Reason.TRANSCRIPT_UNREADABLE for d in drops):
-        yield from map(drop, drops)
+    text = read_own_text(record, config)
+    if any(d.reason is Reason.TRANSCRIPT_UNREADABLE for d in text.drops):
+        yield from map(drop, text.drops)
         return
     yield named
     # A video without text gets its row when the sentences are attached.
-    yield from (drop(d) for d in drops if d.reason is not Reason.NO_TEXT)
-    for s in sentences:
+    yield from (drop(d) for d in text.drops if d.reason is not Reason.NO_TEXT)
+    for s in text.sentences:
         yield s.clip_id, ClipText(video_id, s.start_ms, s.end_ms, record.where, s.text)
 
 
@@ -270,11 +304,21 @@ def _text_drop(video_id: str, clip_id: str, reason: Reason, detail: str) -> Drop
     return Drop(video_id, Subject.SENTENCE, clip_id, Stage.READ, reason, detail)
 
 
-def _attach(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[VideoText | Dropped]:
+def _attach(element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig) -> Iterator[VideoText | Dropped]:
     video_id, sides = element
     sentences = tuple(sides["sentences"])
     for video in sides["video"]:
-        if sentences:
+        if sentences and config.source.text.format == "hdvila" and (config.cleans_text or config.splits_sentences):
+            in_order = sorted(sentences, key=lambda s: (s[0].start_ms, s[0].end_ms, s[0].clip_id))
+            text = finish_sentences([s for s, _ in in_order], video_id, config)
+            names = {s.clip_id: groups for s, groups in sentences}
+            yield from map(drop, text.drops)
+            kept = tuple((s, names.get(s.clip_id, ())) for s in text.sentences)
+            if kept:
+                yield VideoText(video, kept, tuple(sorted(text.removals.items())))
+            else:
+                yield drop(_no_text(video_id))
+        elif sentences:
             yield VideoText(video, sentences)
         else:
             yield drop(_no_text(video_id))

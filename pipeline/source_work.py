@@ -58,12 +58,20 @@ def source_cost(uri: str, times_ms: Sequence[int], frames: Frames, limits: Limit
 
 
 def decode_source(
-    uri: str, wanted: Sequence[Wanted], frames: Frames, limits: Limits, layout: Layout, digest: str
+    uri: str,
+    wanted: Sequence[Wanted],
+    frames: Frames,
+    limits: Limits,
+    layout: Layout,
+    digest: str,
+    scored: bool = False,
 ) -> tuple[Marker, dict[str, float]]:
-    """Decode the wanted samples of a source and write their fragment. The second result is seconds by kind of work.
+    """Decode the wanted samples of a source and write their fragment, with scores of the frames where `scored`.
+
+    The second result is seconds by kind of work.
 
     Raises OSError where the fragment cannot be written.
     """
     with _local(uri) as path:
         decoded = decode_frames(path, [t for w in wanted for t in w.frame_times_ms], frames, limits)
-    return write_fragment(layout, digest, wanted, decoded), dict(decoded.seconds)
+    return write_fragment(layout, digest, wanted, decoded, scored), dict(decoded.seconds)

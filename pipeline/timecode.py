@@ -17,6 +17,10 @@ def parse_timecode(text: str) -> int:
     The fraction may follow a dot or a comma, have any number of digits (rounded half up) or be absent. Hours may exceed
     99, and so may the minutes of `MM:SS`. Raises ValueError.
     """
+    if len(text) == 12 and text[2] == ":" == text[5] and text[8] in ".," and text[3] < "6" > text[6]:  # nearly all
+        digits = text[:2] + text[3:5] + text[6:8] + text[9:]
+        if digits.isascii() and digits.isdigit():
+            return ((int(text[:2]) * 60 + int(text[3:5])) * 60 + int(text[6:8])) * 1000 + int(text[9:])
     match = _CLOCK.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{_quoted(text)} is not a time such as 00:01:02.345")

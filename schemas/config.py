@@ -1,6 +1,7 @@
 """The configuration of a corpus: `corpus.yaml`. A wrong one fails here, before any work starts."""
 
 import os
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -8,26 +9,10 @@ from pydantic import Field, field_validator, model_validator
 from longtake.schemas import storage
 from longtake.schemas.settings import ConfigError as ConfigError
 from longtake.schemas.settings import Section, check_settings, read_settings
+from longtake.schemas.text_config import Clean, Sentences, TextSource
 
 REFERENCE = "docs/format.md"
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class TextSource(Section):
-    """Where the sentences come from. `none`: the video records carry them."""
-
-    format: Literal["hdvila", "vtt", "srt", "none"] = "none"
-    path: str | None = None
-
-    @model_validator(mode="after")
-    def _path_fits_format(self) -> Self:
-        if (self.path is None) != (self.format == "none"):
-            raise ValueError(f"format {self.format!r} {'needs' if self.path is None else 'takes no'} path")
-        if self.format in ("vtt", "srt") and "{video_id}" not in (self.path or ""):
-            raise ValueError(
-                f"path {self.path!r} must name one file per video, as in 'subs/{{video_id}}.{self.format}'"
-            )
-        return self
 
 
 class Source(Section):
@@ -35,6 +20,7 @@ class Source(Section):
     uri: str | None = None
     text: TextSource = TextSource()
     groups: str | None = None
+    chapters: str | None = None  # "meta", or a file
 
     @field_validator("uri")
     @classmethod
@@ -59,6 +45,17 @@ class Merge(Section):
         return self
 
 
+class Coherence(Section):
+    """Cutting runs where the topic turns, as embeddings of the sentences tell it. `model` is a name or a folder."""
+
+    enabled: bool = False
+    model: str = Field("all-MiniLM-L6-v2", min_length=1)
+    cut_cost: float = Field(5.0, ge=0, le=1000)
+    window: int = Field(3, ge=1)  # sentences on each side of a gap, in the curve that `longtake explain` shows
+    batch_size: int = Field(64, ge=1)
+    device: str | None = Field(None, pattern=r"^[a-z]+(:[0-9]+)?$")
+
+
 class Frames(Section):
     """What is sampled: frames per sentence, their size in pixels and coding, and how exact their times must be."""
 
@@ -68,6 +65,74 @@ class Frames(Section):
     quality: int = Field(90, ge=1, le=100)
     tolerance_ms: int = Field(0, ge=0)
     decoder: Literal["pyav", "decord"] = "pyav"
+
+
+class Filters(Section):
+    """Thresholds of scores. A long clip beyond one is left out; None: not asked. Shares are 0 to 1."""
+
+    scores: bool = False  # compute them all, also those that have no threshold
+    min_words_per_sentence: float | None = Field(None, gt=0)
+    max_words_per_second: float | None = Field(None, gt=0)
+    max_repetition: Fraction | None = None
+    max_non_speech: Fraction | None = None
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = ()
+    min_language: Fraction = 0.5
+    characters: str | None = Field(None, min_length=1)  # the inside of a character class
+    min_characters: Fraction | None = None
+    profanity: str | None = None  # a file
+    max_profanity: Fraction | None = None
+    pii: Literal["keep", "mask", "drop"] = "keep"
+    pii_kinds: tuple[Literal["email", "phone", "card", "ip"], ...] = ("email", "phone", "card")
+    phone_region: str = Field("US", pattern=r"^[A-Z]{2}$")
+    min_short_side: int | None = Field(None, ge=1)
+    max_aspect: float | None = Field(None, ge=1)
+    min_seconds: float | None = Field(None, gt=0)
+    min_audio: Fraction | None = None
+    max_black: Fraction | None = None
+    max_frozen: Fraction | None = None
+    max_slides: Fraction | None = None
+
+    @field_validator("characters")
+    @classmethod
+    def _characters_are_a_class(cls, characters: str | None) -> str | None:
+        if characters is not None:
+            sound = re.fullmatch(r"(?:[^\\\[\]]|\\.)+", characters) is not None
+            try:
+                re.compile(f"[{characters}]")
+            except re.error:
+                sound = False
+            if not sound:
+                raise ValueError(f'{characters!r} is not the inside of a character class, as in "a-zA-Z0-9 .,!?\'"')
+        return characters
+
+    @model_validator(mode="after")
+    def _a_list_goes_with_its_threshold(self) -> Self:
+        if self.max_profanity is not None and self.profanity is None:
+            raise ValueError("max_profanity needs profanity, a file of words and phrases, one per line")
+        return self
+
+    @property
+    def scores_frames(self) -> bool:
+        """Whether decoded frames are scored."""
+        return self.scores or any(limit is not None for limit in (self.max_black, self.max_frozen, self.max_slides))
+
+
+class EvaluationSet(Section):
+    """A list of an evaluation set: ids of videos, or texts. `field` is where they are in each record of a table."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    path: str
+    holds: Literal["ids", "texts"] = "ids"
+    field: str | None = None
+
+
+class Duplicates(Section):
+    """What is there twice, in the corpus or in an evaluation set, and what is done about it."""
+
+    paragraphs: Literal["keep", "flag", "drop"] = "keep"
+    similarity: float = Field(0.8, ge=0.5, le=1)  # Jaccard similarity from which two paragraphs count as one
+    evaluation: tuple[EvaluationSet, ...] = ()
+    evaluation_overlap: Literal["flag", "drop"] = "drop"
 
 
 class Shards(Section):
@@ -84,6 +149,12 @@ class Limits(Section):
     decode_seconds: float = Field(900, gt=0)  # wall clock for one decode task (up to ten minutes of one video)
 
 
+_UNPUBLISHED: dict[str, Any] = dict.fromkeys(("output", "source", "limits"), True) | {
+    "filters": {"profanity": True},
+    "duplicates": {"evaluation": {"__all__": {"path": True, "field": True}}},
+}
+
+
 class CorpusConfig(Section):
     """A validated configuration. `base` is the folder (or URI prefix) that its relative paths start from."""
 
@@ -91,7 +162,12 @@ class CorpusConfig(Section):
     output: str
     seed: int = 0
     source: Source
+    clean: Clean = Clean()
+    sentences: Sentences = Sentences()
     merge: Merge = Merge()
+    coherence: Coherence = Coherence()
+    filters: Filters = Filters()
+    duplicates: Duplicates = Duplicates()
     frames: Frames = Frames()
     split: dict[str, Fraction] = Field(default={"train": 1.0})
     shards: Shards = Shards()
@@ -115,6 +191,32 @@ class CorpusConfig(Section):
             raise ValueError("frames.tolerance_ms works with decoder pyav only")
         return self
 
+    @model_validator(mode="after")
+    def _groups_name_cues(self) -> Self:
+        if self.source.groups is not None and self.sentences.split == "sentences":
+            raise ValueError("source.groups names clips as they are; it goes with sentences.split cues or auto")
+        if self.source.groups is not None and self.source.text.is_joined:
+            raise ValueError("source.groups goes with captions in one file per video, not with one file for all")
+        return self
+
+    @property
+    def punctuation_model(self) -> str | None:
+        """The folder of sentences.model, or its name with Hugging Face where there is no such folder."""
+        model = self.sentences.model
+        return model if model is None or not os.path.isdir(self.resolve(model)) else self.resolve(model)
+
+    @property
+    def cleans_text(self) -> bool:
+        """Whether texts are cleaned."""
+        return self.source.text.is_transcript or self.clean.texts == "all"
+
+    @property
+    def splits_sentences(self) -> bool:
+        """Whether cues are made into sentences, as against taken for sentences."""
+        if self.sentences.split == "auto":
+            return self.source.text.is_transcript and self.source.groups is None
+        return self.sentences.split == "sentences"
+
     def resolve(self, path: str) -> str:
         """`path` as a usable location: relative ones start from the configuration's folder."""
         joined = storage.join(self.base, path)
@@ -127,8 +229,23 @@ class CorpusConfig(Section):
 
     def published(self) -> dict[str, Any]:
         """The part of the configuration that decides the corpus, without any path of this machine."""
-        whole = self.model_dump(mode="json", exclude={"output", "source", "limits"})
-        return whole | {"source": {"text": self.source.text.format, "groups": self.source.groups is not None}}
+        whole = self.model_dump(mode="json", exclude=_UNPUBLISHED)
+        if self.sentences.model is not None and os.path.exists(folder := self.resolve(self.sentences.model)):
+            whole["sentences"]["model"] = os.path.basename(os.path.normpath(folder))
+        whole["coherence"] = self._published_coherence()
+        text = self.source.text
+        chapters = {} if self.source.chapters is None else {"chapters": True}
+        encoding = {} if text.encoding == "utf-8" else {"encoding": text.encoding}
+        return whole | {"source": {"text": text.format, "groups": self.source.groups is not None} | encoding | chapters}
+
+    def _published_coherence(self) -> dict[str, Any]:
+        """What of the section decides cuts. Which model a folder holds is watched with the inputs (jobs/plan.py)."""
+        if not self.coherence.enabled:
+            return {"enabled": False}
+        model = self.coherence.model
+        if os.path.isdir(folder := self.resolve(model)):
+            model = os.path.basename(folder)
+        return {"enabled": True, "model": model, "cut_cost": self.coherence.cut_cost}
 
 
 def load_config(path: str) -> CorpusConfig:

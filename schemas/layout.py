@@ -35,6 +35,11 @@ class Layout:
         return self.path("ledger")
 
     @property
+    def embeddings(self) -> str:
+        """What `longtake plan --save-embeddings` keeps; not part of the corpus."""
+        return self.path("embeddings")
+
+    @property
     def shards(self) -> str:
         return self.path("shards")
 

@@ -13,14 +13,17 @@ class Subject(StrEnum):
     VIDEO = "video"
     SENTENCE = "sentence"
     CLIP = "clip"  # a long clip
+    NOTE = "note"  # a video of which nothing was left out here, but something was done otherwise than asked
 
 
 class Stage(StrEnum):
     """The step that left the subject out, in the order of the data's way."""
 
     READ = "read"
+    CLEAN = "clean"
     MERGE = "merge"
     PROBE = "probe"
+    FILTER = "filter"
     EDIT = "edit"
     DECODE = "decode"
 
@@ -38,6 +41,12 @@ class Reason(StrEnum):
     SPAN_PAST_END = "span_past_end"
     OVERLAP = "overlap"
     EMPTY_TEXT = "empty_text"
+    ROLLING_CAPTION = "rolling_caption"
+    SOUND_TAG = "sound_tag"
+    SPEAKER_LABEL = "speaker_label"
+    BOILERPLATE = "boilerplate"
+    LOOP = "loop"
+    TRANSCRIPT_WITHOUT_VIDEO = "transcript_without_video"
     TEXT_WITHOUT_CLIP = "text_without_clip"
     CLIP_WITHOUT_TEXT = "clip_without_text"
     RUN_TOO_SHORT = "run_too_short"
@@ -46,6 +55,9 @@ class Reason(StrEnum):
     GROUP_INCOMPLETE = "group_incomplete"
     GROUP_CONFLICT = "group_conflict"
     EDITED_OUT = "edited_out"
+    # notes
+    CHAPTERS_UNREADABLE = "chapters_unreadable"
+    NOT_EMBEDDED = "not_embedded"
     # videos: nothing of it could be used
     NO_TEXT = "no_text"
     TRANSCRIPT_UNREADABLE = "transcript_unreadable"
@@ -60,7 +72,28 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     DECODER_CRASHED = "decoder_crashed"
     ALL_CLIPS_DROPPED = "all_clips_dropped"
-    # long clips
+    ALL_CLIPS_FILTERED = "all_clips_filtered"
+    # long clips: filtered out by a threshold
+    FEW_WORDS = "few_words"
+    FAST_SPEECH = "fast_speech"
+    REPETITION = "repetition"
+    LITTLE_SPEECH = "little_speech"
+    OTHER_LANGUAGE = "other_language"
+    STRANGE_CHARACTERS = "strange_characters"
+    PROFANITY = "profanity"
+    PERSONAL_DATA = "personal_data"
+    LOW_RESOLUTION = "low_resolution"
+    ELONGATED = "elongated"
+    SHORT_CLIP = "short_clip"
+    NO_AUDIO = "no_audio"
+    BLACK_FRAMES = "black_frames"
+    FROZEN_FRAMES = "frozen_frames"
+    SLIDES = "slides"
+    # long clips: there already, or held back for an evaluation
+    EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
+    EVALUATION_OVERLAP = "evaluation_overlap"
+    # long clips: their frames cannot be had
     FRAMES_DAMAGED = "frames_damaged"
     FRAMES_PAST_END = "frames_past_end"
 

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
+from longtake.schemas.scores import Scores
 
 Record = TypeVar("Record", bound=type)
 
@@ -28,12 +29,17 @@ def compact(cls: Record) -> Record:
 @compact
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One ASR sentence of a video: text and its span [start_ms, end_ms)."""
+    """One ASR sentence of a video: text and its span [start_ms, end_ms).
+
+    `timing` says where the span comes from: "cue" (as the transcript has it), "words" (the times of its words) or
+    "interpolated" (by characters within a cue); None for sentences that came as such.
+    """
 
     clip_id: str
     start_ms: int
     end_ms: int
     text: str
+    timing: str | None = None
 
     def ending(self, end_ms: int) -> "Sentence":
         """The same sentence with another end."""
@@ -58,7 +64,9 @@ class LongClip:
     """One row of the plan: a run of sentences of one video that becomes one sample.
 
     `coherence` is the topical coherence score, None where it was not computed. `split`, `shard` and `position` are
-    "" and -1 until the clip has been assigned to its place.
+    "" and -1 until the clip has been assigned to its place. `scores` are those of PLAN_SCORES that were computed, `language` an
+    ISO 639 code, `duplicate_of` the key of the long clip that it repeats, `evaluation_overlap` the names of the
+    evaluation sets it meets; None where that was not asked, or there is none.
     """
 
     key: str
@@ -69,6 +77,10 @@ class LongClip:
     split: str = ""
     shard: int = -1
     position: int = -1
+    scores: Scores = ()
+    language: str | None = None
+    duplicate_of: str | None = None
+    evaluation_overlap: str | None = None
 
     @property
     def start_ms(self) -> int:
@@ -138,6 +150,7 @@ class IndexEntry:
     frame_pts_ms: tuple[int, ...]
     frame_size: tuple[int, int]  # height, width
     source: SourceInfo
+    frame_scores: Scores = ()  # of FRAME_SCORES
 
 
 def drop_sentences(

@@ -7,9 +7,16 @@ import pyarrow as pa
 
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, IndexEntry, LongClip, Member, Sentence, SourceInfo, SourceVideo
+from longtake.schemas.scores import FRAME_SCORES, PLAN_SCORES, Scores, column
 
 _SENTENCE = pa.struct(
-    [("clip_id", pa.string()), ("start_ms", pa.int64()), ("end_ms", pa.int64()), ("text", pa.string())]
+    [
+        ("clip_id", pa.string()),
+        ("start_ms", pa.int64()),
+        ("end_ms", pa.int64()),
+        ("text", pa.string()),
+        ("timing", pa.string()),  # null: the sentence came as it is
+    ]
 )
 
 PLAN = pa.schema(
@@ -31,6 +38,10 @@ PLAN = pa.schema(
         ("shard", pa.int32()),
         ("position", pa.int32()),
         ("frame_times_ms", pa.list_(pa.int64())),
+        ("language", pa.string()),
+        ("duplicate_of", pa.string()),
+        ("evaluation_overlap", pa.string()),
+        *[(column(name), pa.float64()) for name in PLAN_SCORES],
     ]
 )
 
@@ -44,6 +55,19 @@ LEDGER = pa.schema(
         ("detail", pa.string()),
     ]
 )
+
+
+def embeddings(dimensions: int) -> pa.Schema:
+    """The schema of saved embeddings of unit length; the digest of their model is in its metadata."""
+    return pa.schema(
+        [
+            ("video_id", pa.string()),
+            ("clip_id", pa.string()),
+            ("text_sha256", pa.binary(32)),
+            ("embedding", pa.list_(pa.float16(), dimensions)),
+        ]
+    )
+
 
 _MEMBER = pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())])
 _OWN_IN_INDEX = ("shard", "position")  # here they say where the sample is, not where it was planned to be
@@ -60,6 +84,7 @@ _MEASURED = [
     ("source_fps", pa.float64()),
     ("source_codec", pa.string()),
     ("source_duration_ms", pa.int64()),
+    *[(column(name), pa.float64()) for name in FRAME_SCORES],
 ]
 
 INDEX = pa.schema(
@@ -87,17 +112,43 @@ def plan_row(clip: LongClip) -> dict[str, Any]:
         "shard": clip.shard,
         "position": clip.position,
         "frame_times_ms": list(clip.frame_times_ms),
+        "language": clip.language,
+        "duplicate_of": clip.duplicate_of,
+        "evaluation_overlap": clip.evaluation_overlap,
+        **_score_columns(PLAN_SCORES, clip.scores),
     }
 
 
+def _score_columns(names: Iterable[str], scores: Scores) -> dict[str, float | None]:
+    found = dict(scores)
+    return {column(name): found.get(name) for name in names}
+
+
+def _scores(names: Iterable[str], row: dict[str, Any]) -> Scores:
+    values = [(name, row.get(column(name))) for name in names]
+    return tuple((name, value) for name, value in values if value is not None)
+
+
 def sentence_row(sentence: Sentence) -> dict[str, Any]:
-    """A sentence as tables and sample JSON hold it."""
+    """A sentence as tables hold it."""
     return {
         "clip_id": sentence.clip_id,
         "start_ms": sentence.start_ms,
         "end_ms": sentence.end_ms,
         "text": sentence.text,
+        "timing": sentence.timing,
     }
+
+
+def sentence_json(sentence: Sentence) -> dict[str, Any]:
+    """A sentence as the JSON of a sample holds it: without `timing` where that is None."""
+    row = sentence_row(sentence)
+    return row if sentence.timing is not None else {name: row[name] for name in row if name != "timing"}
+
+
+def sentence_from_row(row: dict[str, Any]) -> Sentence:
+    """The sentence of a row; earlier plans have no `timing`."""
+    return Sentence(row["clip_id"], row["start_ms"], row["end_ms"], row["text"], row.get("timing"))
 
 
 def clip_from_row(row: dict[str, Any]) -> LongClip:
@@ -106,12 +157,16 @@ def clip_from_row(row: dict[str, Any]) -> LongClip:
     return LongClip(
         key=row["key"],
         video=SourceVideo(row["video_id"], row["uri"], row["url"] or "", row["license"] or "", row["meta"] or "{}"),
-        sentences=tuple(Sentence(s["clip_id"], s["start_ms"], s["end_ms"], s["text"]) for s in row["sentences"]),
+        sentences=tuple(map(sentence_from_row, row["sentences"])),
         frame_times_ms=tuple(row["frame_times_ms"]),
         coherence=row["coherence"],
         split=row["split"],
         shard=shard if isinstance(shard, int) else -1,
         position=row["position"],
+        scores=_scores(PLAN_SCORES, row),
+        language=row.get("language"),
+        duplicate_of=row.get("duplicate_of"),
+        evaluation_overlap=row.get("evaluation_overlap"),
     )
 
 
@@ -155,6 +210,7 @@ def index_row(entry: IndexEntry) -> dict[str, Any]:
         "source_fps": entry.source.fps,
         "source_codec": entry.source.codec,
         "source_duration_ms": entry.source.duration_ms,
+        **_score_columns(FRAME_SCORES, entry.frame_scores),
     }
 
 
@@ -175,6 +231,7 @@ def entry_from_row(row: dict[str, Any]) -> IndexEntry:
             row["source_codec"],
             row["source_duration_ms"],
         ),
+        frame_scores=_scores(FRAME_SCORES, row),
     )
 
 

@@ -1,6 +1,7 @@
 """Facts of a file without its pixels: what it is, how long, and what its frames would cost."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import av
 
@@ -29,10 +30,26 @@ def _probe(path: str, limits: Limits, packets: bool) -> Probe:
     with open_source(path, limits) as source:
         if not packets and source.header_ms:
             info = SourceInfo(source.width, source.height, source.fps, source.codec, source.header_ms)
-            return Probe(info, exact=False)
+            return Probe(info, exact=False, audio_ms=audio_span(source, info.duration_ms))
         info = measured_info(source, _table(source, limits), turns=0)
         check_duration(info.duration_ms, limits)
-        return Probe(info, exact=True)
+        return Probe(info, exact=True, audio_ms=audio_span(source, info.duration_ms))
+
+
+def audio_span(source: Source, duration_ms: int) -> tuple[int, int] | None:
+    """When sound starts and ends, in ms from the start of the source: the span of the longest audio stream.
+
+    From the headers of the streams. Where these have no times, as in Matroska, it is that of the whole file.
+    """
+    spans = []
+    for stream in source.container.streams.audio:
+        base, origin = stream.time_base, Fraction(source.container.start_time or 0, 1_000_000)
+        if base is None or not stream.duration:
+            spans.append((0, duration_ms))
+            continue
+        start = (stream.start_time or 0) * base - origin
+        spans.append((max(0, round(1000 * start)), max(0, round(1000 * (start + stream.duration * base)))))
+    return max(spans, key=lambda span: span[1] - span[0], default=None)
 
 
 def decode_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limits) -> int:

@@ -67,8 +67,10 @@ class Probe:
     """Facts of a source without its frames.
 
     `source.duration_ms` is 0 where it is unknown. `exact` says that it was measured over all packets, as against
-    believed from the header.
+    believed from the header. `audio_ms` is when the sound starts and ends, from the headers of the audio streams; None: there
+    is none.
     """
 
     source: SourceInfo
     exact: bool
+    audio_ms: tuple[int, int] | None = None

@@ -1,7 +1,7 @@
 """Rows of a plan that a person edited: which columns they need, and what each row must hold. Derived columns are not trusted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,12 +16,16 @@ from longtake.pipeline.timecode import MAX_MS
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
+from longtake.schemas.scores import PLAN_SCORES, column
 
 #: Columns that are made from the sentences and the configuration, whatever the edited plan says.
 DERIVED = ("key", "start_ms", "end_ms", "paragraph", "n_sentences", "n_words", "frame_times_ms")
 _REQUIRED = ("video_id", "uri", "sentences", "split")
-_READ = frozenset(_REQUIRED + DERIVED + ("url", "license", "meta", "coherence"))
+_SCORES = {column(name): name for name in PLAN_SCORES}
+_MARKS = ("language", "duplicate_of", "evaluation_overlap")
+_READ = frozenset(_REQUIRED + DERIVED + ("url", "license", "meta", "coherence") + _MARKS + tuple(_SCORES))
 _SENTENCE = ("clip_id", "start_ms", "end_ms", "text")
+_TIMINGS = ("cue", "words", "interpolated")
 _ROWS = 512
 _MAX_SHOWN = 5
 
@@ -141,11 +145,21 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
     if not isinstance(split, str) or not split.isascii() or not split.isalnum():
         wrong.append(f"split {quoted(split)} is not made of letters and digits")
     sentences = _sentences(row.get("sentences"), wrong)
-    coherence = _coherence(row.get("coherence"), wrong)
+    coherence = _number("coherence", row, wrong)
+    scores = {name: _number(column, row, wrong) for column, name in _SCORES.items()}
+    marks = {name: _text(name, row, wrong) for name in _MARKS}
     if wrong or video is None:
         return [Problem(*where, text) for text in wrong]
     made = long_clip(video, tuple(sentences), config.frames.per_sentence)
-    return LongClip(made.key, video, made.sentences, made.frame_times_ms, coherence, str(split))
+    return replace(
+        made,
+        coherence=coherence,
+        split=str(split),
+        scores=tuple((name, value) for name, value in scores.items() if value is not None),
+        language=marks["language"],
+        duplicate_of=marks["duplicate_of"],
+        evaluation_overlap=marks["evaluation_overlap"],
+    )
 
 
 def recomputed(row: dict[str, Any], clip: LongClip) -> list[str]:
@@ -186,11 +200,20 @@ def _meta(value: Any) -> str:
     return canonical_json(value)
 
 
-def _coherence(value: Any, wrong: list[str]) -> float | None:
+def _text(name: str, row: dict[str, Any], wrong: list[str]) -> str | None:
+    value = row.get(name)
+    if value is None or isinstance(value, str):
+        return value or None
+    wrong.append(f"{name} {quoted(value)} is not a text")
+    return None
+
+
+def _number(name: str, row: dict[str, Any], wrong: list[str]) -> float | None:
+    value = row.get(name)
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return float(value) if value == value else None  # NaN is how some tools write an empty value
     if value is not None:
-        wrong.append(f"coherence {quoted(value)} is not a number")
+        wrong.append(f"{name} {quoted(value)} is not a number")
     return None
 
 
@@ -234,7 +257,8 @@ def _sentence(number: int, value: Any, wrong: list[str]) -> Sentence | None:
         wrong.append(f"{at}: lasts from {start} to {end} ms")
     if len(wrong) > before or clip_id is None or start is None or end is None:
         return None
-    return Sentence(clip_id, start, end, cleaned)
+    timing = value.get("timing")
+    return Sentence(clip_id, start, end, cleaned, timing if timing in _TIMINGS else None)
 
 
 def _whole(value: Any) -> int | None:

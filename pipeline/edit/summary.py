@@ -40,6 +40,7 @@ def edited_summary(config: CorpusConfig, origin: PlanSummary | None, tally: Tall
         hours=origin.hours | {"out": fresh.hours["out"]},
         words=origin.words | {"out": fresh.words["out"]},
         estimate=_scaled(origin, fresh, tally),
+        masked=origin.masked,
     )
 
 

@@ -10,9 +10,15 @@ import pyarrow.parquet as pq
 
 from longtake.pipeline.verify.faults import FaultList
 from longtake.schemas import storage, tables
+from longtake.schemas.scores import FRAME_SCORES, PLAN_SCORES, column
 
 PLANNED = tuple(name for name in tables.PLAN.names if name not in ("shard", "position"))
-_MAY_BE_EMPTY = frozenset({"coherence"})
+_MAY_BE_EMPTY = frozenset(
+    {"coherence", "timing", "language", "duplicate_of", "evaluation_overlap"}
+    | {*map(column, (*PLAN_SCORES, *FRAME_SCORES))}
+)
+#: Columns that came with the filters: a corpus made before them has none.
+_MAY_BE_MISSING = _MAY_BE_EMPTY - {"coherence"}
 _ROWS = 512
 
 #: What a damaged or missing Parquet file makes pyarrow raise.
@@ -59,6 +65,8 @@ def _has_columns(found: pa.Schema, wanted: pa.Schema, faults: FaultList) -> bool
     before = faults.number
     for field in wanted:
         if field.name not in found.names:
+            if field.name in _MAY_BE_MISSING:
+                continue
             faults.add(f"column {field.name} is missing")
         elif found.field(field.name).type != field.type:
             faults.add(f"column {field.name} is {found.field(field.name).type}, not {field.type}")
@@ -75,11 +83,12 @@ def _has_null(array: pa.Array) -> bool:
     if pa.types.is_list(array.type):
         return _has_null(array.flatten())
     if pa.types.is_struct(array.type):
-        return any(_has_null(field) for field in array.flatten())
+        fields = zip(array.type, array.flatten(), strict=True)
+        return any(_has_null(values) for field, values in fields if field.name not in _MAY_BE_EMPTY)
     return False
 
 
 def row_digest(row: dict[str, Any]) -> int:
     """64 bits of a hash of what the plan says of a long clip, without its place: the same for its plan and index row."""
-    text = json.dumps([row[name] for name in PLANNED], ensure_ascii=False)
+    text = json.dumps([row.get(name) for name in PLANNED], ensure_ascii=False)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -72,7 +72,7 @@ def check_index(rows: list[dict[str, Any]], shard: ShardRecord, frames: Frames, 
 
 def row_faults(row: dict[str, Any], frames: Frames) -> Iterator[str]:
     """What in an index row breaks the rules of the format."""
-    sentences = [Sentence(**sentence) for sentence in row["sentences"]]
+    sentences = [tables.sentence_from_row(sentence) for sentence in row["sentences"]]
     if not sentences:
         yield "it has no sentence"
         return

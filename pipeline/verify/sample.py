@@ -10,6 +10,7 @@ import simplejpeg
 from longtake.pipeline.frame_times import frame_sentence
 from longtake.pipeline.verify.faults import short
 from longtake.pipeline.verify.tar_walk import TarMember
+from longtake.schemas import tables
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT
 
 _MAX_PIXELS = 8192 * 4320
@@ -75,9 +76,10 @@ def _json_faults(data: bytes, row: dict[str, Any]) -> Iterator[str]:
 def _expected(row: dict[str, Any]) -> dict[str, Any]:
     """The content of the .json that belongs to an index row."""
     same = ["key", "video_id", "url", "license", "split", "shard", "position", "start_ms", "end_ms"]
-    same += ["sentences", "frame_times_ms", "frame_pts_ms"]
+    same += ["frame_times_ms", "frame_pts_ms"]
     per_sentence = len(row["frame_times_ms"]) // max(len(row["sentences"]), 1)
     return {name: row[name] for name in same} | {
+        "sentences": [tables.sentence_json(tables.sentence_from_row(s)) for s in row["sentences"]],
         "frame_sentence": list(frame_sentence(len(row["sentences"]), per_sentence)),
         "frame_size": [row["frame_height"], row["frame_width"]],
         "source": {name: row[f"source_{name}"] for name in _SOURCE},
@@ -108,15 +110,18 @@ def _are_ints(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_int, value))
 
 
-def _has(fields: Mapping[str, Callable[[Any], bool]]) -> Callable[[Any], bool]:
-    """Whether a value is an object with exactly these fields, of these types."""
+def _has(fields: Mapping[str, Callable[[Any], bool]], optional: str = "") -> Callable[[Any], bool]:
+    """Whether a value is an object with exactly these fields, of these types, and perhaps the text `optional`."""
     return lambda value: (
-        isinstance(value, dict) and set(value) == set(fields) and all(check(value[f]) for f, check in fields.items())
+        isinstance(value, dict)
+        and set(value) - {optional} == set(fields)
+        and all(check(value[f]) for f, check in fields.items())
+        and _is_text(value.get(optional, ""))
     )
 
 
 _SOURCE = {"width": _is_int, "height": _is_int, "fps": _is_number, "codec": _is_text, "duration_ms": _is_int}
-_is_sentence = _has({"clip_id": _is_text, "start_ms": _is_int, "end_ms": _is_int, "text": _is_text})
+_is_sentence = _has({"clip_id": _is_text, "start_ms": _is_int, "end_ms": _is_int, "text": _is_text}, "timing")
 _CONTRACT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("key", "video_id", "url", "license", "split", "shard"), _is_text),
     **dict.fromkeys(("position", "start_ms", "end_ms"), _is_int),

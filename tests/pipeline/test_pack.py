@@ -96,7 +96,7 @@ def test_shard_is_a_tar_in_the_order_of_the_contract(tmp_path: Path, markers: di
             "position": position,
             "start_ms": c.start_ms,
             "end_ms": c.end_ms,
-            "sentences": [tables.sentence_row(s) for s in c.sentences],
+            "sentences": [tables.sentence_json(s) for s in c.sentences],
             "frame_times_ms": list(c.frame_times_ms),
             "frame_pts_ms": [t - 3 for t in c.frame_times_ms],
             "frame_sentence": [0, 0, 1, 1],

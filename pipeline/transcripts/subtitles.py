@@ -3,17 +3,26 @@
 Parsers of the shelf stop at the first bad cue and give no line numbers, and one bad cue must not cost a video its text.
 """
 
-import codecs
 import html
 import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from longtake.pipeline.lines import base_name, quoted
-from longtake.pipeline.texts import clean_text
 from longtake.pipeline.timecode import parse_timecode
-from longtake.schemas.reasons import Reason, Stage, Subject
-from longtake.schemas.records import Drop, Sentence
+from longtake.pipeline.transcripts.cue import (
+    Cue,
+    Transcript,
+    Word,
+    plain_lines,
+    record_drop,
+    sentence_drop,
+    timed_text,
+    trusted,
+)
+from longtake.pipeline.transcripts.encodings import decoded_lines
+from longtake.schemas.reasons import Reason
+from longtake.schemas.records import Drop
 
 CueFormat = Literal["vtt", "srt"]
 
@@ -34,12 +43,15 @@ _TWO_TIMES = re.compile(rf"\s{{0,20}}{_CLEAR_TIME}[^\w<]{{1,20}}{_CLEAR_TIME}(?!
 _STRETCH = 40
 _BLOCK = re.compile(r"(?:NOTE|STYLE|REGION|WEBVTT)(?:[ \t:].*)?|X-TIMESTAMP-MAP.*")
 _HEADER = re.compile(r"WEBVTT(?:[ \t].*)?")
-_LINE_END = re.compile(r"\r\n|\n|\r")
-_LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
+# HLS cuts WebVTT into segments whose times start anew; files put together from them say where each belongs.
+_TIMESTAMP_MAP = re.compile(r"X-TIMESTAMP-MAP=(?=.*\bMPEGTS:([0-9]{1,18}))(?=.*\bLOCAL:([0-9:.]{1,20})).*")
+_MPEG_TICKS = 90  # in a millisecond
 
 _BREAK = re.compile(r"<[bB][rR][ \t]*/?>")
 # A tag starts with a letter, a slash or a time, so that "a < b" and "<3" stay; one left open at the end is one too.
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?>|<[0-9][0-9:.]*>|</?[A-Za-z][\w.]*\Z")
+# The time from which the text after it is spoken, as YouTube's recognition and karaoke files have it.
+_SPOKEN_AT = re.compile(r"<((?:[0-9]{1,4}:)?[0-9]{1,4}:[0-9]{2}\.[0-9]{1,3})>")
 _OVERRIDE = re.compile(r"\{\\[^{}]*\}")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
@@ -51,45 +63,63 @@ class _Cue:
     timing: str
     start_ms: int
     end_ms: int
+    shift_ms: int
     text: list[str] = field(default_factory=list)
     undecodable_line: int = 0
 
 
-def parse_cues(data: bytes, video_id: str, file: str, format: CueFormat) -> tuple[list[Sentence], list[Drop]]:
+def parse_subtitles(data: bytes, video_id: str, file: str, format: CueFormat, encoding: str = "utf-8") -> Transcript:
     """The cues of a subtitle file in file order, and a Drop for each that cannot be used.
 
-    The n-th cue of the file has the clip id `<video_id>.<n>`, whether or not those before it were dropped. A timing
-    line that cannot be read counts as a cue and gives a record Drop; so does a file without any cue. Raises nothing.
+    The n-th cue of the file has the id `<video_id>.<n>`, whether or not those before it were dropped. A timing line
+    that cannot be read counts as a cue and gives a record Drop; so does a file without any cue. Raises nothing.
     """
-    reader = _Reader(video_id, base_name(file), format)
-    reader.read(_lines(data))
-    return reader.sentences, reader.drops
+    lines = decoded_lines(data, encoding)
+    reader = _Reader(video_id, base_name(file), format, _has_segments(lines))
+    reader.read(lines)
+    return Transcript(reader.cues, reader.drops)
 
 
-def plain_text(lines: list[str]) -> str:
-    """The text of a cue's lines: tags, times and position codes removed, entities resolved, lines joined by a space."""
+def cue_text(lines: list[str]) -> str:
+    """The text of a cue's lines: tags, times and position codes removed, entities resolved."""
     text = "\n".join(lines)
     if "<" in text:
-        text = _TAG.sub("", _BREAK.sub(" ", text))
+        text = _TAG.sub("", _BREAK.sub("\n", text))
+    return plain_lines(_without_codes(text))
+
+
+def _without_codes(text: str) -> str:
     if "{" in text:
         text = _OVERRIDE.sub("", text)
     if "&" in text:
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
-    return clean_text(text)
+    return text
 
 
-def _lines(data: bytes) -> list[tuple[str, bool]]:
-    """The lines of a file, each with whether it could be decoded."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+def _timed(lines: list[str], cue: _Cue) -> tuple[str, tuple[Word, ...]]:
+    """Text and words of a cue in whose text times stand. The times are dropped where they cannot be those of the cue."""
+    whole = "\n".join(lines).replace("<c>", "").replace("</c>", "")
+    found = _SPOKEN_AT.split(_BREAK.sub("\n", whole) if "r" in whole else whole)
+    if len(found) == 1:
+        return cue_text(lines), ()
+    has_tags = whole.count("<") > len(found) // 2
+    pieces = [(cue.start_ms, _without_codes(_TAG.sub("", found[0])))]
+    for time, text in zip(found[1::2], found[2::2], strict=True):
         try:
-            return [(line, True) for line in _LINE_END.split(data.decode("utf-16"))]
-        except UnicodeDecodeError:
-            return [(line, "\ufffd" not in line) for line in _LINE_END.split(data.decode("utf-16", "replace"))]
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        return [(line, True) for line in _LINE_END.split(data.decode("utf-8"))]
-    except UnicodeDecodeError:
-        return [_decoded(line) for line in _LINE_END_BYTES.split(data)]
+            start = parse_timecode(time) + cue.shift_ms
+        except ValueError:
+            return cue_text(lines), ()
+        pieces.append((start, _without_codes(_TAG.sub("", text) if has_tags else text)))
+    text, words = timed_text(pieces, cue.end_ms)
+    if has_tags and text != (whole := cue_text(lines)):  # a tag was cut in two by a time
+        return whole, ()
+    return text, trusted(words, cue.start_ms, cue.end_ms)
+
+
+def _has_segments(lines: list[tuple[str, bool]]) -> bool:
+    """Whether the file is put together from segments at different times."""
+    maps = {line for line, _ in lines if line.startswith("X-TIMESTAMP-MAP=")}
+    return len(maps) > 1
 
 
 def _meant_as_timing(line: str) -> bool:
@@ -101,19 +131,14 @@ def _meant_as_timing(line: str) -> bool:
     return _ENDS_LIKE_TIME.search(before) is not None or _STARTS_LIKE_TIME.match(after) is not None
 
 
-def _decoded(line: bytes) -> tuple[str, bool]:
-    try:
-        return line.decode("utf-8"), True
-    except UnicodeDecodeError:
-        return line.decode("utf-8", "replace"), False
-
-
 class _Reader:
     """Reads line by line. Of the state, at most one is set: an open cue, a block to skip, lines outside any cue."""
 
-    def __init__(self, video_id: str, file: str, format: CueFormat) -> None:
-        self.sentences: list[Sentence] = []
+    def __init__(self, video_id: str, file: str, format: CueFormat, has_segments: bool) -> None:
+        self.cues: list[Cue] = []
         self.drops: list[Drop] = []
+        self._has_segments = has_segments
+        self._shift_ms = 0  # from the times of the segment to those of the video
         self._video_id = video_id
         self._file = file
         self._blank_ends_cue = format == "vtt"
@@ -135,12 +160,22 @@ class _Reader:
                 self._broken(number, line, "this timing line cannot be read")
             elif not line:
                 self._blank()
+            elif self._has_segments and (found := _TIMESTAMP_MAP.match(line)):
+                self._start_segment(found[1], found[2])
             else:
                 self._text(number, line, decodable)
         self._close(at_end=True)
         if self._count == 0:
             self.drops = []  # one row for the file says more than one for each line of it
-            self._record(self._file, f"{self._file}: no cue found; is it a WebVTT or SRT file in UTF-8?")
+            self._record(self._file, "no cue found; is it a WebVTT or SRT file in UTF-8?")
+
+    def _start_segment(self, mpegts: str, local: str) -> None:
+        """From here on, the time `local` is the media's `mpegts`. Where the media starts is not told; players take 0."""
+        try:
+            self._shift_ms = int(mpegts) // _MPEG_TICKS - parse_timecode(local)
+        except ValueError:
+            self._shift_ms = 0
+        self._skipping = True
 
     def _start(self, number: int, line: str, start: str, end: str) -> None:
         cue = self._cue
@@ -148,19 +183,20 @@ class _Reader:
             cue.line = number  # the same line twice in a row
             return
         try:
-            start_ms, end_ms = parse_timecode(start), parse_timecode(end)
+            start_ms = parse_timecode(start) + self._shift_ms
+            end_ms = parse_timecode(end) + self._shift_ms
         except ValueError as error:
             self._broken(number, line, str(error))
             return
         self._close()
         self._count += 1
-        self._cue = _Cue(self._count, number, f"{start} {end}", start_ms, end_ms)
+        self._cue = _Cue(self._count, number, f"{start} {end}", start_ms, end_ms, self._shift_ms)
 
     def _broken(self, number: int, line: str, problem: str) -> None:
         self._close()
         self._count += 1
         place = f"{self._file}:{number}"
-        self._record(place, f"{place}: {problem}: {quoted(line.strip())}; write it as 00:00:01.000 --> 00:00:02.000")
+        self._record(place, f"{problem}: {quoted(line.strip())}; write it as 00:00:01.000 --> 00:00:02.000")
         self._skipping = True
 
     def _blank(self) -> None:
@@ -198,30 +234,32 @@ class _Reader:
         stray = next(((n, line) for n, line, _ in self._outside if re.search(r"[^\W\d_]", line)), None)
         if stray is not None:
             place = f"{self._file}:{stray[0]}"
-            self._record(place, f"{place}: text outside any cue: {quoted(stray[1].strip())}; give it a timing line")
+            self._record(place, f"text outside any cue: {quoted(stray[1].strip())}; give it a timing line")
         self._cue = None
         self._skipping = False
         self._outside = []
 
     def _deliver(self, cue: _Cue) -> None:
-        text = plain_text(cue.text)
-        clip_id = f"{self._video_id}.{cue.number}"
+        has_times = any("<" in line and _SPOKEN_AT.search(line) for line in cue.text)
+        text, words = _timed(cue.text, cue) if has_times else (cue_text(cue.text), ())
+        cue_id = f"{self._video_id}.{cue.number}"
         if cue.undecodable_line:
             place = f"{self._file}:{cue.undecodable_line}"
-            self._sentence(clip_id, Reason.INVALID_UTF8, f"{place}: not UTF-8: {quoted(text)}; save the file as UTF-8")
+            detail = f"{place}: not UTF-8: {quoted(text)}; save the file as UTF-8, or set source.text.encoding"
+            self._sentence(cue_id, Reason.INVALID_UTF8, detail)
         elif cue.start_ms >= cue.end_ms or cue.start_ms < 0:
             detail = f"{self._file}:{cue.line}: lasts from {cue.timing.replace(' ', ' to ')}"
-            self._sentence(clip_id, Reason.SPAN_REVERSED, detail)
+            self._sentence(cue_id, Reason.SPAN_REVERSED, detail)
         elif not text:
-            self._sentence(clip_id, Reason.EMPTY_TEXT, f"{self._file}:{cue.line}: cue without text")
+            self._sentence(cue_id, Reason.EMPTY_TEXT, f"{self._file}:{cue.line}: cue without text")
         else:
-            self.sentences.append(Sentence(clip_id, cue.start_ms, cue.end_ms, text))
+            self.cues.append(Cue(cue_id, cue.start_ms, cue.end_ms, text, words))
 
-    def _sentence(self, clip_id: str, reason: Reason, detail: str) -> None:
-        self.drops.append(Drop(self._video_id, Subject.SENTENCE, clip_id, Stage.READ, reason, detail))
+    def _sentence(self, cue_id: str, reason: Reason, detail: str) -> None:
+        self.drops.append(sentence_drop(self._video_id, cue_id, reason, detail))
 
-    def _record(self, place: str, detail: str) -> None:
-        self.drops.append(Drop(self._video_id, Subject.RECORD, place, Stage.READ, Reason.MALFORMED, detail))
+    def _record(self, place: str, problem: str) -> None:
+        self.drops.append(record_drop(self._video_id, place, problem))
 
 
 def _is_number(line: str) -> bool:

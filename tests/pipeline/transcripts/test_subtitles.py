@@ -1,32 +1,40 @@
 import os
 import time
 import unicodedata
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from longtake.pipeline.cues import CueFormat, parse_cues, plain_text
+from longtake.pipeline.transcripts.cue import Cue
+from longtake.pipeline.transcripts.subtitles import CueFormat, cue_text, parse_subtitles
 from longtake.schemas.reasons import Reason, Stage, Subject
-from longtake.schemas.records import Drop, Sentence
+from longtake.schemas.records import Drop
 
-SHARED = Path(os.environ.get("LONGTAKE_SHARED", Path(__file__).parents[3] / "shared"))
+SHARED = Path(os.environ.get("LONGTAKE_SHARED", Path(__file__).parents[4] / "shared"))
 TRANSCRIPTS = sorted(
     p for folder in ("transcripts", "odd") for p in SHARED.glob(f"data/{folder}/*") if p.suffix in (".vtt", ".srt")
 )
 NEEDS_SHARED = pytest.mark.skipif(not TRANSCRIPTS, reason=f"no transcripts below {SHARED}; set LONGTAKE_SHARED")
 
 
-def parse(text: str | bytes, format: CueFormat = "vtt") -> tuple[list[Sentence], list[Drop]]:
+def parse(text: str | bytes, format: CueFormat = "vtt") -> tuple[list[Cue], list[Drop]]:
     data = text if isinstance(text, bytes) else text.encode()
-    return parse_cues(data, "v", f"/home/someone/v.en.{format}", format)
+    found = parse_subtitles(data, "v", f"/home/someone/v.en.{format}", format)
+    return found.cues, found.drops
 
 
 def kept(text: str | bytes, format: CueFormat = "vtt") -> list[tuple[str, int, int, str]]:
-    sentences, drops = parse(text, format)
+    cues, drops = parse(text, format)
     assert drops == []
-    return [(s.clip_id, s.start_ms, s.end_ms, s.text) for s in sentences]
+    return [(c.cue_id, c.start_ms, c.end_ms, c.text.replace("\n", " ")) for c in cues]
+
+
+def read_file(path: Path) -> tuple[list[Cue], list[Drop]]:
+    found = parse_subtitles(path.read_bytes(), "v", str(path), "srt" if path.suffix == ".srt" else "vtt")
+    return found.cues, found.drops
 
 
 TWO = [("v.1", 1000, 2000, "one"), ("v.2", 2000, 3500, "two and more")]
@@ -99,7 +107,7 @@ def test_a_text_that_is_a_number_stays() -> None:
     ],
 )
 def test_text_is_plain(lines: list[str], text: str) -> None:
-    assert plain_text(lines) == text
+    assert cue_text(lines).replace("\n", " ") == text
 
 
 @pytest.mark.parametrize(
@@ -117,7 +125,7 @@ def test_text_is_plain(lines: list[str], text: str) -> None:
 def test_a_bad_cue_costs_one_sentence(cue: str | bytes, reason: Reason, format: CueFormat) -> None:
     bad = cue if isinstance(cue, bytes) else cue.encode()
     sentences, drops = parse(b"00:00 --> 00:01\none\n\n" + bad + b"\n\n00:05 --> 00:06\nlast\n", format)
-    assert [(s.clip_id, s.text) for s in sentences] == [("v.1", "one"), ("v.3", "last")]
+    assert [(s.cue_id, s.text) for s in sentences] == [("v.1", "one"), ("v.3", "last")]
     (drop,) = drops
     assert (drop.video_id, drop.subject, drop.subject_id) == ("v", Subject.SENTENCE, "v.2")
     assert (drop.stage, drop.reason) == (Stage.READ, reason)
@@ -144,7 +152,7 @@ def test_a_bad_cue_costs_one_sentence(cue: str | bytes, reason: Reason, format: 
 @pytest.mark.parametrize("format", ["vtt", "srt"])
 def test_a_broken_timing_line_is_reported_and_its_text_joins_no_other_cue(timing: str, format: CueFormat) -> None:
     sentences, drops = parse(f"1\n00:00 --> 00:01\none\n\n2\n{timing}\nlost\n\n3\n00:05 --> 00:06\nlast\n", format)
-    assert [(s.clip_id, s.text) for s in sentences] == [("v.1", "one"), ("v.3", "last")]
+    assert [(s.cue_id, s.text) for s in sentences] == [("v.1", "one"), ("v.3", "last")]
     (drop,) = drops
     assert (drop.subject, drop.subject_id, drop.reason) == (Subject.RECORD, f"v.en.{format}:6", Reason.MALFORMED)
     assert drop.detail.startswith(f"v.en.{format}:6: ")
@@ -158,7 +166,7 @@ def test_arrows_in_text_are_text() -> None:
 
 def test_text_outside_any_cue_is_reported() -> None:
     sentences, drops = parse("WEBVTT\n\n00:01 --> 00:02\none\n\nleft over\nand more\n\n00:05 --> 00:06\nlast\n")
-    assert [s.clip_id for s in sentences] == ["v.1", "v.2"]
+    assert [s.cue_id for s in sentences] == ["v.1", "v.2"]
     assert [(d.subject_id, d.reason) for d in drops] == [("v.en.vtt:6", Reason.MALFORMED)]
 
 
@@ -188,7 +196,7 @@ def test_broken_utf16_loses_only_the_cues_it_breaks() -> None:
     data = "WEBVTT\n\n00:00 --> 00:01\none\n\n00:01 --> 00:02\nt@o\n\n00:02 --> 00:03\nlast\n".encode("utf-16-le")
     data = b"\xff\xfe" + data.replace("@".encode("utf-16-le"), b"\x00\xd8")
     sentences, drops = parse(data)
-    assert [s.clip_id for s in sentences] == ["v.1", "v.3"]
+    assert [s.cue_id for s in sentences] == ["v.1", "v.3"]
     assert [(d.subject_id, d.reason) for d in drops] == [("v.2", Reason.INVALID_UTF8)]
 
 
@@ -221,6 +229,10 @@ pieces = st.sampled_from(
         "-",
         ":",
         "9",
+        "<00:00:01.500>",
+        "<00:01.700><c> so</c>",
+        "X-TIMESTAMP-MAP=LOCAL:00:00.000,MPEGTS:900000",
+        "X-TIMESTAMP-MAP=LOCAL:00:00.000,MPEGTS:1350000",
     ]
 )
 
@@ -237,11 +249,15 @@ pieces = st.sampled_from(
 def test_no_input_fails_and_each_cue_ends_in_one_place(data: bytes, format: CueFormat) -> None:
     sentences, drops = parse(data, format)
     assert sentences or drops
-    ids = [s.clip_id for s in sentences] + [d.subject_id for d in drops if d.subject is Subject.SENTENCE]
+    ids = [s.cue_id for s in sentences] + [d.subject_id for d in drops if d.subject is Subject.SENTENCE]
     assert len(set(ids)) == len(ids)
     for s in sentences:
         assert 0 <= s.start_ms < s.end_ms
-        assert s.text == " ".join(s.text.split()) != ""
+        assert s.text == "\n".join(" ".join(line.split()) for line in s.text.split("\n") if line.split()) != ""
+        assert not s.words or s.words[0][0] == 0
+        for (at, start, _), (later_at, later, _) in pairwise(s.words):
+            assert at < later_at < len(s.text)
+            assert s.start_ms <= start <= later <= s.end_ms
     for d in drops:
         assert not [c for c in d.detail if unicodedata.category(c) in ("Cc", "Cs")]
         assert len(d.detail) < 600
@@ -263,7 +279,7 @@ def test_hostile_repetition_stays_linear(unit: str, format: CueFormat) -> None:
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda p: p.name)
 def test_every_cue_of_real_files_is_accounted_for(path: Path) -> None:
     data = path.read_bytes()
-    sentences, drops = parse_cues(data, "v", str(path), "srt" if path.suffix == ".srt" else "vtt")
+    sentences, drops = read_file(path)
     arrows = sum(b"-->" in line for line in data.splitlines())
     if path.name == "webvtt-py.invalid_timeframe_in_cue_text.vtt":
         arrows -= 1  # the same timing line twice
@@ -287,7 +303,7 @@ DROPPED = {
 @pytest.mark.shared_data
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda p: p.name)
 def test_real_files_lose_what_is_broken_in_them_and_nothing_else(path: Path) -> None:
-    _, drops = parse_cues(path.read_bytes(), "v", str(path), "srt" if path.suffix == ".srt" else "vtt")
+    _, drops = read_file(path)
     assert [(d.subject, d.subject_id, d.reason) for d in drops] == DROPPED.get(path.name, [])
 
 
@@ -297,8 +313,8 @@ def test_real_files_lose_what_is_broken_in_them_and_nothing_else(path: Path) -> 
 def test_clean_files_read_as_webvtt_py_reads_them(path: Path) -> None:
     webvtt = pytest.importorskip("webvtt", reason="webvtt-py is not installed: pip install -e '.[dev]'")
     captions = webvtt.from_srt(str(path)) if path.suffix == ".srt" else webvtt.read(str(path))
-    theirs = [(c.start_in_seconds, c.start, c.end, plain_text([c.text])) for c in captions]
-    sentences, _ = parse_cues(path.read_bytes(), "v", str(path), "srt" if path.suffix == ".srt" else "vtt")
+    theirs = [(c.start_in_seconds, c.start, c.end, cue_text([c.text])) for c in captions]
+    sentences, _ = read_file(path)
     ours = {(s.start_ms, s.end_ms, s.text) for s in sentences}
     from longtake.pipeline.timecode import parse_timecode
 

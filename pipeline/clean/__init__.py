@@ -1,0 +1,1 @@
+"""What is not speech, or not said twice, taken out of cues."""

@@ -1,0 +1,49 @@
+"""All cleaning steps of a video's cues, in order, each with its switch, its count and its reason in the ledger."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from longtake.pipeline.clean.boilerplate import remove_boilerplate
+from longtake.pipeline.clean.cleaned import Cleaned
+from longtake.pipeline.clean.loops import remove_loops
+from longtake.pipeline.clean.rolling import unroll
+from longtake.pipeline.clean.sound_tags import remove_sound_tags
+from longtake.pipeline.clean.speakers import remove_speakers
+from longtake.pipeline.transcripts.cue import Cue, sentence_drop
+from longtake.schemas.reasons import Reason, Stage
+from longtake.schemas.records import Drop
+from longtake.schemas.text_config import Clean
+
+
+@dataclass(slots=True)
+class CleanCues:
+    """The cues that are left, a Drop for each that is not, and how many removals each step made."""
+
+    cues: list[Cue]
+    drops: list[Drop]
+    removals: Counter[str]
+
+
+def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: bool = False) -> CleanCues:
+    """Clean the cues of a video. `from_recognition`: they come from a file that only speech recognition writes."""
+    out = CleanCues(cues, [], Counter())
+
+    def step(name: str, reason: Reason, work: Callable[[list[Cue]], Cleaned]) -> None:
+        cleaned = work(out.cues)
+        out.cues = cleaned.cues
+        out.drops += [sentence_drop(video_id, cue.cue_id, reason, why, Stage.CLEAN) for cue, why in cleaned.gone]
+        if cleaned.removals:
+            out.removals[name] += cleaned.removals
+
+    if settings.rolling:
+        step("rolling", Reason.ROLLING_CAPTION, unroll)
+    if settings.boilerplate:
+        step("boilerplate", Reason.BOILERPLATE, lambda found: remove_boilerplate(found, from_recognition))
+    if settings.sound_tags:
+        step("sound_tags", Reason.SOUND_TAG, remove_sound_tags)
+    if settings.speakers:
+        step("speakers", Reason.SPEAKER_LABEL, remove_speakers)
+    if settings.loops:
+        step("loops", Reason.LOOP, lambda found: remove_loops(found, settings.loops))
+    return out

@@ -1,0 +1,35 @@
+"""What a cleaning step hands on: the cues that are left, those that are not, and how much it took out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from longtake.pipeline.clean.edit_cue import Edit, edited
+from longtake.pipeline.transcripts.cue import Cue
+
+
+@dataclass(slots=True)
+class Cleaned:
+    """The cues after a step; the cues that vanished, each with the reason in words; how many removals there were."""
+
+    cues: list[Cue]
+    gone: list[tuple[Cue, str]]
+    removals: int
+
+
+def remove(cues: list[Cue], find: Callable[[str], list[Edit]], what: str) -> Cleaned:
+    """Apply the edits that `find` names for each text. A cue of which nothing is left is gone."""
+    kept: list[Cue] = []
+    gone: list[tuple[Cue, str]] = []
+    removals = 0
+    for cue in cues:
+        edits = find(cue.text)
+        if not edits:
+            kept.append(cue)
+            continue
+        removals += len(edits)
+        rest = edited(cue, edits)
+        if any(c.isalnum() for c in rest.text):
+            kept.append(rest)
+        else:
+            gone.append((cue, f"nothing but {what}"))
+    return Cleaned(kept, gone, removals)

@@ -1,0 +1,59 @@
+"""Taking characters out of a cue, with the times of its words kept right."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from longtake.pipeline.transcripts.cue import BREAK, Cue, Word
+
+#: Characters [start, end) of a text, and what comes in their place.
+Edit = tuple[int, int, str]
+
+_BLANK = " \n" + BREAK
+
+
+def edited(cue: Cue, edits: Sequence[Edit]) -> Cue:
+    """The cue after `edits`, which are in order and apart. Its text is empty where nothing but white space is left."""
+    text = cue.text
+    out: list[str] = []
+    moves: list[tuple[int, int, int]] = []  # (old start, old end, new start) of what stays
+    size = at = 0
+    turn = cue.turn
+    for start, end, put in [*edits, (len(text), len(text), "")]:
+        piece = text[at:start]
+        if piece and (not size or out[-1][-1] in _BLANK):
+            bare = piece.lstrip(_BLANK)
+            at += len(piece) - len(bare)
+            piece = bare
+        if piece:
+            moves.append((at, start, size))
+            out.append(piece)
+            size += len(piece)
+        if put and size:
+            out.append(put)
+            size += len(put)
+        elif put == BREAK:
+            turn = True
+        at = end
+    whole = "".join(out)
+    bare = whole.rstrip(_BLANK)
+    return replace(cue, text=bare, words=_moved(cue.words, moves, len(bare)), turn=turn)
+
+
+def _moved(words: Sequence[Word], moves: Sequence[tuple[int, int, int]], size: int) -> tuple[Word, ...]:
+    """The words of which something is left. A word cut at its front starts where what is left of it starts."""
+    kept: list[Word] = []
+    at = 0
+    for number, (offset, start, end) in enumerate(words):
+        until = words[number + 1][0] if number + 1 < len(words) else 1 << 60
+        while at < len(moves) and moves[at][1] <= offset:
+            at += 1
+        if at == len(moves):
+            break
+        old, _, new = moves[at]
+        if old < until:
+            place = new + max(offset - old, 0)
+            if place < size:
+                kept.append((place, start, end))
+    if kept and kept[0][0] > 0:
+        kept[0] = (0, *kept[0][1:])
+    return tuple(kept)

@@ -1,0 +1,56 @@
+"""Which setting of `filters:` is the threshold of which score, and the reason that the ledger gives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from longtake.schemas.config import Filters
+from longtake.schemas.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A score and its threshold: `setting` starts with min_ or max_, and the threshold itself still passes."""
+
+    score: str
+    setting: str
+    reason: Reason
+
+    def fault(self, value: float | None, filters: Filters) -> str | None:
+        """What is wrong with a value; None where it passes, was not computed, or nothing is asked."""
+        limit: float | None = getattr(filters, self.setting)
+        if value is None or limit is None:
+            return None
+        if self.setting.startswith("min_"):
+            return f"{self.score} {value:.4g} is below {self.setting} {limit:g}" if value < limit else None
+        return f"{self.score} {value:.4g} is above {self.setting} {limit:g}" if value > limit else None
+
+
+CLIP_RULES = (
+    Rule("words_per_sentence", "min_words_per_sentence", Reason.FEW_WORDS),
+    Rule("words_per_second", "max_words_per_second", Reason.FAST_SPEECH),
+    Rule("repetition", "max_repetition", Reason.REPETITION),
+    Rule("non_speech", "max_non_speech", Reason.LITTLE_SPEECH),
+    Rule("language", "min_language", Reason.OTHER_LANGUAGE),  # asked only where `languages` names some
+    Rule("characters", "min_characters", Reason.STRANGE_CHARACTERS),
+    Rule("profanity", "max_profanity", Reason.PROFANITY),
+    Rule("short_side", "min_short_side", Reason.LOW_RESOLUTION),
+    Rule("aspect", "max_aspect", Reason.ELONGATED),
+    Rule("seconds", "min_seconds", Reason.SHORT_CLIP),
+    Rule("audio", "min_audio", Reason.NO_AUDIO),
+)
+FRAME_RULES = (
+    Rule("black", "max_black", Reason.BLACK_FRAMES),
+    Rule("slides", "max_slides", Reason.SLIDES),
+    Rule("frozen", "max_frozen", Reason.FROZEN_FRAMES),
+)
+#: Scores that need a look at the source, and so a probe.
+PROBED = frozenset({"short_side", "aspect", "audio"})
+
+
+def first_fault(rules: Sequence[Rule], scores: Mapping[str, float], filters: Filters) -> tuple[Reason, str] | None:
+    """The reason and detail of the first rule, in order, that the scores break; None where they break none."""
+    for rule in rules:
+        fault = rule.fault(scores.get(rule.score), filters)
+        if fault is not None:
+            return rule.reason, fault
+    return None

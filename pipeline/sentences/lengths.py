@@ -1,0 +1,97 @@
+"""Sentences where punctuation does not tell: cut at pauses, and where they are too long, at the best place there is."""
+
+import re
+
+from longtake.pipeline.sentences.stream import Stream
+from longtake.pipeline.transcripts.cue import UNSPACED
+from longtake.schemas.text_config import Sentences
+
+# What a place is worth beside the silence there, in milliseconds of silence. In the midst of unspaced characters no word
+# may start at all.
+_COMMA, _SEMICOLON, _CUE_END, _NO_WORD = 400, 600, 300, -1000
+_MARKS = dict.fromkeys(",\u3001\uff0c\u060c", _COMMA) | dict.fromkeys(";:\u2014\u2013\uff1b\uff1a\u061b", _SEMICOLON)
+_TOKEN = re.compile(f"([{UNSPACED}])|[^\\s{UNSPACED}]+")
+_WORD = re.compile(r"\S+")
+_MIN_SILENCE_MS = 100  # below it, the times of words are not exact enough to speak of silence
+
+
+def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pauses: bool) -> list[int]:
+    """Offsets at which the stretch [start, end) of the text is cut, in order: at every pause where `at_pauses`, and where
+    more than `max_words` would be left in one piece. Pieces have `min_words` words or more.
+
+    One pass: each cut is the place of most worth within the words that a piece may have, the last of equals.
+    """
+    text = stream.text[start:end]
+    most, least = 2 * settings.max_words, 2 * settings.min_words  # in half words, for scripts without spaces
+    if (not at_pauses and end - start <= settings.max_words) or len(text) < least:
+        return []
+    tokens = _tokens(text)
+    total = tokens[-1][1] + tokens[-1][2] if tokens else 0
+    if total < 2 * least or (total <= most and not at_pauses):
+        return []
+    silences = _silences(stream, start, end)
+    cuts: list[int] = []
+    chosen: tuple[int, int, int] | None = None  # worth, token, half words before it
+    done, number = 0, 1  # half words before the last cut, the next token
+    while number < len(tokens):
+        at, before, size = tokens[number]
+        if total - before < least:
+            break
+        if before - done >= least:
+            silence = silences.get(start + at)
+            if at_pauses and silence is not None and silence >= settings.pause_ms:
+                cuts.append(start + at)
+                done, chosen = before, None
+            elif total - done > most:
+                if chosen is not None and before - done > most:
+                    cuts.append(start + tokens[chosen[1]][0])
+                    done, number, chosen = chosen[2], chosen[1], None
+                else:
+                    worth = _worth(text, at, size, silence, stream.has_words)
+                    if chosen is None or worth >= chosen[0]:
+                        chosen = worth, number, before
+        number += 1
+    if chosen is not None and total - done > most:
+        cuts.append(start + tokens[chosen[1]][0])
+    return cuts
+
+
+def _tokens(text: str) -> list[tuple[int, int, int]]:
+    """Each word: where it starts, the half words before it, and its own."""
+    if text.isascii():
+        return [(found.start(), 2 * i, 2) for i, found in enumerate(_WORD.finditer(text))]
+    tokens = []
+    count = 0
+    for found in _TOKEN.finditer(text):
+        size = 1 if found[1] else 2
+        tokens.append((found.start(), count, size))
+        count += size
+    return tokens
+
+
+def _worth(text: str, at: int, size: int, silence: int | None, has_words: bool) -> int:
+    before = text[:at].rstrip()[-1:] if at else ""
+    worth = _MARKS.get(before, 0)
+    if silence is not None:
+        return worth + silence + (0 if has_words else _CUE_END)
+    return worth if size == 2 or worth or text[at - 1].isspace() else _NO_WORD
+
+
+def _silences(stream: Stream, start: int, end: int) -> dict[int, int]:
+    """The milliseconds of silence before the words at which there is any, and before each cue, by their offsets."""
+    found: dict[int, int] = {}
+    number = stream.cue_at(start)
+    last = None
+    while number < len(stream.cues) and (offset := stream.offsets[number]) < end:
+        cue = stream.cues[number]
+        begin = cue.words[0][1] if cue.words else cue.start_ms
+        if last is not None:
+            found[offset] = max(begin - last, 0)
+        until = begin
+        for at, from_ms, until_ms in cue.words:
+            if from_ms - until >= _MIN_SILENCE_MS:
+                found[offset + at] = from_ms - until
+            until = until_ms
+        last = until if cue.words else stream.ends[number]
+        number += 1
+    return found

@@ -1,0 +1,1 @@
+"""Transcript files of every common kind, read as cues."""

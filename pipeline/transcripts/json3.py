@@ -1,0 +1,72 @@
+"""YouTube's json3: events with a start and a duration in milliseconds, and segments with offsets, one for each word."""
+
+from typing import Any
+
+from longtake.pipeline.lines import base_name, quoted
+from longtake.pipeline.transcripts.cue import Cue, Transcript, record_drop, sentence_drop, timed_text, trusted
+from longtake.pipeline.transcripts.json_values import read_json, text_of, whole_ms
+from longtake.schemas.reasons import Reason
+from longtake.schemas.records import Drop
+
+
+def parse_json3(data: bytes, video_id: str, file: str) -> Transcript:
+    """The cues of a json3 file: its events with text, numbered as they stand. Raises nothing."""
+    name = base_name(file)
+    try:
+        value = read_json(data)
+        events = value.get("events") if isinstance(value, dict) else None
+        if not isinstance(events, list):
+            raise ValueError('holds no list "events"; is it a json3 file of YouTube?')
+    except ValueError as error:
+        return Transcript([], [record_drop(video_id, name, str(error))])
+    cues: list[Cue] = []
+    drops: list[Drop] = []
+    number = 0
+    for event in events:
+        # A window's position and a line feed appended to a window are events too, and no cues.
+        if isinstance(event, dict) and (not event.get("segs") or event.get("aAppend")) and not _says(event):
+            continue
+        number += 1
+        cue_id = f"{video_id}.{number}"
+        try:
+            cue = _cue(event, cue_id)
+        except ValueError as error:
+            drops.append(sentence_drop(video_id, cue_id, Reason.MALFORMED, f"{name}: event {number}: {error}"))
+            continue
+        if cue.end_ms <= cue.start_ms or cue.start_ms < 0:
+            detail = f"{name}: event {number} lasts from {cue.start_ms} to {cue.end_ms} ms"
+            drops.append(sentence_drop(video_id, cue_id, Reason.SPAN_REVERSED, detail))
+        elif not cue.text:
+            drops.append(sentence_drop(video_id, cue_id, Reason.EMPTY_TEXT, f"{name}: event {number} has no text"))
+        else:
+            cues.append(cue)
+    if not number:
+        drops.append(record_drop(video_id, name, "no event with text"))
+    return Transcript(cues, drops)
+
+
+def _says(event: dict[str, Any]) -> bool:
+    segments = event.get("segs")
+    if not isinstance(segments, list):
+        return False
+    return any(isinstance(s, dict) and isinstance(s.get("utf8"), str) and s["utf8"].strip() for s in segments)
+
+
+def _cue(event: Any, cue_id: str) -> Cue:
+    if not isinstance(event, dict):
+        raise ValueError(f"{quoted(event)} is no event")
+    start = whole_ms(event.get("tStartMs", 0))
+    end = start + whole_ms(event.get("dDurationMs", 0))
+    segments = event["segs"]
+    if not isinstance(segments, list):
+        raise ValueError(f'"segs" must be a list, not {quoted(segments)}')
+    pieces: list[tuple[int, str]] = []
+    timed = False
+    for segment in segments:
+        if not isinstance(segment, dict):
+            raise ValueError(f"{quoted(segment)} is no segment")
+        offset = whole_ms(segment.get("tOffsetMs", 0))
+        timed = timed or offset > 0
+        pieces.append((start + offset, text_of(segment.get("utf8"))))
+    text, words = timed_text(pieces, end)
+    return Cue(cue_id, start, end, text, trusted(words, start, end) if timed else ())

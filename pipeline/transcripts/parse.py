@@ -1,0 +1,53 @@
+"""A transcript file in any of the formats, read as cues; and which format it is, where nobody says."""
+
+import re
+from typing import Literal, get_args
+
+from longtake.pipeline.lines import base_name
+from longtake.pipeline.transcripts.columns import parse_columns_file
+from longtake.pipeline.transcripts.cue import Transcript
+from longtake.pipeline.transcripts.json3 import parse_json3
+from longtake.pipeline.transcripts.subtitles import parse_subtitles
+from longtake.pipeline.transcripts.whisper import parse_whisper
+from longtake.pipeline.transcripts.xml_cues import parse_xml
+
+#: The formats of files that hold one video each.
+FileFormat = Literal["vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters"]
+FORMATS: tuple[str, ...] = get_args(FileFormat)
+
+_START = 4096  # bytes that tell the format
+_BY_SUFFIX: dict[str, FileFormat] = {
+    "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "ttml": "ttml", "dfxp": "ttml",
+    "srv1": "srv3", "srv2": "srv3", "srv3": "srv3",
+}  # fmt: skip
+
+
+def parse_transcript(data: bytes, video_id: str, file: str, format: str, encoding: str = "utf-8") -> Transcript:
+    """The cues of a transcript file, and a Drop for all that cannot be used. `format` may be "auto". Raises nothing."""
+    form = format_of(data, file) if format == "auto" else format
+    if form in ("vtt", "srt"):
+        return parse_subtitles(data, video_id, file, "vtt" if form == "vtt" else "srt", encoding)
+    if form in ("srv3", "ttml"):
+        return parse_xml(data, video_id, file, encoding)
+    if form == "json3":
+        return parse_json3(data, video_id, file)
+    if form == "whisper":
+        return parse_whisper(data, video_id, file)
+    return parse_columns_file(data, video_id, file, encoding)
+
+
+def format_of(data: bytes, file: str) -> FileFormat:
+    """The format of a file by what it starts with, and where that does not tell, by its suffix."""
+    start = data[:_START].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xfe\xff \t\r\n")
+    suffix = base_name(file).rpartition(".")[2].lower()
+    if start.startswith(b"WEBVTT"):
+        return "vtt"
+    if start.startswith((b"{", b"[")):
+        if re.search(rb'"(?:wireMagic|events)"', start):
+            return "json3"
+        return "howto100m" if re.match(rb'\{\s*"(?:start|end|text)"\s*:\s*\[', start) else "whisper"
+    if start.startswith(b"<"):
+        return "srv3" if re.search(rb"<(?:timedtext|transcript)\b", start) else "ttml"
+    if re.match(rb"(?:[\w ]+,)*(?:start|end|text)\s*,", start, re.IGNORECASE):
+        return "howto100m"
+    return _BY_SUFFIX.get(suffix, "vtt" if re.search(rb"[0-9]\.[0-9]{3}\s*-->", start) else "srt")

@@ -1,0 +1,87 @@
+"""The sections of `corpus.yaml` that say where text comes from and what becomes of it before it is merged."""
+
+import codecs
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from longtake.schemas.settings import Section
+
+TextFormat = Literal[
+    "hdvila", "auto", "vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters", "none"
+]
+#: Formats of which one file may hold many videos.
+_IN_ONE_FILE = ("howto100m", "vidchapters")
+
+
+class TextSource(Section):
+    """Where the sentences come from. `none`: the video records carry them."""
+
+    format: TextFormat = "none"
+    path: str | None = None
+    encoding: str = "utf-8"
+
+    @property
+    def is_transcript(self) -> bool:
+        """Whether the text is a transcript: cues, as against sentences that somebody has made."""
+        return self.format not in ("hdvila", "none")
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether one file holds the transcripts of all videos."""
+        return self.format in _IN_ONE_FILE and "{video_id}" not in (self.path or "")
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+            return codecs.lookup(encoding).name
+        except (LookupError, UnicodeError, ValueError):
+            raise ValueError(f"{encoding!r} is no text encoding; utf-8, cp1252 and cp1256 are") from None
+
+    @model_validator(mode="after")
+    def _path_fits_format(self) -> Self:
+        if (self.path is None) != (self.format == "none"):
+            raise ValueError(f"format {self.format!r} {'needs' if self.path is None else 'takes no'} path")
+        if self.is_transcript and self.format not in _IN_ONE_FILE and "{video_id}" not in (self.path or ""):
+            suffix = {"whisper": "json", "auto": "vtt"}.get(self.format, self.format)
+            raise ValueError(f"path {self.path!r} must name one file per video, as in 'subs/{{video_id}}.{suffix}'")
+        return self
+
+
+class Clean(Section):
+    """What is taken out of text before it becomes sentences. `loops`: how often in a row makes a phrase a loop; 0: off."""
+
+    texts: Literal["transcripts", "all"] = "transcripts"
+    rolling: bool = True
+    sound_tags: bool = True
+    speakers: bool = True
+    boilerplate: bool = True
+    loops: int = Field(5, ge=0)
+
+    @field_validator("loops")
+    @classmethod
+    def _twice_is_no_loop(cls, loops: int) -> int:
+        if loops in (1, 2):
+            raise ValueError("what is said once or twice is no loop; set 3 or more, or 0 to keep loops")
+        return loops
+
+
+class Sentences(Section):
+    """How cues become sentences. Lengths in words (of scripts without spaces: two characters), times in milliseconds."""
+
+    split: Literal["auto", "cues", "sentences"] = "auto"
+    model: str | None = Field(None, min_length=1)
+    min_words: int = Field(3, ge=1)
+    max_words: int = Field(30, ge=2)
+    pause_ms: int = Field(600, ge=0)
+    max_pause_ms: int = Field(2000, ge=0)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.max_words < 2 * self.min_words:
+            raise ValueError(f"max_words ({self.max_words}) must be at least twice min_words ({self.min_words})")
+        if self.max_pause_ms < self.pause_ms:
+            raise ValueError(f"max_pause_ms ({self.max_pause_ms}) is below pause_ms ({self.pause_ms})")
+        return self

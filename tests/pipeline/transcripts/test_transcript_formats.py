@@ -1,0 +1,346 @@
+"""Each format of transcripts: what is read, what is dropped, and that nothing makes a parser fail."""
+
+import json
+import os
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from longtake.pipeline.transcripts.cue import Cue, Transcript
+from longtake.pipeline.transcripts.parse import FORMATS, format_of, parse_transcript
+from longtake.schemas.reasons import Reason, Subject
+
+SHARED = Path(os.environ.get("LONGTAKE_SHARED", Path(__file__).parents[4] / "shared"))
+REAL = sorted(
+    path
+    for folder in ("transcripts", "odd")
+    for path in SHARED.glob(f"data/{folder}/*")
+    if path.suffix in (".vtt", ".srt", ".json", ".txt", ".static")
+)
+
+
+def parse(data: bytes | str | dict[str, Any] | list[Any], format: str, file: str = "v.x") -> Transcript:
+    if isinstance(data, dict | list):
+        data = json.dumps(data)
+    return parse_transcript(data if isinstance(data, bytes) else data.encode(), "v", file, format)
+
+
+def spans(cues: list[Cue]) -> list[tuple[str, int, int, str]]:
+    return [(c.cue_id, c.start_ms, c.end_ms, c.text) for c in cues]
+
+
+def words(cue: Cue) -> list[tuple[str, int, int]]:
+    """The words of a cue, each with its text."""
+    ends = [at for at, _, _ in cue.words[1:]] + [len(cue.text)]
+    return [(cue.text[at:end].strip(), start, stop) for (at, start, stop), end in zip(cue.words, ends, strict=True)]
+
+
+def problems(found: Transcript) -> list[tuple[Subject, str, Reason]]:
+    return [(d.subject, d.subject_id, d.reason) for d in found.drops]
+
+
+YOUTUBE = (
+    "WEBVTT\nKind: captions\nLanguage: en\n\n"
+    "00:00:01.000 --> 00:00:03.000 align:start position:0%\n \n"
+    "so<00:00:01.400><c> we</c><00:00:01.800><c> go</c>\n\n"
+    "00:00:03.000 --> 00:00:03.010 align:start position:0%\nso we go\n \n"
+)
+
+
+def test_youtube_vtt_has_the_time_of_each_word() -> None:
+    first, second = parse(YOUTUBE, "vtt").cues
+    assert words(first) == [("so", 1000, 1390), ("we", 1400, 1800), ("go", 1800, 2260)]
+    assert (second.text, second.words) == ("so we go", ())
+
+
+def test_word_times_that_are_not_those_of_the_cue_are_not_used() -> None:
+    for stamp in ("00:10:00.000", "00:00:00.100"):
+        (cue,) = parse(f"WEBVTT\n\n00:01.000 --> 00:03.000\nso<{stamp}><c> we</c>\n", "vtt").cues
+        assert (cue.text, cue.words) == ("so we", ())
+    (cue,) = parse("WEBVTT\n\n00:01.000 --> 00:03.000\nso<00:00:02.500> we<00:00:01.500> go\n", "vtt").cues
+    assert cue.words == ()
+
+
+def test_segments_of_hls_are_put_where_they_belong() -> None:
+    segment = (
+        "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{}\n\n00:01.000 --> 00:02.000\n{}<00:00:01.500> more\n\n"
+    )
+    both = segment.format(900_000, "one") + segment.format(1_350_000, "two")
+    assert spans(parse(both, "vtt").cues) == [("v.1", 11_000, 12_000, "one more"), ("v.2", 16_000, 17_000, "two more")]
+    assert [c.words[1][1] for c in parse(both, "vtt").cues] == [11_500, 16_500]
+    alone = segment.format(900_000, "one")
+    assert spans(parse(alone, "vtt").cues) == [("v.1", 1000, 2000, "one more")], "one segment is its own clock"
+
+
+JSON3 = {
+    "wireMagic": "pb3",
+    "events": [
+        {"tStartMs": 0, "dDurationMs": 9000, "id": 1, "wpWinPosId": 1},
+        {"tStartMs": 100, "dDurationMs": 3000, "segs": [{"utf8": "so"}, {"utf8": " we", "tOffsetMs": 400}]},
+        {"tStartMs": 1900, "dDurationMs": 1200, "aAppend": 1, "segs": [{"utf8": "\n"}]},
+        {"tStartMs": 1910, "dDurationMs": 2000, "segs": [{"utf8": "go\non"}]},
+        {"tStartMs": 5000, "segs": [{"utf8": "no time"}]},
+        {"tStartMs": "x", "dDurationMs": 5, "segs": [{"utf8": "bad"}]},
+    ],
+}
+
+
+def test_json3() -> None:
+    found = parse(JSON3, "json3")
+    assert spans(found.cues) == [("v.1", 100, 3100, "so we"), ("v.2", 1910, 3910, "go\non")]
+    assert words(found.cues[0]) == [("so", 100, 490), ("we", 500, 960)]
+    assert found.cues[1].words == ()
+    assert problems(found) == [
+        (Subject.SENTENCE, "v.3", Reason.SPAN_REVERSED),
+        (Subject.SENTENCE, "v.4", Reason.MALFORMED),
+    ]
+
+
+SRV3 = """<?xml version="1.0" encoding="utf-8" ?><timedtext format="3"><head><ws id="0"/></head><body>
+<w t="0" id="1" wp="1" ws="1"/>
+<p t="100" d="3000" w="1"><s ac="248">so</s><s t="400" ac="200"> we</s></p>
+<p t="1900" d="1200" w="1" a="1">
+</p>
+<p t="1910" d="2000" w="1">Tom &amp; Jerry&nbsp;go<br/>on</p>
+<p t="5000" d="0">zero</p></body></timedtext>"""
+SRV1 = """<transcript><text start="0" dur="1.54">Hey, it&amp;#39;s a test</text>
+<text start="1.54" dur="4.16">this is &lt;i>not&lt;/i> it</text><text start="5" dur="0.5"></text></transcript>"""
+TTML = """<?xml version="1.0"?><tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter"
+ ttp:frameRate="25"><head><styling/></head><body begin="1s"><div>
+<p begin="00:00:01.500" end="00:00:03.000">One<br/>line</p>
+<p begin="00:00:04:05" dur="500ms"><span begin="0s">two</span> <span begin="200ms">words</span></p>
+<p begin="soon" end="later">lost</p></div></body></tt>"""
+
+
+def test_xml() -> None:
+    found = parse(SRV3, "srv3")
+    assert spans(found.cues) == [("v.1", 100, 3100, "so we"), ("v.2", 1910, 3910, "Tom & Jerry go\non")]
+    assert words(found.cues[0]) == [("so", 100, 490), ("we", 500, 960)]
+    assert problems(found) == [(Subject.SENTENCE, "v.3", Reason.SPAN_REVERSED)]
+    found = parse(SRV1, "srv3")
+    assert spans(found.cues) == [("v.1", 0, 1540, "Hey, it's a test"), ("v.2", 1540, 5700, "this is not it")]
+    assert problems(found) == [(Subject.SENTENCE, "v.3", Reason.EMPTY_TEXT)]
+    found = parse(TTML, "ttml")
+    assert spans(found.cues) == [("v.1", 2500, 4000, "One\nline"), ("v.2", 5200, 5700, "two words")]
+    assert words(found.cues[1]) == [("two", 5200, 5400), ("words", 5400, 5700)]
+    assert problems(found) == [(Subject.SENTENCE, "v.3", Reason.MALFORMED)]
+
+
+def test_xml_entities_are_refused() -> None:
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
+    for declared in (f'<!ENTITY l0 "lol">{laughs}', '<!ENTITY l11 SYSTEM "file:///etc/passwd">'):
+        text = f"<!DOCTYPE t [{declared}]><transcript><text start='0' dur='1'>&l11;</text></transcript>"
+        started = time.process_time()
+        found = parse(text, "srv3")
+        assert time.process_time() - started < 1
+        assert found.cues == []
+        assert problems(found) == [(Subject.RECORD, "v.x:1", Reason.MALFORMED)]
+        assert "entities" in found.drops[0].detail
+
+
+def test_broken_xml_keeps_what_came_before() -> None:
+    found = parse('<transcript><text start="0" dur="1">one</text><text start="1" dur="1">two', "srv3")
+    assert spans(found.cues) == [("v.1", 0, 1000, "one")]
+    assert problems(found) == [(Subject.RECORD, "v.x:1", Reason.MALFORMED)]
+    assert parse("<a>" * 5000, "ttml").drops[0].reason is Reason.MALFORMED
+
+
+SEGMENT = {"start": 1.0, "end": 3.0, "text": " Hello there, Bob."}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"text": "x", "segments": [SEGMENT], "language": "en"},
+        {"segments": [SEGMENT | {"words": [{"word": "Hello", "start": 1.0, "end": 1.4}, {"word": "there,"}]}]},
+        [SEGMENT],
+        {"sentences": [{"start_time": 1.0, "end_time": 3.0, "text": "Hello there, Bob.", "words": []}]},
+        {"chunks": [{"timestamp": [1.0, 3.0], "text": " Hello there, Bob."}]},
+        {"transcription": [{"offsets": {"from": 1000, "to": 3000}, "text": " Hello there, Bob."}]},
+        {
+            "transcriptCollection": [
+                {"inTime": "00:00:01.0", "outTime": "00:00:03.0", "transcript": "Hello there, Bob."}
+            ]
+        },
+        [{"start": 1, "duration": 2, "text": "Hello there, Bob."}],
+    ],
+)
+def test_recognised_speech_in_each_spelling(value: Any) -> None:
+    found = parse(value, "whisper")
+    assert spans(found.cues) == [("v.1", 1000, 3000, "Hello there, Bob.")]
+    assert found.drops == []
+    assert found.recognised
+
+
+def test_words_are_found_in_the_text() -> None:
+    listed = [("hello", 1.0, 1.4), ("a", 1.4, 1.5), ("an", 1.5, 1.7), ("ant", 1.7, 2.0), ("bob", None, None)]
+    entries = [{"word": w, "start": s, "end": e} for w, s, e in listed]
+    (cue,) = parse([SEGMENT | {"text": "Hello, a an ant Bob!", "words": entries}], "whisper").cues
+    assert words(cue) == [("Hello,", 1000, 1400), ("a", 1400, 1500), ("an", 1500, 1700), ("ant Bob!", 1700, 2000)]
+    chinese = [{"word": c, "start": 1 + i / 10, "end": 1.1 + i / 10} for i, c in enumerate("你好世界")]
+    (cue,) = parse([SEGMENT | {"text": "你好\uff0c世界。", "words": chinese}], "whisper").cues
+    assert words(cue) == [("你", 1000, 1100), ("好\uff0c", 1100, 1200), ("世", 1200, 1300), ("界。", 1300, 1400)]
+
+
+def test_a_bad_segment_costs_itself() -> None:
+    bad: list[Any] = [7, {"text": "x"}, {"start": "a", "end": 1, "text": "x"}, SEGMENT | {"text": 3}]
+    bad += [SEGMENT | {"end": 0.5}, SEGMENT | {"text": " "}, SEGMENT | {"end": 1e300}]
+    found = parse([*bad, SEGMENT], "whisper")
+    assert [c.cue_id for c in found.cues] == ["v.8"]
+    assert [d.subject_id for d in found.drops] == [f"v.{n}" for n in range(1, 8)]
+    reasons = [Reason.MALFORMED] * 4 + [Reason.SPAN_REVERSED, Reason.EMPTY_TEXT, Reason.MALFORMED]
+    assert [d.reason for d in found.drops] == reasons
+
+
+@pytest.mark.parametrize("format", ["howto100m", "vidchapters"])
+def test_columns(format: str) -> None:
+    columns = {"start": [0, 1.5, 3], "end": [1.5, 3.25, 2], "text": ["one", "two\nlines", "back"]}
+    expected = [("v.1", 0, 1500, "one"), ("v.2", 1500, 3250, "two\nlines")]
+    table = 'start,end,text\n0,1.5,one\n1.5,3.25,"two\nlines"\n3,2,back\n'
+    for data in (columns, table, "\ufeff" + table):
+        found = parse(data, format)
+        assert spans(found.cues) == expected
+        assert problems(found) == [(Subject.SENTENCE, "v.3", Reason.SPAN_REVERSED)]
+    assert problems(parse({"start": [1], "end": [], "text": []}, format)) == [(Subject.RECORD, "v.x", Reason.MALFORMED)]
+    assert problems(parse("a,b\n1,2\n", format)) == [(Subject.RECORD, "v.x", Reason.MALFORMED)]
+    assert spans(parse([SEGMENT], format).cues) == [("v.1", 1000, 3000, "Hello there, Bob.")]
+
+
+def test_other_encodings_are_read_where_they_are_named() -> None:
+    srt = "1\n00:00:00,000 --> 00:00:01,000\nשל\u05d5ם ע\u05d5לם\n".encode("cp1255")
+    assert problems(parse(srt, "srt")) == [(Subject.SENTENCE, "v.1", Reason.INVALID_UTF8)]
+    found = parse_transcript(srt, "v", "v.srt", "srt", "cp1255")
+    assert spans(found.cues) == [("v.1", 0, 1000, "של\u05d5ם ע\u05d5לם")]
+    marked = "1\n00:00:00,000 --> 00:00:01,000\nשל\u05d5ם\n".encode("utf-16")
+    assert parse_transcript(marked, "v", "v.srt", "srt", "cp1255").cues[0].text == "של\u05d5ם"
+
+
+def test_marks_of_direction_that_only_lay_a_line_out_are_removed() -> None:
+    (cue,) = parse("00:01 --> 00:02\n\u202b\u200fשל\u05d5ם\u200f, 5 \u05d0\u202c\n", "srt").cues
+    assert cue.text == "\u200fשל\u05d5ם\u200f, 5 \u05d0"
+
+
+@pytest.mark.parametrize(
+    ("data", "file", "format"),
+    [
+        (YOUTUBE, "a.txt", "vtt"),
+        ("1\n00:00:00,000 --> 00:00:01,000\nx\n", "a.vtt.txt", "srt"),
+        ("00:00:00.000 --> 00:00:01.000\nx\n", "a", "vtt"),
+        (json.dumps(JSON3), "a.json", "json3"),
+        (SRV3, "a.xml", "srv3"),
+        (SRV1, "a.static", "srv3"),
+        (TTML, "a.xml", "ttml"),
+        (json.dumps({"segments": []}), "a.json", "whisper"),
+        ("[]", "a.json", "whisper"),
+        (json.dumps({"start": [], "end": [], "text": []}), "a.json", "howto100m"),
+        ("start,end,text\n", "a.csv", "howto100m"),
+        ("", "a.ttml", "ttml"),
+    ],
+)
+def test_the_format_is_told_by_content_and_suffix(data: str, file: str, format: str) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        assert format_of(data.encode(encoding) if data else b"", file) == format
+
+
+SEEDS = [YOUTUBE, SRV3, SRV1, TTML, json.dumps(JSON3), json.dumps({"segments": [SEGMENT]}), "start,end,text\n1,2,x\n"]
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    st.sampled_from(SEEDS).map(str.encode) | st.binary(max_size=200),
+    st.lists(st.tuples(st.integers(0, 500), st.integers(0, 20), st.binary(max_size=6)), max_size=4),
+    st.sampled_from([*FORMATS, "auto"]),
+)
+def test_no_bytes_make_a_parser_fail(data: bytes, edits: list[tuple[int, int, bytes]], format: str) -> None:
+    for at, length, new in edits:
+        data = data[:at] + new + data[at + length :]
+    found = parse_transcript(data, "v", "v.x", format)
+    assert found.cues or found.drops
+    ids = [c.cue_id for c in found.cues] + [d.subject_id for d in found.drops if d.subject is Subject.SENTENCE]
+    assert len(ids) == len(set(ids)), "each cue ends in one place"
+    for cue in found.cues:
+        assert 0 <= cue.start_ms < cue.end_ms
+        assert cue.text == "\n".join(" ".join(line.split()) for line in cue.text.split("\n"))
+        assert cue.text.strip()
+        cue.text.encode()
+        assert not cue.words or cue.words[0][0] == 0
+        for (at, start, end), (later_at, later, _) in pairwise(cue.words):
+            assert at < later_at < len(cue.text)
+            assert cue.start_ms <= start <= end <= cue.end_ms
+            assert start <= later
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "events",
+                        "segs",
+                        "utf8",
+                        "tStartMs",
+                        "segments",
+                        "start",
+                        "end",
+                        "text",
+                        "words",
+                        "word",
+                        "timestamp",
+                    ]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_no_json_makes_a_parser_fail(value: Any) -> None:
+    for format in ("json3", "whisper", "howto100m", "vidchapters", "auto"):
+        found = parse(json.dumps(value).encode(), format)
+        assert found.cues or found.drops
+
+
+@pytest.mark.parametrize(
+    "unit", ["[", '{"a":', "<a>", "<p t='1'>", '"', "&amp;", ",", "a,\n", "<!--", "<00:00:01.000>"]
+)
+def test_hostile_repetition_is_quick(unit: str) -> None:
+    started = time.process_time()
+    for format in (*FORMATS, "auto"):
+        parse(unit * 50_000, format)
+    assert time.process_time() - started < 10
+
+
+# Cues, and what is dropped, found by reading the files.
+UNTIMED = {"communiquer-lors-dune-classe-transplantee.txt", "the_last_man_on_earth.txt", "webvtt-py.no_captions.vtt"}
+CUES = {
+    "Mammals.transcripts.en.json": 23,
+    "PolarMammals.transcripts.en.json": 33,
+    "example_whisper_output_transcript.json": 30,
+    "naive_apollo11.mp3.words.json": 6,
+    "whisper.stucked_lm_apollo11.words.json": 6,
+    "whisper.issue24_empty.words.json": 29,
+    "transcript.xml.static": 3,
+    "la-council.transcript.en.vtt": 3779,
+}
+
+
+@pytest.mark.skipif(not REAL, reason=f"no transcripts below {SHARED}; set LONGTAKE_SHARED")
+@pytest.mark.shared_data
+@pytest.mark.parametrize("path", REAL, ids=lambda p: p.name)
+def test_real_files_in_whatever_format_they_are(path: Path) -> None:
+    found = parse_transcript(path.read_bytes(), "v", path.name, "auto")
+    if path.name in UNTIMED:
+        assert problems(found) == [(Subject.RECORD, path.name, Reason.MALFORMED)]
+        return
+    assert len(found.cues) == CUES.get(path.name, len(found.cues)) > 0
+    assert all(cue.text and cue.start_ms < cue.end_ms for cue in found.cues)
+    if "words" in path.name:
+        assert all(len(cue.words) == len(cue.text.split()) for cue in found.cues)
