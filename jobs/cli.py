@@ -10,9 +10,10 @@ from rich.console import Console
 
 from longtake.jobs import diff, embed, evaluate, init, show, train, verify
 from longtake.schemas import storage
-from longtake.schemas.config import ConfigError, load_config
+from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, read_manifest
+from longtake.schemas.settings import ConfigError
 
 app = typer.Typer(
     name="longtake",

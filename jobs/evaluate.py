@@ -29,8 +29,8 @@ from longtake.jobs.inference import (
 )
 from longtake.pipeline.printable import printable
 from longtake.schemas import storage
-from longtake.schemas.config import ConfigError
 from longtake.schemas.manifest import CorpusError
+from longtake.schemas.settings import ConfigError
 
 if TYPE_CHECKING:
     from longtake.model.annotations import Annotations, Problem

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
-from longtake.schemas.settings import ConfigError as ConfigError
 from longtake.schemas.settings import Section, check_settings, read_settings
 
 REFERENCE = "docs/format.md"
