@@ -31,10 +31,12 @@ def train(
         settings = load_train_config(config)
     except ConfigError:
         if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process of each machine says it
-            raise SystemExit(2) from None
+            from longtake.model.process import leave_it_to_another
+
+            leave_it_to_another(2)
         raise
     try:
-        from longtake.model.process import joined
+        from longtake.model.process import joined, leave_it_to_another
         from longtake.model.trainer import Trainer, TrainingError
     except ImportError as error:
         raise ConfigError(f"training needs more packages ({error}): pip install 'longtake[train]'") from None
@@ -56,7 +58,7 @@ def train(
             finished = trainer.run(stopping)
         except TrainingError as error:
             if error.everywhere and not process.leads:
-                raise SystemExit(1) from None
+                leave_it_to_another(1)
             raise OSError(str(error)) from None
     if finished:
         trainer.say(f"Trained: {trainer.folder}   Evaluate it with: longtake evaluate {trainer.folder} CORPUS")

@@ -1,11 +1,13 @@
 """This process among those of a training: its rank and device, and what it agrees on with the others (torchrun)."""
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -59,7 +61,7 @@ class Process:
             failed = error
         speaker = self.ranks - self._largest(self.ranks - self.rank if failed else 0)
         if speaker < self.ranks and self.rank != speaker:
-            raise SystemExit(2 if isinstance(failed, ConfigError) else 1)
+            leave_it_to_another(2 if isinstance(failed, ConfigError) else 1)
         if failed:
             raise failed
 
@@ -69,6 +71,16 @@ class Process:
         number = torch.tensor(here)
         dist.all_reduce(number, op=dist.ReduceOp.MAX, group=self.group)
         return int(number)
+
+
+def leave_it_to_another(code: int) -> NoReturn:
+    """End this process without a word, once the rank that explains the failure had time to do so.
+
+    torchrun ends all processes as soon as the first one has ended; so does the scheduler, where there is no torchrun.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(10)
+    raise SystemExit(code)
 
 
 @contextmanager

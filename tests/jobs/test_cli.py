@@ -127,7 +127,7 @@ def test_clean_keeps_the_work_of_an_unfinished_corpus(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_stops_with_130_and_a_word_on_how_to_go_on(tmp_path: Path) -> None:
-    videos = [Video(f"v{i}", spoken(4), LAST_MAN) for i in range(12)]
+    videos = [Video(f"v{i}", spoken(4), LAST_MAN) for i in range(40)]
     sources = source_set(tmp_path, videos, **TINY)
     env = {**os.environ, "PYTHONPATH": str(FAULTS), "LONGTAKE_TEST_FAULTS": "decode=slow"}
     process = subprocess.Popen(
