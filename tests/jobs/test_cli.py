@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,7 @@ def test_clean_keeps_the_work_of_an_unfinished_corpus(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_stops_with_130_and_a_word_on_how_to_go_on(tmp_path: Path) -> None:
-    videos = [Video(f"v{i}", spoken(4), LAST_MAN) for i in range(40)]
+    videos = [Video(f"v{i}", spoken(4), LAST_MAN) for i in range(12)]
     sources = source_set(tmp_path, videos, **TINY)
     env = {**os.environ, "PYTHONPATH": str(FAULTS), "LONGTAKE_TEST_FAULTS": "decode=slow"}
     process = subprocess.Popen(
@@ -136,6 +137,9 @@ def test_ctrl_c_stops_with_130_and_a_word_on_how_to_go_on(tmp_path: Path) -> Non
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(
+            signal.signal, signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     deadline = time.monotonic() + 90
     while not list(sources.output.glob("staging/*/*.json")):
