@@ -5,7 +5,7 @@ export PYTHONWARNINGS := ignore::DeprecationWarning
 
 .PHONY: demo test check format bench clean
 
-# `make demo`: install, build a corpus from the bundled real videos, verify it, train on it for half a minute, say where to look.
+# `make demo`: install, build a corpus from the bundled real videos, verify it, train on it for a few seconds, say where to look.
 demo: .venv/built
 	rm -rf out/demo out/demo-training
 	$(BIN)/longtake build examples/demo/corpus.yaml

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from longtake.jobs import diff, init, show, verify
+from longtake.jobs import diff, embed, evaluate, init, show, train, verify
 from longtake.schemas import storage
-from longtake.schemas.config import ConfigError, load_config
+from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, read_manifest
+from longtake.schemas.settings import ConfigError
 
 app = typer.Typer(
     name="longtake",
@@ -36,6 +37,9 @@ app.command("init")(init.init)
 app.command("diff")(diff.diff)
 app.command("verify")(verify.verify)
 app.command("show")(show.show)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("embed")(embed.embed)
 
 
 @app.command()

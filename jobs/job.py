@@ -20,8 +20,8 @@ from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.runner import is_local
 from longtake.pipeline.slots import close_shared_slots
 from longtake.schemas import storage
-from longtake.schemas.config import ConfigError
 from longtake.schemas.manifest import CorpusError
+from longtake.schemas.settings import ConfigError
 
 Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5

@@ -192,10 +192,10 @@ class MaskedWordHead(nn.Module):
         return x
 
 
-def initialise(module: nn.Module) -> None:
-    """BERT's initialisation, for `Module.apply`: N(0, 0.02) for weights and tables, 0 for biases and the padding row."""
+def initialise(module: nn.Module, std: float) -> None:
+    """BERT's initialisation, for `Module.apply`: N(0, std) for weights, N(0, 0.02) for tables, 0 for biases and padding."""
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(module.weight, std=std)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Embedding):

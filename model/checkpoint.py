@@ -6,12 +6,13 @@ RUN/checkpoints/step-00000100/state.pt             the trainer's state; written 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
@@ -38,7 +39,7 @@ class ModelCard:
     stage: Literal[1, 2] = 1
     compat: Compat = Compat()  # noqa: RUF009 frozen
     tokenizer: str = UNCASED
-    tokens: int = 50  # of a sentence
+    tokens: Annotated[int, Field(ge=3, le=512)] = 50  # of a sentence
 
     def make(self) -> LFVila:
         """The model with fresh weights."""
@@ -46,14 +47,24 @@ class ModelCard:
 
 
 def save_model(path: str, model: LFVila, card: ModelCard) -> None:
-    """Write the weights with their card, whole or not at all. Raises OSError."""
+    """Write the weights with their card, whole or not at all. Raises CheckpointError."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     header = {_CARD: json.dumps({"format": FORMAT, **asdict(card)}, sort_keys=True)}
-    with storage.writing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=header)
-        except SafetensorError as error:  # as on a full disk
-            raise CheckpointError(f"{path}: cannot write: {error}") from None
+    with _written(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+@contextmanager
+def _written(path: str) -> Iterator[str]:
+    """As storage.writing; whatever a full or broken disk leads to becomes a CheckpointError."""
+    try:
+        with storage.writing(path) as temporary:
+            yield temporary
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"{path}: cannot write: {reason}. Earlier checkpoints are whole; make room, then go on with --resume."
+        ) from None
 
 
 def load_model(path: str) -> tuple[LFVila, ModelCard]:
@@ -68,8 +79,9 @@ def load_model(path: str) -> tuple[LFVila, ModelCard]:
             with torch.device("meta"):  # a header may claim any size; only what the file really holds takes memory
                 model = card.make()
             model.load_state_dict(load_file(local), assign=True)
-        except (RuntimeError, ValueError, SafetensorError) as error:
-            raise CheckpointError(f"{source}: does not hold the model of its header: {error}") from None
+        except (RuntimeError, ValueError, OSError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise CheckpointError(f"{source}: does not hold the model of its header: {reason}") from None
     return model.eval(), card
 
 
@@ -101,8 +113,10 @@ def read_card(local: str, source: str) -> ModelCard:
         if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
             raise CheckpointError(f"{source}: written by another version of Longtake (format {FORMAT} is known)")
         return TypeAdapter(ModelCard).validate_python(fields)
-    except (ValidationError, ValueError) as error:
-        raise CheckpointError(f"{source}: the description of the model is damaged: {error}") from None
+    except (ValueError, RecursionError) as error:  # pydantic's are ValueErrors
+        fault = error.errors()[0] if isinstance(error, ValidationError) else None
+        reason = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault else str(error)
+        raise CheckpointError(f"{source}: the description of the model is damaged: {reason}") from None
 
 
 def checkpoints(run: str) -> list[tuple[int, str]]:
@@ -124,14 +138,18 @@ def latest(run: str) -> str | None:
 def save_checkpoint(run: str, step: int, model: LFVila, card: ModelCard, state: Mapping[str, Any], keep: int) -> str:
     """Write a checkpoint, then delete all but the newest `keep`. Returns its folder. Raises OSError, with the others intact."""
     folder = storage.join(run, CHECKPOINTS, f"step-{step:08d}")
-    storage.delete(storage.join(folder, STATE))  # one that is written again is incomplete until it is whole
+    _delete(folder)  # what a killed process left there
     save_model(storage.join(folder, MODEL), model, card)
-    with storage.writing(storage.join(folder, STATE)) as temporary, open(temporary, "wb") as stream:
+    with _written(storage.join(folder, STATE)) as temporary, open(temporary, "wb") as stream:
         torch.save({"format": FORMAT, "step": step, **state}, stream)
     for _, old in checkpoints(run)[:-keep]:
-        storage.delete(storage.join(old, STATE))
-        storage.delete_folder(old)
+        _delete(old)
     return folder
+
+
+def _delete(folder: str) -> None:
+    storage.delete(storage.join(folder, STATE))  # first, so that what is half deleted is incomplete
+    storage.delete_folder(folder)
 
 
 def load_state(folder: str) -> dict[str, Any]:
@@ -141,8 +159,9 @@ def load_state(folder: str) -> dict[str, Any]:
         with storage.as_local(path) as local:
             state = torch.load(local, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever the damage leads to
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{path}: cannot be read: {str(error).splitlines()[0]}. Delete {folder} to go on from the checkpoint before."
+            f"{path}: cannot be read: {reason}. Delete {folder} to go on from the checkpoint before."
         ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"{path}: written by another version of Longtake (format {FORMAT} is known)")

@@ -28,7 +28,7 @@ class Compat:
     padding_in_positions: bool = False  # paragraph positions count padding: 0 .. M*L-1
     padded_sentence_features: bool = False  # sentences that are all padding have features and take part in MTC
     frozen_parts_drop_out: bool = False  # stage 2: dropout stays active in the frozen text layers
-    unit_normal_sentence_tables: bool = False  # sentence segment and position tables start as N(0, 1), not N(0, 0.02)
+    unit_normal_sentence_tables: bool = False  # sentence segment and position tables start as N(0, 1), not N(0, 0.2)
 
     # Losses
     own_clip_negatives: bool = False  # MTC: the first "other" negative is a clip of the sample itself

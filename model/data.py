@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +96,7 @@ class ShardLoader:
         )
         self._at = _Position(self.order)
         self.counts: Counter[str] = Counter()
+        self.until: Callable[[], bool] = lambda: False  # asked before each batch whether to stop
         self._identity = _identity(settings, ranks, manifest)
         shape = Shape(
             sentences=settings.sentences,
@@ -139,12 +140,17 @@ class ShardLoader:
         return self._at.batches_done
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches left in this epoch. What is yielded counts as done."""
-        for batch in self._loader:
-            self._at.advance()
-            self._report(batch)
-            if len(batch):  # in an evaluation a batch can be all damage
-                yield batch
+        """The batches left in this epoch, or until `until()` is true. What is yielded counts as done. Raises LoaderError."""
+        try:
+            for batch in self._loader:
+                if self.until():
+                    return
+                self._at.advance()
+                self._report(batch)
+                if len(batch):  # in an evaluation a batch can be all damage
+                    yield batch
+        except LoaderError as error:  # a worker's comes with its traceback before the message
+            raise LoaderError(str(error).rsplit(f"{LoaderError.__name__}: ", 1)[-1].rstrip()) from None
 
     def _report(self, batch: Batch) -> None:
         self.counts["samples"] += len(batch)

@@ -50,7 +50,10 @@ class Order:
             raise ValueError("batch_size and shuffle_shards must be at least 1, seed at least 0")
         if self.training and not self.batches:
             needed = self.ranks * self.batch_size
-            raise ValueError(f"{len(self.usable)} usable samples are too few for a batch on every rank: {needed}")
+            raise ValueError(
+                f"{len(self.usable)} usable samples are too few for a batch on every rank: {needed} needed. "
+                "Lower batch_size"
+            )
 
     @property
     def batches(self) -> int:

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-_alone = ContextVar("alone", default=False)
+_alone = False  # a plain value, not a ContextVar: torch.compile cannot trace those
 
 
 def ranks() -> int:
     """How many processes compute the losses together."""
-    if _alone.get():
+    if _alone:
         return 1
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
@@ -22,11 +21,12 @@ def ranks() -> int:
 @contextmanager
 def alone() -> Iterator[None]:
     """Inside, losses are those of this rank's own batch, without waiting for other ranks."""
-    token = _alone.set(True)
+    global _alone
+    before, _alone = _alone, True
     try:
         yield
     finally:
-        _alone.reset(token)
+        _alone = before
 
 
 class _Gather(torch.autograd.Function):

@@ -18,24 +18,21 @@ from torch import Tensor
 from longtake.model.lfvila import LFVila
 from longtake.model.official_weights import read_weights
 from longtake.model.sizes import VideoSize, Window
+from longtake.schemas import storage
 
 BIAS_TABLE = "relative_position_bias_table"
-
-
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def weights_file(name: str) -> str:
-    """The file of weights at a local path, in a local folder, or of a model on the Hugging Face hub (downloaded once).
+    """The file of weights at a path, in a folder, or of a model on the Hugging Face hub (downloaded once).
 
     Raises OSError (or ValueError for a name that the hub does not allow) where there is none.
     """
-    if Path(name).is_file():
-        return name
-    for file in WEIGHT_FILES:
-        if (Path(name) / file).is_file():
-            return str(Path(name) / file)
-    if Path(name).exists() or name.startswith(("/", ".")):
+    for path in (name, *(storage.join(name, file) for file in WEIGHT_FILES)):
+        if storage.is_file(path):
+            return path
+    if storage.exists(name):
         raise FileNotFoundError(f"no file of weights ({' or '.join(WEIGHT_FILES)}) there")
     for file in WEIGHT_FILES:
         with suppress(RemoteEntryNotFoundError):

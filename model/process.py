@@ -1,14 +1,18 @@
 """This process among those of a training: its rank and device, and what it agrees on with the others (torchrun)."""
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
 
+from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
 
 
@@ -19,6 +23,8 @@ class Process:
     rank: int
     ranks: int
     device: torch.device
+    # What the ranks agree on goes over the CPU, so that no rank waits for its GPU to catch up. None: the default group.
+    group: Any = None
 
     @property
     def leads(self) -> bool:
@@ -27,11 +33,7 @@ class Process:
 
     def any(self, here: bool) -> bool:
         """Whether it is true on any rank; all must call it."""
-        if self.ranks == 1:
-            return here
-        flag = torch.tensor(float(here))  # on the CPU, so that asking in every step does not wait for the GPU
-        dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-        return bool(flag.item())
+        return bool(self._largest(int(here)))
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
         """The mean over ranks; all must call it."""
@@ -44,7 +46,41 @@ class Process:
     def barrier(self) -> None:
         """Wait for the other ranks."""
         if self.ranks > 1:
-            dist.barrier()
+            dist.barrier(self.group)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What fails inside for people on one rank ends all: the first rank that failed raises its error, others just exit.
+
+        All must enter it; nothing inside may wait for other ranks.
+        """
+        failed: Exception | None = None
+        try:
+            yield
+        except (ConfigError, CorpusError, OSError) as error:
+            failed = error
+        speaker = self.ranks - self._largest(self.ranks - self.rank if failed else 0)
+        if speaker < self.ranks and self.rank != speaker:
+            leave_it_to_another(2 if isinstance(failed, ConfigError) else 1)
+        if failed:
+            raise failed
+
+    def _largest(self, here: int) -> int:
+        if self.ranks == 1:
+            return here
+        number = torch.tensor(here)
+        dist.all_reduce(number, op=dist.ReduceOp.MAX, group=self.group)
+        return int(number)
+
+
+def leave_it_to_another(code: int) -> NoReturn:
+    """End this process without a word, once the rank that explains the failure had time to do so.
+
+    torchrun ends all processes as soon as the first one has ended; so does the scheduler, where there is no torchrun.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(10)
+    raise SystemExit(code)
 
 
 @contextmanager
@@ -67,9 +103,10 @@ def joined(device: str | None = None) -> Iterator[Process]:
     if ranks == 1:
         yield Process(0, 1, here)
         return
-    # The limit covers the first rank's evaluation and saving, which the others wait for.
-    dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", timeout=timedelta(minutes=30))
+    # The limit covers the first rank's saving and another's longer evaluation, which the others wait for.
+    limit = timedelta(minutes=30)
+    dist.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=limit)
     try:
-        yield Process(rank, ranks, here)
+        yield Process(rank, ranks, here, dist.new_group(backend="gloo", timeout=limit) if kind == "cuda" else None)
     finally:
         dist.destroy_process_group()

@@ -1,14 +1,21 @@
 """How large a model is: `TINY` trains on a laptop, `COMPACT` fits Swin-T and BERT-base, `BASE` is the paper's."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-Window = tuple[int, int, int]  # frames, rows, columns
+from pydantic import Field
 
-POOL = (
-    2,
-    3,
-)  # rows and columns that are max-pooled; the final map of a 192 x 320 video has 3 x 5 tokens and keeps 2 x 3
+# Bounds hold where sizes come from a configuration or from the header of a weights file: read through pydantic. The upper ones
+# keep a header that somebody made up from naming a model that takes forever to make.
+Count = Annotated[int, Field(ge=1, le=1 << 20)]
+Layers = Annotated[int, Field(ge=1, le=128)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Window = tuple[Count, Count, Count]  # frames, rows, columns
+
+# Rows and columns that are max-pooled; the final map of a 192 x 320 video has 3 x 5 tokens and keeps 2 x 3.
+POOL = (2, 3)
 HTWA_WINDOWS: tuple[Window, ...] = ((2, 3, 5), (4, 3, 5), (8, 3, 5), (16, 3, 5), (16, 3, 5), (32, 3, 5))
 
 
@@ -16,25 +23,31 @@ HTWA_WINDOWS: tuple[Window, ...] = ((2, 3, 5), (4, 3, 5), (8, 3, 5), (16, 3, 5),
 class VideoSize:
     """The video encoder. Tuples have one entry per layer; the width of layer i is `embed_dim * 2 ** stages[i]`."""
 
-    embed_dim: int
-    depths: tuple[int, ...]
-    heads: tuple[int, ...]
+    embed_dim: Count
+    depths: Annotated[tuple[Layers, ...], Field(max_length=16)]
+    heads: tuple[Count, ...]
     windows: tuple[Window, ...] = HTWA_WINDOWS
-    stages: tuple[int, ...] = (0, 1, 2, 2, 2, 3)
+    stages: tuple[Annotated[int, Field(ge=0, le=16)], ...] = (0, 1, 2, 2, 2, 3)
     merges: tuple[int, ...] = (0, 1, 4)  # layers that end with a 2x2 patch merge
     patch: Window = (1, 8, 8)
-    channels: int = 3
-    mlp_ratio: float = 4.0
+    channels: Count = 3
+    mlp_ratio: Positive = 4.0
     qkv_bias: bool = True
     patch_norm: bool = True
-    local_window: int = 8  # the local tap lies before the first layer whose temporal window is longer
+    local_window: Count = 8  # the local tap lies before the first layer whose temporal window is longer
     temporal_shift: bool = False
-    drop_path: float = 0.2
+    drop_path: Rate = 0.2
+    bias_std: Positive = 0.02  # relative position biases: Swin's
 
     def __post_init__(self) -> None:
         lengths = {len(self.depths), len(self.heads), len(self.windows), len(self.stages)}
         if len(lengths) != 1:
             raise ValueError("depths, heads, windows and stages need one entry per layer each")
+        for layer, heads in enumerate(self.heads):
+            if self.width(layer) % heads:
+                raise ValueError(
+                    f"the width of layer {layer}, {self.width(layer)}, is not a multiple of its {heads} heads"
+                )
 
     def width(self, layer: int) -> int:
         """Channels inside a layer."""
@@ -55,21 +68,27 @@ class VideoSize:
 class TextSize:
     """One BERT stack: layers 0..sentence_layers-1 see one sentence, up to paragraph_layers the paragraph, then fusion."""
 
-    hidden: int
-    layers: int
-    heads: int
-    intermediate: int
-    sentence_layers: int
-    paragraph_layers: int  # where the paragraph layers end, counted from the first layer
-    vocabulary: int = 30522
-    positions: int = 512
-    token_types: int = 2
-    segments: int = 8  # most sentences of a paragraph
-    norm_eps: float = 1e-12
-    padding_id: int = 0
-    dropout: float = 0.1
+    hidden: Count
+    layers: Layers
+    heads: Count
+    intermediate: Count
+    sentence_layers: Count
+    paragraph_layers: Count  # where the paragraph layers end, counted from the first layer
+    vocabulary: Count = 30522
+    positions: Count = 512
+    token_types: Count = 2
+    segments: Count = 8  # most sentences of a paragraph
+    norm_eps: Positive = 1e-12
+    padding_id: Annotated[int, Field(ge=0)] = 0
+    dropout: Rate = 0.1
+    init_std: Positive = 0.02  # linear layers: BERT's, made for widths about 1024
+    table_std: Positive = 0.2  # tables of sentences and their positions: at 0.02 their order hardly shows
 
     def __post_init__(self) -> None:
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden size {self.hidden} is not a multiple of {self.heads} heads")
+        if self.padding_id >= self.vocabulary:
+            raise ValueError(f"padding_id {self.padding_id} is not in a vocabulary of {self.vocabulary}")
         if not 0 < self.sentence_layers <= self.paragraph_layers <= self.layers:
             raise ValueError("0 < sentence_layers <= paragraph_layers <= layers does not hold")
 
@@ -79,15 +98,15 @@ class LossSettings:
     """Weights and temperatures of the four losses (values of the released configuration, facts 4)."""
 
     contrast: Literal["info_nce", "sigmoid"] = "info_nce"
-    temperature: float = 0.05
-    contrast_weight: float = 1.0
-    mtc_temperature: float = 0.05
-    mtc_weight: float = 0.25  # 0 switches MTC off
-    mtc_keys: int = 2
-    mtc_values: int = 2
-    mtc_others: int = 3
-    mlm_weight: float = 1.0
-    matching_weight: float = 10.0
+    temperature: Positive = 0.05
+    contrast_weight: Weight = 1.0
+    mtc_temperature: Positive = 0.05
+    mtc_weight: Weight = 0.25  # 0 switches MTC off
+    mtc_keys: Count = 2
+    mtc_values: Count = 2
+    mtc_others: Annotated[int, Field(ge=0)] = 3
+    mlm_weight: Weight = 1.0
+    matching_weight: Weight = 10.0
 
 
 @dataclass(frozen=True)
@@ -97,10 +116,10 @@ class ModelSize:
     video: VideoSize
     text: TextSize
     losses: LossSettings = field(default_factory=LossSettings)
-    clips: int = 4
-    frames_per_clip: int = 8
-    height: int = 192
-    width: int = 320
+    clips: Count = 4
+    frames_per_clip: Count = 8
+    height: Count = 192
+    width: Count = 320
 
     def __post_init__(self) -> None:
         if self.video.out_width != self.text.hidden:
@@ -133,9 +152,13 @@ COMPACT = ModelSize(
     video=VideoSize(embed_dim=96, depths=(2, 2, 2, 2, 2, 2), heads=(3, 6, 12, 12, 12, 24), drop_path=0.1),
     text=TextSize(hidden=768, layers=12, heads=12, intermediate=3072, sentence_layers=4, paragraph_layers=6),
 )
+# Nothing of it is pretrained, so it has to start able to tell things apart. At width 128 and with BERT's 0.02, first tokens
+# hardly depend on their words; with Swin's biases, frames hardly on their order (examples/narrated has the figures).
 TINY = ModelSize(
-    video=VideoSize(embed_dim=16, depths=(1, 1, 2, 2, 2, 2), heads=(1, 2, 4, 4, 4, 8), drop_path=0.0),
-    text=TextSize(hidden=128, layers=4, heads=2, intermediate=512, sentence_layers=1, paragraph_layers=2),
+    video=VideoSize(embed_dim=16, depths=(1, 1, 2, 2, 2, 2), heads=(1, 2, 4, 4, 4, 8), drop_path=0.0, bias_std=1.0),
+    text=TextSize(
+        hidden=128, layers=4, heads=2, intermediate=512, sentence_layers=1, paragraph_layers=2, init_std=0.09
+    ),
     height=96,
     width=160,
 )

@@ -42,7 +42,10 @@ def draw(present: Tensor, keys: int, values: int, generator: torch.Generator | N
 
 def _rows(x: Tensor, index: Tensor) -> Tensor:
     """x (B, M, ...) at positions (B, K), to (B, K, ...)."""
-    return x[torch.arange(len(x), device=x.device).unsqueeze(1), index]
+    # By row number: its backward pass adds whole rows, where that of x[i, index] sorts them first.
+    first = torch.arange(0, x.shape[0] * x.shape[1], x.shape[1], device=x.device)
+    rows = x.flatten(0, 1).index_select(0, (index + first.unsqueeze(1)).flatten())
+    return rows.view(*index.shape, *x.shape[2:])
 
 
 def labels_of(drawn: Draw, compat: Compat, present: Tensor) -> Tensor:
@@ -68,11 +71,13 @@ def similarities(
     """
     batch = len(keys)
     first, end = (0, others) if compat.own_clip_negatives else (1, min(others, batch - 1) + 1)
-    own = torch.arange(batch, device=keys.device)
-    partners = (own.unsqueeze(1) - torch.arange(first, end, device=keys.device)) % batch
-    candidates = torch.cat([_rows(values, drawn.values), values[own, drawn.others][partners]], dim=1)
-    usable = torch.cat([_rows(present, drawn.values), present[own, drawn.others][partners]], dim=1)
-    scores = _rows(keys, drawn.keys) @ candidates.transpose(1, 2) / temperature
+
+    def candidates(x: Tensor) -> Tensor:
+        other = _rows(x, drawn.others.unsqueeze(1))  # (B, 1, ...), of which sample i sees those of i - 1, i - 2, ...
+        return torch.cat([_rows(x, drawn.values), *(other.roll(step, 0) for step in range(first, end))], dim=1)
+
+    usable = candidates(present)
+    scores = _rows(keys, drawn.keys) @ candidates(values).transpose(1, 2) / temperature
     # Finite, so that a row without any usable candidate has a gradient of 0 and not NaN.
     return scores.masked_fill(~usable.unsqueeze(1), torch.finfo(scores.dtype).min)
 

@@ -1,6 +1,7 @@
 """The text encoder: one BERT stack that reads sentences first, then the paragraph, then paragraph and video together."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class TextEncoder(nn.Module):
         self.bert = bert.Bert(size, size.layers if fusion else size.paragraph_layers)
         self.cls = bert.MaskedWordHead(size)
         self.seq_relationship = nn.Linear(size.hidden, 2)
-        self.apply(bert.initialise)
+        self.apply(partial(bert.initialise, std=size.init_std))
         if compat.padded_sentence_features:  # only then does a sentence without words have a gradient
             for module in self.bert.encoder.layer[: size.sentence_layers].modules():
                 if isinstance(module, bert.SelfAttention):
@@ -58,8 +59,9 @@ class SentenceEmbedding(nn.Module):
         self.segment_embeddings = nn.Embedding(size.segments, size.hidden)
         self.norm = nn.LayerNorm(size.hidden, eps=size.norm_eps)
         self.dropout = nn.Dropout(size.dropout)
-        if not compat.unit_normal_sentence_tables:
-            self.apply(bert.initialise)
+        std = 1.0 if compat.unit_normal_sentence_tables else size.table_std
+        for table in (self.position_embeddings, self.segment_embeddings):
+            nn.init.normal_(table.weight, std=std)
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
         """(B, M, L, C) with keep (B, M, L) to (B, M L, C)."""

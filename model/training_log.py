@@ -9,6 +9,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
+from longtake.schemas import storage
+
+EVALUATION = "eval/"  # what names of metrics start with
 METRICS, PICTURE = "metrics.jsonl", "loss.png"
 # The losses' names in a record, in the order of the progress line.
 LOSSES = ("loss", "contrast", "mtc", "mlm", "matching")
@@ -16,13 +19,17 @@ _NOT_DRAWN = ("step", "seconds")
 
 
 class TrainingLog:
-    """Appends records to a run's metrics.jsonl and to TensorBoard; records behind `step` are taken out first."""
+    """Appends records to a run's metrics.jsonl and to TensorBoard; records behind `step` are taken out first.
+
+    `evaluated` has the steps whose evaluation is among those that stay.
+    """
 
     def __init__(self, run: str, step: int) -> None:
         self.path = Path(run) / METRICS
         os.makedirs(run, exist_ok=True)
         kept = [record for record in read_metrics(run) if record["step"] <= step]
-        self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        storage.write_bytes(str(self.path), "".join(json.dumps(record) + "\n" for record in kept).encode())
+        self.evaluated = {record["step"] for record in kept if any(name.startswith(EVALUATION) for name in record)}
         self._board = SummaryWriter(os.path.join(run, "tensorboard"), purge_step=step + 1)
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -105,7 +112,7 @@ def draw_losses(run: str) -> str:
     """Draw the losses of a run over its steps, and its retrieval where it was evaluated; returns the path of the picture."""
     records = read_metrics(run)
     recalls = sorted(
-        {name for record in records for name in record if name.startswith("eval/") and name.endswith("/r1")}
+        {name for record in records for name in record if name.startswith(EVALUATION) and name.endswith("/r1")}
     )
     names = [name for name in LOSSES if any(name in record for record in records)]
     figure = Figure(figsize=(7, 3.5 if not recalls else 6), layout="constrained")
@@ -113,12 +120,13 @@ def draw_losses(run: str) -> str:
     for axis, drawn, title in zip(axes, (names, recalls), ("loss", "R@1"), strict=False):
         for name in drawn:
             points = [(record["step"], record[name]) for record in records if name in record]
-            label = name.removeprefix("eval/").removesuffix("/r1").replace("_", " ")
+            label = name.removeprefix(EVALUATION).removesuffix("/r1").replace("_", " ")
             axis.plot(*zip(*points, strict=True), label=label, marker="o" if len(points) < 3 else None)
         axis.set_ylabel(title)
         axis.set_ylim(*((0, 1) if title == "R@1" else (None, None)))
         axis.grid(alpha=0.3)
-        axis.legend(frameon=False)
+        if drawn:
+            axis.legend(frameon=False)
     axes[-1].set_xlabel("step")
     path = os.path.join(run, PICTURE)
     figure.savefig(path, dpi=120)

@@ -1,5 +1,11 @@
 """From a training's configuration to what it needs: the model, its starting weights, its loader."""
 
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -8,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from longtake.model.checkpoint import ModelCard, weights_path
 from longtake.model.compat import Compat, compat_of
 from longtake.model.data import LoaderSettings
-from longtake.model.data_text import load_tokenizer
+from longtake.model.data_text import UNCASED, load_tokenizer
 from longtake.model.data_transforms import CropRange
 from longtake.model.lfvila import LFVila
 from longtake.model.official_weights import load_official
@@ -17,6 +23,9 @@ from longtake.model.sizes import SIZES, ModelSize
 from longtake.schemas import storage
 from longtake.schemas.settings import ConfigError
 from longtake.schemas.train_config import TrainConfig
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_WEIGHTS_FILE = re.compile(r".*\.(safetensors|bin|pt|pth|ckpt)")
 
 
 def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
@@ -36,8 +45,19 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         fault = error.errors()[0]
         where = ".".join(map(str, ("model", *fault["loc"])))
         raise ConfigError(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from None
-    _check_text(config, whole)
-    return ModelCard(whole, config.model.stage, _compat(config), data.tokenizer, data.tokens)
+    if whole.video.channels != 3:
+        raise ConfigError(f"model.video.channels is {whole.video.channels}, but frames have 3")
+    tokenizer = _tokenizer(config)
+    _check_text(config, whole, tokenizer)
+    return ModelCard(whole, config.model.stage, _compat(config), tokenizer, data.tokens)
+
+
+def make_model(card: ModelCard) -> LFVila:
+    """The model with fresh weights. Raises ConfigError where its parts do not fit each other."""
+    try:
+        return card.make()
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"model: {error}") from None
 
 
 def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
@@ -54,7 +74,15 @@ def _compat(config: TrainConfig) -> Compat:
     return Compat(**chosen)
 
 
-def _check_text(config: TrainConfig, size: ModelSize) -> None:
+def _tokenizer(config: TrainConfig) -> str:
+    name = config.data.tokenizer
+    try:
+        return name if name == UNCASED else _place(config, name)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"data.tokenizer {name!r}: {error}") from None
+
+
+def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
     data, text = config.data, size.text
     if data.sentences > text.segments:
         raise ConfigError(
@@ -67,14 +95,17 @@ def _check_text(config: TrainConfig, size: ModelSize) -> None:
             "take fewer tokens, or set model.text.positions"
         )
     try:
-        known = len(load_tokenizer(data.tokenizer))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"data.tokenizer {data.tokenizer!r}: {str(error).splitlines()[0]}") from None
+        loaded = load_tokenizer(tokenizer)
+        known = len(loaded)
+    except Exception as error:  # whatever the files of somebody else lead to
+        raise ConfigError(f"data.tokenizer {data.tokenizer!r}: {str(error).strip().splitlines()[0]}") from None
     if known > text.vocabulary:
         raise ConfigError(
             f"data.tokenizer {data.tokenizer!r} has {known} tokens, but the model {text.vocabulary}: "
             f"set model.text: {{vocabulary: {known}}}"
         )
+    if config.model.stage == 2 and loaded.mask_token_id is None:
+        raise ConfigError(f"data.tokenizer {data.tokenizer!r} has no mask token, which stage 2 hides words with")
 
 
 def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
@@ -82,7 +113,7 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
     data = config.data
     return LoaderSettings(
         corpus=config.resolve(config.corpus),
-        tokenizer=data.tokenizer,
+        tokenizer=card.tokenizer,
         split=data.split,
         batch_size=config.batch_size,
         seed=config.seed,
@@ -111,14 +142,40 @@ def load_start(config: TrainConfig, model: LFVila) -> None:
         if given is None:
             continue
         try:
-            load(model, _file(config, given, own=name == "weights"))
-        except (ValueError, OSError) as error:
-            raise ConfigError(f"init.{name} {given!r}: {error}") from None
+            with _file(config, given, own=name == "weights") as file:
+                load(model, file)
+        except pickle.UnpicklingError:
+            raise ConfigError(f"init.{name} {given!r}: not a PyTorch file of tensors; nothing else is read") from None
+        except Exception as error:  # whatever the files of somebody else lead to
+            raise ConfigError(f"init.{name} {given!r}: {str(error).strip() or type(error).__name__}") from None
 
 
-def _file(config: TrainConfig, given: str, own: bool) -> str:
-    """A local file of weights: what `given` names here, or a download from the hub."""
+@contextmanager
+def _file(config: TrainConfig, given: str, own: bool) -> Iterator[str]:
+    """A local file of weights: what `given` names here, or a download from the hub or another storage."""
+    place = _place(config, given)
+    found = weights_path(place) if own and storage.exists(place) else weights_file(place)
+    if not storage.is_remote(found):
+        yield found
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, os.path.basename(found))
+        storage.fetch(found, local)
+        yield local
+
+
+def _place(config: TrainConfig, given: str) -> str:
+    """`given` as a path from the configuration's folder where something is there, else as it is, for the hub.
+
+    Raises FileNotFoundError for what can only be a path: the hub would be asked for it again and again.
+    """
     place = config.resolve(given)
-    if own and storage.exists(place):
-        return weights_path(place)
-    return weights_file(place if storage.exists(place) else given)
+    if storage.exists(place):
+        return place
+    if (
+        not _HUB_NAME.fullmatch(given)
+        or _WEIGHTS_FILE.fullmatch(given)
+        or storage.exists(config.resolve(given.split("/")[0]))
+    ):
+        raise FileNotFoundError(f"{place} does not exist")
+    return given

@@ -4,6 +4,7 @@ Nothing random is carried from one step to the next: generators are seeded from 
 weights, optimiser, step and the loader's place are the whole state of a training.
 """
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -88,6 +88,10 @@ class Stepper:
         interval.add({"grad_norm": norm}, 1.0)
         interval.steps += 1
 
+    def weights_are_finite(self) -> bool:
+        """Whether all trained weights are; a huge step may leave them infinite after a loss and a gradient that were not."""
+        return bool(torch.stack(torch._foreach_norm(self._trained)).isfinite().all())
+
     def _synchronised(self, last: bool) -> Any:
         """Ranks exchange gradients once for each step, in the backward pass of its last batch."""
         if isinstance(self._forward, DistributedDataParallel) and not last:
@@ -127,4 +131,4 @@ def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
 
 def derived_seed(*numbers: int) -> int:
     """A seed from several numbers; equal for equal numbers, unrelated for others."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "little") >> 1

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtake.model.compat import Compat
+from longtake.model.kernels import Linear, attention, linear
 from longtake.model.sizes import Window
 from longtake.model.window_geometry import WindowGeometry, window_tensors
 
@@ -28,8 +29,8 @@ class WindowAttention(nn.Module):
         t, h, w = window
         self.relative_position_bias_table = nn.Parameter(torch.empty((2 * t - 1) * (2 * h - 1) * (2 * w - 1), heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width, bias=qkv_bias)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor, geometry: WindowGeometry) -> Tensor:
         """(B, T, H, W, C) to (B, T, H, W, C); all windows of all samples in one attention call."""
@@ -59,8 +60,7 @@ class WindowAttention(nn.Module):
             lead = (batch * nt // steps, steps * nh * nw * heads)
         elif lead[0] > MOST_BATCHES:
             bias, lead = bias.repeat(1, nh * nw, 1, 1), (batch * nt, nh * nw * heads)
-        q, k, v = qkv.reshape(3, *lead, n, d).unbind(0)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        x = attention(qkv.reshape(3, *lead, n, d), bias)
         x = x.view(batch, nt, nh, nw, heads, wt, wh, ww, d).permute(0, 1, 5, 2, 6, 3, 7, 4, 8)
         x = self.proj(x.reshape(batch, *padded, width))
         if any(shift):
@@ -74,8 +74,8 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) to (..., C)."""
@@ -126,7 +126,7 @@ class PatchMerging(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
+        self.reduction = Linear(4 * width, 2 * width, bias=False)
         self.norm = nn.LayerNorm(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ class PatchEmbed(nn.Module):
         # same on GPU, and its output needs no transposition to channels-last.
         patches = video[:, :, : t * pt, : h * ph, : w * pw].reshape(batch, channels, t, pt, h, ph, w, pw)
         patches = patches.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(batch, t, h, w, channels * pt * ph * pw)
-        x = F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+        x = linear(patches, self.proj.weight.flatten(1), self.proj.bias)
         return x if self.norm is None else self.norm(x)
 
     def _padded(self, video: Tensor) -> Tensor:

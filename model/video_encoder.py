@@ -4,6 +4,7 @@ A Swin transformer over space whose windows grow along time, 2/4/8/16/16/32 fram
 taken before the first window longer than a clip serves the sentences; the last map serves the paragraph.
 """
 
+from functools import partial
 from operator import index
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from longtake.model.compat import Compat
 from longtake.model.sizes import VideoSize
-from longtake.model.video_blocks import PatchEmbed, PatchMerging, VideoBlock
+from longtake.model.video_blocks import PatchEmbed, PatchMerging, VideoBlock, WindowAttention
 
 
 class VideoMaps(NamedTuple):
@@ -71,7 +72,7 @@ class VideoEncoder(nn.Module):
                 f"the local tap before layer {size.tap} has width {self._width_before(size.tap)}, "
                 f"but half of {size.out_width} is needed: choose another local_window"
             )
-        self.apply(_initialise)
+        self.apply(partial(_initialise, bias_std=size.bias_std))
 
     def _width_before(self, layer: int) -> int:
         return (
@@ -107,8 +108,10 @@ class VideoEncoder(nn.Module):
         return VideoMaps(video=x, clip=x if clip_map is None else clip_map)
 
 
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
+def _initialise(module: nn.Module, bias_std: float) -> None:
+    if isinstance(module, WindowAttention):
+        nn.init.trunc_normal_(module.relative_position_bias_table, std=bias_std)
+    elif isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

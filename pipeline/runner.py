@@ -10,7 +10,7 @@ from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
 
 from longtake.pipeline.slots import cores
-from longtake.schemas.config import ConfigError
+from longtake.schemas.settings import ConfigError
 
 _LOCAL = "longtake.pipeline.runner.LocalRunner"
 _NEVER_MS = 10**11

@@ -32,7 +32,7 @@ def in_slot(slots: Slots, seconds: float, work: Callable[P, T], *args: P.args, *
 
 
 @contextmanager
-def _local(uri: str) -> Iterator[str]:
+def local_source(uri: str) -> Iterator[str]:
     """A local copy of the source; anything but a MemoryError that its reading raises is the source's fault."""
     try:
         with storage.as_local(uri) as path:
@@ -47,13 +47,13 @@ def _local(uri: str) -> Iterator[str]:
 
 def probe_source(uri: str, limits: Limits, packets: bool) -> Probe:
     """The facts of a source: from its header, or from its packets."""
-    with _local(uri) as path:
+    with local_source(uri) as path:
         return probe(path, limits, packets=packets)
 
 
 def source_cost(uri: str, times_ms: Sequence[int], frames: Frames, limits: Limits) -> int:
     """How many frames have to be decoded for the frames at `times_ms`."""
-    with _local(uri) as path:
+    with local_source(uri) as path:
         return decode_cost(path, times_ms, frames, limits)
 
 
@@ -72,6 +72,6 @@ def decode_source(
 
     Raises OSError where the fragment cannot be written.
     """
-    with _local(uri) as path:
+    with local_source(uri) as path:
         decoded = decode_frames(path, [t for w in wanted for t in w.frame_times_ms], frames, limits)
     return write_fragment(layout, digest, wanted, decoded, scored), dict(decoded.seconds)

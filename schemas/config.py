@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
-from longtake.schemas.settings import ConfigError as ConfigError
 from longtake.schemas.settings import Section, check_settings, read_settings
 from longtake.schemas.text_config import Clean, Sentences, TextSource
 

@@ -16,9 +16,9 @@ class ConfigError(ValueError):
 
 
 class Section(BaseModel):
-    """A part of a settings file: unknown names are errors."""
+    """A part of a settings file: unknown names are errors, and so are numbers that are none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def read_settings(path: str, kind: type[Settings], missing: str, reference: str) -> Settings:

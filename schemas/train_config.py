@@ -23,6 +23,15 @@ class Model(Section):
     text: dict[str, Any] = Field(default={})
     losses: dict[str, Any] = Field(default={})
 
+    @field_validator("compat", mode="before")
+    @classmethod
+    def _compat_is_known(cls, compat: Any) -> Any:
+        if compat not in ("corrected", "official") and not isinstance(compat, dict):
+            raise ValueError(f"{compat!r} must be corrected, official, or switches as in {{own_clip_negatives: true}}")
+        if isinstance(compat, dict) and (wrong := [name for name, on in compat.items() if not isinstance(on, bool)]):
+            raise ValueError(f"{wrong[0]} must be true or false")
+        return compat
+
 
 class Init(Section):
     """Weights to start from: files, or names on the Hugging Face hub. `weights` may also be a run of ours, or released ones."""

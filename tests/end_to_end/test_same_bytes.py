@@ -79,7 +79,7 @@ def test_other_inputs_are_refused_until_overwrite_is_said(tmp_path: Path, change
 
 
 def test_an_overwrite_that_cannot_start_leaves_the_corpus_alone(tmp_path: Path) -> None:
-    from longtake.schemas.config import ConfigError
+    from longtake.schemas.settings import ConfigError
 
     sources = source_set(tmp_path, VIDEOS[:1], **SETTINGS)
     build(sources)

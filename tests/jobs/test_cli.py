@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,9 @@ def test_ctrl_c_stops_with_130_and_a_word_on_how_to_go_on(tmp_path: Path) -> Non
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(
+            signal.signal, signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     deadline = time.monotonic() + 90
     while not list(sources.output.glob("staging/*/*.json")):

@@ -3,7 +3,7 @@ import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from longtake.pipeline.runner import cores, is_local, pipeline_options
-from longtake.schemas.config import ConfigError
+from longtake.schemas.settings import ConfigError
 
 
 def test_without_a_runner_it_is_ours_with_threads_that_wait_for_the_slots() -> None:

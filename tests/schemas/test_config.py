@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import yaml
 
-from longtake.schemas.config import ConfigError, CorpusConfig, load_config, parse_config
+from longtake.schemas.config import CorpusConfig, load_config, parse_config
+from longtake.schemas.settings import ConfigError
 
 GOOD: dict[str, Any] = {"name": "mini", "output": "out/mini", "source": {"videos": "videos.jsonl"}}
 

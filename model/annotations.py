@@ -1,0 +1,149 @@
+"""Annotation files of retrieval data sets: which paragraph describes which video. The forms are in `annotation_formats`.
+
+Nothing is left out in silence: whatever cannot be used comes back as a Problem, with its reason.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal, TypeGuard
+
+from longtake.schemas import storage
+
+Reason = Literal[
+    "malformed",  # not of the form that the data set has
+    "unsafe_id",  # the id could lead out of the folder of videos
+    "no_text",
+    "duplicate_text",  # Condensed Movies: the same description for several videos is an error of the channel
+    "missing",  # no such video file
+    "video",  # the file cannot be used; the detail begins with the reason code of docs/ledger.md
+]
+EXTENSIONS = (
+    ".mp4",
+    ".mkv",
+    ".webm",
+    ".mov",
+    ".avi",
+    ".m4v",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".ogv",
+    ".flv",
+    ".3gp",
+    ".wmv",
+    ".mxf",
+)
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]|\.\.")
+
+
+class AnnotationError(ValueError):
+    """The whole file cannot be used; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is said of a video. Several annotations may have the same video: each is a caption of its own."""
+
+    video_id: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A record that cannot be used."""
+
+    id: str  # the video's, or the place in the file
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass
+class Annotations:
+    """What a file holds: `records` can be used as far as their text goes; `total` counts those and the problems."""
+
+    records: list[Annotation] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Records of the file, usable or not."""
+        return len(self.records) + len(self.problems)
+
+    def add(self, video_id: object, sentences: Iterable[object]) -> None:
+        """Take a record, or note what is wrong with it. Sentences that are blank are no sentences."""
+        texts = list(sentences)
+        if not is_text(video_id) or not video_id:
+            self.problems.append(Problem(repr(video_id)[:100], "malformed", "the id of the video is not a text"))
+        elif _UNSAFE.search(video_id) or video_id == ".":
+            self.problems.append(
+                Problem(video_id, "unsafe_id", "an id may hold no separator, no .. and no control character")
+            )
+        elif not all(map(is_text, texts)):
+            self.problems.append(Problem(video_id, "malformed", "a sentence is not a text"))
+        elif not (kept := tuple(text for text in texts if is_text(text) and text.strip())):
+            self.problems.append(Problem(video_id, "no_text"))
+        else:
+            self.records.append(Annotation(video_id, kept))
+
+    def only(self, wanted: Sequence[str]) -> "Annotations":
+        """Those of the videos in a list; one that has no annotation is a problem."""
+        names = set(wanted)
+        known = {record.video_id for record in self.records} | {problem.id for problem in self.problems}
+        missing = [
+            Problem(name, "no_text", "in the list, but not in the annotations") for name in wanted if name not in known
+        ]
+        records = [record for record in self.records if record.video_id in names]
+        return Annotations(records, [problem for problem in self.problems if problem.id in names] + missing)
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether it is a string that can be written as UTF-8: JSON can hold half a character, no tokenizer takes it."""
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+class VideoFiles:
+    """Where the video of an id lies: in a folder (or URI prefix), or as a template with {id} says.
+
+    In a folder the file is the one called like the id, else the id with an extension, else, for ids that carry an extension of
+    their own (DiDeMo), the id with another one. `prefix`, as v_ or video-, may be missing in the names of the files.
+    """
+
+    def __init__(self, place: str, prefix: str = "") -> None:
+        """Raises AnnotationError for a folder without files."""
+        self.place, self.prefix = place, prefix
+        self.names: Mapping[str, str] = {}
+        if "{id}" not in place:
+            found = storage.list_files(place)
+            if not found:
+                raise AnnotationError(
+                    f"{place}: no files there. Name a folder of videos, or a template as in 'videos/{{id}}.mp4'."
+                )
+            self.names = {posixpath.basename(path): path for path in found}
+
+    def find(self, video_id: str) -> str | None:
+        """The path of the video's file; None where there is none. The id must have passed `Annotations.add`."""
+        if not self.names:
+            path = self.place.replace("{id}", video_id)
+            return path if storage.is_file(path) else None
+        stem, extension = posixpath.splitext(video_id)
+        bases = [video_id, stem] if extension.lower() in EXTENSIONS else [video_id]
+        if self.prefix and video_id.startswith(self.prefix):
+            bases += [base.removeprefix(self.prefix) for base in bases]
+        candidates = [video_id, *(base + extension for base in bases for extension in ("", *EXTENSIONS))]
+        return next((self.names[name] for name in candidates if name in self.names), None)
+
+
+def merge_sentences(sentences: Sequence[str], most: int) -> list[str]:
+    """Join the neighbours with the fewest characters together, the first of equals, until `most` sentences are left.
+
+    The rule of the released code for videos with more sentences than the model has clips (facts 2).
+    """
+    merged = list(sentences)
+    while len(merged) > max(most, 1):
+        lengths = [len(first) + len(second) for first, second in pairwise(merged)]
+        at = lengths.index(min(lengths))
+        merged[at : at + 2] = [f"{merged[at]} {merged[at + 1]}"]
+    return merged

@@ -1,0 +1,99 @@
+"""Linear layers and attention with a learned bias: which of PyTorch's kernels does the work, by device.
+
+On CUDA these are `F.linear` and `F.scaled_dot_product_attention`. PyTorch's CPU build has better ways to the same result
+(docs/benchmarks.md):
+
+* `F.linear` in float32 calls MKL, which uses AVX2 alone on processors that are not Intel's. A 1x1 convolution over the same
+  memory calls oneDNN, which uses AVX-512 there: twice the speed.
+* `F.scaled_dot_product_attention` writes out all attention matrices, more than once, where the bias wants a gradient.
+  `_Attention` goes through them in pieces that stay in the cache, and computes them again in the backward pass.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# PyTorch hands 1x1 convolutions to oneDNN from 16 "images" on; with fewer tokens than these, setting one up costs more.
+IMAGES, LEAST_TOKENS = 16, 256
+ONE_DNN = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+CACHE = 1 << 18  # elements of the attention matrices that are worked on at a time: 1 MiB of float32
+
+
+class Linear(nn.Linear):
+    """x W^T + b, with the parameters of `torch.nn.Linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x (..., in) times `weight` (out, in) transposed, plus `bias`: (..., out)."""
+    width = x.shape[-1]
+    tokens = x.numel() // width
+    on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and ONE_DNN
+    if not on_cpu or tokens < LEAST_TOKENS or tokens % IMAGES:
+        return F.linear(x, weight, bias)
+    images = x.reshape(IMAGES, tokens // IMAGES, 1, width).permute(0, 3, 1, 2)  # channels last: nothing is copied
+    out: Tensor = F.conv2d(images, weight[:, :, None, None], bias)
+    return out.permute(0, 2, 3, 1).reshape(*x.shape[:-1], weight.shape[0])
+
+
+def attention(qkv: Tensor, bias: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d) + bias) v, for `qkv` (3, B, H, N, d) and `bias` (1, H, N, N): (B, H, N, d)."""
+    if qkv.device.type != "cpu" or qkv.dtype not in (torch.float32, torch.float64) or torch.compiler.is_compiling():
+        q, k, v = qkv.unbind(0)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    out: Tensor = _Attention.apply(qkv, bias)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Attention(torch.autograd.Function):
+    """`attention` a few matrices at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, bias: Tensor) -> Tensor:
+        qkv = qkv.contiguous()
+        ctx.save_for_backward(qkv, bias)
+        out = torch.empty_like(qkv[0])
+        for _, q, k, v, piece, o in _pieces(qkv, bias, out):
+            torch.bmm(_weights(q, k, piece), v, out=o)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:
+        qkv, bias = ctx.saved_tensors
+        d_qkv, scale = torch.empty_like(qkv), qkv.shape[-1] ** -0.5
+        d_bias = torch.zeros_like(bias) if ctx.needs_input_grad[1] else None
+        for heads, q, k, v, piece, do, dq, dk, dv in _pieces(qkv, bias, grad.contiguous(), *d_qkv.unbind(0)):
+            p = _weights(q, k, piece)
+            torch.bmm(p.transpose(1, 2), do, out=dv)
+            ds = torch._softmax_backward_data(torch.bmm(do, v.transpose(1, 2)), p, -1, p.dtype)
+            torch.baddbmm(dq, ds, k, beta=0, alpha=scale, out=dq)
+            torch.baddbmm(dk, ds.transpose(1, 2), q, beta=0, alpha=scale, out=dk)
+            if d_bias is not None:
+                d_bias[0, heads] += ds.view(-1, *d_bias[0, heads].shape).sum(0)
+        return d_qkv, d_bias
+
+
+def _weights(q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
+    """The attention matrices (G, N, N) of q and k (G, N, d)."""
+    scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
+    return torch.softmax(scores, -1, out=scores)
+
+
+def _pieces(qkv: Tensor, bias: Tensor, *others: Tensor) -> Iterator[Any]:
+    """Cut everything into pieces (G, N, ...) along B, or along H where one of B alone fills the cache; which H come first."""
+    batch, heads, n = qkv.shape[1:4]
+    most = max(CACHE // (n * n), 1)
+    rows, columns = max(most // heads, 1), min(most, heads)
+    for column in range(0, heads, columns):
+        chosen = slice(column, column + columns)
+        piece = bias[:, chosen].expand(min(rows, batch), -1, -1, -1).flatten(0, 1)
+        for row in range(0, batch, rows):
+            parts = [x[row : row + rows, chosen].flatten(0, 1) for x in (*qkv.unbind(0), *others)]
+            yield chosen, *parts[:3], piece[: len(parts[0])], *parts[3:]
