@@ -2,7 +2,21 @@
 
 from setuptools import setup
 
-PACKAGES = ("schemas", "pipeline", "pipeline.clean", "pipeline.decode", "pipeline.duplicates", "pipeline.edit", "pipeline.embeddings", "pipeline.filters", "pipeline.sentences", "pipeline.transcripts", "pipeline.verify", "model", "jobs")
+PACKAGES = (
+    "schemas",
+    "pipeline",
+    "pipeline.clean",
+    "pipeline.decode",
+    "pipeline.duplicates",
+    "pipeline.edit",
+    "pipeline.embeddings",
+    "pipeline.filters",
+    "pipeline.sentences",
+    "pipeline.transcripts",
+    "pipeline.verify",
+    "model",
+    "jobs",
+)
 
 setup(
     packages=[f"longtake.{package}" for package in PACKAGES],

@@ -18,9 +18,10 @@ from longtake.pipeline.plan_graph import add_planning
 from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, check_failed, read_summary
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
-from longtake.schemas.config import ConfigError, CorpusConfig
+from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
+from longtake.schemas.settings import ConfigError
 
 
 class ProbeMode(StrEnum):

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from longtake.pipeline.coherence import Embeddings
-from longtake.schemas.config import ConfigError, CorpusConfig
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.settings import ConfigError
 
 _PACKAGED = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 _LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")

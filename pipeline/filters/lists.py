@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from longtake.schemas import storage
-from longtake.schemas.config import ConfigError, CorpusConfig
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.settings import ConfigError
 
 _KINDS = ".txt, .jsonl, .json, .csv or .tsv"
 

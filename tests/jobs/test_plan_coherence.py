@@ -10,7 +10,8 @@ from sources import SourceSet, Video, longtake, rows_of, source_set
 
 from longtake.jobs.plan import current_plan
 from longtake.pipeline.embeddings.model import EmbeddingModel
-from longtake.schemas.config import ConfigError, load_config
+from longtake.schemas.config import load_config
+from longtake.schemas.settings import ConfigError
 
 torch.set_num_threads(1)
 COOKING = (

@@ -18,9 +18,10 @@ from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, wr
 from longtake.pipeline.merge import merge_video
 from longtake.pipeline.read_graph import VideoText
 from longtake.pipeline.runner import pipeline_options
-from longtake.schemas.config import ConfigError, CorpusConfig, parse_config
+from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.layout import part_name
 from longtake.schemas.records import Sentence, SourceVideo
+from longtake.schemas.settings import ConfigError
 
 COOKING = (
     "Chop two onions and a clove of garlic.",
