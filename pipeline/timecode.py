@@ -2,6 +2,7 @@
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 #: No source is longer: about 31 years, in milliseconds. It keeps a hostile number inside 64 bits.
 MAX_MS = 10**12
@@ -17,10 +18,10 @@ def parse_timecode(text: str) -> int:
     The fraction may follow a dot or a comma, have any number of digits (rounded half up) or be absent. Hours may exceed
     99, and so may the minutes of `MM:SS`. Raises ValueError.
     """
-    if len(text) == 12 and text[2] == ":" == text[5] and text[8] in ".," and text[3] < "6" > text[6]:  # nearly all
-        digits = text[:2] + text[3:5] + text[6:8] + text[9:]
-        if digits.isascii() and digits.isdigit():
-            return ((int(text[:2]) * 60 + int(text[3:5])) * 60 + int(text[6:8])) * 1000 + int(text[9:])
+    if len(text) == 12 and text[8] in ".,":  # nearly all
+        whole, fraction = _whole_seconds_ms(text[:8]), text[9:]
+        if whole >= 0 and fraction.isascii() and fraction.isdigit():
+            return whole + int(fraction)
     match = _CLOCK.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{_quoted(text)} is not a time such as 00:01:02.345")
@@ -29,6 +30,15 @@ def parse_timecode(text: str) -> int:
         raise ValueError(f"{_quoted(text)} has more than 59 minutes or seconds")
     whole = (int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)
     return _bounded(whole * 1000 + _fraction_ms(fraction), sign, text)
+
+
+@lru_cache(maxsize=1 << 15)
+def _whole_seconds_ms(text: str) -> int:
+    """Milliseconds of `HH:MM:SS`, which a transcript with times of words has again and again; -1 for anything else."""
+    digits = text[:2] + text[3:5] + text[6:]
+    if not (text[2] == ":" == text[5] and text[3] < "6" > text[6] and digits.isascii() and digits.isdigit()):
+        return -1
+    return ((int(text[:2]) * 60 + int(text[3:5])) * 60 + int(text[6:])) * 1000
 
 
 def parse_seconds(value: int | float | Decimal | str) -> int:

@@ -42,6 +42,13 @@ def edited(cue: Cue, edits: Sequence[Edit]) -> Cue:
 def _moved(words: Sequence[Word], moves: Sequence[tuple[int, int, int]], size: int) -> tuple[Word, ...]:
     """The words of which something is left. A word cut at its front starts where what is left of it starts."""
     kept: list[Word] = []
+    if len(moves) == 1:  # nearly always: what is left is one piece, which is now at the start
+        old = moves[0][0]
+        kept = [(offset - old, start, end) for offset, start, end in words if old <= offset < old + size]
+        cut = len(words) - len([1 for word in words if word[0] > old])  # words that start there or before
+        if (not kept or kept[0][0] > 0) and cut and size:
+            kept.insert(0, (0, *words[cut - 1][1:]))
+        return tuple(kept)
     at = 0
     for number, (offset, start, end) in enumerate(words):
         until = words[number + 1][0] if number + 1 < len(words) else 1 << 60

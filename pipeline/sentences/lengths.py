@@ -70,8 +70,10 @@ def _tokens(text: str) -> list[tuple[int, int, int]]:
 
 
 def _worth(text: str, at: int, size: int, silence: int | None, has_words: bool) -> int:
-    before = text[:at].rstrip()[-1:] if at else ""
-    worth = _MARKS.get(before, 0)
+    last = at - 1
+    while last > 0 and text[last].isspace():
+        last -= 1
+    worth = _MARKS.get(text[last], 0) if at else 0
     if silence is not None:
         return worth + silence + (0 if has_words else _CUE_END)
     return worth if size == 2 or worth or text[at - 1].isspace() else _NO_WORD

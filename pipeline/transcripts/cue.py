@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import le
 
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, compact
@@ -25,6 +26,8 @@ _WORD_MS, _CHARACTER_MS = 250, 70
 # As in texts.clean_text; and the marks that embed or isolate a direction, which belong to a line's layout.
 _REMOVED = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\u200b\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _BLANK = re.compile(r"\s+")
+_TWO_BLANKS = re.compile(r"[ \n]{2}")
+_LEADS = (" ", "\n")
 
 
 @compact
@@ -79,32 +82,54 @@ def timed_text(pieces: Iterable[tuple[int, str]], end_ms: int) -> tuple[str, tup
 
     No file of this kind says when a word ends: at the next one, or as soon as it can have been said.
     """
-    out: list[str] = []
+    pieces = list(pieces)
+    text = "".join([piece for _, piece in pieces])
+    if not _is_plain(text):
+        pieces = _made_plain(pieces)
+        text = "".join([piece for _, piece in pieces])
     starts: list[tuple[int, int, int]] = []  # offset, start, number of characters
-    size, blank = 0, True  # whether the text so far ends with white space
+    size = 0
+    for start_ms, piece in pieces:
+        length = len(piece)
+        lead = piece[:1] in _LEADS
+        if length > lead:
+            starts.append((size + lead, start_ms, length - piece.rfind("\n") - 1))
+        size += length
+    following = [start for _, start, _ in starts[1:]] + [end_ms]
+    ends = [min(until, s + _WORD_MS + _CHARACTER_MS * n) for (_, s, n), until in zip(starts, following, strict=False)]
+    return text.rstrip(), tuple([(at, start, end) for (at, start, _), end in zip(starts, ends, strict=True)])
+
+
+def _is_plain(text: str) -> bool:
+    """Whether nothing in a text must be removed, and there is one blank at a time, none at its start."""
+    if not text.isascii() or _TWO_BLANKS.search(text) or text[:1] in _LEADS:
+        return False
+    return text.replace("\n", "").isprintable()
+
+
+def _made_plain(pieces: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """The pieces with plain texts, of which no two blanks meet; without those of which nothing is left."""
+    out: list[tuple[int, str]] = []
+    blank = True  # whether the text so far ends with white space
     for start_ms, piece in pieces:
         if not (piece.isascii() and piece.isprintable()) or "  " in piece:
             piece = _BLANK.sub(lambda found: "\n" if "\n" in found[0] else " ", plain(piece))
         if blank:
             piece = piece.lstrip()
-        if not piece:
-            continue
-        lead = piece[0] in " \n"
-        if len(piece) > lead:
-            starts.append((size + lead, start_ms, len(piece) - piece.rfind("\n") - 1))
-        out.append(piece)
-        size += len(piece)
-        blank = piece[-1] in " \n"
-    text = "".join(out).rstrip()
-    words = []
-    for at, (offset, start, characters) in enumerate(starts):
-        following = starts[at + 1][1] if at + 1 < len(starts) else end_ms
-        words.append((offset, start, min(following, start + _WORD_MS + _CHARACTER_MS * characters)))
-    return text, tuple(words)
+        if piece:
+            out.append((start_ms, piece))
+            blank = piece[-1] in " \n"
+    return out
 
 
 def trusted(words: Sequence[Word], start_ms: int, end_ms: int) -> tuple[Word, ...]:
     """The words, each held to its cue; none where their times do not rise or are not those of the cue."""
+    if not words:
+        return ()
+    starts, ends = [word[1] for word in words], [word[2] for word in words]
+    if start_ms <= starts[0] and max(ends) <= end_ms and words[0][0] == 0:
+        if starts == sorted(starts) and all(map(le, starts, ends)):
+            return tuple(words)
     kept: list[Word] = []
     last = start_ms - _TOLERANCE_MS
     for offset, start, end in words:
@@ -113,7 +138,7 @@ def trusted(words: Sequence[Word], start_ms: int, end_ms: int) -> tuple[Word, ..
         last = start
         start = min(max(start, start_ms), end_ms)
         kept.append((offset, start, max(start, min(end, end_ms))))
-    if kept and kept[0][0] > 0:
+    if kept[0][0] > 0:
         kept[0] = (0, *kept[0][1:])
     return tuple(kept)
 

@@ -102,15 +102,17 @@ def _timed(lines: list[str], cue: _Cue) -> tuple[str, tuple[Word, ...]]:
     found = _SPOKEN_AT.split(_BREAK.sub("\n", whole) if "r" in whole else whole)
     if len(found) == 1:
         return cue_text(lines), ()
-    has_tags = whole.count("<") > len(found) // 2
-    pieces = [(cue.start_ms, _without_codes(_TAG.sub("", found[0])))]
-    for time, text in zip(found[1::2], found[2::2], strict=True):
-        try:
-            start = parse_timecode(time) + cue.shift_ms
-        except ValueError:
-            return cue_text(lines), ()
-        pieces.append((start, _without_codes(_TAG.sub("", text) if has_tags else text)))
-    text, words = timed_text(pieces, cue.end_ms)
+    has_tags, has_codes = whole.count("<") > len(found) // 2, "{" in whole or "&" in whole
+    try:
+        times = [cue.start_ms, *[parse_timecode(time) + cue.shift_ms for time in found[1::2]]]
+    except ValueError:
+        return cue_text(lines), ()
+    texts = found[::2]
+    if has_tags:
+        texts = [_TAG.sub("", text) for text in texts]
+    if has_codes:
+        texts = list(map(_without_codes, texts))
+    text, words = timed_text(zip(times, texts, strict=True), cue.end_ms)
     if has_tags and text != (whole := cue_text(lines)):  # a tag was cut in two by a time
         return whole, ()
     return text, trusted(words, cue.start_ms, cue.end_ms)
@@ -123,7 +125,7 @@ def _has_segments(lines: list[tuple[str, bool]]) -> bool:
 
 
 def _meant_as_timing(line: str) -> bool:
-    arrow = _ARROW.search(line)
+    arrow = _ARROW.search(line) if "->" in line or "&gt;" in line or not line.isascii() else None
     if arrow is None:
         return _TWO_TIMES.match(line) is not None
     before = line[max(0, arrow.start() - _STRETCH) : arrow.start()]
