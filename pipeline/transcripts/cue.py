@@ -127,9 +127,9 @@ def trusted(words: Sequence[Word], start_ms: int, end_ms: int) -> tuple[Word, ..
     if not words:
         return ()
     starts, ends = [word[1] for word in words], [word[2] for word in words]
-    if start_ms <= starts[0] and max(ends) <= end_ms and words[0][0] == 0:
-        if starts == sorted(starts) and all(map(le, starts, ends)):
-            return tuple(words)
+    inside = start_ms <= starts[0] and max(ends) <= end_ms and words[0][0] == 0
+    if inside and starts == sorted(starts) and all(map(le, starts, ends)):
+        return tuple(words)
     kept: list[Word] = []
     last = start_ms - _TOLERANCE_MS
     for offset, start, end in words:
