@@ -22,6 +22,7 @@ from longtake.pipeline.edit.plan import adopt_plan
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summary
 from longtake.pipeline.progress import PROGRESS
+from longtake.pipeline.relevance.clip_model import clip_folder, shared_clip_model
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -61,6 +62,8 @@ def _build(
         if (lost := _failed_videos(layout)) and plan is None:
             console.print(f"{plural(lost, 'video')} had failed; --overwrite tries again.", highlight=False)
         return finished
+    if config.filters.clip_model is not None:
+        shared_clip_model(clip_folder(config))  # one that does not load is an error before any work
     if plan is None:
         inputs_of(config)  # a source that cannot be read is an error before anything is undone
     if plan is None:

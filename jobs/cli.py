@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from longtake.jobs import diff, embed, evaluate, init, show, train, verify
+from longtake.jobs import diff, embed, evaluate, explain, init, show, train, verify
 from longtake.schemas import storage
 from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout
@@ -37,6 +37,7 @@ app.command("init")(init.init)
 app.command("diff")(diff.diff)
 app.command("verify")(verify.verify)
 app.command("show")(show.show)
+app.command("explain")(explain.explain)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("embed")(embed.embed)

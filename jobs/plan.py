@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from longtake.jobs.job import human_bytes, plural, run_pipeline
+from longtake.pipeline.captions.model import caption_folder
 from longtake.pipeline.chapters import IN_META
-from longtake.pipeline.embeddings.model import model_digest, model_folder
+from longtake.pipeline.embeddings.model import model_folder
 from longtake.pipeline.filters.lists import lists_of
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.line_source import check_columns, files_of
+from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.plan_graph import add_planning
 from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, check_failed, read_summary
+from longtake.pipeline.relevance.clip_model import clip_folder
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -44,10 +47,10 @@ def make_plan(
     failed."""
     layout = Layout(config.root)
     inputs = inputs_of(config)
-    embed = _embedding(config, layout, save_embeddings)
+    embed, caption = _embedding(config, layout, save_embeddings), _captioning(config)
     clear_plan(layout)
     run_pipeline(
-        lambda root: add_planning(root, config, layout, probe.value, workers, embed),
+        lambda root: add_planning(root, config, layout, probe.value, workers, embed, caption),
         pipeline_options(
             beam_args, workers, one_thread=probe is ProbeMode.NONE and config.source.text.format == "hdvila"
         ),
@@ -78,6 +81,15 @@ def _embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
     from longtake.pipeline.embeddings.graph import prepare_embedding
 
     return prepare_embedding(config, layout.embeddings, save)
+
+
+def _captioning(config: CorpusConfig) -> Any:
+    """What writes captions in the graph, None where nobody asks. Raises ConfigError for a model that does not load."""
+    if config.captions.model is None:
+        return None
+    from longtake.pipeline.captions.graph import prepare_captions
+
+    return prepare_captions(config)
 
 
 def clear_plan(layout: Layout) -> None:
@@ -132,7 +144,12 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
     files += [config.resolve(path) for path in lists_of(config)]
     sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
     known = {"source": source.model_dump(mode="json"), "limits": config.limits.model_dump(mode="json"), "files": sizes}
-    return known | ({"model": model_digest(model_folder(config))} if config.coherence.enabled else {})
+    models = {"model": model_folder(config)} if config.coherence.enabled else {}
+    if config.filters.clip_model is not None:
+        models["clip_model"] = clip_folder(config)
+    if config.captions.model is not None:
+        models["captions_model"] = caption_folder(config)
+    return known | {name: model_digest(folder) for name, folder in models.items()}
 
 
 def _inputs_path(layout: Layout) -> str:
@@ -162,7 +179,8 @@ def _adopted_path(layout: Layout) -> str:
 
 
 def _progress(counts: Counter[str], seconds: float) -> str:
-    return f"planning: {counts['videos']:,} videos, {counts['videos'] / max(seconds, 1e-9):,.0f} per second"
+    done = f"planning: {counts['videos']:,} videos, {counts['videos'] / max(seconds, 1e-9):,.0f} per second"
+    return f"{done}; {counts['captioned']:,} long clips captioned" if counts["captioned"] else done
 
 
 def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
@@ -204,6 +222,13 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
     if summary.masked:
         masked = ", ".join(f"{n:,} {kind}" for kind, n in summary.masked.items())
         console.print(f"Masked in the text: {masked}.", highlight=False)
+    if model := summary.config.get("captions", {}).get("model"):
+        clips = summary.counts["clips"].kept
+        console.print(
+            f"{summary.rewritten:,} of {plural(clips, 'long clip')} with captions by {model}.",
+            highlight=False,
+            markup=False,
+        )
     splits = Table(title="Shards", title_justify="left")
     splits.add_column("split")
     for heading in ("samples", "frames", "shards"):

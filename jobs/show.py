@@ -119,6 +119,8 @@ def describe(entry: IndexEntry) -> Iterator[str]:
     for number, sentence in enumerate(clip.sentences):
         yield ""
         yield f"{number + 1:3}  {timecode(sentence.start_ms)} to {timecode(sentence.end_ms)}  {sentence.text}"
+        if sentence.asr is not None:
+            yield f"     said    {sentence.asr}"
         own = slice(number * per_sentence, (number + 1) * per_sentence)
         for what, times in (("wanted", clip.frame_times_ms[own]), ("actual", entry.frame_pts_ms[own])):
             yield f"     {what}  {'  '.join(map(timecode, times))}"

@@ -22,6 +22,7 @@ from longtake.pipeline.plan_summary import PlanSummary, check_failed
 from longtake.pipeline.plan_table import Task, clips_of, clips_of_shard, plan_parts, tasks_of
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import DROPS, Dropped, drop
+from longtake.pipeline.relevance.step import Relevance, with_relevance
 from longtake.pipeline.slots import Slots, shared_slots
 from longtake.pipeline.source_work import decode_source, in_slot
 from longtake.schemas import storage
@@ -44,6 +45,7 @@ class TaskResult:
     kept: tuple[tuple[tuple[str, int], int], ...]  # ((split, planned shard), samples)
     error: tuple[Reason, str] | None = None  # why nothing of the source could be used
     filtered: int = 0  # samples that were decoded and left out by a threshold
+    relevance: str | None = None  # where the relevance of its samples is, if that was asked for
 
 
 def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary, workers: int) -> None:
@@ -109,6 +111,7 @@ class Decode(beam.DoFn):
 
     def setup(self) -> None:
         self._slots: Slots = shared_slots(self._workers)
+        self._relevance = Relevance(self._config) if self._config.filters.clip_model is not None else None
 
     def process(self, element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[TaskResult | Dropped]:
         digest, sides = element
@@ -118,10 +121,12 @@ class Decode(beam.DoFn):
             clips = clips_of(task)
             reasons: dict[str, tuple[Reason, str]] = {}
             filtered: dict[str, tuple[Reason, str]] = {}
-            error = None
+            error, relevance, notes = None, None, list[Drop]()
             try:
                 marker = self._earlier(path) if earlier else None
                 marker = marker or self._decode(task, [Wanted(c.key, c.frame_times_ms) for c in clips])
+                if self._relevance is not None:
+                    relevance, marker, notes = self._relevance.score(clips, path, marker)
                 faults = ((sample.key, frame_fault(sample.scores, self._config.filters)) for sample in marker.samples)
                 filtered = {key: fault for key, fault in faults if fault is not None}
                 reasons = filtered | {fault.key: (fault.reason, fault.detail) for fault in marker.faults}
@@ -143,8 +148,9 @@ class Decode(beam.DoFn):
                 dropped=len(reasons),
             )
             self._samples.inc(kept.total())
-            yield from map(drop, lost)
-            yield TaskResult(task.video_id, task.part, path, tuple(sorted(kept.items())), error, len(filtered))
+            yield from map(drop, [*lost, *notes])
+            placed = tuple(sorted(kept.items()))
+            yield TaskResult(task.video_id, task.part, path, placed, error, len(filtered), relevance)
 
     def _earlier(self, path: str) -> Marker | None:
         marker = fragment.read_marker(path)
@@ -199,11 +205,13 @@ def _check(dropped: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary
 def _pack(results: Any, config: CorpusConfig, layout: Layout, checked: Any) -> Any:
     """A ShardRecord for each shard that has samples. `checked` holds packing back until the failures have been counted."""
     places = results | "Places" >> beam.FlatMap(
-        lambda result: [(place, (result.part, result.marker, samples)) for place, samples in result.kept]
+        lambda result: [
+            (place, (result.part, result.marker, result.relevance, samples)) for place, samples in result.kept
+        ]
     )
     samples = (
         places
-        | "Samples" >> beam.Map(lambda element: (element[0], element[1][2]))
+        | "Samples" >> beam.Map(lambda element: (element[0], element[1][3]))
         | "Samples of shard" >> beam.CombinePerKey(sum)
     )
     numbers = (
@@ -219,7 +227,7 @@ def _pack(results: Any, config: CorpusConfig, layout: Layout, checked: Any) -> A
 
 
 def _pack_shard(
-    element: tuple[tuple[str, int], Iterable[tuple[str, str, int]]],
+    element: tuple[tuple[str, int], Iterable[tuple[str, str, str | None, int]]],
     config: CorpusConfig,
     layout: Layout,
     numbers: dict[tuple[str, int], int],
@@ -227,14 +235,14 @@ def _pack_shard(
 ) -> ShardRecord:
     (split, planned), fragments = element[0], list(element[1])
     markers = {}
-    for path in sorted({path for _, path, _ in fragments}):
+    for path, relevance in sorted({path: relevance for _, path, relevance, _ in fragments}.items()):
         marker = fragment.read_marker(path)
         if marker is None:
             raise OSError(f"{path}: gone since it was written. Run the build again.")
-        markers[path] = marker
-    parts = sorted({part for part, _, _ in fragments})
+        markers[path] = marker if relevance is None else with_relevance(marker, relevance)
+    parts = sorted({part for part, _, _, _ in fragments})
     chosen = list(pack.samples_of(clips_of_shard(parts, split, planned), markers, config.filters))
-    decoded = sum(samples for _, _, samples in fragments)
+    decoded = sum(samples for _, _, _, samples in fragments)
     if len(chosen) != decoded:
         raise OSError(f"shard {split} {planned}: {len(chosen)} samples found, {decoded} decoded")
     record = pack.pack(layout, split, numbers[split, planned], chosen)

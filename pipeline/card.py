@@ -4,6 +4,10 @@ import json
 
 from longtake.schemas.manifest import CorpusManifest
 
+_CAPTIONS = """
+Texts are captions that the model {model} wrote from the speech. Field `asr` of a sentence is what was said; a sentence without it
+is speech as it was recognised."""
+
 
 def dataset_card(manifest: CorpusManifest) -> str:
     """The card's text. It holds nothing that is not in the manifest."""
@@ -21,6 +25,8 @@ def dataset_card(manifest: CorpusManifest) -> str:
         for subject, count in sorted(manifest.counts.items())
     )
     frames = manifest.config["frames"]
+    model = manifest.config.get("captions", {}).get("model")
+    captions = _CAPTIONS.format(model=model) if model else ""
     return f"""---
 pretty_name: {json.dumps(manifest.name)}
 task_categories:
@@ -38,7 +44,7 @@ configs:
 
 Long clips with paragraph captions, made by Longtake {manifest.versions.get("longtake", "")} from source videos and their
 timestamped speech. Each sample is a run of consecutive sentences of one video: their text, their times, and
-{frames["per_sentence"]} frames for each sentence (JPEG, short side {frames["short_side"]} pixels).
+{frames["per_sentence"]} frames for each sentence (JPEG, short side {frames["short_side"]} pixels).{captions}
 
 | split | samples | frames | shards |
 |---|---:|---:|---:|

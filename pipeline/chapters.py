@@ -23,22 +23,33 @@ _STARTS = ("start_time", "start", "time", "timestamp")
 
 def add_chapters(root: Any, texts: Any, config: CorpusConfig) -> tuple[Any, Any]:
     """Collections of VideoText, with the chapters that `source.chapters` gives, and of Drop for those that cannot be read."""
-    if config.source.chapters == IN_META:
-        found = texts | "Chapters" >> beam.FlatMap(_from_meta).with_outputs(DROPS, main="videos")
+    path = chapters_path(config)
+    if path is None:
+        found = texts | "Chapters" >> beam.FlatMap(from_meta).with_outputs(DROPS, main="videos")
         return found.videos, found[DROPS]
-    path = config.resolve(str(config.source.chapters))
-    if path.removesuffix(".gz").endswith(".json"):
+    if is_one_object(path):
         entries = (
             root
             | "Chapter files" >> beam.Create(files_of(path), reshuffle=False)
-            | "Read chapters" >> beam.FlatMap(_entries).with_outputs(DROPS, main="chapters")
+            | "Read chapters" >> beam.FlatMap(chapters_of_file).with_outputs(DROPS, main="chapters")
         )
     else:
         lines = root | "Chapter lines" >> ReadLines(path)
-        entries = lines | "Parse chapters" >> beam.FlatMap(_of_line).with_outputs(DROPS, main="chapters")
+        entries = lines | "Parse chapters" >> beam.FlatMap(chapters_of_line).with_outputs(DROPS, main="chapters")
     keyed = texts | "Keyed texts" >> beam.Map(lambda text: (text.video.video_id, text))
     joined = {"texts": keyed, "chapters": entries.chapters} | "With chapters" >> beam.CoGroupByKey()
-    return joined | "Attach chapters" >> beam.FlatMap(_attach), entries[DROPS]
+    return joined | "Attach chapters" >> beam.FlatMap(attach_chapters), entries[DROPS]
+
+
+def chapters_path(config: CorpusConfig) -> str | None:
+    """The file of chapters; None where the records hold them, or there are none."""
+    chapters = config.source.chapters
+    return None if chapters in (None, IN_META) else config.resolve(str(chapters))
+
+
+def is_one_object(path: str) -> bool:
+    """Whether a file of chapters is one JSON object by video id, as against one line per video."""
+    return path.removesuffix(".gz").endswith(".json")
 
 
 def chapter_starts(value: Any) -> tuple[int, ...]:
@@ -67,7 +78,8 @@ def _start(chapter: Any) -> int:
     return start
 
 
-def _from_meta(text: VideoText) -> Iterator[VideoText | Dropped]:
+def from_meta(text: VideoText) -> Iterator[VideoText | Dropped]:
+    """The text of a video with the chapters of its record."""
     chapters = json.loads(text.video.meta).get("chapters")
     if chapters is None:
         yield text
@@ -81,7 +93,8 @@ def _from_meta(text: VideoText) -> Iterator[VideoText | Dropped]:
         yield text
 
 
-def _entries(file: str) -> Iterator[tuple[str, tuple[int, ...]] | Dropped]:
+def chapters_of_file(file: str) -> Iterator[tuple[str, tuple[int, ...]] | Dropped]:
+    """The starts of chapters in a JSON object of videos, by video id."""
     for entry in read_entries(file):
         if isinstance(entry, Drop):
             yield drop(entry)
@@ -94,7 +107,8 @@ def _entries(file: str) -> Iterator[tuple[str, tuple[int, ...]] | Dropped]:
             yield drop(Drop(video_id, Subject.RECORD, found.where, Stage.READ, Reason.CHAPTERS_UNREADABLE, detail))
 
 
-def _of_line(line: Line) -> Iterator[tuple[str, tuple[int, ...]] | Dropped]:
+def chapters_of_line(line: Line) -> Iterator[tuple[str, tuple[int, ...]] | Dropped]:
+    """The starts of chapters in one line, by video id."""
     record = parse_json(line)
     if isinstance(record, Drop):
         yield drop(record)
@@ -108,7 +122,7 @@ def _of_line(line: Line) -> Iterator[tuple[str, tuple[int, ...]] | Dropped]:
         yield drop(bad_record(line, Reason.CHAPTERS_UNREADABLE, str(error), video_id or ""))
 
 
-def _attach(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[VideoText]:
+def attach_chapters(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[VideoText]:
     """The texts of one id with its chapters; where several entries name it, with all their starts."""
     _, sides = element
     starts = tuple(sorted({start for chapters in sides["chapters"] for start in chapters}))
@@ -116,4 +130,14 @@ def _attach(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[VideoText
         yield replace(text, chapters_ms=starts) if starts else text
 
 
-__all__ = ["IN_META", "add_chapters", "chapter_starts"]
+__all__ = [
+    "IN_META",
+    "add_chapters",
+    "attach_chapters",
+    "chapter_starts",
+    "chapters_of_file",
+    "chapters_of_line",
+    "chapters_path",
+    "from_meta",
+    "is_one_object",
+]

@@ -39,6 +39,7 @@ class _Row:
     sentence: Sentence
     frames: Sequence[_Frame]
     lines: Sequence[str]
+    said: Sequence[str]  # what a caption was made of
 
 
 class _Sheet:
@@ -65,6 +66,7 @@ class _Sheet:
                 sentence,
                 [self._load(n, files) for n in range(number * per_sentence, (number + 1) * per_sentence)],
                 self._text.wrap(printable(sentence.text), self._inner - self._indent),
+                self._text.wrap(f"said: {printable(sentence.asr)}", self._inner - self._indent) if sentence.asr else [],
             )
             for number, sentence in enumerate(entry.clip.sentences)
         ]
@@ -93,8 +95,8 @@ class _Sheet:
         return self._frame[1] + self._small.line_height + 8
 
     def _row_height(self, row: _Row) -> int:
-        bands = -(-len(row.frames) // self._columns)
-        return bands * self._line_of_frames() + len(row.lines) * self._text.line_height + _SECTION + 26
+        bands, lines = -(-len(row.frames) // self._columns), len(row.lines) + len(row.said)
+        return bands * self._line_of_frames() + lines * self._text.line_height + _SECTION + 26
 
     def _head_height(self) -> int:
         lines = len(self._title_lines) * self._title.line_height
@@ -134,11 +136,12 @@ class _Sheet:
         span = f"{timecode(row.sentence.start_ms)} to {timecode(row.sentence.end_ms)}"
         self._small.draw(canvas, (_MARGIN + self._indent, y + self._small.size), span, _FAINT)
         y += 20
-        for number, line in enumerate(row.lines):
+        for number, line in enumerate((*row.lines, *row.said)):
             baseline = y + number * self._text.line_height + self._text.size
             if not number:
                 self._text.draw(canvas, (_MARGIN, baseline), f"{row.number + 1}", _FAINT)
-            self._text.draw(canvas, (_MARGIN + self._indent, baseline), line, _INK)
+            colour = _INK if number < len(row.lines) else _FAINT
+            self._text.draw(canvas, (_MARGIN + self._indent, baseline), line, colour)
 
     def _draw_frame(self, sheet: Image.Image, canvas: ImageDraw.ImageDraw, frame: _Frame, x: int, y: int) -> None:
         width, height = self._frame

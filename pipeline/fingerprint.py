@@ -3,8 +3,10 @@
 import hashlib
 import json
 
+from longtake.pipeline.captions.model import caption_versions
 from longtake.pipeline.embeddings.model import model_versions
 from longtake.pipeline.filters.clip_filter import library_versions
+from longtake.pipeline.relevance.clip_model import clip_versions
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import FORMAT
 from longtake.schemas.versions import versions
@@ -12,6 +14,6 @@ from longtake.schemas.versions import versions
 
 def fingerprint(config: CorpusConfig) -> str:
     """The digest of the format, the configuration without its paths, and the versions of the code that makes the bytes."""
-    libraries = library_versions(config) | model_versions(config)
+    libraries = library_versions(config) | model_versions(config) | clip_versions(config) | caption_versions(config)
     decides = {"format": FORMAT, "config": config.published(), "versions": versions() | libraries}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

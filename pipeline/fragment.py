@@ -48,7 +48,7 @@ class FragmentSample:
     sha256: str  # of these tar entries
     frame_sizes: tuple[int, ...]
     frame_pts_ms: tuple[int, ...]
-    scores: Scores = ()  # of FRAME_SCORES, where they were asked for
+    scores: Scores = ()  # of INDEX_SCORES; in a marker those of FRAME_SCORES, where they were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,16 @@ def read_entries(marker_at: str, marker: Marker, sample: FragmentSample) -> byte
     if hashlib.sha256(data).hexdigest() != sample.sha256:
         raise OSError(f"{payload}: sample {sample.key} is damaged. Run the build again: it decodes this video anew.")
     return data
+
+
+def entry_data(entries: bytes, sample: FragmentSample) -> list[bytes]:
+    """The frames, JPEGs in order of time, in the tar entries of a sample."""
+    frames, at = [], 0
+    for number, size in enumerate(sample.frame_sizes):
+        at += len(tar_header(f"{sample.key}.{frame_member(number, len(sample.frame_sizes))}", size))
+        frames.append(entries[at : at + size])
+        at += size + -size % BLOCK
+    return frames
 
 
 def is_sound(marker_at: str, marker: Marker) -> bool:

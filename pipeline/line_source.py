@@ -133,6 +133,15 @@ def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
     return line, size
 
 
+def read_lines(path: str) -> Iterator[Line]:
+    """What ReadLines gives, in order and in this process; what is in memory is one line, or one row group."""
+    for file in files_of(path):
+        first = 1
+        for block in blocks_of(file):
+            yield from read_block(block, first)
+            first += count_lines(block)
+
+
 class ReadLines(beam.PTransform):
     """Every non-empty line of the files, as a Line with its number counted from 1."""
 

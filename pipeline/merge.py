@@ -36,12 +36,14 @@ class Cut:
 class Merged:
     """The long clips of a video in time order, not yet assigned to a shard, and the sentences left out.
 
-    `trimmed` counts sentences that were shortened because the next one starts before they end.
+    `trimmed` counts sentences that were shortened because the next one starts before they end. `stretches` are the runs that
+    were cut, each with the chapters that divide it; none where groups say what belongs together.
     """
 
     clips: list[LongClip]
     drops: list[Drop]
     trimmed: int
+    stretches: tuple[tuple[tuple[Sentence, ...], ...], ...] = ()
 
 
 def order(video_id: str, sentences: Sequence[Sentence]) -> Ordered:
@@ -126,7 +128,8 @@ def merge_video(
     ordered = order(video.video_id, sentences)
     clips: list[LongClip] = []
     drops = list(ordered.drops)
-    for run in split_at(runs(ordered.sentences, merge.max_gap_ms), chapters_ms):
+    stretches = tuple(tuple(split_at([run], chapters_ms)) for run in runs(ordered.sentences, merge.max_gap_ms))
+    for run in (part for stretch in stretches for part in stretch):
         if len(run) < merge.min_sentences:
             count = f"{len(run)} sentence{'s' if len(run) > 1 else ''}"
             detail = f"run of {count}, min_sentences is {merge.min_sentences}"
@@ -139,7 +142,7 @@ def merge_video(
             f"{merge.max_sentences} sentences and at most {merge.max_duration_ms} ms"
         )
         drops += drop_sentences(video.video_id, parts.remainder, Stage.MERGE, Reason.CUT_REMAINDER, detail)
-    return Merged(clips, drops, ordered.trimmed)
+    return Merged(clips, drops, ordered.trimmed, stretches)
 
 
 def long_clip(video: SourceVideo, sentences: tuple[Sentence, ...], frames_per_sentence: int) -> LongClip:

@@ -202,7 +202,9 @@ def _change(name: str, one: dict[str, Any], other: dict[str, Any]) -> str:
     ours, theirs = _texts(one), _texts(other)
     if len(ours) != len(theirs):
         return f"{len(ours)} sentences -> {len(theirs)}"
-    return next((f"{_quoted(x)} -> {_quoted(y)}" for x, y in zip(ours, theirs, strict=True) if x != y), "")
+    told = [f"{_quoted(x)} -> {_quoted(y)}" for x, y in zip(ours, theirs, strict=True) if x != y]
+    said = [f"asr {_quoted(x)} -> {_quoted(y)}" for x, y in zip(_said(one), _said(other), strict=True) if x != y]
+    return next(iter(told + said), "")
 
 
 def _key(row: dict[str, Any]) -> str:
@@ -212,6 +214,10 @@ def _key(row: dict[str, Any]) -> str:
 
 def _texts(row: dict[str, Any]) -> list[str]:
     return [sentence["text"] or "" for sentence in row["sentences"]]
+
+
+def _said(row: dict[str, Any]) -> list[str]:
+    return [sentence.get("asr") or "" for sentence in row["sentences"]]
 
 
 def _quoted(text: str) -> str:

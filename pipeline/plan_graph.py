@@ -13,6 +13,7 @@ from apache_beam.pvalue import AsDict, AsSingleton
 from longtake.pipeline import assign
 from longtake.pipeline.chapters import add_chapters
 from longtake.pipeline.duplicates.graph import FILTERED, LeaveOutDuplicates
+from longtake.pipeline.duplicates.video_graph import LeaveOutVideos
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import summarise, write_summary
@@ -28,10 +29,16 @@ LEDGER_PREFIX = "part-plan"
 
 
 def add_planning(
-    root: Any, config: CorpusConfig, layout: Layout, probe: str, workers: int, embed: beam.PTransform | None = None
+    root: Any,
+    config: CorpusConfig,
+    layout: Layout,
+    probe: str,
+    workers: int,
+    embed: beam.PTransform | None = None,
+    caption: beam.PTransform | None = None,
 ) -> None:
     """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"; `embed` gives texts their
-    embeddings (embeddings.graph), where that is asked for."""
+    embeddings (embeddings.graph), and `caption` what is left its captions (captions.graph), where that is asked for."""
     check_filters(config, probe)
     texts, *unread = read_videos(root, config)
     if config.source.chapters is not None:
@@ -42,11 +49,16 @@ def add_planning(
     planned = texts | "Plan video" >> beam.ParDo(PlanVideo(config, probe, workers)).with_outputs(
         DROPS, TALLY, main="videos"
     )
-    unique, repeats, repeated = leave_out_duplicates(planned.videos, config)
+    unique, repeats, repeated = leave_out_duplicates(planned.videos, config, workers)
+    notes = []
+    if caption is not None:
+        captioned = unique | "Captions" >> caption
+        unique = captioned["videos"]
+        notes.append(captioned[DROPS])
     measured = unique | "Measure video" >> beam.ParDo(MeasureVideo(config, probe, workers)).with_outputs(
         TALLY, main="clips"
     )
-    drops = (*unread, planned[DROPS], *repeats) | "Drops" >> beam.Flatten()
+    drops = (*unread, planned[DROPS], *repeats, *notes) | "Drops" >> beam.Flatten()
     tally = (
         (planned[TALLY], measured[TALLY], *repeated)
         | "Tallies" >> beam.Flatten()
@@ -62,13 +74,20 @@ def add_planning(
     )
 
 
-def leave_out_duplicates(videos: Any, config: CorpusConfig) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tuple[Any, list[Any], list[Any]]:
     """The videos without what they repeat; collections of ledger rows and of tallies, none where nobody asks for it."""
-    if config.duplicates.paragraphs == "keep":
-        return videos, (), ()
-    found = videos | "Duplicate paragraphs" >> LeaveOutDuplicates(config.duplicates, config.seed)
-    counted = found[FILTERED] | "Count duplicates" >> beam.Map(lambda n: Counter({("filtered",): n}))
-    return found.videos, (found[DROPS],), (counted,)
+    drops, counted = [], []
+    steps: dict[str, beam.PTransform] = {}
+    if config.duplicates.videos != "keep":
+        steps["videos"] = LeaveOutVideos(config, workers)
+    if config.duplicates.paragraphs != "keep":
+        steps["paragraphs"] = LeaveOutDuplicates(config.duplicates, config.seed)
+    for name, step in steps.items():
+        found = videos | f"Duplicate {name}" >> step
+        videos = found["videos"]
+        drops.append(found[DROPS])
+        counted.append(found[FILTERED] | f"Count duplicate {name}" >> beam.Map(lambda n: Counter({("filtered",): n})))
+    return videos, drops, counted
 
 
 def write_plan(clips: Any, config: CorpusConfig, layout: Layout) -> Any:

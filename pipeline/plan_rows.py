@@ -113,11 +113,11 @@ def _add(batch: pa.RecordBatch, sums: _Sums) -> None:
     videos = [str(video) for video in batch["video_id"].to_pylist()]
     clips = np.zeros(batch.num_rows, CLIP)
     for row, (video, spoken) in enumerate(zip(videos, _sentences(batch["sentences"]), strict=True)):
-        starts, ends, texts = spoken
+        starts, ends, texts, said = spoken
         if not texts:
             raise ValueError(f"a row of video {video!r} has no sentences")
         clips["key"][row] = hash64(sample_key(video, int(starts[0]), int(ends[-1])))
-        clips["text"][row] = hash64("\x1f".join(texts))
+        clips["text"][row] = hash64("\x1f".join([*texts, *said]))
         sums.ms += int(ends[-1]) - int(starts[0])
         sums.sentences += len(texts)
         sums.words += sum(len(text.split()) for text in texts)
@@ -143,14 +143,16 @@ def _or_empty(batch: pa.RecordBatch, name: str) -> list[str]:
     return [str(value or ("{}" if name == "meta" else "")) for value in batch[name].to_pylist()]
 
 
-def _sentences(column: Any) -> Iterator[tuple[list[int], list[int], list[str]]]:
-    """Starts, ends and texts of the sentences of each row."""
+def _sentences(column: Any) -> Iterator[tuple[list[int], list[int], list[str], list[str]]]:
+    """Starts, ends and texts of the sentences of each row, and what was said where the texts are captions of it."""
     flat = pa.StructArray.flatten(column.flatten())
     fields = dict(zip((f.name for f in column.type.value_type), flat, strict=True))
     starts, ends = fields["start_ms"].to_pylist(), fields["end_ms"].to_pylist()
     texts = [text or "" for text in fields["text"].to_pylist()]
+    asr = fields["asr"].to_pylist() if "asr" in fields else [None] * len(texts)
     for first, last in _bounds(column):
-        yield starts[first:last], ends[first:last], texts[first:last]
+        said = [f"\x1e{n}\x1f{text}" for n, text in enumerate(asr[first:last]) if text is not None]
+        yield starts[first:last], ends[first:last], texts[first:last], said
 
 
 def _bounds(column: Any) -> list[tuple[int, int]]:

@@ -37,6 +37,7 @@ class PlanSummary:
     edited: dict[str, int] | None = None
     cleaned: dict[str, int] | None = None  # removals by cleaning step; None in plans from before there were any
     masked: dict[str, int] = field(default_factory=dict)  # personal data by kind, before duplicates are left out
+    rewritten: int = 0  # long clips whose text is a model's
 
     def to_json(self) -> dict[str, Any]:
         whole = {name: getattr(self, name) for name in self.__slots__}
@@ -86,6 +87,7 @@ def summarise(config: CorpusConfig, probe: str, tally: Tally, ledger: Tally) -> 
         },
         cleaned={key[1]: n for key, n in sorted(tally.items()) if key[0] == "cleaned"},
         masked={key[1]: n for key, n in sorted(tally.items()) if key[0] == "masked"},
+        rewritten=tally[("rewritten",)],
     )
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -13,7 +13,7 @@ from longtake.pipeline.coherence import Topics
 from longtake.pipeline.decode import Probe, SourceError
 from longtake.pipeline.estimate import estimate
 from longtake.pipeline.filters.clip_filter import ClipFilter
-from longtake.pipeline.groups import group_video
+from longtake.pipeline.groups import GroupedSentence, group_video
 from longtake.pipeline.merge import Merged, merge_video
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import Dropped, VideoText, drop
@@ -57,31 +57,22 @@ class PlanVideo(beam.DoFn):
         tally.update({("cleaned", step): n for step, n in element.removals})
         for s in sentences:
             tally["words_in", str(len(s.text.split()))] += 1
-        if element.not_embedded:
-            detail = f"merged without coherence: {element.not_embedded}"
-            yield drop(Drop(video.video_id, Subject.NOTE, video.video_id, Stage.MERGE, Reason.NOT_EMBEDDED, detail))
+        yield from map(drop, notes_of(element))
         try:
-            facts = self._look_at(video)
+            facts = look_at(video, self._slots, self._probe, self._config)
         except SourceError as error:
             yield from map(drop, drop_video(video.video_id, sentences, Stage.PROBE, error.reason, error.detail))
         else:
-            clips, drops = plan_clips(element, facts, self._config)
-            past_end = {d.subject_id for d in drops if d.reason is Reason.SPAN_PAST_END}
-            tally[("ms_in",)] += sum(s.end_ms - s.start_ms for s in sentences if s.clip_id not in past_end)
-            filtered = self._filter.apply(clips, facts)
+            planning = plan_clips(element, facts, self._config)
+            tally[("ms_in",)] += sum(s.end_ms - s.start_ms for s, _ in planning.inside)
+            filtered = self._filter.apply(planning.clips, facts)
             tally[("filtered",)] += filtered.left_out
             tally.update({("masked", kind): n for kind, n in filtered.masked.items()})
-            yield from map(drop, [*drops, *filtered.drops])
+            yield from map(drop, [*planning.drops, *filtered.drops])
             if filtered.clips:
                 yield PlannedVideo(tuple(filtered.clips), facts)
         PROGRESS.add(videos=1)
         yield TaggedOutput(TALLY, tally)
-
-    def _look_at(self, video: SourceVideo) -> Probe | None:
-        if self._slots is None:
-            return None
-        uri, limits = self._config.resolve(video.uri), self._config.limits
-        return in_slot(self._slots, limits.decode_seconds, probe_source, uri, limits, self._probe == "packets")
 
 
 class MeasureVideo(beam.DoFn):
@@ -112,16 +103,45 @@ class MeasureVideo(beam.DoFn):
             return None  # it was readable a moment ago; the build will say what became of it
 
 
+def notes_of(element: VideoText) -> list[Drop]:
+    """What was done otherwise than asked with a video."""
+    if not element.not_embedded:
+        return []
+    video_id, detail = element.video.video_id, f"merged without coherence: {element.not_embedded}"
+    return [Drop(video_id, Subject.NOTE, video_id, Stage.MERGE, Reason.NOT_EMBEDDED, detail)]
+
+
+def look_at(video: SourceVideo, slots: Slots | None, probe: str, config: CorpusConfig) -> Probe | None:
+    """What the source says of itself, None without `slots` to look in. Raises SourceError."""
+    if slots is None:
+        return None
+    uri, limits = config.resolve(video.uri), config.limits
+    return in_slot(slots, limits.decode_seconds, probe_source, uri, limits, probe == "packets")
+
+
 def drop_video(video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str) -> list[Drop]:
     """The rows of a dropped video: its own, and one for each sentence it takes with it."""
     own = Drop(video_id, Subject.VIDEO, video_id, stage, reason, detail)
     return [own, *drop_sentences(video_id, sentences, stage, reason, f"in video {video_id}")]
 
 
-def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) -> tuple[list[LongClip], list[Drop]]:
-    """The long clips of a video, with their split, and what was left out. A video without any is dropped itself."""
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """The long clips of a video before filters, with their split; what was left out; and what decided it: the sentences within
+    the video, their topics, and how they were merged."""
+
+    clips: list[LongClip]
+    drops: list[Drop]
+    inside: list[GroupedSentence]
+    topics: Topics | None
+    merged: Merged
+
+
+def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) -> Planning:
+    """Plan the long clips of a video. A video without any is dropped itself."""
     video, duration_ms = element.video, facts.source.duration_ms if facts else 0
-    inside, drops = [], []
+    inside: list[GroupedSentence] = []
+    drops: list[Drop] = []
     for sentence, groups in element.sentences:
         if duration_ms and sentence.end_ms > duration_ms + OVERRUN_MS:
             detail = f"ends at {sentence.end_ms} ms; the video ends at {duration_ms} ms"
@@ -141,10 +161,10 @@ def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) ->
     split = assign.split_of(video.video_id, config.split, config.seed)
     scores = [topics.coherence(clip.sentences) if topics else None for clip in merged.clips]
     clips = [replace(clip, split=split, coherence=score) for clip, score in zip(merged.clips, scores, strict=True)]
-    return clips, drops
+    return Planning(clips, drops, inside, topics, merged)
 
 
-def _merge(element: VideoText, sentences: list[Any], topics: Topics | None, config: CorpusConfig) -> Merged:
+def _merge(element: VideoText, sentences: list[GroupedSentence], topics: Topics | None, config: CorpusConfig) -> Merged:
     if config.source.groups is not None:
         return group_video(element.video, sentences, config.frames.per_sentence)
     said, frames = [s for s, _ in sentences], config.frames.per_sentence
@@ -156,6 +176,7 @@ def measure(clips: list[LongClip], facts: Probe | None, decoded: int | None, con
     tally: Tally = Counter({("planned",): 1 if clips else 0})
     for clip in clips:
         tally[("clips",)] += 1
+        tally[("rewritten",)] += clip.is_rewritten
         tally["clips_of", clip.split] += 1
         tally["frames_of", clip.split] += len(clip.frame_times_ms)
         tally["words_out", str(clip.n_words)] += 1

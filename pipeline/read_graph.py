@@ -19,7 +19,7 @@ from longtake.pipeline.lines import Line, where
 from longtake.pipeline.manifest import ParsedVideo, parse_video
 from longtake.pipeline.texts import parse_group, parse_text
 from longtake.pipeline.transcripts.columns import parse_columns_file
-from longtake.pipeline.video_text import OwnText, finish_sentences, finish_transcript, read_own_text
+from longtake.pipeline.video_text import OwnText, TextTrace, finish_sentences, finish_transcript, read_own_text
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
@@ -59,7 +59,7 @@ def read_videos(root: Any, config: CorpusConfig) -> tuple[Any, Any]:
     records = (
         root
         | "Manifest" >> ReadLines(config.resolve(config.source.videos))
-        | "Parse videos" >> beam.Map(_keyed_video, config.source.uri, config.source.text.format == "none")
+        | "Parse videos" >> beam.Map(keyed_video, config.source.uri, config.source.text.format == "none")
         | "By id" >> beam.GroupByKey()
         | "One of each" >> beam.FlatMap(choose_record).with_outputs(DROPS, main="records")
     )
@@ -69,7 +69,8 @@ def read_videos(root: Any, config: CorpusConfig) -> tuple[Any, Any]:
     return texts, (records[DROPS], drops) | "Read drops" >> beam.Flatten()
 
 
-def _keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
+def keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
+    """The video of a manifest line, or what is wrong with the line, by video id."""
     parsed = parse_video(line, template, own_text)
     return (parsed.subject_id if isinstance(parsed, Drop) else parsed.video.video_id), parsed
 
@@ -103,14 +104,17 @@ def _sentence_drops(record: ParsedVideo) -> list[Drop]:
 
 
 def _read_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
-    read = records | "Read text" >> beam.FlatMap(_video_text, config).with_outputs(DROPS, main="videos")
+    read = records | "Read text" >> beam.FlatMap(video_text, config).with_outputs(DROPS, main="videos")
     return read.videos, read[DROPS]
 
 
-def _video_text(record: ParsedVideo, config: CorpusConfig) -> Iterator[VideoText | Dropped]:
+def video_text(
+    record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None
+) -> Iterator[VideoText | Dropped]:
+    """The video of a record with its own text."""
     yield from map(drop, _sentence_drops(record))
     if record.usable:
-        yield from _with_text(record.video, read_own_text(record, config))
+        yield from _with_text(record.video, read_own_text(record, config, trace))
 
 
 def _with_text(video: SourceVideo, text: OwnText) -> Iterator[VideoText | Dropped]:
@@ -153,7 +157,7 @@ def _keyed_captions(file: str) -> Iterator[tuple[str, CaptionEntry] | Dropped]:
 
 
 def attach_captions(
-    element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig
+    element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig, trace: TextTrace | None = None
 ) -> Iterator[VideoText | Dropped]:
     """The record of a video and its entry, made one. Of several entries, the one whose text sorts first is used."""
     video_id, sides = element
@@ -172,7 +176,7 @@ def attach_captions(
             continue
         if entries:
             transcript = parse_columns_file(entries[0].data, video_id, entries[0].where)
-            yield from _with_text(record.video, finish_transcript(transcript, video_id, config))
+            yield from _with_text(record.video, finish_transcript(transcript, video_id, config, trace))
         else:
             yield drop(_no_text(video_id))
 
@@ -194,16 +198,16 @@ class ClipText:
 
 def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
     source = config.source
-    clips = records | "Clips" >> beam.FlatMap(_keyed_clips, config).with_outputs(DROPS, VIDEOS, main="clips")
+    clips = records | "Clips" >> beam.FlatMap(keyed_clips, config).with_outputs(DROPS, VIDEOS, main="clips")
     sides, drops = {"clips": clips.clips}, [clips[DROPS]]
     if source.text.format == "hdvila":
         lines = root | "Text" >> ReadLines(config.resolve(str(source.text.path)))
-        texts = lines | "Parse text" >> beam.FlatMap(_keyed_text).with_outputs(DROPS, main="texts")
+        texts = lines | "Parse text" >> beam.FlatMap(keyed_text).with_outputs(DROPS, main="texts")
         sides["texts"] = texts.texts
         drops.append(texts[DROPS])
     if source.groups is not None:
         lines = root | "Groups" >> ReadLines(config.resolve(source.groups))
-        groups = lines | "Parse groups" >> beam.FlatMap(_keyed_groups).with_outputs(DROPS, main="groups")
+        groups = lines | "Parse groups" >> beam.FlatMap(keyed_groups).with_outputs(DROPS, main="groups")
         sides["groups"] = groups.groups
         drops.append(groups[DROPS])
     matched = (
@@ -214,15 +218,16 @@ def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, A
     texts = (
         {"video": clips[VIDEOS], "sentences": matched.sentences}
         | "By video" >> beam.CoGroupByKey()
-        | "Attach" >> beam.FlatMap(_attach, config).with_outputs(DROPS, main="videos")
+        | "Attach" >> beam.FlatMap(attach_sentences, config).with_outputs(DROPS, main="videos")
     )
     drops += [matched[DROPS], texts[DROPS]]
     return texts.videos, drops | "Join drops" >> beam.Flatten()
 
 
-def _keyed_clips(
-    record: ParsedVideo, config: CorpusConfig
+def keyed_clips(
+    record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None
 ) -> Iterator[tuple[str, ClipText | Drop] | Dropped | KeyedVideo]:
+    """The clips of a record by their ids, those that cannot be used as drops; the video itself beside them."""
     video_id = record.video.video_id
     yield from ((d.subject_id, d) for d in _sentence_drops(record))
     if not record.usable:
@@ -233,7 +238,7 @@ def _keyed_clips(
         for clip in record.clips:
             yield clip.clip_id, ClipText(video_id, clip.start_ms, clip.end_ms, record.where, None)
         return
-    text = read_own_text(record, config)
+    text = read_own_text(record, config, trace)
     if any(d.reason is Reason.TRANSCRIPT_UNREADABLE for d in text.drops):
         yield from map(drop, text.drops)
         return
@@ -244,7 +249,8 @@ def _keyed_clips(
         yield s.clip_id, ClipText(video_id, s.start_ms, s.end_ms, record.where, s.text)
 
 
-def _keyed_text(line: Line) -> Iterator[tuple[str, tuple[str, str]] | Dropped]:
+def keyed_text(line: Line) -> Iterator[tuple[str, tuple[str, str]] | Dropped]:
+    """The text of a line of the text file and where it stands, by clip id."""
     parsed = parse_text(line)
     if isinstance(parsed, Drop):
         # An empty text still belongs to its clip: the pair is one sentence, and gets one row.
@@ -255,7 +261,8 @@ def _keyed_text(line: Line) -> Iterator[tuple[str, tuple[str, str]] | Dropped]:
         yield clip_id, (text, where(line))
 
 
-def _keyed_groups(line: Line) -> Iterator[tuple[str, tuple[str, int, str]] | Dropped]:
+def keyed_groups(line: Line) -> Iterator[tuple[str, tuple[str, int, str]] | Dropped]:
+    """The group of a line by each of its clip ids: its own id, its size, and where it stands."""
     parsed = parse_group(line)
     if isinstance(parsed, Drop):
         yield drop(parsed)
@@ -304,13 +311,16 @@ def _text_drop(video_id: str, clip_id: str, reason: Reason, detail: str) -> Drop
     return Drop(video_id, Subject.SENTENCE, clip_id, Stage.READ, reason, detail)
 
 
-def _attach(element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig) -> Iterator[VideoText | Dropped]:
+def attach_sentences(
+    element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig, trace: TextTrace | None = None
+) -> Iterator[VideoText | Dropped]:
+    """A video and its matched sentences, made one."""
     video_id, sides = element
     sentences = tuple(sides["sentences"])
     for video in sides["video"]:
         if sentences and config.source.text.format == "hdvila" and (config.cleans_text or config.splits_sentences):
             in_order = sorted(sentences, key=lambda s: (s[0].start_ms, s[0].end_ms, s[0].clip_id))
-            text = finish_sentences([s for s, _ in in_order], video_id, config)
+            text = finish_sentences([s for s, _ in in_order], video_id, config, trace)
             names = {s.clip_id: groups for s, groups in sentences}
             yield from map(drop, text.drops)
             kept = tuple((s, names.get(s.clip_id, ())) for s in text.sentences)

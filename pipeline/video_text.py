@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from longtake.pipeline.clean.clean import clean
+from longtake.pipeline.clean.cleaned import Step
 from longtake.pipeline.manifest import ParsedVideo
 from longtake.pipeline.sentences.punctuation_model import punctuation_model
 from longtake.pipeline.sentences.split import split_sentences, take_cues
@@ -25,12 +26,21 @@ class OwnText:
     removals: dict[str, int] = field(default_factory=dict)
 
 
-def read_own_text(record: ParsedVideo, config: CorpusConfig) -> OwnText:
+@dataclass(slots=True)
+class TextTrace:
+    """What the text of one video was on its way to sentences, for `longtake explain`: the functions below note it here."""
+
+    cues: list[Cue] = field(default_factory=list)  # as read
+    steps: list[Step] = field(default_factory=list)
+    cleaned: list[Cue] = field(default_factory=list)
+
+
+def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None) -> OwnText:
     """The sentences that a record carries, or those of its transcript file."""
     if config.source.text.is_transcript:
         found = read_transcript(record.video.video_id, config)
         return (
-            finish_transcript(found, record.video.video_id, config)
+            finish_transcript(found, record.video.video_id, config, trace)
             if isinstance(found, Transcript)
             else OwnText([], [found])
         )
@@ -42,7 +52,7 @@ def read_own_text(record: ParsedVideo, config: CorpusConfig) -> OwnText:
         else:
             detail = f"{record.where}: the record holds no text for it"
             drops.append(Drop(video_id, Subject.SENTENCE, clip.clip_id, Stage.READ, Reason.CLIP_WITHOUT_TEXT, detail))
-    finished = finish_sentences(sentences, video_id, config)
+    finished = finish_sentences(sentences, video_id, config, trace)
     return OwnText(finished.sentences, drops + finished.drops, finished.removals)
 
 
@@ -61,30 +71,38 @@ def read_transcript(video_id: str, config: CorpusConfig) -> Transcript | Drop:
     return parse_transcript(data, video_id, path.rsplit("/", 1)[-1], text.format, text.encoding)
 
 
-def finish_transcript(transcript: Transcript, video_id: str, config: CorpusConfig) -> OwnText:
+def finish_transcript(
+    transcript: Transcript, video_id: str, config: CorpusConfig, trace: TextTrace | None = None
+) -> OwnText:
     """The sentences of a transcript."""
-    made = _finish(transcript.cues, video_id, config, transcript.recognised)
+    made = _finish(transcript.cues, video_id, config, transcript.recognised, trace)
     return OwnText(made.sentences, transcript.drops + made.drops, made.removals)
 
 
-def finish_sentences(sentences: Sequence[Sentence], video_id: str, config: CorpusConfig) -> OwnText:
+def finish_sentences(
+    sentences: Sequence[Sentence], video_id: str, config: CorpusConfig, trace: TextTrace | None = None
+) -> OwnText:
     """Sentences that came as such, cleaned and split where the configuration asks for it. One that nothing touched stays as
     it is."""
     if not (config.cleans_text or config.splits_sentences):
         return OwnText(list(sentences), [])
     as_cues = [Cue(s.clip_id, s.start_ms, s.end_ms, s.text) for s in sentences]
-    made = _finish(as_cues, video_id, config, recognised=False)
+    made = _finish(as_cues, video_id, config, False, trace)
     before = {(s.clip_id, s.start_ms, s.end_ms, s.text): s for s in sentences}
     after = [before.get((s.clip_id, s.start_ms, s.end_ms, s.text), s) for s in made.sentences]
     return OwnText(after, made.drops, made.removals)
 
 
-def _finish(cues: list[Cue], video_id: str, config: CorpusConfig, recognised: bool) -> OwnText:
+def _finish(cues: list[Cue], video_id: str, config: CorpusConfig, recognised: bool, trace: TextTrace | None) -> OwnText:
     drops: list[Drop] = []
     removals: dict[str, int] = {}
+    if trace is not None:
+        trace.cues = trace.cleaned = cues
     if config.cleans_text:
         cleaned = clean(cues, video_id, config.clean, recognised)
         cues, drops, removals = cleaned.cues, cleaned.drops, dict(cleaned.removals)
+        if trace is not None:
+            trace.steps, trace.cleaned = cleaned.steps, cues
     if not config.splits_sentences:
         return OwnText(take_cues(cues), drops, removals)
     model = config.punctuation_model

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.settings import Section, check_settings, read_settings
-from longtake.schemas.text_config import Clean, Sentences, TextSource
+from longtake.schemas.text_config import Captions, Clean, Sentences, TextSource
 
 REFERENCE = "docs/format.md"
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -90,6 +90,8 @@ class Filters(Section):
     max_black: Fraction | None = None
     max_frozen: Fraction | None = None
     max_slides: Fraction | None = None
+    clip_model: str | None = Field(None, min_length=1)  # a name or a folder
+    min_relevance: float | None = Field(None, ge=-1, le=1)
 
     @field_validator("characters")
     @classmethod
@@ -108,6 +110,8 @@ class Filters(Section):
     def _a_list_goes_with_its_threshold(self) -> Self:
         if self.max_profanity is not None and self.profanity is None:
             raise ValueError("max_profanity needs profanity, a file of words and phrases, one per line")
+        if self.min_relevance is not None and self.clip_model is None:
+            raise ValueError("min_relevance needs clip_model, a CLIP model such as clip-ViT-B-32")
         return self
 
     @property
@@ -130,6 +134,7 @@ class Duplicates(Section):
 
     paragraphs: Literal["keep", "flag", "drop"] = "keep"
     similarity: float = Field(0.8, ge=0.5, le=1)  # Jaccard similarity from which two paragraphs count as one
+    videos: Literal["keep", "flag", "drop"] = "keep"  # the same pictures under two ids
     evaluation: tuple[EvaluationSet, ...] = ()
     evaluation_overlap: Literal["flag", "drop"] = "drop"
 
@@ -167,6 +172,7 @@ class CorpusConfig(Section):
     coherence: Coherence = Coherence()
     filters: Filters = Filters()
     duplicates: Duplicates = Duplicates()
+    captions: Captions = Captions()
     frames: Frames = Frames()
     split: dict[str, Fraction] = Field(default={"train": 1.0})
     shards: Shards = Shards()
@@ -232,6 +238,9 @@ class CorpusConfig(Section):
         if self.sentences.model is not None and os.path.exists(folder := self.resolve(self.sentences.model)):
             whole["sentences"]["model"] = os.path.basename(os.path.normpath(folder))
         whole["coherence"] = self._published_coherence()
+        whole["captions"] = self._published_captions()
+        if self.filters.clip_model is not None and os.path.isdir(folder := self.resolve(self.filters.clip_model)):
+            whole["filters"]["clip_model"] = os.path.basename(folder)
         text = self.source.text
         chapters = {} if self.source.chapters is None else {"chapters": True}
         encoding = {} if text.encoding == "utf-8" else {"encoding": text.encoding}
@@ -245,6 +254,15 @@ class CorpusConfig(Section):
         if os.path.isdir(folder := self.resolve(model)):
             model = os.path.basename(folder)
         return {"enabled": True, "model": model, "cut_cost": self.coherence.cut_cost}
+
+    def _published_captions(self) -> dict[str, Any]:
+        """What of the section decides captions, but for the files of the model, which are watched as those of coherence are."""
+        model = self.captions.model
+        if model is None:
+            return {"model": None}
+        if os.path.isdir(folder := self.resolve(model)):
+            model = os.path.basename(folder)
+        return self.captions.model_dump(mode="json", exclude={"device"}) | {"model": model}
 
 
 def load_config(path: str) -> CorpusConfig:

@@ -13,7 +13,7 @@ class Subject(StrEnum):
     VIDEO = "video"
     SENTENCE = "sentence"
     CLIP = "clip"  # a long clip
-    NOTE = "note"  # a video of which nothing was left out here, but something was done otherwise than asked
+    NOTE = "note"  # a video or long clip of which nothing was left out, but something was done otherwise than asked
 
 
 class Stage(StrEnum):
@@ -24,6 +24,7 @@ class Stage(StrEnum):
     MERGE = "merge"
     PROBE = "probe"
     FILTER = "filter"
+    CAPTION = "caption"
     EDIT = "edit"
     DECODE = "decode"
 
@@ -58,6 +59,9 @@ class Reason(StrEnum):
     # notes
     CHAPTERS_UNREADABLE = "chapters_unreadable"
     NOT_EMBEDDED = "not_embedded"
+    NOT_REWRITTEN = "not_rewritten"
+    NOT_COMPARED = "not_compared"
+    NOT_SCORED = "not_scored"
     # videos: nothing of it could be used
     NO_TEXT = "no_text"
     TRANSCRIPT_UNREADABLE = "transcript_unreadable"
@@ -89,9 +93,11 @@ class Reason(StrEnum):
     BLACK_FRAMES = "black_frames"
     FROZEN_FRAMES = "frozen_frames"
     SLIDES = "slides"
+    IRRELEVANT = "irrelevant"
     # long clips: there already, or held back for an evaluation
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
+    DUPLICATE_VIDEO = "duplicate_video"
     EVALUATION_OVERLAP = "evaluation_overlap"
     # long clips: their frames cannot be had
     FRAMES_DAMAGED = "frames_damaged"

@@ -32,7 +32,8 @@ class Sentence:
     """One ASR sentence of a video: text and its span [start_ms, end_ms).
 
     `timing` says where the span comes from: "cue" (as the transcript has it), "words" (the times of its words) or
-    "interpolated" (by characters within a cue); None for sentences that came as such.
+    "interpolated" (by characters within a cue); None for sentences that came as such. `asr` is what was said where `text` is a
+    caption that a model made of it, else None.
     """
 
     clip_id: str
@@ -40,6 +41,7 @@ class Sentence:
     end_ms: int
     text: str
     timing: str | None = None
+    asr: str | None = None
 
     def ending(self, end_ms: int) -> "Sentence":
         """The same sentence with another end."""
@@ -65,8 +67,8 @@ class LongClip:
 
     `coherence` is the topical coherence score, None where it was not computed. `split`, `shard` and `position` are
     "" and -1 until the clip has been assigned to its place. `scores` are those of PLAN_SCORES that were computed, `language` an
-    ISO 639 code, `duplicate_of` the key of the long clip that it repeats, `evaluation_overlap` the names of the
-    evaluation sets it meets; None where that was not asked, or there is none.
+    ISO 639 code, `duplicate_of` the key of the long clip that it repeats, `duplicate_video_of` the id of the video that its
+    own repeats, `evaluation_overlap` the names of the evaluation sets it meets; None where that was not asked, or there is none.
     """
 
     key: str
@@ -80,6 +82,7 @@ class LongClip:
     scores: Scores = ()
     language: str | None = None
     duplicate_of: str | None = None
+    duplicate_video_of: str | None = None
     evaluation_overlap: str | None = None
 
     @property
@@ -94,6 +97,11 @@ class LongClip:
     def paragraph(self) -> str:
         """The caption: the sentences joined by one space."""
         return " ".join(s.text for s in self.sentences)
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether its texts are captions that a model made of what was said."""
+        return any(s.asr is not None for s in self.sentences)
 
     @property
     def n_words(self) -> int:
@@ -150,7 +158,7 @@ class IndexEntry:
     frame_pts_ms: tuple[int, ...]
     frame_size: tuple[int, int]  # height, width
     source: SourceInfo
-    frame_scores: Scores = ()  # of FRAME_SCORES
+    frame_scores: Scores = ()  # of INDEX_SCORES
 
 
 def drop_sentences(

@@ -19,8 +19,10 @@ PLAN_SCORES = (
     "seconds",
     "audio",
 )
-#: What only the decoded frames tell: columns of the index.
+#: What only the decoded frames tell.
 FRAME_SCORES = ("black", "frozen", "slides")
+#: What is known after decoding: columns of the index. Relevance needs the text as well, and a model.
+INDEX_SCORES = (*FRAME_SCORES, "relevance")
 
 Scores = tuple[tuple[str, float], ...]  # name and value; a score that was not computed is not there
 

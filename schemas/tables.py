@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, IndexEntry, LongClip, Member, Sentence, SourceInfo, SourceVideo
-from longtake.schemas.scores import FRAME_SCORES, PLAN_SCORES, Scores, column
+from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, Scores, column
 
 _SENTENCE = pa.struct(
     [
@@ -16,6 +16,7 @@ _SENTENCE = pa.struct(
         ("end_ms", pa.int64()),
         ("text", pa.string()),
         ("timing", pa.string()),  # null: the sentence came as it is
+        ("asr", pa.string()),  # what was said; null: that is the text
     ]
 )
 
@@ -40,6 +41,7 @@ PLAN = pa.schema(
         ("frame_times_ms", pa.list_(pa.int64())),
         ("language", pa.string()),
         ("duplicate_of", pa.string()),
+        ("duplicate_video_of", pa.string()),
         ("evaluation_overlap", pa.string()),
         *[(column(name), pa.float64()) for name in PLAN_SCORES],
     ]
@@ -84,7 +86,7 @@ _MEASURED = [
     ("source_fps", pa.float64()),
     ("source_codec", pa.string()),
     ("source_duration_ms", pa.int64()),
-    *[(column(name), pa.float64()) for name in FRAME_SCORES],
+    *[(column(name), pa.float64()) for name in INDEX_SCORES],
 ]
 
 INDEX = pa.schema(
@@ -114,6 +116,7 @@ def plan_row(clip: LongClip) -> dict[str, Any]:
         "frame_times_ms": list(clip.frame_times_ms),
         "language": clip.language,
         "duplicate_of": clip.duplicate_of,
+        "duplicate_video_of": clip.duplicate_video_of,
         "evaluation_overlap": clip.evaluation_overlap,
         **_score_columns(PLAN_SCORES, clip.scores),
     }
@@ -137,18 +140,19 @@ def sentence_row(sentence: Sentence) -> dict[str, Any]:
         "end_ms": sentence.end_ms,
         "text": sentence.text,
         "timing": sentence.timing,
+        "asr": sentence.asr,
     }
 
 
 def sentence_json(sentence: Sentence) -> dict[str, Any]:
-    """A sentence as the JSON of a sample holds it: without `timing` where that is None."""
+    """A sentence as the JSON of a sample holds it: without `timing` and `asr` where they are None."""
     row = sentence_row(sentence)
-    return row if sentence.timing is not None else {name: row[name] for name in row if name != "timing"}
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def sentence_from_row(row: dict[str, Any]) -> Sentence:
-    """The sentence of a row; earlier plans have no `timing`."""
-    return Sentence(row["clip_id"], row["start_ms"], row["end_ms"], row["text"], row.get("timing"))
+    """The sentence of a row; earlier plans have no `timing` and no `asr`."""
+    return Sentence(row["clip_id"], row["start_ms"], row["end_ms"], row["text"], row.get("timing"), row.get("asr"))
 
 
 def clip_from_row(row: dict[str, Any]) -> LongClip:
@@ -166,6 +170,7 @@ def clip_from_row(row: dict[str, Any]) -> LongClip:
         scores=_scores(PLAN_SCORES, row),
         language=row.get("language"),
         duplicate_of=row.get("duplicate_of"),
+        duplicate_video_of=row.get("duplicate_video_of"),
         evaluation_overlap=row.get("evaluation_overlap"),
     )
 
@@ -210,7 +215,7 @@ def index_row(entry: IndexEntry) -> dict[str, Any]:
         "source_fps": entry.source.fps,
         "source_codec": entry.source.codec,
         "source_duration_ms": entry.source.duration_ms,
-        **_score_columns(FRAME_SCORES, entry.frame_scores),
+        **_score_columns(INDEX_SCORES, entry.frame_scores),
     }
 
 
@@ -231,7 +236,7 @@ def entry_from_row(row: dict[str, Any]) -> IndexEntry:
             row["source_codec"],
             row["source_duration_ms"],
         ),
-        frame_scores=_scores(FRAME_SCORES, row),
+        frame_scores=_scores(INDEX_SCORES, row),
     )
 
 

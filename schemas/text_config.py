@@ -14,6 +14,15 @@ TextFormat = Literal[
 _IN_ONE_FILE = ("howto100m", "vidchapters")
 
 
+#: What a model is asked. The form of the answer is what pipeline/captions/parse.py reads.
+PROMPT = (
+    "Below is speech from a video as recognised by a machine, in numbered sentences with the seconds at which each is said. "
+    "Write one short caption for each of the {count} sentences. Say what can be seen, as far as the speech tells it, in the "
+    "present tense and in the language of the speech, and nothing that was not said. Begin each caption with the number of its "
+    "sentence in brackets, keep their order, and write nothing else.\n{sentences}"
+)
+
+
 class TextSource(Section):
     """Where the sentences come from. `none`: the video records carry them."""
 
@@ -85,3 +94,21 @@ class Sentences(Section):
         if self.max_pause_ms < self.pause_ms:
             raise ValueError(f"max_pause_ms ({self.max_pause_ms}) is below pause_ms ({self.pause_ms})")
         return self
+
+
+class Captions(Section):
+    """Texts that a model writes from what was said. `model` is a name or a folder; None: the text stays what was said."""
+
+    model: str | None = Field(None, min_length=1)
+    prompt: str = PROMPT
+    max_prompt_tokens: int = Field(2048, ge=16)
+    max_new_tokens: int = Field(512, ge=1, le=16_384)
+    batch_size: int = Field(1, ge=1)
+    device: str | None = Field(None, pattern=r"^[a-z]+(:[0-9]+)?$")
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_holds_the_sentences(cls, prompt: str) -> str:
+        if prompt.count("{sentences}") != 1:
+            raise ValueError(f"it holds {{sentences}} {prompt.count('{sentences}')} times; it must, once")
+        return prompt

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from longtake.pipeline.clean.boilerplate import remove_boilerplate
-from longtake.pipeline.clean.cleaned import Cleaned
+from longtake.pipeline.clean.cleaned import Cleaned, Step
 from longtake.pipeline.clean.loops import remove_loops
 from longtake.pipeline.clean.rolling import unroll
 from longtake.pipeline.clean.sound_tags import remove_sound_tags
@@ -18,11 +18,12 @@ from longtake.schemas.text_config import Clean
 
 @dataclass(slots=True)
 class CleanCues:
-    """The cues that are left, a Drop for each that is not, and how many removals each step made."""
+    """The cues that are left, a Drop for each that is not, how many removals each step made, and the steps themselves."""
 
     cues: list[Cue]
     drops: list[Drop]
     removals: Counter[str]
+    steps: list[Step] = field(default_factory=list)
 
 
 def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: bool = False) -> CleanCues:
@@ -31,6 +32,7 @@ def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: boo
 
     def step(name: str, reason: Reason, work: Callable[[list[Cue]], Cleaned]) -> None:
         cleaned = work(out.cues)
+        out.steps.append(Step(name, out.cues, cleaned))
         out.cues = cleaned.cues
         out.drops += [sentence_drop(video_id, cue.cue_id, reason, why, Stage.CLEAN) for cue, why in cleaned.gone]
         if cleaned.removals:

@@ -16,6 +16,15 @@ class Cleaned:
     removals: int
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One cleaning step of a video: the cues it was given, and what it made of them."""
+
+    name: str
+    before: list[Cue]
+    made: Cleaned
+
+
 def remove(cues: list[Cue], find: Callable[[str], list[Edit]], what: str) -> Cleaned:
     """Apply the edits that `find` names for each text. A cue of which nothing is left is gone."""
     kept: list[Cue] = []

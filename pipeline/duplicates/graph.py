@@ -1,6 +1,6 @@
-"""The Beam graph that finds duplicate paragraphs: exact ones by a digest, near ones by MinHash bands, verified pair by pair.
+"""The Beam graph that finds duplicates: exact ones by a digest, near ones by shared bands, verified pair by pair.
 
-Nothing is held in memory but one group of a join at a time, and no group is quadratic in a paragraph that occurs a million
+Nothing is held in memory but one group of a join at a time, and no group is quadratic in what occurs a million
 times: exact duplicates are taken out first, by a pass over names; what shares a band after that gives pairs in proportion to
 its number (`survivors.candidate_pairs`).
 """
@@ -12,7 +12,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, TaggedOutput
 
-from longtake.pipeline.duplicates import similarity
+from longtake.pipeline.duplicates.similarity import OF_TEXTS, Likeness, normalised
 from longtake.pipeline.duplicates.survivors import Duplicate, candidate_pairs, key_of, ranked
 from longtake.pipeline.filters.clip_filter import video_row
 from longtake.pipeline.plan_video import PlannedVideo
@@ -30,77 +30,78 @@ _FOUND = "found"
 
 
 class FindDuplicates(beam.PTransform):
-    """(name, normalised text) in; a Duplicate for each paragraph that repeats one that ranks before it."""
+    """(name, value) in, the values being normalised texts or what else `likeness` compares; a Duplicate for each that repeats one
+    that ranks before it."""
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, likeness: Likeness = OF_TEXTS) -> None:
         super().__init__()
-        self._threshold = threshold
+        self._threshold, self._likeness = threshold, likeness
 
-    def expand(self, paragraphs: Any) -> Any:
+    def expand(self, values: Any) -> Any:
         same = (
-            paragraphs
-            | "Digest" >> beam.Map(lambda element: (similarity.digest(element[1]), element))
-            | "Same text" >> beam.GroupByKey()
-            | "First of same" >> beam.FlatMap(_first_of_same).with_outputs(_FOUND, main="texts")
+            values
+            | "Digest" >> beam.Map(lambda element, likeness: (likeness.digest(element[1]), element), self._likeness)
+            | "Same" >> beam.GroupByKey()
+            | "First of same" >> beam.FlatMap(_first_of_same).with_outputs(_FOUND, main="distinct")
         )
-        near = self._near(same.texts)
+        near = self._near(same.distinct)
         found = (same[_FOUND], near) | "Found" >> beam.Flatten()
         for round_ in range(_LINKS):
             found = _follow(found, f"Follow {round_ + 1}")
         return found
 
-    def _near(self, texts: Any) -> Any:
-        """The distinct texts that are similar to one that ranks before them, each beside the first of those."""
-        total = texts | "Count" >> beam.combiners.Count.Globally()
+    def _near(self, values: Any) -> Any:
+        """The distinct values that are similar to one that ranks before them, each beside the first of those."""
+        total = values | "Count" >> beam.combiners.Count.Globally()
         pairs = (
-            texts
-            | "Bands" >> beam.FlatMap(_entries, AsSingleton(total))
+            values
+            | "Bands" >> beam.FlatMap(_entries, self._likeness, AsSingleton(total))
             | "By part of band" >> beam.GroupByKey()
             | "Candidates" >> beam.FlatMap(lambda element: candidate_pairs(element[1]))
             | "Distinct pairs" >> beam.Distinct()
         )
         asks = pairs | "Ask both" >> beam.FlatMap(lambda pair: [(pair[0], pair), (pair[1], pair)])
         return (
-            {"text": texts, "pairs": asks}
-            | "Their texts" >> beam.CoGroupByKey()
-            | "Text to pair" >> beam.FlatMap(_text_to_pair)
-            | "Texts of pair" >> beam.GroupByKey()
-            | "Verify" >> beam.FlatMap(_verify, self._threshold)
+            {"value": values, "pairs": asks}
+            | "Their values" >> beam.CoGroupByKey()
+            | "Value to pair" >> beam.FlatMap(_value_to_pair)
+            | "Values of pair" >> beam.GroupByKey()
+            | "Verify" >> beam.FlatMap(_verify, self._likeness, self._threshold)
             | "First similar" >> beam.CombinePerKey(min)
             | "Near" >> beam.Map(lambda found: Duplicate(found[0], found[1][0], found[1][0], -found[1][1]))
         )
 
 
-def _first_of_same(element: tuple[bytes, Iterable[tuple[bytes, str]]]) -> Iterator[Any]:
-    """One text for all that are the same, under the name that ranks first; the others repeat it. Two passes, no list."""
+def _first_of_same(element: tuple[bytes, Iterable[tuple[bytes, Any]]]) -> Iterator[Any]:
+    """One value for all that are the same, under the name that ranks first; the others repeat it. Two passes, no list."""
     _, members = element
-    first, text = min(members)
-    yield first, text
+    first, value = min(members, key=lambda member: member[0])
+    yield first, value
     for name, _ in members:
         if name != first:
             yield TaggedOutput(_FOUND, Duplicate(name, first, first))
 
 
-def _entries(element: tuple[bytes, str], total: int) -> Iterator[tuple[int, bytes]]:
+def _entries(element: tuple[bytes, Any], likeness: Likeness, total: int) -> Iterator[tuple[int, bytes]]:
     """Each band with the name, by part of the band: parts are few and large, which costs far less than a group per band."""
-    name, text = element
-    parts = min(max(1, -(-total * similarity.BANDS // _ENTRIES_PER_PARTITION)), _MAX_PARTITIONS)
-    for band in similarity.bands(text):
+    name, value = element
+    parts = min(max(1, -(-total * likeness.n_bands // _ENTRIES_PER_PARTITION)), _MAX_PARTITIONS)
+    for band in likeness.bands(value):
         yield int.from_bytes(band, "big") * parts >> 64, band + name
 
 
-def _text_to_pair(element: tuple[bytes, dict[str, Iterable[Any]]]) -> Iterator[tuple[tuple[bytes, bytes], str]]:
+def _value_to_pair(element: tuple[bytes, dict[str, Iterable[Any]]]) -> Iterator[tuple[tuple[bytes, bytes], Any]]:
     _, sides = element
-    for text in sides["text"]:
+    for value in sides["value"]:
         for pair in sides["pairs"]:
-            yield pair, text
+            yield pair, value
 
 
 def _verify(
-    element: tuple[tuple[bytes, bytes], Iterable[str]], threshold: float
+    element: tuple[tuple[bytes, bytes], Iterable[Any]], likeness: Likeness, threshold: float
 ) -> Iterator[tuple[bytes, tuple[bytes, float]]]:
-    (first, second), texts = element
-    found = similarity.similarity(*texts)
+    (first, second), values = element
+    found = likeness.similarity(*values)
     if found >= threshold:
         yield second, (first, -found)
 
@@ -149,7 +150,7 @@ class LeaveOutDuplicates(beam.PTransform):
 def paragraphs_of(planned: PlannedVideo, seed: int) -> Iterator[tuple[bytes, str]]:
     """The name and normalised text of each long clip. One without a word is like no other."""
     for clip in planned.clips:
-        text = similarity.normalised(clip.paragraph)
+        text = normalised(clip.paragraph)
         if text:
             yield ranked(clip.key, seed), text
 

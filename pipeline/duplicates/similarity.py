@@ -6,10 +6,24 @@ Near-duplicates of text by MinHash over 5-grams and a Jaccard similarity of 0.8 
 
 import hashlib
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from longtake.pipeline.filters.words import words
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How the like ones of many values are found: equal digests are the same, like values share one of `n_bands` bands (8 bytes
+    each) in all likelihood, and `similarity` (0 to 1, symmetric) decides."""
+
+    digest: Callable[[Any], bytes]
+    bands: Callable[[Any], list[bytes]]
+    n_bands: int
+    similarity: Callable[[Any, Any], float]
+
 
 _N = 5
 # Two paragraphs of similarity s share a band with probability 1 - (1 - s^8)^16: 0.95 at 0.8, 0.9998 at 0.9; 0.06 at 0.5.
@@ -55,3 +69,7 @@ def _empty_sketch() -> Any:
     from datasketch import MinHash
 
     return MinHash(num_perm=BANDS * ROWS, hashfunc=zlib.crc32, scheme="affine32")
+
+
+#: Of normalised texts.
+OF_TEXTS = Likeness(digest, bands, BANDS, similarity)

@@ -20,20 +20,20 @@ _BAND_BYTES = 8
 
 
 def ranked(key: str, seed: int) -> bytes:
-    """The name of a long clip in the search for duplicates: rank, then key. Sorts by rank."""
-    return hash64(f"duplicates:{key}", seed).to_bytes(_RANK_BYTES, "big") + key.encode("ascii")
+    """The name of a long clip (or video) in the search for duplicates: rank, then key (or id). Sorts by rank."""
+    return hash64(f"duplicates:{key}", seed).to_bytes(_RANK_BYTES, "big") + key.encode("utf-8", "surrogatepass")
 
 
 def key_of(name: bytes) -> str:
     """The key in a ranked name."""
-    return name[_RANK_BYTES:].decode("ascii")
+    return name[_RANK_BYTES:].decode("utf-8", "surrogatepass")
 
 
 @compact
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A long clip that repeats another: `like` is the one it was compared with, `survivor` the one that stays (names).
-    `similarity` is None where the words are the same.
+    """A long clip or video that repeats another: `like` is the one it was compared with, `survivor` the one that stays (names).
+    `similarity` is None where both are the same.
     """
 
     name: bytes

@@ -22,7 +22,7 @@ from longtake.schemas.scores import PLAN_SCORES, column
 DERIVED = ("key", "start_ms", "end_ms", "paragraph", "n_sentences", "n_words", "frame_times_ms")
 _REQUIRED = ("video_id", "uri", "sentences", "split")
 _SCORES = {column(name): name for name in PLAN_SCORES}
-_MARKS = ("language", "duplicate_of", "evaluation_overlap")
+_MARKS = ("language", "duplicate_of", "duplicate_video_of", "evaluation_overlap")
 _READ = frozenset(_REQUIRED + DERIVED + ("url", "license", "meta", "coherence") + _MARKS + tuple(_SCORES))
 _SENTENCE = ("clip_id", "start_ms", "end_ms", "text")
 _TIMINGS = ("cue", "words", "interpolated")
@@ -158,6 +158,7 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
         scores=tuple((name, value) for name, value in scores.items() if value is not None),
         language=marks["language"],
         duplicate_of=marks["duplicate_of"],
+        duplicate_video_of=marks["duplicate_video_of"],
         evaluation_overlap=marks["evaluation_overlap"],
     )
 
@@ -249,6 +250,11 @@ def _sentence(number: int, value: Any, wrong: list[str]) -> Sentence | None:
     cleaned = clean_text(text) if isinstance(text, str) else ""
     if not cleaned:
         wrong.append(f"{at}: text {quoted(text)} is empty; to leave the sentence out, remove it from the list")
+    asr = value.get("asr")
+    if isinstance(asr, str):
+        asr = clean_text(asr) or None
+    elif asr is not None:
+        wrong.append(f"{at}: asr {quoted(asr)} is not a text")
     start, end = (_whole(value.get(name)) for name in ("start_ms", "end_ms"))
     if start is None or end is None:
         name = "start_ms" if start is None else "end_ms"
@@ -258,7 +264,7 @@ def _sentence(number: int, value: Any, wrong: list[str]) -> Sentence | None:
     if len(wrong) > before or clip_id is None or start is None or end is None:
         return None
     timing = value.get("timing")
-    return Sentence(clip_id, start, end, cleaned, timing if timing in _TIMINGS else None)
+    return Sentence(clip_id, start, end, cleaned, timing if timing in _TIMINGS else None, asr)
 
 
 def _whole(value: Any) -> int | None:

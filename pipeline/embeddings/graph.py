@@ -13,8 +13,9 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import TaggedOutput
 
-from longtake.pipeline.embeddings.model import EmbeddingModel, model_digest, model_folder, shared_model
+from longtake.pipeline.embeddings.model import EmbeddingModel, model_folder, shared_model
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
+from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.read_graph import VideoText
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -132,6 +133,12 @@ def _embed_all(videos: Sequence[VideoText], model: Any, batch_size: int) -> list
             video = replace(video, embeddings=new)
         done.append(video)
     return done
+
+
+def embed_video(video: VideoText, config: CorpusConfig, folder: str) -> VideoText:
+    """One video embedded as the step above would: saved embeddings from `folder` first. Raises ConfigError."""
+    found = look_up(video, folder, saved_parts(folder, model_digest(model_folder(config))))
+    return embed([found], ModelOnDemand(config).get(), config.coherence.batch_size)[0] if _missing(found) else found
 
 
 def _missing(video: VideoText) -> list[int]:

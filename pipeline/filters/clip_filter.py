@@ -12,7 +12,7 @@ from longtake.pipeline.filters import footage, speech
 from longtake.pipeline.filters.language import language
 from longtake.pipeline.filters.lists import read_list
 from longtake.pipeline.filters.personal import find_in_clip, mask_clip
-from longtake.pipeline.filters.rules import CLIP_RULES, PROBED, first_fault
+from longtake.pipeline.filters.rules import CLIP_RULES, PROBED, first_fault, pii_fault
 from longtake.schemas.config import CorpusConfig, Filters
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
@@ -24,12 +24,14 @@ ClipScore = Callable[[LongClip], float]
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """The clips that stay, with their scores; the ledger rows of the others; and what was masked, by kind."""
+    """The clips that stay, with their scores; the ledger rows of the others; what was masked, by kind; and all clips in order,
+    scored and not masked, each with the first fault found in it."""
 
     clips: list[LongClip]
     drops: list[Drop]
     left_out: int
     masked: Counter[str]
+    judged: list[tuple[LongClip, tuple[Reason, str] | None]]
 
 
 class ClipFilter:
@@ -57,9 +59,11 @@ class ClipFilter:
         kept: list[LongClip] = []
         drops: list[Drop] = []
         masked: Counter[str] = Counter()
+        judged: list[tuple[LongClip, tuple[Reason, str] | None]] = []
         for clip in clips:
             scored = self._scored(clip, facts)
             fault = self._fault(scored)
+            judged.append((scored, fault))
             if fault is not None:
                 drops += drop_clip(clip, Stage.FILTER, *fault)
                 continue
@@ -70,7 +74,7 @@ class ClipFilter:
             kept.append(scored)
         if clips and not kept:
             drops.append(video_row(clips))
-        return Filtered(kept, drops, len(clips) - len(kept), masked)
+        return Filtered(kept, drops, len(clips) - len(kept), masked, judged)
 
     def _scored(self, clip: LongClip, facts: Probe | None) -> LongClip:
         found: dict[str, float] = {}
@@ -97,8 +101,8 @@ class ClipFilter:
             return Reason.OTHER_LANGUAGE, f"language {clip.language} ({scores['language']:.4g}) is not one of {asked}"
         if not filters.languages:
             scores.pop("language", None)  # min_language says how sure of one of `languages` to be
-        if filters.pii == "drop" and scores["pii"]:
-            return Reason.PERSONAL_DATA, f"pii {scores['pii']:g} is above 0"
+        if filters.pii == "drop" and (found := pii_fault(scores["pii"])):
+            return Reason.PERSONAL_DATA, found
         return first_fault(CLIP_RULES, scores, filters)
 
 
@@ -125,6 +129,10 @@ def needs(config: CorpusConfig) -> dict[str, str]:
         found["phonenumbers"] = "filters.pii" if config.filters.pii != "keep" else "filters.scores"
     if config.duplicates.paragraphs != "keep":
         found["datasketch"] = "duplicates.paragraphs"
+    if config.duplicates.videos != "keep":
+        found["imagehash"] = "duplicates.videos"
+    if config.filters.clip_model is not None:
+        found["sentence_transformers"] = "filters.clip_model"
     return found
 
 
@@ -138,6 +146,8 @@ def check_filters(config: CorpusConfig, probe: str) -> None:
             raise ConfigError(
                 f"filters.{rule.setting} needs a look at the sources: not --probe none, but header or packets"
             )
+    if probe == "none" and config.duplicates.videos != "keep":
+        raise ConfigError("duplicates.videos needs a look at the sources: not --probe none, but header or packets")
     ClipFilter(config)
 
 

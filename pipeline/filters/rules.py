@@ -42,9 +42,15 @@ FRAME_RULES = (
     Rule("black", "max_black", Reason.BLACK_FRAMES),
     Rule("slides", "max_slides", Reason.SLIDES),
     Rule("frozen", "max_frozen", Reason.FROZEN_FRAMES),
+    Rule("relevance", "min_relevance", Reason.IRRELEVANT),
 )
 #: Scores that need a look at the source, and so a probe.
 PROBED = frozenset({"short_side", "aspect", "audio"})
+
+
+def pii_fault(value: float) -> str | None:
+    """What is wrong with a number of findings where none is allowed (`pii: drop`)."""
+    return f"pii {value:g} is above 0" if value else None
 
 
 def first_fault(rules: Sequence[Rule], scores: Mapping[str, float], filters: Filters) -> tuple[Reason, str] | None:

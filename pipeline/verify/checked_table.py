@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 
 from longtake.pipeline.verify.faults import FaultList
 from longtake.schemas import storage, tables
-from longtake.schemas.scores import FRAME_SCORES, PLAN_SCORES, column
+from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
 
 PLANNED = tuple(name for name in tables.PLAN.names if name not in ("shard", "position"))
 _MAY_BE_EMPTY = frozenset(
-    {"coherence", "timing", "language", "duplicate_of", "evaluation_overlap"}
-    | {*map(column, (*PLAN_SCORES, *FRAME_SCORES))}
+    {"coherence", "timing", "asr", "language", "duplicate_of", "duplicate_video_of", "evaluation_overlap"}
+    | {*map(column, (*PLAN_SCORES, *INDEX_SCORES))}
 )
 #: Columns that came with the filters: a corpus made before them has none.
 _MAY_BE_MISSING = _MAY_BE_EMPTY - {"coherence"}
@@ -68,13 +68,24 @@ def _has_columns(found: pa.Schema, wanted: pa.Schema, faults: FaultList) -> bool
             if field.name in _MAY_BE_MISSING:
                 continue
             faults.add(f"column {field.name} is missing")
-        elif found.field(field.name).type != field.type:
+        elif not _fits(found.field(field.name).type, field.type):
             faults.add(f"column {field.name} is {found.field(field.name).type}, not {field.type}")
     for name in found.names:
         if name not in wanted.names:
             faults.add(f"column {name!r} is not part of this table")
     faults.unreadable = faults.number > before
     return not faults.unreadable
+
+
+def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether a column has the type that it should have; fields of sentences that came later may be missing in it."""
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        return _fits(found.value_type, wanted.value_type)
+    if not (pa.types.is_struct(found) and pa.types.is_struct(wanted)):
+        return bool(found == wanted)
+    names = {field.name for field in found}
+    later = [field for field in wanted if field.name in names or field.name not in _MAY_BE_MISSING]
+    return bool(found == pa.struct(later))
 
 
 def _has_null(array: pa.Array) -> bool:

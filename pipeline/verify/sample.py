@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import simplejpeg
@@ -110,18 +110,18 @@ def _are_ints(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_int, value))
 
 
-def _has(fields: Mapping[str, Callable[[Any], bool]], optional: str = "") -> Callable[[Any], bool]:
-    """Whether a value is an object with exactly these fields, of these types, and perhaps the text `optional`."""
+def _has(fields: Mapping[str, Callable[[Any], bool]], optional: Collection[str] = ()) -> Callable[[Any], bool]:
+    """Whether a value is an object with exactly these fields, of these types, and perhaps the texts `optional`."""
     return lambda value: (
         isinstance(value, dict)
-        and set(value) - {optional} == set(fields)
+        and set(value).difference(optional) == set(fields)
         and all(check(value[f]) for f, check in fields.items())
-        and _is_text(value.get(optional, ""))
+        and all(_is_text(value.get(name, "")) for name in optional)
     )
 
 
 _SOURCE = {"width": _is_int, "height": _is_int, "fps": _is_number, "codec": _is_text, "duration_ms": _is_int}
-_is_sentence = _has({"clip_id": _is_text, "start_ms": _is_int, "end_ms": _is_int, "text": _is_text}, "timing")
+_is_sentence = _has({"clip_id": _is_text, "start_ms": _is_int, "end_ms": _is_int, "text": _is_text}, ("timing", "asr"))
 _CONTRACT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("key", "video_id", "url", "license", "split", "shard"), _is_text),
     **dict.fromkeys(("position", "start_ms", "end_ms"), _is_int),

@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from paragraphs import clip_of, clips_of_file, texts_of
 from sources import DEMO
 
+from longtake.pipeline.duplicates.footprint import N_FRAMES, OF_VIDEOS, SAME_SHARE, Footprint
 from longtake.pipeline.duplicates.graph import FILTERED, FindDuplicates, LeaveOutDuplicates
-from longtake.pipeline.duplicates.similarity import BANDS, bands, normalised, shingles, similarity
+from longtake.pipeline.duplicates.similarity import (
+    BANDS,
+    OF_TEXTS,
+    Likeness,
+    bands,
+    normalised,
+    shingles,
+    similarity,
+)
 from longtake.pipeline.duplicates.survivors import HEADS, Duplicate, candidate_pairs, key_of, ranked
 from longtake.pipeline.plan_video import PlannedVideo
 from longtake.pipeline.read_graph import DROPS
@@ -40,10 +49,12 @@ def running() -> beam.Pipeline:
     return beam.Pipeline(options=pipeline_options(["--direct_running_mode=in_memory", "--direct_num_workers=1"], 1))
 
 
-def found_in(paragraphs: Sequence[tuple[bytes, str]], threshold: float = THRESHOLD) -> list[Duplicate]:
+def found_in(
+    values: Sequence[tuple[bytes, Any]], threshold: float = THRESHOLD, likeness: Likeness = OF_TEXTS
+) -> list[Duplicate]:
     """What the graph finds."""
     with running() as root:
-        keep(root | beam.Create(list(paragraphs), reshuffle=False) | FindDuplicates(threshold), "found")
+        keep(root | beam.Create(list(values), reshuffle=False) | FindDuplicates(threshold, likeness), "found")
     return sorted(KEPT["found"], key=lambda duplicate: duplicate.name)
 
 
@@ -106,6 +117,31 @@ def test_a_chain_leads_to_the_one_that_stays() -> None:
     found = found_in(list(zip(names, texts, strict=True)))
     assert [d.name for d in found] == names[1:]
     assert {d.survivor for d in found} == {names[0]}
+
+
+def test_videos_against_brute_force() -> None:
+    """Films, copies of them with up to 6 bits of each picture changed, and films that share their first and last pictures."""
+    rng = random.Random(5)
+    intro, videos = [rng.getrandbits(64) for _ in range(4)], list[Footprint]()
+    for _ in range(60):
+        pictures = [*intro[:2], *(rng.getrandbits(64) for _ in range(N_FRAMES - 4)), *intro[2:]]
+        length = rng.randrange(60_000, 62_000)
+        videos.append(Footprint(length, tuple(pictures)))
+        for _ in range(rng.randrange(3)):
+            flips = (sum(1 << bit for bit in rng.sample(range(64), rng.randrange(7))) for _ in pictures)
+            longer = int(length * rng.uniform(1, 1.01))
+            copied = [p ^ flip for p, flip in zip(pictures, flips, strict=True)]
+            videos.append(Footprint(longer, (None, *copied[1:])))
+    named = [(ranked(f"v\u00e9{n}", 0), video) for n, video in enumerate(videos)]
+    wanted: dict[bytes, bytes] = {}
+    for name, video in named:
+        like = [n for n, v in named if n < name and OF_VIDEOS.similarity(v, video) >= SAME_SHARE]
+        if like:
+            wanted[name] = min(like)
+    found = found_in(named, SAME_SHARE, OF_VIDEOS)
+    assert {d.name: d.like for d in found} == wanted
+    assert len(wanted) == len(videos) - 60
+    assert key_of(named[3][0]) == "v\u00e93"
 
 
 def test_a_paragraph_that_is_everywhere() -> None:

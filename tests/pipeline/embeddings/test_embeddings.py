@@ -13,9 +13,10 @@ from apache_beam.testing.util import assert_that
 from longtake.pipeline.coherence import Topics
 from longtake.pipeline.embeddings import model as models
 from longtake.pipeline.embeddings.graph import EmbedTexts, SentenceEmbedder, embed, prepare_embedding
-from longtake.pipeline.embeddings.model import EmbeddingModel, model_digest, model_folder, shared_model
+from longtake.pipeline.embeddings.model import EmbeddingModel, model_folder, shared_model
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
 from longtake.pipeline.merge import merge_video
+from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.read_graph import VideoText
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig, parse_config

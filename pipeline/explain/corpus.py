@@ -1,0 +1,86 @@
+"""What plan, ledger and index of a corpus hold about one video."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from longtake.pipeline.verify.checked_table import UNREADABLE
+from longtake.schemas import storage, tables
+from longtake.schemas.layout import Layout, shard_name
+from longtake.schemas.manifest import CorpusError
+from longtake.schemas.records import Drop, LongClip
+from longtake.schemas.scores import INDEX_SCORES, Scores, column
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Where a long clip is in the finished corpus, the scores that decoding gave it, and its row."""
+
+    place: str
+    scores: Scores
+    clip: LongClip
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The long clips of a video in the plan, its ledger rows, and where its samples are, by key; none of the latter where the
+    corpus is unfinished (None). `edited`: a person has edited the plan."""
+
+    clips: tuple[LongClip, ...]
+    drops: tuple[Drop, ...]
+    samples: dict[str, Sample] | None
+    edited: bool = False
+
+
+def known_of(layout: Layout, video_id: str, finished: bool, edited: bool) -> Known:
+    """Read what is known of a video. Raises CorpusError for a table that is damaged."""
+    clips = sorted(_clips(layout, video_id), key=lambda clip: (clip.start_ms, clip.key))
+    drops = sorted(_drops(_rows(layout.ledger, video_id)))
+    samples = None
+    if finished:
+        samples = {row["key"]: _sample(row) for row in _rows(layout.index, video_id)}
+    return Known(tuple(clips), tuple(drops), samples, edited)
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    scores = ((name, row.get(column(name))) for name in INDEX_SCORES)
+    place = f"{row['shard']}.tar, position {row['position']}"
+    return Sample(place, tuple((n, v) for n, v in scores if v is not None), _clip(row))
+
+
+def place_of(clip: LongClip) -> str:
+    """Where a long clip was planned to be."""
+    return f"{shard_name(clip.split, clip.shard)}.tar, position {clip.position}"
+
+
+def _clips(layout: Layout, video_id: str) -> Iterator[LongClip]:
+    return map(_clip, _rows(layout.plan, video_id))
+
+
+def _clip(row: dict[str, Any]) -> LongClip:
+    try:
+        return tables.clip_from_row(row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorpusError(
+            f"a row of video {row.get('video_id')!r} cannot be read: {error}; run longtake verify"
+        ) from None
+
+
+def _drops(rows: Iterable[dict[str, Any]]) -> Iterator[Drop]:
+    for row in rows:
+        try:
+            yield tables.drop_from_row(row)
+        except ValueError:
+            continue  # not a row that this version knows; `longtake verify` reports it
+
+
+def _rows(folder: str, video_id: str) -> Iterator[dict[str, Any]]:
+    """The rows of a video in the tables of a folder; row groups that cannot hold it are passed over."""
+    for path in storage.list_files(folder, ".parquet"):
+        try:
+            found = storage.read_parquet(path, filters=[("video_id", "=", video_id)])
+        except (*UNREADABLE, pa.ArrowException, KeyError) as error:
+            raise CorpusError(f"{path}: unreadable: {error}") from None
+        yield from found.to_pylist()

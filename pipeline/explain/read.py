@@ -1,0 +1,221 @@
+"""Reading one video as the plan reads all: the same functions, with a search through the files in the place of Beam's joins.
+
+Files are read line by line and entry by entry to their ends, since of several records for a video the one whose content
+sorts first counts. What is in memory is what names the video.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from apache_beam.pvalue import TaggedOutput
+
+from longtake.pipeline import chapters
+from longtake.pipeline.caption_file import read_entries
+from longtake.pipeline.explain.names import near_names
+from longtake.pipeline.line_source import files_of, read_lines
+from longtake.pipeline.lines import Line
+from longtake.pipeline.manifest import ParsedVideo
+from longtake.pipeline.read_graph import (
+    DROPS,
+    VIDEOS,
+    VideoText,
+    attach_captions,
+    attach_sentences,
+    choose_record,
+    keyed_clips,
+    keyed_groups,
+    keyed_text,
+    keyed_video,
+    match_clip,
+    video_text,
+)
+from longtake.pipeline.texts import parse_id
+from longtake.pipeline.video_text import TextTrace
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.manifest import CorpusError
+from longtake.schemas.records import Drop
+
+Sides = dict[str, Iterable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a video: its record, None where none can be used; its text, None where there is none; the ledger rows;
+    and the cues on their way to sentences."""
+
+    record: ParsedVideo | None
+    text: VideoText | None
+    drops: list[Drop]
+    trace: TextTrace
+
+
+def read_video(video_id: str, config: CorpusConfig) -> Reading:
+    """Read one video. Raises CorpusError where no line of the manifest is about it."""
+    found = [parsed for _, parsed in _records({video_id}, config)]
+    if not found:
+        near = near_names(video_id, _names(config))
+        hint = f"; like it are: {', '.join(map(repr, near))}" if near else ""
+        raise CorpusError(f"{config.source.videos}: no record of a video {video_id!r}{hint}")
+    records, drops, _ = _sorted_out(choose_record((video_id, found)))
+    trace = TextTrace()
+    texts: list[VideoText] = []
+    for record in records:
+        texts, lost = _text_of(record, config, trace)
+        drops += lost
+    if texts and config.source.chapters is not None:
+        texts, unknown = _with_chapters(texts[0], config)
+        drops += unknown
+    own = [drop for drop in drops if drop.video_id == video_id]
+    return Reading(records[0] if records else None, texts[0] if texts else None, own, trace)
+
+
+def _text_of(record: ParsedVideo, config: CorpusConfig, trace: TextTrace) -> tuple[list[VideoText], list[Drop]]:
+    source = config.source
+    if source.text.format == "hdvila" or source.groups is not None:
+        return _by_clip(record, config, trace)
+    if source.text.is_joined:
+        sides: Sides = {
+            "records": [record],
+            "entries": list(_entries(record.video.video_id, str(source.text.path), config)),
+        }
+        texts, drops, _ = _sorted_out(attach_captions((record.video.video_id, sides), config, trace))
+    else:
+        texts, drops, _ = _sorted_out(video_text(record, config, trace))
+    return texts, drops
+
+
+def _sorted_out(outputs: Iterable[Any]) -> tuple[list[Any], list[Drop], list[Any]]:
+    """Of what a step puts out: its main output, its drops, and its videos."""
+    tagged: dict[str, list[Any]] = defaultdict(list)
+    for output in outputs:
+        if isinstance(output, TaggedOutput):
+            tagged[output.tag].append(output.value)
+        else:
+            tagged[""].append(output)
+    return tagged[""], tagged[DROPS], tagged[VIDEOS]
+
+
+# -- finding lines and entries -----------------------------------------------------------------------------------------
+
+
+def _records(video_ids: Collection[str], config: CorpusConfig) -> Iterator[tuple[str, ParsedVideo | Drop]]:
+    """The lines of the manifest about some videos."""
+    for line in _naming(_common_start(video_ids), config.source.videos, config):
+        if isinstance(line.data, dict) and parse_id(line.data.get("video_id")) not in video_ids:
+            continue
+        video_id, parsed = keyed_video(line, config.source.uri, config.source.text.format == "none")
+        if isinstance(parsed, Drop):
+            video_id = parsed.video_id  # a line that cannot be used stands for itself, but may say whose it is
+        if video_id in video_ids:
+            yield video_id, parsed
+
+
+def _naming(name: str, path: str, config: CorpusConfig) -> Iterator[Line]:
+    """The lines of a file that may hold `name` in a JSON text: as it is, or with some of its characters escaped."""
+    needle = name.encode("utf-8", "surrogatepass")
+    for line in read_lines(config.resolve(path)):
+        if isinstance(line.data, dict) or needle in line.data or b"\\" in line.data:
+            yield line
+
+
+def _names(config: CorpusConfig) -> Iterator[str]:
+    """The ids in the manifest."""
+    for line in read_lines(config.resolve(config.source.videos)):
+        video_id, parsed = keyed_video(line, config.source.uri, False)
+        if isinstance(parsed, ParsedVideo):
+            yield video_id
+
+
+def _entries(video_id: str, path: str, config: CorpusConfig) -> Iterator[Any]:
+    """The entries of a video in a file of captions."""
+    for file in files_of(config.resolve(path)):
+        for entry in read_entries(file):
+            if not isinstance(entry, Drop) and entry[0] == video_id:
+                yield entry[1]
+
+
+def _with_chapters(text: VideoText, config: CorpusConfig) -> tuple[list[VideoText], list[Drop]]:
+    video_id, path = text.video.video_id, chapters.chapters_path(config)
+    if path is None:
+        texts, drops, _ = _sorted_out(chapters.from_meta(text))
+        return texts, drops
+    if chapters.is_one_object(path):
+        outputs = (found for file in files_of(path) for found in chapters.chapters_of_file(file))
+    else:
+        outputs = (found for line in _naming(video_id, path, config) for found in chapters.chapters_of_line(line))
+    of_it = (found for found in outputs if isinstance(found, TaggedOutput) or found[0] == video_id)
+    starts, drops, _ = _sorted_out(of_it)
+    sides: Sides = {"texts": [text], "chapters": [found for _, found in starts]}
+    return list(chapters.attach_chapters((video_id, sides))), drops
+
+
+# -- text and groups that are joined by clip id ------------------------------------------------------------------------
+
+
+def _by_clip(record: ParsedVideo, config: CorpusConfig, trace: TextTrace) -> tuple[list[VideoText], list[Drop]]:
+    keyed, drops, videos = _sorted_out(keyed_clips(record, config, trace))
+    clips: dict[str, list[Any]] = defaultdict(list)
+    for clip_id, clip in keyed:
+        clips[clip_id].append(clip)
+    shared = _shared_name(clips)
+    if not config.source.text.is_transcript:  # clips of a transcript are named by their video
+        for clip_id, clip in _rivals(record.video.video_id, clips.keys(), shared, config):
+            clips[clip_id].append(clip)
+    sides: dict[str, dict[str, list[Any]]] = {}
+    if clips and config.source.text.format == "hdvila":
+        lines = _naming(shared, str(config.source.text.path), config)
+        sides["texts"] = _matching(clips, (found for line in lines for found in keyed_text(line)))
+    if clips and config.source.groups is not None:
+        lines = _naming(shared, config.source.groups, config)
+        sides["groups"] = _matching(clips, (found for line in lines for found in keyed_groups(line)))
+    sentences: list[Any] = []
+    for clip_id, found in clips.items():
+        named: Sides = {"clips": found} | {name: side.get(clip_id, []) for name, side in sides.items()}
+        matched, lost, _ = _sorted_out(match_clip((clip_id, named)))
+        sentences += [sentence for owner, sentence in matched if owner == record.video.video_id]
+        drops += lost
+    joined: Sides = {"video": [video for _, video in videos], "sentences": sentences}
+    texts, lost, _ = _sorted_out(attach_sentences((record.video.video_id, joined), config, trace))
+    return texts, drops + lost
+
+
+def _matching(clips: Collection[str], outputs: Iterable[Any]) -> dict[str, list[Any]]:
+    """By clip id, what a step puts out for some clips."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for output in outputs:
+        if not isinstance(output, TaggedOutput) and output[0] in clips:
+            found[output[0]].append(output[1])
+    return found
+
+
+def _shared_name(clip_ids: Collection[str]) -> str:
+    """What every line that names one of the clips holds: how they all begin, or the video id that `<video id>.<number>` is made
+    from where a record does not name its clips."""
+    stems = {name for name, _, number in (i.rpartition(".") for i in clip_ids) if number.isdigit()}
+    return _common_start({*clip_ids, *stems})
+
+
+def _common_start(names: Collection[str]) -> str:
+    """What all names begin with."""
+    first, last = min(names, default=""), max(names, default="")
+    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+
+
+def _rivals(video_id: str, clip_ids: Collection[str], shared: str, config: CorpusConfig) -> Iterator[tuple[str, Any]]:
+    """Clips with one of the ids in the records of other videos."""
+    own_text = config.source.text.format == "none"
+    others: dict[str, list[ParsedVideo | Drop]] = {}
+    for line in _naming(shared, config.source.videos, config):
+        name, parsed = keyed_video(line, config.source.uri, own_text)
+        if isinstance(parsed, ParsedVideo) and name != video_id:
+            named = {clip.clip_id for clip in parsed.clips} | {drop.subject_id for drop in parsed.drops}
+            if not named.isdisjoint(clip_ids):
+                others[name] = []
+    for name, parsed in _records(others, config) if others else ():
+        others[name].append(parsed)
+    for element in others.items():
+        for record in _sorted_out(choose_record(element))[0]:
+            keyed = _sorted_out(keyed_clips(record, config))[0]
+            yield from (found for found in keyed if found[0] in clip_ids)

@@ -1,0 +1,1 @@
+"""How well what is said in a long clip fits what is seen: by a CLIP model, after decoding."""
