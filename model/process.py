@@ -109,4 +109,7 @@ def joined(device: str | None = None) -> Iterator[Process]:
     try:
         yield Process(rank, ranks, here, dist.new_group(backend="gloo", timeout=limit) if kind == "cuda" else None)
     finally:
+        # Gloo's thread needs Python's lock to let go of the last tensors, and the group's destructor waits for that thread
+        # with the lock held, wherever the last reference goes: without this pause a process hangs at its end, once in a while.
+        time.sleep(0.5)
         dist.destroy_process_group()
