@@ -118,12 +118,13 @@ class Trainer:
         """
         self.stepper.prepare()
         self._log = TrainingLog(self.folder, self.step) if self.process.leads else None
-        try:
-            with self._explained():
+        # Twice: torch's signal handler may raise that a loader process died while the queue's own word for it is explained.
+        with self._explained(), self._explained():
+            try:
                 finished = self._train(stop)
-        finally:
-            if self._log:
-                self._log.close()
+            finally:
+                if self._log:
+                    self._log.close()
         if self.process.leads:
             draw_losses(self.folder)
         return finished
