@@ -118,12 +118,13 @@ class Trainer:
         """
         self.stepper.prepare()
         self._log = TrainingLog(self.folder, self.step) if self.process.leads else None
-        try:
-            with self._explained():
+        # Twice: torch's signal handler may raise that a loader process died while the queue's own word for it is explained.
+        with self._explained(), self._explained():
+            try:
                 finished = self._train(stop)
-        finally:
-            if self._log:
-                self._log.close()
+            finally:
+                if self._log:
+                    self._log.close()
         if self.process.leads:
             draw_losses(self.folder)
         return finished
@@ -243,14 +244,20 @@ class Trainer:
                 f"step {self.step + 1}: out of memory on the GPU: take a smaller batch_size (accumulate makes up for it in "
                 f"samples, not in contrast), or checkpointing: true. {str(error).splitlines()[0]}"
             ) from None
-        except RuntimeError as error:
-            if "DataLoader worker" in str(error):
+        except (RuntimeError, EOFError, ConnectionError) as error:
+            if _is_lost_loader(error):
                 what = "a loader process was killed, as happens when memory runs out: lower data.workers or data.prefetch, then"
             elif self.process.ranks > 1 and (isinstance(error, DistError) or "by peer" in str(error)):
                 what = "another process of this training was lost, for the reason that it or torchrun gives:"
             else:
                 raise
             raise TrainingError(f"step {self.step + 1}: {what} go on with --resume.") from None
+
+
+def _is_lost_loader(error: Exception) -> bool:
+    """Whether a loader process died. One that fails sends its error instead, whose text begins with "Caught"."""
+    at_the_pipe = isinstance(error, EOFError | ConnectionError) and not str(error).startswith("Caught")
+    return at_the_pipe or "DataLoader worker (pid" in str(error)
 
 
 class _Clock:
