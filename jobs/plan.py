@@ -12,6 +12,7 @@ from longtake.jobs.job import human_bytes, plural, run_pipeline
 from longtake.pipeline.captions.model import caption_folder
 from longtake.pipeline.chapters import IN_META
 from longtake.pipeline.embeddings.model import model_folder
+from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.lists import lists_of
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.line_source import check_columns, files_of
@@ -20,6 +21,7 @@ from longtake.pipeline.plan_graph import add_planning
 from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, check_failed, read_summary
 from longtake.pipeline.relevance.clip_model import clip_folder
 from longtake.pipeline.runner import pipeline_options
+from longtake.pipeline.sentences.punctuation_model import punctuation_folder, punctuation_model
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
@@ -47,6 +49,9 @@ def make_plan(
     failed."""
     layout = Layout(config.root)
     inputs = inputs_of(config)
+    check_filters(config, probe.value)
+    if (punctuation := punctuation_folder(config)) is not None:
+        punctuation_model(punctuation)  # loaded here, so that one which cannot be does not end the command halfway
     embed, caption = _embedding(config, layout, save_embeddings), _captioning(config)
     clear_plan(layout)
     run_pipeline(
@@ -141,7 +146,8 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
         for file in files_of(config.resolve(path)) if path else ():
             check_columns(file, columns)
             files.append(file)
-    files += [config.resolve(path) for path in lists_of(config)]
+    for path in lists_of(config):
+        files += files_of(config.resolve(path))
     sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
     known = {"source": source.model_dump(mode="json"), "limits": config.limits.model_dump(mode="json"), "files": sizes}
     models = {"model": model_folder(config)} if config.coherence.enabled else {}
@@ -149,6 +155,8 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
         models["clip_model"] = clip_folder(config)
     if config.captions.model is not None:
         models["captions_model"] = caption_folder(config)
+    if (punctuation := punctuation_folder(config)) is not None:
+        models["sentences_model"] = punctuation
     return known | {name: model_digest(folder) for name, folder in models.items()}
 
 

@@ -7,6 +7,7 @@ from longtake.pipeline.captions.model import caption_versions
 from longtake.pipeline.embeddings.model import model_versions
 from longtake.pipeline.filters.clip_filter import library_versions
 from longtake.pipeline.relevance.clip_model import clip_versions
+from longtake.pipeline.sentences.punctuation_model import punctuation_versions
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import FORMAT
 from longtake.schemas.versions import versions
@@ -14,6 +15,10 @@ from longtake.schemas.versions import versions
 
 def fingerprint(config: CorpusConfig) -> str:
     """The digest of the format, the configuration without its paths, and the versions of the code that makes the bytes."""
-    libraries = library_versions(config) | model_versions(config) | clip_versions(config) | caption_versions(config)
-    decides = {"format": FORMAT, "config": config.published(), "versions": versions() | libraries}
+    models = punctuation_versions(config) | model_versions(config) | clip_versions(config) | caption_versions(config)
+    decides = {
+        "format": FORMAT,
+        "config": config.published(),
+        "versions": versions() | library_versions(config) | models,
+    }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

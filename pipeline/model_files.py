@@ -57,6 +57,14 @@ def model_digest(folder: str) -> str:
     return digest.hexdigest()
 
 
+def quiet_loading() -> None:
+    """What a library finds worth reporting while it loads a model stays out of what the commands print."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
 def versions_of(libraries: Iterable[str]) -> dict[str, str]:
     """The versions of those of the libraries that are installed."""
     found = {}

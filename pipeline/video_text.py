@@ -7,7 +7,7 @@ from functools import partial
 from longtake.pipeline.clean.clean import clean
 from longtake.pipeline.clean.cleaned import Step
 from longtake.pipeline.manifest import ParsedVideo
-from longtake.pipeline.sentences.punctuation_model import punctuation_model
+from longtake.pipeline.sentences.punctuation_model import punctuation_folder, punctuation_model
 from longtake.pipeline.sentences.split import split_sentences, take_cues
 from longtake.pipeline.transcripts.cue import Cue, Transcript
 from longtake.pipeline.transcripts.parse import parse_transcript
@@ -105,13 +105,13 @@ def _finish(cues: list[Cue], video_id: str, config: CorpusConfig, recognised: bo
             trace.steps, trace.cleaned = cleaned.steps, cues
     if not config.splits_sentences:
         return OwnText(take_cues(cues), drops, removals)
-    model = config.punctuation_model
-    punctuate = None if model is None else partial(_punctuate, model)
+    folder = punctuation_folder(config)
+    punctuate = None if folder is None else partial(_punctuate, folder)
     return OwnText(split_sentences(cues, config.sentences, punctuate), drops, removals)
 
 
-def _punctuate(model: str, text: str) -> dict[int, str]:
-    return punctuation_model(model).punctuate(text)
+def _punctuate(folder: str, text: str) -> dict[int, str]:
+    return punctuation_model(folder).punctuate(text)
 
 
 def _unreadable(video_id: str, detail: str) -> Drop:

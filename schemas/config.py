@@ -205,12 +205,6 @@ class CorpusConfig(Section):
         return self
 
     @property
-    def punctuation_model(self) -> str | None:
-        """The folder of sentences.model, or its name with Hugging Face where there is no such folder."""
-        model = self.sentences.model
-        return model if model is None or not os.path.isdir(self.resolve(model)) else self.resolve(model)
-
-    @property
     def cleans_text(self) -> bool:
         """Whether texts are cleaned."""
         return self.source.text.is_transcript or self.clean.texts == "all"

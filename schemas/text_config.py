@@ -45,6 +45,7 @@ class TextSource(Section):
     def _encoding_exists(cls, encoding: str) -> str:
         try:
             "".encode(encoding)
+            b"\xff".decode(encoding, "replace")  # those for names in networks know no way around a broken byte
             return codecs.lookup(encoding).name
         except (LookupError, UnicodeError, ValueError):
             raise ValueError(f"{encoding!r} is no text encoding; utf-8, cp1252 and cp1256 are") from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from longtake.pipeline.model_files import find_model, first_line, versions_of
+from longtake.pipeline.model_files import find_model, first_line, quiet_loading, versions_of
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.settings import ConfigError
 from longtake.schemas.text_config import Captions
@@ -40,12 +40,11 @@ class CaptionModel:
                 AutoTokenizer,
                 GenerationConfig,
             )
-            from transformers.utils import logging
         except ImportError:
             raise ConfigError(
                 "captions.model needs transformers and torch. Install them with: pip install 'longtake[text]'"
             ) from None
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        quiet_loading()
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         device = captions.device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:

@@ -16,6 +16,8 @@ _TOUCHING_MS = 250  # between two cues that show one screen
 _MIN_SHARE = 0.25  # of the cues that follow another at once: so many roll where a file rolls
 _MIN_CUES = 3
 _MIN_WORDS = 3  # said again at the join of two cues of one line each
+# No screen shows more, so no more is compared: the work stays linear, whatever a cue holds.
+_MOST_LINES, _MOST_WORDS = 32, 256
 
 
 def unroll(cues: list[Cue]) -> Cleaned:
@@ -36,7 +38,7 @@ def unroll(cues: list[Cue]) -> Cleaned:
 def _shown(before: list[str], screen: list[str]) -> int:
     """How many characters of a screen were there before: the lines that scrolled up, and of the last one its beginning."""
     last = len(before) - 1
-    for scrolled in range(len(before)):
+    for scrolled in range(max(0, len(before) - _MOST_LINES), len(before)):
         count = last - scrolled + 1
         if count > len(screen) or before[scrolled:last] != screen[: count - 1]:
             continue
@@ -50,7 +52,7 @@ def _joined(before: str, text: str) -> int:
     new = text.split(maxsplit=_MIN_WORDS)
     if len(new) < _MIN_WORDS or new[0] not in before:
         return 0
-    words, new = before.split(), text.split()
+    words, new = before.split()[-_MOST_WORDS:], text.split()
     for at, word in enumerate(words):
         if word == new[0] and (count := len(words) - at) >= _MIN_WORDS and words[at:] == new[:count]:
             return len(" ".join(new[:count])) if " ".join(new) == text.replace("\n", " ") else 0

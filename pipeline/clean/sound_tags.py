@@ -48,8 +48,17 @@ def _tags(text: str) -> list[Edit]:
 
 def _is_sound(text: str, found: re.Match[str]) -> bool:
     inner = found[0][1:-1]
-    start, end = found.span()
-    alone = text[:start].rpartition("\n")[2].strip(" -" + BREAK) == "" == text[end:].partition("\n")[0].strip()
     if len(inner.split()) > _MAX_WORDS:
         return False
-    return alone or _HAS_SOUND.search(inner) is not None or (len(inner) > 3 and inner.isupper() and inner.isascii())
+    if len(inner) > 3 and inner.isupper() and inner.isascii():
+        return True
+    return _fills_line(text, *found.span()) or _HAS_SOUND.search(inner) is not None
+
+
+def _fills_line(text: str, start: int, end: int) -> bool:
+    """Whether the line holds nothing but these characters, blanks aside, and at its start dashes."""
+    while start and text[start - 1] in " -" + BREAK:
+        start -= 1
+    while end < len(text) and text[end].isspace() and text[end] != "\n":
+        end += 1
+    return (not start or text[start - 1] == "\n") and text[end : end + 1] in ("", "\n")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from longtake.pipeline.coherence import Embeddings
-from longtake.pipeline.model_files import find_model, first_line, versions_of
+from longtake.pipeline.model_files import find_model, first_line, quiet_loading, versions_of
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.settings import ConfigError
 
@@ -59,9 +59,7 @@ def load_model(folder: str, device: str | None, setting: str) -> Any:
         from sentence_transformers import SentenceTransformer
     except ImportError:
         raise ConfigError(f"{setting} needs sentence-transformers. {_INSTALL}") from None
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet_loading()
     try:
         return SentenceTransformer(
             folder,

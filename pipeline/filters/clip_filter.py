@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from longtake.pipeline.decode import Probe
 from longtake.pipeline.duplicates.evaluation import EvaluationSets
 from longtake.pipeline.filters import footage, speech
-from longtake.pipeline.filters.language import language
+from longtake.pipeline.filters.language import known_languages, language
 from longtake.pipeline.filters.lists import read_list
 from longtake.pipeline.filters.personal import find_in_clip, mask_clip
 from longtake.pipeline.filters.rules import CLIP_RULES, PROBED, first_fault, pii_fault
@@ -148,7 +148,22 @@ def check_filters(config: CorpusConfig, probe: str) -> None:
             )
     if probe == "none" and config.duplicates.videos != "keep":
         raise ConfigError("duplicates.videos needs a look at the sources: not --probe none, but header or packets")
+    if unknown := _unknown_code(config.filters):
+        raise ConfigError(unknown)
     ClipFilter(config)
+
+
+def _unknown_code(filters: Filters) -> str:
+    """What is wrong with a code that no text could ever match; empty where all are known."""
+    for code in filters.languages:
+        if code not in known_languages():
+            return f"filters.languages: {code!r} is none of the codes that py3langid gives, such as en, fr and zh"
+    if filters.pii != "keep" and "phone" in filters.pii_kinds:
+        from phonenumbers import SUPPORTED_REGIONS
+
+        if filters.phone_region not in SUPPORTED_REGIONS:
+            return f"filters.phone_region: {filters.phone_region!r} is no region of phone numbers, such as US and GB"
+    return ""
 
 
 def library_versions(config: CorpusConfig) -> dict[str, str]:

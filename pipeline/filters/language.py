@@ -13,6 +13,11 @@ def _identifier() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
+def known_languages() -> frozenset[str]:
+    """The codes that the detector can give."""
+    return frozenset(map(str, _identifier().nb_classes))
+
+
 def language(clip: LongClip) -> tuple[str, float]:
     """The most likely language (ISO 639; `zxx` for what is none) and its probability, from the whole paragraph."""
     code, confidence = _identifier().classify(clip.paragraph)

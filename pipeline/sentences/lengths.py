@@ -1,6 +1,7 @@
 """Sentences where punctuation does not tell: cut at pauses, and where they are too long, at the best place there is."""
 
 import re
+from bisect import bisect_left
 
 from longtake.pipeline.sentences.stream import Stream
 from longtake.pipeline.transcripts.cue import UNSPACED
@@ -89,8 +90,10 @@ def _silences(stream: Stream, start: int, end: int) -> dict[int, int]:
         begin = cue.words[0][1] if cue.words else cue.start_ms
         if last is not None:
             found[offset] = max(begin - last, 0)
-        until = begin
-        for at, from_ms, until_ms in cue.words:
+        # Of a cue with many words, those from `start` to `end` and the one before them.
+        first = max(bisect_left(cue.words, (start - offset, 0, 0)) - 1, 0)
+        until = cue.words[first][1] if cue.words else begin
+        for at, from_ms, until_ms in cue.words[first : bisect_left(cue.words, (end - offset, 0, 0))]:
             if from_ms - until >= _MIN_SILENCE_MS:
                 found[offset + at] = from_ms - until
             until = until_ms

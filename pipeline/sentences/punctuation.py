@@ -7,8 +7,10 @@ from longtake.pipeline.transcripts.cue import BREAK
 
 _CLOSING = "\"'\u201d\u2019\u00bb\u203a)\\]}\u300d\u300f\u3011\uff09"
 # A full stop of scripts that use spaces must have one after it; that of others needs none.
+_MARKS = ".!?\u2026\u203c\u203d\u2047-\u2049\u061f\u06d4\u0964\u0965\u0589\u1362\u1367\u104b\u17d4"
+# From the first mark of several and without going back, else a long row of them took the square of its length.
 _END = re.compile(
-    rf"[.!?\u2026\u203c\u203d\u2047-\u2049\u061f\u06d4\u0964\u0965\u0589\u1362\u1367\u104b\u17d4]+[{_CLOSING}]*(?=[\s{BREAK}]|$)"
+    rf"(?<![{_MARKS}])[{_MARKS}]++[{_CLOSING}]*+(?=[\s{BREAK}]|$)"
     rf"|[\u3002\uff01\uff1f\uff61\uff0e]+[{_CLOSING}]*"
 )
 _TERMINAL = re.compile(

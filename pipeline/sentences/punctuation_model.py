@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from longtake.schemas.manifest import CorpusError
+from longtake.pipeline.model_files import find_model, first_line, quiet_loading, versions_of
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.settings import ConfigError
 
+_LIBRARIES = ("transformers", "tokenizers", "torch")
 _WORDS = 180  # in one window: within 512 tokens of any tokenizer for nearly all text
 _OVERLAP = 40  # words that two windows share; each trusts the half of them that is further from its edge
 _BATCH = 16
@@ -24,29 +27,29 @@ _LOCK = threading.Lock()  # one model for all threads of a process; it runs one 
 
 
 class PunctuationModel:
-    """A model and its tokenizer. Raises CorpusError where they cannot be loaded, or no label names an end of a sentence."""
+    """A model and its tokenizer. Raises ConfigError where they cannot be loaded, or no label names an end of a sentence."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, folder: str) -> None:
         try:
+            import torch  # noqa: F401  transformers is there without it, and loads nothing
             from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
         except ImportError as error:
-            raise CorpusError(
+            raise ConfigError(
                 f"sentences.model needs transformers and torch: {error}; pip install 'longtake[text]'"
             ) from None
+        quiet_loading()
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True, trust_remote_code=False)
-            network = AutoModelForTokenClassification.from_pretrained(
-                model, trust_remote_code=False, use_safetensors=True
-            )
-        except (OSError, ValueError, KeyError) as error:
-            problem = str(error).strip().splitlines()[0]
-            raise CorpusError(f"sentences.model: {model!r} cannot be loaded: {problem}") from None
+            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **local)
+            network = AutoModelForTokenClassification.from_pretrained(folder, use_safetensors=True, **local)
+        except Exception as error:  # whatever is wrong with the files
+            raise ConfigError(f"sentences.model {folder}: cannot be loaded: {first_line(error)}") from None
         if not tokenizer.is_fast:
-            raise CorpusError(f"sentences.model: {model!r} has no fast tokenizer, which tells where tokens are")
+            raise ConfigError(f"sentences.model {folder}: it has no fast tokenizer, which tells where tokens are")
         self._marks = {label: mark_of(label) for label in network.config.id2label.values()}
         if not set(self._marks.values()) & set(".?!"):
             labels = ", ".join(map(repr, list(self._marks)[:12]))
-            raise CorpusError(f"sentences.model: no label of {model!r} names an end of a sentence; it has {labels}")
+            raise ConfigError(f"sentences.model {folder}: no label names an end of a sentence; it has {labels}")
         self._pipeline: Any = pipeline("token-classification", model=network, tokenizer=tokenizer, ignore_labels=[])
 
     def punctuate(self, text: str) -> dict[int, str]:
@@ -87,11 +90,23 @@ def mark_of(label: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _loaded(model: str) -> PunctuationModel:
-    return PunctuationModel(model)
+def _loaded(folder: str) -> PunctuationModel:
+    return PunctuationModel(folder)
 
 
-def punctuation_model(model: str) -> PunctuationModel:
-    """The model of that name or folder, loaded once in each process."""
+def punctuation_model(folder: str) -> PunctuationModel:
+    """The model in that folder, loaded once in each process. Raises ConfigError."""
     with _LOCK:
-        return _loaded(model)
+        return _loaded(folder)
+
+
+def punctuation_folder(config: CorpusConfig) -> str | None:
+    """The local folder of `sentences.model`; None where no model is asked for, or texts stay as they are. Raises ConfigError."""
+    if config.sentences.model is None or not config.splits_sentences:
+        return None
+    return find_model(config.sentences.model, "sentences.model", config)
+
+
+def punctuation_versions(config: CorpusConfig) -> dict[str, str]:
+    """Versions of the libraries that decide punctuation, where a configuration asks for a model."""
+    return versions_of(_LIBRARIES) if config.sentences.model is not None else {}

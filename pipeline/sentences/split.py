@@ -86,11 +86,15 @@ def _named(stream: Stream, starts: list[int]) -> list[tuple[int, int, str]]:
     """Start, end and id of each sentence."""
     out: list[tuple[int, int, str]] = []
     parts: dict[int, int] = {}  # sentences with a part in a cue
+    taken = {cue.cue_id for cue in stream.cues}  # of records, whose ids may look like these
     for start, end in pairwise(starts):
         number = stream.cue_at(start)
         parts[number] = parts.get(number, 0) + 1
-        own = stream.cues[number].cue_id
-        out.append((start, end, own if start == stream.offsets[number] else f"{own}-{parts[number]}"))
+        own = name = stream.cues[number].cue_id
+        if start != stream.offsets[number]:
+            while (name := f"{own}-{parts[number]}") in taken:
+                parts[number] += 1
+        out.append((start, end, name))
         last = stream.cue_at(end - 1)
         if last != number:
             parts[last] = 1

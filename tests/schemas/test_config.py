@@ -75,6 +75,11 @@ def change(path: str, value: Any) -> dict[str, Any]:
             {"format": "srt", "path": "one.srt"},
             "source.text: path 'one.srt' must name one file per video",
         ),
+        (
+            "source.text",
+            {"format": "vtt", "path": "{video_id}.vtt", "encoding": "idna"},
+            "source.text.encoding: 'idna' is no text encoding",
+        ),
         ("merge.min_sentences", 0, "merge.min_sentences: "),
         ("merge.max_sentences", 2, "merge: max_sentences (2) is below min_sentences (4)"),
         ("merge.max_gap_ms", -1, "merge.max_gap_ms: "),

@@ -2,6 +2,7 @@
 
 import random
 from itertools import pairwise
+from time import process_time
 from typing import Any
 
 import pytest
@@ -364,3 +365,24 @@ def grown(cues: list[Cue], cleaned: Any) -> set[str]:
     lost = {c.cue_id for c in cues} - named
     assert not lost or cleaned.removals["rolling"] >= len(lost)
     return lost
+
+
+@pytest.mark.parametrize(
+    "screens",
+    [
+        ["a\n" * 20_000 + "a", "a\n" * 20_000 + "b", "b\n" + "a\n" * 20_000 + "a"],
+        ["a " * 50_000 + "a", "a " * 50_000 + "b", "a a a c " * 10_000 + "a"],
+        ["(a) " * 60_000 + "x"],
+    ],
+)
+def test_screens_of_any_size_take_no_time(screens: list[str]) -> None:
+    started = process_time()
+    for step in (unroll, remove_sound_tags):
+        step(cues_of(*screens))
+    assert process_time() - started < 2
+
+
+def test_a_tag_that_fills_its_line_goes() -> None:
+    assert texts(remove_sound_tags(cues_of("so\n- (rustles) \nwe", "so (quietly) we", "- (a)\n(b) so")).cues) == [
+        "so\n- we", "so (quietly) we", "- (b) so",
+    ]  # fmt: skip

@@ -147,6 +147,11 @@ def test_what_is_needed_is_said_before_any_work(tmp_path: Path, monkeypatch: pyt
         check_filters(config(tmp_path, profanity="words.txt", max_profanity=0), "none")
     assert set(library_versions(config(languages=["en"], pii="drop"))) == {"py3langid", "phonenumbers"}
     assert library_versions(config()) == {}
+    with pytest.raises(ConfigError, match=r"filters.languages: 'xx' is none of the codes"):
+        check_filters(config(languages=["en", "xx"]), "none")
+    with pytest.raises(ConfigError, match=r"filters.phone_region: 'XX' is no region"):
+        check_filters(config(pii="mask", phone_region="XX"), "none")
+    check_filters(config(phone_region="XX"), "none")
     monkeypatch.setattr(clip_filter, "find_spec", lambda name: None)
     with pytest.raises(
         ConfigError, match=r"filters.languages needs the library py3langid: pip install 'longtake\[text\]'"

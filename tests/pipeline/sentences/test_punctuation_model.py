@@ -1,13 +1,15 @@
 """A punctuation model: a tiny one with weights by hand, saved and loaded as any other."""
 
+import sys
 from pathlib import Path
 
 import pytest
+from sources import Video, longtake, source_set
 
 from longtake.pipeline.sentences.punctuation_model import PunctuationModel, mark_of, punctuation_model
 from longtake.pipeline.sentences.split import split_sentences
 from longtake.pipeline.transcripts.cue import Cue
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.settings import ConfigError
 from longtake.schemas.text_config import Sentences
 
 torch = pytest.importorskip("torch")
@@ -68,10 +70,31 @@ def test_sentences_from_a_model(model: str) -> None:
 
 
 def test_a_model_of_no_use_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="cannot be loaded"):
+    with pytest.raises(ConfigError, match="cannot be loaded"):
         PunctuationModel(str(tmp_path / "none"))
-    with pytest.raises(CorpusError, match="names an end of a sentence"):
+    with pytest.raises(ConfigError, match="names an end of a sentence"):
         PunctuationModel(save_model(tmp_path / "tags", {0: "O", 1: "PER", 2: "LOC"}))
+
+
+def test_without_torch_the_message_names_what_to_install(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ConfigError, match=r"needs transformers and torch: .*pip install 'longtake\[text\]'"):
+        PunctuationModel(model)
+
+
+@pytest.mark.parametrize("fault", ["none", "tags"])
+def test_a_model_of_no_use_ends_the_plan_before_it_works(tmp_path: Path, fault: str) -> None:
+    videos = [Video("a", tuple((1000 * i, 1000 * i + 900, "So we go on.") for i in range(4)))]
+    sources = source_set(tmp_path, videos, sentences={"split": "sentences"})
+    assert longtake("plan", str(sources.config), "--probe", "none").returncode == 0
+    kept = {path: path.read_bytes() for path in (sources.output / "plan").iterdir()}
+    if fault == "tags":
+        save_model(tmp_path / fault, {0: "O", 1: "PER", 2: "LOC"})
+    sources = source_set(tmp_path, videos, sentences={"split": "sentences", "model": fault})
+    ended = longtake("plan", str(sources.config), "--probe", "none")
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1), ended.stderr
+    assert ended.stderr.startswith("longtake: sentences.model")
+    assert {path: path.read_bytes() for path in (sources.output / "plan").iterdir()} == kept
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Sentences: where they end, when they are said, and that nothing is lost."""
 
 from itertools import pairwise
+from time import process_time
 from typing import Any
 
 import pytest
@@ -239,3 +240,36 @@ def test_no_text_makes_the_rules_fail(text: str) -> None:
     ends = sentence_ends(text)
     assert ends == sorted(set(ends))
     assert all(0 < end <= len(text) for end in ends)
+
+
+@pytest.mark.parametrize("row", ["." * 300_000 + "x", "?!" * 150_000 + ")x", '."' * 150_000 + "x"])
+def test_long_rows_of_marks_take_no_time(row: str) -> None:
+    started = process_time()
+    assert sentence_ends(row + " So.") == [len(row) + 4]
+    assert process_time() - started < 2
+
+
+def test_one_cue_with_the_words_of_an_hour_takes_no_time() -> None:
+    """Some recognisers put all that is said into one segment."""
+    words = ["w" + (f"{i}." if i % 60 == 59 else f"{i}") for i in range(30_000)]
+    words = [word.capitalize() if i % 60 == 0 else word for i, word in enumerate(words)]
+    started = process_time()
+    found = split_sentences([spoken(" ".join(words), [300 * i for i in range(len(words))])], Sentences())
+    assert process_time() - started < 2
+    assert [len(s.text.split()) for s in found] == [30] * 1000
+    assert {s.timing for s in found} == {"words"}
+
+
+def test_a_long_sentence_within_a_cue_is_cut_at_its_own_silence() -> None:
+    text = "So it ends. " + "W0 " + " ".join(f"w{i}" for i in range(1, 40)) + ". So it goes on."
+    times, now = [], 0
+    for word in text.split():
+        now += 900 if word in ("w19", "on.") else 300
+        times.append(now)
+    found = split_sentences([spoken(text, times)], Sentences(max_words=30))
+    assert [s.text.split()[0] for s in found] == ["So", "W0", "w19", "So"]
+
+
+def test_no_two_sentences_have_one_name() -> None:
+    cues = [Cue("a", 0, 900, "We go. We stop. We eat."), Cue("a-2", 900, 1800, "They go. They stop.")]
+    assert [s.clip_id for s in split_sentences(cues, Sentences())] == ["a", "a-3", "a-4", "a-2", "a-2-2"]
