@@ -11,6 +11,7 @@ PACKAGES = (
     "pipeline.edit",
     "pipeline.embeddings",
     "pipeline.filters",
+    "pipeline.revise",
     "pipeline.sentences",
     "pipeline.transcripts",
     "pipeline.verify",
