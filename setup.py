@@ -14,6 +14,7 @@ PACKAGES = (
     "pipeline.explain",
     "pipeline.filters",
     "pipeline.relevance",
+    "pipeline.revise",
     "pipeline.sentences",
     "pipeline.transcripts",
     "pipeline.verify",

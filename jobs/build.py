@@ -2,7 +2,10 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
+from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.table import Table
 
@@ -15,19 +18,23 @@ from longtake.jobs.plan import (
     is_adopted,
     make_plan,
     print_plan,
+    refuse_taken_down,
     remember_adopted,
 )
 from longtake.pipeline.build_graph import LEDGER_PREFIX, add_building
 from longtake.pipeline.edit.plan import adopt_plan
 from longtake.pipeline.fingerprint import fingerprint
+from longtake.pipeline.job_note import noted
 from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summary
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.relevance.clip_model import clip_folder, shared_clip_model
-from longtake.pipeline.runner import pipeline_options
+from longtake.pipeline.runner import check_reachable, is_local, pipeline_options, slots_per_process
+from longtake.pipeline.task_list import tasks_folder
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from longtake.schemas.settings import ConfigError
 
 
 def build_corpus(
@@ -42,7 +49,31 @@ def build_corpus(
     """Build the corpus of `config`, or of the edited plan in the folder `plan`. Raises CorpusError."""
     layout = Layout(config.root)
     with locked(layout.root):
-        return _build(config, layout, probe, workers, beam_args, console, plan, overwrite)
+        manifest = _build(config, layout, probe, workers, beam_args, console, plan, overwrite)
+    if manifest is None:
+        raise CorpusError(f"{layout.root}: the runner ended without sealing the corpus; see its log")
+    return manifest
+
+
+def launch_build(config: CorpusConfig, workers: int, beam_args: list[str], console: Console) -> None:
+    """Hand the job that builds the planned corpus to a runner that goes on with it. Raises CorpusError, also without a plan."""
+    layout = Layout(config.root)
+    if is_local(pipeline_options(beam_args, workers)):
+        raise ConfigError("--no-wait: the job would end with this process; name the runner that goes on with it")
+    if current_plan(config, despite_failures=True) is None:
+        raise CorpusError(f"{layout.plan}: no plan of this configuration. Make it first with: longtake plan")
+    with locked(layout.root):
+        _build(config, layout, ProbeMode.NONE, workers, beam_args, console, None, False, wait=False)
+
+
+def building_job(
+    config: CorpusConfig, summary: PlanSummary, workers: int, beam_args: list[str]
+) -> tuple[Callable[[Any], None], PipelineOptions]:
+    """What adds the building graph to a pipeline, and the options to run it with. Raises ConfigError."""
+    options = pipeline_options(beam_args, workers)
+    check_reachable(config, options)
+    slots = slots_per_process(options, workers)
+    return lambda root: add_building(root, config, Layout(config.root), summary, slots), options
 
 
 def _build(
@@ -54,35 +85,49 @@ def _build(
     console: Console,
     plan: str | None,
     overwrite: bool,
-) -> CorpusManifest:
-    options = pipeline_options(beam_args, workers)
+    wait: bool = True,
+) -> CorpusManifest | None:
+    check_reachable(config, pipeline_options(beam_args, workers))
     finished = None if overwrite else _finished(config, layout, plan)
     if finished is not None:
         console.print(f"{layout.root} is complete already: nothing to do.", markup=False, highlight=False)
         if (lost := _failed_videos(layout)) and plan is None:
-            console.print(f"{plural(lost, 'video')} had failed; --overwrite tries again.", highlight=False)
+            console.print(f"{plural(lost, 'video')} had failed; longtake retry tries again.", highlight=False)
         return finished
     if config.filters.clip_model is not None:
         shared_clip_model(clip_folder(config))  # one that does not load is an error before any work
+    with noted(layout, "build", left_to_runner=not wait):
+        return _plan_and_build(config, layout, probe, workers, beam_args, console, plan, overwrite, wait)
+
+
+def _plan_and_build(
+    config: CorpusConfig,
+    layout: Layout,
+    probe: ProbeMode,
+    workers: int,
+    beam_args: list[str],
+    console: Console,
+    plan: str | None,
+    overwrite: bool,
+    wait: bool,
+) -> CorpusManifest | None:
     if plan is None:
         inputs_of(config)  # a source that cannot be read is an error before anything is undone
+        if overwrite:
+            refuse_taken_down(layout)
     if plan is None:
         storage.delete(layout.manifest)
-    summary = _plan(config, layout, probe, workers, beam_args, console, plan, overwrite)
+    known = None if wait else current_plan(config, despite_failures=True)
+    summary = known or _plan(config, layout, probe, workers, beam_args, console, plan, overwrite)
     storage.delete(layout.manifest)  # not sooner for an edited plan: one that is refused leaves the corpus as it was
     check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
     _clear_results(layout)
     start = time.monotonic()
-    run_pipeline(
-        lambda root: add_building(root, config, layout, summary, workers),
-        options,
-        console,
-        lambda counts, seconds: progress_line(counts, seconds, summary),
-    )
-    manifest = read_manifest(layout)
-    if manifest is None:
-        raise CorpusError(f"{layout.root}: the runner ended without sealing the corpus; see its log")
-    _print_result(manifest, layout, PROGRESS.read(), time.monotonic() - start, console)
+    graph, options = building_job(config, summary, workers, beam_args)
+    run_pipeline(graph, options, console, lambda counts, seconds: progress_line(counts, seconds, summary), wait)
+    manifest = read_manifest(layout) if wait else None
+    if manifest is not None:
+        _print_result(manifest, layout, PROGRESS.read(), time.monotonic() - start, console)
     return manifest
 
 
@@ -133,6 +178,7 @@ def _plan(
 
 def _clear_results(layout: Layout) -> None:
     """Remove what an unfinished build left beside its fragments: shards are packed anew, and none may stay by mistake."""
+    storage.delete_folder(tasks_folder(layout))
     storage.delete_folder(layout.shards)
     storage.delete_folder(layout.index)
     for part in storage.list_files(layout.ledger, ".parquet"):
@@ -174,10 +220,20 @@ def _print_result(
             highlight=False,
         )
     console.print(
-        f"{human_bytes(size)}; {counts['video_ms'] / 3.6e6:.2f} h of video decoded"
+        human_bytes(size)
+        + (
+            f"; {counts['video_ms'] / 3.6e6:.2f} h of video decoded" if counts["tasks"] else ""
+        )  # elsewhere: not counted
         + (f", {counts['reused']:,} fragments of an earlier run reused" if counts["reused"] else ""),
         highlight=False,
     )
+    if counts["changed"]:
+        console.print(
+            f"{plural(counts['changed'], 'source')} changed after being planned, and what is there now was decoded: see "
+            "the notes source_changed in the ledger.",
+            style="yellow",
+            highlight=False,
+        )
     console.print(
         f"Corpus: {layout.root}   Check it with: longtake verify {layout.root}", markup=False, highlight=False
     )

@@ -8,8 +8,24 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from longtake.jobs import diff, embed, evaluate, explain, init, show, train, verify
-from longtake.schemas import storage
+from longtake.jobs import (
+    diff,
+    embed,
+    evaluate,
+    explain,
+    init,
+    merge,
+    reshard,
+    retry,
+    show,
+    status,
+    takedown,
+    train,
+    verify,
+)  # fmt: skip
+from longtake.pipeline.events import log_as_asked
+from longtake.pipeline.printable import printable
+from longtake.schemas import scratch, storage
 from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, read_manifest
@@ -24,7 +40,27 @@ app = typer.Typer(
 )
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")]
-Workers = Annotated[int, typer.Option(min=0, help="Decoder processes; 0: one for each core.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Decoder processes, on a cluster of each worker process; 0: so many that each core has one."
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Make the request for a Dataflow job, check it and print it, and send nothing."),
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Leave the job to its runner and return, as the launcher of a template must.")
+]
+LogJson = Annotated[
+    bool,
+    typer.Option("--log-json", help="Log to standard error, one line of JSON for each event (docs/operations.md)."),
+]
+Price = Annotated[
+    float | None,
+    typer.Option("--price-per-core-hour", min=0, metavar="PRICE", help="Print also what the CPU-hours will cost."),
+]
 Probe = Annotated[
     str,
     typer.Option(
@@ -36,10 +72,15 @@ Probe = Annotated[
 app.command("init")(init.init)
 app.command("diff")(diff.diff)
 app.command("verify")(verify.verify)
+app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("explain")(explain.explain)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("retry", epilog=retry.EXAMPLES)(retry.retry)
+app.command("takedown", epilog=takedown.EXAMPLES)(takedown.takedown)
+app.command("merge", epilog=merge.EXAMPLES)(merge.merge)
+app.command("reshard", epilog=reshard.EXAMPLES)(reshard.reshard)
 app.command("embed")(embed.embed)
 
 
@@ -53,19 +94,39 @@ def plan(
         bool,
         typer.Option("--save-embeddings", help="Keep the embeddings of sentences in embeddings/, for the next plan."),
     ] = False,
+    price: Price = None,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    log_json: LogJson = False,
 ) -> None:
-    """Decide what the corpus will be: writes plan/ and ledger/, prints counts and cost. No video is decoded."""
-    from longtake.jobs.job import locked
-    from longtake.jobs.plan import make_plan, print_plan
-    from longtake.pipeline.runner import cores
+    """Decide what the corpus will be: writes plan/ and ledger/, prints counts and cost. No video is decoded.
 
+    Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
+    """
+    from longtake.jobs.job import locked
+    from longtake.jobs.plan import launch_plan, make_plan, print_plan
+    from longtake.pipeline.job_note import noted
+
+    log_as_asked(log_json)
     settings, console = load_config(config), Console()
     layout = Layout(settings.root)
     mode = _probe_mode(probe)
+    if dry_run:
+        from longtake.jobs.dry_run import print_request, request_plan
+
+        print_request(request_plan(settings, mode, workers, context.obj), console)
+        return
     with locked(layout.root):
         _refuse_finished(layout)
-        summary = make_plan(settings, mode, workers or cores(), context.obj, console, save_embeddings)
-    print_plan(summary, layout, console)
+        with noted(layout, "plan", left_to_runner=no_wait):
+            if no_wait:
+                launch_plan(settings, mode, workers, context.obj, console, save_embeddings, wait=False)
+                console.print(
+                    f"Launched. The plan is whole when this is there: {layout.plan}/_plan.json", highlight=False
+                )
+                return
+            summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings)
+    print_plan(summary, layout, console, price)
     console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
 
 
@@ -77,16 +138,33 @@ def build(
     workers: Workers = 0,
     probe: Probe = "header",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished corpus.")] = False,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    log_json: LogJson = False,
 ) -> None:
     """Build the corpus, planning first where that is still to do. Run again, it goes on where it was stopped.
 
     Options for Apache Beam go after `--`, as in: longtake build corpus.yaml -- --runner=FlinkRunner
     """
-    from longtake.jobs.build import build_corpus
-    from longtake.pipeline.runner import cores
+    from longtake.jobs.build import build_corpus, launch_build
 
-    settings = load_config(config)
-    build_corpus(settings, _probe_mode(probe), workers or cores(), context.obj, Console(), plan, overwrite)
+    log_as_asked(log_json)
+    settings, console, mode = load_config(config), Console(), _probe_mode(probe)
+    if (dry_run or no_wait) and (overwrite or plan is not None):
+        raise ConfigError(
+            "--dry-run and --no-wait build the plan in the output: they go with neither --plan nor --overwrite"
+        )
+    if dry_run:
+        from longtake.jobs.dry_run import print_request, request_build
+
+        print_request(request_build(settings, workers, context.obj), console)
+    elif no_wait:
+        launch_build(settings, workers, context.obj, console)
+        console.print(
+            f"Launched. The corpus is complete when this is there: {Layout(settings.root).manifest}", highlight=False
+        )
+    else:
+        build_corpus(settings, mode, workers, context.obj, console, plan, overwrite)
 
 
 @app.command()
@@ -128,19 +206,19 @@ def main() -> None:
     errors = Console(stderr=True)
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns at import of what is not installed and not needed
     try:
+        log_as_asked()
         app(args=arguments, obj=beam_args)
-    except ConfigError as error:
-        errors.print(f"longtake: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except (CorpusError, OSError) as error:
-        errors.print(f"longtake: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+    except (ConfigError, CorpusError, OSError) as error:
+        told = "\n".join(printable(line) for line in f"longtake: {error}".split("\n"))  # it may quote a stranger's id
+        errors.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
     except SystemExit as end:
         if end.code != 130:
             raise
         # Ctrl-C, which typer turns into this.
         errors.print("longtake: stopped. Run the same command again: it goes on where it was.", style="yellow")
         sys.stdout.flush()
+        scratch.remove()
         os._exit(130)  # threads of the runner would go on with their work
 
 

@@ -12,14 +12,20 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from rich.console import Console
 
+from longtake.pipeline.copies import clear_shared_copies
+from longtake.pipeline.dataflow import console_url, is_dataflow
+from longtake.pipeline.events import event
 from longtake.pipeline.plan_summary import SUMMARY_FILE
 from longtake.pipeline.progress import PROGRESS
+from longtake.pipeline.revise.install import recover
 from longtake.pipeline.runner import is_local
 from longtake.pipeline.slots import close_shared_slots
+from longtake.pipeline.step_metrics import totals
 from longtake.schemas import storage
+from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
 
@@ -28,27 +34,44 @@ _SECONDS_BETWEEN = 0.5
 _SECONDS_BETWEEN_LINES = 15.0  # where the output is not a terminal
 
 
-def run_pipeline(build: Callable[[Any], None], options: PipelineOptions, console: Console, render: Render) -> None:
-    """Run the graph that `build` adds to a pipeline's root. Raises CorpusError with the cause of a failure."""
+def run_pipeline(
+    build: Callable[[Any], None], options: PipelineOptions, console: Console, render: Render, wait: bool = True
+) -> None:
+    """Run the graph that `build` adds to a pipeline's root. Raises CorpusError with the cause of a failure.
+
+    Without `wait`, hand it to the runner and return: what becomes of it is the runner's to tell.
+    """
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the cause of a failure is told below, once
     PROGRESS.reset()
     try:
         with _showing(console, render) if is_local(options) else nullcontext():
             pipeline = beam.Pipeline(options=options)
             build(pipeline)
-            pipeline.run().wait_until_finish()
+            event(logging.INFO, "job_started", runner=str(options.view_as(StandardOptions).runner))
+            result = pipeline.run()
+            if is_dataflow(options) and getattr(result, "has_job", False):  # none for a template, which others start
+                console.print(f"Job: {console_url(options, result.job_id())}", highlight=False, soft_wrap=True)
+            if wait:
+                result.wait_until_finish()
+                event(logging.INFO, "job_done", **totals(result))
     except KeyboardInterrupt:
         raise  # without waiting for the slots: they end when this process does
     except Exception as error:
         close_shared_slots()
-        raise error if isinstance(error, ConfigError) else _explained(error) from error
+        clear_shared_copies()
+        told = error if isinstance(error, ConfigError) else _explained(error)
+        event(logging.ERROR, "job_failed", error=str(told).partition("\n")[0])
+        raise told from error
     close_shared_slots()
+    clear_shared_copies()
 
 
 def _explained(error: BaseException) -> CorpusError:
     """The cause that a person can act on. Runners hand it over as the text of a traceback, wrapped more than once."""
     text = str(error)
-    ours = re.search(r"(?:CorpusError|ConfigError|StorageError): (.*?)(?: \[while running|\n|$)", text)
+    ours = re.search(
+        r"(?:Corpus|Config|Storage|Unreachable|Credentials|Access|Bucket)Error: (.*?)(?: \[while running|\n|$)", text
+    )
     if isinstance(error, CorpusError) or ours:
         return CorpusError(ours[1] if ours else text)
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -56,6 +79,8 @@ def _explained(error: BaseException) -> CorpusError:
             return CorpusError(
                 f"Writing failed: {os.strerror(number).lower()}. Make room, then run the same command again: it resumes."
             )
+    if "Channel closed prematurely" in text:
+        return CorpusError("A worker process died. Run the same command again: it goes on where it was.")
     if f"[Errno {errno.EACCES}]" in text:
         return CorpusError(
             f"Not allowed to write: {_last_line(text)}. Check the permissions of the output and run again."
@@ -95,10 +120,21 @@ def _show(console: Console, render: Render, done: threading.Event) -> None:
 
 @contextmanager
 def locked(root: str) -> Iterator[None]:
-    """Hold the lock of a local output, so that two builds do not meet in it; it dies with its process.
+    """Hold the lock of a local output, so that two builds do not meet in it; it dies with its process. A new version that an
+    interrupted command was putting in place is put there first (docs/versions.md).
 
     Raises CorpusError where another holds it, and for a folder with files that are not ours: a build replaces what it finds.
     """
+    while True:
+        with _held(root):
+            if recover(Layout(root)):
+                continue  # the folder is another one now, with a lock of its own
+            yield
+            return
+
+
+@contextmanager
+def _held(root: str) -> Iterator[None]:
     import fcntl
 
     if storage.is_remote(root):
@@ -114,10 +150,14 @@ def locked(root: str) -> Iterator[None]:
         raise CorpusError(f"{root}: a file is in the way. Choose another output.")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "lock"), "w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CorpusError(f"{root}: another longtake is at work on this corpus") from None
+        for last in (False, False, True):
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if last:
+                    raise CorpusError(f"{root}: another longtake is at work on this corpus") from None
+            time.sleep(0.1)  # `longtake status` may be looking whether somebody holds it
         yield
 
 

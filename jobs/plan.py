@@ -2,9 +2,11 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
+from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.table import Table
 
@@ -12,15 +14,18 @@ from longtake.jobs.job import human_bytes, plural, run_pipeline
 from longtake.pipeline.captions.model import caption_folder
 from longtake.pipeline.chapters import IN_META
 from longtake.pipeline.embeddings.model import model_folder
+from longtake.pipeline.estimate import price_of
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.lists import lists_of
 from longtake.pipeline.fingerprint import fingerprint
+from longtake.pipeline.ledger import TAKEDOWN_PREFIX
 from longtake.pipeline.line_source import check_columns, files_of
 from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.plan_graph import add_planning
 from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, check_failed, read_summary
 from longtake.pipeline.relevance.clip_model import clip_folder
-from longtake.pipeline.runner import pipeline_options
+from longtake.pipeline.runner import check_reachable, is_local, pipeline_options, slots_per_process
+from longtake.pipeline.seen import seen_folder
 from longtake.pipeline.sentences.punctuation_model import punctuation_folder, punctuation_model
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -47,25 +52,11 @@ def make_plan(
 ) -> PlanSummary:
     """Write plan/ and ledger/ below the output, and embeddings/ where asked. Raises CorpusError, also where too many videos
     failed."""
+    launch_plan(config, probe, workers, beam_args, console, save_embeddings)
     layout = Layout(config.root)
-    inputs = inputs_of(config)
-    check_filters(config, probe.value)
-    if (punctuation := punctuation_folder(config)) is not None:
-        punctuation_model(punctuation)  # loaded here, so that one which cannot be does not end the command halfway
-    embed, caption = _embedding(config, layout, save_embeddings), _captioning(config)
-    clear_plan(layout)
-    run_pipeline(
-        lambda root: add_planning(root, config, layout, probe.value, workers, embed, caption),
-        pipeline_options(
-            beam_args, workers, one_thread=probe is ProbeMode.NONE and config.source.text.format == "hdvila"
-        ),
-        console,
-        _progress,
-    )
     summary = read_summary(layout.plan)
     if summary is None:
         raise CorpusError(f"{layout.plan}: the runner ended without writing a plan; see its log")
-    storage.write_bytes(_inputs_path(layout), json.dumps(inputs).encode())
     check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
     if not summary.counts["videos"].total:
         raise CorpusError(
@@ -77,7 +68,45 @@ def make_plan(
     return summary
 
 
-def _embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
+def launch_plan(
+    config: CorpusConfig,
+    probe: ProbeMode,
+    workers: int,
+    beam_args: list[str],
+    console: Console,
+    save_embeddings: bool = False,
+    wait: bool = True,
+) -> None:
+    """Run the job that plans; without `wait`, leave it to the runner. The job writes the summary last, so no half of a plan looks
+    whole. Raises CorpusError and ConfigError."""
+    layout = Layout(config.root)
+    if not wait and is_local(pipeline_options(beam_args, workers)):
+        raise ConfigError("--no-wait: the job would end with this process; name the runner that goes on with it")
+    graph, options = planning_job(config, probe, workers, beam_args, save_embeddings)
+    inputs = inputs_of(config)
+    refuse_taken_down(layout)
+    clear_plan(layout)
+    storage.write_bytes(_inputs_path(layout), json.dumps(inputs).encode())
+    run_pipeline(graph, options, console, _progress, wait)
+
+
+def planning_job(
+    config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], save_embeddings: bool = False
+) -> tuple[Callable[[Any], None], PipelineOptions]:
+    """What adds the planning graph to a pipeline, and the options to run it with. Raises ConfigError."""
+    options = pipeline_options(
+        beam_args, workers, one_thread=probe is ProbeMode.NONE and config.source.text.format == "hdvila"
+    )
+    check_reachable(config, options)
+    layout, slots = Layout(config.root), slots_per_process(options, workers)
+    check_filters(config, probe.value)
+    if (punctuation := punctuation_folder(config)) is not None:
+        punctuation_model(punctuation)  # loaded here, so that one which cannot be does not end the command halfway
+    embed, caption = embedding(config, layout, save_embeddings), captioning(config)
+    return lambda root: add_planning(root, config, layout, probe.value, slots, embed, caption), options
+
+
+def embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
     """What embeds texts in the graph, None where nobody asks. Raises ConfigError for a model that does not load."""
     if not config.coherence.enabled:
         if save:
@@ -88,7 +117,7 @@ def _embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
     return prepare_embedding(config, layout.embeddings, save)
 
 
-def _captioning(config: CorpusConfig) -> Any:
+def captioning(config: CorpusConfig) -> Any:
     """What writes captions in the graph, None where nobody asks. Raises ConfigError for a model that does not load."""
     if config.captions.model is None:
         return None
@@ -97,22 +126,34 @@ def _captioning(config: CorpusConfig) -> Any:
     return prepare_captions(config)
 
 
+def refuse_taken_down(layout: Layout) -> None:
+    """Raise CorpusError where videos were taken down: the sources may still name them, and planning would bring them back."""
+    parts = storage.list_files(layout.ledger, ".parquet")
+    if any(part.rsplit("/", 1)[-1].startswith(f"{TAKEDOWN_PREFIX}-") for part in parts):
+        raise CorpusError(
+            f"{layout.root}: videos were taken down from this corpus, and planning anew could bring them back. Take them out of "
+            "the sources and choose another output."
+        )
+
+
 def clear_plan(layout: Layout) -> None:
     """Remove an earlier plan; its summary goes first, so that no half of a plan looks whole."""
     storage.delete(storage.join(layout.plan, SUMMARY_FILE))
     storage.delete_folder(layout.plan)
     storage.delete_folder(layout.ledger)
+    storage.delete_folder(seen_folder(layout))
 
 
-def current_plan(config: CorpusConfig) -> PlanSummary | None:
+def current_plan(config: CorpusConfig, despite_failures: bool = False) -> PlanSummary | None:
     """The plan that lies in the output, if this configuration and these inputs made it.
 
-    One with failures does not count, unless a person has edited it since: who starts again may have mended the sources.
+    One with failures does not count, unless that is said or a person has edited it since: who starts again may have mended the
+    sources.
     """
     summary = read_summary(Layout(config.root).plan)
     if summary is None or summary.fingerprint != fingerprint(config) or inputs_changed(config):
         return None
-    if summary.failed_videos and summary.edited is None:
+    if summary.failed_videos and summary.edited is None and not despite_failures:
         return None
     return summary
 
@@ -191,8 +232,8 @@ def _progress(counts: Counter[str], seconds: float) -> str:
     return f"{done}; {counts['captioned']:,} long clips captioned" if counts["captioned"] else done
 
 
-def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
-    """The plan as tables."""
+def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: float | None = None) -> None:
+    """The plan as tables; with the `price` of a core for an hour, in any currency, also what its CPU-hours come to."""
     flow = Table(title="What goes in and what is planned", title_justify="left")
     for heading in ("", "in", "planned", "dropped"):
         flow.add_column(heading, justify="left" if not heading else "right")
@@ -251,6 +292,13 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console) -> None:
         highlight=False,
     )
     console.print(f"Estimated {cost['how']}.", style="dim", highlight=False)
+    if price is not None:
+        amount = price_of(cost["cpu_hours"], price)
+        console.print(
+            f"At {price:g} for a core-hour: {amount:,.2f}. Clouds that sell hyperthreads as cores need up to twice the hours; "
+            "disks, shuffling and storage come on top (docs/cloud.md).",
+            highlight=False,
+        )
     console.print(f"Plan: {layout.plan}   Reasons: {layout.ledger}", highlight=False, markup=False)
 
 

@@ -17,7 +17,7 @@ from longtake.pipeline.decode.results import ContainerError
 from longtake.pipeline.decode.source import check_duration, open_source
 from longtake.pipeline.decode.table import read_table
 from longtake.pipeline.slots import Slots
-from longtake.pipeline.source_work import in_slot, local_source
+from longtake.pipeline.source_work import blaming_the_source, in_slot, local_source
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
 
@@ -59,7 +59,7 @@ def video_windows(uri: str, sampling: Sampling, slots: Slots) -> Iterator[Window
     """
     settings = Frames(short_side=sampling.short_side, quality=_QUALITY)
     seconds = sampling.limits.decode_seconds
-    with local_source(uri) as path:
+    with blaming_the_source(), local_source(uri, sampling.limits) as path:
         times, end_ms = in_slot(slots, seconds, frame_times, path, sampling.limits)
         for group in _calls(cut(int(end_ms), sampling.window_ms)):
             wanted = [sample(times, start, end, sampling.frames) for start, end in group]

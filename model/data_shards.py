@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -129,8 +128,7 @@ class ShardReader:
         if not spans:
             return []
         paths, starts, ends = (list(column) for column in zip(*spans, strict=True))
-        filesystem = fsspec.filesystem(storage.scheme(self.layout.root))
-        found = filesystem.cat_ranges(paths, starts, ends, on_error="return")
+        found = storage.read_ranges(paths, starts, ends)
         out: list[Raw | Damaged] = []
         for number, one in enumerate(wanted):
             try:

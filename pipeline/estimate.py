@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from longtake.pipeline.decode import Probe
 from longtake.schemas.config import Frames
@@ -49,6 +50,14 @@ def estimate(clips: Sequence[LongClip], facts: Probe | None, decoded: int | None
     ns = decoded * pixels * per_pixel + taken * (pixels * _NS_PER_TAKEN_PIXEL + written * _NS_PER_WRITTEN_PIXEL)
     text = sum(1024 + 2 * len(clip.paragraph) + 160 * len(clip.sentences) for clip in clips)
     return Cost(decoded, round(ns / 1e6), round(taken * written * _bytes_per_pixel(frames)) + text)
+
+
+def price_of(cpu_hours: float, price_per_core_hour: float) -> float:
+    """What so many hours of one core cost, in the currency of the price, rounded up to hundredths. Raises ValueError below 0."""
+    if cpu_hours < 0 or price_per_core_hour < 0:
+        raise ValueError(f"{cpu_hours} hours at {price_per_core_hour}: neither may be negative")
+    hundredths = Fraction(str(cpu_hours)) * Fraction(str(price_per_core_hour)) * 100
+    return -(-hundredths.numerator // hundredths.denominator) / 100
 
 
 def _bytes_per_pixel(frames: Frames) -> float:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from longtake.pipeline.verify.checked_table import UNREADABLE
 from longtake.schemas import storage, tables
+from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import Drop, IndexEntry
@@ -57,6 +58,8 @@ def find_sample(layout: Layout, name: str) -> Found | None:
         keys = sorted(row["key"] for row in rows)
         some = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
         raise CorpusError(f"{len(rows):,} samples have keys that start with {name!r}: {some}")
+    if not is_sample_key(chosen[0]["key"]):  # else it could lead anywhere as the name of a contact sheet
+        raise CorpusError(f"{chosen[0]['key']!r} is no key of a sample. Find out more with: longtake verify")
     return Found(chosen[0]["shard"], chosen[0]["key"], len(chosen) - 1)
 
 
@@ -82,7 +85,10 @@ def read_entry(layout: Layout, found: Found) -> IndexEntry:
     """The index row of a sample. Raises CorpusError where it is not what it was found as."""
     table = _read(layout.shard_index(found.shard), filters=[("key", "=", found.key)])
     try:
-        return tables.entry_from_row(table.to_pylist()[0])
+        entry = tables.entry_from_row(table.to_pylist()[0])
+        if entry.shard != found.shard:  # which is that of the index: no row names another file
+            raise ValueError(entry.shard)
+        return entry
     except (IndexError, KeyError, TypeError, ValueError):
         raise CorpusError(f"{layout.shard_index(found.shard)}: its row is damaged; run longtake verify") from None
 

@@ -7,6 +7,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
+from longtake.pipeline.step_metrics import counted
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.keys import hash64
@@ -15,6 +16,7 @@ from longtake.schemas.records import Drop
 
 _ROWS_PER_PART = 200_000
 _MAX_PARTS = 4096
+TAKEDOWN_PREFIX = "part-takedown"  # the rows of videos that were taken down: no plan may bring them back
 
 
 class WriteLedger(beam.PTransform):
@@ -25,6 +27,7 @@ class WriteLedger(beam.PTransform):
         self._folder, self._prefix = folder, prefix
 
     def expand(self, drops: Any) -> Any:
+        drops = drops | "Metrics" >> beam.Map(counted)
         total = drops | "Count" >> beam.combiners.Count.Globally()
         parts = drops | "Part" >> beam.Map(_with_part, AsSingleton(total))
         first = drops.pipeline | "First part" >> beam.Create([(0, None)], reshuffle=False)  # there also without a row

@@ -53,8 +53,8 @@ def check_columns(file: str, wanted: tuple[str, ...]) -> None:
     with storage.open_table(file) as stream:
         try:
             names = pq.read_schema(stream).names
-        except pa.ArrowInvalid as error:
-            raise ConfigError(f"{file}: not a Parquet file: {error}") from None
+        except storage.PARQUET_ERRORS as error:
+            raise ConfigError(f"{file}: not a Parquet file, or a damaged one: {storage.damage(error)}") from None
     missing = [name for name in wanted if name not in names]
     if missing:
         raise ConfigError(f"{file}: no column {', '.join(missing)}; it has {', '.join(names)}")
@@ -66,8 +66,8 @@ def blocks_of(file: str) -> list[Block]:
         try:
             with storage.open_table(file) as stream:
                 return [Block(file, i, i, i + 1) for i in range(pq.ParquetFile(stream).num_row_groups)]
-        except pa.ArrowInvalid as error:
-            raise ConfigError(f"{file}: not a Parquet file: {error}") from None
+        except storage.PARQUET_ERRORS as error:
+            raise ConfigError(f"{file}: not a Parquet file, or a damaged one: {storage.damage(error)}") from None
     size, _ = storage.size_and_tag(file)
     if file.endswith(".gz"):
         return [Block(file, 0, 0, size)]
@@ -88,8 +88,7 @@ def count_lines(block: Block) -> int:
 def read_block(block: Block, first: int) -> Iterator[Line]:
     """The lines that start in the block, numbered from `first`."""
     if block.file.endswith(".parquet"):
-        with storage.open_table(block.file) as stream:
-            rows: Any = pq.ParquetFile(stream).read_row_group(block.start).to_pylist()
+        rows: Any = _table_rows(block)
     elif block.file.endswith(".gz"):
         rows = _unzipped_lines(block.file)
     else:
@@ -97,6 +96,27 @@ def read_block(block: Block, first: int) -> Iterator[Line]:
     for number, data in enumerate(rows, start=first):
         if data:
             yield Line(block.file, number, data)
+
+
+def _table_rows(block: Block) -> list[dict[str, Any] | bytes]:
+    """The rows of a row group; a line for the ledger in the place of a row that is no text, or of all where they are damaged."""
+    try:
+        with storage.open_table(block.file) as stream:
+            table = pq.ParquetFile(stream).read_row_group(block.start)
+        try:
+            return list(table.to_pylist())
+        except UnicodeDecodeError:
+            return [_row(table, number) for number in range(len(table))]
+    except storage.PARQUET_ERRORS as error:
+        return [f"rows that cannot be read: {storage.damage(error)}".encode()]
+
+
+def _row(table: pa.Table, number: int) -> dict[str, Any] | bytes:
+    try:
+        row: dict[str, Any] = table.slice(number, 1).to_pylist()[0]
+        return row
+    except UnicodeDecodeError as error:
+        return error.object  # which is no UTF-8 either, and said to be so
 
 
 def _plain_lines(block: Block) -> Iterator[bytes]:

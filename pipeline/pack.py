@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from longtake.pipeline.filters.frame_filter import frame_fault
 from longtake.pipeline.fragment import BLOCK, FragmentSample, Marker, read_entries, tar_header
@@ -15,6 +15,9 @@ from longtake.schemas.config import Filters
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout, frame_member, shard_name
 from longtake.schemas.manifest import ShardRecord
 from longtake.schemas.records import IndexEntry, LongClip, Member
+
+if TYPE_CHECKING:
+    from longtake.pipeline.stored import Stored
 
 _END_OF_ARCHIVE = b"\0" * (2 * BLOCK)
 
@@ -30,10 +33,13 @@ class Sample:
 
 
 def samples_of(
-    clips: Iterable[LongClip], markers: Mapping[str, Marker], filters: Filters | None = None
+    clips: Iterable[LongClip],
+    markers: Mapping[str, Marker],
+    filters: Filters | None = None,
+    stored: Mapping[str, "Stored"] | None = None,
 ) -> Iterator[Sample]:
-    """The clips, in order of position, whose frames are in one of the markers (by marker path) and pass the filters. The others
-    were dropped."""
+    """The clips, in order of position, whose frames are in one of the markers (by marker path) and pass the filters, or are
+    `stored` in a finished corpus (by key). The others were dropped."""
     filters = filters or Filters()
     found = {
         sample.key: (path, marker, sample)
@@ -45,6 +51,8 @@ def samples_of(
         if clip.key in found:
             path, marker, frames = found[clip.key]
             yield Sample(clip, marker, frames, partial(read_entries, path, marker, frames))
+        elif stored and clip.key in stored:
+            yield stored[clip.key].sample(clip)
 
 
 def sample_json(sample: Sample, shard: str, position: int) -> dict[str, Any]:

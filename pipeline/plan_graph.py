@@ -19,6 +19,7 @@ from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import summarise, write_summary
 from longtake.pipeline.plan_video import TALLY, MeasureVideo, PlanVideo
 from longtake.pipeline.read_graph import DROPS, read_videos
+from longtake.pipeline.seen_graph import SEEN, WriteSeen
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
@@ -39,15 +40,41 @@ def add_planning(
 ) -> None:
     """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"; `embed` gives texts their
     embeddings (embeddings.graph), and `caption` what is left its captions (captions.graph), where that is asked for."""
+    clips, drops, tallies = plan_videos(
+        root, config, probe, workers, embed, caption, seen=WriteSeen(layout, config.seed)
+    )
+    tally = tallies | "Tally" >> beam.CombineGlobally(MergeTallies())
+    ledger = drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
+    parts = write_plan(clips, config.seed, config.shards.samples, layout)
+    _ = (
+        root
+        | "Last" >> beam.Create([None], reshuffle=False)
+        | "Summary"
+        >> beam.Map(_write_summary, config, layout, probe, AsSingleton(tally), AsSingleton(ledger), AsSingleton(parts))
+    )
+
+
+def plan_videos(
+    root: Any,
+    config: CorpusConfig,
+    probe: str,
+    workers: int,
+    embed: beam.PTransform | None = None,
+    caption: beam.PTransform | None = None,
+    only: frozenset[str] | None = None,
+    seen: beam.PTransform | None = None,
+) -> tuple[Any, Any, Any]:
+    """Collections of long clips, ledger rows and tallies: what `config` plans for all of its videos, or for `only` some. `seen`
+    notes size and tag of the sources."""
     check_filters(config, probe)
-    texts, *unread = read_videos(root, config)
+    texts, *unread = read_videos(root, config, only)
     if config.source.chapters is not None:
         texts, unknown = add_chapters(root, texts, config)
         unread.append(unknown)
     if embed is not None:
         texts = texts | "Embed texts" >> embed
     planned = texts | "Plan video" >> beam.ParDo(PlanVideo(config, probe, workers)).with_outputs(
-        DROPS, TALLY, main="videos"
+        DROPS, TALLY, SEEN, main="videos"
     )
     unique, repeats, repeated = leave_out_duplicates(planned.videos, config, workers)
     notes = []
@@ -59,19 +86,9 @@ def add_planning(
         TALLY, main="clips"
     )
     drops = (*unread, planned[DROPS], *repeats, *notes) | "Drops" >> beam.Flatten()
-    tally = (
-        (planned[TALLY], measured[TALLY], *repeated)
-        | "Tallies" >> beam.Flatten()
-        | "Tally" >> beam.CombineGlobally(MergeTallies())
-    )
-    ledger = drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
-    parts = write_plan(measured.clips, config, layout)
-    _ = (
-        root
-        | "Last" >> beam.Create([None], reshuffle=False)
-        | "Summary"
-        >> beam.Map(_write_summary, config, layout, probe, AsSingleton(tally), AsSingleton(ledger), AsSingleton(parts))
-    )
+    noted = () if seen is None else (planned[SEEN] | "Seen" >> seen,)
+    tallies = (planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
+    return measured.clips, drops, tallies
 
 
 def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tuple[Any, list[Any], list[Any]]:
@@ -90,9 +107,9 @@ def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tup
     return videos, drops, counted
 
 
-def write_plan(clips: Any, config: CorpusConfig, layout: Layout) -> Any:
-    """Assign splits' clips to shards and write the plan; the result is the number of clips written, once they all are."""
-    seed = config.seed
+def write_plan(clips: Any, seed: int, samples: int, layout: Layout) -> Any:
+    """Assign splits' clips to shards of about `samples` and write the plan; the result is the number of clips written, once they
+    all are."""
     total = clips | "Count clips" >> beam.combiners.Count.Globally()
     keyed = clips | "Part" >> beam.Map(
         lambda clip, n: (assign.part_of(clip.video.video_id, seed, assign.part_count(n)), clip), AsSingleton(total)
@@ -102,7 +119,14 @@ def write_plan(clips: Any, config: CorpusConfig, layout: Layout) -> Any:
         | "Part and split" >> beam.Map(lambda element: ((element[0], element[1].split), 1))
         | "Per split" >> beam.CombinePerKey(sum)
     )
-    assigned = keyed | "By part" >> beam.GroupByKey() | "Assign" >> beam.Map(_assign_part, config, AsDict(per_split))
+    assigned = (
+        keyed | "By part" >> beam.GroupByKey() | "Assign" >> beam.Map(_assign_part, seed, samples, AsDict(per_split))
+    )
+    return write_assigned(assigned, layout)
+
+
+def write_assigned(assigned: Any, layout: Layout) -> Any:
+    """Give the clips of each (part, clips in order) their positions in their shards, and write the plan, as `write_plan`."""
     per_shard = assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
     return (
         assigned
@@ -112,10 +136,10 @@ def write_plan(clips: Any, config: CorpusConfig, layout: Layout) -> Any:
 
 
 def _assign_part(
-    element: tuple[int, Iterable[LongClip]], config: CorpusConfig, counts: dict[tuple[int, str], int]
+    element: tuple[int, Iterable[LongClip]], seed: int, samples: int, counts: dict[tuple[int, str], int]
 ) -> tuple[int, list[LongClip]]:
     part, clips = element
-    return part, assign.assign(clips, assign.offsets(counts)[part], config.shards.samples, config.seed)
+    return part, assign.assign(clips, assign.offsets(counts)[part], samples, seed)
 
 
 def _shards_of_part(element: tuple[int, list[LongClip]]) -> Iterator[tuple[tuple[int, str, int], int]]:

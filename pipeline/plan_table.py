@@ -1,6 +1,6 @@
 """Reading the plan: by part, by the rows of a decode task, by shard. Only what is asked for is read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longtake.pipeline.fragment import Wanted, fragment_digest
+from longtake.pipeline.seen import Seen, Version, difference, version_of
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
@@ -29,6 +30,8 @@ class Task:
     video_id: str
     uri: str
     digest: str
+    source: Version = (0, "")  # what the digest says of the file; (0, "") where it could not be asked
+    changed: str = ""  # what has changed since the plan looked at it; said once for each video
 
 
 def plan_parts(layout: Layout) -> list[str]:
@@ -36,26 +39,30 @@ def plan_parts(layout: Layout) -> list[str]:
     return storage.list_files(layout.plan, ".parquet")
 
 
-def tasks_of(part: str, config: CorpusConfig, versions: dict[str, str]) -> Iterator[Task]:
-    """The decode tasks of one part of the plan."""
+def tasks_of(
+    part: str, config: CorpusConfig, versions: dict[str, str], only: Container[int] | None = None
+) -> Iterator[Task]:
+    """The decode tasks of one part of the plan, or of `only` some of its rows."""
     columns = ["key", "video_id", "uri", "start_ms", "end_ms", "frame_times_ms"]
+    seen = Seen(Layout(config.root), config.seed)
     with storage.open_table(part) as stream:
-        rows = enumerate(_rows(pq.ParquetFile(stream), columns))
+        numbered = enumerate(_rows(pq.ParquetFile(stream), columns))
+        rows = (row for row in numbered if only is None or row[0] in only)
         for (video_id, uri), group in groupby(rows, key=lambda row: (row[1]["video_id"], row[1]["uri"])):
-            try:
-                source = storage.size_and_tag(config.resolve(uri))
-            except OSError:
-                source = 0, ""  # decoding will say what is wrong with it
+            found = version_of(config.resolve(uri))
+            source = found or (0, "")  # decoding will say what is wrong with it
+            changed = difference(seen.of(video_id), found) if found else ""
             for piece in _ranges(group):
                 wanted = [Wanted(row["key"], tuple(row["frame_times_ms"])) for _, row in piece]
                 digest = fragment_digest(uri, source, wanted, config.frames, versions, config.filters.scores_frames)
-                yield Task(part, piece[0][0], len(piece), video_id, uri, digest)
+                yield Task(part, piece[0][0], len(piece), video_id, uri, digest, source, changed)
+                changed = ""
 
 
 def _ranges(group: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
     piece: list[tuple[int, dict[str, Any]]] = []
     for number, row in group:
-        if piece and row["end_ms"] - piece[0][1]["start_ms"] > _TASK_MS:
+        if piece and (row["end_ms"] - piece[0][1]["start_ms"] > _TASK_MS or number != piece[-1][0] + 1):
             yield piece
             piece = []
         piece.append((number, row))

@@ -1,5 +1,6 @@
 """Planning one video: probe the source, drop what runs past its end, merge, choose the split, and estimate the cost."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,23 +9,28 @@ from typing import Literal, TypeAlias
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from longtake.pipeline import assign
+from longtake.pipeline import assign, step_metrics
 from longtake.pipeline.coherence import Topics
 from longtake.pipeline.decode import Probe, SourceError
 from longtake.pipeline.estimate import estimate
+from longtake.pipeline.events import event
 from longtake.pipeline.filters.clip_filter import ClipFilter
 from longtake.pipeline.groups import GroupedSentence, group_video
 from longtake.pipeline.merge import Merged, merge_video
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import Dropped, VideoText, drop
+from longtake.pipeline.seen import Version, version_of
+from longtake.pipeline.seen_graph import SEEN
 from longtake.pipeline.slots import Slots, shared_slots
-from longtake.pipeline.source_work import in_slot, probe_source, source_cost
+from longtake.pipeline.source_work import in_slot, local_source, look_at, source_cost
 from longtake.pipeline.tally import Tally
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, compact, drop_sentences
+from longtake.schemas.versions import check_versions, versions
 
 TALLY = "tally"
+Looked: TypeAlias = TaggedOutput[Literal["seen"], tuple[str, Version]]
 Counted: TypeAlias = TaggedOutput[Literal["tally"], Tally]
 OVERRUN_MS = (
     250  # a span may end this much after its video: time stamps are rounded, and the last frame stays on screen
@@ -41,16 +47,19 @@ class PlannedVideo:
 
 
 class PlanVideo(beam.DoFn):
-    """VideoText in; PlannedVideo, drops and a tally out. `probe` is "none", "header" or "packets"."""
+    """VideoText in; PlannedVideo, drops, a tally and what was seen of the source out. `probe`: "none", "header", "packets"."""
 
     def __init__(self, config: CorpusConfig, probe: str, workers: int) -> None:
-        self._config, self._probe, self._workers = config, probe, workers
+        self._config, self._probe, self._workers, self._versions = config, probe, workers, versions()
 
     def setup(self) -> None:
-        self._slots: Slots | None = None if self._probe == "none" else shared_slots(self._workers)
+        check_versions(self._versions)
+        self._slots: Slots | None = None
+        if self._probe != "none":
+            self._slots = shared_slots(self._workers, self._config.limits.memory_bytes)
         self._filter = ClipFilter(self._config)
 
-    def process(self, element: VideoText) -> Iterator[PlannedVideo | Dropped | Counted]:
+    def process(self, element: VideoText) -> Iterator[PlannedVideo | Dropped | Counted | Looked]:
         video = element.video
         sentences = tuple(sentence for sentence, _ in element.sentences)
         tally: Tally = Counter({("videos",): 1, ("sentences",): len(sentences)})
@@ -58,9 +67,13 @@ class PlanVideo(beam.DoFn):
         for s in sentences:
             tally["words_in", str(len(s.text.split()))] += 1
         yield from map(drop, notes_of(element))
+        version = version_of(self._config.resolve(video.uri)) if self._slots is not None else None
         try:
-            facts = look_at(video, self._slots, self._probe, self._config)
+            facts = facts_of(video, self._slots, self._probe, self._config)
         except SourceError as error:
+            event(
+                logging.WARNING, "video_failed", video_id=video.video_id, reason=error.reason.value, detail=error.detail
+            )
             yield from map(drop, drop_video(video.video_id, sentences, Stage.PROBE, error.reason, error.detail))
         else:
             planning = plan_clips(element, facts, self._config)
@@ -69,9 +82,21 @@ class PlanVideo(beam.DoFn):
             tally[("filtered",)] += filtered.left_out
             tally.update({("masked", kind): n for kind, n in filtered.masked.items()})
             yield from map(drop, [*planning.drops, *filtered.drops])
+            event(
+                logging.DEBUG,
+                "video_planned",
+                video_id=video.video_id,
+                clips=len(filtered.clips),
+                dropped=len(planning.drops),
+            )
+            step_metrics.count("plan", clips=len(filtered.clips))
+            step_metrics.count("plan", clips_ms=sum(clip.end_ms - clip.start_ms for clip in filtered.clips))
+            if filtered.clips and version is not None:
+                yield TaggedOutput(SEEN, (video.video_id, version))
             if filtered.clips:
                 yield PlannedVideo(tuple(filtered.clips), facts)
         PROGRESS.add(videos=1)
+        step_metrics.count("plan", videos=1, sentences=len(sentences))
         yield TaggedOutput(TALLY, tally)
 
 
@@ -82,7 +107,9 @@ class MeasureVideo(beam.DoFn):
         self._config, self._probe, self._workers = config, probe, workers
 
     def setup(self) -> None:
-        self._slots: Slots | None = shared_slots(self._workers) if self._probe == "packets" else None
+        self._slots: Slots | None = None
+        if self._probe == "packets":
+            self._slots = shared_slots(self._workers, self._config.limits.memory_bytes)
 
     def process(self, planned: PlannedVideo) -> Iterator[LongClip | Counted]:
         clips = list(planned.clips)
@@ -96,9 +123,9 @@ class MeasureVideo(beam.DoFn):
         times = [t for clip in clips for t in clip.frame_times_ms]
         uri = config.resolve(clips[0].video.uri)
         try:
-            return in_slot(
-                self._slots, config.limits.decode_seconds, source_cost, uri, times, config.frames, config.limits
-            )
+            with local_source(uri, config.limits) as path:
+                seconds = config.limits.decode_seconds
+                return in_slot(self._slots, seconds, source_cost, path, times, config.frames, config.limits)
         except SourceError:
             return None  # it was readable a moment ago; the build will say what became of it
 
@@ -111,12 +138,12 @@ def notes_of(element: VideoText) -> list[Drop]:
     return [Drop(video_id, Subject.NOTE, video_id, Stage.MERGE, Reason.NOT_EMBEDDED, detail)]
 
 
-def look_at(video: SourceVideo, slots: Slots | None, probe: str, config: CorpusConfig) -> Probe | None:
+def facts_of(video: SourceVideo, slots: Slots | None, probe: str, config: CorpusConfig) -> Probe | None:
     """What the source says of itself, None without `slots` to look in. Raises SourceError."""
     if slots is None:
         return None
-    uri, limits = config.resolve(video.uri), config.limits
-    return in_slot(slots, limits.decode_seconds, probe_source, uri, limits, probe == "packets")
+    with step_metrics.timed("plan", "probe_ms"):
+        return look_at(slots, config.resolve(video.uri), config.limits, probe == "packets")
 
 
 def drop_video(video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str) -> list[Drop]:

@@ -54,8 +54,11 @@ def drop(row: Drop) -> Dropped:
     return TaggedOutput(DROPS, row)
 
 
-def read_videos(root: Any, config: CorpusConfig) -> tuple[Any, Any]:
-    """Collections of VideoText and of Drop for everything that the configuration names as source."""
+def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = None) -> tuple[Any, Any]:
+    """Collections of VideoText and of Drop for everything that the configuration names as source.
+
+    With `only`, for the videos with these ids: of others no text is read where each has its own, and no rows come out.
+    """
     records = (
         root
         | "Manifest" >> ReadLines(config.resolve(config.source.videos))
@@ -65,8 +68,14 @@ def read_videos(root: Any, config: CorpusConfig) -> tuple[Any, Any]:
     )
     by_clip = config.source.text.format == "hdvila" or config.source.groups is not None
     road = _join_by_clip if by_clip else _join_by_video if config.source.text.is_joined else _read_by_video
-    texts, drops = road(root, records.records, config)
-    return texts, (records[DROPS], drops) | "Read drops" >> beam.Flatten()
+    wanted = records.records
+    if only is not None:
+        wanted = wanted | "Only some" >> beam.Filter(lambda record: record.video.video_id in only)
+    texts, drops = road(root, wanted, config)
+    drops = (records[DROPS], drops) | "Read drops" >> beam.Flatten()
+    if only is not None:
+        drops = drops | "Only their drops" >> beam.Filter(lambda row: row.video_id in only)
+    return texts, drops
 
 
 def keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:

@@ -33,6 +33,11 @@ def seal(
         counts=final_counts(plan, decode_drops, sum(shard.samples for shard in shards)),
         shards=tuple(sorted(shards, key=lambda shard: shard.name)),
     )
+    publish(layout, manifest)
+
+
+def publish(layout: Layout, manifest: CorpusManifest) -> None:
+    """Check that the counts balance, then write README.md, then corpus.json. Raises CorpusError."""
     for subject, count in manifest.counts.items():
         if not count.balances:
             raise CorpusError(

@@ -8,16 +8,20 @@ nothing else; its slot gets a new child.
 import multiprocessing
 import os
 import queue
+import signal as signals
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ParamSpec, TypeVar
 
+from longtake.pipeline.memory import limit_memory
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Address space of a child, in bytes: a video that makes the decoder ask for more fails alone.
+#: What a child may allocate, in bytes, where the configuration does not say: a video that takes more fails alone.
 MEMORY_LIMIT = 8 << 30
 _START_SECONDS = 60.0  # what a child may take to start, before its work's own time counts
 
@@ -27,7 +31,14 @@ class SlotTimeout(Exception):
 
 
 class SlotCrashed(Exception):
-    """The child process died while it worked (native crash, out of memory, killed)."""
+    """The child process died while it worked (native crash, out of memory, killed), by `signal` if that is known, else 0."""
+
+    def __init__(self, message: str, signal: int = 0) -> None:
+        super().__init__(message, signal)
+        self.signal = signal
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Slots:
@@ -45,7 +56,8 @@ class Slots:
         """`work(*args)` in a child. Exceptions of the work come back as they are.
 
         Raises SlotTimeout after `seconds`, SlotCrashed when the child died on it twice: a first death may be somebody
-        else's fault, as when the system kills the largest process.
+        else's fault, as when the system kills the largest process. A MemoryError, too, comes back from a second, new child:
+        one that ran out of memory does not give all of it back.
         """
         for last_try in (False, True):
             slot = self._free.get()
@@ -59,10 +71,17 @@ class Slots:
                     raise SlotTimeout(f"did not end within {seconds:g} s")
                 return future.result()
             except BrokenProcessPool:
+                signal = _died_of(slot)
                 _kill(slot)
                 slot = None
                 if last_try:
-                    raise SlotCrashed("the decoder process died on it, twice") from None
+                    of = f" of {_name(signal)}" if signal else ""
+                    raise SlotCrashed(f"the decoder process died on it{of}, twice", signal) from None
+            except MemoryError:
+                _kill(slot)
+                slot = None
+                if last_try:
+                    raise
             except BaseException:
                 if slot is not None and not _is_idle(slot):
                     _kill(slot)
@@ -108,15 +127,12 @@ def _prepare_child(memory_limit: int, parent: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_limit, hard))
+    limit_memory(memory_limit)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
 def _leave_with(parent: int) -> None:
     """End this child when its parent is gone: a parent killed with SIGKILL cannot tell it, and a decoder may hang."""
-    import time
-
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
@@ -130,6 +146,21 @@ def _is_idle(slot: ProcessPoolExecutor) -> bool:
     return not slot._pending_work_items
 
 
+def _died_of(slot: ProcessPoolExecutor | None, patience: float = 2.0) -> int:
+    """The signal that ended the child of a broken slot, 0 if it was none or is not known."""
+    until = time.monotonic() + patience
+    while slot is not None and slot._processes and time.monotonic() < until:
+        codes = [process.exitcode for process in list(slot._processes.values())]
+        if None not in codes:
+            return max((-code for code in codes if code is not None and code < 0), default=0)
+        time.sleep(0.01)
+    return 0
+
+
+def _name(number: int) -> str:
+    return signals.Signals(number).name if number in {one.value for one in signals.Signals} else f"signal {number}"
+
+
 def _kill(slot: ProcessPoolExecutor | None) -> None:
     if slot is None:
         return
@@ -138,16 +169,17 @@ def _kill(slot: ProcessPoolExecutor | None) -> None:
     slot.shutdown(wait=False)
 
 
-_shared: dict[int, Slots] = {}
+_shared: dict[tuple[int, int], Slots] = {}
 _lock = threading.Lock()
 
 
-def shared_slots(size: int) -> Slots:
-    """The slots that all threads of this process share."""
+def shared_slots(size: int, memory_limit: int = MEMORY_LIMIT) -> Slots:
+    """The slots that all threads of this process share; 0: one for each core of this machine, which may be a worker's."""
+    key = size or cores(), memory_limit
     with _lock:
-        if size not in _shared:
-            _shared[size] = Slots(size)
-        return _shared[size]
+        if key not in _shared:
+            _shared[key] = Slots(*key)
+        return _shared[key]
 
 
 def close_shared_slots() -> None:
@@ -159,9 +191,15 @@ def close_shared_slots() -> None:
         slot.close()
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(quota: str = "/sys/fs/cgroup/cpu.max") -> int:
+    """How many cores this process may use: those it is bound to, or fewer where its container's `quota` of CPU time says so."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open(quota) as stream:
+            share, period = stream.read().split()
+        return found if share == "max" else max(1, min(found, int(share) // int(period)))
+    except (OSError, ValueError):  # no cgroup of version 2
+        return found
 
 
 __all__: list[Any] = ["SlotCrashed", "SlotTimeout", "Slots", "close_shared_slots", "cores", "shared_slots"]

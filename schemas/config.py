@@ -150,6 +150,8 @@ class Limits(Section):
     duration_ms: int = Field(24 * 3600 * 1000, ge=1)
     streams: int = Field(64, ge=1)
     packets: int = Field(20_000_000, ge=1)
+    scratch_bytes: int = Field(16 << 30, ge=1)  # of copies of remote sources, at a time, for each process
+    memory_bytes: int = Field(8 << 30, ge=512 << 20)  # that one decoder process may allocate
     decode_seconds: float = Field(900, gt=0)  # wall clock for one decode task (up to ten minutes of one video)
 
 

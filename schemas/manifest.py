@@ -57,6 +57,8 @@ class CorpusManifest(_Part):
     fingerprint: str
     counts: dict[str, Count]
     shards: tuple[ShardRecord, ...]
+    version: int = 1
+    history: tuple[dict[str, Any], ...] = ()  # what made each version after the first: docs/versions.md
 
     def splits(self) -> dict[str, dict[str, int]]:
         """Samples, frames and shards per split."""
@@ -70,6 +72,8 @@ class CorpusManifest(_Part):
 
     def to_bytes(self) -> bytes:
         whole = self.model_dump(mode="json")
+        if not self.history:  # as a build writes it
+            del whole["version"], whole["history"]
         whole["counts"] = {subject: count.to_json() for subject, count in self.counts.items()}
         whole["splits"] = self.splits()
         return (json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -27,6 +27,7 @@ class Stage(StrEnum):
     CAPTION = "caption"
     EDIT = "edit"
     DECODE = "decode"
+    TAKEDOWN = "takedown"  # of a finished corpus
 
 
 class Reason(StrEnum):
@@ -68,6 +69,8 @@ class Reason(StrEnum):
     NO_LONG_CLIP = "no_long_clip"
     UNSAFE_URI = "unsafe_uri"
     MISSING = "missing"
+    UNREACHABLE = "unreachable"
+    NO_SPACE = "no_space"
     EMPTY_FILE = "empty_file"
     UNREADABLE = "unreadable"
     NO_VIDEO_STREAM = "no_video_stream"
@@ -75,8 +78,11 @@ class Reason(StrEnum):
     LIMIT_EXCEEDED = "limit_exceeded"
     TIMEOUT = "timeout"
     DECODER_CRASHED = "decoder_crashed"
+    OUT_OF_MEMORY = "out_of_memory"
+    SOURCE_CHANGED = "source_changed"
     ALL_CLIPS_DROPPED = "all_clips_dropped"
     ALL_CLIPS_FILTERED = "all_clips_filtered"
+    TAKEN_DOWN = "taken_down"
     # long clips: filtered out by a threshold
     FEW_WORDS = "few_words"
     FAST_SPEECH = "fast_speech"
@@ -111,6 +117,8 @@ FAILURES = frozenset(
         Reason.TRANSCRIPT_UNREADABLE,
         Reason.UNSAFE_URI,
         Reason.MISSING,
+        Reason.UNREACHABLE,
+        Reason.NO_SPACE,
         Reason.EMPTY_FILE,
         Reason.UNREADABLE,
         Reason.NO_VIDEO_STREAM,
@@ -118,6 +126,8 @@ FAILURES = frozenset(
         Reason.LIMIT_EXCEEDED,
         Reason.TIMEOUT,
         Reason.DECODER_CRASHED,
+        Reason.OUT_OF_MEMORY,
+        Reason.SOURCE_CHANGED,
         Reason.ALL_CLIPS_DROPPED,
     }
 )

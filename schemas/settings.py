@@ -31,8 +31,10 @@ def read_settings(path: str, kind: type[Settings], missing: str, reference: str)
         raw = yaml.safe_load(storage.read_bytes(path).decode("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file. {missing}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that is none, bytes that are not UTF-8
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid settings: nested too deep") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: must hold a mapping of settings, not {type(raw).__name__}")
     base = storage.parent(path) if storage.is_remote(path) else str(Path(path).resolve().parent)

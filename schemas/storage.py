@@ -1,12 +1,12 @@
 """Files on any storage that fsspec knows: local, gs://, s3://. The only module that opens a path.
 
 A write is whole or absent. Local: a temporary file in the same folder, flushed to the disk, then moved over the name. Object
-stores: the bytes are complete in memory or in a local file before one put, which is atomic there; nothing is renamed.
+stores: the bytes are complete in memory or in a local file before one put, which is atomic there; nothing is renamed
+(docs/reliability.md).
 """
 
+import io
 import os
-import posixpath
-import re
 import shutil
 import tempfile
 import uuid
@@ -15,60 +15,67 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMES = ("file", "gs", "s3", "memory")  # memory: tests
-_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
-_TEMPORARY = ".tmp-"
+from longtake.schemas import remote, scratch
+from longtake.schemas.listing import TEMPORARY, Entry, list_entries, list_files, list_folders
+from longtake.schemas.paths import SCHEMES, is_remote, join, local_path, parent, scheme
+from longtake.schemas.remote import (
+    AccessError,
+    BucketError,
+    CredentialsError,
+    RemoteFile,
+    StorageError,
+    UnreachableError,
+)
+
+__all__ = [  # what comes from the modules beside this one, which nobody else needs to know
+    "SCHEMES",
+    "AccessError",
+    "BucketError",
+    "CredentialsError",
+    "Entry",
+    "RemoteFile",
+    "StorageError",
+    "UnreachableError",
+    "is_remote",
+    "join",
+    "list_entries",
+    "list_files",
+    "list_folders",
+    "local_path",
+    "parent",
+    "scheme",
+]
+
+_AHEAD = 8 << 20  # bytes fetched at once where a remote file is read from start to end
+_SMALL = 4 << 20  # a remote table up to this size is fetched whole
 
 
-class StorageError(OSError):
-    """Storage refused an operation; the message says which path and what to do."""
+def _info(path: str) -> dict[str, Any]:
+    """What a remote storage knows of a file or folder. Raises FileNotFoundError."""
+    return remote.attempt(path, lambda files: dict(files.info(path)))
 
 
-def scheme(path: str) -> str:
-    """The scheme of a URI in lower case; "file" for a plain path."""
-    found = _SCHEME.match(path)
-    return found[1].lower() if found else "file"
-
-
-def is_remote(path: str) -> bool:
-    """Whether `path` lies outside the local file system."""
-    return scheme(path) != "file"
-
-
-def local_path(path: str) -> str:
-    """The local path of a `file://` URI or of a plain path."""
-    return path[len("file://") :] if path.lower().startswith("file://") else path
-
-
-def join(base: str, *parts: str) -> str:
-    """`parts` below `base`; a part that is absolute or a URI of its own starts anew."""
-    for part in parts:
-        base = part if _SCHEME.match(part) or os.path.isabs(part) else posixpath.join(base, part)
-    return base if is_remote(base) else local_path(base)
-
-
-def parent(path: str) -> str:
-    """The folder that `path` lies in."""
-    return posixpath.dirname(path.rstrip("/"))
-
-
-def _filesystem(path: str) -> Any:
-    if scheme(path) not in SCHEMES:
-        raise StorageError(f"{path}: cannot use {scheme(path)}://; use a local path, gs:// or s3://")
+def _kind(path: str) -> str | None:
+    """ "file", "directory" or None. Raises BucketError."""
     try:
-        return fsspec.filesystem(scheme(path))
-    except ImportError as error:
-        extra = {"gs": "gcp", "s3": "aws"}.get(scheme(path), "all")
-        raise StorageError(f"{path}: {error}. Install with: pip install 'longtake[{extra}]'") from None
+        return str(_info(path)["type"])
+    except BucketError:
+        raise
+    except FileNotFoundError:
+        return None
 
 
 def open_read(path: str) -> IO[bytes]:
-    """Open for reading."""
-    return open(local_path(path), "rb") if not is_remote(path) else _filesystem(path).open(path, "rb")
+    """Open for reading, mostly from start to end."""
+    return open(local_path(path), "rb") if not is_remote(path) else io.BufferedReader(open_ranges(path), _AHEAD)
+
+
+def open_ranges(path: str) -> RemoteFile:
+    """Open a remote file for reading here and there. Raises FileNotFoundError."""
+    return RemoteFile(path, int(_info(path)["size"]))
 
 
 def open_table(path: str) -> Any:
@@ -77,26 +84,52 @@ def open_table(path: str) -> Any:
     Local files without Python in between: pyarrow reads ahead in threads of its own, and one that is still at it when the
     interpreter ends would, going through a Python file, abort the process.
     """
-    return pa.OSFile(local_path(path), "rb") if not is_remote(path) else _filesystem(path).open(path, "rb")
+    if not is_remote(path):
+        return pa.OSFile(local_path(path), "rb")
+    stream = open_ranges(path)
+    return pa.BufferReader(stream.read()) if stream.size <= _SMALL else stream
 
 
 def read_bytes(path: str) -> bytes:
     """The whole content."""
-    with open_read(path) as stream:
-        return stream.read()
+    if not is_remote(path):
+        return Path(local_path(path)).read_bytes()
+    return remote.attempt(path, lambda files: bytes(files.cat_file(path)))
 
 
 def read_range(path: str, offset: int, size: int) -> bytes:
-    """`size` bytes from `offset`."""
+    """`size` bytes from `offset`, fewer where the file ends before."""
+    if is_remote(path):
+        return remote.read_range(path, offset, offset + size)
     with open_read(path) as stream:
         stream.seek(offset)
         return stream.read(size)
 
 
+def read_ranges(paths: list[str], starts: list[int], ends: list[int]) -> list[bytes | Exception]:
+    """The bytes [start, end) of each path, or what is wrong with it. Object stores get all requests at once."""
+    if not paths or not is_remote(paths[0]):
+        found: list[bytes | Exception] = []
+        for path, start, end in zip(paths, starts, ends, strict=True):
+            try:
+                found.append(read_range(path, start, end - start))
+            except OSError as error:
+                found.append(error)
+        return found
+    found = remote.attempt(paths[0], lambda files: files.cat_ranges(paths, starts, ends, on_error="return"))
+    for number, one in enumerate(found):
+        if isinstance(one, Exception):  # one by one, with the patience of the others
+            try:
+                found[number] = remote.read_range(paths[number], starts[number], ends[number])
+            except OSError as error:
+                found[number] = error
+    return found
+
+
 def write_bytes(path: str, data: bytes) -> None:
     """Write `data` so that `path` holds all of it or what it held before."""
     if is_remote(path):
-        _filesystem(path).pipe_file(path, data)
+        remote.attempt(path, lambda files: files.pipe_file(path, data))
         return
     with writing(path) as temporary:
         Path(temporary).write_bytes(data)
@@ -109,14 +142,14 @@ def writing(path: str) -> Iterator[str]:
     Raises OSError (as ENOSPC on a full disk) with nothing left under `path`.
     """
     if is_remote(path):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
             temporary = os.path.join(folder, "upload")
             yield temporary
-            _filesystem(path).put_file(temporary, path)
+            remote.attempt(path, lambda files: files.put_file(temporary, path))
         return
     target = local_path(path)
     os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-    temporary = os.path.join(os.path.dirname(target), f"{_TEMPORARY}{uuid.uuid4().hex}")
+    temporary = os.path.join(os.path.dirname(target), f"{TEMPORARY}{uuid.uuid4().hex}")
     try:
         yield temporary
         with open(temporary, "rb+") as stream:
@@ -137,11 +170,11 @@ def _sync_folder(folder: str) -> None:
 
 
 def exists(path: str) -> bool:
-    return os.path.exists(local_path(path)) if not is_remote(path) else bool(_filesystem(path).exists(path))
+    return os.path.exists(local_path(path)) if not is_remote(path) else _kind(path) is not None
 
 
 def is_file(path: str) -> bool:
-    return os.path.isfile(local_path(path)) if not is_remote(path) else bool(_filesystem(path).isfile(path))
+    return os.path.isfile(local_path(path)) if not is_remote(path) else _kind(path) == "file"
 
 
 def size_and_tag(path: str) -> tuple[int, str]:
@@ -152,49 +185,30 @@ def size_and_tag(path: str) -> tuple[int, str]:
     if not is_remote(path):
         stat = os.stat(local_path(path))
         return stat.st_size, str(stat.st_mtime_ns)
-    info = _filesystem(path).info(path)
+    info = _info(path)
     tag = info.get("etag") or info.get("ETag") or info.get("crc32c") or info.get("mtime") or info.get("created")
     return int(info["size"]), str(tag)
 
 
-def list_files(folder: str, suffix: str = "") -> list[str]:
-    """The files directly in `folder` whose names end in `suffix`, sorted; none where there is no such folder.
+def lock_is_held(path: str) -> bool:
+    """Whether a process holds the lock of the local file `path`. Nothing is changed, and no lock is kept."""
+    import fcntl
 
-    Temporary files of unfinished writes are not listed.
-    """
-    if not is_remote(folder):
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(local_path(folder)) as entries:
-            names = [e.name for e in entries if e.is_file()]
-            return sorted(join(folder, n) for n in names if n.endswith(suffix) and not n.startswith(_TEMPORARY))
-        return []
-    filesystem = _filesystem(folder)
     try:
-        found = filesystem.ls(folder, detail=True, refresh=True)
+        with open(local_path(path), "rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
     except FileNotFoundError:
-        return []
-    files = [filesystem.unstrip_protocol(f["name"]) for f in found if f["type"] == "file"]
-    return sorted(f for f in files if f.endswith(suffix))
-
-
-def list_folders(folder: str) -> list[str]:
-    """The folders directly in `folder`, sorted."""
-    if not is_remote(folder):
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(local_path(folder)) as entries:
-            return sorted(join(folder, e.name) for e in entries if e.is_dir(follow_symlinks=False))
-        return []
-    filesystem = _filesystem(folder)
-    try:
-        found = filesystem.ls(folder, detail=True, refresh=True)
-    except FileNotFoundError:
-        return []
-    return sorted(filesystem.unstrip_protocol(f["name"]) for f in found if f["type"] == "directory")
+        return False
+    return False
 
 
 def delete(path: str) -> None:
     """Delete a file; it is no error if there is none."""
     if is_remote(path):
         with suppress(FileNotFoundError):
-            _filesystem(path).rm_file(path)
+            remote.attempt(path, lambda files: files.rm_file(path))
         return
     with suppress(FileNotFoundError):
         os.unlink(local_path(path))
@@ -204,15 +218,51 @@ def delete_folder(folder: str) -> None:
     """Delete a folder and all in it; it is no error if there is none."""
     if is_remote(folder):
         with suppress(FileNotFoundError):
-            _filesystem(folder).rm(folder, recursive=True)
+            remote.attempt(folder, lambda files: files.rm(folder, recursive=True))
         return
     with suppress(FileNotFoundError):
         shutil.rmtree(local_path(folder))
 
 
-def fetch(path: str, target: str) -> None:
-    """Copy a remote file to the local path `target`."""
-    _filesystem(path).get_file(path, target)
+def link(source: str, target: str) -> None:
+    """Make `target` the same file as `source`, by a link where the file system has them, else as a copy. Whole or not at all.
+
+    Links are on the disk once their folder is (`sync`): one flush for each of very many would take most of the time.
+    """
+    if is_remote(source) and scheme(source) == scheme(target):
+        remote.attempt(target, lambda files: files.copy(source, target))
+        return
+    if not is_remote(source) and not is_remote(target):
+        folder = os.path.dirname(local_path(target))
+        os.makedirs(folder, exist_ok=True)
+        temporary = os.path.join(folder, f"{TEMPORARY}{uuid.uuid4().hex}")
+        with suppress(OSError):  # another file system, or one without links
+            os.link(local_path(source), temporary)
+            os.replace(temporary, local_path(target))
+            with suppress(FileNotFoundError):  # replacing a file by itself leaves both names
+                os.unlink(temporary)
+            return
+    with as_local(source) as local, writing(target) as temporary:
+        shutil.copyfile(local, temporary)
+
+
+def sync(folder: str) -> None:
+    """Bring the names in a local folder to the disk; others need none of it."""
+    if not is_remote(folder) and os.path.isdir(local_path(folder)):
+        _sync_folder(local_path(folder))
+
+
+def fetch(path: str, target: str, known: tuple[int, str] | None = None) -> None:
+    """Copy a remote file, whose size and tag may be `known`, to the local path `target`.
+
+    Raises StorageError where it changes meanwhile, OSError on a full disk.
+    """
+    before = known or size_and_tag(path)
+    with open(target, "wb") as stream:
+        for start in range(0, before[0], _AHEAD):
+            stream.write(remote.read_range(path, start, min(start + _AHEAD, before[0]), whole=True))
+    if size_and_tag(path) != before:
+        raise StorageError(f"{path}: changed while it was copied. Run the same command again.")
 
 
 def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None:
@@ -220,6 +270,17 @@ def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=row_group_size)
     write_bytes(path, sink.getvalue().to_pybytes())
+
+
+#: What pyarrow raises on a Parquet file that is damaged: `damage` tells it from trouble with the storage.
+PARQUET_ERRORS = (OSError, pa.ArrowException, ValueError, MemoryError, OverflowError)
+
+
+def damage(error: BaseException) -> str:
+    """What is wrong with a damaged Parquet file, on one line. Raises `error` again where it is that of the storage."""
+    if isinstance(error, StorageError) or (isinstance(error, OSError) and error.errno is not None):
+        raise error
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 def read_parquet(path: str, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
@@ -234,8 +295,7 @@ def as_local(path: str) -> Iterator[str]:
     if not is_remote(path):
         yield local_path(path)
         return
-
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
         copy = os.path.join(folder, "source")
         fetch(path, copy)
         yield copy

@@ -1,6 +1,9 @@
 """Versions of everything that can change the bytes of a corpus."""
 
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+
+from longtake.schemas.manifest import CorpusError
 
 _DISTRIBUTIONS = ("longtake", "apache-beam", "av", "decord", "simplejpeg", "pyarrow", "numpy")
 
@@ -14,3 +17,17 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def check_versions(launcher: Mapping[str, str]) -> None:
+    """Raise CorpusError where this worker has other versions than the machine that launched the job: the bytes would differ."""
+    here = versions()
+    other = [
+        f"{name} {here.get(name, 'absent')} on the worker, {launcher.get(name, 'absent')} on the launcher"
+        for name in sorted({*here, *launcher})
+        if here.get(name) != launcher.get(name)
+    ]
+    if other:
+        raise CorpusError(
+            f"Versions differ: {'; '.join(other)}. Launch from the image of the workers, or mend the image."
+        )

@@ -8,7 +8,7 @@ Everything here treats its file as hostile, and needs no Beam.
 from collections.abc import Sequence
 
 from longtake.pipeline.decode.backend import backend
-from longtake.pipeline.decode.inspect import decode_cost, probe
+from longtake.pipeline.decode.inspect import decode_cost, probe, probe_header
 from longtake.pipeline.decode.repair import with_repair
 from longtake.pipeline.decode.results import Decoded, Frame, FrameFault, Probe, SourceError
 from longtake.pipeline.decode.stopwatch import Clock, Stopwatch
@@ -23,6 +23,7 @@ __all__ = [
     "decode_cost",
     "decode_frames",
     "probe",
+    "probe_header",
     "versions",
 ]
 

@@ -9,7 +9,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from longtake.pipeline.decode.source import Source
+from longtake.pipeline.decode.source import Source, packets
 from longtake.pipeline.decode.table import NO_TIME, PacketTable
 
 #: Bytes of file that are worth a seek rather than reading on.
@@ -48,7 +48,7 @@ class Cursor:
             return
         self._seekable = False
         self._source = self._reopen()
-        self._packets, self._next = self._source.container.demux(self._source.stream), 0
+        self._packets, self._next = packets(self._source.container, self._source.stream), 0
 
     def _seek(self, ordinal: int) -> bool:
         pts, dts = int(self._table.pts[ordinal]), int(self._table.dts[ordinal])
@@ -56,8 +56,10 @@ class Cursor:
         container, stream = self._source.container, self._source.stream
         try:
             container.seek(target, stream=stream, backward=True)
-            packets = container.demux(stream)
-            first = next((p for p in packets if p.size), None)
+            left = packets(container, stream)
+            first = next((p for p in left if p.size), None)
+        except MemoryError:
+            raise
         except (av.FFmpegError, OSError):
             return False
         if first is None:
@@ -67,7 +69,7 @@ class Cursor:
         found = np.flatnonzero(same)
         if len(found) != 1 or found[0] > ordinal:
             return False
-        self._packets, self._next = chain([first], packets), int(found[0])
+        self._packets, self._next = chain([first], left), int(found[0])
         return True
 
     def packets(self) -> Iterator[tuple[int, "Packet[VideoStream]"]]:

@@ -1,5 +1,6 @@
 """Facts of a file without its pixels: what it is, how long, and what its frames would cost."""
 
+import io
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -9,7 +10,7 @@ from longtake.pipeline.decode.picture import quarter_turns
 from longtake.pipeline.decode.pyav_backend import measured_info, planned_cost
 from longtake.pipeline.decode.repair import with_repair
 from longtake.pipeline.decode.results import ContainerError, Probe
-from longtake.pipeline.decode.source import Source, check_duration, open_source
+from longtake.pipeline.decode.source import Source, check_duration, open_source, packets
 from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
@@ -26,11 +27,28 @@ def probe(path: str, limits: Limits, *, packets: bool = False) -> Probe:
     return with_repair(path, limits, lambda usable: _probe(usable, limits, packets))
 
 
+def probe_header(stream: io.IOBase, limits: Limits) -> Probe | None:
+    """As `probe`, from what is read of a seekable stream; None where the whole file is needed: the header has no duration, or the
+    container is broken. Raises SourceError, and what reading the stream raises."""
+    try:
+        with open_source(stream, limits) as source:
+            return _header(source)
+    except ContainerError:
+        return None
+
+
+def _header(source: Source) -> Probe | None:
+    if not source.header_ms:
+        return None
+    info = SourceInfo(source.width, source.height, source.fps, source.codec, source.header_ms)
+    return Probe(info, exact=False, audio_ms=audio_span(source, info.duration_ms))
+
+
 def _probe(path: str, limits: Limits, packets: bool) -> Probe:
     with open_source(path, limits) as source:
-        if not packets and source.header_ms:
-            info = SourceInfo(source.width, source.height, source.fps, source.codec, source.header_ms)
-            return Probe(info, exact=False, audio_ms=audio_span(source, info.duration_ms))
+        found = None if packets else _header(source)
+        if found is not None:
+            return found
         info = measured_info(source, _table(source, limits), turns=0)
         check_duration(info.duration_ms, limits)
         return Probe(info, exact=True, audio_ms=audio_span(source, info.duration_ms))
@@ -76,11 +94,13 @@ def first_frame_turns(path: str, limits: Limits) -> int:
     """Quarter turns of the first frame that decodes; only frames tell."""
     with open_source(path, limits) as source:
         try:
-            for count, packet in enumerate(source.container.demux(source.stream)):
+            for count, packet in enumerate(packets(source.container, source.stream)):
                 for frame in source.stream.codec_context.decode(packet if packet.size else None):
                     return quarter_turns(frame.rotation)
                 if count >= _FIRST_FRAME or not packet.size:
                     break
+        except MemoryError:
+            raise
         except (av.FFmpegError, OSError):
             pass
     return 0

@@ -94,6 +94,8 @@ class Painter:
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )
+        except MemoryError:
+            raise
         except (av.FFmpegError, ValueError) as error:
             raise SourceError(Reason.UNREADABLE, f"cannot convert {frame.format.name} pixels: {error}") from None
 

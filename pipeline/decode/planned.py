@@ -33,6 +33,8 @@ class PlannedPass:
         for segment in segments(self._table, wanted):
             try:
                 yield from self._play(segment, wanted)
+            except MemoryError:
+                raise
             except (av.FFmpegError, OSError) as error:
                 raise Unsound(str(error)) from None
 

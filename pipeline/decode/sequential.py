@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from longtake.pipeline.decode.bitstream import ENTRY
-from longtake.pipeline.decode.source import Source
+from longtake.pipeline.decode.source import Source, packets
 from longtake.pipeline.decode.table import CORRUPT, NO_TIME, PacketTable
 
 
@@ -91,6 +91,8 @@ class SequentialPass:
                 if packet is not None:
                     self.decoded += 1
                 frames = source.stream.codec_context.decode(packet)
+            except MemoryError:
+                raise
             except (av.FFmpegError, OSError):
                 run.errors.append(ordinal)
                 continue
@@ -144,10 +146,12 @@ class SequentialPass:
 
 def _all_packets(source: Source) -> "Iterator[Packet[VideoStream] | None]":
     """The packets that are not empty, then None to drain the decoder; a demuxer that fails ends the file."""
-    packets = source.container.demux(source.stream)
+    left = packets(source.container, source.stream)
     while True:
         try:
-            packet = next(packets, None)
+            packet = next(left, None)
+        except MemoryError:
+            raise
         except (av.FFmpegError, OSError):
             packet = None
         if packet is None:

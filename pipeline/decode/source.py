@@ -1,11 +1,13 @@
 """Opening a source file that nobody vouches for: what may be opened, and what its header says."""
 
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer
@@ -16,6 +18,10 @@ from longtake.pipeline.decode.results import ContainerError, SourceError
 from longtake.pipeline.decode.timeline import Timeline
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason
+from longtake.schemas.remote import StorageError
+
+if TYPE_CHECKING:
+    from av.packet import Packet
 
 #: Containers that hold their own media. Playlists, image sequences and device inputs name other files: never.
 FORMATS = (
@@ -34,7 +40,6 @@ class Source:
     frames tell: the pixel aspect is applied. `header_ms` is the duration that the header claims, 0 if none.
     """
 
-    path: str
     container: InputContainer
     stream: VideoStream
     timeline: Timeline
@@ -62,31 +67,52 @@ def check_file(path: str) -> int:
 
 
 @contextmanager
-def open_source(path: str, limits: Limits) -> Iterator[Source]:
-    """Open `path` for one pass, with single-threaded decoding, and close it at the end.
+def open_source(file: str | io.IOBase, limits: Limits) -> Iterator[Source]:
+    """Open a path, or a seekable stream, for one pass, with single-threaded decoding, and close what was opened at the end.
 
-    Raises SourceError: UNREADABLE (no container in FORMATS, or no decoder), NO_VIDEO_STREAM, LIMIT_EXCEEDED.
+    Raises SourceError: UNREADABLE (no container in FORMATS, or no decoder), NO_VIDEO_STREAM, LIMIT_EXCEEDED. What reading a
+    stream raises, StorageError for one, comes through.
     """
-    check_file(path)
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    if isinstance(file, str):
+        check_file(file)
+        opened: str | io.IOBase = f"file:{file}"
+    else:
+        opened, options["protocol_whitelist"] = file, "none"  # there is no such protocol: a stream leads nowhere else
+        if not file.seek(0, os.SEEK_END):
+            raise SourceError(Reason.EMPTY_FILE, "0 bytes")
+        file.seek(0)
     try:
-        container = av.open(
-            f"file:{path}",
-            options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
-            metadata_errors="replace",
-        )
+        container = av.open(opened, "r", options=options, metadata_errors="replace")
+    except (MemoryError, StorageError):
+        raise
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ContainerError(Reason.UNREADABLE, _first_line(error)) from None
     try:
-        yield _examine(path, container, limits)
+        yield _examine(container, limits)
     finally:
         container.close()
+
+
+def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+    """The packets of one stream from where the container stands, then an empty one.
+
+    A stream that only shows up in the middle of the file, as in MPEG-TS, is one that PyAV 18 does not expect: it raises an
+    IndexError for the first packet of it, and goes on where it is asked again.
+    """
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:
+            continue
 
 
 def _first_line(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).splitlines()[0][:200]
 
 
-def _examine(path: str, container: InputContainer, limits: Limits) -> Source:
+def _examine(container: InputContainer, limits: Limits) -> Source:
     if len(container.streams) > limits.streams:
         raise SourceError(Reason.LIMIT_EXCEEDED, f"{len(container.streams)} streams; the limit is {limits.streams}")
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -109,7 +135,6 @@ def _examine(path: str, container: InputContainer, limits: Limits) -> Source:
     check_duration(header_ms, limits)
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
     return Source(
-        path=path,
         container=container,
         stream=stream,
         timeline=timeline,

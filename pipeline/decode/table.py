@@ -16,7 +16,7 @@ import numpy.typing as npt
 from longtake.pipeline.decode import bitstream
 from longtake.pipeline.decode.bitstream import ENTRY, LAYERED, REFERENCE, VISIBLE
 from longtake.pipeline.decode.results import SourceError
-from longtake.pipeline.decode.source import Source
+from longtake.pipeline.decode.source import Source, packets
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason
 
@@ -99,7 +99,7 @@ def read_table(source: Source, limits: Limits) -> PacketTable:
     read = bitstream.reader(source.codec, source.container.format.name, source.stream.codec_context.extradata)
     most, error = limits.packets, ""
     try:
-        for packet in source.container.demux(source.stream):
+        for packet in packets(source.container, source.stream):
             length = packet.size
             if not length:  # the flush packet at the end, or one that repeats the frame before
                 continue
@@ -119,6 +119,8 @@ def read_table(source: Source, limits: Limits) -> PacketTable:
             flags.append(flag)
             if len(flags) > most:
                 raise SourceError(Reason.LIMIT_EXCEEDED, f"more than {most} packets")
+    except MemoryError:
+        raise
     except (av.FFmpegError, OSError) as fault:
         error = str(fault)
     marks = np.frombuffer(bytes(flags), np.uint8)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from longtake.pipeline.decode import FrameFault, decode_frames, probe
 from longtake.pipeline.duplicates.similarity import Likeness
-from longtake.pipeline.source_work import local_source
+from longtake.pipeline.source_work import blaming_the_source, within_memory
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.records import compact
 
@@ -42,9 +42,9 @@ class Footprint:
     hashes: tuple[int | None, ...]
 
 
-def footprint_of(uri: str, limits: Limits) -> Footprint:
-    """The footprint of a source. Its length is that of its pictures, measured over all packets. Raises SourceError."""
-    with local_source(uri) as path:
+def footprint_of(path: str, limits: Limits) -> Footprint:
+    """The footprint of a local file. Its length is that of its pictures, measured over all packets. Raises SourceError."""
+    with within_memory(), blaming_the_source():
         length = probe(path, limits, packets=True).source.duration_ms
         times = [length * (2 * k + 1) // (2 * N_FRAMES) for k in range(N_FRAMES)]
         frames = decode_frames(path, times, _FRAMES, limits).frames

@@ -14,7 +14,7 @@ from longtake.pipeline.duplicates.survivors import Duplicate, key_of, ranked
 from longtake.pipeline.plan_video import PlannedVideo
 from longtake.pipeline.read_graph import DROPS, Dropped, drop
 from longtake.pipeline.slots import Slots, shared_slots
-from longtake.pipeline.source_work import in_slot
+from longtake.pipeline.source_work import in_slot, local_source
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
@@ -27,13 +27,13 @@ class TakeFootprint(beam.DoFn):
         self._config, self._workers = config, workers
 
     def setup(self) -> None:
-        self._slots: Slots = shared_slots(self._workers)
+        self._slots: Slots = shared_slots(self._workers, self._config.limits.memory_bytes)
 
     def process(self, planned: PlannedVideo) -> Iterator[tuple[bytes, Footprint] | Dropped]:
         video, limits = planned.clips[0].video, self._config.limits
         try:
-            uri = self._config.resolve(video.uri)
-            found = in_slot(self._slots, limits.decode_seconds, footprint_of, uri, limits)
+            with local_source(self._config.resolve(video.uri), limits) as path:
+                found = in_slot(self._slots, limits.decode_seconds, footprint_of, path, limits)
         except SourceError as error:
             yield drop(_note(video.video_id, str(error)))
             return

@@ -106,7 +106,7 @@ def add_edited_plan(
             origin.summary if origin else None,
             AsSingleton(tally),
             AsSingleton(ledger),
-            AsSingleton(write_plan(videos.clips, config, staged)),
+            AsSingleton(write_plan(videos.clips, config.seed, config.shards.samples, staged)),
             AsSingleton(problems | "Count problems" >> beam.combiners.Count.Globally()),
             AsSingleton(problems | "First problems" >> beam.combiners.Top.Smallest(_SHOWN)),
         )

@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from longtake.pipeline import plan_graph
 from longtake.pipeline.edit.graph import LEDGER_PREFIX, PROBLEMS_FILE, Origin, add_edited_plan
 from longtake.pipeline.edit.row import Problem, RowGroup, inspect_file
+from longtake.pipeline.ledger import TAKEDOWN_PREFIX
 from longtake.pipeline.lines import base_name
 from longtake.pipeline.plan_summary import PlanSummary, read_summary
 from longtake.schemas import storage
@@ -30,6 +31,7 @@ _JOURNAL = "adopting.json"
 _PARTS = ".parquet"
 _SHOWN = 20
 _COPIES_AT_ONCE = 8
+_KEPT = (plan_graph.LEDGER_PREFIX, TAKEDOWN_PREFIX)  # of the ledger
 
 
 def adopt_plan(config: CorpusConfig, layout: Layout, folder: str, options: PipelineOptions) -> PlanSummary:
@@ -189,7 +191,7 @@ def _finish_interrupted(layout: Layout) -> None:
 
 def _kept_ledger(layout: Layout) -> list[str]:
     paths = storage.list_files(layout.ledger, _PARTS)
-    return [base_name(path) for path in paths if _is_part(path, plan_graph.LEDGER_PREFIX)]
+    return [base_name(path) for path in paths if any(_is_part(path, prefix) for prefix in _KEPT)]
 
 
 def _is_part(path: str, prefix: str) -> bool:

@@ -15,6 +15,7 @@ from longtake.pipeline.texts import clean_text, parse_id
 from longtake.pipeline.timecode import MAX_MS
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
 from longtake.schemas.scores import PLAN_SCORES, column
 
@@ -65,8 +66,8 @@ def inspect_file(path: str) -> tuple[list[RowGroup], list[Problem]]:
             for number in range(file.num_row_groups):
                 groups.append(RowGroup(path, number, first))
                 first += file.metadata.row_group(number).num_rows
-    except pa.ArrowException as error:
-        return [], [Problem(name, 0, f"is not a Parquet file: {str(error).splitlines()[0]}")]
+    except storage.PARQUET_ERRORS as error:
+        return [], [Problem(name, 0, f"is not a Parquet file, or a damaged one: {storage.damage(error)}")]
     return (groups if first > 1 else []), problems
 
 
@@ -116,15 +117,23 @@ def _is_list(found: Any) -> bool:
 
 
 def read_rows(group: RowGroup) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The numbered rows of a row group, with the columns that are of use here."""
+    """The numbered rows of a row group, with the columns that are of use here. Raises CorpusError where they are damaged."""
+    number = group.first
     with storage.open_table(group.path) as stream:
         file = pq.ParquetFile(stream)
         columns = [name for name in file.schema_arrow.names if name in _READ]
-        number = group.first
-        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[group.number], columns=columns):
-            for row in batch.to_pylist():
-                yield number, row
-                number += 1
+        batches = file.iter_batches(batch_size=_ROWS, row_groups=[group.number], columns=columns)
+        while True:
+            try:
+                batch = next(batches, None)
+                rows = [] if batch is None else batch.to_pylist()
+            except storage.PARQUET_ERRORS as error:
+                told = f"damaged in row {number} or after it: {storage.damage(error)}"
+                raise CorpusError(f"{base_name(group.path)}: {told}") from None
+            if batch is None:
+                return
+            yield from enumerate(rows, number)
+            number += len(rows)
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import TaggedOutput
 
+from longtake.pipeline.dataflow import embed_hints
 from longtake.pipeline.embeddings.model import EmbeddingModel, model_folder, shared_model
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
 from longtake.pipeline.model_files import model_digest
@@ -35,14 +36,14 @@ class EmbedTexts(beam.PTransform):
         self._config, self._model, self._folder, self._known, self._save = config, model, folder, known, save
 
     def expand(self, texts: Any) -> Any:
-        handler = SentenceEmbedder(self._config)
+        handler, hints = SentenceEmbedder(self._config), embed_hints(texts.pipeline.options)
         if not self._known:
-            embedded = texts | "Embed" >> RunInference(handler)
+            embedded = texts | "Embed" >> RunInference(handler).with_resource_hints(**hints)
         else:
             looked_up = texts | "Look up" >> beam.FlatMap(_look_up, self._folder, self._known).with_outputs(
                 _KNOWN, main="unknown"
             )
-            fresh = looked_up.unknown | "Embed" >> RunInference(handler)
+            fresh = looked_up.unknown | "Embed" >> RunInference(handler).with_resource_hints(**hints)
             embedded = (looked_up[_KNOWN], fresh) | "Known and fresh" >> beam.Flatten()
         if self._save:
             _ = (

@@ -4,7 +4,7 @@ Which part a video is in follows from its id, and rows are sorted by it, so that
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -104,3 +104,12 @@ def _clip_id(row: tuple[tuple[object, object], object]) -> str:
 def text_digest(text: str) -> bytes:
     """What a text is known by: its SHA-256."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def without_videos(path: str, videos: Container[str], folder: str) -> int:
+    """Write a file of embeddings to `folder` without the rows of some videos; the result counts them."""
+    found = storage.read_parquet(path)
+    kept = found.filter(pa.array([video_id not in videos for video_id in found["video_id"].to_pylist()], pa.bool_()))
+    if len(kept):
+        storage.write_parquet(storage.join(folder, path.rsplit("/", 1)[-1]), kept, _ROWS_PER_GROUP)
+    return len(found) - len(kept)

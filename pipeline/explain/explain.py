@@ -21,7 +21,7 @@ from longtake.pipeline.explain.explanation import (
 from longtake.pipeline.explain.read import Reading
 from longtake.pipeline.filters.clip_filter import ClipFilter, Filtered
 from longtake.pipeline.filters.rules import CLIP_RULES, FRAME_RULES, Rule, pii_fault
-from longtake.pipeline.plan_video import Planning, drop_video, look_at, notes_of, plan_clips
+from longtake.pipeline.plan_video import Planning, drop_video, facts_of, notes_of, plan_clips
 from longtake.pipeline.read_graph import VideoText
 from longtake.pipeline.slots import Slots
 from longtake.schemas.config import CorpusConfig, Filters
@@ -50,7 +50,7 @@ def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe:
         text = embed_video(text, config, saved)
     drops += notes_of(text)
     try:
-        facts = look_at(text.video, slots, probe, config)
+        facts = facts_of(text.video, slots, probe, config)
     except SourceError as error:
         said = tuple(sentence for sentence, _ in text.sentences)
         drops += drop_video(text.video.video_id, said, Stage.PROBE, error.reason, error.detail)

@@ -81,6 +81,7 @@ class Accounts:
         self._names = {mark: name for part in ledger for mark, name in part.names.items()}
         self._clip_rows = np.array([mark for part in ledger for mark in part.clips], np.uint64)
         self._video_rows = np.array([mark for part in ledger for mark in part.videos], np.uint64)
+        self._taken_down = np.array([mark for part in ledger for mark in part.taken_down], np.uint64)
 
     def check(self, manifest: CorpusManifest) -> list[FaultList]:
         """What does not agree."""
@@ -192,6 +193,8 @@ class Accounts:
         name: Callable[[str], str] = lambda video: f"video {short(video)}"  # noqa: E731
         self._each(_repeated(rows), rows, "dropped twice", faults, name)
         self._each(np.isin(rows, self._videos), rows, "dropped, but it has samples", faults, name)
+        still = np.isin(self._taken_down, self._plan_videos)
+        self._each(still, self._taken_down, "taken down, but it is in the plan", faults, name)
         gone = ~np.isin(self._plan_videos, self._videos) & ~np.isin(self._plan_videos, rows)
         rows_gone = _first_of_each(self._plan_videos, gone)
         faults.add_each(rows_gone, "planned and without a sample, but has no video row", self._plan_rows.video)

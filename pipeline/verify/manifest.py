@@ -40,6 +40,7 @@ def check_manifest(layout: Layout, faults: FaultList) -> Listed | None:
         return None
     _check_splits(layout, manifest, faults)
     _check_counts(manifest, faults)
+    _check_history(manifest, faults)
     return Listed(manifest, frames, _check_names(manifest, faults))
 
 
@@ -65,6 +66,14 @@ def _check_counts(manifest: CorpusManifest, faults: FaultList) -> None:
     clips = manifest.counts.get("clips")
     if clips is not None and clips.kept != samples:
         faults.add(f"counts.clips.kept is {clips.kept:,}; the shards list {samples:,} samples")
+
+
+def _check_history(manifest: CorpusManifest, faults: FaultList) -> None:
+    """Each version after the first has an entry, in order; a merged corpus also its first."""
+    found = [entry.get("version") for entry in manifest.history]
+    first = 1 if found[:1] == [1] else 2
+    if manifest.version < 1 or found != list(range(first, manifest.version + 1)):
+        faults.add(f"version is {manifest.version}; the history is of versions {short(found)}")
 
 
 def _check_names(manifest: CorpusManifest, faults: FaultList) -> tuple[ShardRecord, ...]:

@@ -62,6 +62,7 @@ class LedgerFacts:
     faults: FaultList
     rows: Counter[str] = field(default_factory=Counter)
     videos: list[int] = field(default_factory=list)  # of each video row
+    taken_down: list[int] = field(default_factory=list)  # of each video row of stage takedown
     clips: list[int] = field(default_factory=list)  # of each clip row of stage decode
     sentences: Counter[int] = field(default_factory=Counter)  # video -> sentence rows of stage decode
     names: dict[int, str] = field(default_factory=dict)  # what the hashes of videos and clips stand for
@@ -98,8 +99,10 @@ def _count(batch: pa.RecordBatch, facts: LedgerFacts) -> None:
     subject = batch.column("subject")
     decode = pc.equal(batch.column("stage"), Stage.DECODE.value)
     whole = pc.or_(pc.equal(subject, Subject.VIDEO.value), pc.and_(pc.equal(subject, Subject.CLIP.value), decode))
-    for row in batch.filter(whole).select(["subject", "subject_id"]).to_pylist():
+    for row in batch.filter(whole).select(["subject", "subject_id", "stage"]).to_pylist():
         mark = hash64(row["subject_id"])
+        if row["subject"] == Subject.VIDEO.value and row["stage"] == Stage.TAKEDOWN.value:
+            facts.taken_down.append(mark)
         (facts.videos if row["subject"] == Subject.VIDEO.value else facts.clips).append(mark)
         facts.names[mark] = row["subject_id"]
     sentences = batch.filter(pc.and_(pc.equal(subject, Subject.SENTENCE.value), decode))

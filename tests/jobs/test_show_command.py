@@ -166,3 +166,20 @@ def test_damaged_tables_are_told_in_one_line(corpus: Path, arguments: tuple[str,
 def test_a_manifest_of_another_version(corpus: Path) -> None:
     edit_manifest(corpus, lambda raw: raw.update(format=99))
     assert "format 99" in run(corpus).output
+
+
+def test_no_key_of_a_corpus_names_a_file_elsewhere(corpus: Path, tmp_path: Path) -> None:
+    hostile = "../../evil-000000001-000000002"
+    edit_table(corpus / "index" / "val-000000.parquet", lambda rows: rows[0].update(key=hostile))
+    result = run(corpus, "delta")
+    assert result.exit_code == 1
+    assert "is no key of a sample" in result.output
+    assert not list(tmp_path.parent.glob("evil*"))
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_no_row_of_an_index_names_another_shard(corpus: Path) -> None:
+    edit_table(corpus / "index" / "val-000000.parquet", lambda rows: rows[0].update(shard="../../../secret"))
+    result = run(corpus, "delta")
+    assert result.exit_code == 1
+    assert "its row is damaged" in result.output

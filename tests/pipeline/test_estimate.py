@@ -1,7 +1,7 @@
 import pytest
 
 from longtake.pipeline.decode import Probe
-from longtake.pipeline.estimate import HOW, estimate
+from longtake.pipeline.estimate import HOW, estimate, price_of
 from longtake.pipeline.frame_times import frame_times_ms
 from longtake.schemas.config import Frames
 from longtake.schemas.records import LongClip, Sentence, SourceInfo, SourceVideo
@@ -43,3 +43,17 @@ def test_nothing_costs_nothing() -> None:
 
 def test_a_source_of_no_size_is_no_error() -> None:
     assert estimate([CLIP], Probe(SourceInfo(0, 0, 0.0, "", 0), exact=False), None, Frames()).bytes > 0
+
+
+@pytest.mark.parametrize(
+    ("hours", "price", "cost"),
+    [(0, 0.06, 0), (1, 0.06, 0.06), (1000.5, 0.056, 56.03), (2.5, 4, 10), (0.0001, 0.06, 0.01), (3, 0.1, 0.3)],
+)
+def test_the_price_is_hours_times_price_rounded_up_to_hundredths(hours: float, price: float, cost: float) -> None:
+    assert price_of(hours, price) == cost
+
+
+@pytest.mark.parametrize(("hours", "price"), [(-1, 1), (1, -1)])
+def test_no_price_is_negative(hours: float, price: float) -> None:
+    with pytest.raises(ValueError, match="neither may be negative"):
+        price_of(hours, price)

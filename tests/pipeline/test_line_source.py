@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longtake.pipeline import line_source
-from longtake.pipeline.line_source import ReadLines, blocks_of, count_lines, files_of, read_block
+from longtake.pipeline.line_source import ReadLines, blocks_of, check_columns, count_lines, files_of, read_block
 from longtake.pipeline.lines import Line, parse_json
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas.reasons import Reason
@@ -185,3 +185,37 @@ def test_the_transform_numbers_the_lines_of_each_file(tmp_path: Path) -> None:
                 ]
             ),
         )
+
+
+def test_a_parquet_row_that_is_no_text_costs_that_row(tmp_path: Path) -> None:
+    path = tmp_path / "videos.parquet"
+    texts = pa.array([b"v1", b"\xff\xfe", b"v3"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"video_id": texts}), path)
+    found = [line for block in blocks_of(str(path)) for line in read_block(block, 1)]
+    assert [line.data for line in found] == [{"video_id": "v1"}, b"\xff\xfe", {"video_id": "v3"}]
+    assert [line.number for line in found] == [1, 2, 3]
+
+
+def test_damaged_parquet_rows_are_a_line_for_the_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "videos.parquet"
+    rows = [{"video_id": f"v{i}", "url": f"https://example.org/{i}" * 50} for i in range(20)]
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=10, compression="zstd")
+    data = bytearray(path.read_bytes())
+    place = pq.ParquetFile(path).metadata.row_group(1).column(1).data_page_offset
+    data[place : place + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    found = [line.data for block in blocks_of(str(path)) for line in read_block(block, 1 + 10 * block.number)]
+    assert [row["video_id"] for row in found[:10] if isinstance(row, dict)] == [f"v{i}" for i in range(10)]
+    assert len(found) == 11
+    assert isinstance(found[10], bytes)
+    assert found[10].startswith(b"rows that cannot be read: ")
+
+
+def test_a_parquet_file_without_its_end_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "videos.parquet"
+    pq.write_table(pa.table({"video_id": ["v"]}), path)
+    data = path.read_bytes()
+    for damaged in (data[:-20], data[:-40] + b"\xff" * 32 + data[-8:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigError, match=r"videos\.parquet: not a Parquet file, or a damaged one: "):
+            check_columns(str(path), ("video_id",))

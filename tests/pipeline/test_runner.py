@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
-from longtake.pipeline.runner import cores, is_local, pipeline_options
+from longtake.pipeline.runner import cores, is_local, pipeline_options, slots_per_process
+from longtake.pipeline.slots import Slots, close_shared_slots, shared_slots
 from longtake.schemas.settings import ConfigError
 
 
@@ -44,5 +47,84 @@ def test_elements_come_through_whole() -> None:
         assert_that(sizes, equal_to([(k, sum(n * 50 for n in range(k, 200, 7))) for k in range(7)]))
 
 
-def test_cores_are_those_that_may_be_used() -> None:
-    assert cores() >= 1
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--runner=FlinkRunner", "--flink_master=localhost:8081"],
+        ["--runner=SparkRunner", "--spark_master_url=spark://master:7077"],
+        ["--runner=PortableRunner", "--job_endpoint=localhost:8099"],
+    ],
+)
+def test_workers_without_longtake_are_refused(options: list[str]) -> None:
+    with pytest.raises(ConfigError, match="Beam's own image for workers has no longtake"):
+        pipeline_options(options, 1)
+    pipeline_options([*options, "--environment_type=EXTERNAL", "--environment_config=localhost:50000"], 1)
+    pipeline_options([*options, "--environment_type=DOCKER", "--environment_config=mine/longtake:1"], 1)
+
+
+def test_clusters_inside_the_job_server_have_workers_of_their_own() -> None:
+    for options in (["--runner=FlinkRunner", "--flink_master=[local]"], ["--runner=SparkRunner"]):
+        pipeline_options(options, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--environment_type=EXTERNAL"], "say where the workers are"),
+        (["--environment_type=LOOPBACK"], "starts its workers itself, or takes EXTERNAL ones"),
+    ],
+)
+def test_environments_that_cannot_work_are_refused(options: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        pipeline_options(options, 1)
+
+
+DATAFLOW = [
+    *("--runner=DataflowRunner", "--project=p", "--region=r", "--temp_location=gs://bucket/tmp"),
+    "--sdk_container_image=gcr.io/p/longtake:1",
+]
+POOL = ["--environment_type=EXTERNAL", "--environment_config=localhost:50000"]
+FLINK = ["--runner=FlinkRunner", "--flink_master=localhost:8081", *POOL]
+
+
+@pytest.mark.parametrize(
+    ("options", "slots"),
+    [
+        ([], cores()),
+        (["--direct_running_mode=multi_processing", "--direct_num_workers=2"], 1),
+        (POOL, 1),
+        (DATAFLOW, 1),  # it starts a process for each core
+        ([*DATAFLOW, "--experiments=no_use_multiple_sdk_containers"], 0),  # and now one for all
+        (FLINK, 0),
+        ([*FLINK, "--sdk_worker_parallelism=4"], 1),
+    ],
+)
+def test_as_many_decoders_as_cores_wherever_the_processes_are(options: list[str], slots: int) -> None:
+    assert slots_per_process(pipeline_options(options, 0), 0) == slots
+    assert slots_per_process(pipeline_options(options, 3), 3) == 3
+
+
+def test_progress_is_shown_only_of_work_in_this_process() -> None:
+    assert is_local(pipeline_options([], 1))
+    for elsewhere in (["--direct_running_mode=multi_processing"], POOL, FLINK, DATAFLOW):
+        assert not is_local(pipeline_options(elsewhere, 1))
+
+
+def test_no_number_of_slots_means_all_cores_of_the_machine_they_are_on() -> None:
+    slots: Slots = shared_slots(0)
+    try:
+        assert slots.size == cores()
+        assert shared_slots(cores()) is slots
+    finally:
+        close_shared_slots()
+
+
+@pytest.mark.parametrize(
+    ("quota", "found"),
+    [("max 100000", cores()), ("100000 100000", 1), ("50000 100000", 1), ("99900000 100000", cores()), ("?", cores())],
+)
+def test_cores_are_those_that_may_be_used(tmp_path: Path, quota: str, found: int) -> None:
+    """A container with a quota of CPU time sees all cores of its machine, and would be throttled with a decoder for each."""
+    (tmp_path / "cpu.max").write_text(quota)
+    assert cores(str(tmp_path / "cpu.max")) == found >= 1
+    assert cores(str(tmp_path / "absent")) >= found

@@ -1,3 +1,4 @@
+import mmap
 import os
 import signal
 import subprocess
@@ -64,6 +65,21 @@ def allocate(gigabytes: int) -> int:
     return len(bytearray(gigabytes << 30))
 
 
+_kept: list[bytearray] = []
+
+
+def allocate_and_keep(gigabytes: int, log: str) -> None:
+    with open(log, "a") as stream:
+        stream.write(f"{os.getpid()}\n")
+    for _ in range(gigabytes):
+        _kept.append(bytearray(1 << 30))
+
+
+def reserve(gigabytes: int) -> int:
+    with mmap.mmap(-1, gigabytes << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ) as reserved:
+        return len(reserved)
+
+
 def hang(seconds: float) -> None:
     time.sleep(seconds)
 
@@ -118,10 +134,11 @@ def test_a_timeout_error_of_the_work_is_not_a_slot_timeout(slots: Slots) -> None
         slots.run(20, give_up_waiting)
 
 
-@pytest.mark.parametrize("work", [abort, kill_itself])
-def test_a_crash_costs_the_piece_of_work_and_nothing_else(slots: Slots, work: object) -> None:
-    with pytest.raises(SlotCrashed):
+@pytest.mark.parametrize(("work", "name"), [(abort, "SIGABRT"), (kill_itself, "SIGKILL")])
+def test_a_crash_costs_the_piece_of_work_and_nothing_else(slots: Slots, work: object, name: str) -> None:
+    with pytest.raises(SlotCrashed, match=f"died on it of {name}, twice") as caught:
         slots.run(20, work)  # type: ignore[arg-type]
+    assert caught.value.signal == signal.Signals[name]
     assert slots.run(20, double, 2) == 4
 
 
@@ -147,13 +164,26 @@ def test_work_that_hangs_is_killed_in_its_time(tmp_path: Path) -> None:
         assert slots.run(20, pid) != hung
 
 
-def test_memory_is_limited_and_the_process_survives() -> None:
+def test_memory_is_limited_and_who_ran_out_of_it_is_replaced(tmp_path: Path) -> None:
     with Slots(1, memory_limit=2 << 30) as slots:
         before = slots.run(20, pid)
         with pytest.raises(MemoryError):
-            slots.run(20, allocate, 3)
-        assert slots.run(20, allocate, 0) == 0
-        assert slots.run(20, pid) == before
+            slots.run(20, allocate_and_keep, 3, str(tmp_path / "log"))
+        tried = (tmp_path / "log").read_text().split()
+        assert tried[0] == str(before)
+        assert len(set(tried)) == 2, "tried again where nobody else has left anything"
+        assert slots.run(20, allocate, 1) == 1 << 30, "all of it is there for the next"
+
+
+def test_memory_that_others_left_behind_costs_nobody_anything(tmp_path: Path) -> None:
+    with Slots(1, memory_limit=2 << 30) as slots:
+        slots.run(20, allocate_and_keep, 1, str(tmp_path / "log"))
+        assert slots.run(20, allocate, 1) == 1 << 30
+
+
+def test_a_limit_of_memory_is_no_limit_of_address_space() -> None:
+    with Slots(1, memory_limit=1 << 30) as slots:
+        assert slots.run(20, reserve, 4) == 4 << 30
 
 
 def test_other_threads_are_unaffected_by_crashes_and_hangs(slots: Slots) -> None:
@@ -237,7 +267,13 @@ def test_children_die_when_their_parent_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "reason"), [(abort, Reason.DECODER_CRASHED), (lambda: None, None), (hang, Reason.TIMEOUT)]
+    ("work", "reason"),
+    [
+        (abort, Reason.DECODER_CRASHED),
+        (kill_itself, Reason.OUT_OF_MEMORY),
+        (lambda: None, None),
+        (hang, Reason.TIMEOUT),
+    ],
 )
 def test_source_work_names_what_a_source_did(slots: Slots, work: object, reason: Reason | None) -> None:
     from longtake.pipeline.decode import SourceError
@@ -256,6 +292,6 @@ def test_source_work_names_what_a_source_did(slots: Slots, work: object, reason:
 def test_source_work_reports_memory_as_the_fault_of_the_source() -> None:
     from longtake.pipeline.decode import SourceError
 
-    with Slots(1, memory_limit=2 << 30) as slots, pytest.raises(SourceError, match="out of memory") as caught:
+    with Slots(1, memory_limit=2 << 30) as slots, pytest.raises(SourceError, match="memory_bytes") as caught:
         in_slot(slots, 20, allocate, 3)
-    assert caught.value.reason is Reason.DECODER_CRASHED
+    assert caught.value.reason is Reason.OUT_OF_MEMORY

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,13 @@ def test_what_is_published_has_no_path_of_this_machine(tmp_path: Path) -> None:
     moved = CorpusConfig.model_validate(GOOD | {"base": "/elsewhere", "output": "other"})
     assert moved.published() == config.published()
     assert parse_config(GOOD | {"seed": 1}).published() != config.published()
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 5000, "a: " + "{a: " * 3000, "name: 2020-13-45", "a: &a [*a]", 'name: "\\ud800"']
+)
+def test_yaml_that_is_out_to_break_the_reader_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "corpus.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(str(path))):
+        load_config(str(path))

@@ -1,0 +1,56 @@
+"""The memory of a decoder process: its limit, and whether work that failed came up against it.
+
+The limit is on what the process allocates (RLIMIT_DATA), not on its address space: libraries reserve much of that and never use
+it. An allocation beyond it fails, and Python and most decoders say so. FFmpeg's H.264 decoder does not: it calls the packet
+damaged. So what fails while the process was close to its limit counts as having failed for want of memory.
+"""
+
+import os
+import resource
+from contextlib import suppress
+
+_CLOSE = 0.5  # of the limit; what was refused comes on top, and may be a picture of 8K in 4:4:4
+_STATUS, _RESET, _OOM_SCORE = "/proc/self/status", "/proc/self/clear_refs", "/proc/self/oom_score_adj"
+
+
+def limit_memory(size: int) -> None:
+    """Let this process allocate at most `size` bytes, and let the system, where it runs out, end it before its parent."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # its work has one thread; others would take 40 MB each
+        os.environ[name] = "1"
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    with suppress(OSError):
+        _write(_OOM_SCORE, "500")
+
+
+def start_measuring() -> None:
+    """Forget the peak of earlier work of this process."""
+    if _limit():
+        with suppress(OSError):
+            _write(_RESET, "5")
+
+
+def was_close() -> bool:
+    """Whether this process has a limit and has been close to it since `start_measuring`."""
+    limit = _limit()
+    return bool(limit) and _peak() >= _CLOSE * limit
+
+
+def _limit() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return 0 if soft == resource.RLIM_INFINITY else soft
+
+
+def _peak() -> int:
+    """The most memory that this process had in use, in bytes; 0 where the system does not say."""
+    with suppress(OSError), open(_STATUS) as stream:
+        for line in stream:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) << 10
+    return 0
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as stream:
+        stream.write(text)

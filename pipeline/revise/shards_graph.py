@@ -1,0 +1,148 @@
+"""The Beam graph of a revision's shards: samples of finished corpora, and what is decoded anew, packed as the new plan says."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
+
+from longtake.pipeline.build_graph import (
+    LEDGER_PREFIX,
+    TaskResult,
+    decode_tasks,
+    lost_videos,
+    pack_results,
+)
+from longtake.pipeline.decode import versions
+from longtake.pipeline.ledger import WriteLedger
+from longtake.pipeline.plan_summary import PlanSummary
+from longtake.pipeline.plan_table import plan_parts, tasks_of
+from longtake.pipeline.read_graph import DROPS
+from longtake.pipeline.revise.change import Change
+from longtake.pipeline.revise.tables_graph import carried, read_drops
+from longtake.pipeline.seal import final_counts, publish
+from longtake.pipeline.tally import Tally
+from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig, Filters
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError, CorpusManifest, ShardRecord
+
+_ROWS = 4096
+_MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How long clips that have no frames yet are decoded. `staging` is the corpus whose fragments are used and added to."""
+
+    config: CorpusConfig
+    staging: Layout
+    workers: int
+
+
+def add_shards(root: Any, change: Change, sealed: "Sealed", stay: bool, decoding: Decoding | None = None) -> None:
+    """Pack the shards of the target, and seal it. With `stay`, unchanged shards of the first origin are not written."""
+    joined = (
+        {
+            "planned": root
+            | "New plan" >> beam.Create(plan_parts(change.target))
+            | "Planned" >> beam.FlatMap(_planned),
+            "stored": root
+            | "Indexes"
+            >> beam.Create(
+                [
+                    (n, o.shard_index(path.rsplit("/", 1)[-1].removesuffix(".parquet")))
+                    for n, o in enumerate(change.origins)
+                    for path in storage.list_files(o.index, ".parquet")
+                ]
+            )
+            | "Stored" >> beam.FlatMap(_stored),
+        }
+        | "Plan and samples" >> beam.CoGroupByKey()
+        | "Find frames" >> beam.FlatMap(_find, change).with_outputs(_MISSING, main="found")
+    )
+    results, drops = (
+        joined.found,
+        root | "Carried" >> beam.Create(storage.list_files(carried(change.target), ".parquet")),
+    )
+    drops = drops | "Carried drops" >> beam.FlatMap(read_drops)
+    filters = Filters()
+    if decoding is not None:
+        filters = decoding.config.filters
+        tasks = (
+            joined[_MISSING]
+            | "Rows of part" >> beam.GroupByKey()
+            | "Tasks" >> beam.FlatMap(_tasks, decoding.config, versions(decoding.config.frames.decoder))
+        )
+        decoded = decode_tasks(root, tasks, decoding.config, decoding.staging, decoding.workers)
+        results = (results, decoded.results) | "Found and decoded" >> beam.Flatten()
+        drops = (drops, decoded[DROPS], lost_videos(results)) | "All drops" >> beam.Flatten()
+    ledger = drops | "Ledger" >> WriteLedger(change.target.ledger, LEDGER_PREFIX)
+    shards = pack_results(results, filters, change.target, ledger, change.origins[0].root if stay else None)
+    _ = (
+        root
+        | "Last" >> beam.Create([None], reshuffle=False)
+        | "Seal" >> beam.Map(_seal, change, sealed, AsSingleton(ledger), AsList(shards))
+    )
+
+
+def _planned(part: str) -> Iterator[tuple[str, tuple[str, int, str, tuple[str, int]]]]:
+    """(video, (part, row, key, place)) of each row of a plan."""
+    number = 0
+    columns = ["video_id", "key", "split", "shard"]
+    with storage.open_table(part) as stream:
+        for batch in pq.ParquetFile(stream).iter_batches(batch_size=_ROWS, columns=columns):
+            for row in batch.to_pylist():
+                yield row["video_id"], (part, number, row["key"], (row["split"], row["shard"]))
+                number += 1
+
+
+def _stored(element: tuple[int, str]) -> Iterator[tuple[str, tuple[int, str, str]]]:
+    """(video, (corpus, index, key)) of each sample of a shard."""
+    number, index = element
+    for row in storage.read_parquet(index, columns=["video_id", "key"]).to_pylist():
+        yield row["video_id"], (number, index, row["key"])
+
+
+def _find(element: tuple[str, dict[str, Iterable[Any]]], change: Change) -> Iterator[Any]:
+    """Where the samples of a video are, as results of decoding; rows of its plan that are to be decoded."""
+    video_id, sides = element
+    stored: list[tuple[int, str, str]] = list(sides["stored"])
+    chosen = min((number for number, *_ in stored), default=0)
+    index_of = {key: index for number, index, key in stored if number == chosen}
+    found: dict[tuple[str, str], Counter[tuple[str, int]]] = {}
+    for part, row, key, place in sorted(sides["planned"]):
+        if key in index_of:
+            found.setdefault((part, index_of[key]), Counter())[place] += 1
+        elif video_id in change.retried or video_id in change.replanned:
+            yield TaggedOutput(_MISSING, (part, row))
+    for (part, index), kept in sorted(found.items()):
+        yield TaskResult(video_id, part, index, tuple(sorted(kept.items())))
+
+
+def _tasks(element: tuple[str, Iterable[int]], config: CorpusConfig, found: dict[str, str]) -> Iterator[Any]:
+    part, rows = element
+    yield from tasks_of(part, config, found, frozenset(rows))
+
+
+# -- seal --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What corpus.json of the new version says besides its counts and shards; `plan` has the figures of its plan."""
+
+    manifest: CorpusManifest
+    plan: PlanSummary
+
+
+def _seal(_: None, change: Change, sealed: Sealed, drops: Tally, shards: list[ShardRecord]) -> None:
+    if not shards:
+        raise CorpusError("nothing would be left of the corpus; to give it up, delete its folder")
+    storage.delete_folder(carried(change.target))
+    counts = final_counts(sealed.plan, drops, sum(shard.samples for shard in shards))
+    update = {"counts": counts, "shards": tuple(sorted(shards, key=lambda shard: shard.name))}
+    publish(change.target, sealed.manifest.model_copy(update=update))

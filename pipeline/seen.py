@@ -1,0 +1,73 @@
+"""staging/sources/: size and tag of each source as the plan saw it, so that the build can tell which ones have changed since.
+
+Beside the plan and not in it: the tag of a local file is its time of modification, and a plan is to be the same on all machines.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+import pyarrow as pa
+
+from longtake.schemas import storage
+from longtake.schemas.keys import hash64
+from longtake.schemas.layout import Layout
+
+Version = tuple[int, str]  # size in bytes and tag, see storage.size_and_tag
+
+_COLUMNS = pa.schema([("video_id", pa.string()), ("size", pa.int64()), ("tag", pa.string())])
+
+
+def seen_folder(layout: Layout) -> str:
+    """Where it lies what the plan saw."""
+    return storage.join(layout.staging, "sources")
+
+
+def version_of(uri: str) -> Version | None:
+    """Size and tag of a source; None where it cannot be asked."""
+    with suppress(OSError):
+        return storage.size_and_tag(uri)
+    return None
+
+
+def part_path(layout: Layout, number: int, parts: int) -> str:
+    """The file of one part of the table."""
+    return storage.join(seen_folder(layout), f"{number:05d}-of-{parts:05d}.parquet")
+
+
+def write_rows(path: str, rows: Iterable[tuple[str, Version]]) -> None:
+    """Write (video_id, version) of some sources."""
+    table = [{"video_id": video_id, "size": size, "tag": tag} for video_id, (size, tag) in sorted(rows)]
+    storage.write_parquet(path, pa.Table.from_pylist(table, schema=_COLUMNS), row_group_size=65_536)
+
+
+class Seen:
+    """Size and tag of the sources that the plan of a corpus looked at. One part of the table is in memory at a time."""
+
+    def __init__(self, layout: Layout, seed: int) -> None:
+        self._seed = seed
+        self._names = {path.rsplit("/", 1)[-1] for path in storage.list_files(seen_folder(layout), ".parquet")}
+        self._layout, self._parts = layout, max((int(name[9:14]) for name in self._names), default=0)
+        self._loaded, self._rows = "", dict[str, Version]()
+
+    def of(self, video_id: str) -> Version | None:
+        """What the plan saw of a video; None where it did not look, or that is not known any more."""
+        if not self._parts:
+            return None
+        number = hash64(video_id, self._seed) * self._parts >> 64
+        path = part_path(self._layout, number, self._parts)
+        if path != self._loaded:
+            self._loaded, self._rows = path, self._read(path)
+        return self._rows.get(video_id)
+
+    def _read(self, path: str) -> dict[str, Version]:
+        if path.rsplit("/", 1)[-1] not in self._names:
+            return {}
+        rows = storage.read_parquet(path, columns=_COLUMNS.names).to_pylist()
+        return {row["video_id"]: (row["size"], row["tag"]) for row in rows}
+
+
+def difference(seen: Version | None, now: Version) -> str:
+    """What has changed of a source since the plan saw it, for people; nothing where it has not, or nobody knows."""
+    if seen is None or seen == now:
+        return ""
+    return f"the plan looked at {seen[0]} bytes (tag {seen[1]}); there are {now[0]} bytes (tag {now[1]}) now"

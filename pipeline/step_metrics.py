@@ -1,0 +1,92 @@
+"""Beam metrics, named by step: what a runner shows while its job runs. Counted in the process of the runner's worker, never in a
+slot's child, where Beam would not see them.
+
+The namespace is the step. What was left out is counted under the stage of its ledger row, as `dropped_<subject>_<reason>`.
+docs/operations.md has the table; a test keeps both in step.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from time import perf_counter
+from typing import Any
+
+from apache_beam.metrics import Metrics
+
+from longtake.schemas.reasons import Stage
+from longtake.schemas.records import Drop
+
+COUNTERS = {
+    "plan": ("videos", "sentences", "clips", "clips_ms"),
+    "decode": ("tasks", "tasks_reused", "videos", "clips", "frames", "clips_ms", "bytes"),
+    "pack": ("shards", "clips", "frames", "bytes"),
+}
+#: Whole numbers: Beam cuts fractions off.
+DISTRIBUTIONS = {
+    "plan": ("probe_ms",),
+    "decode": ("index_ms", "decode_ms", "scale_ms", "encode_ms", "task_ms", "task_bytes"),
+    "pack": ("pack_ms", "shard_bytes"),
+}
+
+#: All namespaces: those above, and the stages of the ledger.
+STEPS = frozenset({*COUNTERS, *DISTRIBUTIONS, *(stage.value for stage in Stage)})
+
+
+def count(step: str, **amounts: int) -> None:
+    """Add to counters of a step."""
+    for name, amount in amounts.items():
+        _counter(step, name).inc(amount)
+
+
+def measure(step: str, **values: float) -> None:
+    """Add a value to distributions of a step."""
+    for name, value in values.items():
+        _distribution(step, name).update(round(value))
+
+
+@contextmanager
+def timed(step: str, name: str) -> Iterator[None]:
+    """Measure the milliseconds that the block takes, whether it ends well or not."""
+    start = perf_counter()
+    try:
+        yield
+    finally:
+        measure(step, **{name: 1000 * (perf_counter() - start)})
+
+
+def counted(drop: Drop) -> Drop:
+    """`drop`, counted."""
+    _counter(drop.stage.value, f"dropped_{drop.subject.value}_{drop.reason.value}").inc()
+    return drop
+
+
+@lru_cache(1024)
+def _counter(step: str, name: str) -> Any:
+    if not name.startswith("dropped_") and name not in COUNTERS[step]:
+        raise KeyError(f"{step}: no counter {name}")
+    return Metrics.counter(step, name)
+
+
+@lru_cache(1024)
+def _distribution(step: str, name: str) -> Any:
+    if name not in DISTRIBUTIONS[step]:
+        raise KeyError(f"{step}: no distribution {name}")
+    return Metrics.distribution(step, name)
+
+
+def totals(result: Any) -> dict[str, int]:
+    """All metrics of a pipeline's result by `step/name`; a distribution gives `step/name:sum`, `:count`, `:min` and `:max`."""
+    try:
+        found = result.metrics().query()
+    except (NotImplementedError, AttributeError, ValueError):  # not every runner has them
+        return {}
+    out: dict[str, int] = {}
+    for one in found["counters"]:
+        if one.key.metric.namespace in STEPS:
+            name = f"{one.key.metric.namespace}/{one.key.metric.name}"
+            out[name] = out.get(name, 0) + int(one.result or 0)
+    for one in found["distributions"]:
+        if one.key.metric.namespace in STEPS and one.result is not None:
+            name, seen = f"{one.key.metric.namespace}/{one.key.metric.name}", one.result
+            out |= {f"{name}:{part}": int(getattr(seen, part)) for part in ("count", "sum", "min", "max")}
+    return dict(sorted(out.items()))

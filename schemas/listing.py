@@ -1,0 +1,94 @@
+"""What lies in a folder."""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from longtake.schemas import remote
+from longtake.schemas.paths import is_remote, join, local_path
+from longtake.schemas.remote import BucketError
+
+TEMPORARY = ".tmp-"  # names of unfinished writes begin like this
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as a listing tells of it. `modified` is in seconds since 1970, None where the storage does not say."""
+
+    path: str
+    size: int
+    modified: float | None
+    is_temporary: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit("/", 1)[-1]
+
+
+def list_files(folder: str, suffix: str = "") -> list[str]:
+    """The files directly in `folder` whose names end in `suffix`, sorted; none where there is no such folder.
+
+    Temporary files of unfinished writes are not listed.
+    """
+    if not is_remote(folder):
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(local_path(folder)) as entries:
+            names = [e.name for e in entries if e.is_file()]
+            return sorted(join(folder, n) for n in names if n.endswith(suffix) and not n.startswith(TEMPORARY))
+        return []
+    return sorted(path for path, _ in _listed(folder, "file") if path.endswith(suffix))
+
+
+def list_folders(folder: str) -> list[str]:
+    """The folders directly in `folder`, sorted."""
+    if not is_remote(folder):
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(local_path(folder)) as entries:
+            return sorted(join(folder, e.name) for e in entries if e.is_dir(follow_symlinks=False))
+        return []
+    return sorted(path for path, _ in _listed(folder, "directory"))
+
+
+def list_entries(folder: str) -> list[Entry]:
+    """The files directly in `folder` by name, also the temporary ones of unfinished writes; none where there is no folder."""
+    found = []
+    if not is_remote(folder):
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(local_path(folder)) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # gone since it was listed
+                    if entry.is_file():
+                        stat = entry.stat()
+                        temporary = entry.name.startswith(TEMPORARY)
+                        found.append(Entry(join(folder, entry.name), stat.st_size, stat.st_mtime, temporary))
+    else:
+        found = [Entry(path, int(f.get("size") or 0), _modified(f)) for path, f in _listed(folder, "file")]
+    return sorted(found, key=lambda e: e.path)
+
+
+def _listed(folder: str, kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """What of a kind lies directly in a remote folder, and what is known of it. Raises BucketError."""
+
+    def work(files: Any) -> list[tuple[str, dict[str, Any]]]:
+        itself = files._strip_protocol(folder)  # some stores keep an empty object for a folder
+        found = [one for one in files.ls(folder, detail=True) if one["type"] == kind]
+        return [(files.unstrip_protocol(f["name"]), f) for f in found if f["name"].rstrip("/") != itself]
+
+    try:
+        return remote.attempt(folder, work)
+    except BucketError:
+        raise
+    except FileNotFoundError:
+        return []
+
+
+def _modified(info: dict[str, Any]) -> float | None:
+    for name in ("mtime", "LastModified", "updated", "created"):
+        found = info.get(name)
+        if isinstance(found, str):
+            with suppress(ValueError):
+                found = datetime.fromisoformat(found)
+        if isinstance(found, datetime):
+            return found.timestamp() if found.tzinfo else found.replace(tzinfo=UTC).timestamp()
+        if isinstance(found, int | float):
+            return float(found)
+    return None

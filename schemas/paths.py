@@ -1,0 +1,41 @@
+"""Names of files: plain paths and URIs."""
+
+import os
+import posixpath
+import re
+
+SCHEMES = ("file", "gs", "s3", "memory")  # memory: tests
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def scheme(path: str) -> str:
+    """The scheme of a URI in lower case; "file" for a plain path."""
+    found = _SCHEME.match(path)
+    return found[1].lower() if found else "file"
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` lies outside the local file system."""
+    return scheme(path) != "file"
+
+
+def local_path(path: str) -> str:
+    """The local path of a `file://` URI or of a plain path."""
+    return path[len("file://") :] if path.lower().startswith("file://") else path
+
+
+def join(base: str, *parts: str) -> str:
+    """`parts` below `base`; a part that is absolute or a URI of its own starts anew."""
+    for part in parts:
+        base = part if _SCHEME.match(part) or os.path.isabs(part) else posixpath.join(base, part)
+    return base if is_remote(base) else local_path(base)
+
+
+def parent(path: str) -> str:
+    """The folder that `path` lies in."""
+    return posixpath.dirname(path.rstrip("/"))
+
+
+def bucket(path: str) -> str:
+    """The bucket of a URI, with its scheme."""
+    return "/".join(path.split("/")[:3])

@@ -1,0 +1,29 @@
+"""Runs at the start of every Python process that has this folder on PYTHONPATH: the process is killed at a chosen point.
+
+LONGTAKE_TEST_KILL names it as `before` or `after`, a module, a function of it, and which call: `before pipeline.pack pack 2`.
+"""
+
+import importlib
+import os
+import signal
+from typing import Any
+
+WHEN, MODULE, NAME, NUMBER = os.environ["LONGTAKE_TEST_KILL"].split()
+module = importlib.import_module(f"longtake.{MODULE}")
+whole = getattr(module, NAME)
+calls = 0
+
+
+def killed(*arguments: Any, **options: Any) -> Any:
+    global calls
+    calls += 1
+    last = calls == int(NUMBER)
+    if last and WHEN == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = whole(*arguments, **options)
+    if last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+
+setattr(module, NAME, killed)

@@ -1,0 +1,113 @@
+"""The same corpus, byte by byte, on every runner that can run here: threads, processes, and workers that somebody else starts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sources import (
+    LAST_MAN,
+    MAMMALS,
+    POLAR_MAMMALS,
+    SourceSet,
+    Video,
+    build,
+    ledger,
+    manifest,
+    published,
+    source_set,
+    spoken,
+)
+from worker_pools import job_server, worker_pool
+
+from longtake.schemas.manifest import CorpusError
+
+VIDEOS = [Video(f"v{i}", spoken(3 + i, 1000 * i), (LAST_MAN, MAMMALS, POLAR_MAMMALS)[i % 3]) for i in range(6)]
+SETTINGS = {
+    "split": {"train": 0.7, "val": 0.3},
+    "frames": {"short_side": 32, "per_sentence": 2},
+    "duplicates": {"paragraphs": "flag"},  # its joins, too, must not see who works
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
+    sources = lay_out(tmp_path_factory.mktemp("reference"))
+    build(sources, workers=1, probe="header")
+    assert len(manifest(sources.output)["shards"]) >= 3
+    assert manifest(sources.output)["counts"]["videos"]["dropped"] == 1
+    return sources
+
+
+@pytest.fixture(scope="module")
+def pool_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pool") / "pool.log"
+
+
+@pytest.fixture(scope="module")
+def pool(pool_log: Path) -> Iterator[str]:
+    with worker_pool(pool_log) as address:
+        yield address
+
+
+def lay_out(folder: Path) -> SourceSet:
+    sources = source_set(folder, [*VIDEOS, Video("broken", spoken(4))], "hdvila", **SETTINGS)
+    (folder / "videos" / "broken.mp4").unlink()
+    (folder / "videos" / "broken.mp4").write_bytes(b"no video")
+    return sources
+
+
+def test_two_worker_processes_of_the_runner(reference: SourceSet, tmp_path: Path) -> None:
+    sources = lay_out(tmp_path)
+    build(sources, workers=1, probe="header", beam=["--direct_running_mode=multi_processing", "--direct_num_workers=2"])
+    same(sources, reference)
+
+
+def test_two_external_worker_processes_at_once(reference: SourceSet, pool: str, pool_log: Path, tmp_path: Path) -> None:
+    sources = lay_out(tmp_path)
+    before = started(pool_log)
+    external = ["--environment_type=EXTERNAL", f"--environment_config={pool}", "--direct_num_workers=2"]
+    build(sources, workers=1, probe="header", beam=external)
+    same(sources, reference)
+    assert started(pool_log) - before == 4, "two for the plan, two for the build"
+
+
+def test_a_job_server_with_external_workers(reference: SourceSet, pool: str, pool_log: Path, tmp_path: Path) -> None:
+    """What Flink and Spark do, with Beam's own server in their place: job API, artifacts, workers in other processes."""
+    sources = lay_out(tmp_path)
+    before = started(pool_log)
+    with job_server(tmp_path / "server.log") as server:
+        beam = portable(server, pool)
+        printed = build(sources, workers=2, probe="header", beam=beam)
+        same(sources, reference)
+        assert started(pool_log) - before == 2, "one for the plan, one for the build"
+        assert "0.00 h" not in printed  # what workers elsewhere did is not counted here, so nothing is said of it
+        assert "nothing to do" in build(sources, workers=2, probe="header", beam=beam)
+
+
+def test_the_job_server_tells_why_a_job_failed(pool: str, tmp_path: Path) -> None:
+    sources = source_set(tmp_path, [Video("broken", spoken(4))], "hdvila", **SETTINGS)
+    (tmp_path / "videos" / "broken.mp4").unlink()
+    (tmp_path / "videos" / "broken.mp4").write_bytes(b"no video")
+    with (
+        job_server(tmp_path / "server.log") as server,
+        pytest.raises(CorpusError, match=r"^1 of 1 videos failed \(100%\); max_failed allows 20%"),
+    ):
+        build(sources, workers=1, probe="none", beam=portable(server, pool))
+    assert not (sources.output / "corpus.json").exists()
+
+
+def portable(server: str, pool: str) -> list[str]:
+    place = ["--runner=PortableRunner", f"--job_endpoint={server}"]
+    return [*place, "--environment_type=EXTERNAL", f"--environment_config={pool}"]
+
+
+def same(sources: SourceSet, reference: SourceSet) -> None:
+    assert published(sources.output) == published(reference.output)
+    assert ledger(sources.output) == ledger(reference.output)
+
+
+def started(log: Path) -> int:
+    """How many workers the pool has started so far."""
+    return log.read_text().count("Starting worker with command")
