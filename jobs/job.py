@@ -69,7 +69,9 @@ def run_pipeline(
 def _explained(error: BaseException) -> CorpusError:
     """The cause that a person can act on. Runners hand it over as the text of a traceback, wrapped more than once."""
     text = str(error)
-    ours = re.search(r"(?:Corpus|Config|Storage|Unreachable|Credentials|Access|Bucket)Error: (.*?)(?: \[while running|\n|$)", text)
+    ours = re.search(
+        r"(?:Corpus|Config|Storage|Unreachable|Credentials|Access|Bucket)Error: (.*?)(?: \[while running|\n|$)", text
+    )
     if isinstance(error, CorpusError) or ours:
         return CorpusError(ours[1] if ours else text)
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
