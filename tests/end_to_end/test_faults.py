@@ -34,7 +34,8 @@ VIDEOS = [Video(f"v{i}", spoken(4 + i % 2, 500 * i), LAST_MAN) for i in range(8)
 
 
 def faulty(faults: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(FAULTS), "LONGTAKE_TEST_FAULTS": faults}
+    path = os.pathsep.join(filter(None, (str(FAULTS), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "LONGTAKE_TEST_FAULTS": faults}
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +218,8 @@ def test_a_decoder_that_crashes_hangs_or_eats_memory_costs_that_video(
     bad = [Video(f"{kind}-{i}", spoken(4), LAST_MAN) for kind in ("crash", "hang", "greedy") for i in range(2)]
     limits = {"decode_seconds": 3}
     sources = source_set(tmp_path, good + bad, **SETTINGS, limits=limits, max_failed=0.9)
-    monkeypatch.setenv("PYTHONPATH", str(FAULTS))
-    monkeypatch.setenv("LONGTAKE_TEST_FAULTS", "decode=fail")
+    for name, value in faulty("decode=fail").items():
+        monkeypatch.setenv(name, value)
     start = time.monotonic()
     build(sources)
     assert time.monotonic() - start < 60
