@@ -191,6 +191,11 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
         files += files_of(config.resolve(path))
     sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
     known = {"source": source.model_dump(mode="json"), "limits": config.limits.model_dump(mode="json"), "files": sizes}
+    return known | models_of(config)
+
+
+def models_of(config: CorpusConfig) -> dict[str, str]:
+    """The digest of each model that the configuration asks for. Raises ConfigError for one that is not there."""
     models = {"model": model_folder(config)} if config.coherence.enabled else {}
     if config.filters.clip_model is not None:
         models["clip_model"] = clip_folder(config)
@@ -198,7 +203,16 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
         models["captions_model"] = caption_folder(config)
     if (punctuation := punctuation_folder(config)) is not None:
         models["sentences_model"] = punctuation
-    return known | {name: model_digest(folder) for name, folder in models.items()}
+    return {name: model_digest(folder) for name, folder in models.items()}
+
+
+def other_models(config: CorpusConfig, layout: Layout) -> list[str]:
+    """Which of them are others than those that the corpus was made with, as far as that is still known there."""
+    try:
+        known = json.loads(storage.read_bytes(_inputs_path(layout)))
+    except (OSError, ValueError):
+        return []
+    return [name for name, digest in models_of(config).items() if known.get(name, digest) != digest]
 
 
 def _inputs_path(layout: Layout) -> str:

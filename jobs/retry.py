@@ -10,6 +10,7 @@ from rich.table import Table
 
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
+from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest
 from longtake.schemas.reasons import Reason
 from longtake.schemas.settings import ConfigError
@@ -115,7 +116,9 @@ def parse_reasons(text: str | None) -> frozenset[Reason]:
 
 def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, corpus: str) -> None:
     """Raise CorpusError where the corpus was made with other settings or by other versions than what is tried again."""
+    from longtake.jobs.plan import other_models
     from longtake.pipeline.decode import versions as decoder_versions
+    from longtake.pipeline.fingerprint import fingerprint
     from longtake.schemas.versions import versions
 
     mine, theirs = config.published(), manifest.config
@@ -129,6 +132,18 @@ def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, co
             f"{name} {manifest.versions.get(name, 'none')} (here {now.get(name, 'none')})" for name in names
         )
         raise CorpusError(f"{corpus} was made with {what}. Install these versions, so that all of it is made alike.")
+    derived = any(
+        entry["command"] in ("merge", "reshard") for entry in manifest.history
+    )  # has a fingerprint of its own
+    if not derived and fingerprint(config) != manifest.fingerprint:
+        raise CorpusError(
+            f"{corpus} was made with other versions of the libraries that its filters and models use. Install those, "
+            "so that all of it is made alike."
+        )
+    if models := other_models(config, Layout(corpus)):
+        raise CorpusError(
+            f"{corpus} was made with other files of: {', '.join(models)}. {path} has to name those models."
+        )
 
 
 def _work(

@@ -17,7 +17,7 @@ from longtake.pipeline.printable import printable
 from longtake.pipeline.revise.change import Change
 from longtake.pipeline.revise.install import PARENT, digest, discard, install, next_version, stays_in_place
 from longtake.pipeline.revise.shards_graph import Decoding, Sealed, add_shards
-from longtake.pipeline.revise.tables_graph import Planning, add_tables
+from longtake.pipeline.revise.tables_graph import Planning, add_tables, carried
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
@@ -79,7 +79,7 @@ def make(
 ) -> CorpusManifest:
     """Make the new version below the target, where nothing may lie yet but what an interrupted attempt left."""
     options, target = pipeline_options(beam_args, decoding.workers if decoding else 0), change.target
-    for folder in (target.plan, target.ledger, target.shards, target.index):
+    for folder in (target.plan, target.ledger, target.shards, target.index, carried(target)):
         storage.delete_folder(folder)
     run_pipeline(
         lambda root: add_tables(root, change, tuple(origin.plan for origin in origins), planning),

@@ -12,7 +12,7 @@ from longtake.pipeline.fragment import FragmentSample, Marker, tar_entry
 from longtake.pipeline.pack import Sample
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import Layout, frame_member, shard_name
-from longtake.schemas.manifest import ShardRecord, read_manifest
+from longtake.schemas.manifest import CorpusError, ShardRecord, read_manifest
 from longtake.schemas.records import IndexEntry, LongClip
 
 _INDEX = ".parquet"
@@ -47,21 +47,26 @@ def is_index(path: str) -> bool:
 
 
 def stored_samples(index: str, videos: Container[str]) -> dict[str, Stored]:
-    """The samples of these videos in one shard, by key. Raises OSError."""
+    """The samples of these videos in one shard, by key. Raises OSError, and CorpusError for one that says it lies in
+    another shard."""
     root = storage.parent(storage.parent(index))
     rows = storage.read_parquet(index).to_pylist()
+    name = index.rsplit("/", 1)[-1].removesuffix(_INDEX)
+    if any(row["shard"] != name for row in rows):  # it becomes a path, and the corpus may be a stranger's
+        raise CorpusError(f"{index}: names another shard than {name}; see longtake verify {root}")
     return {row["key"]: Stored(root, tables.entry_from_row(row)) for row in rows if row["video_id"] in videos}
 
 
 def read_frames(stored: Stored) -> bytes:
-    """The tar entries of a sample's frames. Raises OSError where they are missing or not what the index says."""
+    """The tar entries of a sample's frames. Raises OSError where they are missing, CorpusError where they are not
+    what the index says."""
     members = stored.entry.members
     start, end = members[0].offset, members[-1].offset + members[-1].size
     shard = Layout(stored.root).shard(stored.entry.shard)
     data = memoryview(storage.read_range(shard, start, end - start))
     files = [data[m.offset - start : m.offset - start + m.size] for m in members]
     if hashlib.sha256(b"".join(files)).hexdigest() != stored.entry.sha256:
-        raise OSError(f"{shard}: sample {stored.entry.clip.key} is damaged; see longtake verify {stored.root}")
+        raise CorpusError(f"{shard}: sample {stored.entry.clip.key} is damaged; see longtake verify {stored.root}")
     frames, key = files[2:], stored.entry.clip.key
     return b"".join(tar_entry(f"{key}.{frame_member(i, len(frames))}", bytes(file)) for i, file in enumerate(frames))
 

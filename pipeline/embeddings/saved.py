@@ -107,8 +107,14 @@ def text_digest(text: str) -> bytes:
 
 
 def without_videos(path: str, videos: Container[str], folder: str) -> int:
-    """Write a file of embeddings to `folder` without the rows of some videos; the result counts them."""
-    found = storage.read_parquet(path)
+    """Write a file of embeddings to `folder` without the rows of some videos; the result counts them. Nothing is written of one
+    that cannot be read: it is only kept to save work."""
+    try:
+        found = storage.read_parquet(path)
+        found["video_id"]
+    except (*storage.PARQUET_ERRORS, KeyError) as error:
+        storage.damage(error)
+        return 0
     kept = found.filter(pa.array([video_id not in videos for video_id in found["video_id"].to_pylist()], pa.bool_()))
     if len(kept):
         storage.write_parquet(storage.join(folder, path.rsplit("/", 1)[-1]), kept, _ROWS_PER_GROUP)

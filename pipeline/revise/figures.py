@@ -57,6 +57,7 @@ def revised_summary(change: Change, origins: tuple[PlanSummary, ...], tally: Tal
         estimate=_estimate(origins, tally, splits),
         cleaned=_summed([o.cleaned or {} for o in origins], tally, "cleaned"),
         masked=_summed([o.masked for o in origins], tally, "masked"),
+        rewritten=tally[("rewritten",)],
     )
 
 

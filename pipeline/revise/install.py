@@ -17,7 +17,7 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
 
 _PUBLISHED = ("corpus.json", "README.md", "plan", "ledger", "shards", "index")
-_HOLD_MEDIA_OR_TEXT = ("staging", "audit")
+_HOLD_MEDIA_OR_TEXT = ("staging", "audit", "embeddings")
 _INSTALLING = "installing"
 _NEXT = "next"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -137,9 +137,9 @@ def _install_files(layout: Layout, new: Layout, manifest: CorpusManifest) -> Non
     listed = {"shards": {f"{name}.tar" for name in names}, "index": {f"{name}.parquet" for name in names}}
     for folder in ("plan", "ledger", "shards", "index", *(("embeddings",) if _forgets(manifest) else ())):
         made = {path.rsplit("/", 1)[-1]: path for path in storage.list_files(new.path(folder))}
-        for path in storage.list_files(layout.path(folder)):
-            if path.rsplit("/", 1)[-1] not in listed.get(folder, made.keys()):
-                storage.delete(path)
+        for entry in storage.list_entries(layout.path(folder)):  # also temporary files, which can hold anything
+            if entry.name not in listed.get(folder, made.keys()):
+                storage.delete(entry.path)
         for name, path in made.items():
             storage.link(path, layout.path(folder, name))
         storage.sync(layout.path(folder))

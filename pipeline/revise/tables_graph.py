@@ -15,6 +15,7 @@ from apache_beam.pvalue import AsSingleton
 from longtake.pipeline.edit.graph import LEDGER_PREFIX as EDIT_PREFIX
 from longtake.pipeline.embeddings.saved import without_videos
 from longtake.pipeline.ledger import TAKEDOWN_PREFIX, WriteLedger
+from longtake.pipeline.lines import quoted
 from longtake.pipeline.plan_graph import LEDGER_PREFIX as PLAN_PREFIX
 from longtake.pipeline.plan_graph import write_assigned, write_plan
 from longtake.pipeline.plan_summary import PlanSummary, write_summary
@@ -25,7 +26,9 @@ from longtake.pipeline.revise.change import Change, merge_video, takedown_row, t
 from longtake.pipeline.revise.figures import revised_summary
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
+from longtake.schemas.keys import sample_key
 from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError
 from longtake.schemas.reasons import Stage
 from longtake.schemas.records import Drop, LongClip
 
@@ -57,7 +60,7 @@ def add_tables(root: Any, change: Change, origins: tuple[PlanSummary, ...], plan
             clips, drops, tallies = _replanned(clips, drops, planning(root), change)
         written = write_plan(clips, change.seed, change.samples, change.target)
     figures = (
-        clips | "Measure" >> beam.Map(_measure),
+        clips | "Measure" >> beam.Map(measure),
         clips
         | "Video of clip" >> beam.Map(lambda clip: (clip.video.video_id, None))
         | "Each video" >> beam.combiners.Count.PerKey()
@@ -90,10 +93,18 @@ def add_tables(root: Any, change: Change, origins: tuple[PlanSummary, ...], plan
 
 
 def read_clips(part: str) -> Iterator[LongClip]:
-    """The rows of one part of a plan."""
+    """The rows of one part of a plan. Raises CorpusError for a key or split that is not ours: they become names of files, and
+    the corpus may be a stranger's."""
     with storage.open_table(part) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=_ROWS):
-            yield from map(tables.clip_from_row, batch.to_pylist())
+            for clip in map(tables.clip_from_row, batch.to_pylist()):
+                if clip.key != sample_key(clip.video.video_id, clip.start_ms, clip.end_ms):
+                    raise CorpusError(
+                        f"{part}: key {quoted(clip.key)} is not that of its long clip; see longtake verify"
+                    )
+                if not (clip.split.isascii() and clip.split.isalnum()):
+                    raise CorpusError(f"{part}: split {quoted(clip.split)} is not made of letters and digits")
+                yield clip
 
 
 def read_drops(part: str) -> Iterator[Drop]:
@@ -254,11 +265,13 @@ def _goes_below(row: Drop, prefix: str) -> bool:
     return row.stage is not Stage.DECODE and _PREFIXES.get(row.stage, PLAN_PREFIX) == prefix
 
 
-def _measure(clip: LongClip) -> Tally:
+def measure(clip: LongClip) -> Tally:
+    """What a long clip adds to the figures of the new plan."""
     PROGRESS.add(planned=1)
     return Counter(
         {
             ("clips",): 1,
+            ("rewritten",): int(clip.is_rewritten),
             ("clips_of", clip.split): 1,
             ("frames_of", clip.split): len(clip.frame_times_ms),
             ("words_out", str(clip.n_words)): 1,

@@ -22,9 +22,13 @@ from sources import (
 )
 from tiny_clip import tiny_clip
 
+from longtake.jobs.retry import check_settings
+from longtake.pipeline import fingerprint
 from longtake.pipeline.relevance.clip_model import ClipModel
 from longtake.pipeline.verify.corpus import verify
 from longtake.schemas.config import load_config
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError, read_manifest
 
 VIDEOS = [
     Video("mammals", spoken(8)),
@@ -155,3 +159,17 @@ def test_the_folder_of_the_model_is_not_published(corpus: SourceSet) -> None:
         update={"filters": elsewhere.filters.model_copy(update={"clip_model": str(corpus.folder / "clip")})}
     )
     assert absolute.published() == elsewhere.published()
+
+
+def test_a_retry_by_another_model_or_library_is_refused(corpus: SourceSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(str(corpus.config))
+    found = read_manifest(Layout(str(corpus.output)))
+    assert found is not None
+    check_settings(found, config, "corpus.yaml", str(corpus.output))
+    tiny_clip(corpus.folder / "other" / "clip", seed=1)
+    other = config.model_copy(update={"filters": config.filters.model_copy(update={"clip_model": "other/clip"})})
+    with pytest.raises(CorpusError, match=r"made with other files of: clip_model"):
+        check_settings(found, other, "corpus.yaml", str(corpus.output))
+    monkeypatch.setattr(fingerprint, "clip_versions", lambda config: {"transformers": "0.1"})
+    with pytest.raises(CorpusError, match=r"other versions of the libraries"):
+        check_settings(found, config, "corpus.yaml", str(corpus.output))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sources import (
@@ -29,7 +30,10 @@ from typer.testing import CliRunner, Result
 
 from longtake.jobs.cli import app
 from longtake.pipeline.verify import verify
+from longtake.schemas import storage, tables
 from longtake.schemas.manifest import CorpusError
+from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.records import Drop
 from longtake.schemas.settings import ConfigError
 
 SETTINGS = {
@@ -166,6 +170,16 @@ def frames_of(corpus: Path, video_id: str) -> list[bytes]:
                     data = tar.extractfile(member).read()  # type: ignore[union-attr]
                     (own if member.name.startswith(f"{video_id}-") else others).add(data)
     return sorted(own - others)
+
+
+def test_embeddings_of_nobody_else_do_not_come_back(corpus: Path) -> None:
+    """Nothing of embeddings/ is left to write, and what a killed `plan --save-embeddings` left is not looked into."""
+    rows = {"video_id": [TAKEN], "clip_id": [f"{TAKEN}.1"]}
+    storage.write_parquet(str(corpus / "embeddings" / "part-00007.parquet"), pa.table(rows))
+    (corpus / "embeddings" / ".tmp-left").write_bytes(b"secret3")
+    done("takedown", corpus, "--videos", "-", input=f"{TAKEN}\n")
+    assert is_sound(corpus)
+    assert not (corpus / "embeddings").exists()
 
 
 def test_shards_without_the_video_are_not_written_anew(corpus: Path) -> None:
@@ -408,6 +422,18 @@ def test_what_was_taken_down_in_one_stays_out_of_the_merged(tmp_path: Path) -> N
     assert is_sound(merged)
     assert "v5" not in {row["video_id"] for table in ("index", "plan") for row in rows_of(merged, table)}
     assert reasons(merged, "video") == {"v5": "taken_down"}
+
+
+def test_what_a_failed_merge_left_is_no_part_of_the_next(tmp_path: Path) -> None:
+    one, other = two_halves(tmp_path)
+    merged = tmp_path / "merged"
+    left = Drop("v0", Subject.VIDEO, "v0", Stage.DECODE, Reason.TIMEOUT, "")
+    storage.write_bytes(str(merged / "staging" / "lock"), b"")
+    rows = tables.table([tables.ledger_row(left)], tables.LEDGER)
+    storage.write_parquet(str(merged / "carried" / "part-00007.parquet"), rows)
+    done("merge", one, other, "--output", merged)
+    assert is_sound(merged)
+    assert reasons(merged, "video") == {}
 
 
 def test_corpora_that_do_not_fit_are_refused(corpus: Path, tmp_path: Path) -> None:

@@ -216,6 +216,21 @@ def test_file_by_file_it_can_stop_anywhere(
     assert stops > 10
 
 
+def test_file_by_file_unfinished_writes_go_too(
+    built: SourceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_exchange", lambda one, other: False)
+    corpus = tmp_path / "corpus"
+    shutil.copytree(built.output, corpus)
+    left = [corpus / folder / ".tmp-killed" for folder in ("shards", "index", "plan", "ledger", "embeddings")]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"of a video that is taken down")
+    again("takedown", corpus, built)
+    assert not [path for path in left if path.exists()]
+    check_whole(corpus)
+
+
 def test_in_an_object_store(built: SourceSet, results: dict[str, dict[str, str]]) -> None:
     """fsspec's memory file system has objects and no folders to rename."""
     store, root = fsspec.filesystem("memory"), "memory://bucket/corpus"

@@ -1,5 +1,6 @@
 """What follows from a change for rows, shards and embeddings; and that verify sees where a takedown or a history is not right."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,17 @@ import pytest
 
 from longtake.pipeline.embeddings.saved import without_videos
 from longtake.pipeline.pack import pack
-from longtake.pipeline.revise.change import merge_video, without_text
+from longtake.pipeline.plan_summary import summarise
+from longtake.pipeline.plan_table import plan_parts
+from longtake.pipeline.revise.change import Change, merge_video, without_text
+from longtake.pipeline.revise.figures import revised_summary
 from longtake.pipeline.revise.select import failed_videos, known_videos
+from longtake.pipeline.revise.tables_graph import measure, read_clips
 from longtake.pipeline.stored import read_frames, stored_samples, unchanged
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import read_manifest
+from longtake.schemas.manifest import CorpusError, read_manifest
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip
 
@@ -111,8 +116,42 @@ def test_a_damaged_sample_is_not_copied(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[stored.entry.members[-1].offset + 5] ^= 1
     path.write_bytes(data)
-    with pytest.raises(OSError, match=r"is damaged; see longtake verify"):
+    with pytest.raises(CorpusError, match=r"is damaged; see longtake verify"):
         read_frames(stored)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("key", "../../alpha-000000000-000001000", "is not that of its long clip"),
+        ("split", "/elsewhere/x", "is not made of letters and digits"),
+        ("split", "gs://bucket/x", "is not made of letters and digits"),
+    ],
+)
+def test_names_of_a_strangers_plan_lead_nowhere_else(tmp_path: Path, column: str, value: str, said: str) -> None:
+    layout = corpora.build(tmp_path)
+    part = plan_parts(layout)[0]
+    assert len(list(read_clips(part))) > 1
+    corpora.edit_table(Path(part), lambda rows: rows[-1].update({column: value}))
+    with pytest.raises(CorpusError, match=said):
+        list(read_clips(part))
+
+
+def test_the_index_of_a_stranger_names_its_own_shard(tmp_path: Path) -> None:
+    index = Path(corpora.build(tmp_path).shard_index("train-000000"))
+    corpora.edit_table(index, lambda rows: rows[-1].update(shard="../../other/shards/train-000000"))
+    with pytest.raises(CorpusError, match=r"names another shard than train-000000; see longtake verify"):
+        stored_samples(str(index), set(corpora.VIDEOS))
+
+
+def test_captions_are_counted_anew(tmp_path: Path) -> None:
+    summary = summarise(corpora.config(), "none", Counter(), Counter())
+    layout = Layout(str(tmp_path))
+    first = CLIPS[0]
+    captioned = replace(first, sentences=tuple(replace(s, asr="what was said") for s in first.sentences))
+    tally = sum((Counter(measure(clip)) for clip in (captioned, CLIPS[1])), Counter())
+    change = Change((layout, layout), Layout(str(tmp_path / "new")), 0, 4)
+    assert revised_summary(change, (summary, summary), tally, Counter()).rewritten == 1
 
 
 def test_embeddings_of_a_video_go(tmp_path: Path) -> None:
@@ -131,6 +170,11 @@ def test_embeddings_of_a_video_go(tmp_path: Path) -> None:
     assert kept["video_id"].to_pylist() == ["a"] and kept.schema.metadata == {b"model": b"m"}
     assert without_videos(path, {"a", "b"}, str(tmp_path / "none")) == 3
     assert not (tmp_path / "none").exists()
+    storage.write_bytes(path, b"PAR1 and no more")
+    assert without_videos(path, {"b"}, str(tmp_path / "none")) == 0
+    storage.write_parquet(path, pa.table({"other": ["b said this"]}))
+    assert without_videos(path, {"b"}, str(tmp_path / "none")) == 0
+    assert not (tmp_path / "none").exists(), "what cannot be read may hold anything"
 
 
 @pytest.mark.parametrize(
