@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONWARNINGS := ignore::DeprecationWarning
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-all check format bench clean
 
 # `make demo`: install, build a corpus from the bundled real videos, verify it, train on it for a few seconds, say where to look.
 demo: .venv/built
@@ -21,7 +21,11 @@ demo: .venv/built
 # `make test`: the whole test suite, in as many processes as it is quick in; each needs a core and 3 GB.
 TEST_PROCESSES ?= 2
 test: .venv/tested
-	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# `make test-all`: with the cases that are left out for time.
+test-all: .venv/tested
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m ''
 
 check: .venv/tested
 	$(BIN)/ruff check .

@@ -229,8 +229,8 @@ def _print_result(
     )
     if counts["changed"]:
         console.print(
-            f"{plural(counts['changed'], 'source')} changed after being planned, and what is there now was decoded: see "
-            "the notes source_changed in the ledger.",
+            f"{plural(counts['changed'], 'source')} changed after being planned, and what is there now was decoded: see the "
+            "notes source_changed in the ledger.",
             style="yellow",
             highlight=False,
         )

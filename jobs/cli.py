@@ -122,8 +122,9 @@ def plan(
             if no_wait:
                 launch_plan(settings, mode, workers, context.obj, console, save_embeddings, wait=False)
                 console.print(
-                    f"Launched. The plan is whole when this is there: {layout.plan}/_plan.json", highlight=False
-                )
+                    f"Launched. The plan is whole when this is there: {layout.plan}/_plan.json",
+                    markup=False, highlight=False, soft_wrap=True,
+                )  # fmt: skip
                 return
             summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings)
     print_plan(summary, layout, console, price)

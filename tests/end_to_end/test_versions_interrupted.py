@@ -89,8 +89,13 @@ def check_whole(corpus: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "point"),
-    [("takedown", point) for point in POINTS]
-    + [("reshard", POINTS[3]), ("reshard", POINTS[6]), ("retry", POINTS[2]), ("retry", POINTS[7])],
+    [("takedown", point) for point in POINTS[::4]]
+    + [("reshard", POINTS[6]), ("retry", POINTS[2])]
+    + [
+        pytest.param(command, point, marks=pytest.mark.exhaustive)
+        for command in ("takedown", "reshard", "retry")
+        for point in POINTS
+    ],
 )
 def test_a_killed_command_leaves_a_whole_corpus_and_the_next_ends_it(
     built: SourceSet, results: dict[str, dict[str, str]], tmp_path: Path, command: str, point: str

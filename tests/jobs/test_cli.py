@@ -113,7 +113,7 @@ def test_plan_then_build_then_nothing_to_do(tmp_path: Path) -> None:
     assert longtake("verify", str(sources.output)).returncode == 0
     cleaned = longtake("clean", str(sources.output))
     assert cleaned.returncode == 0
-    assert sorted(p.name for p in (sources.output / "staging").iterdir()) == ["inputs.json", "lock"]
+    assert sorted(p.name for p in (sources.output / "staging").iterdir()) == ["inputs.json", "job.json", "lock"]
     assert published(sources.output) == before
     assert "nothing to do" in build(sources)
 
