@@ -23,6 +23,7 @@ from longtake.jobs import (
     train,
     verify,
 )  # fmt: skip
+from longtake.jobs.command_examples import epilog
 from longtake.pipeline.events import log_as_asked
 from longtake.pipeline.printable import printable
 from longtake.schemas import scratch, storage
@@ -69,22 +70,22 @@ Probe = Annotated[
     ),
 ]
 
-app.command("init")(init.init)
-app.command("diff")(diff.diff)
-app.command("verify")(verify.verify)
-app.command("status")(status.status)
-app.command("show")(show.show)
-app.command("explain")(explain.explain)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("retry", epilog=retry.EXAMPLES)(retry.retry)
-app.command("takedown", epilog=takedown.EXAMPLES)(takedown.takedown)
-app.command("merge", epilog=merge.EXAMPLES)(merge.merge)
-app.command("reshard", epilog=reshard.EXAMPLES)(reshard.reshard)
-app.command("embed")(embed.embed)
+app.command("init", epilog=epilog("init"))(init.init)
+app.command("diff", epilog=epilog("diff"))(diff.diff)
+app.command("verify", epilog=epilog("verify"))(verify.verify)
+app.command("status", epilog=epilog("status"))(status.status)
+app.command("show", epilog=epilog("show"))(show.show)
+app.command("explain", epilog=epilog("explain"))(explain.explain)
+app.command("train", epilog=epilog("train"))(train.train)
+app.command("evaluate", epilog=epilog("evaluate"))(evaluate.evaluate)
+app.command("retry", epilog=epilog("retry"))(retry.retry)
+app.command("takedown", epilog=epilog("takedown"))(takedown.takedown)
+app.command("merge", epilog=epilog("merge"))(merge.merge)
+app.command("reshard", epilog=epilog("reshard"))(reshard.reshard)
+app.command("embed", epilog=epilog("embed"))(embed.embed)
 
 
-@app.command()
+@app.command(epilog=epilog("plan"))
 def plan(
     context: typer.Context,
     config: ConfigPath = "corpus.yaml",
@@ -131,7 +132,7 @@ def plan(
     console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
 
 
-@app.command()
+@app.command(epilog=epilog("build"))
 def build(
     context: typer.Context,
     config: ConfigPath = "corpus.yaml",
@@ -168,7 +169,7 @@ def build(
         build_corpus(settings, mode, workers, context.obj, console, plan, overwrite)
 
 
-@app.command()
+@app.command(epilog=epilog("clean"))
 def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder of a finished corpus.")]) -> None:
     """Delete the staging files of a finished corpus. They only speed up a rebuild."""
     from longtake.jobs.job import locked

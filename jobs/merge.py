@@ -10,12 +10,6 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest
 from longtake.schemas.settings import ConfigError
 
-EXAMPLES = """Examples:
-
-longtake merge out/lectures out/films --output out/both
-
-longtake merge out/lectures out/films out/news --output out/all --name all --samples 512"""
-
 
 def merge(
     context: typer.Context,

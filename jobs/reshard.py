@@ -7,14 +7,6 @@ from rich.console import Console
 
 from longtake.schemas.settings import ConfigError
 
-EXAMPLES = """Examples:
-
-longtake reshard out/demo --samples 1024
-
-longtake reshard out/demo --split train=0.9,val=0.1
-
-longtake reshard out/demo      (after a takedown: shards of even size again)"""
-
 
 def reshard(
     context: typer.Context,

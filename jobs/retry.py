@@ -15,14 +15,6 @@ from longtake.schemas.manifest import CorpusError, CorpusManifest
 from longtake.schemas.reasons import Reason
 from longtake.schemas.settings import ConfigError
 
-EXAMPLES = """Examples:
-
-longtake retry out/demo
-
-longtake retry out/demo --reason timeout,decoder_crashed
-
-longtake retry out/mine --config mine/corpus.yaml --reason missing"""
-
 
 def retry(
     context: typer.Context,

@@ -10,13 +10,6 @@ from longtake.schemas import storage
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
 
-EXAMPLES = """Examples:
-
-longtake takedown out/demo --videos ids.txt --note "request 2031 of the owner"
-
-printf 'last-man\\n' | longtake takedown out/demo --videos -
-
-longtake takedown gs://bucket/corpus --videos ids.txt --ignore-unknown -- --runner=FlinkRunner"""
 _SHOWN = 10
 
 

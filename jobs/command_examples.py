@@ -1,0 +1,52 @@
+"""The examples that the help of each command ends with. A test parses them all."""
+
+EXAMPLES = {
+    "init": ("longtake init mine", "longtake init mine --train mine/out/my-corpus"),
+    "plan": (
+        "longtake plan mine/corpus.yaml",
+        "longtake plan mine/corpus.yaml --probe packets --price-per-core-hour 0.05",
+        "longtake plan mine/corpus.yaml --save-embeddings",
+    ),
+    "diff": ("longtake diff mine/out/my-corpus/plan edited-plan",),
+    "build": (
+        "longtake build mine/corpus.yaml",
+        "longtake build mine/corpus.yaml --plan edited-plan --workers 4",
+        "longtake build gs://bucket/mine/corpus.yaml --dry-run -- --runner=DataflowRunner --project=my-project",
+    ),
+    "verify": ("longtake verify mine/out/my-corpus", "longtake verify gs://bucket/mine/out/my-corpus --sample 1000"),
+    "status": ("longtake status mine/out/my-corpus", "longtake status gs://bucket/mine/out/my-corpus --json"),
+    "show": ("longtake show out/demo", "longtake show out/demo mammals --output sample.png"),
+    "explain": ("longtake explain mine/corpus.yaml VIDEO_ID --picture explain.png",),
+    "clean": ("longtake clean mine/out/my-corpus",),
+    "train": (
+        "longtake train mine/train.yaml",
+        "longtake train mine/train.yaml --resume",
+        "torchrun --nproc-per-node=8 -m longtake.jobs.cli train mine/train.yaml",
+    ),
+    "evaluate": ("longtake evaluate mine/run mine/out/my-corpus --split train",),
+    "embed": ("longtake embed mine/run mine/out/my-corpus --output vectors.parquet",),
+    "retry": (
+        "longtake retry out/demo",
+        "longtake retry out/demo --reason timeout,decoder_crashed",
+        "longtake retry out/mine --config mine/corpus.yaml --reason missing",
+    ),
+    "takedown": (
+        'longtake takedown out/demo --videos ids.txt --note "request 2031 of the owner"',
+        "printf 'last-man\\n' | longtake takedown out/demo --videos -",
+        "longtake takedown gs://bucket/corpus --videos ids.txt --ignore-unknown -- --runner=FlinkRunner",
+    ),
+    "merge": (
+        "longtake merge out/lectures out/films --output out/both",
+        "longtake merge out/lectures out/films out/news --output out/all --name all --samples 512",
+    ),
+    "reshard": (
+        "longtake reshard out/demo --samples 1024",
+        "longtake reshard out/demo --split train=0.9,val=0.1",
+        "longtake reshard out/demo",
+    ),
+}
+
+
+def epilog(command: str) -> str:
+    """The examples of a command as its help shows them, each a paragraph."""
+    return "\n\n".join(("Examples:", *EXAMPLES[command]))
