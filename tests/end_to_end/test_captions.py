@@ -138,6 +138,7 @@ def test_both_texts_are_shown(made: SourceSet, tmp_path: Path) -> None:
     assert "said " not in longtake("show", str(made.output), first[0]["key"], cwd=tmp_path).stdout
 
 
+@pytest.mark.exhaustive
 def test_another_model_or_prompt_makes_another_plan(made: SourceSet, tmp_path: Path) -> None:
     assert current_plan(load_config(str(made.config))) is not None
     asked = made.settings["captions"]
@@ -202,6 +203,7 @@ def test_trainers_read_the_captions(made: SourceSet) -> None:
     assert any(row["sentences"][0]["asr"] for row in rows)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["t5", "llama"])
 def test_a_random_model_changes_nothing_but_the_notes(tmp_path: Path, kind: str) -> None:
     sources = sources_in(tmp_path)

@@ -212,6 +212,7 @@ def test_the_order_test_counts_fairly(build: Build) -> None:
     assert found["order/pairwise"] == pytest.approx(1 / 2)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_model_learns_from_it(build: Build, tmp_path: Path) -> None:
     """A hundred steps on 60 stories: the loss falls, and unseen combinations are found far more often than by chance."""

@@ -97,6 +97,7 @@ def test_a_threshold_neither_decodes_nor_scores_anew(tmp_path: Path, monkeypatch
     assert verify(str(sources.output)).faults == ()
 
 
+@pytest.mark.exhaustive
 def test_another_text_is_scored_and_nothing_decoded(tmp_path: Path) -> None:
     sources = laid_out(tmp_path)
     build(sources)
@@ -116,6 +117,7 @@ def test_another_text_is_scored_and_nothing_decoded(tmp_path: Path) -> None:
     assert verify(str(sources.output)).faults == ()
 
 
+@pytest.mark.exhaustive
 def test_what_the_model_fails_on_stays_without_a_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ClipModel.relevance
 

@@ -86,6 +86,7 @@ def test_a_job_server_with_external_workers(reference: SourceSet, pool: str, poo
         assert "nothing to do" in build(sources, workers=2, probe="header", beam=beam)
 
 
+@pytest.mark.exhaustive
 def test_the_job_server_tells_why_a_job_failed(pool: str, tmp_path: Path) -> None:
     sources = source_set(tmp_path, [Video("broken", spoken(4))], "hdvila", **SETTINGS)
     (tmp_path / "videos" / "broken.mp4").unlink()

@@ -223,6 +223,7 @@ def test_what_is_no_output(tmp_path: Path) -> None:
     assert "no such folder" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_no_id_acts_on_the_terminal(tmp_path: Path) -> None:
     hostile = "\x1b]0;owned\x07\x1b[31m<b>"
     sources = source_set(

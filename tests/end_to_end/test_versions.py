@@ -234,6 +234,7 @@ def test_a_taken_down_video_does_not_come_back(tmp_path: Path) -> None:
     assert is_sound(sources.output)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_video_that_failed_can_be_taken_down_too(tmp_path: Path) -> None:
     sources = built_without(tmp_path, [TAKEN], keep_records=True)
@@ -279,6 +280,7 @@ def test_a_retry_gives_what_a_build_without_the_failures_gives(built: SourceSet,
     assert "nothing to do" in done("retry", sources.output, "--config", sources.config)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_only_what_failed_for_the_reasons_is_tried(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
@@ -294,6 +296,7 @@ def test_only_what_failed_for_the_reasons_is_tried(tmp_path: Path) -> None:
     assert is_sound(sources.output)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_what_fails_again_changes_nothing(tmp_path: Path) -> None:
     sources = built_without(tmp_path, ["v3"], keep_records=True)
@@ -303,6 +306,7 @@ def test_what_fails_again_changes_nothing(tmp_path: Path) -> None:
     assert is_sound(sources.output)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_retry_with_a_higher_limit(tmp_path: Path) -> None:
     videos = [*VIDEOS[:4], Video("long", spoken(4))]
@@ -398,6 +402,7 @@ def test_merged_halves_are_the_corpus_of_both(built: SourceSet, tmp_path: Path) 
         done("merge", one, other, "--output", merged)
 
 
+@pytest.mark.exhaustive
 def test_of_a_video_in_two_corpora_the_first_that_has_samples_stays(built: SourceSet, tmp_path: Path) -> None:
     one, other = two_halves(tmp_path, overlap=2)
     done("takedown", other, "--videos", "-", "--note", "please", input="v9\n")
@@ -413,6 +418,7 @@ def test_of_a_video_in_two_corpora_the_first_that_has_samples_stays(built: Sourc
     assert manifest(merged)["counts"]["videos"] == {"in": 10, "kept": 9, "dropped": 1}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_what_was_taken_down_in_one_stays_out_of_the_merged(tmp_path: Path) -> None:
     one, other = two_halves(tmp_path, overlap=2)
@@ -424,6 +430,7 @@ def test_what_was_taken_down_in_one_stays_out_of_the_merged(tmp_path: Path) -> N
     assert reasons(merged, "video") == {"v5": "taken_down"}
 
 
+@pytest.mark.exhaustive
 def test_what_a_failed_merge_left_is_no_part_of_the_next(tmp_path: Path) -> None:
     one, other = two_halves(tmp_path)
     merged = tmp_path / "merged"

@@ -185,6 +185,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     yield lambda number: state.update(left=number)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("command", ["takedown", "reshard"])
 def test_file_by_file_it_can_stop_anywhere(
     built: SourceSet,
@@ -221,6 +222,7 @@ def test_file_by_file_it_can_stop_anywhere(
     assert stops > 10
 
 
+@pytest.mark.exhaustive
 def test_file_by_file_unfinished_writes_go_too(
     built: SourceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
