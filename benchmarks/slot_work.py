@@ -15,17 +15,24 @@ _started = False
 
 
 def decode_source(
-    uri: str, wanted: Sequence[Wanted], frames: Frames, limits: Limits, layout: Layout, digest: str
+    path: str,
+    wanted: Sequence[Wanted],
+    frames: Frames,
+    limits: Limits,
+    layout: Layout,
+    digest: str,
+    scored: bool = False,
+    version: object = None,
 ) -> tuple[Marker, dict[str, float]]:
     """Decode and write the fragment; seconds are CPU seconds of this process. The first task also reports its start-up."""
     global _started
     start = time.process_time()
     times = [t for w in wanted for t in w.frame_times_ms]
-    decoded = decode_frames(uri, times, frames, limits, clock=time.process_time)
+    decoded = decode_frames(path, times, frames, limits, clock=time.process_time)
     seconds = dict(decoded.seconds)
     decoded_at = time.process_time()
     seconds["decode_other"] = decoded_at - start - sum(seconds.values())
-    marker = write_fragment(layout, digest, wanted, decoded)
+    marker = write_fragment(layout, digest, wanted, decoded, scored)
     seconds["fragment"] = time.process_time() - decoded_at
     seconds["slot_start"] = 0.0 if _started else start
     _started = True
