@@ -115,7 +115,6 @@ def _plan_and_build(
         inputs_of(config)  # a source that cannot be read is an error before anything is undone
         if overwrite:
             refuse_taken_down(layout)
-    if plan is None:
         storage.delete(layout.manifest)
     known = None if wait else current_plan(config, despite_failures=True)
     summary = known or _plan(config, layout, probe, workers, beam_args, console, plan, overwrite)

@@ -70,19 +70,22 @@ Probe = Annotated[
     ),
 ]
 
-app.command("init", epilog=epilog("init"))(init.init)
-app.command("diff", epilog=epilog("diff"))(diff.diff)
-app.command("verify", epilog=epilog("verify"))(verify.verify)
-app.command("status", epilog=epilog("status"))(status.status)
-app.command("show", epilog=epilog("show"))(show.show)
-app.command("explain", epilog=epilog("explain"))(explain.explain)
-app.command("train", epilog=epilog("train"))(train.train)
-app.command("evaluate", epilog=epilog("evaluate"))(evaluate.evaluate)
-app.command("retry", epilog=epilog("retry"))(retry.retry)
-app.command("takedown", epilog=epilog("takedown"))(takedown.takedown)
-app.command("merge", epilog=epilog("merge"))(merge.merge)
-app.command("reshard", epilog=epilog("reshard"))(reshard.reshard)
-app.command("embed", epilog=epilog("embed"))(embed.embed)
+for command in (
+    init.init,
+    diff.diff,
+    verify.verify,
+    status.status,
+    show.show,
+    explain.explain,
+    train.train,
+    evaluate.evaluate,
+    retry.retry,
+    takedown.takedown,
+    merge.merge,
+    reshard.reshard,
+    embed.embed,
+):
+    app.command(command.__name__, epilog=epilog(command.__name__))(command)
 
 
 @app.command(epilog=epilog("plan"))

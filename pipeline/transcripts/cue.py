@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import le
+from typing import Any
 
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, compact
@@ -141,6 +142,32 @@ def trusted(words: Sequence[Word], start_ms: int, end_ms: int) -> tuple[Word, ..
     if kept[0][0] > 0:
         kept[0] = (0, *kept[0][1:])
     return tuple(kept)
+
+
+def read_cues(
+    entries: Iterable[Any], video_id: str, name: str, what: str, read: Callable[[Any, str], Cue]
+) -> tuple[list[Cue], list[Drop]]:
+    """The cues of the entries of a JSON file, each `what` it is called there, and a Drop for each that cannot be used.
+
+    `read` makes a cue of an entry and its id, or raises ValueError.
+    """
+    cues: list[Cue] = []
+    drops: list[Drop] = []
+    for number, entry in enumerate(entries, 1):
+        cue_id, place = f"{video_id}.{number}", f"{name}: {what} {number}"
+        try:
+            cue = read(entry, cue_id)
+        except ValueError as error:
+            drops.append(sentence_drop(video_id, cue_id, Reason.MALFORMED, f"{place}: {error}"))
+            continue
+        if cue.end_ms <= cue.start_ms or cue.start_ms < 0:
+            detail = f"{place} lasts from {cue.start_ms} to {cue.end_ms} ms"
+            drops.append(sentence_drop(video_id, cue_id, Reason.SPAN_REVERSED, detail))
+        elif not cue.text:
+            drops.append(sentence_drop(video_id, cue_id, Reason.EMPTY_TEXT, f"{place} has no text"))
+        else:
+            cues.append(cue)
+    return cues, drops
 
 
 def sentence_drop(video_id: str, cue_id: str, reason: Reason, detail: str, stage: Stage = Stage.READ) -> Drop:

@@ -3,10 +3,8 @@
 from typing import Any
 
 from longtake.pipeline.lines import base_name, quoted
-from longtake.pipeline.transcripts.cue import Cue, Transcript, record_drop, sentence_drop, timed_text, trusted
+from longtake.pipeline.transcripts.cue import Cue, Transcript, read_cues, record_drop, timed_text, trusted
 from longtake.pipeline.transcripts.json_values import read_json, text_of, whole_ms
-from longtake.schemas.reasons import Reason
-from longtake.schemas.records import Drop
 
 
 def parse_json3(data: bytes, video_id: str, file: str) -> Transcript:
@@ -19,28 +17,14 @@ def parse_json3(data: bytes, video_id: str, file: str) -> Transcript:
             raise ValueError('holds no list "events"; is it a json3 file of YouTube?')
     except ValueError as error:
         return Transcript([], [record_drop(video_id, name, str(error))])
-    cues: list[Cue] = []
-    drops: list[Drop] = []
-    number = 0
-    for event in events:
-        # A window's position and a line feed appended to a window are events too, and no cues.
-        if isinstance(event, dict) and (not event.get("segs") or event.get("aAppend")) and not _says(event):
-            continue
-        number += 1
-        cue_id = f"{video_id}.{number}"
-        try:
-            cue = _cue(event, cue_id)
-        except ValueError as error:
-            drops.append(sentence_drop(video_id, cue_id, Reason.MALFORMED, f"{name}: event {number}: {error}"))
-            continue
-        if cue.end_ms <= cue.start_ms or cue.start_ms < 0:
-            detail = f"{name}: event {number} lasts from {cue.start_ms} to {cue.end_ms} ms"
-            drops.append(sentence_drop(video_id, cue_id, Reason.SPAN_REVERSED, detail))
-        elif not cue.text:
-            drops.append(sentence_drop(video_id, cue_id, Reason.EMPTY_TEXT, f"{name}: event {number} has no text"))
-        else:
-            cues.append(cue)
-    if not number:
+    # A window's position and a line feed appended to a window are events too, and no cues.
+    shown = [
+        event
+        for event in events
+        if not isinstance(event, dict) or (event.get("segs") and not event.get("aAppend")) or _says(event)
+    ]
+    cues, drops = read_cues(shown, video_id, name, "event", _cue)
+    if not shown:
         drops.append(record_drop(video_id, name, "no event with text"))
     return Transcript(cues, drops)
 

@@ -7,19 +7,8 @@ takes what else is a list of timed texts.
 from typing import Any
 
 from longtake.pipeline.lines import base_name, quoted
-from longtake.pipeline.transcripts.cue import (
-    BREAK,
-    Cue,
-    Transcript,
-    Word,
-    plain_lines,
-    record_drop,
-    sentence_drop,
-    trusted,
-)
+from longtake.pipeline.transcripts.cue import BREAK, Cue, Transcript, Word, plain_lines, read_cues, record_drop, trusted
 from longtake.pipeline.transcripts.json_values import read_json, seconds, text_of, whole_ms
-from longtake.schemas.reasons import Reason
-from longtake.schemas.records import Drop
 
 #: Where the list of segments stands: whisper and its kin; transcripts of meetings; transformers; whisper.cpp; players.
 _LISTS = ("segments", "sentences", "chunks", "transcription", "transcriptCollection", "utterances", "results")
@@ -52,22 +41,7 @@ def segments_of(value: Any) -> list[Any]:
 
 def parse_segments(segments: list[Any], video_id: str, name: str) -> Transcript:
     """The cues of a list of segments of the file `name`. Raises nothing."""
-    cues: list[Cue] = []
-    drops: list[Drop] = []
-    for number, segment in enumerate(segments, 1):
-        cue_id = f"{video_id}.{number}"
-        try:
-            cue = _cue(segment, cue_id)
-        except ValueError as error:
-            drops.append(sentence_drop(video_id, cue_id, Reason.MALFORMED, f"{name}: segment {number}: {error}"))
-            continue
-        if cue.end_ms <= cue.start_ms or cue.start_ms < 0:
-            detail = f"{name}: segment {number} lasts from {cue.start_ms} to {cue.end_ms} ms"
-            drops.append(sentence_drop(video_id, cue_id, Reason.SPAN_REVERSED, detail))
-        elif not cue.text:
-            drops.append(sentence_drop(video_id, cue_id, Reason.EMPTY_TEXT, f"{name}: segment {number} has no text"))
-        else:
-            cues.append(cue)
+    cues, drops = read_cues(segments, video_id, name, "segment", _cue)
     if not segments:
         drops.append(record_drop(video_id, name, "the list of segments is empty"))
     return Transcript(cues, drops, recognised=True)
