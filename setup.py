@@ -5,6 +5,10 @@ from setuptools import setup
 PACKAGES = (
     "schemas",
     "pipeline",
+    "pipeline.audit",
+    "pipeline.audit.checks",
+    "pipeline.audit.report",
+    "pipeline.browse",
     "pipeline.captions",
     "pipeline.clean",
     "pipeline.decode",
@@ -25,5 +29,5 @@ PACKAGES = (
 setup(
     packages=[f"longtake.{package}" for package in PACKAGES],
     package_dir={f"longtake.{package}": package.replace(".", "/") for package in PACKAGES},
-    package_data={f"longtake.{package}": ["py.typed", "*.yaml", "vocabulary/*"] for package in PACKAGES},
+    package_data={f"longtake.{package}": ["py.typed", "*.yaml", "vocabulary/*", "vendor/*", "static/*", "templates/*"] for package in PACKAGES},
 )

@@ -13,6 +13,7 @@ from longtake.jobs.job import human_bytes, locked, plural, run_pipeline
 from longtake.jobs.plan import (
     ProbeMode,
     current_plan,
+    decided_otherwise,
     inputs_changed,
     inputs_of,
     is_adopted,
@@ -27,6 +28,7 @@ from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.job_note import noted
 from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summary
 from longtake.pipeline.progress import PROGRESS
+from longtake.pipeline.rejects import Rejects
 from longtake.pipeline.relevance.clip_model import clip_folder, shared_clip_model
 from longtake.pipeline.runner import check_reachable, is_local, pipeline_options, slots_per_process
 from longtake.pipeline.task_list import tasks_folder
@@ -45,25 +47,30 @@ def build_corpus(
     console: Console,
     plan: str | None = None,
     overwrite: bool = False,
+    rejects: Rejects | None = None,
 ) -> CorpusManifest:
-    """Build the corpus of `config`, or of the edited plan in the folder `plan`. Raises CorpusError."""
+    """Build the corpus of `config` without what curators rejected, or of the edited plan in the folder `plan`. Raises
+    CorpusError."""
     layout = Layout(config.root)
     with locked(layout.root):
-        manifest = _build(config, layout, probe, workers, beam_args, console, plan, overwrite)
+        manifest = _build(config, layout, probe, workers, beam_args, console, plan, overwrite, rejects)
     if manifest is None:
         raise CorpusError(f"{layout.root}: the runner ended without sealing the corpus; see its log")
     return manifest
 
 
-def launch_build(config: CorpusConfig, workers: int, beam_args: list[str], console: Console) -> None:
+def launch_build(
+    config: CorpusConfig, workers: int, beam_args: list[str], console: Console, rejects: Rejects | None = None
+) -> None:
     """Hand the job that builds the planned corpus to a runner that goes on with it. Raises CorpusError, also without a plan."""
     layout = Layout(config.root)
     if is_local(pipeline_options(beam_args, workers)):
         raise ConfigError("--no-wait: the job would end with this process; name the runner that goes on with it")
-    if current_plan(config, despite_failures=True) is None:
-        raise CorpusError(f"{layout.plan}: no plan of this configuration. Make it first with: longtake plan")
+    if current_plan(config, despite_failures=True, rejects=rejects) is None:
+        decisions = "" if rejects is None else " and these decisions"
+        raise CorpusError(f"{layout.plan}: no plan of this configuration{decisions}. Make it first with: longtake plan")
     with locked(layout.root):
-        _build(config, layout, ProbeMode.NONE, workers, beam_args, console, None, False, wait=False)
+        _build(config, layout, ProbeMode.NONE, workers, beam_args, console, None, False, rejects, wait=False)
 
 
 def building_job(
@@ -85,10 +92,11 @@ def _build(
     console: Console,
     plan: str | None,
     overwrite: bool,
+    rejects: Rejects | None,
     wait: bool = True,
 ) -> CorpusManifest | None:
     check_reachable(config, pipeline_options(beam_args, workers))
-    finished = None if overwrite else _finished(config, layout, plan)
+    finished = None if overwrite else _finished(config, layout, plan, rejects)
     if finished is not None:
         console.print(f"{layout.root} is complete already: nothing to do.", markup=False, highlight=False)
         if (lost := _failed_videos(layout)) and plan is None:
@@ -97,7 +105,7 @@ def _build(
     if config.filters.clip_model is not None:
         shared_clip_model(clip_folder(config))  # one that does not load is an error before any work
     with noted(layout, "build", left_to_runner=not wait):
-        return _plan_and_build(config, layout, probe, workers, beam_args, console, plan, overwrite, wait)
+        return _plan_and_build(config, layout, probe, workers, beam_args, console, plan, overwrite, rejects, wait)
 
 
 def _plan_and_build(
@@ -109,6 +117,7 @@ def _plan_and_build(
     console: Console,
     plan: str | None,
     overwrite: bool,
+    rejects: Rejects | None,
     wait: bool,
 ) -> CorpusManifest | None:
     if plan is None:
@@ -116,8 +125,8 @@ def _plan_and_build(
         if overwrite:
             refuse_taken_down(layout)
         storage.delete(layout.manifest)
-    known = None if wait else current_plan(config, despite_failures=True)
-    summary = known or _plan(config, layout, probe, workers, beam_args, console, plan, overwrite)
+    known = None if wait else current_plan(config, despite_failures=True, rejects=rejects)
+    summary = known or _plan(config, layout, probe, workers, beam_args, console, plan, overwrite, rejects)
     storage.delete(layout.manifest)  # not sooner for an edited plan: one that is refused leaves the corpus as it was
     check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
     _clear_results(layout)
@@ -135,7 +144,7 @@ def _failed_videos(layout: Layout) -> int:
     return summary.failed_videos if summary else 0
 
 
-def _finished(config: CorpusConfig, layout: Layout, plan: str | None) -> CorpusManifest | None:
+def _finished(config: CorpusConfig, layout: Layout, plan: str | None, rejects: Rejects | None) -> CorpusManifest | None:
     """The manifest of the finished corpus that is asked for, None where there is none. Raises CorpusError for another one."""
     manifest = read_manifest(layout)
     if manifest is None:
@@ -147,6 +156,8 @@ def _finished(config: CorpusConfig, layout: Layout, plan: str | None) -> CorpusM
         other = "made from inputs that have changed since"
     elif plan is not None and not is_adopted(layout, plan):
         other = "made from another plan"
+    elif (summary := read_summary(layout.plan)) is not None and decided_otherwise(summary, rejects):
+        other = "made with other decisions"
     if other is None:
         return manifest
     raise CorpusError(f"{layout.root} holds a corpus {other}. Choose another output, or replace it with --overwrite.")
@@ -161,16 +172,17 @@ def _plan(
     console: Console,
     plan: str | None,
     anew: bool,
+    rejects: Rejects | None,
 ) -> PlanSummary:
     if plan is not None:
         summary = adopt_plan(config, layout, plan, pipeline_options(beam_args, workers))
         remember_adopted(layout, plan)
     else:
-        found = None if anew else current_plan(config)
+        found = None if anew else current_plan(config, rejects=rejects)
         if found is not None:
             console.print(f"Using the plan in {layout.plan}.", markup=False, highlight=False)
             return found
-        summary = make_plan(config, probe, workers, beam_args, console)
+        summary = make_plan(config, probe, workers, beam_args, console, rejects=rejects)
     print_plan(summary, layout, console)
     return summary
 

@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 
 from longtake.jobs import (
+    audit,
+    browse,
+    decisions,
     diff,
     embed,
     evaluate,
@@ -24,10 +27,12 @@ from longtake.jobs import (
     verify,
 )  # fmt: skip
 from longtake.jobs.command_examples import epilog
+from longtake.jobs.decisions import ConflictPolicy, DecisionFiles, rejects_of
 from longtake.pipeline.events import log_as_asked
 from longtake.pipeline.printable import printable
 from longtake.schemas import scratch, storage
 from longtake.schemas.config import load_config
+from longtake.schemas.decision import OnConflict
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, read_manifest
 from longtake.schemas.settings import ConfigError
@@ -81,6 +86,9 @@ for command in (
     evaluate.evaluate,
     retry.retry,
     takedown.takedown,
+    audit.audit,
+    browse.browse,
+    decisions.decisions,
     merge.merge,
     reshard.reshard,
     embed.embed,
@@ -98,6 +106,8 @@ def plan(
         bool,
         typer.Option("--save-embeddings", help="Keep the embeddings of sentences in embeddings/, for the next plan."),
     ] = False,
+    decided: DecisionFiles = None,
+    on_conflict: ConflictPolicy = OnConflict.REFUSE,
     price: Price = None,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
@@ -112,25 +122,25 @@ def plan(
     from longtake.pipeline.job_note import noted
 
     log_as_asked(log_json)
-    settings, console = load_config(config), Console()
+    settings, console, rejects = load_config(config), Console(), rejects_of(decided, on_conflict)
     layout = Layout(settings.root)
     mode = _probe_mode(probe)
     if dry_run:
         from longtake.jobs.dry_run import print_request, request_plan
 
-        print_request(request_plan(settings, mode, workers, context.obj), console)
+        print_request(request_plan(settings, mode, workers, context.obj, rejects), console)
         return
     with locked(layout.root):
         _refuse_finished(layout)
         with noted(layout, "plan", left_to_runner=no_wait):
             if no_wait:
-                launch_plan(settings, mode, workers, context.obj, console, save_embeddings, wait=False)
+                launch_plan(settings, mode, workers, context.obj, console, save_embeddings, False, rejects)
                 console.print(
                     f"Launched. The plan is whole when this is there: {layout.plan}/_plan.json",
                     markup=False, highlight=False, soft_wrap=True,
                 )  # fmt: skip
                 return
-            summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings)
+            summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings, rejects)
     print_plan(summary, layout, console, price)
     console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
 
@@ -142,6 +152,8 @@ def build(
     plan: Annotated[str | None, typer.Option(metavar="DIR", help="Build this edited plan.")] = None,
     workers: Workers = 0,
     probe: Probe = "header",
+    decided: DecisionFiles = None,
+    on_conflict: ConflictPolicy = OnConflict.REFUSE,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished corpus.")] = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
@@ -159,17 +171,22 @@ def build(
         raise ConfigError(
             "--dry-run and --no-wait build the plan in the output: they go with neither --plan nor --overwrite"
         )
+    if decided and plan is not None:
+        raise ConfigError(
+            "--decisions are for planning, and --plan names a plan: take rejected rows out of it, or give one"
+        )
+    rejects = rejects_of(decided, on_conflict)
     if dry_run:
         from longtake.jobs.dry_run import print_request, request_build
 
-        print_request(request_build(settings, workers, context.obj), console)
+        print_request(request_build(settings, workers, context.obj, rejects), console)
     elif no_wait:
-        launch_build(settings, workers, context.obj, console)
+        launch_build(settings, workers, context.obj, console, rejects)
         console.print(
             f"Launched. The corpus is complete when this is there: {Layout(settings.root).manifest}", highlight=False
         )
     else:
-        build_corpus(settings, mode, workers, context.obj, console, plan, overwrite)
+        build_corpus(settings, mode, workers, context.obj, console, plan, overwrite, rejects)
 
 
 @app.command(epilog=epilog("clean"))

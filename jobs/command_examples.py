@@ -6,11 +6,13 @@ EXAMPLES = {
         "longtake plan mine/corpus.yaml",
         "longtake plan mine/corpus.yaml --probe packets --price-per-core-hour 0.05",
         "longtake plan mine/corpus.yaml --save-embeddings",
+        "longtake plan mine/corpus.yaml --decisions ann.csv --decisions bob.csv --on-conflict strictest",
     ),
     "diff": ("longtake diff mine/out/my-corpus/plan edited-plan",),
     "build": (
         "longtake build mine/corpus.yaml",
         "longtake build mine/corpus.yaml --plan edited-plan --workers 4",
+        "longtake build mine/corpus.yaml --decisions mine/out/my-corpus/decisions.csv --overwrite",
         "longtake build gs://bucket/mine/corpus.yaml --dry-run -- --runner=DataflowRunner --project=my-project",
     ),
     "verify": ("longtake verify mine/out/my-corpus", "longtake verify gs://bucket/mine/out/my-corpus --sample 1000"),
@@ -33,7 +35,25 @@ EXAMPLES = {
     "takedown": (
         'longtake takedown out/demo --videos ids.txt --note "request 2031 of the owner"',
         "printf 'last-man\\n' | longtake takedown out/demo --videos -",
+        "longtake takedown out/demo --decisions out/demo/decisions.csv",
         "longtake takedown gs://bucket/corpus --videos ids.txt --ignore-unknown -- --runner=FlinkRunner",
+    ),
+    "audit": (
+        "longtake audit out/demo",
+        "longtake audit out/demo --config examples/demo/corpus.yaml --evaluation youcook2=yc2_ids.txt",
+        "longtake audit mine/out/my-corpus --sample 200 --seed 7 --accept 0.02",
+        "longtake audit mine/out/version-2 --compare mine/out/version-1",
+        "longtake audit gs://bucket/corpus --frames all -- --runner=FlinkRunner",
+    ),
+    "browse": (
+        "longtake browse out/demo",
+        "longtake browse mine/out/my-corpus --curator Ann --embeddings vectors.parquet",
+        "longtake browse gs://bucket/corpus --decisions ann.csv --host 0.0.0.0 --token-file token.txt",
+    ),
+    "decisions": (
+        "longtake decisions out/demo/decisions.csv",
+        "longtake decisions ann.csv bob.csv --output both.csv",
+        "longtake decisions gs://bucket/corpus/decisions.csv bob.parquet --on-conflict latest --json",
     ),
     "merge": (
         "longtake merge out/lectures out/films --output out/both",

@@ -23,6 +23,7 @@ from longtake.jobs.build import building_job
 from longtake.jobs.job import human_bytes
 from longtake.jobs.plan import ProbeMode, current_plan, planning_job
 from longtake.pipeline.dataflow import is_dataflow
+from longtake.pipeline.rejects import Rejects
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
@@ -91,16 +92,20 @@ class JobRequest:
         return found
 
 
-def request_plan(config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str]) -> JobRequest:
+def request_plan(
+    config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], rejects: Rejects | None = None
+) -> JobRequest:
     """The request of the job that plans. Raises ConfigError."""
     _check_runner(beam_args, workers)
-    return job_request(*planning_job(config, probe, workers, beam_args))
+    return job_request(*planning_job(config, probe, workers, beam_args, rejects=rejects))
 
 
-def request_build(config: CorpusConfig, workers: int, beam_args: list[str]) -> JobRequest:
+def request_build(
+    config: CorpusConfig, workers: int, beam_args: list[str], rejects: Rejects | None = None
+) -> JobRequest:
     """The request of the job that builds the plan in the output. Raises ConfigError, and CorpusError where there is no plan."""
     _check_runner(beam_args, workers)
-    summary = current_plan(config, despite_failures=True)
+    summary = current_plan(config, despite_failures=True, rejects=rejects)
     if summary is None:
         raise CorpusError(
             f"{Layout(config.root).plan}: no plan of this configuration, so this is not the next job. See that one with: "

@@ -21,8 +21,8 @@ def merge(
 ) -> None:
     """Join finished corpora into a new one; they stay as they are. Frames are copied, not decoded.
 
-    A video in several is taken from the first that has samples of it; the ledger names the others. One that was taken down in any
-    stays out. Each video keeps its split. Interrupted, run it again.
+    A video in several is taken from the first that has samples of it; the ledger names the others. What was taken down or
+    rejected in any stays out. Each video keeps its split. Interrupted, run it again.
     """
     from longtake.jobs.job import locked
     from longtake.jobs.revise import finished, make, print_change
@@ -95,6 +95,7 @@ def merged_manifest(origins: list[CorpusManifest], name: str | None, samples: in
             "versions": o.versions,
             "history": list(o.history),
         }
+        | ({"decisions": o.decisions} if o.decisions else {})
         for o in origins
     ]
     entry: dict[str, Any] = {"version": 1, "command": "merge", "of": of}

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -23,6 +24,7 @@ from longtake.pipeline.line_source import check_columns, files_of
 from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.plan_graph import add_planning
 from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, check_failed, read_summary
+from longtake.pipeline.rejects import Rejects, keep_rejects, rejects_file
 from longtake.pipeline.relevance.clip_model import clip_folder
 from longtake.pipeline.runner import check_reachable, is_local, pipeline_options, slots_per_process
 from longtake.pipeline.seen import seen_folder
@@ -49,10 +51,11 @@ def make_plan(
     beam_args: list[str],
     console: Console,
     save_embeddings: bool = False,
+    rejects: Rejects | None = None,
 ) -> PlanSummary:
-    """Write plan/ and ledger/ below the output, and embeddings/ where asked. Raises CorpusError, also where too many videos
-    failed."""
-    launch_plan(config, probe, workers, beam_args, console, save_embeddings)
+    """Write plan/ and ledger/ below the output, and embeddings/ where asked, without what curators rejected. Raises CorpusError,
+    also where too many videos failed."""
+    launch_plan(config, probe, workers, beam_args, console, save_embeddings, rejects=rejects)
     layout = Layout(config.root)
     summary = read_summary(layout.plan)
     if summary is None:
@@ -76,22 +79,43 @@ def launch_plan(
     console: Console,
     save_embeddings: bool = False,
     wait: bool = True,
+    rejects: Rejects | None = None,
 ) -> None:
     """Run the job that plans; without `wait`, leave it to the runner. The job writes the summary last, so no half of a plan looks
     whole. Raises CorpusError and ConfigError."""
     layout = Layout(config.root)
     if not wait and is_local(pipeline_options(beam_args, workers)):
         raise ConfigError("--no-wait: the job would end with this process; name the runner that goes on with it")
-    graph, options = planning_job(config, probe, workers, beam_args, save_embeddings)
+    graph, options = planning_job(config, probe, workers, beam_args, save_embeddings, rejects)
     inputs = inputs_of(config)
     refuse_taken_down(layout)
+    if rejects is None and (forgotten := _rejects_before(layout)):
+        console.print(
+            f"The plan before this one left out what {plural(forgotten, 'reject')} named; without --decisions it comes back.",
+            style="yellow",
+            highlight=False,
+        )
     clear_plan(layout)
+    keep_rejects(layout, rejects)
     storage.write_bytes(_inputs_path(layout), json.dumps(inputs).encode())
     run_pipeline(graph, options, console, _progress, wait)
 
 
+def _rejects_before(layout: Layout) -> int:
+    """How many rejects the plan that is there was made with."""
+    with suppress(CorpusError):  # of another format
+        summary = read_summary(layout.plan)
+        return summary.decisions["rejects"] if summary is not None and summary.decisions else 0
+    return 0
+
+
 def planning_job(
-    config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], save_embeddings: bool = False
+    config: CorpusConfig,
+    probe: ProbeMode,
+    workers: int,
+    beam_args: list[str],
+    save_embeddings: bool = False,
+    rejects: Rejects | None = None,
 ) -> tuple[Callable[[Any], None], PipelineOptions]:
     """What adds the planning graph to a pipeline, and the options to run it with. Raises ConfigError."""
     options = pipeline_options(
@@ -103,7 +127,8 @@ def planning_job(
     if (punctuation := punctuation_folder(config)) is not None:
         punctuation_model(punctuation)  # loaded here, so that one which cannot be does not end the command halfway
     embed, caption = embedding(config, layout, save_embeddings), captioning(config)
-    return lambda root: add_planning(root, config, layout, probe.value, slots, embed, caption), options
+    file = rejects_file(layout, rejects.digest, len(rejects)) if rejects and rejects.digest else None
+    return lambda root: add_planning(root, config, layout, probe.value, slots, embed, caption, file), options
 
 
 def embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
@@ -131,8 +156,8 @@ def refuse_taken_down(layout: Layout) -> None:
     parts = storage.list_files(layout.ledger, ".parquet")
     if any(part.rsplit("/", 1)[-1].startswith(f"{TAKEDOWN_PREFIX}-") for part in parts):
         raise CorpusError(
-            f"{layout.root}: videos were taken down from this corpus, and planning anew could bring them back. Take them out of "
-            "the sources and choose another output."
+            f"{layout.root}: videos were taken down from this corpus, or samples of them, and planning anew could bring them "
+            "back. Take them out of the sources, or leave them out with --decisions, and choose another output."
         )
 
 
@@ -144,8 +169,10 @@ def clear_plan(layout: Layout) -> None:
     storage.delete_folder(seen_folder(layout))
 
 
-def current_plan(config: CorpusConfig, despite_failures: bool = False) -> PlanSummary | None:
-    """The plan that lies in the output, if this configuration and these inputs made it.
+def current_plan(
+    config: CorpusConfig, despite_failures: bool = False, rejects: Rejects | None = None
+) -> PlanSummary | None:
+    """The plan that lies in the output, if this configuration and these inputs made it, and these rejects where any are named.
 
     One with failures does not count, unless that is said or a person has edited it since: who starts again may have mended the
     sources.
@@ -153,9 +180,16 @@ def current_plan(config: CorpusConfig, despite_failures: bool = False) -> PlanSu
     summary = read_summary(Layout(config.root).plan)
     if summary is None or summary.fingerprint != fingerprint(config) or inputs_changed(config):
         return None
+    if decided_otherwise(summary, rejects):
+        return None
     if summary.failed_videos and summary.edited is None and not despite_failures:
         return None
     return summary
+
+
+def decided_otherwise(summary: PlanSummary, rejects: Rejects | None) -> bool:
+    """Whether a plan was made with other rejects than these; where none are named, the plan's own are as good as any."""
+    return rejects is not None and (summary.decisions or {}).get("sha256") != rejects.digest
 
 
 def inputs_changed(config: CorpusConfig) -> bool:
@@ -313,6 +347,11 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
             "disks, shuffling and storage come on top (docs/cloud.md).",
             highlight=False,
         )
+    if summary.decisions:
+        number, found = summary.decisions["rejects"], summary.decisions["applied"]
+        lost = number - found
+        unused = f"; {plural(lost, 'decision')} {'names' if lost == 1 else 'name'} nothing in this plan" if lost else ""
+        console.print(f"Decisions: {found:,} of {plural(number, 'reject')} applied{unused}.", highlight=False)
     console.print(f"Plan: {layout.plan}   Reasons: {layout.ledger}", highlight=False, markup=False)
 
 

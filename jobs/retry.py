@@ -73,7 +73,7 @@ def retry(
             retried=failed.planned - unplanned,
             replanned=unplanned,
         )
-        planning, decoding = _work(settings, old.layout, unplanned, old.plan.probe, workers, context.obj)
+        planning, decoding = _work(settings, old, unplanned, workers, context.obj)
         done = {"reasons": sorted({name for _, name in failed.rows}), "videos": len(failed.planned | unplanned)}
         made = replace(old, change, next_manifest(old, "retry", done), context.obj, console, planning, decoding)
         _remember_limits(settings, old.layout.staging)
@@ -139,11 +139,12 @@ def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, co
 
 
 def _work(
-    config: CorpusConfig, layout: Any, unplanned: frozenset[str], probe: str, workers: int, beam_args: list[str]
+    config: CorpusConfig, old: Any, unplanned: frozenset[str], workers: int, beam_args: list[str]
 ) -> tuple[Any, Any]:
-    """What plans and decodes the videos that are tried again."""
+    """What plans and decodes the videos that are tried again. What curators had rejected of them stays out."""
     from longtake.jobs.plan import captioning, embedding
     from longtake.pipeline.plan_graph import plan_videos
+    from longtake.pipeline.rejects import rejects_file
     from longtake.pipeline.relevance.clip_model import clip_folder, shared_clip_model
     from longtake.pipeline.revise.shards_graph import Decoding
     from longtake.pipeline.runner import check_reachable, pipeline_options, slots_per_process
@@ -151,13 +152,18 @@ def _work(
     options = pipeline_options(beam_args, workers)
     check_reachable(config, options)
     slots = slots_per_process(options, workers)
+    layout, decided = old.layout, old.plan.decisions
     decoding = Decoding(config, layout, slots)
     if config.filters.clip_model is not None:
         shared_clip_model(clip_folder(config))  # one that does not load is an error before any work
     if not unplanned:
         return None, decoding
-    embed, caption = embedding(config, layout, False), captioning(config)
-    return lambda root: plan_videos(root, config, probe, slots, embed, caption, unplanned), decoding
+    rejects = None
+    if decided:
+        rejects = rejects_file(layout, decided["sha256"], decided["rejects"])
+        rejects.read()  # that they are gone is an error before any work
+    embed, caption, probe = embedding(config, layout, False), captioning(config), old.plan.probe
+    return lambda root: plan_videos(root, config, probe, slots, embed, caption, unplanned, rejects=rejects), decoding
 
 
 def _remember_limits(config: CorpusConfig, staging: str) -> None:

@@ -1,14 +1,21 @@
-"""`longtake takedown`: remove videos from a finished corpus for good."""
+"""`longtake takedown`: remove videos from a finished corpus for good, and samples that curators rejected."""
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from longtake.jobs.decisions import ConflictPolicy, DecisionFiles, read_files
 from longtake.pipeline.printable import printable
 from longtake.schemas import storage
+from longtake.schemas.decision import NOBODY, OnConflict
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
+
+if TYPE_CHECKING:
+    from longtake.pipeline.revise.select import Known, KnownSamples
 
 _SHOWN = 10
 
@@ -17,44 +24,44 @@ def takedown(
     context: typer.Context,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
     videos: Annotated[
-        str, typer.Option("--videos", metavar="FILE", help="Ids of videos, one per line; -: from stdin.")
-    ],
+        str | None, typer.Option("--videos", metavar="FILE", help="Ids of videos, one per line; -: from stdin.")
+    ] = None,
+    decided: DecisionFiles = None,
+    on_conflict: ConflictPolicy = OnConflict.REFUSE,
     note: Annotated[str, typer.Option("--note", help="Why; goes into the ledger and corpus.json.")] = "",
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Pass over ids of which the corpus knows nothing.")
     ] = False,
 ) -> None:
-    """Remove videos for good: their frames and text from shards, index, plan, embeddings and staging.
+    """Remove videos, and samples that curators rejected, for good: their frames and text from shards, index, plan, embeddings and
+    staging.
 
-    The ledger keeps their ids, with reason taken_down and the note, and none of their text. Shards that hold nothing of them are
-    not touched. Interrupted, it leaves the corpus whole; run it again.
+    The ledger keeps their ids, with reason taken_down (a video) or rejected (a sample), why, and none of their text. Shards that
+    hold nothing of them are not touched. Interrupted, it leaves the corpus whole; run it again.
     """
-    from longtake.jobs.job import locked, plural
+    if videos is None and not decided:
+        raise ConfigError("takedown: say what: --videos FILE, --decisions FILE, or both")
+    from longtake.jobs.job import locked
     from longtake.jobs.revise import check_there, finished, next_manifest, print_change, replace
     from longtake.pipeline.revise.change import Change
     from longtake.pipeline.revise.install import next_version
-    from longtake.pipeline.revise.select import known_videos
+    from longtake.pipeline.revise.rejection import Rejection
+    from longtake.pipeline.revise.select import known_samples, known_videos
+    from longtake.schemas.reasons import Stage
 
-    console, ids = Console(), read_ids(videos)
-    note = _checked_note(note)
+    console, note = Console(), _checked_note(note)
+    asked = read_asked(videos, decided, on_conflict, note)
     check_there(corpus)
     with locked(corpus):
         old = finished(corpus)
-        known = known_videos(old.layout, ids)
-        if (unknown := sorted(ids - known.here)) and not ignore_unknown:
-            named = "\n  ".join(printable(name) for name in unknown[:_SHOWN])
-            more = f"\n  ... and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
-            raise CorpusError(
-                f"{corpus} knows nothing of {plural(len(unknown), 'video')}; nothing was changed. "
-                f"--ignore-unknown passes over them.\n  {named}{more}"
-            )
-        chosen = known.here - known.taken_down
-        if unknown:
-            console.print(f"Unknown, passed over: {plural(len(unknown), 'video')}.", highlight=False)
-        if not chosen:
-            console.print(
-                f"{plural(len(known.taken_down), 'video')} taken down already: nothing to do.", highlight=False
-            )
+        known = known_videos(old.layout, frozenset(asked.videos))
+        samples = known_samples(old.layout, frozenset(asked.samples))
+        _check_known(asked, known, samples, corpus, ignore_unknown, console)
+        taken_down = {name: asked.videos[name] for name in known.here - known.taken_down}
+        planned = [clip for clip in samples.planned if clip.video_id not in taken_down]
+        rejection = Rejection.of({key: (Stage.TAKEDOWN, asked.samples[key]) for key in samples.here}, planned)
+        if not taken_down and not rejection.why:
+            console.print(f"{_already(asked, known, samples)}: nothing to do.", highlight=False)
             return
         settings = old.manifest.config
         change = Change(
@@ -63,16 +70,94 @@ def takedown(
             settings["seed"],
             settings["shards"]["samples"],
             keep_places=True,
-            taken_down=chosen,
-            note=note,
+            taken_down=taken_down,
+            rejection=rejection,
         )
-        done = {"videos": len(chosen)} | ({"note": note} if note else {})
+        done = asked.told(taken_down, rejection.why) | ({"note": note} if note else {})
         made = replace(old, change, next_manifest(old, "takedown", done), context.obj, console, even_same=True)
     if made is not None:
-        print_change(f"{made.name}: {plural(len(chosen), 'video')} taken down", old.manifest, made, corpus, console)
+        what = [f"{_counted(len(taken_down), 0)} taken down"] if taken_down else []
+        what += [f"{_counted(0, len(rejection.why))} rejected"] if rejection.why else []
+        print_change(f"{made.name}: {', '.join(what)}", old.manifest, made, corpus, console)
     console.print(
         "Nothing of them is left in the corpus. Copies of it, and the sources, are yours to see to.", highlight=False
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to go: ids of videos and keys of samples, each with the detail of its ledger row. `curators` decided so, by subject
+    and id; None where no file with decisions is named."""
+
+    videos: Mapping[str, str]
+    samples: Mapping[str, str]
+    curators: Mapping[tuple[str, str], frozenset[str]] | None
+
+    def told(self, videos: Iterable[str], samples: Iterable[str]) -> dict[str, Any]:
+        """What the history of the corpus says of those that go."""
+        gone = [*(("video", name) for name in videos), *(("sample", key) for key in samples)]
+        done: dict[str, Any] = {"videos": sum(subject == "video" for subject, _ in gone)}
+        if self.curators is None:
+            return done
+        names = frozenset[str]().union(*(self.curators.get(about, frozenset()) for about in gone))
+        return done | {"samples": len(gone) - done["videos"], "curators": sorted(names)}
+
+
+def read_asked(videos: str | None, decided: Sequence[str] | None, policy: OnConflict, note: str) -> Asked:
+    """What the files name. Raises ConfigError for one that cannot be used, and where curators differ and no policy says what
+    counts."""
+    from longtake.pipeline.rejects import REJECT, Rejects
+    from longtake.schemas.decisions import current, settle
+
+    ids = frozenset[str]() if videos is None else read_ids(videos)
+    if not decided:
+        return Asked(dict.fromkeys(ids, note), {}, None)
+    rows = [row for log in read_files(decided) for row in log]
+    rejects = Rejects.of(settle(rows, policy))
+    curators = {
+        about: frozenset(one.curator or NOBODY for one in those if one.decision == REJECT)
+        for about, those in current(rows).items()
+    }
+    return Asked(
+        {**rejects.videos, **{name: note or rejects.videos.get(name, "") for name in ids}}, rejects.samples, curators
+    )
+
+
+def _check_known(
+    asked: Asked, known: "Known", samples: "KnownSamples", corpus: str, ignore_unknown: bool, console: Console
+) -> None:
+    """Say what the corpus knows nothing of. Raises CorpusError unless that is to be passed over."""
+    videos = sorted(asked.videos.keys() - known.here)
+    keys = sorted(asked.samples.keys() - samples.here - samples.gone)
+    if not videos and not keys:
+        return
+    number = _counted(len(videos), len(keys))
+    if ignore_unknown:
+        console.print(f"Unknown, passed over: {number}.", highlight=False)
+        return
+    unknown = [*videos, *keys]
+    named = "\n  ".join(printable(name) for name in unknown[:_SHOWN])
+    more = f"\n  ... and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
+    raise CorpusError(
+        f"{corpus} knows nothing of {number}; nothing was changed. --ignore-unknown passes over them.\n  {named}{more}"
+    )
+
+
+def _already(asked: Asked, known: "Known", samples: "KnownSamples") -> str:
+    """Why there is nothing to do."""
+    if not asked.videos and not asked.samples:
+        return "No decision rejects anything"
+    gone = _counted(len(known.taken_down), len(samples.gone))
+    if not gone:
+        return "None of them is in the corpus"
+    return f"{gone} taken down already" + (" or left out before" if samples.gone else "")
+
+
+def _counted(videos: int, samples: int) -> str:
+    from longtake.jobs.job import plural
+
+    named = ((videos, "video"), (samples, "sample"))
+    return " and ".join(plural(number, noun) for number, noun in named if number)
 
 
 def read_ids(path: str) -> frozenset[str]:

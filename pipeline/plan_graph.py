@@ -19,6 +19,7 @@ from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import summarise, write_summary
 from longtake.pipeline.plan_video import TALLY, MeasureVideo, PlanVideo
 from longtake.pipeline.read_graph import DROPS, read_videos
+from longtake.pipeline.rejects import RejectIndex, RejectsFile
 from longtake.pipeline.seen_graph import SEEN, WriteSeen
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
@@ -37,11 +38,13 @@ def add_planning(
     workers: int,
     embed: beam.PTransform | None = None,
     caption: beam.PTransform | None = None,
+    rejects: RejectsFile | None = None,
 ) -> None:
     """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"; `embed` gives texts their
-    embeddings (embeddings.graph), and `caption` what is left its captions (captions.graph), where that is asked for."""
+    embeddings (embeddings.graph), and `caption` what is left its captions (captions.graph), where that is asked for. What
+    curators rejected is left out."""
     clips, drops, tallies = plan_videos(
-        root, config, probe, workers, embed, caption, seen=WriteSeen(layout, config.seed)
+        root, config, probe, workers, embed, caption, seen=WriteSeen(layout, config.seed), rejects=rejects
     )
     tally = tallies | "Tally" >> beam.CombineGlobally(MergeTallies())
     ledger = drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
@@ -50,7 +53,9 @@ def add_planning(
         root
         | "Last" >> beam.Create([None], reshuffle=False)
         | "Summary"
-        >> beam.Map(_write_summary, config, layout, probe, AsSingleton(tally), AsSingleton(ledger), AsSingleton(parts))
+        >> beam.Map(
+            _write_summary, config, layout, probe, rejects, AsSingleton(tally), AsSingleton(ledger), AsSingleton(parts)
+        )
     )
 
 
@@ -63,9 +68,10 @@ def plan_videos(
     caption: beam.PTransform | None = None,
     only: frozenset[str] | None = None,
     seen: beam.PTransform | None = None,
+    rejects: RejectsFile | None = None,
 ) -> tuple[Any, Any, Any]:
     """Collections of long clips, ledger rows and tallies: what `config` plans for all of its videos, or for `only` some. `seen`
-    notes size and tag of the sources."""
+    notes size and tag of the sources, and `rejects` says what is left out before duplicates are looked for."""
     check_filters(config, probe)
     texts, *unread = read_videos(root, config, only)
     if config.source.chapters is not None:
@@ -73,9 +79,9 @@ def plan_videos(
         unread.append(unknown)
     if embed is not None:
         texts = texts | "Embed texts" >> embed
-    planned = texts | "Plan video" >> beam.ParDo(PlanVideo(config, probe, workers)).with_outputs(
-        DROPS, TALLY, SEEN, main="videos"
-    )
+    planned = texts | "Plan video" >> beam.ParDo(
+        PlanVideo(config, probe, workers), *rejected_there(root, rejects)
+    ).with_outputs(DROPS, TALLY, SEEN, main="videos")
     unique, repeats, repeated = leave_out_duplicates(planned.videos, config, workers)
     notes = []
     if caption is not None:
@@ -89,6 +95,18 @@ def plan_videos(
     noted = () if seen is None else (planned[SEEN] | "Seen" >> seen,)
     tallies = (planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
     return measured.clips, drops, tallies
+
+
+def rejected_there(root: Any, rejects: RejectsFile | None) -> tuple[AsSingleton, ...]:
+    """What planning a video is told of rejects: read by the workers, since there may be too many to be carried by a step."""
+    if rejects is None:
+        return ()
+    found = root | "Rejects" >> beam.Create([rejects], reshuffle=False) | "Read rejects" >> beam.Map(_read_rejects)
+    return (AsSingleton(found),)
+
+
+def _read_rejects(file: RejectsFile) -> RejectIndex:
+    return RejectIndex(file.read())
 
 
 def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tuple[Any, list[Any], list[Any]]:
@@ -157,8 +175,15 @@ def _write_part(element: tuple[int, list[LongClip]], layout: Layout, counts: dic
 
 
 def _write_summary(
-    _: None, config: CorpusConfig, layout: Layout, probe: str, tally: Tally, ledger: Tally, written: int
+    _: None,
+    config: CorpusConfig,
+    layout: Layout,
+    probe: str,
+    rejects: RejectsFile | None,
+    tally: Tally,
+    ledger: Tally,
+    written: int,
 ) -> None:
     if written != tally[("clips",)]:
         raise AssertionError(f"{written} clips written, {tally[('clips',)]} planned")
-    write_summary(layout.plan, summarise(config, probe, tally, ledger))
+    write_summary(layout.plan, summarise(config, probe, tally, ledger, rejects))

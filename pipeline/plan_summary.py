@@ -8,6 +8,7 @@ from longtake.pipeline.assign import shard_count
 from longtake.pipeline.estimate import HOW
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.ledger import dropped
+from longtake.pipeline.rejects import RejectsFile
 from longtake.pipeline.tally import Tally, distribution, histogram
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -20,7 +21,8 @@ SUMMARY_FILE = "_plan.json"  # readers of a folder of Parquet pass over names th
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
     """The figures of a plan. `fingerprint` is that of the configuration it was made with; `edited` is None but for a plan that a
-    person edited: there it counts the rows, the long clips that were cut anew, and the values that were recomputed.
+    person edited: there it counts the rows, the long clips that were cut anew, and the values that were recomputed. `decisions`
+    is None but where curators rejected something: the digest of the rejects, how many there are, and how many applied.
     """
 
     fingerprint: str
@@ -38,13 +40,18 @@ class PlanSummary:
     cleaned: dict[str, int] | None = None  # removals by cleaning step; None in plans from before there were any
     masked: dict[str, int] = field(default_factory=dict)  # personal data by kind, before duplicates are left out
     rewritten: int = 0  # long clips whose text is a model's
+    decisions: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         whole = {name: getattr(self, name) for name in self.__slots__}
+        if self.decisions is None:  # as plans are that no curator has seen
+            del whole["decisions"]
         return {"format": FORMAT} | whole | {"counts": {k: c.to_json() for k, c in self.counts.items()}}
 
 
-def summarise(config: CorpusConfig, probe: str, tally: Tally, ledger: Tally) -> PlanSummary:
+def summarise(
+    config: CorpusConfig, probe: str, tally: Tally, ledger: Tally, rejects: RejectsFile | None = None
+) -> PlanSummary:
     """The figures made from the tally of the videos that were planned and that of the ledger."""
     read = {key[1]: 0 for key in ledger if key[0] == "dropped"}
     for key, n in ledger.items():
@@ -88,7 +95,15 @@ def summarise(config: CorpusConfig, probe: str, tally: Tally, ledger: Tally) -> 
         cleaned={key[1]: n for key, n in sorted(tally.items()) if key[0] == "cleaned"},
         masked={key[1]: n for key, n in sorted(tally.items()) if key[0] == "masked"},
         rewritten=tally[("rewritten",)],
+        decisions=None
+        if rejects is None
+        else {"sha256": rejects.digest, "rejects": rejects.number, "applied": applied(tally)},
     )
+
+
+def applied(tally: Tally) -> int:
+    """How many rejects were found in what was planned."""
+    return sum(key[0] == "applied" for key in tally)
 
 
 def check_failed(failed: int, videos: int, max_failed: float, ledger: str) -> None:

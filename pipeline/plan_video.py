@@ -14,11 +14,12 @@ from longtake.pipeline.coherence import Topics
 from longtake.pipeline.decode import Probe, SourceError
 from longtake.pipeline.estimate import estimate
 from longtake.pipeline.events import event
-from longtake.pipeline.filters.clip_filter import ClipFilter
+from longtake.pipeline.filters.clip_filter import ClipFilter, video_row
 from longtake.pipeline.groups import GroupedSentence, group_video
 from longtake.pipeline.merge import Merged, merge_video
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import Dropped, VideoText, drop
+from longtake.pipeline.rejects import RejectIndex, rejected_clips
 from longtake.pipeline.seen import Version, version_of
 from longtake.pipeline.seen_graph import SEEN
 from longtake.pipeline.slots import Slots, shared_slots
@@ -26,7 +27,7 @@ from longtake.pipeline.source_work import in_slot, local_source, look_at, source
 from longtake.pipeline.tally import Tally
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
-from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, compact, drop_sentences
+from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, compact, drop_clip, drop_sentences
 from longtake.schemas.versions import check_versions, versions
 
 TALLY = "tally"
@@ -47,7 +48,10 @@ class PlannedVideo:
 
 
 class PlanVideo(beam.DoFn):
-    """VideoText in; PlannedVideo, drops, a tally and what was seen of the source out. `probe`: "none", "header", "packets"."""
+    """VideoText in; PlannedVideo, drops, a tally and what was seen of the source out. `probe`: "none", "header", "packets".
+
+    What curators rejected comes as a side input, where there is any.
+    """
 
     def __init__(self, config: CorpusConfig, probe: str, workers: int) -> None:
         self._config, self._probe, self._workers, self._versions = config, probe, workers, versions()
@@ -59,13 +63,22 @@ class PlanVideo(beam.DoFn):
             self._slots = shared_slots(self._workers, self._config.limits.memory_bytes)
         self._filter = ClipFilter(self._config)
 
-    def process(self, element: VideoText) -> Iterator[PlannedVideo | Dropped | Counted | Looked]:
+    def process(
+        self, element: VideoText, rejects: RejectIndex | None = None
+    ) -> Iterator[PlannedVideo | Dropped | Counted | Looked]:
         video = element.video
         sentences = tuple(sentence for sentence, _ in element.sentences)
         tally: Tally = Counter({("videos",): 1, ("sentences",): len(sentences)})
         tally.update({("cleaned", step): n for step, n in element.removals})
         for s in sentences:
             tally["words_in", str(len(s.text.split()))] += 1
+        rejected = rejects.samples(video.video_id) if rejects is not None else []
+        if rejects is not None and (why := rejects.video(video.video_id)) is not None:
+            tally["applied", Subject.VIDEO, video.video_id] += 1
+            tally.update(("applied", Subject.CLIP, span.key) for span in rejected)
+            yield from map(drop, drop_video(video.video_id, sentences, Stage.FILTER, Reason.REJECTED, why))
+            yield from self._counted(tally)
+            return
         yield from map(drop, notes_of(element))
         version = version_of(self._config.resolve(video.uri)) if self._slots is not None else None
         try:
@@ -78,10 +91,18 @@ class PlanVideo(beam.DoFn):
         else:
             planning = plan_clips(element, facts, self._config)
             tally[("ms_in",)] += sum(s.end_ms - s.start_ms for s, _ in planning.inside)
-            filtered = self._filter.apply(planning.clips, facts)
-            tally[("filtered",)] += filtered.left_out
+            met = rejected_clips(planning.clips, rejected)
+            out = [clip for clip in planning.clips if clip.key in met.clips]
+            filtered = self._filter.apply([clip for clip in planning.clips if clip.key not in met.clips], facts)
+            tally[("filtered",)] += filtered.left_out + len(out)
             tally.update({("masked", kind): n for kind, n in filtered.masked.items()})
-            yield from map(drop, [*planning.drops, *filtered.drops])
+            tally.update(("applied", Subject.CLIP, key) for key in met.spans)
+            drops = filtered.drops
+            if out and not filtered.clips:  # the video has one row, that counts them all
+                drops = [row for row in drops if row.subject is not Subject.VIDEO] + [video_row(planning.clips)]
+            yield from map(drop, [*planning.drops, *drops])
+            for clip in out:
+                yield from map(drop, drop_clip(clip, Stage.FILTER, Reason.REJECTED, met.clips[clip.key][1]))
             event(
                 logging.DEBUG,
                 "video_planned",
@@ -95,8 +116,11 @@ class PlanVideo(beam.DoFn):
                 yield TaggedOutput(SEEN, (video.video_id, version))
             if filtered.clips:
                 yield PlannedVideo(tuple(filtered.clips), facts)
+        yield from self._counted(tally)
+
+    def _counted(self, tally: Tally) -> Iterator[Counted]:
         PROGRESS.add(videos=1)
-        step_metrics.count("plan", videos=1, sentences=len(sentences))
+        step_metrics.count("plan", videos=1, sentences=tally[("sentences",)])
         yield TaggedOutput(TALLY, tally)
 
 

@@ -32,17 +32,20 @@ def seal(
         fingerprint=fingerprint(config),
         counts=final_counts(plan, decode_drops, sum(shard.samples for shard in shards)),
         shards=tuple(sorted(shards, key=lambda shard: shard.name)),
+        decisions=plan.decisions,
     )
     publish(layout, manifest)
 
 
 def publish(layout: Layout, manifest: CorpusManifest) -> None:
-    """Check that the counts balance, then write README.md, then corpus.json. Raises CorpusError."""
+    """Check that the counts balance, then write README.md, then corpus.json; an audit's metadata of an earlier corpus goes.
+    Raises CorpusError."""
     for subject, count in manifest.counts.items():
         if not count.balances:
             raise CorpusError(
                 f"{subject}: {count.total} in, {count.kept} kept, {count.dropped} dropped; please report this"
             )
+    storage.delete(layout.croissant)
     storage.write_bytes(layout.card, dataset_card(manifest).encode())
     storage.write_bytes(layout.manifest, manifest.to_bytes())
 

@@ -27,6 +27,11 @@ class Layout:
         return self.path("README.md")
 
     @property
+    def croissant(self) -> str:
+        """Croissant metadata, which an audit writes of the corpus as it is; a new version does without until the next one."""
+        return self.path("croissant.json")
+
+    @property
     def plan(self) -> str:
         return self.path("plan")
 
@@ -38,6 +43,11 @@ class Layout:
     def embeddings(self) -> str:
         """What `longtake plan --save-embeddings` keeps; not part of the corpus."""
         return self.path("embeddings")
+
+    @property
+    def decisions(self) -> str:
+        """What curators decided; not part of the corpus, and kept in its root since new versions leave what lies there."""
+        return self.path("decisions.csv")
 
     @property
     def shards(self) -> str:

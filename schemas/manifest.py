@@ -59,6 +59,7 @@ class CorpusManifest(_Part):
     shards: tuple[ShardRecord, ...]
     version: int = 1
     history: tuple[dict[str, Any], ...] = ()  # what made each version after the first: docs/versions.md
+    decisions: dict[str, Any] | None = None  # of curators, that the plan was made with: docs/format.md
 
     def splits(self) -> dict[str, dict[str, int]]:
         """Samples, frames and shards per split."""
@@ -74,6 +75,8 @@ class CorpusManifest(_Part):
         whole = self.model_dump(mode="json")
         if not self.history:  # as a build writes it
             del whole["version"], whole["history"]
+        if self.decisions is None:
+            del whole["decisions"]
         whole["counts"] = {subject: count.to_json() for subject, count in self.counts.items()}
         whole["splits"] = self.splits()
         return (json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

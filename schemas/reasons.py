@@ -83,6 +83,8 @@ class Reason(StrEnum):
     ALL_CLIPS_DROPPED = "all_clips_dropped"
     ALL_CLIPS_FILTERED = "all_clips_filtered"
     TAKEN_DOWN = "taken_down"
+    # long clips and videos: a curator decided so
+    REJECTED = "rejected"
     # long clips: filtered out by a threshold
     FEW_WORDS = "few_words"
     FAST_SPEECH = "fast_speech"

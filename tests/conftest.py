@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import browser  # noqa: F401  (a fixture)
 from sources import SHARED
 
 from longtake.pipeline.slots import close_shared_slots

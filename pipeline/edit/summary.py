@@ -41,6 +41,7 @@ def edited_summary(config: CorpusConfig, origin: PlanSummary | None, tally: Tall
         words=origin.words | {"out": fresh.words["out"]},
         estimate=_scaled(origin, fresh, tally),
         masked=origin.masked,
+        decisions=origin.decisions,
     )
 
 

@@ -106,16 +106,18 @@ def text_digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def without_videos(path: str, videos: Container[str], folder: str) -> int:
-    """Write a file of embeddings to `folder` without the rows of some videos; the result counts them. Nothing is written of one
-    that cannot be read: it is only kept to save work."""
+def without_videos(
+    path: str, videos: Container[str], folder: str, sentences: Container[tuple[str, str]] = frozenset()
+) -> int:
+    """Write a file of embeddings to `folder` without the rows of some videos, and of some `sentences` by video id and clip id;
+    the result counts them. Nothing is written of one that cannot be read: it is only kept to save work."""
     try:
         found = storage.read_parquet(path)
-        found["video_id"]
+        pairs = list(zip(found["video_id"].to_pylist(), found["clip_id"].to_pylist(), strict=True))
     except (*storage.PARQUET_ERRORS, KeyError) as error:
         storage.damage(error)
         return 0
-    kept = found.filter(pa.array([video_id not in videos for video_id in found["video_id"].to_pylist()], pa.bool_()))
+    kept = found.filter(pa.array([pair[0] not in videos and pair not in sentences for pair in pairs], pa.bool_()))
     if len(kept):
         storage.write_parquet(storage.join(folder, path.rsplit("/", 1)[-1]), kept, _ROWS_PER_GROUP)
     return len(found) - len(kept)

@@ -1,9 +1,10 @@
 """What a revision changes, and what follows from it for the rows of a plan and of a ledger."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from longtake.pipeline import assign
+from longtake.pipeline.revise.rejection import Rejection, reject_elsewhere
 from longtake.schemas.layout import Layout
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
@@ -24,14 +25,19 @@ class Change:
     names: tuple[str, ...] = ()
     keep_places: bool = False  # clips stay in their shards, whose positions close up
     shares: tuple[tuple[str, float], ...] = ()  # of new splits; none: each clip keeps its own
-    taken_down: frozenset[str] = frozenset()
-    note: str = ""  # why they are taken down
+    taken_down: Mapping[str, str] = field(default_factory=dict)  # videos, and why
+    rejection: Rejection = field(default_factory=Rejection)  # long clips that are taken down alone
     retried: frozenset[str] = frozenset()  # videos whose lost long clips are decoded again
     replanned: frozenset[str] = frozenset()  # videos that are planned anew, since they failed before they were
 
     @property
     def is_merge(self) -> bool:
         return len(self.origins) > 1
+
+    @property
+    def forgets(self) -> bool:
+        """Whether nothing may stay of some of it."""
+        return bool(self.taken_down or self.rejection.why)
 
     def place(self, clip: LongClip) -> LongClip:
         """The clip with its new split, where there are new ones."""
@@ -43,7 +49,7 @@ class Change:
         """The row of an old ledger as the new one has it. None: it is gone, and what comes instead is made elsewhere."""
         if row.video_id in self.retried and row.stage is Stage.DECODE:
             return None
-        return without_text(row) if row.video_id in self.taken_down else row
+        return without_text(row) if row.video_id in self.taken_down else self.rejection.keeps(row)
 
 
 def without_text(row: Drop) -> Drop | None:
@@ -51,7 +57,8 @@ def without_text(row: Drop) -> Drop | None:
 
     None: a row that those of the takedown itself replace.
     """
-    if row.subject is Subject.VIDEO or row.stage in (Stage.DECODE, Stage.TAKEDOWN):
+    rejected_before = row.stage is Stage.TAKEDOWN and row.reason is Reason.REJECTED
+    if row.subject is Subject.VIDEO or (row.stage in (Stage.DECODE, Stage.TAKEDOWN) and not rejected_before):
         return None
     return replace(row, detail="")
 
@@ -74,31 +81,35 @@ def merge_video(
     names: tuple[str, ...],
 ) -> Iterator[LongClip | Drop]:
     """One video of several corpora, each known by its number: the clips and rows of the first that has samples of it, else of the
-    first that knows it. Taken down in one, it is taken down in all.
+    first that knows it. Taken down or rejected in one, it is so in all, and so is a long clip.
     """
     clips, drops = list(clips), list(drops)
     known = sorted({number for number, _ in (*clips, *drops)})
     chosen = min(with_samples, default=known[0])
-    takedowns = [row for _, row in drops if row.reason is Reason.TAKEN_DOWN and row.subject is Subject.VIDEO]
     for number in known:
         if number != chosen:
             where = f"{names[number]}: video {video_id}"
             detail = f"{names[number]} has video {video_id} again; that of {names[chosen]} is used"
             yield Drop(video_id, Subject.RECORD, where, Stage.READ, Reason.DUPLICATE_ID, detail)
-    if takedowns:
-        yield min(takedowns)
-    for number, clip in clips:
-        if number == chosen:
-            yield from takedown_rows(clip) if takedowns else [clip]
-    for number, row in drops:
-        if number == chosen:
-            yield from _settled(row, bool(takedowns))
+    own_clips = [clip for number, clip in clips if number == chosen]
+    own_rows = [row for number, row in drops if number == chosen]
+    if outs := [row for _, row in drops if _is_out(row)]:
+        yield from _without(own_clips, own_rows, min(outs, key=lambda row: (row.reason is not Reason.TAKEN_DOWN, row)))
+        return
+    yield from reject_elsewhere(video_id, own_clips, own_rows, [row for number, row in drops if number != chosen])
 
 
-def _settled(row: Drop, taken_down: bool) -> list[Drop]:
-    if not taken_down:
-        return [row]
-    if row.stage is Stage.TAKEDOWN and row.subject is not Subject.VIDEO:
-        return [row]
-    kept = without_text(row)
-    return [kept] if kept else []
+def _is_out(row: Drop) -> bool:
+    return row.subject is Subject.VIDEO and row.reason in (Reason.TAKEN_DOWN, Reason.REJECTED)
+
+
+def _without(clips: list[LongClip], rows: list[Drop], out: Drop) -> Iterator[Drop]:
+    """A video that is out as a whole, as the row `out` says: none of its long clips stays."""
+    yield out
+    for clip in clips:
+        yield from drop_clip(clip, out.stage, out.reason, f"in video {clip.video.video_id}")
+    for row in rows:
+        if row.stage is Stage.TAKEDOWN and row.reason is Reason.TAKEN_DOWN and row.subject is not Subject.VIDEO:
+            yield row
+        elif (kept := without_text(row)) is not None:
+            yield kept if out.reason is Reason.TAKEN_DOWN else row

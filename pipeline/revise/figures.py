@@ -6,7 +6,7 @@ from typing import Any
 
 from longtake.pipeline.assign import shard_count
 from longtake.pipeline.ledger import dropped
-from longtake.pipeline.plan_summary import PlanSummary
+from longtake.pipeline.plan_summary import PlanSummary, applied
 from longtake.pipeline.revise.change import Change
 from longtake.pipeline.tally import Tally, distribution, histogram
 from longtake.schemas.manifest import CorpusError, Count
@@ -58,6 +58,9 @@ def revised_summary(change: Change, origins: tuple[PlanSummary, ...], tally: Tal
         cleaned=_summed([o.cleaned or {} for o in origins], tally, "cleaned"),
         masked=_summed([o.masked for o in origins], tally, "masked"),
         rewritten=tally[("rewritten",)],
+        decisions=None
+        if change.is_merge or first.decisions is None
+        else first.decisions | {"applied": first.decisions["applied"] + applied(tally)},
     )
 
 

@@ -11,12 +11,13 @@ import ctypes
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
 
-_PUBLISHED = ("corpus.json", "README.md", "plan", "ledger", "shards", "index")
+_PUBLISHED = ("corpus.json", "README.md", "croissant.json", "plan", "ledger", "shards", "index")
 _HOLD_MEDIA_OR_TEXT = ("staging", "audit", "embeddings")
 _INSTALLING = "installing"
 _NEXT = "next"
@@ -78,11 +79,21 @@ def install(layout: Layout) -> None:
         storage.sync(folder)
     if not storage.is_remote(layout.root):
         shutil.copymode(layout.root, new.root)
+        _share_decisions(layout, new)
         if _exchange(os.path.realpath(storage.local_path(layout.root)), new.root):
             storage.sync(os.path.dirname(new.root))
             _finish_exchange(layout, new, manifest)
             return
     _install_files(layout, new, manifest)
+
+
+def _share_decisions(layout: Layout, new: Layout) -> None:
+    """Curators may mark samples at any time: while the folders change places, their file is in both."""
+    with suppress(FileNotFoundError):
+        os.unlink(new.decisions)
+    with suppress(OSError):  # there is none, or no links are to be had: it is taken along afterwards
+        if not os.path.islink(layout.decisions):
+            os.link(layout.decisions, new.decisions)
 
 
 def _parent(manifest: CorpusManifest) -> str | None:
@@ -133,6 +144,7 @@ def _install_files(layout: Layout, new: Layout, manifest: CorpusManifest) -> Non
     """Put the files of the new version in place, corpus.json last. Can be done again from the start at any point."""
     storage.write_bytes(new.path(_INSTALLING), b"")
     storage.delete(layout.manifest)
+    storage.delete(layout.croissant)  # of the old version
     names = [shard.name.removesuffix(".tar") for shard in manifest.shards]
     listed = {"shards": {f"{name}.tar" for name in names}, "index": {f"{name}.parquet" for name in names}}
     for folder in ("plan", "ledger", "shards", "index", *(("embeddings",) if _forgets(manifest) else ())):

@@ -1,4 +1,4 @@
-"""Which videos of a finished corpus a revision is about. Tables are read as streams; only ids are kept."""
+"""Which videos and samples of a finished corpus a revision is about. Tables are read as streams; only ids are kept."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
 #: Reasons that another attempt can do away with: the source failed, or a stretch of it.
 RETRIABLE = FAILURES | {Reason.FRAMES_DAMAGED, Reason.FRAMES_PAST_END}
 _ROWS = 65_536
+_FEW_ROWS = 1024  # where texts are among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,54 @@ def known_videos(layout: Layout, ids: frozenset[str]) -> Known:
     return Known(frozenset(here), frozenset(gone))
 
 
-def _present(batch: pa.RecordBatch, wanted: pa.Array) -> list[str]:
-    column = batch.column("video_id")
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A long clip of a plan: what is needed to tell what goes with it. `lost` is why decoding lost it."""
+
+    video_id: str
+    key: str
+    sentences: tuple[str, ...]
+    lost: tuple[Reason, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSamples:
+    """Of some keys: those that are planned, and those of which the ledger alone tells. `planned` has all long clips of the videos
+    of the first."""
+
+    here: frozenset[str]
+    gone: frozenset[str]
+    planned: tuple[Planned, ...]
+
+
+def known_samples(layout: Layout, keys: frozenset[str]) -> KnownSamples:
+    """Which of the keys are those of long clips that went into the corpus, whatever became of them."""
+    wanted = pa.array(sorted(keys), pa.string())
+    here, videos = set[str](), set[str]()
+    for part in plan_parts(layout):
+        for batch in _batches(part, ["key", "video_id"]):
+            found = batch.filter(pc.is_in(batch.column("key"), wanted))
+            here.update(found.column("key").to_pylist())
+            videos.update(found.column("video_id").to_pylist())
+    of_them = pa.array(sorted(videos), pa.string())
+    gone, lost = set[str](), dict[str, tuple[Reason, str]]()
+    for batch in _ledger(layout, ["video_id", "subject", "subject_id", "stage", "reason", "detail"]):
+        clips = batch.filter(pc.field("subject") == Subject.CLIP.value)
+        gone.update(_present(clips, wanted, "subject_id"))
+        decoded = clips.filter(pc.field("stage") == Stage.DECODE.value)
+        for row in decoded.filter(pc.is_in(decoded.column("video_id"), of_them)).to_pylist():
+            lost[row["subject_id"]] = Reason(row["reason"]), row["detail"]
+    planned = []
+    for part in plan_parts(layout) if videos else ():
+        for batch in _batches(part, ["key", "video_id", "sentences"], _FEW_ROWS):
+            for row in batch.filter(pc.is_in(batch.column("video_id"), of_them)).to_pylist():
+                sentences = tuple(sentence["clip_id"] for sentence in row["sentences"])
+                planned.append(Planned(row["video_id"], row["key"], sentences, lost.get(row["key"])))
+    return KnownSamples(frozenset(here), frozenset(gone - here), tuple(planned))
+
+
+def _present(batch: pa.RecordBatch, wanted: pa.Array, name: str = "video_id") -> list[str]:
+    column = batch.column(name)
     found: list[str] = column.filter(pc.is_in(column, wanted)).to_pylist()
     return found
 
@@ -81,6 +128,6 @@ def _ledger(layout: Layout, columns: list[str]) -> Iterator[pa.RecordBatch]:
         yield from _batches(part, columns)
 
 
-def _batches(part: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(part: str, columns: list[str], rows: int = _ROWS) -> Iterator[pa.RecordBatch]:
     with storage.open_table(part) as stream:
-        yield from pq.ParquetFile(stream).iter_batches(batch_size=_ROWS, columns=columns)
+        yield from pq.ParquetFile(stream).iter_batches(batch_size=rows, columns=columns)

@@ -144,5 +144,6 @@ def _seal(_: None, change: Change, sealed: Sealed, drops: Tally, shards: list[Sh
         raise CorpusError("nothing would be left of the corpus; to give it up, delete its folder")
     storage.delete_folder(carried(change.target))
     counts = final_counts(sealed.plan, drops, sum(shard.samples for shard in shards))
-    update = {"counts": counts, "shards": tuple(sorted(shards, key=lambda shard: shard.name))}
+    in_order = tuple(sorted(shards, key=lambda shard: shard.name))
+    update = {"counts": counts, "shards": in_order, "decisions": sealed.plan.decisions}
     publish(change.target, sealed.manifest.model_copy(update=update))

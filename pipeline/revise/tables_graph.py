@@ -68,11 +68,12 @@ def add_tables(root: Any, change: Change, origins: tuple[PlanSummary, ...], plan
         *((tallies,) if planning is not None else ()),
     )
     tally = figures | "Figures" >> beam.Flatten() | "Tally" >> beam.CombineGlobally(MergeTallies())
-    if change.taken_down:
+    if change.forgets:
         _ = (
             root
             | "Embeddings" >> beam.Create(storage.list_files(change.origins[0].embeddings, ".parquet"))
-            | "Without taken down" >> beam.Map(without_videos, change.taken_down, change.target.embeddings)
+            | "Without taken down"
+            >> beam.Map(without_videos, change.taken_down, change.target.embeddings, change.rejection.sentences)
         )
     _ = (
         root
@@ -120,7 +121,8 @@ def _ledger_parts(layout: Layout) -> list[str]:
 
 def _old_drops(root: Any, change: Change) -> Any:
     """The ledger rows that go on, and those that say that videos are taken down."""
-    takedowns = [takedown_row(video_id, change.note) for video_id in sorted(change.taken_down)]
+    takedowns = [takedown_row(video_id, note) for video_id, note in sorted(change.taken_down.items())]
+    takedowns += change.rejection.video_rows()
     kept = (
         root
         | "Ledger parts" >> beam.Create(_ledger_parts(change.origins[0]))
@@ -146,6 +148,8 @@ def _take_down(element: tuple[int, str], change: Change) -> Iterator[Any]:
     for clip in read_clips(part):
         if clip.video.video_id in change.taken_down:
             yield from map(drop, takedown_rows(clip))
+        elif clip.key in change.rejection.why:
+            yield from map(drop, change.rejection.rows(clip))
         else:
             clips.append(clip)
     if clips:
@@ -185,7 +189,8 @@ def _replanned(clips: Any, drops: Any, planned: tuple[Any, Any, Any], change: Ch
 
 def _incoming(tally: Tally) -> Tally:
     """What a tally says of the sources; long clips are counted as they are written."""
-    return Counter({key: n for key, n in tally.items() if key[0] in ("ms_in", "words_in", "cleaned", "masked")})
+    kept = ("ms_in", "words_in", "cleaned", "masked", "applied")
+    return Counter({key: n for key, n in tally.items() if key[0] in kept})
 
 
 def _outcome(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[Any]:
@@ -250,7 +255,7 @@ def _write_ledger(drops: Any, change: Change) -> Any:
     for layout in change.origins:
         names = {part.rsplit("/", 1)[-1] for part in _ledger_parts(layout)}
         used |= {prefix for prefix in _PREFIXES.values() if any(name.startswith(f"{prefix}-") for name in names)}
-    if change.taken_down:
+    if change.forgets:
         used.add(TAKEDOWN_PREFIX)
     tallies = []
     for prefix in sorted(used):

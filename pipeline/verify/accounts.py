@@ -82,6 +82,7 @@ class Accounts:
         self._clip_rows = np.array([mark for part in ledger for mark in part.clips], np.uint64)
         self._video_rows = np.array([mark for part in ledger for mark in part.videos], np.uint64)
         self._taken_down = np.array([mark for part in ledger for mark in part.taken_down], np.uint64)
+        self._clips_taken_down = np.array([mark for part in ledger for mark in part.clips_taken_down], np.uint64)
 
     def check(self, manifest: CorpusManifest) -> list[FaultList]:
         """What does not agree."""
@@ -187,6 +188,8 @@ class Accounts:
             "dropped in stage decode, but not planned",
             faults,
         )
+        still = np.isin(self._clips_taken_down, self._planned)
+        self._each(still, self._clips_taken_down, "taken down, but it is in the plan", faults)
 
     def _check_video_rows(self, faults: FaultList) -> None:
         rows = self._video_rows

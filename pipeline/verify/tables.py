@@ -63,6 +63,7 @@ class LedgerFacts:
     rows: Counter[str] = field(default_factory=Counter)
     videos: list[int] = field(default_factory=list)  # of each video row
     taken_down: list[int] = field(default_factory=list)  # of each video row of stage takedown
+    clips_taken_down: list[int] = field(default_factory=list)  # of each clip row of stage takedown
     clips: list[int] = field(default_factory=list)  # of each clip row of stage decode
     sentences: Counter[int] = field(default_factory=Counter)  # video -> sentence rows of stage decode
     names: dict[int, str] = field(default_factory=dict)  # what the hashes of videos and clips stand for
@@ -98,13 +99,17 @@ def _count(batch: pa.RecordBatch, facts: LedgerFacts) -> None:
         facts.rows[counted["values"]] += counted["counts"]
     subject = batch.column("subject")
     decode = pc.equal(batch.column("stage"), Stage.DECODE.value)
-    whole = pc.or_(pc.equal(subject, Subject.VIDEO.value), pc.and_(pc.equal(subject, Subject.CLIP.value), decode))
-    for row in batch.filter(whole).select(["subject", "subject_id", "stage"]).to_pylist():
-        mark = hash64(row["subject_id"])
-        if row["subject"] == Subject.VIDEO.value and row["stage"] == Stage.TAKEDOWN.value:
-            facts.taken_down.append(mark)
-        (facts.videos if row["subject"] == Subject.VIDEO.value else facts.clips).append(mark)
+    takedown = pc.equal(batch.column("stage"), Stage.TAKEDOWN.value)
+    late = pc.and_(pc.equal(subject, Subject.CLIP.value), pc.or_(decode, takedown))
+    for row in batch.filter(pc.or_(pc.equal(subject, Subject.VIDEO.value), late)).to_pylist():
+        mark, is_takedown = hash64(row["subject_id"]), row["stage"] == Stage.TAKEDOWN.value
         facts.names[mark] = row["subject_id"]
+        if row["subject"] == Subject.CLIP.value:
+            (facts.clips_taken_down if is_takedown else facts.clips).append(mark)
+            continue
+        facts.videos.append(mark)
+        if is_takedown:
+            facts.taken_down.append(mark)
     sentences = batch.filter(pc.and_(pc.equal(subject, Subject.SENTENCE.value), decode))
     for counted in pc.value_counts(sentences.column("video_id")).to_pylist():
         facts.sentences[hash64(counted["values"])] += counted["counts"]

@@ -1,0 +1,62 @@
+"""`longtake browse`: look through a finished corpus in a web browser."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError, read_manifest
+
+
+def browse(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0: any port that is free.")] = 8400,
+    host: Annotated[
+        str,
+        typer.Option(help="The address to listen on. Any but a loopback address asks whoever comes for a token."),
+    ] = "127.0.0.1",
+    decisions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Where marks are kept, .csv or .parquet; decisions.csv in the corpus by default."
+        ),
+    ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The table of `longtake embed`, to find similar samples with."),
+    ] = None,
+    curator: Annotated[str, typer.Option(metavar="NAME", help="Who marks; else the page asks once.")] = "",
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show marks, and take none.")] = False,
+    token_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Ask for the token that this file holds, instead of one made now."),
+    ] = None,
+) -> None:
+    """Search, play and mark the samples of a corpus in a web browser. Ctrl-C ends it.
+
+    The first time, the index is copied into a cache (audit/browse/ in the corpus, or a temporary folder).
+    """
+    try:
+        from longtake.pipeline.browse.server import Options, Server
+    except ImportError as error:
+        raise CorpusError(f"browse needs {error.name}. Install it with: pip install 'longtake[audit]'") from None
+
+    console = Console()
+    manifest = read_manifest(Layout(corpus))
+    total = sum(shard.samples for shard in manifest.shards) if manifest else None
+    options = Options(host, port, decisions, embeddings, curator, read_only, token_file)
+    with _bar() as bar:
+        task = bar.add_task("reading the index", total=total)
+        server = Server(corpus, options, lambda done: bar.update(task, completed=done))
+    console.print(f"{server.site.manifest.name}: {server.site.store.rows:,} samples", markup=False, highlight=False)
+    console.print(f"Open {server.address}", markup=False, highlight=False, soft_wrap=True)
+    console.print("Ctrl-C ends it.", highlight=False)
+    server.run()
+
+
+def _bar() -> Progress:
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,123 @@
+"""From the tables of a corpus to all that the report shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from longtake.pipeline.audit.checks import content, integrity, pictures, repeats, sources
+from longtake.pipeline.audit.checks.verdicts import plural, worst
+from longtake.pipeline.audit.counts import flows, numbers
+from longtake.pipeline.audit.database import Database
+from longtake.pipeline.audit.decided import decision_tables, pending
+from longtake.pipeline.audit.distributions import distributions
+from longtake.pipeline.audit.drops import Sheets, dropped
+from longtake.pipeline.audit.estimates import estimate, strata_table
+from longtake.pipeline.audit.provenance import beside_published, provenance
+from longtake.pipeline.audit.result import Audit, Check, Number, Status
+from longtake.pipeline.audit.sampling import Drawn
+from longtake.pipeline.audit.sheets import kept
+from longtake.pipeline.duplicates.evaluation import EvaluationSets
+from longtake.pipeline.plan_summary import PlanSummary
+from longtake.pipeline.verify.corpus import Report
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.decisions import Decision
+from longtake.schemas.manifest import CorpusManifest
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a corpus. `looked` counts the samples in audit/frames; `sources` is the configuration with the sources,
+    where that is at hand; `verified` what `longtake verify` found, None where it was not asked."""
+
+    manifest: CorpusManifest
+    plan: PlanSummary | None
+    seed: int = 0
+    looked: int = 0
+    verified: Report | None = None
+    sources: CorpusConfig | None = None
+    evaluation: EvaluationSets | None = None
+    evaluation_names: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
+    made: str = ""
+
+
+def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
+    """The audit of a corpus. `sheets` makes contact sheets of dropped long clips. Raises CorpusError for damaged tables."""
+    manifest = question.manifest
+    found = checks(database, question)
+    counted = numbers(database)
+    tables = provenance(database, manifest)
+    planned = integrity.plan_estimate(question.plan, manifest)
+    return Audit(
+        name=manifest.name,
+        version=manifest.version,
+        fingerprint=manifest.fingerprint,
+        verdict=worst(found),
+        summary=summary(manifest, counted, found),
+        numbers=counted,
+        flows=flows(database),
+        distributions=distributions(database, manifest.config, question.looked > 0),
+        checks=found,
+        kept=tuple(kept(database, question.seed, question.looked > 0)),
+        dropped=tuple(dropped(database, question.seed, sheets)),
+        tables=(*tables, planned) if planned is not None else tables,
+        decisions=decision_tables(database, question.decisions),
+        estimates=tuple(estimate(question.drawn, question.decisions)) if question.drawn else (),
+        strata=strata_table(question.drawn, question.decisions) if question.drawn else None,
+        published=beside_published(database, manifest.name),
+        made=question.made,
+    )
+
+
+def checks(database: Database, question: Question) -> tuple[Check, ...]:
+    """All checks, in the order of the report's sections."""
+    manifest, config = question.manifest, question.manifest.config
+    sets = tuple(str(one.get("name")) for one in config.get("duplicates", {}).get("evaluation", ()))
+    asked = None
+    if question.evaluation is not None:
+        asked = sources.contaminated(database, question.evaluation, question.evaluation_names)
+    return (
+        integrity.integrity(question.verified, f" (seed {question.seed})" if _drew(question.verified) else ""),
+        integrity.accounting(database),
+        *integrity.drift(database, manifest),
+        *repeats.leakage(database),
+        *repeats.duplicates(database),
+        *repeats.contamination(database, sets, asked),
+        *content.licences(database),
+        *content.belonging(database),
+        *pictures.pictures(database, config, question.looked),
+        *content.balance(database),
+        sources.stale(database, question.sources, question.seed),
+        pending(database, question.decisions),
+    )
+
+
+def _drew(report: Report | None) -> bool:
+    return report is not None and report.drawn is not None
+
+
+def summary(manifest: CorpusManifest, found: Sequence[Number], checked: Sequence[Check]) -> tuple[str, ...]:
+    """A few sentences for whoever decides about the corpus and will read no more."""
+    text = {number.name: number.text for number in found}
+    clips = manifest.counts["clips"]
+    sentences = [
+        f"{manifest.name} holds {text['samples']} long clips of {text['videos']} videos: {text['hours']} hours with "
+        f"{text['sentences']} sentences and {text['words']} words, in {plural(len(manifest.shards), 'shard')}.",
+        f"Of {clips.total:,} long clips that could be made, {clips.kept:,} are in it ({clips.kept / max(clips.total, 1):.0%}); "
+        f"for each of the others the ledger has a reason.",
+    ]
+    by_status = {status: [check for check in checked if check.status is status] for status in Status}
+    failed, warned, skipped = by_status[Status.FAIL], by_status[Status.WARN], by_status[Status.SKIP]
+    verdict = f"{len(by_status[Status.PASS])} of {len(checked)} checks passed"
+    for these, word in ((failed, "failed"), (warned, "warn"), (skipped, "could not be made")):
+        verdict += f", {len(these)} {word}" if these else ""
+    sentences.append(f"{verdict}.")
+    if failed:
+        sentences.append(
+            "Do not sign it off before this is settled: " + "; ".join(check.title for check in failed) + "."
+        )
+    elif warned:
+        sentences.append("Look at these before signing it off: " + "; ".join(check.title for check in warned) + ".")
+    else:
+        sentences.append("Nothing that was checked speaks against signing it off.")
+    return tuple(sentences)

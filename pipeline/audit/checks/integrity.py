@@ -1,0 +1,122 @@
+"""Is the corpus whole: do its files agree, do the numbers add up, and did the plan become what it said?"""
+
+from collections.abc import Iterator
+
+from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table, counted
+from longtake.pipeline.audit.database import Database
+from longtake.pipeline.audit.result import Check, Status, Table
+from longtake.pipeline.plan_summary import PlanSummary
+from longtake.pipeline.printable import printable
+from longtake.pipeline.verify.corpus import Report
+from longtake.schemas.manifest import CorpusManifest
+
+_RECOUNT = """SELECT subject, "in", kept, dropped, kept_here, dropped_here FROM (
+  SELECT 'videos' AS subject, counts.videos."in" AS "in", counts.videos.kept AS kept, counts.videos.dropped AS dropped,
+    (SELECT count(DISTINCT video_id) FROM 'index/*.parquet') AS kept_here,
+    (SELECT count(*) FROM 'ledger/*.parquet' WHERE subject = 'video') AS dropped_here FROM 'corpus.json'
+  UNION ALL
+  SELECT 'sentences', counts.sentences."in", counts.sentences.kept, counts.sentences.dropped,
+    (SELECT sum(n_sentences)::BIGINT FROM 'index/*.parquet'),
+    (SELECT count(*) FROM 'ledger/*.parquet' WHERE subject = 'sentence') FROM 'corpus.json'
+  UNION ALL
+  SELECT 'long clips', counts.clips."in", counts.clips.kept, counts.clips.dropped,
+    (SELECT count(*) FROM 'index/*.parquet'),
+    (SELECT count(*) FROM 'ledger/*.parquet' WHERE subject = 'clip') FROM 'corpus.json')"""
+
+
+def integrity(report: Report | None, how: str) -> Check:
+    """What `longtake verify` says. `report` is None where it was not asked."""
+    title = "The files of the corpus agree"
+    if report is None:
+        return Check(
+            "integrity", title, Status.SKIP, "Not checked.", "Run longtake verify, or audit without --verify none."
+        )
+    if not report.number:
+        read = "all samples were read" if report.drawn is None else f"{report.drawn:,} samples were read"
+        found = f"longtake verify found nothing wrong in {report.samples:,} samples; {read}{how}."
+        return Check("integrity", title, Status.PASS, found)
+    rows: list[tuple[object, ...]] = [(printable(f.where), printable(f.what)) for f in report.faults[:EXAMPLES]]
+    return Check(
+        "integrity", title, Status.FAIL, f"longtake verify found {report.number:,} faults.",
+        "Do not use the corpus. longtake verify lists all faults; build it again, or fetch it again from where it came.",
+        examples=as_table("Faults", ("where", "what"), rows),
+    )  # fmt: skip
+
+
+def accounting(database: Database) -> Check:
+    """Whether in = kept + dropped, recounted from index and ledger."""
+    title = "Everything that went in is accounted for"
+    wrong = f"SELECT count(*) AS value FROM ({_RECOUNT})\n" + (
+        'WHERE "in" <> kept + dropped OR kept <> kept_here OR dropped <> dropped_here'
+    )
+    found = database.table("In, kept and dropped as corpus.json has them, and recounted", _RECOUNT)
+    bad = int(database.value(wrong))
+    if bad:
+        return Check(
+            "accounting", title, Status.FAIL, f"The numbers of {bad} of 3 subjects do not add up.",
+            "The corpus was changed by hand, or files are missing: see longtake verify.", database.printed(wrong), found,
+        )  # fmt: skip
+    return Check(
+        "accounting", title, Status.PASS,
+        "In = kept + dropped for videos, sentences and long clips, recounted from index and ledger.",
+        sql=database.printed(wrong), examples=found,
+    )  # fmt: skip
+
+
+def drift(database: Database, manifest: CorpusManifest) -> Iterator[Check]:
+    """What became otherwise than planned."""
+    lost = """SELECT count(*) AS value FROM 'plan/*.parquet' p ANTI JOIN 'index/*.parquet' i ON p.key = i.key
+ANTI JOIN (SELECT subject_id FROM 'ledger/*.parquet' WHERE subject = 'clip') l ON p.key = l.subject_id"""
+    yield counted(
+        database, "plan_lost", "Every planned long clip is a sample or in the ledger", lost,
+        none="Each planned long clip is there, or the ledger says why not.", some="{n} planned long clips are neither.",
+        todo="See longtake verify; build again.", bad=Status.FAIL,
+        examples=lost.replace("count(*) AS value", "p.key, p.split, p.shard"),
+    )  # fmt: skip
+    planned = int(database.value("SELECT count(*) AS value FROM 'plan/*.parquet'"))
+    sql = """SELECT count(*) AS value FROM 'ledger/*.parquet' WHERE subject = 'clip' AND stage = 'decode'"""
+    n = int(database.value(sql))
+    share = n / max(planned, 1)
+    title = "Few long clips were lost after planning"
+    found = f"{n:,} of {planned:,} planned long clips ({share:.1%}) were lost when their frames were decoded."
+    if share <= 0.05:
+        yield Check("plan_drift", title, Status.PASS, found, sql=database.printed(sql))
+    else:
+        reasons = """SELECT reason, count(*) AS n FROM 'ledger/*.parquet' WHERE subject = 'clip' AND stage = 'decode'
+GROUP BY ALL ORDER BY n DESC"""
+        yield Check(
+            "plan_drift", title, Status.WARN, found, "Look at the reasons; mend the sources, then longtake retry.",
+            database.printed(sql), database.table("Reasons", reasons),
+        )  # fmt: skip
+    yield _failed(database, manifest)
+
+
+def _failed(database: Database, manifest: CorpusManifest) -> Check:
+    from longtake.schemas.reasons import FAILURES
+
+    names = ", ".join(f"'{reason.value}'" for reason in sorted(FAILURES))
+    sql = f"SELECT count(*) AS value FROM 'ledger/*.parquet' WHERE subject = 'video' AND reason IN ({names})"
+    n, limit = int(database.value(sql)), float(manifest.config.get("max_failed", 1))
+    total = manifest.counts["videos"].total
+    share = n / max(total, 1)
+    status = Status.FAIL if share > limit else Status.WARN if share > limit / 2 else Status.PASS
+    return Check(
+        "failed_videos", "Few videos failed", status,
+        f"{n:,} of {total:,} videos ({share:.1%}) could not be used; max_failed is {limit:.0%}.",
+        "" if status is Status.PASS else "The reasons are below, with examples. Mend the sources, then longtake retry.",
+        database.printed(sql),
+    )  # fmt: skip
+
+
+def plan_estimate(summary: PlanSummary | None, manifest: CorpusManifest) -> Table | None:
+    """What was estimated and what came of it."""
+    if summary is None:
+        return None
+    splits = manifest.splits()
+    rows: list[tuple[object, ...]] = [
+        ("bytes of shards", summary.estimate.get("bytes"), sum(shard.bytes for shard in manifest.shards)),
+        ("frames", sum(s["frames"] for s in summary.splits.values()), sum(s["frames"] for s in splits.values())),
+        ("samples", sum(s["samples"] for s in summary.splits.values()), sum(s["samples"] for s in splits.values())),
+        ("shards", sum(s["shards"] for s in summary.splits.values()), sum(s["shards"] for s in splits.values())),
+    ]
+    return as_table("Planned and built", ("", "planned", "built"), rows, "From plan/_plan.json and corpus.json.")

@@ -1,0 +1,104 @@
+"""Is anything there twice: in two splits, under two keys, in an evaluation set?"""
+
+from collections.abc import Iterator
+
+from longtake.pipeline.audit.checks.verdicts import EXAMPLES, counted
+from longtake.pipeline.audit.database import Database
+from longtake.pipeline.audit.result import Check, Status
+
+#: A text without case, punctuation and spacing.
+_PLAIN = r"regexp_replace(lower(paragraph), '[^\p{L}\p{N}]+', ' ', 'g')"
+_SAME_TEXT = f"""SELECT min(key) AS key, count(*) AS n, count(DISTINCT split) AS splits
+FROM (SELECT key, split, hash({_PLAIN}) AS text FROM 'index/*.parquet') GROUP BY text HAVING n > 1"""
+_LONG = 20  # characters from which a sentence is no mere phrase
+_MOST = 50  # long clips that may share a sentence before it counts as a phrase that everybody says
+_SHARE = 0.5
+#: Pairs of long clips that have at least half of their longer sentences in common, letter for letter but for case.
+_PAIRS = f"""WITH said AS (
+  SELECT key, split, n, unnest(list_distinct(texts)) AS text FROM (
+    SELECT key, split, list_transform(list_filter(sentences, lambda s: length(s.text) >= {_LONG}),
+      lambda s: hash(lower(s.text))) AS texts, len(list_distinct(texts)) AS n FROM 'index/*.parquet')),
+shared AS (SELECT text FROM said GROUP BY text HAVING count(*) BETWEEN 2 AND {_MOST}),
+few AS MATERIALIZED (SELECT said.* FROM said SEMI JOIN shared ON said.text = shared.text)
+SELECT a.key AS key, b.key AS other, count(*) / any_value(least(a.n, b.n)) AS share, any_value(a.split <> b.split) AS across
+FROM few a JOIN few b ON a.text = b.text AND a.key < b.key
+GROUP BY a.key, b.key HAVING share >= {_SHARE}"""
+
+
+def leakage(database: Database) -> Iterator[Check]:
+    """Whether validation or test data is known from training."""
+    videos = "SELECT video_id FROM 'index/*.parquet' GROUP BY video_id HAVING count(DISTINCT split) > 1"
+    yield counted(
+        database, "split_videos", "No video is in two splits", f"SELECT count(*) AS value FROM ({videos})",
+        none="Each video is in one split.", some="{n} videos are in several splits.", bad=Status.FAIL,
+        todo="Splits follow the video id, so a plan was edited: undo that, or longtake reshard CORPUS --split.",
+        examples=f"{videos} ORDER BY video_id",
+    )  # fmt: skip
+    yield counted(
+        database, "split_texts", "No paragraph is in two splits",
+        f"SELECT count(*) AS value FROM ({_SAME_TEXT}) WHERE splits > 1",
+        none="No paragraph is in two splits.", some="{n} paragraphs are in several splits.", bad=Status.FAIL,
+        todo="The same talk under two ids: plan with duplicates: {paragraphs: drop}, or reject one of each with longtake browse.",
+        examples=f"SELECT * FROM ({_SAME_TEXT}) WHERE splits > 1 ORDER BY n DESC, key",
+    )  # fmt: skip
+    flagged = """SELECT a.key, a.split, b.key AS other, b.split AS other_split FROM 'index/*.parquet' a
+JOIN (SELECT DISTINCT ON (video_id) key, video_id, split FROM 'index/*.parquet' ORDER BY video_id, key) b
+  ON a.duplicate_video_of = b.video_id
+WHERE a.split <> b.split"""
+    yield counted(
+        database, "split_pictures", "No video shows the pictures of one in another split",
+        f"SELECT count(*) AS value FROM ({flagged})",
+        none="None of the videos that were flagged as repeats is in another split than what it repeats.",
+        some="{n} long clips show a video that is in another split.", bad=Status.FAIL,
+        todo="Plan with duplicates: {videos: drop}.", examples=f"{flagged} ORDER BY a.key",
+    )  # fmt: skip
+
+
+def duplicates(database: Database) -> Iterator[Check]:
+    """Whether long clips say the same."""
+    yield counted(
+        database, "exact_duplicates", "No two long clips have the same words",
+        f"SELECT coalesce(sum(n - 1), 0)::BIGINT AS value FROM ({_SAME_TEXT})",
+        none="No paragraph is there twice.", some="{n} long clips repeat the words of another.",
+        todo="Plan with duplicates: {paragraphs: drop}, or flag.",
+        examples=f"SELECT key, n FROM ({_SAME_TEXT}) ORDER BY n DESC, key",
+    )  # fmt: skip
+    sql = f"SELECT count(*) AS value, count(*) FILTER (across) AS across FROM ({_PAIRS})"
+    n, across = database.rows(sql)[0]
+    title = "No two long clips share half of their sentences"
+    what = f"sentences of at least {_LONG} characters, alike but for case"
+    if not n:
+        yield Check(
+            "near_duplicates", title, Status.PASS, f"No pair of long clips shares half of its {what}.",
+            sql=database.printed(sql),
+        )  # fmt: skip
+        return
+    pairs = "pair" if n == 1 else "pairs"
+    yield Check(
+        "near_duplicates", title, Status.FAIL if across else Status.WARN,
+        f"{n:,} {pairs} of long clips share half or more of their {what}; {across:,} of them across splits.",
+        "Plan with duplicates: {paragraphs: drop}; its similarity finds also what differs in single words.",
+        database.printed(sql),
+        database.table("Examples", f"{_PAIRS}\nORDER BY across DESC, share DESC, key, other LIMIT {EXAMPLES}"),
+    )  # fmt: skip
+
+
+def contamination(database: Database, sets: tuple[str, ...], audited: "Check | None") -> Iterator[Check]:
+    """Whether evaluation data is in it: what the plan flagged, and what the audit itself was asked to look for."""
+    if sets:
+        sql = "SELECT count(*) AS value FROM 'index/*.parquet' WHERE evaluation_overlap IS NOT NULL"
+        yield counted(
+            database, "contamination", "Nothing is from an evaluation set", sql,
+            none=f"No sample meets {', '.join(sets)}; what did was left out when planning.",
+            some="{n} samples meet an evaluation set.", bad=Status.FAIL,
+            todo="Plan with duplicates: {evaluation_overlap: drop}, or do not evaluate on these sets.",
+            examples="SELECT key, evaluation_overlap FROM 'index/*.parquet' WHERE evaluation_overlap IS NOT NULL ORDER BY key",
+        )  # fmt: skip
+    if audited is not None:
+        yield audited
+    elif not sets:
+        yield Check(
+            "contamination", "Nothing is from an evaluation set", Status.SKIP, "Not checked: no evaluation set is known.",
+            "Name the sets that models will be tested on: longtake audit --evaluation NAME=FILE (ids or texts), or "
+            "duplicates: {evaluation: [...]} when planning.",
+        )  # fmt: skip

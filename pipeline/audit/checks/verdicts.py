@@ -1,0 +1,56 @@
+"""What the checks are made of: a number, the limits that make it a warning or a failure, and examples."""
+
+from longtake.pipeline.audit.database import Database
+from longtake.pipeline.audit.result import Check, Status, Table
+
+EXAMPLES = 10
+_SINGULAR = {
+    "1 samples have": "1 sample has",
+    "1 samples seem": "1 sample seems",
+    "1 samples score": "1 sample scores",
+    "1 samples meet": "1 sample meets",
+    "1 long clips repeat": "1 long clip repeats",
+    "1 long clips show": "1 long clip shows",
+    "1 paragraphs are": "1 paragraph is",
+    "1 videos are": "1 video is",
+    "1 planned long clips are": "1 planned long clip is",
+}
+
+
+def plural(number: int, noun: str) -> str:
+    """`number` with its noun."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def counted(
+    database: Database,
+    name: str,
+    title: str,
+    sql: str,
+    *,
+    none: str,
+    some: str,
+    todo: str,
+    bad: Status = Status.WARN,
+    examples: str = "",
+) -> Check:
+    """A check that passes where the number that `sql` gives is 0. `some` says what was found, with {n} for the number."""
+    n = int(database.value(sql) or 0)
+    if not n:
+        return Check(name, title, Status.PASS, none, sql=database.printed(sql))
+    found = some.format(n=f"{n:,}")
+    for many, one in _SINGULAR.items() if n == 1 else ():
+        found = found.replace(many, one, 1)
+    shown = database.table("Examples", f"{examples}\nLIMIT {EXAMPLES}") if examples else None
+    return Check(name, title, bad, found, todo, database.printed(sql), shown)
+
+
+def worst(checks: "tuple[Check, ...] | list[Check]") -> Status:
+    """The verdict of several checks; one that could not be made does not count."""
+    order = (Status.FAIL, Status.WARN)
+    return next((status for status in order if any(check.status is status for check in checks)), Status.PASS)
+
+
+def as_table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]], note: str = "") -> Table:
+    """A table that comes from no query."""
+    return Table(title, columns, tuple(rows), note=note)

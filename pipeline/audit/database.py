@@ -1,0 +1,108 @@
+"""DuckDB over the tables of a corpus. Queries name files as seen from its folder, so that they run there as printed."""
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+
+from longtake.pipeline.audit.result import Number, Table
+from longtake.schemas import remote, storage
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError
+
+_MEMORY = "2GB"  # beyond that DuckDB goes to its temporary folder
+_PLACES = re.compile(r"'(index|ledger|plan|audit|corpus\.json)(?=[/'])")
+
+
+class Database:
+    """The tables of one corpus. `audit` is where those of the audit itself are, the folder audit/ of the corpus by default."""
+
+    def __init__(self, layout: Layout, audit: str | None = None, scratch: str | None = None) -> None:
+        self.layout = layout
+        self._audit = audit
+        self._connection = duckdb.connect()
+        settings = {"memory_limit": _MEMORY, "preserve_insertion_order": False, "enable_progress_bar": False}
+        for name, value in settings.items():
+            self._connection.execute(f"SET {name} = {_literal(value)}")
+        if scratch is not None:
+            self._connection.execute(f"SET temp_directory = {_literal(scratch)}")
+        if storage.is_remote(layout.root):
+            self._connection.register_filesystem(remote.filesystem(layout.root))
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """For queries with their own placeholders; give their text to `located` first."""
+        return self._connection
+
+    def located(self, sql: str) -> str:
+        """The query with the files where they are."""
+
+        def place(found: re.Match[str]) -> str:
+            name = found[1]
+            where = self._audit if name == "audit" and self._audit is not None else self.layout.path(name)
+            if not storage.is_remote(where):
+                where = os.path.abspath(storage.local_path(where))
+            return "'" + where.replace("'", "''")
+
+        return _PLACES.sub(place, sql)
+
+    def printed(self, sql: str) -> str:
+        """The query as the report prints it: with the full name of the folder audit/ where that is not in the corpus."""
+        if self._audit is None:
+            return sql
+        return sql.replace("'audit/", "'" + self._audit.replace("'", "''") + "/")
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query. Raises CorpusError where a table is damaged or missing."""
+        return self._run(sql, parameters).fetchall()
+
+    def records(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a query by the names of their columns."""
+        found = self._run(sql)
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def table(self, title: str, sql: str, note: str = "") -> Table:
+        """The result of a query with its SQL."""
+        found = self._run(sql)
+        columns = tuple(column[0] for column in found.description or ())
+        return Table(title, columns, tuple(found.fetchall()), self.printed(sql), note)
+
+    def value(self, sql: str) -> Any:
+        """The only value of a query; None where it gives no row."""
+        row = self._run(sql).fetchone()
+        return row[0] if row else None
+
+    def columns(self, files: str) -> tuple[str, ...]:
+        """The columns of the tables `files`, as "index/*.parquet"."""
+        return tuple(row[0] for row in self.rows(f"DESCRIBE SELECT * FROM {quoted(files)}"))
+
+    def number(self, name: str, label: str, sql: str, unit: str = "", digits: int = 0) -> Number:
+        """A number of the summary."""
+        value = self.value(sql)
+        text = "none" if value is None else f"{value:,.{digits}f}{f' {unit}' if unit else ''}"
+        return Number(name, label, value, text, self.printed(sql))
+
+    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(self.located(sql), list(parameters))
+        except (duckdb.Error, OSError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise CorpusError(
+                f"{self.layout.root}: its tables cannot be asked: {first}. See longtake verify {self.layout.root}"
+            ) from None
+
+    def close(self) -> None:
+        """Give back memory and temporary files."""
+        self._connection.close()
+
+
+def _literal(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else "'" + str(value).replace("'", "''") + "'"
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"

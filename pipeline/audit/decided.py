@@ -1,0 +1,86 @@
+"""What curators decided, as the report tells it: who, what, when, where they differ, and what of it is still to apply."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from longtake.pipeline.audit.checks.verdicts import as_table
+from longtake.pipeline.audit.database import Database
+from longtake.pipeline.audit.result import Check, Status, Table
+from longtake.schemas.decisions import Decision, OnConflict, conflicts, current, settle
+
+_SHOWN = 200
+
+
+def decision_tables(database: Database, decisions: Sequence[Decision]) -> tuple[Table, ...]:
+    """The tables of the section on decisions; none where nobody decided anything."""
+    if not decisions:
+        return ()
+    standing = [one for those in current(decisions).values() for one in those]
+    counts = Counter((one.curator, one.decision) for one in standing)
+    span = {
+        name: sorted(d.decided_at for d in decisions if d.curator == name and d.decided_at)
+        for name in {d.curator for d in decisions}
+    }
+    by_curator: list[tuple[object, ...]] = [
+        (
+            name or "(no name)",
+            *(counts[name, kind] for kind in ("reject", "flag", "ok")),
+            times[0] if times else "",
+            times[-1] if times else "",
+        )
+        for name, times in sorted(span.items())
+    ]
+    there = _there(database, standing)
+    rows: list[tuple[object, ...]] = [
+        (d.decided_at, d.curator, d.decision, d.label, d.subject, d.subject_id, d.note, _state(d, there))
+        for d in sorted(standing, key=lambda d: (d.decided_at, d.curator, d.subject_id), reverse=True)[:_SHOWN]
+    ]
+    more = f"The latest {_SHOWN:,} of {len(standing):,}." if len(standing) > _SHOWN else ""
+    tables = [
+        as_table("By curator", ("curator", "reject", "flag", "ok", "first", "last"), by_curator),
+        as_table("Who decided what, when",
+                 ("when", "curator", "decision", "label", "of", "id", "note", "state"), rows, more),
+    ]  # fmt: skip
+    if differing := conflicts(decisions):
+        said: list[tuple[object, ...]] = [
+            (c.subject, c.subject_id, "; ".join(f"{d.curator or '(no name)'}: {d.decision}" for d in c.decisions))
+            for c in differing[:_SHOWN]
+        ]
+        tables.append(as_table("Conflicts", ("of", "id", "decisions"), said))
+    return tuple(tables)
+
+
+def pending(database: Database, decisions: Sequence[Decision]) -> Check:
+    """Whether what was rejected is still in the corpus, and whether curators agree."""
+    title = "Decisions are applied, and curators agree"
+    if not decisions:
+        return Check(
+            "decisions", title, Status.SKIP, "Nobody has decided anything yet.",
+            "Look through the corpus with longtake browse, or draw a sample to review: longtake audit --sample 200.",
+        )  # fmt: skip
+    differing = len(conflicts(decisions))
+    rejects = [d for d in settle(decisions, OnConflict.STRICTEST) if d.decision == "reject"]
+    there = _there(database, rejects)
+    waiting = [d for d in rejects if (d.subject, d.subject_id) in there]
+    said = f"{len(rejects):,} rejects, {len(waiting):,} of them not applied yet; curators differ on {differing:,} subjects."
+    if not waiting and not differing:
+        return Check("decisions", title, Status.PASS, said)
+    todo = "Settle conflicts: longtake decisions FILE shows them. " if differing else ""
+    todo += "Apply: longtake takedown CORPUS --decisions FILE." if waiting else ""
+    return Check("decisions", title, Status.WARN, said, todo.strip())
+
+
+def _there(database: Database, decisions: Sequence[Decision]) -> set[tuple[str, str]]:
+    """The subjects of the decisions that are in the corpus."""
+    found: set[tuple[str, str]] = set()
+    for subject, column in (("sample", "key"), ("video", "video_id")):
+        ids = sorted({d.subject_id for d in decisions if d.subject == subject})
+        sql = f"SELECT DISTINCT {column} FROM 'index/*.parquet' WHERE {column} IN (SELECT unnest(?::VARCHAR[]))"
+        found |= {(subject, str(row[0])) for row in (database.rows(sql, [ids]) if ids else ())}
+    return found
+
+
+def _state(decision: Decision, there: set[tuple[str, str]]) -> str:
+    if (decision.subject, decision.subject_id) not in there:
+        return "not in the corpus"
+    return "to apply" if decision.decision == "reject" else ""

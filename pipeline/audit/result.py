@@ -1,0 +1,219 @@
+"""What an audit found, as the report shows it. Numbers go with the SQL that gives them, to run in the folder of the corpus."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A small table. `sql` gives these columns and rows; empty where they do not come from SQL, and `note` says where from."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    sql: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One number of the summary: `sql` gives one row with one column, `value`; `text` is how people read it."""
+
+    name: str  # a slug, unique in the audit
+    label: str
+    value: int | float | None
+    text: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box of the flow diagram. `href` is the anchor of its examples in the report, "" where there are none."""
+
+    name: str  # unique in the flow
+    label: str
+    count: int
+    href: str = ""
+    is_drop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """`count` subjects that went from one node to another, by name."""
+
+    source: str
+    target: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Where all videos, sentences or long clips went: what goes into a node comes out of it. `table` holds the numbers."""
+
+    subject: str  # "videos", "sentences", "long clips"
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A value drawn on a distribution: a threshold of the configuration, or a figure that another dataset published."""
+
+    label: str
+    value: float
+    source: str = ""  # of a published figure
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The counts of one split (or corpus) in the bins of a distribution, or for its categories."""
+
+    name: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A histogram, where `edges` are the n + 1 bounds of n bins [a, b) and the last bin holds its upper bound; or counts of
+    categories, where `edges` is empty and `categories` names them.
+
+    `summary` has a row for each split: count, min, 5 %, median, mean, 95 %, max. `missing` says why there is nothing to show.
+    """
+
+    name: str  # a slug, unique in the audit
+    title: str
+    unit: str  # "s", "words", "" ...
+    series: tuple[Series, ...] = ()
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    sql: str = ""
+    summary: Table | None = None
+    thresholds: tuple[Mark, ...] = ()
+    references: tuple[Mark, ...] = ()
+    note: str = ""
+    missing: str = ""
+
+
+class Status(StrEnum):
+    """The verdict of a check. SKIP: it could not be made, and `todo` says what it needs."""
+
+    PASS = "pass"  # noqa: S105  (no password)
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check with its verdict: what was found, what to do about it, and examples. `sql` gives the number that decides."""
+
+    name: str  # a slug, unique in the audit
+    title: str
+    status: Status
+    found: str
+    todo: str = ""
+    sql: str = ""
+    examples: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A frame of a contact sheet: JPEG data, None where it is damaged or cannot be had. Times in ms of the video."""
+
+    jpeg: bytes | None
+    wanted_ms: int
+    taken_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SheetSentence:
+    """A sentence with some of its frames, in time order."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The contact sheet of one long clip, kept or dropped. `facts` are short (name, value) pairs: scores, words, licence."""
+
+    key: str
+    video_id: str
+    url: str
+    start_ms: int
+    end_ms: int
+    sentences: tuple[SheetSentence, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    note: str = ""  # as why there are no frames
+
+
+@dataclass(frozen=True, slots=True)
+class SheetGroup:
+    """Contact sheets that were chosen alike: `why` says how, `sql` gives their keys in order."""
+
+    name: str  # a slug, unique in the audit
+    title: str
+    why: str
+    sheets: tuple[Sheet, ...]
+    sql: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DropGroup:
+    """What was left out for one reason. `name` is the anchor that the flow's nodes link to.
+
+    `examples` are ledger rows (subject, id, video, detail); `scores` compares those that have a score with the threshold."""
+
+    name: str
+    subject: str  # record, video, sentence, clip, note
+    stage: str
+    reason: str
+    meaning: str  # what the reason means, for people
+    count: int
+    sql: str
+    examples: Table
+    scores: Table | None = None  # id, score, value, threshold setting, threshold
+    sheets: tuple[Sheet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A share of the corpus estimated from a reviewed sample, with its confidence interval; shares from 0 to 1."""
+
+    label: str  # "reject", or the label that curators gave, as "misaligned"
+    share: float
+    low: float
+    high: float
+    confidence: float
+    reviewed: int
+    drawn: int
+    text: str  # "2.1 % (1.0 % to 4.4 %) misaligned at 95 %"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """All that the report shows of one corpus."""
+
+    name: str
+    version: int
+    fingerprint: str
+    verdict: Status  # the worst of its checks
+    summary: tuple[str, ...]  # sentences that a manager can read
+    numbers: tuple[Number, ...]
+    flows: tuple[Flow, ...]
+    distributions: tuple[Distribution, ...]
+    checks: tuple[Check, ...]
+    kept: tuple[SheetGroup, ...]
+    dropped: tuple[DropGroup, ...]
+    tables: tuple[Table, ...] = ()  # provenance: sources, licences, versions, history
+    decisions: tuple[Table, ...] = ()  # who decided what, when; conflicts; what is still to apply
+    estimates: tuple[Estimate, ...] = ()
+    strata: Table | None = None  # of the sample for review
+    published: Table | None = (
+        None  # its sql gives the first column; figures beside those of LF-VILA-8M and HD-VILA-100M
+    )
+    made: str = ""  # date and version of longtake

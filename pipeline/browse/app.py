@@ -1,0 +1,74 @@
+"""The web application: its pages are registered here, and what fails is explained."""
+
+import sys
+import traceback
+from typing import Any
+
+from flask import Flask, Response, make_response, render_template, request
+from jinja2 import StrictUndefined
+from werkzeug.exceptions import HTTPException
+
+from longtake.pipeline.browse import frame_pages, list_pages, mark_pages, sample_pages, table_pages
+from longtake.pipeline.browse.guard import Access, guard, told
+from longtake.pipeline.browse.reading import clock, counted, figure, words_of_slug
+from longtake.pipeline.browse.selection import SCORE_NAMES
+from longtake.pipeline.browse.site import Site
+from longtake.pipeline.browse.store import SlowSearch
+from longtake.pipeline.printable import printable
+from longtake.schemas.manifest import CorpusError
+from longtake.schemas.settings import ConfigError
+
+
+def create_app(site: Site, access: Access) -> Flask:
+    """The application for a corpus. No path of a request is ever opened: static files come from this package."""
+    app = Flask(__name__, static_folder="static", template_folder="templates")
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(clock=clock, counted=counted, figure=figure, words=words_of_slug)
+    guard(app, access)
+    for pages in (list_pages, sample_pages, frame_pages, mark_pages, table_pages):
+        pages.add(app, site)
+
+    @app.context_processor
+    def _of_site() -> dict[str, Any]:
+        return {"site": site, "reviewing": _is_there_a_sample(site), "score_names": SCORE_NAMES}
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return make_response("ok\n", {"Content-Type": "text/plain; charset=utf-8"})
+
+    @app.errorhandler(HTTPException)
+    def _refused(error: HTTPException) -> Response:
+        return _explained(error.code or 500, told(error))
+
+    @app.errorhandler(SlowSearch)
+    @app.errorhandler(ConfigError)
+    def _not_as_asked(error: Exception) -> Response:
+        return _explained(400, str(error))
+
+    @app.errorhandler(CorpusError)
+    @app.errorhandler(OSError)
+    def _broken(error: Exception) -> Response:
+        return _explained(500, str(error))
+
+    @app.errorhandler(Exception)
+    def _failed(error: Exception) -> Response:
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            print(printable(line), file=sys.stderr, flush=True)
+        return _explained(500, f"{type(error).__name__}: the server's terminal tells more")
+
+    return app
+
+
+def _is_there_a_sample(site: Site) -> bool:
+    try:
+        return bool(site.sample_for_review())
+    except (ConfigError, OSError):
+        return True  # its page says what is wrong with it
+
+
+def _explained(code: int, message: str) -> Response:
+    if request.path.startswith("/api/"):
+        return make_response({"error": message}, code)
+    page = "refused.html" if code in (401, 403) else "error.html"  # which tells nothing of the corpus
+    return make_response(render_template(page, code=code, message=message), code)

@@ -1,0 +1,138 @@
+"""Who may ask for pages, and what browsers may do with them.
+
+On a loopback address the browser of this machine may be led to us by any page that it shows, so requests must name us as their
+host (a rebound name does not) and must not come from other sites. On other addresses a token is asked for.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode, urlsplit
+
+from flask import Flask, Response, abort, g, make_response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+MAX_BODY = 64 << 10  # bytes
+MIN_TOKEN = 16  # characters
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_OPEN = ("static", "healthz")  # endpoints that tell nothing of the corpus
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where we listen, and the token that is asked for there ("": none)."""
+
+    host: str
+    port: int
+    token: str = ""
+    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    @property
+    def address(self) -> str:
+        """Where to open the first page, with the token."""
+        shown = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104  (nothing is bound here)
+        shown = f"[{shown}]" if ":" in shown else shown
+        return f"http://{shown}:{self.port}/" + (f"?{urlencode({'token': self.token})}" if self.token else "")
+
+    @property
+    def cookie(self) -> str:
+        return f"longtake-{self.port}"
+
+    @property
+    def cookie_value(self) -> str:
+        return hashlib.sha256(b"longtake browse " + self.token.encode()).hexdigest()
+
+    def names(self, host: str) -> bool:
+        """Whether a Host header names us as the browser of this machine would."""
+        try:
+            parts = urlsplit(f"//{host}")
+            own = parts.port if parts.port is not None else 80
+        except ValueError:
+            return False
+        name = (parts.hostname or "").lower()
+        return own == self.port and name in ("localhost", "127.0.0.1", "::1", self.host.lower())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address to listen on."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def guard(app: Flask, access: Access) -> None:
+    """Let nobody else in, and send the headers."""
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+
+    @app.before_request
+    def _check() -> Response | None:
+        if access.is_loopback and not access.names(request.host):
+            abort(403, f"the address must be http://localhost:{access.port}/ or http://127.0.0.1:{access.port}/")
+        navigates = request.method == "GET" and request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        if request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site") and not navigates:
+            abort(403, "requests of other sites are not answered")
+        if access.token and request.endpoint not in _OPEN:
+            answer = _check_token(access)
+            if answer is not None:
+                return answer
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            _check_post(access)
+        return None
+
+    @app.after_request
+    def _add_headers(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers[name] = value
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @app.context_processor
+    def _csrf() -> dict[str, str]:
+        return {"csrf": access.csrf if g.get("is_let_in", not access.token) else ""}
+
+
+def _check_token(access: Access) -> Response | None:
+    given = request.args.get("token")
+    if given is not None and hmac.compare_digest(given.encode(), access.token.encode()):
+        rest = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
+        target = "/" + quote(request.path.lstrip("/")) + (f"?{urlencode(rest)}" if rest else "")
+        # A page that goes on by itself instead of a redirect: a strict cookie is not sent where another site's link led here.
+        answer = make_response(render_template("enter.html", target=target))
+        answer.set_cookie(access.cookie, access.cookie_value, httponly=True, samesite="Strict")
+        return answer
+    cookie = request.cookies.get(access.cookie, "")
+    if hmac.compare_digest(cookie.encode(), access.cookie_value.encode()):
+        g.is_let_in = True
+        return None
+    abort(401, "open the address that `longtake browse` printed; it holds the token")
+
+
+def _check_post(access: Access) -> None:
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        abort(403, "requests of other sites are not answered")
+    given = request.headers.get("X-Longtake", "")
+    if not hmac.compare_digest(given.encode(), access.csrf.encode()):
+        abort(403, "this page is from an earlier run of longtake browse; load it again")
+    if request.mimetype != "application/json":
+        abort(415, "send application/json")
+
+
+def told(error: HTTPException) -> str:
+    """What a failed request is told."""
+    return error.description or error.name

@@ -1,0 +1,106 @@
+"""What curators decided, as the file has it now: other curators and tools write to it too."""
+
+import functools
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from longtake.pipeline.browse.store import Ids, Mask, Store
+from longtake.schemas import storage
+from longtake.schemas.decision import STRICTEST_FIRST, Decision, current
+from longtake.schemas.decisions import append_decision, read_decisions
+
+LABELS = ("misaligned", "bad_text", "privacy", "not_video", "other")
+
+About = tuple[str, str]  # "sample" or "video", and its id
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The rows of a file at one time. `version` changes when they do."""
+
+    version: str
+    rows: tuple[Decision, ...]
+    current: dict[About, list[Decision]]
+
+    @property
+    def curators(self) -> list[str]:
+        return sorted({one.curator for one in self.rows if one.curator})
+
+    def of(self, key: str, video_id: str) -> list[Decision]:
+        """The current decisions on a sample and on its video."""
+        return [*self.current.get(("sample", key), ()), *self.current.get(("video", video_id), ())]
+
+    def state(self, key: str, video_id: str) -> str:
+        """The strictest decision on a sample or its video; "" where there is none."""
+        found = {one.decision for one in self.of(key, video_id)}
+        return next((name for name in STRICTEST_FIRST if name in found), "")
+
+
+class Marks:
+    """The file of decisions at `path`. Safe for many threads; `now` is a clock."""
+
+    def __init__(self, path: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.path, self._now = path, now
+        self._lock = threading.Lock()
+        self._decided = Decided("", (), {})
+
+    def read(self) -> Decided:
+        """What the file holds; it is read again where it has changed. Raises ConfigError for a file that is none, and OSError."""
+        try:
+            version = "/".join(map(str, storage.size_and_tag(self.path)))
+        except FileNotFoundError:
+            version = ""
+        with self._lock:
+            if version != self._decided.version:
+                rows = tuple(read_decisions(self.path)) if version else ()
+                self._decided = Decided(version, rows, current(rows))
+            return self._decided
+
+    def add(self, subject: str, subject_id: str, decision: str, label: str, note: str, curator: str) -> None:
+        """Write a decision down. Raises ConfigError for what is none, and OSError."""
+        when = self._now().isoformat(timespec="seconds")
+        append_decision(self.path, Decision(subject, subject_id, decision, label, note, curator, when))
+
+    def rows_in(self, store: Store, state: str, curator: str) -> Mask:
+        """The samples in a state: "undecided", "any" (decided), "conflict", or a decision. Of one curator where one is named."""
+        decided = self.read()
+        name = "any" if state == "undecided" else state
+        if curator and curator not in decided.curators:
+            found = np.zeros(store.rows, bool)
+        else:
+            find = functools.partial(_rows_in, store, decided, name, curator)
+            found = store.remembered(f"decided {decided.version} {name} {curator}", find)
+        return ~found if state == "undecided" else found
+
+
+def _rows_in(store: Store, decided: Decided, state: str, curator: str) -> Ids:
+    verdicts: dict[About, set[str]] = {}
+    for about, those in decided.current.items():
+        own = {one.decision for one in those if not curator or one.curator == curator}
+        if own:
+            verdicts[about] = own
+    if state == "any":
+        return _rows(store, verdicts)
+    if state == "conflict":
+        return _rows(store, [about for about, own in verdicts.items() if len(own) > 1])
+    found = _rows(store, [about for about, own in verdicts.items() if state in own])
+    stricter = STRICTEST_FIRST[: STRICTEST_FIRST.index(state)]  # a sample that is ok may be of a video that is not
+    others = _rows(store, [about for about, own in verdicts.items() if own.intersection(stricter)])
+    return np.setdiff1d(found, others)
+
+
+def _rows(store: Store, subjects: Iterable[About]) -> Ids:
+    """The rows of samples, and of the samples of videos."""
+    subjects = list(subjects)
+    found = {row for kind, one in subjects if kind == "sample" and (row := store.row_of(one)) is not None}
+    if videos := [one for kind, one in subjects if kind == "video"]:
+        store.cursor.register("marked", pa.table({"video_id": pa.array(videos, pa.string())}))
+        query = "SELECT row_id FROM samples WHERE video_id IN (FROM marked)"
+        found.update(row for (row,) in store.cursor.execute(query).fetchall())
+        store.cursor.unregister("marked")
+    return np.array(sorted(found), dtype=np.int32)

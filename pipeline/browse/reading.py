@@ -1,0 +1,47 @@
+"""Numbers, times and texts as people read them."""
+
+import re
+
+
+def clock(ms: float | None) -> str:
+    """A time as mm:ss, with hours where there are any; "?" where it is not known."""
+    if ms is None:
+        return "?"
+    seconds = int(abs(ms)) // 1000
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    sign = "-" if ms < 0 else ""
+    return f"{sign}{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{sign}{minutes:02d}:{seconds:02d}"
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A number, short; "" where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,.0f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 sample", "2 samples"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def words_of_slug(name: str) -> str:
+    """A code as words: "run_too_short" is "run too short"."""
+    return name.replace("_", " ")
+
+
+def excerpt(text: str, wanted: str, length: int = 320) -> str:
+    """The part of a text around the first of the words in `wanted`; its start where there is none."""
+    at = -1
+    for word in re.findall(r"\w+", wanted):
+        found = re.search(rf"\b{re.escape(word)}", text, re.IGNORECASE)
+        if found and (at < 0 or found.start() < at):
+            at = found.start()
+    start = max(0, at - length // 3) if at > length * 2 // 3 else 0
+    if start:
+        start = text.find(" ", start, start + 30) + 1 or start
+    part = text[start : start + length]
+    return ("… " if start else "") + part + (" …" if start + length < len(text) else "")

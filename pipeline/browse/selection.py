@@ -1,0 +1,153 @@
+"""Which samples a page lists, and in which order: read from the address, which is all the state that a page has.
+
+A name from the address never becomes part of SQL: it only chooses an entry of the tables below, and values are bound.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
+
+PAGE = 50  # samples
+STATES = ("undecided", "reject", "flag", "ok", "any", "conflict")
+_MAX_VALUE = 2000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number that samples can be filtered and sorted by. `column` is its column; `name` is what addresses call it."""
+
+    name: str
+    label: str
+    column: str
+    unit: str = ""
+
+
+SCORE_NAMES = tuple(column(name) for name in (*PLAN_SCORES, *INDEX_SCORES))
+MEASURES = (
+    Measure("duration", "Duration", "duration", "s"),
+    Measure("sentences", "Sentences", "n_sentences"),
+    Measure("words", "Words", "n_words"),
+    Measure("wps", "Words per second", "words_per_second"),
+    Measure("coherence", "Coherence", "coherence"),
+    *(Measure(name, name.replace("_", " ").capitalize(), name) for name in SCORE_NAMES),
+)
+CHOICES = {"split": "split", "language": "language", "license": "license", "video": "video_id"}  # parameter: column
+ORDERS = {measure.name: measure.column for measure in MEASURES}
+RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a list holds. Empty strings and tuples choose nothing; `problems` says what of the address was passed over, and why.
+
+    `sort` is a name of ORDERS, with "-" before it for the largest first, "random", or "" for the order of the index (of the
+    sample for review: its own).
+    """
+
+    text: str = ""
+    condition: str = ""  # SQL
+    choices: tuple[tuple[str, str], ...] = ()  # of CHOICES: name and value
+    ranges: tuple[tuple[str, float | None, float | None], ...] = ()  # of MEASURES: name, least, most
+    state: str = ""
+    curator: str = ""  # whose decisions `state` is about; "": anybody's
+    duplicate: bool = False
+    review: bool = False
+    sort: str = ""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters of an address that stand for it."""
+        found = {"q": self.text, "sql": self.condition, **dict(self.choices), "state": self.state, "by": self.curator}
+        found |= {"dup": "1" if self.duplicate else "", "review": "1" if self.review else "", "sort": self.sort}
+        for name, least, most in self.ranges:
+            found |= {f"min_{name}": _number(least), f"max_{name}": _number(most)}
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def query(self) -> str:
+        """The parameters as the query of an address."""
+        return urlencode(self.parameters)
+
+    def least(self, name: str) -> str:
+        return self.parameters.get(f"min_{name}", "")
+
+    def most(self, name: str) -> str:
+        return self.parameters.get(f"max_{name}", "")
+
+    def choice(self, name: str) -> str:
+        return dict(self.choices).get(name, "")
+
+    @property
+    def narrowed(self) -> int:
+        """How many filters there are besides the text."""
+        return len([name for name in self.parameters if name not in ("q", "sort")])
+
+
+def read_selection(values: Mapping[str, str]) -> Selection:
+    """The selection of an address."""
+    problems: list[str] = []
+    given = {name: value.strip()[:_MAX_VALUE] for name, value in values.items()}
+
+    def number(name: str) -> float | None:
+        text = given.get(name, "").replace(",", ".")
+        if not text:
+            return None
+        try:
+            value = float(text)
+            if math.isfinite(value):
+                return value
+        except ValueError:
+            pass
+        problems.append(f"{name.replace('_', ' ')}: {text[:40]!r} is not a number")
+        return None
+
+    ranges = [(m.name, number(f"min_{m.name}"), number(f"max_{m.name}")) for m in MEASURES]
+    sort, state = given.get("sort", ""), given.get("state", "")
+    if sort.removeprefix("-") not in ORDERS and sort not in ("", RANDOM):
+        problems.append(f"no order {sort[:40]!r}")
+        sort = ""
+    if state not in ("", *STATES):
+        problems.append(f"no state {state[:40]!r}")
+        state = ""
+    return Selection(
+        text=given.get("q", ""),
+        condition=given.get("sql", ""),
+        choices=tuple((name, values[name]) for name in CHOICES if given.get(name)),
+        ranges=tuple(one for one in ranges if one[1:] != (None, None)),
+        state=state,
+        curator=given.get("by", ""),
+        duplicate=given.get("dup") == "1",
+        review=given.get("review") == "1",
+        sort=sort,
+        problems=tuple(problems),
+    )
+
+
+def conditions(selection: Selection) -> list[tuple[str, Any]]:
+    """What columns must fulfil: SQL conditions, each with the value of its parameter (None: it has none)."""
+    found: list[tuple[str, Any]] = []
+    for name, value in selection.choices:
+        found.append((f"{CHOICES[name]} = ?", "" if value == "-" and name != "video" else value))
+    columns = {measure.name: measure.column for measure in MEASURES}
+    for name, least, most in selection.ranges:
+        for sign, bound in ((">=", least), ("<=", most)):
+            if bound is not None:
+                found.append((f"{columns[name]} {sign} ?", bound))
+    if selection.duplicate:
+        found.append(("(duplicate_of IS NOT NULL OR duplicate_video_of IS NOT NULL)", None))
+    return found
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.12g}"
+
+
+def labelled(names: Iterable[str]) -> list[Measure]:
+    """The measures whose columns are among `names`."""
+    there = set(names)
+    return [measure for measure in MEASURES if measure.column in there]

@@ -1,0 +1,117 @@
+"""Serving a corpus to browsers, by waitress, until it is told to end."""
+
+import errno
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import waitress
+
+from longtake.pipeline.browse.app import create_app
+from longtake.pipeline.browse.cache import open_cache
+from longtake.pipeline.browse.guard import MAX_BODY, MIN_TOKEN, Access, is_loopback
+from longtake.pipeline.browse.marks import Marks
+from longtake.pipeline.browse.site import Site
+from longtake.pipeline.browse.store import Store
+from longtake.pipeline.browse.vectors import open_spaces
+from longtake.schemas import storage
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError, read_manifest
+from longtake.schemas.settings import ConfigError
+
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a corpus is looked through. `port` 0: any that is free. `token_file` None: a token is made where one is needed."""
+
+    host: str = "127.0.0.1"
+    port: int = 8400
+    decisions: str | None = None
+    embeddings: str | None = None
+    curator: str = ""
+    read_only: bool = False
+    token_file: str | None = None
+
+
+class Server:
+    """A corpus that is being served. `address` is where, with the token."""
+
+    def __init__(self, corpus: str, options: Options, report: Callable[[int], None] = lambda done: None) -> None:
+        """Open a corpus, making its cache where there is none; `report` gets the samples that are done.
+
+        Raises CorpusError for a corpus that is unfinished or damaged, ConfigError for options that cannot be used, OSError.
+        """
+        layout = Layout(corpus)
+        manifest = read_manifest(layout)
+        if manifest is None:
+            raise CorpusError(f"{corpus}: unfinished: no corpus.json; run longtake build")
+        marks = Marks(options.decisions or layout.decisions)
+        marks.read()
+        listening = _listen(options.host, options.port)
+        try:
+            token = _token(options)
+            store = Store(open_cache(layout, report))
+            spaces = open_spaces(store, layout, options.embeddings)
+            self.site = Site(layout, manifest, store, marks, spaces, options.read_only, options.curator)
+            access = Access(options.host, listening.getsockname()[1], token)
+            logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a page asks for many frames
+            self._server: Any = waitress.create_server(
+                create_app(self.site, access),
+                sockets=[listening],
+                threads=_THREADS,
+                ident="longtake",
+                max_request_body_size=2 * MAX_BODY,
+                max_request_header_size=64 << 10,
+            )
+        except BaseException:
+            listening.close()
+            raise
+        self.address = access.address
+
+    def run(self) -> None:
+        """Serve until Ctrl-C."""
+        try:
+            self._server.run()
+        finally:
+            self.site.store.close()
+
+    def close(self) -> None:
+        """End `run` from another thread, or give back what was opened where it was never called."""
+        self._server.close()
+        self.site.store.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        return listening
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(f"port {port} is in use; choose another with --port, or 0 for any that is free") from None
+        if error.errno == errno.EACCES:
+            raise ConfigError(f"port {port} may not be used; choose one above 1023 with --port") from None
+        raise ConfigError(f"--host {host}: {error.strerror or error}") from None
+
+
+def _token(options: Options) -> str:
+    """The token that is asked for; "" on a loopback address where none was named."""
+    if options.token_file is not None:
+        try:
+            token = storage.read_bytes(options.token_file).decode().strip()
+        except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
+            raise ConfigError(f"--token-file {options.token_file}: not a file with a token") from None
+        if len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+            raise ConfigError(
+                f"--token-file {options.token_file}: a token is at least {MIN_TOKEN} letters, digits and signs; "
+                "`openssl rand -hex 32` makes one"
+            )
+        return token
+    return "" if is_loopback(options.host) else secrets.token_urlsafe(32)

@@ -1,0 +1,63 @@
+"""What all pages draw on: the corpus, its cache, the marks, the sample for review."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from longtake.pipeline.audit.sampling import Drawn, read_sample
+from longtake.pipeline.browse.entries import Entries
+from longtake.pipeline.browse.marks import Marks
+from longtake.pipeline.browse.sandbox import Sandbox
+from longtake.pipeline.browse.selection import Selection
+from longtake.pipeline.browse.store import Ids, Mask, Store
+from longtake.pipeline.browse.vectors import Space
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusManifest
+
+
+@dataclass(frozen=True)
+class Site:
+    """A corpus that is looked through. `curator` is who marks where nobody says otherwise."""
+
+    layout: Layout
+    manifest: CorpusManifest
+    store: Store
+    marks: Marks
+    spaces: Sequence[Space] = ()
+    read_only: bool = False
+    curator: str = ""
+    entries: Entries = field(init=False)
+    sandbox: Sandbox = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", Entries(self.layout, self.store))
+        object.__setattr__(self, "sandbox", Sandbox(self.store.cache))
+
+    def sample_for_review(self) -> list[Drawn] | None:
+        """The sample that `longtake audit --sample` drew, in the order in which to review it. Raises ConfigError."""
+        return read_sample(self.layout)
+
+    def rows(self, selection: Selection) -> tuple[list[Mask], Ids | None]:
+        """The masks of the rows in a list, and its order.
+
+        Raises QueryError for its SQL, SlowSearch, and ConfigError for a file of decisions or a sample that is none.
+        """
+        masks, order = self.store.rows_where(selection), self.store.order(selection)
+        text = self.store.rows_with(selection.text) if selection.text else None
+        if text is not None:
+            masks.append(text)
+        if selection.condition:
+            decided = self.marks.read()
+            name = f"sql {decided.version} {selection.condition}"
+            find = functools.partial(self.sandbox.rows_where, selection.condition, decided.rows)
+            masks.append(self.store.remembered(name, find))
+        if selection.state:
+            masks.append(self.marks.rows_in(self.store, selection.state, selection.curator))
+        if selection.review:
+            rows = self.store.rows_of([one.key for one in self.sample_for_review() or ()])
+            own = [row for row in rows if row is not None]
+            masks.append(self.store.mask(own))
+            order = np.array(own, np.int32) if order is None else order
+        return masks, order

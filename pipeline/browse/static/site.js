@@ -1,0 +1,85 @@
+// What all pages have: who marks, the list of keys, the search box.
+
+import { onKeys } from "./keys.js";
+
+const NAME = "longtake-curator";
+const body = document.body.dataset;
+const button = document.getElementById("curator");
+const dialog = document.getElementById("who-dialog");
+
+document.documentElement.classList.add("js");
+
+function stored(name) {
+  try {
+    return localStorage.getItem(name) || "";
+  } catch {
+    return ""; // storage is switched off
+  }
+}
+
+/** Keep a setting of this browser. */
+export function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // then for this page only
+  }
+}
+
+/** A setting of this browser, "" where there is none. */
+export const kept = stored;
+
+let curator = stored(NAME) || body.curator;
+
+function showName() {
+  if (button) button.textContent = curator ? `Marking as ${curator}` : "Who marks?";
+}
+
+/** The name of the curator; asks for it where `again`, or where it is not known. "" where it was not given. */
+export function askCurator(again = false) {
+  if (curator && !again) return Promise.resolve(curator);
+  const input = dialog.querySelector("input");
+  input.value = curator;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((done) => {
+    dialog.addEventListener(
+      "close",
+      () => {
+        const name = input.value.trim();
+        if (dialog.returnValue === "ok" && name) {
+          curator = name;
+          keep(NAME, name);
+          showName();
+          done(name);
+        } else done("");
+      },
+      { once: true },
+    );
+  });
+}
+
+let hiding = 0;
+
+/** Tell something, also to screen readers, for some seconds. */
+export function say(text) {
+  const said = document.getElementById("said");
+  said.textContent = text;
+  clearTimeout(hiding);
+  hiding = setTimeout(() => (said.textContent = ""), 6000);
+}
+
+showName();
+button?.addEventListener("click", () => askCurator(true));
+dialog.querySelector(".cancel").addEventListener("click", () => dialog.close());
+const help = document.getElementById("help-dialog");
+document.getElementById("help").addEventListener("click", () => help.showModal());
+
+onKeys({
+  "/": () => {
+    const search = document.getElementById("search");
+    if (search) search.select(), search.focus();
+    else location.href = document.querySelector(".brand").href;
+  },
+  "?": () => help.showModal(),
+});

@@ -1,0 +1,5 @@
+// A video: decisions on the whole of it.
+
+import { marking } from "./marks.js";
+
+marking();

@@ -1,0 +1,126 @@
+"""Long clips that go out of a finished corpus alone, and what follows for the rest of their videos."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from longtake.pipeline.rejects import rejected_clips, spans_in
+from longtake.pipeline.revise.select import RETRIABLE, Planned
+from longtake.schemas.keys import safe_name
+from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
+from longtake.schemas.records import Drop, LongClip, drop_clip
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What goes: long clips by key, each with stage and detail of its ledger row, and their sentences by video and clip id.
+
+    Of their videos, `emptied` ones have no long clip left in the plan, each with the stage of its row; of `undecoded` ones,
+    decoding had lost whatever is left, each with the reason and detail that its row gets.
+    """
+
+    why: Mapping[str, tuple[Stage, str]] = field(default_factory=dict)
+    sentences: frozenset[tuple[str, str]] = frozenset()
+    emptied: Mapping[str, Stage] = field(default_factory=dict)
+    undecoded: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, why: Mapping[str, tuple[Stage, str]], planned: Iterable[Planned]) -> "Rejection":
+        """The rejection of the long clips in `why`, given all that is `planned` of their videos."""
+        by_video: dict[str, list[Planned]] = {}
+        for clip in planned:
+            by_video.setdefault(clip.video_id, []).append(clip)
+        emptied, undecoded = dict[str, Stage](), dict[str, tuple[Reason, str]]()
+        for video_id, clips in sorted(by_video.items()):
+            gone = [clip for clip in clips if clip.key in why]
+            rest = [clip for clip in clips if clip.key not in why]
+            if gone and not rest:
+                emptied[video_id] = max((why[clip.key][0] for clip in gone), key=list(Stage).index)
+            elif any(clip.lost is None for clip in gone) and all(clip.lost is not None for clip in rest):
+                undecoded[video_id] = _lost_as([clip.lost for clip in rest if clip.lost is not None])
+        out = [clip for clips in by_video.values() for clip in clips if clip.key in why]
+        sentences = frozenset((clip.video_id, name) for clip in out for name in clip.sentences)
+        return cls({clip.key: why[clip.key] for clip in out}, sentences, emptied, undecoded)
+
+    def rows(self, clip: LongClip) -> list[Drop]:
+        """The ledger rows of a long clip that goes, and of its sentences."""
+        stage, detail = self.why[clip.key]
+        return drop_clip(clip, stage, Reason.REJECTED, detail)
+
+    def video_rows(self) -> list[Drop]:
+        """The ledger rows of the videos that nothing is left of."""
+        detail = "none of its long clips is left; each has a row of its own"
+        rows = [
+            Drop(video_id, Subject.VIDEO, video_id, stage, Reason.ALL_CLIPS_FILTERED, detail)
+            for video_id, stage in self.emptied.items()
+        ]
+        for video_id, (reason, said) in self.undecoded.items():
+            rows.append(Drop(video_id, Subject.VIDEO, video_id, Stage.DECODE, reason, said))
+        return rows
+
+    def keeps(self, row: Drop) -> Drop | None:
+        """A row of the old ledger as the new one has it: what decoding said of what goes is replaced, and notes on it quote
+        nothing. None: it is gone."""
+        if row.stage is Stage.DECODE:
+            if row.subject is Subject.VIDEO and row.video_id in self.emptied:
+                return None
+            if row.subject is Subject.CLIP and row.subject_id in self.why:
+                return None
+            if row.subject is Subject.SENTENCE and (row.video_id, row.subject_id) in self.sentences:
+                return None
+        if row.subject is Subject.NOTE and row.subject_id in self.why:
+            return replace(row, detail="")
+        return row
+
+
+def _lost_as(lost: Sequence[tuple[Reason, str]]) -> tuple[Reason, str]:
+    """What a build says of a video of which decoding left nothing, by what it says of its long clips."""
+    if any(reason not in RETRIABLE for reason, _ in lost):
+        return Reason.ALL_CLIPS_FILTERED, "none of its long clips is left; each has a row of its own"
+    whole = [one for one in lost if one[0] in FAILURES]
+    default = Reason.ALL_CLIPS_DROPPED, "none of its long clips could be decoded; each has a row of its own"
+    return min(whole, default=default)
+
+
+# -- merging -----------------------------------------------------------------------------------------------------------
+
+
+def reject_elsewhere(
+    video_id: str, clips: Sequence[LongClip], rows: Sequence[Drop], others: Iterable[Drop]
+) -> Iterator[LongClip | Drop]:
+    """The long clips and ledger rows of a video of one corpus, less what the rows of other corpora say was rejected there.
+
+    What was rejected there and has no row of its own here stays known by a note, so that it does not come back from a third.
+    """
+    found = {row.subject_id: row for row in sorted(others) if _is_rejected(row)}
+    spans = spans_in({key: row.detail for key, row in found.items()}).get(safe_name(video_id), [])
+    met = rejected_clips(clips, spans)
+    why = {key: (found[span.key].stage, detail) for key, (span, detail) in met.clips.items()}
+    rejection = Rejection.of(why, _planned(clips, rows) if why else ())
+    for clip in clips:
+        if clip.key in why:
+            yield from rejection.rows(clip)
+        else:
+            yield clip
+    yield from rejection.video_rows()
+    for row in rows:
+        if (kept := rejection.keeps(row)) is not None:
+            yield kept
+    told = {*why, *(row.subject_id for row in rows if _is_rejected(row))}
+    for key, row in sorted(found.items()):
+        if key not in told:
+            yield Drop(video_id, Subject.NOTE, key, row.stage, Reason.REJECTED, row.detail)
+
+
+def _is_rejected(row: Drop) -> bool:
+    return row.reason is Reason.REJECTED and row.subject in (Subject.CLIP, Subject.NOTE)
+
+
+def _planned(clips: Iterable[LongClip], rows: Collection[Drop]) -> Iterator[Planned]:
+    lost = {
+        row.subject_id: (row.reason, row.detail)
+        for row in rows
+        if row.subject is Subject.CLIP and row.stage is Stage.DECODE
+    }
+    for clip in clips:
+        sentences = tuple(sentence.clip_id for sentence in clip.sentences)
+        yield Planned(clip.video.video_id, clip.key, sentences, lost.get(clip.key))

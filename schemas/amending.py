@@ -1,0 +1,72 @@
+"""Changing the end of a file that several processes write to, as a log is written."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from longtake.schemas import storage
+
+#: Of what a file holds: how many of its first bytes stay, and what follows them.
+Change = Callable[[bytes], tuple[int, bytes]]
+
+
+def amend(path: str, change: Change) -> None:
+    """Change the end of a file, one process at a time; where there is none, `change` gets no bytes and the file is made.
+
+    A local file is locked (flock) and added to by one write that is on the disk when this returns; where nothing of it stays, it
+    is replaced whole. An object store has no lock and adds nothing to an object: there the object is replaced, and of two
+    processes that do so at the same time, one may lose what it wrote. Raises OSError, with a local file as it was.
+    """
+    if storage.is_remote(path):
+        data = b""
+        with suppress(FileNotFoundError):
+            data = storage.read_bytes(path)
+        stays, added = change(data)
+        storage.write_bytes(path, data[:stays] + added)
+        return
+    with _locked(storage.local_path(path)) as descriptor:
+        size = os.fstat(descriptor).st_size
+        data = os.pread(descriptor, size, 0)
+        while len(data) < size:  # one call reads at most 2 GiB
+            data += os.pread(descriptor, size - len(data), len(data))
+        stays, added = change(data)
+        if data and not stays:
+            storage.write_bytes(path, added)
+            return
+        _add(descriptor, stays, added)
+        if not data:
+            storage.sync(os.path.dirname(storage.local_path(path)) or ".")
+
+
+def _add(descriptor: int, stays: int, added: bytes) -> None:
+    os.ftruncate(descriptor, stays)
+    try:
+        left = memoryview(added)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, stays)
+        raise
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[int]:
+    """The descriptor of the file that has this name once its lock is held: another process may replace it meanwhile."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is(path, descriptor):
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is(path: str, descriptor: int) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    return False

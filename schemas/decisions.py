@@ -1,0 +1,252 @@
+"""The file that decisions of curators are kept in: a log, CSV (UTF-8, RFC 4180, with a header) or Parquet by its suffix.
+
+Any tool may write one. The latest row of a curator on a subject is that curator's decision; a row "none" withdraws it. Texts are
+kept as they are: a spreadsheet takes a note that starts with `=`, `+`, `-` or `@` for a formula, so import it there as text.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from longtake.schemas import storage
+from longtake.schemas.amending import amend
+from longtake.schemas.decision import Conflict, Decision, OnConflict, conflicts, current, merge_logs, settle
+from longtake.schemas.settings import ConfigError
+
+__all__ = [  # what comes from the module beside this one, which nobody else needs to know
+    "Conflict",
+    "Decision",
+    "OnConflict",
+    "conflicts",
+    "current",
+    "merge_logs",
+    "settle",
+]
+
+COLUMNS = tuple(field.name for field in fields(Decision))
+_REQUIRED = COLUMNS[:3]
+_HEADER = ",".join(COLUMNS)
+_TABLE = pa.schema([(name, pa.string()) for name in COLUMNS])
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_decisions(path: str) -> list[Decision]:
+    """The rows of a log in their order; none for an empty file. Columns that are not ours are passed over, and so is an
+    unfinished last line of CSV, which a crash leaves. Raises ConfigError that names file and line, and OSError."""
+    return read_log(path)[0]
+
+
+def read_log(path: str) -> tuple[list[Decision], int]:
+    """As read_decisions, with the number of bytes in an unfinished last line that was passed over."""
+    is_csv = _is_csv(path)
+    try:
+        data = storage.read_bytes(path)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file. It holds decisions of curators, as CSV or Parquet.") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: a folder, not a file with decisions") from None
+    except PermissionError:
+        raise ConfigError(f"{path}: not allowed to read it") from None
+    if not is_csv:
+        return _from_parquet(path, data), 0
+    read = _read_csv(path, data)
+    return read.decisions, len(data) - read.whole
+
+
+def append_decision(path: str, decision: Decision) -> None:
+    """Add a row to a log, which is made where there is none. Safe for several processes on a local file (schemas/amending.py):
+    what others added is kept, columns that are not ours stay, and a last line that a crash left unfinished is cut off.
+
+    Raises ConfigError for a file that is none with decisions, and OSError.
+    """
+    change = _with_line if _is_csv(path) else _with_row
+    amend(path, lambda data: change(path, data, decision))
+
+
+def write_decisions(path: str, decisions: Iterable[Decision]) -> None:
+    """Write a log whole, in place of what is there."""
+    storage.write_bytes(path, _written(path, decisions))
+
+
+def merge_into(path: str, logs: Iterable[Iterable[Decision]]) -> None:
+    """Add the rows of other logs to a log, each row once, and keep what others add to it meanwhile."""
+    rows = [list(log) for log in logs]
+    amend(path, lambda data: (0, _written(path, merge_logs([_parsed(path, data), *rows]))))
+
+
+def _is_csv(path: str) -> bool:
+    if not path.lower().endswith((".csv", ".parquet")):
+        raise ConfigError(f"{path}: decisions are kept in a file that ends in .csv or .parquet")
+    return path.lower().endswith(".csv")
+
+
+def _parsed(path: str, data: bytes) -> list[Decision]:
+    return _read_csv(path, data).decisions if _is_csv(path) else _from_parquet(path, data)
+
+
+def _written(path: str, decisions: Iterable[Decision]) -> bytes:
+    if not _is_csv(path):
+        return _parquet(_table(decisions))
+    lines = [_HEADER, *(_line(getattr(one, name) for name in COLUMNS) for one in decisions)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _of(values: Iterable[tuple[str, str]], where: str) -> Decision:
+    try:
+        return Decision(**dict(values))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+# -- CSV
+
+
+@dataclass(frozen=True, slots=True)
+class _Csv:
+    header: list[str]
+    decisions: list[Decision]
+    whole: int  # bytes without an unfinished last line
+    newline: str
+
+
+def _read_csv(path: str, data: bytes) -> _Csv:
+    """Raises ConfigError. A last line without its end is read where it can be, and else is taken for unfinished."""
+    if (_BOM + _HEADER.encode()).startswith(data) or _HEADER.encode().startswith(
+        data
+    ):  # not even its header is finished
+        return _Csv([], [], 0, "\n")
+    newline = "\r\n" if data.partition(b"\n")[0].endswith(b"\r") else "\n"
+    try:
+        header, decisions = _rows(path, data)
+        return _Csv(header, decisions, len(data), newline)
+    except ConfigError:
+        whole = data.rfind(b"\n") + 1
+        if not 0 < whole < len(data):
+            raise
+        header, decisions = _rows(path, data[:whole])
+        return _Csv(header, decisions, whole, newline)
+
+
+def _rows(path: str, data: bytes) -> tuple[list[str], list[Decision]]:
+    try:
+        text = data.removeprefix(_BOM).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text: {error.reason}") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header, decisions, line = list[str](), [], 1
+    for row in _records(path, reader):
+        if not header:
+            header = _checked(path, [name.strip() for name in row])
+        elif row:
+            if len(row) != len(header):
+                raise ConfigError(f"{path}:{line}: {len(row)} fields, but {len(header)} columns")
+            values = zip(header, row, strict=True)
+            decisions.append(_of(((n, v) for n, v in values if n in COLUMNS), f"{path}:{line}"))
+        line = reader.line_num + 1
+    return header, decisions
+
+
+def _records(path: str, reader: Any) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ConfigError(f"{path}:{reader.line_num}: not CSV: {error}") from None
+
+
+def _checked(path: str, header: list[str]) -> list[str]:
+    if missing := [name for name in _REQUIRED if name not in header]:
+        raise ConfigError(
+            f"{path}:1: no column {', '.join(missing)}. The columns of a file with decisions: {_HEADER.replace(',', ', ')}"
+        )
+    if twice := sorted({name for name in header if name in COLUMNS and header.count(name) > 1}):
+        raise ConfigError(f"{path}:1: column {', '.join(twice)} is there twice")
+    return header
+
+
+def _line(values: Iterable[str]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow(values)  # fields with either of them are quoted
+    return out.getvalue().removesuffix("\r\n")
+
+
+def _with_line(path: str, data: bytes, decision: Decision) -> tuple[int, bytes]:
+    """What an appended decision makes of the content of a file: see amending.Change."""
+    read = _read_csv(path, data)
+    if not read.header:
+        return 0, f"{_HEADER}\n{_line(getattr(decision, name) for name in COLUMNS)}\n".encode()
+    values = {name: getattr(decision, name) for name in COLUMNS}
+    if lacking := [name for name in COLUMNS if name not in read.header and values[name]]:
+        rows = csv.reader(io.StringIO(data[: read.whole].removeprefix(_BOM).decode(), newline=""))
+        wide = [
+            row + ([""] * len(lacking) if number else lacking) for number, row in enumerate(row for row in rows if row)
+        ]
+        wide.append([values.get(name, "") for name in (*read.header, *lacking)])
+        return 0, "".join(f"{_line(row)}{read.newline}" for row in wide).encode()
+    unended = "" if data[: read.whole].endswith((b"\n", b"\r")) else read.newline
+    return read.whole, f"{unended}{_line(values.get(name, '') for name in read.header)}{read.newline}".encode()
+
+
+# -- Parquet
+
+
+def _from_parquet(path: str, data: bytes) -> list[Decision]:
+    table = _parquet_table(path, data)
+    if table is None:
+        return []
+    names = [name for name in COLUMNS if name in table.column_names]
+    return [
+        _of([(name, _text(row[name], f"{path}: row {number}: {name}")) for name in names], f"{path}: row {number}")
+        for number, row in enumerate(table.select(names).to_pylist(), 1)
+    ]
+
+
+def _parquet_table(path: str, data: bytes) -> pa.Table | None:
+    if not data:
+        return None
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except storage.PARQUET_ERRORS as error:
+        raise ConfigError(f"{path}: not a Parquet file that can be read: {storage.damage(error)}") from None
+    _checked(path, list(table.column_names))
+    for number, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):  # nanoseconds are more than Python's times have
+            seconds = table[column.name].cast(pa.timestamp("s", column.type.tz), safe=False)
+            table = table.set_column(number, column.name, seconds)
+    return table
+
+
+def _text(value: Any, where: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, date):  # and so a datetime
+        return value.isoformat()
+    if not isinstance(value, str):
+        raise ConfigError(f"{where}: must be text, not {type(value).__name__}")
+    return value
+
+
+def _table(decisions: Iterable[Decision]) -> pa.Table:
+    return pa.Table.from_pylist([{name: getattr(one, name) for name in COLUMNS} for one in decisions], schema=_TABLE)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _with_row(path: str, data: bytes, decision: Decision) -> tuple[int, bytes]:
+    table = _table([*_from_parquet(path, data), decision])
+    old = pq.read_table(pa.BufferReader(data)) if data else table.select([])
+    for name, column in zip(old.column_names, old.columns, strict=True):
+        if name not in COLUMNS:
+            wider = pa.chunked_array([*column.chunks, pa.nulls(1, column.type)], type=column.type)
+            table = table.append_column(name, wider)
+    return 0, _parquet(table)

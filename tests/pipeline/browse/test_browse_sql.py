@@ -1,0 +1,165 @@
+"""SQL that a person types: what it can ask, and that it reaches nothing else."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from longtake.pipeline.browse.sandbox import QueryError, Sandbox, is_query
+from longtake.pipeline.browse.server import Server
+from longtake.schemas.decision import Decision
+
+
+@pytest.fixture(scope="module")
+def box(server: Server) -> Sandbox:
+    return server.site.sandbox
+
+
+def test_samples_ledger_and_decisions_can_be_asked(box: Sandbox) -> None:
+    result = box.run("SELECT split, count(*) AS n FROM samples GROUP BY ALL ORDER BY split;", ())
+    assert result.columns == ("split", "n")
+    assert result.rows == (("train", "9"), ("val", "2"))
+    assert (result.numeric, result.more) == (frozenset({"n"}), False)
+    assert box.run("FROM ledger", ()).rows
+    marks = [Decision("sample", "a-000000001-000000002", "reject", curator="Ann")]
+    assert box.run("SELECT curator FROM decisions", marks).rows == (("Ann",),)
+    assert box.run("DESCRIBE samples", ()).rows[0][0] == "row_id"
+    assert box.run("SELECT 1 AS a, 2 AS a -- a comment", ()).rows == (("1", "2"),)
+
+
+def test_a_condition_gives_rows(box: Sandbox, server: Server) -> None:
+    rows = box.rows_where("n_words > 15 AND split = 'train' -- long", ())
+    assert len(rows) == 4
+    assert len(box.rows_where("key IN (SELECT subject_id FROM decisions)", ())) == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "whole"),
+    [
+        ("SELECT 1", True),
+        ("  -- why\n(select 1)", True),
+        ("/* x */ WITH a AS (SELECT 1) FROM a", True),
+        ("from samples", True),
+        ("SUMMARIZE samples", True),
+        ("n_words > 3", False),
+        ("selected = 1", False),
+        ("(n_words > 3) OR split = 'val'", False),
+    ],
+)
+def test_a_query_is_told_from_a_condition(typed: str, whole: bool) -> None:
+    assert is_query(typed) is whole
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM read_csv('{file}')",
+        "SELECT * FROM read_text('{file}')",
+        "SELECT * FROM read_blob('{file}')",
+        "SELECT * FROM read_json('{file}')",
+        "SELECT * FROM read_parquet('{file}')",
+        "SELECT * FROM parquet_metadata('{file}')",
+        "SELECT * FROM sniff_csv('{file}')",
+        "SELECT * FROM glob('{folder}/*')",
+        "FROM '{file}'",
+        "SELECT * FROM query_table('{file}')",
+        "SELECT * FROM query('FROM read_text(''{file}'')')",
+        "SELECT * FROM query('COPY (SELECT 1) TO ''{folder}/out.csv''')",
+        "COPY (SELECT 1) TO '{folder}/out.csv'",
+        "COPY samples FROM '{file}'",
+        "EXPORT DATABASE '{folder}/out'",
+        "IMPORT DATABASE '{folder}'",
+        "ATTACH '{folder}/other.db'",
+        "DETACH corpus",
+        "USE corpus",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "LOAD '{file}'",
+        "PRAGMA database_list",
+        "SET memory_limit = '100GB'",
+        "SET enable_external_access = true",
+        "RESET lock_configuration",
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE SECRET s (TYPE s3)",
+        "DROP VIEW samples",
+        "DELETE FROM corpus.samples",
+        "INSERT INTO ledger SELECT * FROM ledger",
+        "UPDATE samples SET key = 'x'",
+        "CALL pragma_version()",
+        "EXPLAIN ANALYZE SELECT 1",
+        "CHECKPOINT",
+        "VACUUM",
+        "BEGIN",
+        "SELECT 1; SELECT 2",
+        "SELECT 1) ; COPY (SELECT 1) TO '{folder}/out.csv",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM secret_variable",
+        "SELECT * FROM 'http://127.0.0.1:9/x.csv'",
+        "",
+        "SELECT",
+        "nonsense",
+    ],
+)
+def test_nothing_else_can_be_reached(box: Sandbox, tmp_path: Path, query: str) -> None:
+    secret_variable = {"a": [1]}  # which DuckDB would find by its name
+    file = tmp_path / "secret.csv"
+    file.write_text("a,b\nsecret,1\n")
+    with pytest.raises(QueryError) as refused:
+        box.run(query.format(file=file, folder=tmp_path), ())
+    assert "secret,1" not in str(refused.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.csv"]
+    assert secret_variable
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "1 = 1) UNION SELECT 1 --",
+        "true); COPY (SELECT 1) TO '{folder}/out.csv' --",
+        "paragraph = (SELECT content FROM read_text('{file}'))",
+        "nope > 1",
+        "1 +",
+    ],
+)
+def test_a_condition_reaches_nothing_either(box: Sandbox, tmp_path: Path, condition: str) -> None:
+    file = tmp_path / "secret.txt"
+    file.write_text("secret")
+    with pytest.raises(QueryError):
+        box.rows_where(condition.format(file=file, folder=tmp_path), ())
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.txt"]
+
+
+def test_what_takes_too_long_is_stopped(server: Server) -> None:
+    box = Sandbox(server.site.store.cache, seconds=0.3)
+    begun = time.monotonic()
+    with pytest.raises(QueryError, match=r"stopped after 0\.3 seconds"):
+        box.run("SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range % 7 = b.range % 11", ())
+    assert time.monotonic() - begun < 5
+    assert box.run("SELECT 1", ()).rows == (("1",),)  # and its place is free again
+
+
+def test_what_takes_too_much_memory_is_refused(box: Sandbox) -> None:
+    with pytest.raises(QueryError, match=r"(?i)memory"):
+        box.run("SELECT list(range) AS l FROM range(200000000)", ())
+
+
+def test_results_are_cut(box: Sandbox) -> None:
+    result = box.run("SELECT range, repeat('x', 100000) AS long FROM range(5000)", ())
+    assert (len(result.rows), result.more) == (1000, True)
+    assert max(len(value or "") for row in result.rows for value in row) == 2000
+    with pytest.raises(QueryError, match="columns"):
+        box.run("SELECT " + ", ".join(f"{n} AS c{n}" for n in range(300)), ())
+    with pytest.raises(QueryError, match="characters"):
+        box.run("SELECT " + "1 + " * 5000 + "1", ())
+
+
+def test_queries_wait_for_each_other(server: Server) -> None:
+    box = Sandbox(server.site.store.cache)
+    found: list[str | None] = []
+    threads = [threading.Thread(target=lambda: found.append(box.run("SELECT 7", ()).rows[0][0])) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["7"] * 6
