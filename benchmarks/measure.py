@@ -51,7 +51,7 @@ def child(script: str, job: dict[str, Any], env: dict[str, str] | None = None, t
                 [sys.executable, str(HERE / script), str(job_file), str(report_file)],
                 stdout=log, stderr=log, env=os.environ | {"PYTHONWARNINGS": "ignore"} | (env or {}),
             )  # fmt: skip
-            sampler = _Sampler(process.pid)
+            sampler = Sampler(process.pid)
             try:
                 code = process.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -66,8 +66,8 @@ def child(script: str, job: dict[str, Any], env: dict[str, str] | None = None, t
         return Run(json.loads(report_file.read_text()), wall, sampler.peak, sampler.at_peak)
 
 
-class _Sampler:
-    """Samples the resident memory of a process and all its descendants."""
+class Sampler:
+    """Samples the resident memory of a process and all its descendants. `peak` is in bytes, `at_peak` by process."""
 
     def __init__(self, pid: int) -> None:
         self.peak, self.at_peak = 0, {}

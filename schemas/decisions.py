@@ -63,7 +63,7 @@ def append_decision(path: str, decision: Decision) -> None:
     """Add a row to a log, which is made where there is none. Safe for several processes on a local file (schemas/amending.py):
     what others added is kept, columns that are not ours stay, and a last line that a crash left unfinished is cut off.
 
-    Raises ConfigError for a file that is none with decisions, and OSError.
+    Raises ConfigError for a file that is none with decisions, and OSError. Rows of a log that is whole are not looked at.
     """
     change = _with_line if _is_csv(path) else _with_row
     amend(path, lambda data: change(path, data, decision))
@@ -133,6 +133,15 @@ def _read_csv(path: str, data: bytes) -> _Csv:
         return _Csv(header, decisions, whole, newline)
 
 
+def _ending(path: str, data: bytes) -> _Csv | None:
+    """What is to know of a long log to add to it, without its rows; None where its end has to be looked at."""
+    if not data.endswith(b"\n") or data.count(b'"') % 2:
+        return None
+    first = data[: data.index(b"\n") + 1]
+    header, _ = _rows(path, first)
+    return _Csv(header, [], len(data), "\r\n" if first.endswith(b"\r\n") else "\n") if header else None
+
+
 def _rows(path: str, data: bytes) -> tuple[list[str], list[Decision]]:
     try:
         text = data.removeprefix(_BOM).decode("utf-8")
@@ -178,7 +187,7 @@ def _line(values: Iterable[str]) -> str:
 
 def _with_line(path: str, data: bytes, decision: Decision) -> tuple[int, bytes]:
     """What an appended decision makes of the content of a file: see amending.Change."""
-    read = _read_csv(path, data)
+    read = _ending(path, data) or _read_csv(path, data)
     if not read.header:
         return 0, f"{_HEADER}\n{_line(getattr(decision, name) for name in COLUMNS)}\n".encode()
     values = {name: getattr(decision, name) for name in COLUMNS}

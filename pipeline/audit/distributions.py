@@ -65,14 +65,14 @@ def _of_clips(database: Database, config: Mapping[str, Any]) -> Iterator[Distrib
     yield numeric(
         database, "sentence_duration", "Duration of sentences", "s",
         "SELECT split, (s.end_ms - s.start_ms) / 1000.0 AS value FROM "
-        "(SELECT split, unnest(sentences) AS s FROM 'index/*.parquet')",
+        "(SELECT split, unnest(sentences) AS s FROM 'index/*.parquet')", alike=True,
         references=[Mark("HD-VILA-100M mean", 13.4, HD_VILA)],
     )  # fmt: skip
     yield numeric(
         database, "gaps", "Gaps between sentences of a long clip", "s",
         "SELECT split, unnest(list_transform(range(1, n_sentences::BIGINT), "
         f"lambda n: sentences[n + 1].start_ms - sentences[n].end_ms)) / 1000.0 AS value {index}",
-        missing="No long clip has two sentences.", thresholds=limits(config, "merge.max_gap_ms", scale=0.001),
+        alike=True, missing="No long clip has two sentences.", thresholds=limits(config, "merge.max_gap_ms", scale=0.001),
     )  # fmt: skip
     yield categories(database, "resolution", "Resolution of the sources", "source_width || ' x ' || source_height")
     yield categories(
@@ -106,7 +106,7 @@ def _of_frames(database: Database, pixels: bool) -> Iterator[Distribution]:
     yield numeric(
         database, "frame_delay", "Frames: wanted time less the time on screen since", "ms",
         "SELECT split, unnest(frame_times_ms) - unnest(frame_pts_ms) AS value FROM 'index/*.parquet'", whole=True,
-        note="How long the frame taken had been on screen at the wanted time. Below 0: it came later, as the first frame of a "
+        alike=True, note="How long the frame taken had been on screen at the wanted time. Below 0: it came later, as the first frame of a "
         "video does.",
     )  # fmt: skip
     asked = "Not measured: no frame could be read."

@@ -30,10 +30,27 @@ def nice_edges(low: float, high: float, whole: bool = False) -> tuple[float, ...
 
 def summary_sql(source: str) -> str:
     """Count, quantiles and mean of `value` for each split, and for all of them."""
-    return f"""SELECT coalesce(split, 'all') AS split, count(value) AS n, min(value) AS min, quantile_cont(value, 0.05) AS p5,
-  median(value) AS median, avg(value) AS mean, quantile_cont(value, 0.95) AS p95, max(value) AS max
-FROM ({source})
-WHERE value IS NOT NULL GROUP BY GROUPING SETS ((split), ()) HAVING count(value) > 0 ORDER BY grouping(split), split"""
+    return f"""SELECT split, n, min, q[1] AS p5, q[2] AS median, mean, q[3] AS p95, max FROM (
+  SELECT coalesce(split, 'all') AS split, grouping(split) AS whole, count(value) AS n, min(value) AS min,
+    quantile_cont(value, [0.05, 0.5, 0.95]) AS q, avg(value) AS mean, max(value) AS max
+  FROM ({source})
+  WHERE value IS NOT NULL GROUP BY GROUPING SETS ((split), ()) HAVING count(value) > 0)
+ORDER BY whole, split"""
+
+
+def counted_summary_sql(source: str) -> str:
+    """The same for values of which many are alike: a quantile is the least value that so many do not exceed. Its memory grows with
+    the number of different values only."""
+    return f"""WITH counted AS (
+  SELECT split, value, count(*) AS n FROM ({source})
+  WHERE value IS NOT NULL GROUP BY GROUPING SETS ((split, value), (value))),
+ranked AS (
+  SELECT split, value, n, sum(n) OVER (PARTITION BY split ORDER BY value) AS upto, sum(n) OVER (PARTITION BY split) AS total
+  FROM counted)
+SELECT coalesce(split, 'all') AS split, sum(n)::BIGINT AS n, min(value) AS min,
+  min(value) FILTER (WHERE upto >= 0.05 * total) AS p5, min(value) FILTER (WHERE upto >= 0.5 * total) AS median,
+  sum(value * n) / sum(n) AS mean, min(value) FILTER (WHERE upto >= 0.95 * total) AS p95, max(value) AS max
+FROM ranked GROUP BY ranked.split ORDER BY ranked.split NULLS LAST"""
 
 
 def histogram_sql(source: str, edges: Sequence[float]) -> str:
@@ -53,13 +70,15 @@ def numeric(
     source: str,
     *,
     whole: bool = False,
+    alike: bool = False,
     missing: str = "",
     note: str = "",
     thresholds: Sequence[Mark] = (),
     references: Sequence[Mark] = (),
 ) -> Distribution:
-    """The distribution of `source`, a query for (split, value). `missing` says what to do where there are no values."""
-    summary = database.table(f"{title}, by split", summary_sql(source))
+    """The distribution of `source`, a query for (split, value). `missing` says what to do where there are no values;
+    `whole` that they are whole numbers, `alike` that there are very many, of which many are alike."""
+    summary = database.table(f"{title}, by split", (counted_summary_sql if alike else summary_sql)(source))
     if not summary.rows:
         return Distribution(name, title, unit, missing=missing or "There are no values.", note=note)
     low, p95, high = (float(summary.rows[-1][at]) for at in (2, 6, 7))

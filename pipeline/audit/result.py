@@ -94,6 +94,7 @@ class Distribution:
     references: tuple[Mark, ...] = ()
     note: str = ""
     missing: str = ""
+    whole: bool = False  # all values are whole numbers
 
 
 class Status(StrEnum):

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from longtake.pipeline.browse import frame_pages, list_pages, mark_pages, sample_pages, table_pages
 from longtake.pipeline.browse.guard import Access, guard, told
-from longtake.pipeline.browse.reading import clock, counted, figure, words_of_slug
+from longtake.pipeline.browse.reading import clock, counted, figure, meaning, words_of_slug
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
@@ -24,10 +24,18 @@ def create_app(site: Site, access: Access) -> Flask:
     app = Flask(__name__, static_folder="static", template_folder="templates")
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(clock=clock, counted=counted, figure=figure, words=words_of_slug)
+    app.jinja_env.filters.update(clock=clock, counted=counted, meaning=meaning, figure=figure, words=words_of_slug)
+    for name in app.jinja_env.list_templates():  # compiled now, and not while somebody waits
+        app.jinja_env.get_template(name)
     guard(app, access)
     for pages in (list_pages, sample_pages, frame_pages, mark_pages, table_pages):
         pages.add(app, site)
+
+    @app.before_request
+    def _check_corpus() -> Response | None:
+        if request.endpoint in ("static", "healthz") or site.current:
+            return None
+        return _explained(409, "This corpus has changed since it was opened. Start `longtake browse` again.")
 
     @app.context_processor
     def _of_site() -> dict[str, Any]:

@@ -44,13 +44,18 @@ class Cache:
         return os.path.join(self.folder, WORDS)
 
 
+def corpus_digest(layout: Layout) -> str:
+    """What changes when a corpus does: a hash of its corpus.json."""
+    return hashlib.sha256(b"%d " % _VERSION + storage.read_bytes(layout.manifest)).hexdigest()[:16]
+
+
 def open_cache(layout: Layout, report: Callable[[int], None] = lambda done: None) -> Cache:
     """The cache of a corpus, made where there is none of this version; `report` gets the number of rows that are done.
 
     It is made under a temporary name and moved into place, so that one that is there is complete. Raises CorpusError where the
     corpus is damaged, and OSError, as on a full disk.
     """
-    corpus = hashlib.sha256(b"%d " % _VERSION + storage.read_bytes(layout.manifest)).hexdigest()[:16]
+    corpus = corpus_digest(layout)
     secret = _secret()
     parent = (secret and _beside(layout)) or _in_scratch(layout)
     target = os.path.join(parent, f"{corpus}-{hmac.digest(secret, corpus.encode(), 'sha256').hex()[:32]}")

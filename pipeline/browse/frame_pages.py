@@ -10,7 +10,7 @@ from longtake.pipeline.browse.entries import NoFrame
 from longtake.pipeline.browse.site import Site
 from longtake.schemas.manifest import CorpusError
 
-_KEEP_SECONDS = 3600
+_KEEP_SECONDS = 300
 
 
 def add(app: Flask, site: Site) -> None:

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 MAX_BODY = 64 << 10  # bytes
 MIN_TOKEN = 16  # characters
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -13,6 +13,7 @@ from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
 from longtake.schemas.decision import STRICTEST_FIRST, Decision, current
 from longtake.schemas.decisions import append_decision, read_decisions
+from longtake.schemas.settings import ConfigError
 
 LABELS = ("misaligned", "bad_text", "privacy", "not_video", "other")
 
@@ -42,9 +43,11 @@ class Decided:
 
 
 class Marks:
-    """The file of decisions at `path`. Safe for many threads; `now` is a clock."""
+    """The file of decisions at `path`. Safe for many threads; `now` is a clock. Raises ConfigError for a name that is none."""
 
     def __init__(self, path: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        if not path.lower().endswith((".csv", ".parquet")):
+            raise ConfigError(f"{path}: decisions are kept in a file that ends in .csv or .parquet")
         self.path, self._now = path, now
         self._lock = threading.Lock()
         self._decided = Decided("", (), {})

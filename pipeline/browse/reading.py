@@ -2,6 +2,8 @@
 
 import re
 
+from longtake.schemas.reason_meanings import MEANINGS
+
 
 def clock(ms: float | None) -> str:
     """A time as mm:ss, with hours where there are any; "?" where it is not known."""
@@ -31,6 +33,11 @@ def counted(number: int, noun: str) -> str:
 def words_of_slug(name: str) -> str:
     """A code as words: "run_too_short" is "run too short"."""
     return name.replace("_", " ")
+
+
+def meaning(reason: str | None) -> str:
+    """What a reason of the ledger means; "" where this version does not know it."""
+    return MEANINGS.get(reason or "", "").replace("`", "")
 
 
 def excerpt(text: str, wanted: str, length: int = 320) -> str:

@@ -4,6 +4,7 @@ import errno
 import logging
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from longtake.schemas.manifest import CorpusError, read_manifest
 from longtake.schemas.settings import ConfigError
 
 _THREADS = 8
+_END_SECONDS = 15  # longer than any query may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,13 @@ class Server:
         try:
             token = _token(options)
             store = Store(open_cache(layout, report))
+            store.prepare()
             spaces = open_spaces(store, layout, options.embeddings)
             self.site = Site(layout, manifest, store, marks, spaces, options.read_only, options.curator)
+            self.site.sandbox.rows_where("true", ())  # imports what DuckDB needs only then
             access = Access(options.host, listening.getsockname()[1], token)
             logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a page asks for many frames
+            others = set(threading.enumerate())
             self._server: Any = waitress.create_server(
                 create_app(self.site, access),
                 sockets=[listening],
@@ -68,21 +73,29 @@ class Server:
                 max_request_body_size=2 * MAX_BODY,
                 max_request_header_size=64 << 10,
             )
+            self._threads = [one for one in threading.enumerate() if one not in others]
         except BaseException:
             listening.close()
             raise
         self.address = access.address
 
     def run(self) -> None:
-        """Serve until Ctrl-C."""
+        """Serve until Ctrl-C, or until `close` is called in another thread."""
         try:
             self._server.run()
         finally:
-            self.site.store.close()
+            self._end()
 
     def close(self) -> None:
         """End `run` from another thread, or give back what was opened where it was never called."""
         self._server.close()
+        self._end()
+
+    def _end(self) -> None:
+        """Wait for the threads: one that is still in DuckDB when the interpreter ends would abort the process."""
+        self._server.task_dispatcher.shutdown()
+        for thread in self._threads:
+            thread.join(_END_SECONDS)
         self.site.store.close()
 
 

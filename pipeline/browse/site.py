@@ -1,20 +1,26 @@
 """What all pages draw on: the corpus, its cache, the marks, the sample for review."""
 
 import functools
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from longtake.pipeline.audit.sampling import Drawn, read_sample
+from longtake.pipeline.browse.cache import corpus_digest
 from longtake.pipeline.browse.entries import Entries
 from longtake.pipeline.browse.marks import Marks
 from longtake.pipeline.browse.sandbox import Sandbox
 from longtake.pipeline.browse.selection import Selection
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.pipeline.browse.vectors import Space
+from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
+
+_REMOTE_SECONDS = 10  # between two looks at a remote corpus.json
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,12 @@ class Site:
     read_only: bool = False
     curator: str = ""
     entries: Entries = field(init=False)
+    current: "Current" = field(init=False)
     sandbox: Sandbox = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entries", Entries(self.layout, self.store))
+        object.__setattr__(self, "current", Current(self.layout, self.store.cache.corpus))
         object.__setattr__(self, "sandbox", Sandbox(self.store.cache))
 
     def sample_for_review(self) -> list[Drawn] | None:
@@ -61,3 +69,26 @@ class Site:
             masks.append(self.store.mask(own))
             order = np.array(own, np.int32) if order is None else order
         return masks, order
+
+
+class Current:
+    """Whether a corpus is still the one that was opened: what was taken down since must not be shown from its cache."""
+
+    def __init__(self, layout: Layout, corpus: str) -> None:
+        self._layout, self._corpus = layout, corpus
+        self._tag, self._asked = "", -math.inf
+        self._pause = _REMOTE_SECONDS if storage.is_remote(layout.root) else 0
+        self._is = True
+
+    def __bool__(self) -> bool:
+        now = time.monotonic()
+        if now - self._asked >= self._pause:
+            self._asked = now
+            try:
+                tag = str(storage.size_and_tag(self._layout.manifest))
+                if tag != self._tag:
+                    self._is = corpus_digest(self._layout) == self._corpus
+                    self._tag = tag
+            except FileNotFoundError:
+                self._is, self._tag = False, ""
+        return self._is

@@ -18,11 +18,11 @@ import numpy.typing as npt
 from longtake.pipeline.browse.cache import Cache
 from longtake.pipeline.browse.cache_tables import MEMORY
 from longtake.pipeline.browse.search_words import fts_query
-from longtake.pipeline.browse.selection import ORDERS, RANDOM, Selection, conditions, labelled
+from longtake.pipeline.browse.selection import ORDERS, RANDOM, SCORE_NAMES, Selection, conditions, labelled
 
 Ids = npt.NDArray[np.int32]  # of rows
 Mask = npt.NDArray[np.bool_]  # for each row whether it is chosen
-_KEPT_MASKS, _KEPT_ORDERS = 64, 16
+_KEPT_MASKS, _KEPT_ORDERS = 64, 24
 _SEARCH_SECONDS = 10
 _FACETS = 100  # values of a column
 LISTED = (
@@ -55,10 +55,14 @@ class Store:
         self._own = threading.local()
         self._masks = _Kept[Mask](_KEPT_MASKS)
         self._orders = _Kept[Ids](_KEPT_ORDERS)
+        self._drops = _Kept[Ids](_KEPT_ORDERS)
         files = self._tables.execute("SELECT first_row, shard FROM index_file ORDER BY first_row, shard").fetchall()
         self._files = [(int(first), str(shard)) for first, shard in files]
         self.rows = int(self._one("SELECT count(*) FROM samples"))
         self.facets = {name: self._facet(name) for name in ("split", "language", "license")}
+        self._drop_counts = self.dicts(
+            "SELECT subject, stage, reason, count(*) AS n FROM ledger GROUP BY ALL ORDER BY n DESC, subject, stage, reason"
+        )
         self.measures = labelled(self._columns_with_values())
 
     def close(self) -> None:
@@ -124,11 +128,12 @@ class Store:
         masks = []
         for condition, value in conditions(selection):
             query = f"SELECT row_id FROM samples WHERE {condition}"  # noqa: S608  (of selection.conditions, not of a person)
-            masks.append(self.remembered(f"{query} {value!r}", functools.partial(self._ids, query, value)))
+            values = [] if value is None else [value]
+            masks.append(self.remembered(f"{query} {value!r}", functools.partial(self._ids, query, values)))
         return masks
 
-    def _ids(self, query: str, value: Any) -> Ids:
-        found = self.cursor.execute(query, [] if value is None else [value]).fetchnumpy()
+    def _ids(self, query: str, values: list[Any]) -> Ids:
+        found = self.cursor.execute(query, values).fetchnumpy()
         return np.asarray(found["row_id"], np.int32)
 
     def _search(self, query: str) -> Ids:
@@ -152,6 +157,13 @@ class Store:
         if not name or not self.rows:
             return None
         return self._orders.get(selection.sort, lambda: self._sorted(name, descending))
+
+    def prepare(self) -> None:
+        """Make the orders that are asked for most, so that nobody waits for them: a second for a million rows."""
+        for measure in self.measures:
+            if measure.name not in SCORE_NAMES:
+                for sort in (measure.name, f"-{measure.name}"):
+                    self.order(Selection(sort=sort))
 
     def _sorted(self, name: str, descending: bool) -> Ids:
         if name == RANDOM:
@@ -246,15 +258,13 @@ class Store:
 
     def drop_counts(self) -> list[dict[str, Any]]:
         """How many rows the ledger has of each subject, stage and reason."""
-        return self.dicts(
-            "SELECT subject, stage, reason, count(*) AS n FROM ledger GROUP BY ALL ORDER BY n DESC, subject, stage, reason"
-        )
+        return list(self._drop_counts)
 
     def drops(
         self, subject: str, stage: str, reason: str, text: str, offset: int, limit: int
     ) -> tuple[list[dict[str, Any]], int]:
         """Ledger rows; "" asks for any. `text` is looked for in ids and details."""
-        found, values = ["true"], list[Any]()
+        found, values = list[str](), list[Any]()
         for name, value in (("subject", subject), ("stage", stage), ("reason", reason)):
             if value:
                 found.append(f"{name} = ?")
@@ -264,10 +274,13 @@ class Store:
                 "(contains(lower(subject_id), ?) OR contains(lower(video_id), ?) OR contains(lower(detail), ?))"
             )
             values += [text.lower()] * 3
-        where = " AND ".join(found)
-        total = int(self._one(f"SELECT count(*) FROM ledger WHERE {where}", values))  # noqa: S608
-        query = f"SELECT * FROM ledger WHERE {where} LIMIT {limit:d} OFFSET {offset:d}"  # noqa: S608
-        return self.dicts(query, values), total
+        if found:
+            query = f"SELECT rowid AS row_id FROM ledger WHERE {' AND '.join(found)}"  # noqa: S608
+            ids = self._drops.get(f"{query} {values!r}", lambda: self._ids(query, values))
+        else:
+            ids = np.arange(sum(row["n"] for row in self._drop_counts), dtype=np.int32)
+        query = "SELECT * FROM ledger WHERE rowid IN (SELECT unnest(?::BIGINT[])) ORDER BY rowid"
+        return self.dicts(query, [ids[offset : offset + limit].tolist()]), len(ids)
 
 
 def _all(masks: Sequence[Mask]) -> Mask | None:
@@ -275,12 +288,18 @@ def _all(masks: Sequence[Mask]) -> Mask | None:
 
 
 def _order_of(values: npt.NDArray[np.float64]) -> Ids:
-    """The stable order of numbers, NaN last; in less than half of the time that a stable sort takes."""
-    order = np.argsort(values)
-    ranked = values[order]
-    groups = np.zeros(len(order), np.int64)  # of equal values
-    np.cumsum((ranked[1:] != ranked[:-1]) & ~(np.isnan(ranked[1:]) & np.isnan(ranked[:-1])), out=groups[1:])
-    keys = (groups << 32) | order
+    """The stable order of numbers, NaN last; in less than half of the time that a stable sort takes: that of one number for
+    each row, which holds its rank and its own number."""
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    if (np.abs(values) < 1 << 30).all() and (whole == values).all():
+        keys = (whole << 32) + np.arange(len(values))
+    else:
+        order = np.argsort(values)
+        ranked = values[order]
+        groups = np.zeros(len(order), np.int64)  # of equal values
+        np.cumsum((ranked[1:] != ranked[:-1]) & ~(np.isnan(ranked[1:]) & np.isnan(ranked[:-1])), out=groups[1:])
+        keys = (groups << 32) | order
     keys.sort()
     return np.asarray(keys & 0xFFFFFFFF, np.int32)
 

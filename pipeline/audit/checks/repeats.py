@@ -6,10 +6,8 @@ from longtake.pipeline.audit.checks.verdicts import EXAMPLES, counted
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Check, Status
 
-#: A text without case, punctuation and spacing.
-_PLAIN = r"regexp_replace(lower(paragraph), '[^\p{L}\p{N}]+', ' ', 'g')"
-_SAME_TEXT = f"""SELECT min(key) AS key, count(*) AS n, count(DISTINCT split) AS splits
-FROM (SELECT key, split, hash({_PLAIN}) AS text FROM 'index/*.parquet') GROUP BY text HAVING n > 1"""
+_SAME_TEXT = """SELECT min(key) AS key, count(*) AS n, count(DISTINCT split) AS splits
+FROM (SELECT key, split, hash(lower(paragraph)) AS text FROM 'index/*.parquet') GROUP BY text HAVING n > 1"""
 _LONG = 20  # characters from which a sentence is no mere phrase
 _MOST = 50  # long clips that may share a sentence before it counts as a phrase that everybody says
 _SHARE = 0.5

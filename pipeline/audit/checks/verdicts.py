@@ -38,7 +38,7 @@ def counted(
     n = int(database.value(sql) or 0)
     if not n:
         return Check(name, title, Status.PASS, none, sql=database.printed(sql))
-    found = some.format(n=f"{n:,}")
+    found = some.replace("{n}", f"{n:,}")
     for many, one in _SINGULAR.items() if n == 1 else ():
         found = found.replace(many, one, 1)
     shown = database.table("Examples", f"{examples}\nLIMIT {EXAMPLES}") if examples else None

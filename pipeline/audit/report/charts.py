@@ -1,74 +1,90 @@
 """What the charts of a page show, as plain data for static/charts.js, and the same as tables for who cannot see them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from longtake.pipeline.audit.report.formats import clean, number
-from longtake.pipeline.audit.result import Audit, Distribution, Flow, Mark, Table
+from longtake.pipeline.audit.report.formats import cell, number, percent, plain
+from longtake.pipeline.audit.result import Distribution, Flow, Mark, Table
 
-_ROOM = 1.0  # an axis grows by so many times its length to show a threshold
-
-
-def charts(audit: Audit, other: Audit | None = None) -> dict[str, dict[str, Any]]:
-    """The charts of a page by the id of their figure; with `other`, distributions of both in shares."""
-    found = {f"flow-{flow.subject.replace(' ', '-')}": flow_chart(flow) for flow in audit.flows if flow.links}
-    for one in audit.distributions:
-        if not one.missing:
-            twin = _twin(one, other)
-            found[f"dist-{one.name}"] = compared_chart(one, twin, audit, other) if twin and other else chart(one)
-    return found
+_ROOM = 1.0  # an axis grows by so many times its length to show a mark
+Spec = dict[str, Any]
 
 
-def _twin(one: Distribution, other: Audit | None) -> Distribution | None:
-    return next((d for d in other.distributions if d.name == one.name and not d.missing), None) if other else None
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """A step of a flow, or a reason for which it left something out. `share` is of all that went in, from 0 to 1."""
+
+    label: str
+    count: int
+    share: float
+    href: str
+    is_drop: bool
 
 
-def flow_chart(flow: Flow) -> dict[str, Any]:
-    """A Sankey diagram."""
+def flow_rows(flow: Flow) -> list[FlowRow]:
+    """The flow as a list, in its order."""
+    whole = flow.nodes[0].count if flow.nodes else 0
+    return [FlowRow(n.label, n.count, n.count / whole if whole else 0.0, n.href, n.is_drop) for n in flow.nodes]
+
+
+def flow_chart(flow: Flow, hrefs: dict[str, str]) -> Spec:
+    """A Sankey diagram. `hrefs` are the links of the nodes by their names."""
     return {
         "kind": "flow",
         "nodes": [
-            {"id": n.name, "label": clean(n.label), "count": n.count, "href": n.href, "drop": n.is_drop}
+            {"id": n.name, "label": plain(n.label), "count": n.count, "href": hrefs.get(n.name, ""), "drop": n.is_drop}
             for n in flow.nodes
         ],
         "links": [{"source": k.source, "target": k.target, "value": k.count} for k in flow.links],
     }
 
 
-def chart(one: Distribution) -> dict[str, Any]:
-    """A histogram, or bars for categories."""
+def chart(one: Distribution) -> Spec:
+    """A histogram, or bars for categories: numbers of the only split, or shares of each of several."""
+    series = [{"name": plain(s.name), "values": list(s.counts), "total": sum(s.counts)} for s in one.series]
     if one.categories:
-        series = [{"name": s.name, "values": list(s.counts)} for s in one.series]
-        return {"kind": "categories", "labels": [clean(c) for c in one.categories], "series": series, "y": "long clips"}
-    marks = [*_marks(one.thresholds, "threshold"), *_marks(one.references, "reference")]
-    low, high = axis(one, [mark["value"] for mark in marks])
+        return {"kind": "categories", "labels": [plain(c) for c in one.categories], "series": series}
+    shift, (low, high) = _shift(one), axis(one)
     return {
-        "kind": "histogram", "unit": one.unit, "edges": list(one.edges), "low": low, "high": high, "y": "number",
-        "series": [{"name": s.name, "values": list(s.counts)} for s in one.series],
-        "marks": [mark for mark in marks if low <= mark["value"] <= high],
-    }  # fmt: skip
+        "kind": "histogram",
+        "unit": plain(one.unit),
+        "edges": [edge - shift for edge in one.edges],
+        "labels": bin_labels(one),
+        "ends": ends(one),
+        "low": low,
+        "high": high,
+        "series": series,
+        "marks": [mark for mark in _marks(one) if low <= mark["value"] <= high],
+    }
 
 
-def compared_chart(one: Distribution, twin: Distribution, audit: Audit, other: Audit) -> dict[str, Any]:
-    """Both corpora in shares. Bins of the other keep their own bounds."""
-    names = (f"{audit.name} v{audit.version}", f"{other.name} v{other.version}")
-    if one.categories:
-        labels = list(dict.fromkeys([*one.categories, *twin.categories]))
+def compared_chart(one: Distribution, other: Distribution, names: tuple[str, str]) -> Spec:
+    """All splits of both corpora, in shares: bars for categories, else lines, as the bins of the two may differ."""
+    both = list(zip(names, (one, other), strict=True))
+    if one.categories or other.categories:
+        labels = list(dict.fromkeys([*one.categories, *other.categories]))
         series = []
-        for name, found in zip(names, (one, twin), strict=True):
+        for name, found in both:
             counts = dict(zip(found.categories, total(found), strict=True))
-            series.append({"name": name, "values": [counts.get(c, 0) / max(sum(counts.values()), 1) for c in labels]})
-        return {"kind": "categories", "labels": [clean(c) for c in labels], "series": series, "y": "share"}
+            values = [counts.get(label, 0) for label in labels]
+            series.append({"name": plain(name), "values": values, "total": sum(values)})
+        return {"kind": "categories", "labels": [plain(label) for label in labels], "series": series}
     lines = []
-    for name, found in zip(names, (one, twin), strict=True):
-        all_splits = total(found)
-        width, whole = found.edges[1] - found.edges[0], max(sum(all_splits), 1)
-        density = [n / whole / width for n in all_splits]
-        points = [[edge, value] for edge, value in zip(found.edges, [*density, density[-1]], strict=True)]
-        lines.append({"name": name, "points": points})
-    low, high = min(one.edges[0], twin.edges[0]), max(one.edges[-1], twin.edges[-1])
-    return {"kind": "lines", "unit": one.unit, "low": low, "high": high, "y": "density", "series": lines, "marks": []}
+    for name, found in both:
+        counts, edges = total(found), [edge - _shift(found) for edge in found.edges]
+        whole = max(sum(counts), 1)
+        heights = [n / whole / (b - a) for (a, b), n in zip(pairwise(edges), counts, strict=True)]
+        lines.append({"name": plain(name), "points": [[edges[0], 0], *zip(edges, [*heights, 0], strict=True)]})
+    marks = {(m["label"], m["value"], m["kind"]): m for found in (one, other) for m in _marks(found)}
+    bounds = axis(one), axis(other)
+    low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
+    return {
+        "kind": "lines", "unit": plain(one.unit), "low": low, "high": high, "ends": [*ends(one), *ends(other)], "series": lines,
+        "marks": [mark for mark in marks.values() if low <= mark["value"] <= high],
+    }  # fmt: skip
 
 
 def total(one: Distribution) -> list[int]:
@@ -76,39 +92,72 @@ def total(one: Distribution) -> list[int]:
     return [sum(counts) for counts in zip(*(s.counts for s in one.series), strict=True)]
 
 
-def _marks(marks: Sequence[Mark], kind: str) -> list[dict[str, Any]]:
-    return [{"label": mark.label, "value": mark.value, "kind": kind} for mark in marks]
+def _shift(one: Distribution) -> float:
+    """Whole numbers n lie in the bin [n, n + 1); drawn around n, a threshold on n does not seem to cut off n itself."""
+    return 0.5 if one.whole else 0.0
 
 
-def axis(one: Distribution, values: Sequence[float]) -> tuple[float, float]:
-    """The bounds of the axis: those of the bins, grown to hold thresholds that are not too far off."""
-    low, high = one.edges[0], one.edges[-1]
+def _marks(one: Distribution) -> Iterator[Spec]:
+    for marks, kind in ((one.thresholds, "threshold"), (one.references, "reference")):
+        for mark in marks:
+            if math.isfinite(mark.value):
+                yield {"label": plain(mark.label), "value": mark.value, "kind": kind}
+
+
+def axis(one: Distribution) -> tuple[float, float]:
+    """The bounds of the axis: those of the bins, grown to hold marks that are not too far off."""
+    shift = _shift(one)
+    low, high = one.edges[0] - shift, one.edges[-1] - shift
     room = (high - low) * _ROOM
-    near = [value for value in values if low - room <= value <= high + room]
+    near = [mark["value"] for mark in _marks(one) if low - room <= mark["value"] <= high + room]
     return min([low, *near]), max([high, *near])
+
+
+def ends(one: Distribution) -> list[float]:
+    """The bounds of the axis that are round numbers, and get a label."""
+    return [] if one.whole else [one.edges[0], one.edges[-1]]
 
 
 def beyond(one: Distribution) -> list[Mark]:
     """Thresholds and published figures that are too far off to be drawn."""
-    marks = [*one.thresholds, *one.references]
     if not one.edges:
         return []
-    low, high = axis(one, [mark.value for mark in marks])
-    return [mark for mark in marks if not low <= mark.value <= high]
+    low, high = axis(one)
+    return [mark for mark in (*one.thresholds, *one.references) if not low <= mark.value <= high]
+
+
+def bin_labels(one: Distribution) -> list[str]:
+    """What each bin holds, in words."""
+    if one.categories:
+        return [plain(name) for name in one.categories]
+    if one.whole:
+        pairs: Sequence[tuple[float, float]] = [(a, b - 1) for a, b in pairwise(one.edges)]
+        return [number(a) if a >= b else f"{number(a)} to {number(b)}" for a, b in pairs]
+    return [f"{number(a)} to {number(b)}" for a, b in pairwise(one.edges)]
 
 
 def bins_table(one: Distribution) -> Table:
-    """The numbers of a chart as a table."""
-    columns = ("", *(series.name for series in one.series))
-    labels = one.categories or [f"{number(a)} to {number(b)}" for a, b in pairwise(one.edges)]
-    rows = tuple((label, *(s.counts[n] for s in one.series)) for n, label in enumerate(labels))
-    return Table(f"{one.title}: numbers", columns, rows)
+    """The numbers of a chart as a table, with shares where there are several splits."""
+    columns, counted = [one.unit or "value"], []
+    for series in one.series:
+        columns.append(series.name)
+        whole = max(sum(series.counts), 1)
+        counted.append(list(series.counts))
+        if len(one.series) > 1:
+            columns.append("share")
+            counted.append([percent(n / whole) for n in series.counts])  # type: ignore[misc]
+    rows = tuple((label, *(column[n] for column in counted)) for n, label in enumerate(bin_labels(one)))
+    return Table(f"{one.title}: numbers of the chart", tuple(columns), rows)
 
 
-def flow_rows(flow: Flow) -> list[tuple[str, str, int, str, bool]]:
-    """The flow as a list: (stage, label, number, anchor, whether it was left out), in order."""
-    rows: list[tuple[str, str, int, str, bool]] = []
-    came_from = {link.target: link.source for link in flow.links}
-    for node in flow.nodes:
-        rows.append((came_from.get(node.name, ""), node.label, node.count, node.href, node.is_drop))
-    return rows
+def described(one: Distribution) -> str:
+    """The chart in words, for who cannot see it."""
+    text = f"{one.title}: bar chart of {len(bin_labels(one))} {'categories' if one.categories else 'ranges'}"
+    if one.summary and one.summary.rows and {"median", "p5", "p95"} <= set(one.summary.columns):
+        found = dict(zip(one.summary.columns, one.summary.rows[-1], strict=True))
+        text += f"; median {cell(found['median'])}, 5 % to 95 %: {cell(found['p5'])} to {cell(found['p95'])}"
+    elif one.categories and one.series:
+        counts = total(one)
+        top = max(range(len(counts)), key=counts.__getitem__)
+        text += f"; most frequent: {one.categories[top]} ({counts[top]:,})"
+    return f"{plain(text)}. Its numbers are in the table after it."

@@ -1,59 +1,151 @@
-"""Two audits side by side: numbers, checks and reasons, each with what has changed."""
+"""Two audits side by side: numbers, checks, distributions and reasons, each with what has changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longtake.pipeline.audit.report.formats import number
-from longtake.pipeline.audit.result import Audit, Check, Table
+from longtake.pipeline.audit.result import Audit, Check, Distribution, Table
+
+_ABSENT, _LESS = "\u2013", "\u2212"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPair:
+    """A number of both. `sql` has what gives it, twice where the two were asked differently."""
+
+    label: str
+    texts: tuple[str, str]
+    difference: str
+    sql: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPair:
+    """A check of both; None where one has no such check."""
+
+    title: str
+    both: tuple[Check | None, Check | None]
+    sql: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the verdicts differ."""
+        own, other = self.both
+        return own is None or other is None or own.status is not other.status
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionPair:
+    """A distribution of both; None where it is missing, and `why` says so for each."""
+
+    name: str
+    title: str
+    unit: str
+    both: tuple[Distribution | None, Distribution | None]
+    why: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The tables of a page that compares. `checks` are pairs; one is None where only the other has that check."""
+    """All that a page shows which compares two audits. `names` tells them apart; `short` too, beside many other things."""
 
     names: tuple[str, str]
-    numbers: Table
-    checks: tuple[tuple[Check | None, Check | None], ...]
+    short: tuple[str, str]
+    numbers: tuple[NumberPair, ...]
+    checks: tuple[CheckPair, ...]
+    distributions: tuple[DistributionPair, ...]
     reasons: Table
     settings: Table
 
 
 def compare(audit: Audit, other: Audit) -> Comparison:
     """What the two have in common and in what they differ."""
-    names = (f"{audit.name} v{audit.version}", f"{other.name} v{other.version}")
-    if names[0] == names[1]:
-        names = (f"{names[0]} ({audit.fingerprint[:8]})", f"{names[1]} ({other.fingerprint[:8]}, the other)")
-    return Comparison(names, _numbers(audit, other, names), _checks(audit, other), _reasons(audit, other, names),
-                      _settings(audit, other, names))  # fmt: skip
+    short = _told_apart(audit, other)
+    names = (f"{audit.name} {short[0]}", f"{other.name} {short[1]}")
+    heads = short if audit.name == other.name else names
+    return Comparison(
+        names, heads, _numbers(audit, other), _checks(audit, other), _distributions(audit, other),
+        _reasons(audit, other, heads), _settings(audit, other, heads),
+    )  # fmt: skip
 
 
-def _numbers(audit: Audit, other: Audit, names: tuple[str, str]) -> Table:
-    theirs = {n.name: n for n in other.numbers}
-    rows = []
-    for own in audit.numbers:
-        b = theirs.get(own.name)
-        rows.append((own.label, own.text, b.text if b else None, difference(own.value, b.value if b else None)))
-    return Table("Numbers", ("", *names, "difference"), tuple(rows))
+def _told_apart(audit: Audit, other: Audit) -> tuple[str, str]:
+    """The versions, with as much as it takes to tell corpora of one name apart."""
+    versions = (f"v{audit.version}", f"v{other.version}")
+    if audit.name != other.name or versions[0] != versions[1]:
+        return versions
+    prints = (audit.fingerprint[:8], other.fingerprint[:8])
+    if prints[0] == prints[1]:
+        return (f"{versions[0]} (this)", f"{versions[1]} (the other)")
+    return (f"{versions[0]} ({prints[0]})", f"{versions[1]} ({prints[1]})")
+
+
+def _numbers(audit: Audit, other: Audit) -> tuple[NumberPair, ...]:
+    own, theirs = {n.name: n for n in audit.numbers}, {n.name: n for n in other.numbers}
+    pairs = []
+    for name in dict.fromkeys([*own, *theirs]):
+        a, b = own.get(name), theirs.get(name)
+        found = [one for one in (a, b) if one is not None]
+        pairs.append(
+            NumberPair(
+                label=found[0].label,
+                texts=(a.text if a else _ABSENT, b.text if b else _ABSENT),
+                difference=difference(a.value if a else None, b.value if b else None),
+                sql=_each_once([one.sql for one in found]),
+            )
+        )
+    return tuple(pairs)
 
 
 def difference(a: float | None, b: float | None) -> str:
     """How much more the second is than the first."""
     if a is None or b is None:
-        return "\u2013"
-    share = f" ({(b - a) / a:+.1%})" if a else ""
-    return "none" if a == b else f"{'+' if b > a else '-'}{number(abs(b - a))}{share}"
+        return _ABSENT
+    if a == b:
+        return "none"
+    share = f" ({abs(b - a) / abs(a):.1%})" if a else ""
+    return f"{'+' if b > a else _LESS}{number(abs(b - a))}{share}"
 
 
-def _checks(audit: Audit, other: Audit) -> tuple[tuple[Check | None, Check | None], ...]:
+def _checks(audit: Audit, other: Audit) -> tuple[CheckPair, ...]:
+    """Those first whose verdict differs."""
     own, theirs = {c.name: c for c in audit.checks}, {c.name: c for c in other.checks}
-    return tuple((own.get(name), theirs.get(name)) for name in dict.fromkeys([*own, *theirs]))
+    pairs = []
+    for name in dict.fromkeys([*own, *theirs]):
+        both = (own.get(name), theirs.get(name))
+        found = [one for one in both if one is not None]
+        pairs.append(CheckPair(found[0].title, both, _each_once([one.sql for one in found])))
+    return tuple(sorted(pairs, key=lambda pair: not pair.differs))
+
+
+def _distributions(audit: Audit, other: Audit) -> tuple[DistributionPair, ...]:
+    own, theirs = {d.name: d for d in audit.distributions}, {d.name: d for d in other.distributions}
+    pairs = []
+    for name in dict.fromkeys([*own, *theirs]):
+        one, two = own.get(name), theirs.get(name)
+        found = next(d for d in (one, two) if d is not None)
+        a, b = (d if d is not None and not d.missing and d.series else None for d in (one, two))
+        why = (_why(one), _why(two))
+        pairs.append(DistributionPair(name, found.title, found.unit, (a, b), why))
+    return tuple(pairs)
+
+
+def _why(one: Distribution | None) -> str:
+    if one is None:
+        return "This audit has no such distribution."
+    return one.missing or ("" if one.series else "There are no values.")
 
 
 def _reasons(audit: Audit, other: Audit, names: tuple[str, str]) -> Table:
     own = {(d.subject, d.stage, d.reason): d.count for d in audit.dropped}
     theirs = {(d.subject, d.stage, d.reason): d.count for d in other.dropped}
-    rows = [(*key, own.get(key, 0), theirs.get(key, 0), difference(own.get(key, 0), theirs.get(key, 0)))
-            for key in dict.fromkeys([*own, *theirs])]  # fmt: skip
-    return Table("Left out", ("what", "stage", "reason", *names, "difference"), tuple(rows))
+    rows = []
+    for key in dict.fromkeys([*own, *theirs]):
+        a, b = own.get(key, 0), theirs.get(key, 0)
+        rows.append((*key, a, b, difference(a, b)))
+    sql = """SELECT subject, stage, reason, count(*) AS n FROM 'ledger/*.parquet'
+GROUP BY ALL ORDER BY ALL"""
+    return Table("Left out, by reason", ("what", "stage", "reason", *names, "difference"), tuple(rows), sql)
 
 
 def _settings(audit: Audit, other: Audit, names: tuple[str, str]) -> Table:
@@ -63,8 +155,12 @@ def _settings(audit: Audit, other: Audit, names: tuple[str, str]) -> Table:
         for name in dict.fromkeys([*own, *theirs])
         if own.get(name) != theirs.get(name)
     )
-    return Table("Settings that differ", ("section", *names), rows)
+    return Table("Settings that differ", ("section", *names), rows, note="From corpus.json of both.")
 
 
 def _rows(audit: Audit, title: str) -> dict[str, str]:
     return {str(row[0]): str(row[1]) for table in audit.tables if table.title == title for row in table.rows}
+
+
+def _each_once(sql: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in sql if text))

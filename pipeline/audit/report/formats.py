@@ -1,27 +1,39 @@
-"""How values are written on the page: numbers, times, links. Texts of strangers are escaped by the templates."""
+"""How values are written on the page: numbers, times, sizes. Texts of strangers are made plain here, escaped by the templates."""
 
-import base64
 import json
 import re
+from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-_LONG = 600  # characters of a text that are shown without asking
-_YOUTUBE = ("www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be")
+from longtake.pipeline.browse.source_link import source_link
+
+#: What turns the direction of the text around it, breaks lines where nobody sees why, or has no glyph; and halves of characters.
+_HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_WORD = 20  # characters that are not broken
+_SHOWN, _KEPT = 600, 12_000  # characters of a text: shown without asking, kept at all
+_NONE = "\u2013"
+
+
+def plain(text: str) -> str:
+    """A text in which every character can be seen: others are shown as their codes."""
+    return _HIDDEN.sub(_code, text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _code(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def cell(value: Any) -> str:
     """A value of a table as text."""
     if value is None:
-        return "\u2013"
+        return _NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, float):
-        return number(value)
-    return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+    if isinstance(value, (float, Decimal)):
+        return number(float(value))
+    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
 
 
 def number(value: float) -> str:
@@ -29,56 +41,71 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     text = f"{value:.4g}"
-    return f"{value:.4f}" if "e-0" in text and abs(value) >= 1e-4 else text
+    return f"{value:.4f}".rstrip("0") if "e-0" in text and abs(value) >= 1e-4 else text
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1 as a percentage; "<0.1 %" rather than a nought that is none."""
+    if 0 < share < 0.001:
+        return "<0.1 %"
+    return f"{share * 100:.3g} %" if share < 1 else f"{share * 100:.0f} %"
 
 
 def is_number(value: Any) -> bool:
     """Whether a cell is put to the right."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
-def clean(text: str) -> str:
-    """A text without what would turn the direction of others, or cannot be seen, which is shown as its code."""
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def is_long(text: str) -> bool:
-    """Whether a text is folded away."""
-    return len(text) > _LONG
+def width(value: Any) -> str:
+    """The class of a cell, which says how its column may shrink: numbers and short words not at all, texts not to a thread."""
+    if is_number(value):
+        return "n"
+    length = len(value) if isinstance(value, str) else len(cell(value))
+    return "s" if length <= _WORD else "m" if length <= 3 * _WORD else "t"
 
 
 def beginning(text: str) -> str:
-    """The part of a long text that is shown at once."""
-    return text[:_LONG].rsplit(" ", 1)[0] if len(text) > _LONG else text
+    """The part of a text that is shown at once, cut between words where there are any."""
+    if len(text) <= _SHOWN:
+        return text
+    start = text[:_SHOWN]
+    cut = start.rfind(" ")
+    return start[:cut] if cut > _SHOWN // 2 else start
+
+
+def rest(text: str) -> str:
+    """What follows `beginning`; of a text that nobody will read to its end, not all."""
+    left = text[len(beginning(text)) :]
+    return left if len(text) <= _KEPT else f"{left[:_KEPT]} [{len(text) - _KEPT:,} more characters are left out here]"
 
 
 def timecode(ms: int) -> str:
-    """mm:ss, with hours where there are any."""
-    seconds, sign = divmod(abs(ms), 1000)[0], "-" if ms < 0 else ""
-    hours, rest = divmod(seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{sign}{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{sign}{minutes:02d}:{seconds:02d}"
+    """m:ss, with hours where there are any."""
+    seconds, sign = abs(ms) // 1000, "-" if ms <= -1000 else ""
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{sign}{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{sign}{minutes}:{seconds % 60:02d}"
 
 
 def link(url: str, start_ms: int | None = None) -> str:
-    """The URL if it can be followed safely, at its time where the site knows times; else ""."""
-    if not re.fullmatch(r"https?://[^\s\x00-\x20\"'<>\\]+", url or ""):
+    """The URL if it can be followed safely (http and https only), at its time where the site knows times; else ""."""
+    found = source_link(url, start_ms or 0)
+    if not found:
         return ""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    if start_ms is not None and parts.hostname in _YOUTUBE and not re.search(r"(^|&)t=", parts.query):
-        query = "&".join(part for part in (parts.query, f"t={start_ms // 1000}s") if part)
-        return urlunsplit(parts._replace(query=query))
-    return url
+    return found if start_ms is not None else url
 
 
-def data_uri(jpeg: bytes) -> str:
-    """A picture inside the page."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+def share_of(part: float, whole: float) -> str:
+    """`part` of `whole` in per cent, for positions and widths; within 0 and 100."""
+    return f"{min(max(100 * part / whole, 0), 100) if whole > 0 else 0:.2f}"
 
 
-def anchor(text: str) -> str:
-    """A name for an anchor."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text)
+def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
+    """Width and height that a JPEG says it has; None where it says none."""
+    at = 2
+    while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
+        kind = jpeg[at + 1]
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = int.from_bytes(jpeg[at + 5 : at + 7]), int.from_bytes(jpeg[at + 7 : at + 9])
+            return (width, height) if width and height else None
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return None

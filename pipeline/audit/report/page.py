@@ -1,4 +1,4 @@
-"""The page itself: everything that it needs is in it, and nothing that it does not name by hash may run."""
+"""The page itself: everything that it needs is in it, and no script may run that it does not name by its hash."""
 
 import base64
 import hashlib
@@ -10,36 +10,95 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from longtake.pipeline.audit.report import charts, formats
+from longtake.pipeline.audit.report import charts, formats, score_lines
+from longtake.pipeline.audit.report.anchors import Anchors
+from longtake.pipeline.audit.report.charts import Spec
 from longtake.pipeline.audit.report.comparison import Comparison, compare
-from longtake.pipeline.audit.result import Audit, Sheet, Status
+from longtake.pipeline.audit.report.pictures import Pictures, sheets_of
+from longtake.pipeline.audit.result import Audit, Check, Status
 
 _PACKAGE = "longtake.pipeline.audit.report"
 _WORST_FIRST = (Status.FAIL, Status.WARN, Status.SKIP, Status.PASS)
+_SECTIONS = {
+    "summary": "Summary",
+    "checks": "Checks",
+    "flows": "Where everything went",
+    "distributions": "Distributions",
+    "kept": "Kept samples",
+    "left-out": "Left out",
+    "decisions": "Decisions",
+    "review": "Sample for review",
+    "published": "Beside published datasets",
+    "provenance": "Provenance",
+}
+_COMPARED = {
+    "numbers": "Numbers",
+    "checks": "Checks",
+    "distributions": "Distributions",
+    "left-out": "Left out",
+    "settings": "Settings that differ",
+}
+#: Ids that the templates give, apart from those of sections.
+_TAKEN = ("main", "charts", "top", "all-sql")
+_SCRIPTS = ("vendor/echarts.min.js", "static/charts.js", "static/page.js")
+_LICENCES = ("vendor/NOTICE.echarts", "vendor/LICENSE.echarts", "vendor/LICENSE.d3")
 _IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 def render(audit: Audit, other: Audit | None = None) -> str:
     """The report of a corpus as HTML; with `other`, the two side by side. The same audits give the same text."""
-    scripts = (_file("vendor/echarts.min.js"), _file("static/charts.js"))
-    name = "compare.html.j2" if other is not None else "report.html.j2"
-    comparison: Comparison | None = compare(audit, other) if other is not None else None
-    return _environment().get_template(name).render(
+    if other is not None:
+        return _compared(audit, other)
+    anchors = Anchors((*_SECTIONS, *_TAKEN))
+    for name in (*(group.name for group in audit.kept), *(group.name for group in audit.dropped)):
+        anchors.add(name)
+    hrefs = {node.name: anchors.href(node.href) for flow in audit.flows for node in flow.nodes}
+    drawn = {f"flow-{n}": charts.flow_chart(flow, hrefs) for n, flow in enumerate(audit.flows) if flow.links}
+    drawn |= {f"dist-{d.name}": charts.chart(d) for d in audit.distributions if not d.missing and d.series}
+    return _page(
+        "report.html.j2",
+        drawn,
         audit=audit,
-        other=other,
-        comparison=comparison,
-        checks=sorted(audit.checks, key=lambda check: _WORST_FIRST.index(check.status)),
+        sections=_SECTIONS,
+        checks=worst_first(audit.checks),
+        anchors=anchors,
+        pictures=Pictures(sheets_of(audit)),
+    )
+
+
+def _compared(audit: Audit, other: Audit) -> str:
+    found: Comparison = compare(audit, other)
+    drawn = {}
+    for pair in found.distributions:
+        one, two = pair.both
+        if one is not None and two is not None:
+            drawn[f"dist-{pair.name}"] = charts.compared_chart(one, two, found.short)
+    return _page(
+        "compare.html.j2", drawn, audit=audit, other=other, comparison=found, sections=_COMPARED,
+        anchors=Anchors((*_COMPARED, *_TAKEN)),
+    )  # fmt: skip
+
+
+def worst_first(checks: tuple[Check, ...]) -> list[Check]:
+    """The checks, those that failed first; else in their order."""
+    return sorted(checks, key=lambda check: _WORST_FIRST.index(check.status))
+
+
+def _page(template: str, drawn: dict[str, Spec], **values: Any) -> str:
+    scripts = tuple(_file(name) for name in _SCRIPTS)
+    return _environment().get_template(template).render(
+        **values,
+        drawn=drawn,
         policy=policy(scripts),
         style=Markup(_file("static/report.css")),  # noqa: S704  (ours)
         scripts=[Markup(script) for script in scripts],  # noqa: S704  (ours)
-        notice=_file("vendor/NOTICE.echarts"),
-        data=Markup(in_script(charts.charts(audit, other))),  # noqa: S704  (escaped)
-        shown=_Shown(),
+        licences=[_file(name) for name in _LICENCES],
+        data=Markup(in_script(drawn)),  # noqa: S704  (escaped)
     )  # fmt: skip
 
 
 def policy(scripts: tuple[str, ...]) -> str:
-    """The content security policy: pictures from the page itself, the two scripts by their hashes, nothing from elsewhere."""
+    """The content security policy: pictures from the page itself, these scripts by their hashes, nothing from elsewhere."""
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     allowed = f"img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
@@ -48,19 +107,6 @@ def policy(scripts: tuple[str, ...]) -> str:
 def in_script(data: Any) -> str:
     """JSON that cannot end the element which holds it."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_IN_SCRIPT)
-
-
-class _Shown:
-    """The sheets that are on the page already: what is there once more is a link to it."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-
-    def first(self, sheet: Sheet) -> bool:
-        """Whether a sheet has not been shown yet; it counts as shown from now on."""
-        new = sheet.key not in self._keys
-        self._keys.add(sheet.key)
-        return new
 
 
 def _sha256(text: str) -> str:
@@ -77,9 +123,26 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("cell", "clean", "beginning", "timecode", "link", "data_uri", "anchor", "number"):
+    for name in (
+        "cell",
+        "plain",
+        "beginning",
+        "rest",
+        "timecode",
+        "link",
+        "number",
+        "percent",
+        "share_of",
+        "jpeg_size",
+    ):
         environment.filters[name] = getattr(formats, name)
+    environment.filters["width"] = formats.width
     environment.tests["a_number"] = formats.is_number
-    environment.tests["long"] = formats.is_long
-    environment.globals.update(bins_table=charts.bins_table, beyond=charts.beyond, flow_rows=charts.flow_rows)
+    environment.globals.update(
+        bins_table=charts.bins_table,
+        beyond=charts.beyond,
+        described=charts.described,
+        flow_rows=charts.flow_rows,
+        score_lines=score_lines.score_lines,
+    )
     return environment

@@ -17,6 +17,7 @@ for (const field of form.querySelectorAll("select, input[type=checkbox]")) {
 form.querySelector("textarea")?.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
+addEventListener("pageshow", (event) => event.persisted && form.reset()); // what was chosen later is not of this address
 toggle.addEventListener("click", () => {
   const open = filters.classList.toggle("open");
   toggle.setAttribute("aria-expanded", String(open));
@@ -59,16 +60,19 @@ const came = location.hash ? cards.findIndex((card) => card.dataset.key === deco
 if (came >= 0) choose(came);
 
 // What was searched for is marked in the texts, without a change to the page.
-const words = (document.getElementById("search").defaultValue.match(/[\p{L}\p{N}]+/gu) || []).map((word) => word.toLowerCase());
+const typed = document.getElementById("search").defaultValue.toLowerCase();
+const words = typed.match(/[\p{L}\p{N}]+\*?/gu) || [];
 if (words.length && window.Highlight && CSS.highlights) {
   const found = new Highlight();
   for (const text of document.querySelectorAll(".card .text")) {
     const node = text.firstChild;
     const plain = node ? node.data.toLowerCase() : "";
     if (!node || plain.length !== node.data.length) continue;
-    for (const word of words) {
+    for (const asked of words) {
+      const word = asked.replace("*", "");
       for (let from = plain.indexOf(word); from >= 0; from = plain.indexOf(word, from + word.length)) {
         if (from > 0 && /[\p{L}\p{N}]/u.test(plain[from - 1])) continue;
+        if (word === asked && /[\p{L}\p{N}]/u.test(plain[from + word.length] || "")) continue;
         const range = new Range();
         range.setStart(node, from);
         range.setEnd(node, from + word.length);

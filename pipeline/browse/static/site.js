@@ -3,6 +3,7 @@
 import { onKeys } from "./keys.js";
 
 const NAME = "longtake-curator";
+const GIVEN = "longtake-curator-given"; // by --curator: it counts until somebody says otherwise here
 const body = document.body.dataset;
 const button = document.getElementById("curator");
 const dialog = document.getElementById("who-dialog");
@@ -29,6 +30,10 @@ export function keep(name, value) {
 /** A setting of this browser, "" where there is none. */
 export const kept = stored;
 
+if (body.curator && stored(GIVEN) !== body.curator) {
+  keep(NAME, body.curator);
+  keep(GIVEN, body.curator);
+}
 let curator = stored(NAME) || body.curator;
 
 function showName() {

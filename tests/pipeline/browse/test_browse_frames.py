@@ -65,7 +65,7 @@ def test_a_frame_is_kept_by_the_browser_alone_and_not_sent_twice(client: FlaskCl
     ],
 )
 def test_no_other_file_is_served(client: FlaskClient, path: str) -> None:
-    answer = client.get(path)
+    answer = client.get(path, follow_redirects=True)
     assert answer.status_code == 404
     assert b"root:" not in answer.data
     assert b"import" not in answer.data

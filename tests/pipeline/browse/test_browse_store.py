@@ -8,7 +8,7 @@ import corpora
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from browsing import ALPHA, ALPHA_2, PATH_ID, build
+from browsing import ALPHA, ALPHA_2, PATH_ID, build, client_of, served
 
 from longtake.pipeline.browse.cache import open_cache
 from longtake.pipeline.browse.selection import read_selection
@@ -60,6 +60,8 @@ def test_orders(server: Server, built: Path) -> None:
 def test_the_order_of_numbers_is_stable_and_puts_unknown_ones_last(size: int) -> None:
     values = np.random.default_rng(3).integers(0, 20, size).astype(float)
     values[values > 15] = np.nan
+    whole = np.random.default_rng(4).integers(-5, 5, size).astype(float)
+    assert _order_of(whole).tolist() == sorted(range(size), key=lambda n: (whole[n], n))
     expected = sorted(range(size), key=lambda n: (np.isnan(values[n]), values[n] if values[n] == values[n] else 0, n))
     assert _order_of(values).tolist() == expected
 
@@ -123,6 +125,26 @@ def test_the_cache_is_used_again_until_the_corpus_changes(tmp_path: Path) -> Non
     corpora.edit_manifest(tmp_path / "out", lambda raw: raw.update(name="other"))
     second = open_cache(layout)
     assert os.listdir(Path(second.folder).parent) == [os.path.basename(second.folder)]
+
+
+def test_a_corpus_that_was_changed_is_shown_no_more(tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    build(root)
+    server = served(root)
+    client = client_of(server)
+    try:
+        os.utime(root / "corpus.json", (1, 1))
+        assert client.get("/").status_code == 200
+        corpora.edit_manifest(root, lambda raw: raw.update(name="other"))
+        for path in ("/", f"/sample/{ALPHA}", f"/frame/{ALPHA}/0.jpg", "/sql?sql=FROM+samples"):
+            answer = client.get(path)
+            assert answer.status_code == 409
+            assert "banquise" not in answer.text
+        assert client.get("/healthz").status_code == 200
+        (root / "corpus.json").unlink()
+        assert client.get("/").status_code == 409
+    finally:
+        server.close()
 
 
 def test_a_cache_that_came_with_the_corpus_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

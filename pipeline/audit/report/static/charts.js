@@ -1,141 +1,243 @@
 // Draws the charts of the page from the JSON in #charts. Everything drawn here is on the page as a table as well.
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("charts").textContent);
-  const palette = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999"]; // Okabe and Ito
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const drawn = new Map();
+  const specs = JSON.parse(document.getElementById("charts").textContent);
+  const nodes = [...document.querySelectorAll("[data-chart]")].filter((node) => specs[node.dataset.chart]);
+  const drawn = new Map(); // node -> its chart
+  const PAPER = { whole: 680, half: 330 }; // px: what fits on A4 and Letter
+  const ROW = 14; // px: a line of labels
+  let printing = false;
 
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const count = (n) => n.toLocaleString("en-US");
-  const short = (n) => Math.abs(n) >= 1e6 ? `${+(n / 1e6).toPrecision(3)}M` : Math.abs(n) >= 1e4 ? `${+(n / 1e3).toPrecision(3)}k` : count(+n.toPrecision(4));
-  const escaped = (text) => { const node = document.createElement("i"); node.textContent = text; return node.innerHTML; };
-
-  function common() {
-    const ink = colour("--ink"), faint = colour("--faint"), rule = colour("--rule");
-    const axis = { axisLine: { lineStyle: { color: faint } }, axisLabel: { color: faint, hideOverlap: true }, splitLine: { lineStyle: { color: rule } }, nameTextStyle: { color: faint } };
-    return { ink, faint, rule, axis, base: { animation: false, color: palette, backgroundColor: "transparent", textStyle: { color: ink, fontFamily: "inherit" },
-      tooltip: { backgroundColor: colour("--panel"), borderColor: rule, textStyle: { color: ink }, confine: true } } };
+  const percent = (share) => share > 0 && share < 0.001 ? "<0.1 %" : `${+(share * 100).toPrecision(3)} %`;
+  function short(n) {
+    if (Math.abs(n) >= 1e6) return `${+(n / 1e6).toPrecision(3)}M`;
+    if (Math.abs(n) >= 1e4) return `${+(n / 1e3).toPrecision(3)}k`;
+    return count(+n.toPrecision(4));
   }
 
-  function ceiling(n) { const power = 10 ** Math.floor(Math.log10(n)), step = [1, 2, 2.5, 5, 10].find((s) => s * power >= n); return Math.max(step * power, 2); }
-
-  function legend(names, ink) { return names.length > 1 ? { top: 0, textStyle: { color: ink }, data: names } : { show: false }; }
-
-  function markLine(marks, axisName) {
-    return { silent: true, symbol: "none", data: marks.map((mark, n) => ({ xAxis: mark.value, name: mark.label,
-      lineStyle: { color: colour(mark.kind === "threshold" ? "--fail" : "--drop"), type: mark.kind === "threshold" ? "solid" : "dashed", width: 2 },
-      label: { formatter: mark.label.replace(/^[a-z]+\./, ""), color: colour("--ink"), fontSize: 11, position: "end", rotate: 0, distance: [0, 2 + 13 * (n % 3)],
-        align: axisName(mark.value) } })) };
+  // The colours of the style sheet, which knows of dark and of paper.
+  function theme() {
+    const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const names = ["ink", "quiet", "rule", "panel", "fail", "keep", "drop", "s6"];
+    return { ...Object.fromEntries(names.map((name) => [name, colour(name)])), series: [1, 2, 3, 4, 5, 6].map((n) => colour(`s${n}`)) };
   }
 
-  function histogram(spec) {
-    const c = common(), middle = (spec.low + spec.high) / 2;
-    const series = spec.series.map((one) => ({ name: one.name, type: "custom", clip: true, encode: { x: [0, 1], y: 2 },
-      data: one.values.map((n, at) => [spec.edges[at], spec.edges[at + 1], n]) }));
-    const below = new Array(spec.edges.length - 1).fill(0);
-    series.forEach((one, which) => {
-      const start = below.slice();
-      spec.series[which].values.forEach((n, at) => { below[at] += n; });
-      one.renderItem = (params, api) => {
-        const at = params.dataIndex, from = api.coord([api.value(0), start[at]]), to = api.coord([api.value(1), start[at] + api.value(2)]);
-        const box = echarts.graphic.clipRectByRect({ x: from[0], y: to[1], width: Math.max(to[0] - from[0] - 1, 1), height: from[1] - to[1] },
-          { x: params.coordSys.x, y: params.coordSys.y, width: params.coordSys.width, height: params.coordSys.height });
-        return box && { type: "rect", shape: box, style: { fill: palette[which % palette.length] } };
-      };
-      one.tooltip = { formatter: (p) => `${escaped(p.seriesName)}<br>${short(p.value[0])} to ${short(p.value[1])} ${escaped(spec.unit)}: <b>${count(p.value[2])}</b>` };
-    });
-    series.push({ type: "line", data: [], markLine: markLine(spec.marks, (x) => (x > middle ? "right" : "left")) });
-    return { ...c.base, legend: legend(spec.series.map((s) => s.name), c.ink), tooltip: { ...c.base.tooltip, trigger: "item" },
-      grid: { left: 8, right: 20, top: spec.marks.length ? 20 + 13 * Math.min(spec.marks.length, 3) + (spec.series.length > 1 ? 18 : 0) : spec.series.length > 1 ? 32 : 14, bottom: 8, containLabel: true },
-      xAxis: { ...c.axis, type: "value", min: spec.low, max: spec.high, splitLine: { show: false }, axisLabel: { ...c.axis.axisLabel, formatter: short } },
-      yAxis: { ...c.axis, type: "value", minInterval: 1, max: ceiling(Math.max(...below, 1)), axisLabel: { ...c.axis.axisLabel, formatter: short } }, series };
+  // A tooltip of nodes, not of HTML: names in it are a stranger's.
+  function tip(title, rows) {
+    const whole = document.createElement("div"), head = document.createElement("div");
+    head.textContent = title;
+    whole.append(head);
+    for (const [name, value] of rows) {
+      const row = document.createElement("div"), bold = document.createElement("b");
+      bold.textContent = value;
+      row.append(name ? `${name}: ` : "", bold);
+      whole.append(row);
+    }
+    whole.style.cssText = "max-width:20rem;white-space:normal;overflow-wrap:anywhere";
+    return whole;
   }
 
-  function categories(spec, wide) {
-    const c = common(), share = spec.y === "share";
-    return { ...c.base, legend: legend(spec.series.map((s) => s.name), c.ink), tooltip: { ...c.base.tooltip, trigger: "axis", axisPointer: { type: "shadow" },
-      formatter: (all) => escaped(all[0].name) + all.map((p) => `<br>${escaped(p.seriesName)}: <b>${share ? (p.value * 100).toFixed(1) + " %" : count(p.value)}</b>`).join("") },
-      grid: { left: 8, right: 24, top: spec.series.length > 1 ? 32 : 8, bottom: 8, containLabel: true },
-      xAxis: { ...c.axis, type: "value", axisLabel: { ...c.axis.axisLabel, formatter: (n) => share ? `${Math.round(n * 100)} %` : short(n) } },
-      yAxis: { ...c.axis, type: "category", inverse: true, data: spec.labels, splitLine: { show: false }, axisLabel: { color: c.ink, width: wide ? 160 : 100, overflow: "truncate" } },
-      series: spec.series.map((one) => ({ name: one.name, type: "bar", stack: share ? undefined : "all", barMaxWidth: 22, data: one.values })) };
+  const axis = (c) => ({
+    axisLine: { show: true, lineStyle: { color: c.quiet } }, axisTick: { lineStyle: { color: c.quiet } },
+    axisLabel: { color: c.quiet, hideOverlap: true, fontSize: 11 }, splitLine: { lineStyle: { color: c.rule } },
+  });
+  const whole = (c) => ({
+    animation: false, color: c.series, backgroundColor: "transparent", textStyle: { color: c.ink, fontFamily: "system-ui, sans-serif" },
+    tooltip: { trigger: "item", confine: true, backgroundColor: c.panel, borderColor: c.rule, textStyle: { color: c.ink, fontSize: 12 } },
+  });
+  const legend = (c, series, width) => series.length < 2 ? { show: false }
+    : { top: 0, left: 0, selectedMode: false, icon: "rect", itemWidth: 14, itemHeight: 9, textStyle: { color: c.ink, width: Math.min(170, width / series.length - 36), overflow: "truncate" }, data: series.map((s) => ({ name: s.name })) };
+
+  // Upright lines with their labels above the chart, each on a row of its own.
+  function markLine(c, spec, top, width) {
+    return {
+      silent: true, symbol: "none", animation: false,
+      data: spec.marks.map((mark, n) => {
+        const isThreshold = mark.kind === "threshold", place = (mark.value - spec.low) / (spec.high - spec.low || 1);
+        return {
+          xAxis: mark.value, lineStyle: { color: isThreshold ? c.fail : c.s6, type: isThreshold ? "solid" : "dashed", width: 2 },
+          label: {
+            formatter: () => mark.label.replace(/^[a-z]+\./, ""), color: c.ink, fontSize: 11, rotate: 0, position: "end",
+            distance: [0, 8 + ROW * (spec.marks.length - 1 - n)], align: place > 0.5 ? "right" : "left", width: width * 0.55, overflow: "truncate",
+          },
+        };
+      }),
+    };
   }
 
-  function lines(spec) {
-    const c = common();
-    return { ...c.base, legend: legend(spec.series.map((s) => s.name), c.ink), tooltip: { ...c.base.tooltip, trigger: "axis", valueFormatter: (n) => n.toPrecision(3) },
-      grid: { left: 8, right: 20, top: 32, bottom: 8, containLabel: true },
-      xAxis: { ...c.axis, type: "value", min: spec.low, max: spec.high, splitLine: { show: false }, axisLabel: { ...c.axis.axisLabel, formatter: short } },
-      yAxis: { ...c.axis, type: "value", axisLabel: { show: false } },
-      series: spec.series.map((one, n) => ({ name: one.name, type: "line", step: "end", symbol: "none", lineStyle: { width: 2, type: n ? "dashed" : "solid" }, areaStyle: { opacity: 0.12 }, data: one.points })) };
+  // Rows above a chart: names of the series, then the labels of the marks.
+  const above = (spec) => (spec.series.length > 1 ? 26 : 8) + (spec.marks.length ? 6 : 0) + ROW * spec.marks.length;
+  function valueAxes(c, spec, y) {
+    return {
+      grid: { left: 4, right: 18, top: above(spec), bottom: spec.unit ? 20 : 4, containLabel: true },
+      xAxis: {
+        ...axis(c), type: "value", min: spec.low, max: spec.high, splitLine: { show: false }, name: spec.unit, nameLocation: "middle",
+        nameGap: 24, nameTextStyle: { color: c.quiet, fontSize: 11 }, axisLabel: { ...axis(c).axisLabel, formatter: short, showMinLabel: spec.ends.includes(spec.low), showMaxLabel: spec.ends.includes(spec.high) },
+      },
+      yAxis: { ...axis(c), type: "value", min: 0, ...y },
+    };
   }
 
-  function flow(spec) {
-    const c = common(), keep = colour("--keep"), drop = colour("--drop"), byId = new Map(spec.nodes.map((n) => [n.id, n]));
-    return { ...c.base, tooltip: { ...c.base.tooltip, trigger: "item", formatter: (p) => p.dataType === "edge"
-      ? `${escaped(byId.get(p.data.source).label)} → ${escaped(byId.get(p.data.target).label)}: <b>${count(p.data.value)}</b>`
-      : `${escaped(byId.get(p.name).label)}: <b>${count(byId.get(p.name).count)}</b>` },
-      series: [{ type: "sankey", left: 8, right: 150, top: 10, bottom: 10, nodeWidth: 14, nodeGap: 12, nodeAlign: "left", draggable: false, emphasis: { focus: "adjacency" },
-        label: { color: c.ink, fontSize: 12, formatter: (p) => `${byId.get(p.name).label}  ${count(byId.get(p.name).count)}` },
-        lineStyle: { color: "target", opacity: 0.3, curveness: 0.5 },
-        data: spec.nodes.map((n) => ({ name: n.id, itemStyle: { color: n.drop ? drop : keep }, cursor: n.href ? "pointer" : "default" })), links: spec.links }] };
+  function histogram(spec, width) {
+    const c = theme(), several = spec.series.length > 1, bins = spec.edges.length - 1;
+    const height = (one, n) => several ? n / Math.max(one.total, 1) : n;
+    const highest = Math.max(...spec.series.flatMap((one) => one.values.map((n) => height(one, n))), several ? 0.01 : 1);
+    const bars = {
+      name: spec.series[0].name, type: "custom", encode: { x: [0, 1], y: 2 }, itemStyle: { color: c.series[0] }, silent: true,
+      data: spec.series[0].values.map((n, at) => [spec.edges[at], spec.edges[at + 1], height(spec.series[0], n)]),
+      renderItem: (_, api) => {
+        const from = api.coord([api.value(0), api.value(2)]), to = api.coord([api.value(1), 0]);
+        const gap = to[0] - from[0] > 4 ? 1 : 0;
+        return { type: "rect", shape: { x: from[0], y: from[1], width: Math.max(to[0] - from[0] - gap, 1), height: to[1] - from[1] }, style: { fill: c.series[0], opacity: several ? 0.55 : 1 } };
+      },
+    };
+    const outlines = spec.series.slice(1).map((one, n) => ({
+      name: one.name, type: "line", step: "end", symbol: "none", silent: true, lineStyle: { width: 2, color: c.series[(n + 1) % 6], type: ["solid", "dashed", "dotted"][n % 3] },
+      itemStyle: { color: c.series[(n + 1) % 6] },
+      data: [[spec.edges[0], 0], ...spec.edges.map((edge, at) => [edge, at < bins ? height(one, one.values[at]) : 0])],
+    }));
+    const pointed = { // columns that nobody sees, to point at
+      type: "custom", encode: { x: [0, 1], y: 2 }, data: spec.labels.map((_, at) => [spec.edges[at], spec.edges[at + 1], highest]),
+      renderItem: (params, api) => {
+        const from = api.coord([api.value(0), 0])[0], to = api.coord([api.value(1), 0])[0], area = params.coordSys;
+        return { type: "rect", shape: { x: from, y: area.y, width: to - from, height: area.height }, style: { fill: "transparent" }, emphasis: { style: { fill: c.quiet, opacity: 0.15 } } };
+      },
+      tooltip: { formatter: (p) => tip(`${spec.labels[p.dataIndex]} ${spec.unit}`, spec.series.map((one) => [
+        one.name, several ? `${count(one.values[p.dataIndex])} (${percent(height(one, one.values[p.dataIndex]))})` : count(one.values[p.dataIndex])])) },
+    };
+    const marks = { type: "line", data: [], silent: true, markLine: markLine(c, spec, above(spec), width) };
+    return {
+      ...whole(c), legend: legend(c, spec.series, width), series: [bars, ...outlines, marks, pointed],
+      ...valueAxes(c, spec, { minInterval: several ? undefined : 1, axisLabel: { ...axis(c).axisLabel, formatter: several ? percent : short } }),
+    };
+  }
+
+  function lines(spec, width) {
+    const c = theme();
+    const series = spec.series.map((one, n) => ({
+      name: one.name, type: "line", step: "end", symbol: "none", silent: true, data: one.points, itemStyle: { color: c.series[n] },
+      lineStyle: { width: 2, color: c.series[n], type: n ? "dashed" : "solid" }, areaStyle: { opacity: 0.1, color: c.series[n] },
+    }));
+    const marks = { type: "line", data: [], silent: true, markLine: markLine(c, spec, above(spec), width) };
+    return {
+      ...whole(c), tooltip: { show: false }, legend: legend(c, spec.series, width), series: [...series, marks],
+      ...valueAxes(c, spec, { axisLabel: { show: false }, axisTick: { show: false } }),
+    };
+  }
+
+  function categories(spec, width) {
+    const c = theme(), several = spec.series.length > 1;
+    const room = Math.min(width * 0.36, 8 + 6.6 * Math.max(...spec.labels.map((text) => text.length)));
+    const shown = (one, n) => several ? percent(n / Math.max(one.total, 1)) : count(n);
+    return {
+      ...whole(c), legend: legend(c, spec.series, width),
+      tooltip: { ...whole(c).tooltip, trigger: "axis", axisPointer: { type: "shadow" }, formatter: (all) => tip(spec.labels[all[0].dataIndex],
+        spec.series.map((one) => { const n = one.values[all[0].dataIndex]; return [one.name, several ? `${count(n)} (${shown(one, n)})` : count(n)]; })) },
+      grid: { left: room + 8, right: 52, top: several ? 26 : 4, bottom: 22 },
+      xAxis: { ...axis(c), type: "value", min: 0, minInterval: several ? undefined : 1, axisLabel: { ...axis(c).axisLabel, formatter: several ? percent : short } },
+      yAxis: { ...axis(c), type: "category", inverse: true, data: spec.labels.map((_, n) => n), axisTick: { show: false }, splitLine: { show: false },
+        axisLabel: { color: c.ink, fontSize: 12, width: room, overflow: "truncate", formatter: (n) => spec.labels[n], interval: 0 } },
+      series: spec.series.map((one, n) => ({
+        name: one.name, type: "bar", barMaxWidth: 20, barGap: "10%", itemStyle: { color: c.series[n % 6] },
+        label: { show: true, position: "right", color: c.quiet, fontSize: 11, formatter: (p) => shown(one, one.values[p.dataIndex]) },
+        data: one.values.map((value) => several ? value / Math.max(one.total, 1) : value),
+      })),
+    };
+  }
+
+  // How many links follow each other at most.
+  function depth(spec) {
+    const at = new Map();
+    for (let n = 0, changed = true; changed && n <= spec.nodes.length; n++) {
+      changed = false;
+      for (const { source, target } of spec.links) {
+        const found = (at.get(source) || 0) + 1;
+        if (found > (at.get(target) || 0)) { at.set(target, found); changed = true; }
+      }
+    }
+    return Math.max(0, ...at.values());
+  }
+
+  function flow(spec, width) {
+    const c = theme(), byId = new Map(spec.nodes.map((node) => [node.id, node])), label = (id) => byId.get(id).label;
+    const text = (node) => `${node.label}  ${count(node.count)}`;
+    const last = Math.min(170, width * 0.25), pitch = (width - last) / Math.max(depth(spec), 1); // room of a label: to the next column
+    return {
+      ...whole(c),
+      tooltip: { ...whole(c).tooltip, formatter: (p) => p.dataType === "edge"
+        ? tip(`${label(p.data.source)} \u2192 ${label(p.data.target)}`, [["", count(p.data.value)]])
+        : tip(label(p.name), [["", count(byId.get(p.name).count)], ...(byId.get(p.name).href ? [["", "Click for examples"]] : [])]) },
+      series: [{
+        type: "sankey", left: 2, right: last, top: 8, bottom: 12, nodeWidth: 12, nodeGap: 16, nodeAlign: "left", draggable: false,
+        layoutIterations: 0, emphasis: { focus: "adjacency" }, lineStyle: { color: "target", opacity: 0.32, curveness: 0.5 },
+        label: { color: c.ink, fontSize: pitch < 150 ? 10 : 12, position: "right", formatter: (p) => text(byId.get(p.name)), width: Math.min(pitch - 24, last - 8), overflow: "truncate" },
+        data: [...spec.nodes].sort((a, b) => a.drop - b.drop).map((node) => ({ // what stays is above what goes
+          name: node.id, cursor: node.href ? "pointer" : "default",
+          itemStyle: { color: node.drop ? c.drop : c.keep, borderColor: node.drop ? c.drop : c.keep, borderWidth: 1 },
+        })),
+        links: spec.links,
+      }],
+    };
   }
 
   const kinds = { histogram, categories, lines, flow };
 
+  function height(spec) {
+    if (spec.kind === "categories") return 34 + (spec.series.length > 1 ? 22 : 0) + spec.labels.length * Math.max(24, 16 * spec.series.length);
+    if (spec.kind === "flow") return Math.min(560, 110 + 26 * spec.nodes.filter((node) => node.drop).length);
+    return 190 + above(spec);
+  }
+
   function draw(node) {
-    const spec = data[node.dataset.chart];
-    if (!spec || !node.clientWidth) return;
-    if (spec.kind === "categories") node.style.height = `${Math.max(120, 46 + spec.labels.length * 26)}px`;
-    if (spec.kind === "flow") node.style.height = `${Math.max(170, 60 + spec.nodes.filter((n) => n.drop).length * 26)}px`;
-    let chart = drawn.get(node);
-    if (!chart) {
-      node.textContent = "";
-      chart = echarts.init(node, null, { renderer: "svg" });
-      drawn.set(node, chart);
-      if (spec.kind === "flow") chart.on("click", (p) => { const n = spec.nodes.find((one) => one.id === p.name); if (n && n.href) location.hash = n.href; });
-    }
-    chart.resize();
-    chart.setOption(kinds[spec.kind](spec, node.clientWidth > 520), true);
-  }
-
-  const nodes = [...document.querySelectorAll("[data-chart]")];
-  const all = () => nodes.forEach(draw);
-  nodes.forEach((node) => { node.textContent = "\u00a0"; });  // no longer :empty, which hides it where there is no script
-
-  const seen = new IntersectionObserver((entries) => entries.forEach((entry) => { if (entry.isIntersecting && !drawn.has(entry.target)) draw(entry.target); }), { rootMargin: "600px" });
-  nodes.forEach((node) => seen.observe(node));
-  let waiting;
-  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => drawn.forEach((_, node) => draw(node)), 120); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach((_, node) => draw(node)));
-  addEventListener("beforeprint", all);
-  matchMedia("print").addEventListener("change", all);
-  addEventListener("afterprint", all);
-
-  // What is linked to must not be folded away.
-  function unfold() {
-    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    for (let node = target && target.parentElement; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
-    if (target) target.scrollIntoView({ behavior: still ? "auto" : "smooth" });
-  }
-  addEventListener("hashchange", unfold);
-  if (location.hash) unfold();
-
-  document.querySelectorAll(".copy").forEach((button) => {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      const text = button.parentElement.querySelector("code").textContent;
-      try { await navigator.clipboard.writeText(text); } catch {
-        const range = document.createRange();
-        range.selectNodeContents(button.parentElement.querySelector("code"));
-        getSelection().removeAllRanges(); getSelection().addRange(range);
-        document.execCommand("copy");
+    const spec = specs[node.dataset.chart];
+    const width = printing ? (node.closest(".cards") ? PAPER.half : PAPER.whole) : node.clientWidth;
+    if (!width) return;
+    try {
+      if (!drawn.has(node)) {
+        node.textContent = "";
+        const chart = echarts.init(node, null, { renderer: "svg", width, height: height(spec) });
+        drawn.set(node, chart);
+        if (spec.kind === "flow") chart.on("click", (p) => {
+          const found = spec.nodes.find((one) => p.dataType === "node" && one.id === p.name);
+          if (found && found.href) location.hash = found.href;
+        });
       }
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
-    });
+      node.style.height = `${height(spec)}px`;
+      const chart = drawn.get(node);
+      chart.resize({ width, height: height(spec) });
+      chart.setOption(kinds[spec.kind](spec, width), true);
+      const svg = node.querySelector("svg");
+      if (svg) svg.setAttribute("viewBox", `0 0 ${width} ${height(spec)}`); // paper may be narrower than thought
+    } catch (error) {
+      console.warn(error);
+      node.textContent = "This chart cannot be drawn; the table has its numbers.";
+    }
+  }
+
+  nodes.forEach((node) => { node.textContent = "\u00a0"; node.style.height = `${height(specs[node.dataset.chart])}px`; });
+  const near = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) if (isIntersecting && !drawn.has(target)) draw(target);
+  }, { rootMargin: "800px" });
+  const widths = new Map();
+  const sizes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const changed = widths.get(target) !== target.clientWidth;
+      widths.set(target, target.clientWidth);
+      if (changed && drawn.has(target) && !printing) draw(target);
+    }
   });
-  const folded = document.querySelector("nav details");
-  if (matchMedia("(max-width: 60rem)").matches) folded.open = false;
+  nodes.forEach((node) => { near.observe(node); sizes.observe(node); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (!printing) [...drawn.keys()].forEach(draw); });
+
+  addEventListener("beforeprint", () => {
+    printing = true;
+    document.documentElement.classList.add("paper");
+    nodes.forEach(draw);
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    document.documentElement.classList.remove("paper");
+    nodes.forEach(draw);
+  });
 })();

@@ -1,0 +1,48 @@
+"""Ids of the parts of a page, each given once, so that every link leads to what it names, whatever the names hold."""
+
+import re
+from dataclasses import replace
+
+from longtake.pipeline.audit.result import Sheet
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class Anchors:
+    """The ids of one page. `taken` are those of the templates; names are of the audit, and may be a stranger's."""
+
+    def __init__(self, taken: tuple[str, ...]) -> None:
+        self._ids = {name: name for name in taken}
+        self._used = set(taken)
+        self._sheets: dict[Sheet, str] = {}
+
+    def add(self, name: str) -> str:
+        """The id of what has this name; made if it has none yet."""
+        if name not in self._ids:
+            self._ids[name] = self._free(name)
+        return self._ids[name]
+
+    def href(self, href: str) -> str:
+        """`href` as a link within the page; "" where it leads out of the page or to nothing that has such a name."""
+        name = href.removeprefix("#")
+        return f"#{self._ids[name]}" if href.startswith("#") and name in self._ids else ""
+
+    def shown(self, sheet: Sheet) -> str:
+        """The id of a contact sheet that is on the page already, whatever was said of it there; else ""."""
+        return self._sheets.get(_bare(sheet), "")
+
+    def show(self, sheet: Sheet) -> str:
+        """A new id for a contact sheet; it counts as shown from now on."""
+        return self._sheets.setdefault(_bare(sheet), self._free(f"sheet-{sheet.key}"))
+
+    def _free(self, name: str) -> str:
+        wanted = _UNSAFE.sub("-", name)[:120] or "part"
+        found, n = wanted, 2
+        while found in self._used:
+            found, n = f"{wanted}-{n}", n + 1
+        self._used.add(found)
+        return found
+
+
+def _bare(sheet: Sheet) -> Sheet:
+    return replace(sheet, facts=(), note="")
