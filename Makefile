@@ -5,18 +5,21 @@ export PYTHONWARNINGS := ignore::DeprecationWarning
 
 .PHONY: demo test test-all check format bench clean
 
-# `make demo`: install, build a corpus from the bundled real videos, verify it, train on it for a few seconds, say where to look.
+# `make demo`: install, build a corpus from the bundled real videos, verify it, audit it, train on it for a few seconds, say where to look.
 demo: .venv/built
 	rm -rf out/demo out/demo-training
 	$(BIN)/longtake build examples/demo/corpus.yaml
 	$(BIN)/longtake verify out/demo
 	$(BIN)/longtake show out/demo
+	$(BIN)/longtake audit out/demo --config examples/demo/corpus.yaml
 	$(BIN)/longtake train examples/demo/train.yaml
 	@echo
 	@echo "The corpus:          out/demo (shards/*.tar are WebDataset; README.md is its card)"
 	@echo "What was left out:   out/demo/ledger (Parquet; reasons in docs/ledger.md)"
+	@echo "The audit:           out/demo/audit/report.html (open it in a browser)"
 	@echo "The loss curve:      out/demo-training/loss.png"
 	@echo "Look at one sample:  $(BIN)/longtake show out/demo mammals --output sample.png"
+	@echo "Look through it:     $(BIN)/longtake browse out/demo"
 
 # `make test`: the whole test suite, in as many processes as it is quick in; each needs a core and 3 GB.
 TEST_PROCESSES ?= 2
@@ -44,7 +47,7 @@ format: .venv/tested
 	touch $@
 
 .venv/built: .venv/created setup.py pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[build,train]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[build,train,audit]'
 	touch $@
 
 .venv/tested: .venv/built

@@ -186,7 +186,7 @@ def _checks() -> tuple[Check, ...]:
     return (
         Check("integrity", "Shards and index agree", Status.PASS, "200 samples are sound.", sql=f"SELECT 'sound' {INDEX}"),
         Check("stale", "Sources are as they were", Status.SKIP, "Not checked.", "Give --config corpus.yaml."),
-        Check("pii", "No text holds personal data", Status.WARN, f"3 samples: {TAG}", "Mask them.", f"SELECT 'pii' {INDEX}", examples),
+        Check("pii", "No text holds personal data", Status.WARN, f"3 do: {TAG}", "Mask them.", f"SELECT 'pii' {INDEX}", examples),
         Check("leakage", "No video is in two splits", Status.FAIL, "12 videos are.", "Build again.", f"SELECT 'leak' {INDEX}"),
     )  # fmt: skip
 

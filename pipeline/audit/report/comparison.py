@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from longtake.pipeline.audit.report.formats import number
+from longtake.pipeline.audit.report.formats import number, percent
 from longtake.pipeline.audit.result import Audit, Check, Distribution, Table
 
 _ABSENT, _LESS = "\u2013", "\u2212"
@@ -103,7 +103,7 @@ def difference(a: float | None, b: float | None) -> str:
         return _ABSENT
     if a == b:
         return "none"
-    share = f" ({abs(b - a) / abs(a):.1%})" if a else ""
+    share = f" ({percent(abs(b - a) / abs(a))})" if a else ""
     return f"{'+' if b > a else _LESS}{number(abs(b - a))}{share}"
 
 
