@@ -60,7 +60,9 @@ def main() -> None:
         corpus = Path(folder) / "demo"
         shutil.copytree(ROOT / "out" / "demo", corpus)
         config = str(ROOT / "examples" / "demo" / "corpus.yaml")
-        subprocess.run([*LONGTAKE, "audit", str(corpus), "--config", config, "--sample", "4", "--seed", "7"], check=True)
+        subprocess.run(
+            [*LONGTAKE, "audit", str(corpus), "--config", config, "--sample", "4", "--seed", "7"], check=True
+        )
         server = subprocess.Popen([*LONGTAKE, "browse", str(corpus), "--port", str(PORT), "--curator", "Ann"])
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         try:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from longtake.pipeline.audit.checks.verdicts import as_table
+from longtake.pipeline.audit.checks.verdicts import as_table, plural
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Check, Status, Table
 from longtake.schemas.decisions import Decision, OnConflict, conflicts, current, settle
@@ -62,7 +62,7 @@ def pending(database: Database, decisions: Sequence[Decision]) -> Check:
     rejects = [d for d in settle(decisions, OnConflict.STRICTEST) if d.decision == "reject"]
     there = _there(database, rejects)
     waiting = [d for d in rejects if (d.subject, d.subject_id) in there]
-    said = f"{len(rejects):,} rejects, {len(waiting):,} of them not applied yet; curators differ on {differing:,} subjects."
+    said = f"{plural(len(rejects), 'reject')}, {len(waiting):,} not applied yet; curators differ on {plural(differing, 'subject')}."
     if not waiting and not differing:
         return Check("decisions", title, Status.PASS, said)
     todo = "Settle conflicts: longtake decisions FILE shows them. " if differing else ""
