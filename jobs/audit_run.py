@@ -39,7 +39,7 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
 from longtake.schemas.versions import versions
 
-_COLOURS = {Status.PASS: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
+_COLOURS = {Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ def run(asked: Asked, console: Console) -> bool:
         drawn = _drawn(database, asked, console)
         looked = _look(database, asked, folder, console)
         report = _verified(asked, console)
-        console.print("Asking the tables.", style="dim")
-        question = Question(
+                question = Question(
             manifest, read_summary(layout.plan), asked.seed, looked, report, asked.config, sets, asked.evaluation,
             decisions, tuple(drawn), _made(),
         )  # fmt: skip
@@ -246,14 +245,16 @@ def print_audit(found: Audit, folder: str, console: Console) -> None:
     """The summary, and the checks that ask for something."""
     for sentence in found.summary:
         console.print(printable(sentence), markup=False, highlight=False)
-    table = Table(title="Checks", title_justify="left")
+    table = Table(title="Checks that did not pass", title_justify="left")
     for heading in ("", "check", "found"):
         table.add_column(heading, overflow="fold")
-    order = (Status.FAIL, Status.WARN, Status.SKIP, Status.PASS)
-    for check in sorted(found.checks, key=lambda check: order.index(check.status)):
+    order = (Status.FAIL, Status.WARN, Status.SKIP)
+    asking = [check for check in found.checks if check.status in order]
+    for check in sorted(asking, key=lambda check: order.index(check.status)):
         style = _COLOURS[check.status]
         table.add_row(Text(check.status.value, style), Text(printable(check.title)), Text(printable(check.found)))
-    console.print(table)
+    if asking:
+        console.print(table)
     for estimated in found.estimates:
         console.print(printable(estimated.text), markup=False, highlight=False)
     report = storage.join(folder, "report.html")

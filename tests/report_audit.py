@@ -106,7 +106,7 @@ def _numbers() -> tuple[Number, ...]:
     found = tuple(
         Number(name, label, n, f"{n:,}", f"SELECT {n} AS value, '{name}' {INDEX}") for name, label, n in values
     )
-    return (*found, Number("nothing", TAG, None, "none", f"SELECT NULL AS value -- {SCRIPT}"))
+    return (*found, Number("nothing", TAG, None, "none", f"SELECT NULL AS value -- {SCRIPT} {TURN}"))
 
 
 def _flows() -> tuple[Flow, ...]:
