@@ -26,8 +26,10 @@ PACKAGES = (
     "jobs",
 )
 
+DATA = ["py.typed", "*.yaml", "vocabulary/*", "vendor/*", "static/*", "templates/*"]
+
 setup(
     packages=[f"longtake.{package}" for package in PACKAGES],
     package_dir={f"longtake.{package}": package.replace(".", "/") for package in PACKAGES},
-    package_data={f"longtake.{package}": ["py.typed", "*.yaml", "vocabulary/*", "vendor/*", "static/*", "templates/*"] for package in PACKAGES},
+    package_data={f"longtake.{package}": DATA for package in PACKAGES},
 )

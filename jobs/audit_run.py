@@ -74,7 +74,7 @@ def run(asked: Asked, console: Console) -> bool:
         drawn = _drawn(database, asked, console)
         looked = _look(database, asked, folder, console)
         report = _verified(asked, console)
-                question = Question(
+        question = Question(
             manifest, read_summary(layout.plan), asked.seed, looked, report, asked.config, sets, asked.evaluation,
             decisions, tuple(drawn), _made(),
         )  # fmt: skip

@@ -62,7 +62,8 @@ def pending(database: Database, decisions: Sequence[Decision]) -> Check:
     rejects = [d for d in settle(decisions, OnConflict.STRICTEST) if d.decision == "reject"]
     there = _there(database, rejects)
     waiting = [d for d in rejects if (d.subject, d.subject_id) in there]
-    said = f"{plural(len(rejects), 'reject')}, {len(waiting):,} not applied yet; curators differ on {plural(differing, 'subject')}."
+    said = f"{plural(len(rejects), 'reject')}, {len(waiting):,} not applied yet; "
+    said += f"curators differ on {plural(differing, 'subject')}."
     if not waiting and not differing:
         return Check("decisions", title, Status.PASS, said)
     todo = "Settle conflicts: longtake decisions FILE shows them. " if differing else ""

@@ -106,8 +106,8 @@ def _of_frames(database: Database, pixels: bool) -> Iterator[Distribution]:
     yield numeric(
         database, "frame_delay", "Frames: wanted time less the time on screen since", "ms",
         "SELECT split, unnest(frame_times_ms) - unnest(frame_pts_ms) AS value FROM 'index/*.parquet'", whole=True,
-        alike=True, note="How long the frame taken had been on screen at the wanted time. Below 0: it came later, as the first frame of a "
-        "video does.",
+        alike=True, note="How long the frame taken had been on screen at the wanted time. Below 0: it came later, as the first "
+        "frame of a video does.",
     )  # fmt: skip
     asked = "Not measured: no frame could be read."
     for name, title, unit, value in (

@@ -39,8 +39,8 @@ ORDER BY whole, split"""
 
 
 def counted_summary_sql(source: str) -> str:
-    """The same for values of which many are alike: a quantile is the least value that so many do not exceed. Its memory grows with
-    the number of different values only."""
+    """The same for values of which many are alike: a quantile is the least value that so many do not exceed. Its memory grows
+    with the number of different values only."""
     return f"""WITH counted AS (
   SELECT split, value, count(*) AS n FROM ({source})
   WHERE value IS NOT NULL GROUP BY GROUPING SETS ((split, value), (value))),

@@ -1,8 +1,8 @@
 """Ids of the parts of a page, each given once, so that every link leads to what it names, whatever the names hold."""
 
 import re
-from dataclasses import replace
 
+from longtake.pipeline.audit.report.pictures import bare
 from longtake.pipeline.audit.result import Sheet
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -29,11 +29,11 @@ class Anchors:
 
     def shown(self, sheet: Sheet) -> str:
         """The id of a contact sheet that is on the page already, whatever was said of it there; else ""."""
-        return self._sheets.get(_bare(sheet), "")
+        return self._sheets.get(bare(sheet), "")
 
     def show(self, sheet: Sheet) -> str:
         """A new id for a contact sheet; it counts as shown from now on."""
-        return self._sheets.setdefault(_bare(sheet), self._free(f"sheet-{sheet.key}"))
+        return self._sheets.setdefault(bare(sheet), self._free(f"sheet-{sheet.key}"))
 
     def _free(self, name: str) -> str:
         wanted = _UNSAFE.sub("-", name)[:120] or "part"
@@ -42,7 +42,3 @@ class Anchors:
             found, n = f"{wanted}-{n}", n + 1
         self._used.add(found)
         return found
-
-
-def _bare(sheet: Sheet) -> Sheet:
-    return replace(sheet, facts=(), note="")

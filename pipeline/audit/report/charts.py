@@ -74,9 +74,9 @@ def compared_chart(one: Distribution, other: Distribution, names: tuple[str, str
         return {"kind": "categories", "labels": [plain(label) for label in labels], "series": series}
     lines = []
     for name, found in both:
-        counts, edges = total(found), [edge - _shift(found) for edge in found.edges]
-        whole = max(sum(counts), 1)
-        heights = [n / whole / (b - a) for (a, b), n in zip(pairwise(edges), counts, strict=True)]
+        heard, edges = total(found), [edge - _shift(found) for edge in found.edges]
+        whole = max(sum(heard), 1)
+        heights = [n / whole / (b - a) for (a, b), n in zip(pairwise(edges), heard, strict=True)]
         lines.append({"name": plain(name), "points": [[edges[0], 0], *zip(edges, [*heights, 0], strict=True)]})
     marks = {(m["label"], m["value"], m["kind"]): m for found in (one, other) for m in _marks(found)}
     bounds = axis(one), axis(other)

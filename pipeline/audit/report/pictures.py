@@ -1,11 +1,14 @@
 """Which frames go into the page: it must not outgrow what mail takes and phones open, however many samples it shows."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 
-from longtake.pipeline.audit.result import Audit, Picture, Sheet
+from longtake.pipeline.audit.report.formats import rest
+from longtake.pipeline.audit.result import Audit, Sheet
 
-ROOM = 10_000_000  # bytes of the page for all frames
+_ROOM = 13_000_000  # bytes of the page for sheets; what else it holds is below 2 MB
+_MOST = 10_000_000  # of them for frames, so that the page opens on a phone
 
 
 def sheets_of(audit: Audit) -> list[Sheet]:
@@ -14,30 +17,44 @@ def sheets_of(audit: Audit) -> list[Sheet]:
     return [*kept, *(sheet for group in audit.dropped for sheet in group.sheets)]
 
 
+def bare(sheet: Sheet) -> Sheet:
+    """A sheet without what is said of it: samples that are chosen twice, for different reasons, are equal so."""
+    return replace(sheet, facts=(), note="")
+
+
+def room_beside(sheets: Iterable[Sheet]) -> int:
+    """The bytes that the texts of sheets leave for their frames."""
+    texts = (sentence.text for sheet in sheets for sentence in sheet.sentences)
+    return max(0, min(_MOST, _ROOM - sum(len((text[:600] + rest(text)).encode("utf-8", "replace")) for text in texts)))
+
+
 class Pictures:
     """The frames that are shown. Where there is no room for all, each sentence keeps its first before any has its second."""
 
-    def __init__(self, sheets: Iterable[Sheet], room: int = ROOM) -> None:
-        sentences = [sentence.pictures for sheet in dict.fromkeys(sheets) for sentence in sheet.sentences]
-        self._chosen: set[bytes] = set()
+    def __init__(self, sheets: Iterable[Sheet], room: int | None = None) -> None:
+        once = list(dict.fromkeys(map(bare, sheets)))
+        left = room_beside(once) if room is None else room
+        places = [(sheet, n, sentence.pictures) for sheet in once for n, sentence in enumerate(sheet.sentences)]
+        self._chosen: dict[Sheet, set[tuple[int, int]]] = {sheet: set() for sheet in once}
         self.left_out = 0
-        for turn in range(max(map(len, sentences), default=0)):
-            for pictures in sentences:
-                room -= self._choose(pictures, turn, room)
+        for turn in range(max((len(pictures) for _, _, pictures in places), default=0)):
+            for sheet, n, pictures in places:
+                jpeg = pictures[turn].jpeg if turn < len(pictures) else None
+                if jpeg is None:
+                    continue
+                size = -(-len(jpeg) // 3) * 4
+                if size <= left:
+                    self._chosen[sheet].add((n, turn))
+                    left -= size
+                else:
+                    self.left_out += 1
 
-    def _choose(self, pictures: Sequence[Picture], turn: int, room: int) -> int:
-        jpeg = pictures[turn].jpeg if turn < len(pictures) else None
-        if jpeg is None:
-            return 0
-        size = -(-len(jpeg) // 3) * 4
-        if size > room:
-            self.left_out += 1
-            return 0
-        self._chosen.add(jpeg)
-        return size
+    def uris(self, sheet: Sheet, sentence: int) -> list[str]:
+        """The frames of a sentence as URIs that hold them; "" for one that is damaged, or for which there is no room."""
+        chosen = self._chosen[bare(sheet)]
+        pictures = enumerate(sheet.sentences[sentence].pictures)
+        return [_uri(p.jpeg) if p.jpeg is not None and (sentence, n) in chosen else "" for n, p in pictures]
 
-    def uri(self, picture: Picture) -> str:
-        """The frame as a URI that holds it; "" where there is none or no room for it."""
-        if picture.jpeg is None or picture.jpeg not in self._chosen:
-            return ""
-        return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode("ascii")
+
+def _uri(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
