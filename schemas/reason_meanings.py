@@ -41,6 +41,7 @@ MEANINGS = {
         "The group names clips that are missing, or of several videos, or two that start at the same time."
     ),
     "group_unknown_clip": "A line of the groups file names a clip that no usable sentence has.",
+    "invalid_utf8": "The bytes are not UTF-8, or not of `source.text.encoding`.",
     "irrelevant": "Its sentences fit their frames less than `filters.min_relevance` (stage decode).",
     "limit_exceeded": (
         "Beyond one of the `limits` of the configuration, or narrower than 16:1; a remote source also where "

@@ -179,7 +179,7 @@ def test_sql_is_copied_as_it_is(watched: Watched, address: str) -> None:
     assert "\u202e" not in page.locator("#number-nothing pre").inner_text()
 
 
-@pytest.mark.parametrize("name", ["report", "compare", "empty"])
+@pytest.mark.parametrize("name", ["report", "compare"])
 def test_a_phone_needs_no_scrolling_sideways(browser: Any, address: str, name: str) -> None:
     with watched_page(browser, width=360) as found:
         page = opened(found, f"{address}/{name}.html")
@@ -204,8 +204,7 @@ def test_sections_close_on_a_phone_when_one_is_chosen(browser: Any, address: str
         until(page, "Math.abs(document.querySelector('#left-out').getBoundingClientRect().top) < 120")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["report", "compare"])
+@pytest.mark.parametrize(("name", "dark"), [("report", False), ("report", True), ("compare", True)])
 def test_texts_stand_out_from_what_is_behind_them(browser: Any, address: str, name: str, dark: bool) -> None:
     with watched_page(browser, dark=dark) as found:
         page = opened(found, f"{address}/{name}.html")

@@ -21,15 +21,20 @@
   if (narrow.matches) sections.open = false;
   narrow.addEventListener("change", () => { sections.open = !narrow.matches; });
 
-  const links = new Map([...sections.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
-  const watch = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      links.forEach((link) => link.removeAttribute("aria-current"));
-      links.get(entry.target.id).setAttribute("aria-current", "true");
-    }
-  }, { rootMargin: "-15% 0px -80%" });
-  links.forEach((_, id) => watch.observe(document.getElementById(id)));
+  // The section that is read: the last that begins in the upper part of the window, or the last of all at the end of the page.
+  const links = [...sections.querySelectorAll("a")], parts = links.map((link) => document.getElementById(link.hash.slice(1)));
+  let waiting = false;
+  function here() {
+    waiting = false;
+    const isEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+    const begun = parts.filter((part) => part.getBoundingClientRect().top < innerHeight * 0.3).length;
+    const at = isEnd && scrollY > 0 ? parts.length - 1 : Math.max(begun - 1, 0);
+    links.forEach((link, n) => { if (n === at) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current"); });
+  }
+  function later() { if (!waiting) requestAnimationFrame(here); waiting = true; }
+  addEventListener("scroll", later, { passive: true });
+  addEventListener("resize", later);
+  here();
 
   document.querySelectorAll(".copy").forEach((button) => {
     const code = button.parentElement.querySelector("code");
