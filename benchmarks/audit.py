@@ -41,6 +41,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ from synthetic_corpus import write as write_corpus
 #: What may be asked of a million samples: seconds, bytes, milliseconds.
 TARGETS = {"audit wall s": 600, "audit peak GB": 4 * 1.073741824, "report MB": 15, "filtered page ms": 200}
 _LIMIT_GB = 18  # of memory that the pandas run may have
+_PACKAGES = ("duckdb", "flask", "pandas", "waitress")
 
 
 @dataclass(frozen=True)
@@ -267,6 +269,7 @@ def show(console: Console, title: str, headings: list[str], rows: list[list[str]
 def main() -> None:
     """Measure, print, write."""
     options, console, facts = arguments(), Console(width=160), machine()
+    facts["versions"] |= {name: metadata.version(name) for name in _PACKAGES}
     corpus = options.corpus.resolve()
     if not (corpus / "corpus.json").exists():
         console.print(f"Making {corpus}", style="dim")

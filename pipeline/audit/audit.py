@@ -96,6 +96,13 @@ def _drew(report: Report | None) -> bool:
     return report is not None and report.drawn is not None
 
 
+def _share(kept: int, total: int) -> str:
+    if kept == total:
+        return "All long clips that could be made are in it."
+    share = f"{kept:,} are in it ({kept / max(total, 1):.1%})"
+    return f"Of {total:,} long clips that could be made, {share}; for each of the others the ledger has a reason."
+
+
 def summary(manifest: CorpusManifest, found: Sequence[Number], checked: Sequence[Check]) -> tuple[str, ...]:
     """A few sentences for whoever decides about the corpus and will read no more."""
     text = {number.name: number.text for number in found}
@@ -103,8 +110,7 @@ def summary(manifest: CorpusManifest, found: Sequence[Number], checked: Sequence
     sentences = [
         f"{manifest.name} holds {text['samples']} long clips of {text['videos']} videos: {text['hours']} hours with "
         f"{text['sentences']} sentences and {text['words']} words, in {plural(len(manifest.shards), 'shard')}.",
-        f"Of {clips.total:,} long clips that could be made, {clips.kept:,} are in it ({clips.kept / max(clips.total, 1):.0%}); "
-        f"for each of the others the ledger has a reason.",
+        _share(clips.kept, clips.total),
     ]
     by_status = {status: [check for check in checked if check.status is status] for status in Status}
     failed, warned, skipped = by_status[Status.FAIL], by_status[Status.WARN], by_status[Status.SKIP]

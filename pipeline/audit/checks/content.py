@@ -20,7 +20,7 @@ def licences(database: Database) -> Iterator[Check]:
     yield counted(
         database, "licences", "Every sample has a licence", f"SELECT count(*) AS value {where}",
         none="Every sample names the licence of its video.", some="{n} samples have no licence.",
-        todo="Add `license` to the records of these videos and build again, or take them down.",
+        todo="Add a license to the records of these videos and build again, or take them down.",
         examples=f"SELECT video_id, any_value(url) AS url, count(*) AS samples {where} GROUP BY ALL "
         "ORDER BY samples DESC, video_id",
     )  # fmt: skip
@@ -28,7 +28,7 @@ def licences(database: Database) -> Iterator[Check]:
     yield counted(
         database, "origins", "Every sample names where it comes from", f"SELECT count(*) AS value {where}",
         none="Every sample has the URL of its video.", some="{n} samples have no URL.",
-        todo="Add `url` to the records: without it nobody can look at the original, or ask its owner.",
+        todo="Add a url to the records: without it nobody can look at the original, or ask its owner.",
         examples=f"SELECT video_id, count(*) AS samples {where} GROUP BY ALL ORDER BY samples DESC, video_id",
     )  # fmt: skip
     scored = int(database.value("SELECT count(score_pii) AS value FROM 'index/*.parquet'"))

@@ -1,7 +1,7 @@
 """What the charts of a page show, as plain data for static/charts.js, and the same as tables for who cannot see them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -94,7 +94,7 @@ def total(one: Distribution) -> list[int]:
 
 def _shift(one: Distribution) -> float:
     """Whole numbers n lie in the bin [n, n + 1); drawn around n, a threshold on n does not seem to cut off n itself."""
-    return 0.5 if one.whole else 0.0
+    return 0.5 if one.whole and all(float(edge).is_integer() for edge in one.edges) else 0.0
 
 
 def _marks(one: Distribution) -> Iterator[Spec]:
@@ -131,7 +131,7 @@ def bin_labels(one: Distribution) -> list[str]:
     if one.categories:
         return [plain(name) for name in one.categories]
     if one.whole:
-        pairs: Sequence[tuple[float, float]] = [(a, b - 1) for a, b in pairwise(one.edges)]
+        pairs = [(math.ceil(a), math.ceil(b) - 1) for a, b in pairwise(one.edges)]
         return [number(a) if a >= b else f"{number(a)} to {number(b)}" for a, b in pairs]
     return [f"{number(a)} to {number(b)}" for a, b in pairwise(one.edges)]
 

@@ -370,6 +370,8 @@ def test_whole_numbers_are_drawn_around_themselves() -> None:
     assert [mark.label for mark in beyond(one)] == ["max 99"]
     assert bin_labels(one) == ["4", "5"]
     assert bin_labels(replace(one, edges=(0, 5, 10))) == ["0 to 4", "5 to 9"]
+    only = replace(one, series=(Series("a", (3,)),), edges=(4.5, 5.5))  # every value is 5
+    assert (chart(only)["edges"], bin_labels(only)) == ([4.5, 5.5], ["5"])
 
 
 def test_shares_are_of_each_split() -> None:

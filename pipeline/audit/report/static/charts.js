@@ -161,7 +161,7 @@
 
   function flow(spec, width) {
     const c = theme(), byId = new Map(spec.nodes.map((node) => [node.id, node])), label = (id) => byId.get(id).label;
-    const text = (node) => `${node.label}  ${count(node.count)}`;
+    const text = (node) => `${count(node.count)}  ${node.label}`; // a label may be cut, a number not
     const last = Math.min(170, width * 0.25), pitch = (width - last) / Math.max(depth(spec), 1); // room of a label: to the next column
     return {
       ...whole(c),
