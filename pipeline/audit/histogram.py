@@ -95,7 +95,7 @@ def numeric(
         name, title, unit,
         series=tuple(Series(split, tuple(found)) for split, found in sorted(counts.items())),
         edges=edges, sql=database.printed(sql), summary=summary,
-        thresholds=tuple(thresholds), references=tuple(references), note=note,
+        thresholds=tuple(thresholds), references=tuple(references), note=note, whole=whole,
     )  # fmt: skip
 
 
