@@ -21,7 +21,7 @@ from longtake.model.evaluation_fusion import evaluate_fusion
 from longtake.model.process import Process
 from longtake.model.training_log import EVALUATION, TrainingLog, draw_losses, evaluation_line, progress_line
 from longtake.model.training_setup import load_start, loader_settings, make_model, model_card
-from longtake.model.training_step import COUNTS, Interval, Stepper
+from longtake.model.training_step import COUNTS, Interval, Stepper, mixed_dtype
 from longtake.schemas.layout import Layout
 from longtake.schemas.settings import ConfigError
 from longtake.schemas.train_config import TrainConfig
@@ -221,7 +221,7 @@ class Trainer:
         loader, start = self.evaluated, time.monotonic()
         assert loader is not None  # noqa: S101 for mypy: _evaluates() was true
         loader.until = stop
-        dtype = torch.bfloat16 if self.config.precision == "bf16" else None
+        dtype = mixed_dtype(self.config, self.process.device)
         if self.config.model.stage == 2:
             metrics = evaluate_fusion(self.model, loader, self.stepper.tokenizer, self.process, dtype)
         else:

@@ -114,7 +114,7 @@ class TrainConfig(Section):
     steps: Positive | None = None
     epochs: Annotated[float, Field(gt=0)] | None = None
     optimizer: Optimizer = Optimizer()
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpointing: bool = False
     compile: bool = False
     save: Save = Save()

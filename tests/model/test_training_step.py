@@ -15,7 +15,7 @@ from longtake.model import training_step
 from longtake.model.data_samples import Batch
 from longtake.model.process import Process
 from longtake.model.trainer import Trainer
-from longtake.model.training_step import Interval, derived_seed, hide_words
+from longtake.model.training_step import Interval, derived_seed, hide_words, mixed_dtype
 from longtake.schemas.train_config import TrainConfig
 
 RANKS, STEPS = 2, 2
@@ -122,3 +122,16 @@ def test_steps_draw_dropout_and_mtc_anew(tmp_path: Path) -> None:
     assert losses[0] == losses[1] and len(set(losses)) == 3
     trainer.stepper.process = replace(ALONE, rank=1)
     assert trainer.stepper._losses(batch, 0, 0)["loss"].item() != losses[0]
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "dtype"),
+    [
+        ("auto", "cpu", None),
+        ("auto", "cuda", torch.bfloat16),
+        ("bf16", "cpu", torch.bfloat16),
+        ("fp32", "cuda", None),
+    ],
+)
+def test_precision_follows_the_device(precision: str, device: str, dtype: torch.dtype | None) -> None:
+    assert mixed_dtype(configured(Path("anywhere"), precision=precision), torch.device(device)) is dtype

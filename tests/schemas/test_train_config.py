@@ -21,7 +21,7 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
     config = parse()
     assert (config.optimizer.lr, config.optimizer.betas, config.optimizer.weight_decay) == (5e-5, (0.9, 0.98), 0.05)
     assert (config.optimizer.warmup, config.optimizer.final, config.data.sentences) == (0.1, 0.01, 4)
-    assert config.model.size == "compact" and config.model.stage == 1 and config.precision == "bf16"
+    assert config.model.size == "compact" and config.model.stage == 1 and config.precision == "auto"
     assert parse(optimizer={"lr": "5e-5"}).optimizer.lr == 5e-5  # what YAML makes of 5e-5 without a dot
 
 
@@ -51,7 +51,7 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
         ({"steps": None, "epochs": -1}, "epochs: Input should be greater than 0"),
         ({"batch_size": 0}, "batch_size: Input should be greater than or equal to 1"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
-        ({"precision": "fp16"}, "precision: Input should be 'fp32' or 'bf16'"),
+        ({"precision": "fp16"}, "precision: Input should be 'auto', 'fp32' or 'bf16'"),
         ({"optimizer": {"lr": 0}}, "optimizer.lr: Input should be greater than 0"),
         ({"optimizer": {"lr": float("inf")}}, "optimizer.lr: Input should be a finite number"),
         ({"optimizer": {"lr": float("nan")}}, "optimizer.lr: Input should be "),
