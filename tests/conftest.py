@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,3 +21,13 @@ def shared() -> Path:
 def _no_process_left_behind() -> Iterator[None]:
     yield
     close_shared_slots()
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command that ran in this process has set what is logged, for all that comes after it."""
+    log = logging.getLogger("longtake")
+    before = log.level, log.propagate
+    yield
+    log.setLevel(before[0])
+    log.propagate = before[1]

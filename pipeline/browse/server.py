@@ -81,8 +81,12 @@ class Server:
 
     def run(self) -> None:
         """Serve until Ctrl-C, or until `close` is called in another thread."""
+        loop = threading.Thread(target=self._server.run, daemon=True)
+        loop.start()
         try:
-            self._server.run()
+            loop.join()  # Ctrl-C comes here and never into waitress, whose locks it could leave taken
+        except KeyboardInterrupt:
+            pass
         finally:
             self._end()
 

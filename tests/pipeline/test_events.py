@@ -19,8 +19,6 @@ def _silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv(FORM, "")
     monkeypatch.setenv(LEVEL, "")
     log_as_asked()
-    logging.getLogger("longtake").propagate = True
-    logging.getLogger("longtake").setLevel(logging.NOTSET)
 
 
 def logged(monkeypatch: pytest.MonkeyPatch, form: str = "", level: str = "", json_lines: bool = False) -> list[str]:
