@@ -3,13 +3,16 @@
 import errno
 import logging
 import secrets
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import waitress
+from waitress import wasyncore
 
 from longtake.pipeline.browse.app import create_app
 from longtake.pipeline.browse.cache import open_cache
@@ -48,6 +51,9 @@ class Server:
 
         Raises CorpusError for a corpus that is unfinished or damaged, ConfigError for options that cannot be used, OSError.
         """
+        self._sockets: dict[int, Any] = {}
+        self._serving = threading.Lock()
+        self._stopped = False
         layout = Layout(corpus)
         manifest = read_manifest(layout)
         if manifest is None:
@@ -67,6 +73,7 @@ class Server:
             others = set(threading.enumerate())
             self._server: Any = waitress.create_server(
                 create_app(self.site, access),
+                map=self._sockets,
                 sockets=[listening],
                 threads=_THREADS,
                 ident="longtake",
@@ -80,27 +87,41 @@ class Server:
         self.address = access.address
 
     def run(self) -> None:
-        """Serve until Ctrl-C, or until `close` is called in another thread."""
-        loop = threading.Thread(target=self._server.run, daemon=True)
-        loop.start()
+        """Serve until Ctrl-C or SIGTERM, or until `close` is called in another thread."""
+        with self._serving, self._signals():
+            while not self._stopped:
+                wasyncore.loop(timeout=1, map=self._sockets, count=1)
+        self.close()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C as a wish: raised as an exception anywhere in waitress, it could leave a lock taken and a thread waiting."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.signal(one, lambda *_: self._stop()) for one in (signal.SIGINT, signal.SIGTERM)}
         try:
-            loop.join()  # Ctrl-C comes here and never into waitress, whose locks it could leave taken
-        except KeyboardInterrupt:
-            pass
+            yield
         finally:
-            self._end()
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self._server.pull_trigger()
 
     def close(self) -> None:
         """End `run` from another thread, or give back what was opened where it was never called."""
-        self._server.close()
-        self._end()
-
-    def _end(self) -> None:
-        """Wait for the threads: one that is still in DuckDB when the interpreter ends would abort the process."""
-        self._server.task_dispatcher.shutdown()
-        for thread in self._threads:
-            thread.join(_END_SECONDS)
-        self.site.store.close()
+        if not self._stopped:
+            self._stop()
+        with self._serving:
+            self._server.task_dispatcher.shutdown()
+            wasyncore.close_all(self._sockets)
+            for (
+                thread
+            ) in self._threads:  # one that is still in DuckDB when the interpreter ends would abort the process
+                thread.join(_END_SECONDS)
+            self.site.store.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -249,7 +249,10 @@ def test_a_parquet_file_of_another_tool(tmp_path: Path) -> None:
         (b"subject,subject_id,decision\nvideo,\xff,ok\nvideo,v,ok\n", r"d.csv:2: not UTF-8"),
         (b'subject,subject_id,decision\nvideo,"v,ok\nvideo,w,ok\n', r"d.csv:3: not CSV: unexpected end"),
         # whatever else ran in this process may have raised csv.field_size_limit, which holds for all of it
-        (b"subject,subject_id,decision,note\nvideo,v,ok," + b"x" * 200_000 + b"\n", r"d.csv:2: (not CSV: field larger|note 'x)"),
+        (
+            b"subject,subject_id,decision,note\nvideo,v,ok," + b"x" * 200_000 + b"\n",
+            r"d.csv:2: (not CSV: field larger|note 'x)",
+        ),
         (b"subject,subject_id,decision,note\nvideo,v,ok,a\0b\n", r"d.csv:2: note "),
         (b"subject,subject_id,decision\nvideo,a\0b,ok\n", r"d.csv:2: subject_id "),
     ],
