@@ -164,7 +164,7 @@ def test_everything_is_accounted_for(bad: SourceSet) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("probe", ["header", "none"])
+@pytest.mark.parametrize("probe", ["header", pytest.param("none", marks=pytest.mark.exhaustive)])
 def test_too_many_failures_stop_the_build_and_publish_nothing(tmp_path: Path, probe: str) -> None:
     videos = [Video(f"v{i}", spoken(4)) for i in range(4)]
     sources = source_set(tmp_path, videos, max_failed=0.25)

@@ -169,6 +169,7 @@ def test_plans_with_and_without_captions_are_compared(made: SourceSet) -> None:
     assert "-> 'Mammals are seen in picture 1.'" in found.examples["other text"][0]
 
 
+@pytest.mark.exhaustive
 def test_an_edited_plan_keeps_what_was_said(made: SourceSet, tmp_path: Path) -> None:
     total = len(samples(made.output))
     made.change(output="edited")

@@ -73,9 +73,9 @@ def sealed_but_for_the_last_file(sources: SourceSet) -> bool:
     ("faults", "moment", "whole_group"),
     [
         ("decode=slow", some_markers, True),
-        ("decode=slow", some_markers, False),
+        pytest.param("decode=slow", some_markers, False, marks=pytest.mark.exhaustive),
         ("pack=slow", a_shard_is_there_and_one_is_not, False),
-        ("seal=slow", sealed_but_for_the_last_file, True),
+        pytest.param("seal=slow", sealed_but_for_the_last_file, True, marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_killed_build_goes_on_and_gives_the_same_bytes(
@@ -169,7 +169,9 @@ def test_a_lost_plan_or_staging_is_made_anew(tmp_path: Path, reference: dict[str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [".frag", "part-00000.parquet", "corpus.json"])
+@pytest.mark.parametrize(
+    "step", [".frag", pytest.param("part-00000.parquet", marks=pytest.mark.exhaustive), "corpus.json"]
+)
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(
     tmp_path: Path, reference: dict[str, str], step: str
 ) -> None:
@@ -186,7 +188,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stopped", ["fragment", "shard"])
+@pytest.mark.parametrize("stopped", ["fragment", pytest.param("shard", marks=pytest.mark.exhaustive)])
 def test_a_file_that_cannot_grow_leaves_nothing_half_written(
     tmp_path: Path, undisturbed: SourceSet, reference: dict[str, str], stopped: str
 ) -> None:

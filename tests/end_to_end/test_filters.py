@@ -155,6 +155,7 @@ def test_the_plan_tells_what_was_left_out(tmp_path: Path) -> None:
     assert current_plan(config) is None, "a list that changed makes another plan"
 
 
+@pytest.mark.exhaustive
 def test_the_same_bytes_whatever_the_order_and_the_workers(corpus: SourceSet, tmp_path: Path) -> None:
     sources = laid_out(tmp_path)
     lines = (tmp_path / "videos.jsonl").read_text().splitlines(keepends=True)
@@ -173,6 +174,7 @@ def test_another_threshold_decodes_nothing_anew(tmp_path: Path) -> None:
     assert manifest(sources.output)["counts"]["clips"] == {"in": 7, "kept": 3, "dropped": 4}
 
 
+@pytest.mark.exhaustive
 def test_an_edited_plan_keeps_scores_and_balances(tmp_path: Path) -> None:
     import duckdb
 

@@ -68,6 +68,7 @@ def test_the_score_is_a_column_and_that_of_the_frames_in_the_shard(corpus: Sourc
     assert verify(str(corpus.output)).faults == ()
 
 
+@pytest.mark.exhaustive
 def test_the_same_bytes_whatever_the_order_and_the_workers(corpus: SourceSet, tmp_path: Path) -> None:
     sources = laid_out(tmp_path)
     lines = (tmp_path / "videos.jsonl").read_text().splitlines(keepends=True)

@@ -24,8 +24,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
     ("workers", "beam"),
     [
         (2, []),
-        (2, ["--direct_runner_bundle_repeat=1"]),
-        (1, ["--direct_running_mode=in_memory", "--direct_num_workers=1"]),
+        pytest.param(2, ["--direct_runner_bundle_repeat=1"], marks=pytest.mark.exhaustive),
+        pytest.param(1, ["--direct_running_mode=in_memory", "--direct_num_workers=1"], marks=pytest.mark.exhaustive),
         (1, ["--runner=longtake.pipeline.runner.LocalRunner", "--direct_running_mode=in_memory"]),
     ],
 )
@@ -62,7 +62,9 @@ def test_other_settings_are_refused_until_overwrite_is_said(tmp_path: Path) -> N
     assert "nothing to do" in build(sources)
 
 
-@pytest.mark.parametrize("change", ["manifest", "another transcript", "uri"])
+@pytest.mark.parametrize(
+    "change", ["manifest", "another transcript", pytest.param("uri", marks=pytest.mark.exhaustive)]
+)
 def test_other_inputs_are_refused_until_overwrite_is_said(tmp_path: Path, change: str) -> None:
     sources = source_set(tmp_path, VIDEOS[:2], "vtt", **SETTINGS)
     build(sources)

@@ -77,6 +77,7 @@ def test_what_cannot_be_told_goes_on_with_a_note(corpus: SourceSet) -> None:
     assert note["detail"] == "compared with no video: 1 different pictures; 4 are needed"
 
 
+@pytest.mark.exhaustive
 def test_the_same_bytes_whatever_the_order_and_the_workers(corpus: SourceSet, tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     lines = (tmp_path / "videos.jsonl").read_text().splitlines(keepends=True)

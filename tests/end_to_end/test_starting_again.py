@@ -26,6 +26,7 @@ def kept(output: Path) -> int:
     return int(manifest(output)["counts"]["videos"]["kept"])
 
 
+@pytest.mark.exhaustive
 def test_a_mended_source_is_taken_up_by_a_plan_not_yet_built(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     file, aside = without_the_second(tmp_path)
@@ -55,7 +56,7 @@ def test_overwrite_reads_edited_transcripts(tmp_path: Path) -> None:
     assert any("SENTENCE" in text for text in pq.read_table(sources.output / "plan")["paragraph"].to_pylist())
 
 
-@pytest.mark.parametrize("change", ["manifest", "limits"])
+@pytest.mark.parametrize("change", ["manifest", pytest.param("limits", marks=pytest.mark.exhaustive)])
 def test_changes_are_noticed_also_after_clean(tmp_path: Path, change: str) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     build(sources)

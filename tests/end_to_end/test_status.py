@@ -94,8 +94,8 @@ def sealed_but_for_the_last_file(sources: SourceSet) -> bool:
     [
         ("plan=slow", plan_parts_there, "planning"),
         ("decode=slow", half_decoded, "decoding"),
-        ("pack=slow", a_shard_is_there_and_one_is_not, "packing"),
-        ("seal=slow", sealed_but_for_the_last_file, "sealing"),
+        pytest.param("pack=slow", a_shard_is_there_and_one_is_not, "packing", marks=pytest.mark.exhaustive),
+        pytest.param("seal=slow", sealed_but_for_the_last_file, "sealing", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_build_that_runs_and_then_is_killed(

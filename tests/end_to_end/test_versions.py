@@ -121,6 +121,7 @@ def test_taken_down_shards_are_those_of_a_build_that_could_not_decode_the_video(
     assert TAKEN not in {row["video_id"] for row in rows_of(corpus, "plan")}
 
 
+@pytest.mark.exhaustive
 def test_takedown_and_reshard_give_the_bytes_of_a_build_that_never_had_the_video(corpus: Path, tmp_path: Path) -> None:
     done("takedown", corpus, "--videos", "-", input=f"{TAKEN}\n")
     done("reshard", corpus)
@@ -255,7 +256,7 @@ def test_all_videos_cannot_be_taken_down(corpus: Path) -> None:
 # -- retry -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("probe", ["none", "header"])
+@pytest.mark.parametrize("probe", [pytest.param("none", marks=pytest.mark.exhaustive), "header"])
 def test_a_retry_gives_what_a_build_without_the_failures_gives(built: SourceSet, tmp_path: Path, probe: str) -> None:
     """With probe header the failures come before the plan, with none after it."""
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
@@ -342,7 +343,7 @@ def test_a_retry_with_other_settings_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings"),
     [
-        (("--samples", "2"), {"shards": {"samples": 2}}),
+        pytest.param(("--samples", "2"), {"shards": {"samples": 2}}, marks=pytest.mark.exhaustive),
         (
             ("--samples", "100", "--split", "train=0.5,test=0.5"),
             {"shards": {"samples": 100}, "split": {"train": 0.5, "test": 0.5}},

@@ -89,7 +89,7 @@ def check_whole(corpus: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "point"),
-    [("takedown", point) for point in POINTS[::4]]
+    [("takedown", point) for point in POINTS[::8]]
     + [("reshard", POINTS[6]), ("retry", POINTS[2])]
     + [
         pytest.param(command, point, marks=pytest.mark.exhaustive)

@@ -82,7 +82,7 @@ def test_without_torch_the_message_names_what_to_install(model: str, monkeypatch
         PunctuationModel(model)
 
 
-@pytest.mark.parametrize("fault", ["none", "tags"])
+@pytest.mark.parametrize("fault", ["none", pytest.param("tags", marks=pytest.mark.exhaustive)])
 def test_a_model_of_no_use_ends_the_plan_before_it_works(tmp_path: Path, fault: str) -> None:
     videos = [Video("a", tuple((1000 * i, 1000 * i + 900, "So we go on.") for i in range(4)))]
     sources = source_set(tmp_path, videos, sentences={"split": "sentences"})
