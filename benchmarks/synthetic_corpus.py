@@ -32,6 +32,7 @@ from synthetic_rows import FRAMES, LANGUAGES, Piece, make, searched, sources
 from synthetic_text import Speech, Vocabulary, vocabulary
 
 from longtake.pipeline.fingerprint import fingerprint
+from longtake.pipeline.pack import INDEX_ROW_GROUP
 from longtake.pipeline.plan_summary import PlanSummary, write_summary
 from longtake.pipeline.tally import distribution, histogram
 from longtake.schemas import storage, tables
@@ -94,7 +95,7 @@ def write_rows(at: int, piece: Piece) -> tuple[Counter[tuple[str, ...]], Any, li
     """Write index and plan of a shard; its counts, the ledger's rows of what was lost, and some of its keys."""
     layout: Layout = _worker["layout"]
     made = make(piece, _worker["words"], _worker["copies"], _worker["templates"])
-    storage.write_parquet(layout.shard_index(piece.name), made.index)
+    storage.write_parquet(layout.shard_index(piece.name), made.index, INDEX_ROW_GROUP)
     storage.write_parquet(storage.join(layout.plan, part_name(at)), made.plan)
     keys = made.index["key"]
     return made.counts, made.lost, keys.to_pylist()[:: max(1, len(keys) // 20)]

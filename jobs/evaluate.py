@@ -1,16 +1,14 @@
 """`longtake evaluate`: how well a model finds the video of a paragraph and the paragraph of a video."""
 
 import json
-import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from longtake.jobs.damage import damage_shown
 from longtake.jobs.inference import (
     Device,
     Precision,
@@ -27,7 +25,6 @@ from longtake.jobs.inference import (
     short_side,
     write_report,
 )
-from longtake.pipeline.printable import printable
 from longtake.schemas import storage
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
@@ -153,7 +150,7 @@ def _evaluate_corpus(use: _Use, corpus: str) -> dict[str, float] | None:
         width=size.width,
         tokens=card.tokens,
     )
-    with _damage_shown(), joined(use.device) as process:
+    with damage_shown(), joined(use.device) as process:
         settings = replace(settings, workers=use.workers or max(1, cores() // process.ranks))
         try:
             loader = ShardLoader(settings, process.rank, process.ranks)
@@ -162,27 +159,6 @@ def _evaluate_corpus(use: _Use, corpus: str) -> dict[str, float] | None:
         dtype = autocast_dtype(process.device.type, use.precision)
         metrics = evaluate_corpus(model.to(process.device), loader, process.device, dtype)
         return metrics if process.leads else None
-
-
-@contextmanager
-def _damage_shown() -> Iterator[None]:
-    """Let the loader's warnings, one for each damaged sample, reach the person."""
-    log, handler = logging.getLogger("longtake.model"), logging.StreamHandler()
-    handler.setFormatter(_Printable("longtake: %(message)s"))
-    before = log.level, log.propagate
-    log.setLevel(logging.WARNING)
-    log.propagate = False
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.level, log.propagate = before
-
-
-class _Printable(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
 
 
 def _counted(metrics: dict[str, float]) -> str:

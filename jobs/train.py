@@ -1,6 +1,5 @@
 """`longtake train`: train LF-VILA on a finished corpus."""
 
-import logging
 import os
 import signal
 import time
@@ -10,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from longtake.jobs.damage import damage_shown
 from longtake.schemas.settings import ConfigError
 from longtake.schemas.train_config import load_train_config
 
@@ -41,8 +41,7 @@ def train(
     except ImportError as error:
         raise ConfigError(f"training needs more packages ({error}): pip install 'longtake[train]'") from None
 
-    logging.getLogger("longtake").setLevel(logging.WARNING)  # what is damaged and skipped
-    with stop_signals() as stopping, joined(device) as process, ExitStack() as stack:
+    with damage_shown(), stop_signals() as stopping, joined(device) as process, ExitStack() as stack:
         with process.together():
             trainer = Trainer(settings, process, typer.echo)
             stack.enter_context(alone_in(trainer.folder, process.leads))

@@ -19,6 +19,8 @@ from longtake.schemas.records import IndexEntry, LongClip, Member
 if TYPE_CHECKING:
     from longtake.pipeline.stored import Stored
 
+#: Rows of a row group of the index: a megabyte or two. With fewer, whoever asks a large corpus spends most time on footers.
+INDEX_ROW_GROUP = 1024
 _END_OF_ARCHIVE = b"\0" * (2 * BLOCK)
 
 
@@ -109,7 +111,7 @@ def pack(layout: Layout, split: str, number: int, samples: Iterable[Sample]) -> 
                 entries.append(_write_sample(tar, sample, name, position))
             tar.write(_END_OF_ARCHIVE)
         rows = [tables.index_row(entry) for entry in entries]
-        storage.write_parquet(layout.shard_index(name), tables.table(rows, tables.INDEX))
+        storage.write_parquet(layout.shard_index(name), tables.table(rows, tables.INDEX), INDEX_ROW_GROUP)
     return ShardRecord(
         name=f"{name}.tar",
         split=split,

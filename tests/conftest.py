@@ -24,10 +24,9 @@ def _no_process_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """A command that ran in this process has set what is logged, for all that comes after it."""
+def _own_logging() -> None:
+    """Undo what a command that ran in this process, in a test or a fixture, has set for all that comes after it."""
     log = logging.getLogger("longtake")
-    before = log.level, log.propagate
-    yield
-    log.setLevel(before[0])
-    log.propagate = before[1]
+    logging.getLogger().setLevel(logging.WARNING)
+    log.setLevel(logging.NOTSET)
+    log.propagate = True

@@ -23,7 +23,12 @@ class Database:
         self.layout = layout
         self._audit = audit
         self._connection = duckdb.connect()
-        settings = {"memory_limit": _MEMORY, "preserve_insertion_order": False, "enable_progress_bar": False}
+        settings = {
+            "memory_limit": _MEMORY,
+            "preserve_insertion_order": False,
+            "enable_progress_bar": False,
+            "parquet_metadata_cache": True,  # some two hundred questions would each parse the footers of all shards
+        }
         for name, value in settings.items():
             self._connection.execute(f"SET {name} = {_literal(value)}")
         if scratch is not None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -139,14 +140,14 @@ def test_damaged_samples_are_said_with_their_reason(
     tmp_path: Path,
     config: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def cut(key: str, members: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
         return [(n, d[:40] if key.startswith("v003") else d) for n, d in members]
 
     make(tmp_path / "corpus", [[4, 5, 4, 6], [4, 4, 7, 4]], edit=cut)
     assert here(monkeypatch, config(corpus=str(tmp_path / "corpus"), steps=4)) == 0
-    assert "sample v003-000000000-000009000 skipped: json" in caplog.text
+    assert re.search(r"^longtake: .*sample v003-000000000-000009000 skipped: json", capsys.readouterr().err, re.M)
     assert told(tmp_path / "run")[-1]["damaged"] >= 1
 
 
