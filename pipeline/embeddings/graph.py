@@ -5,16 +5,15 @@ embeddings beside them.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline.dataflow import embed_hints
-from longtake.pipeline.embeddings.model import EmbeddingModel, model_folder, shared_model
+from longtake.pipeline.embeddings.embed import ModelOnDemand, embed, missing
+from longtake.pipeline.embeddings.model import model_folder, shared_model
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
 from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.read_graph import VideoText
@@ -71,18 +70,18 @@ def prepare_embedding(config: CorpusConfig, folder: str, save: bool) -> EmbedTex
     return EmbedTexts(config, model, folder, known, save)
 
 
-class SentenceEmbedder(ModelHandler[VideoText, VideoText, "ModelOnDemand"]):
+class SentenceEmbedder(ModelHandler[VideoText, VideoText, ModelOnDemand]):
     """Embeds the sentences of videos that have no embedding yet."""
 
     def __init__(self, config: CorpusConfig) -> None:
         super().__init__(min_batch_size=_SENTENCES, max_batch_size=_SENTENCES, element_size_fn=_size)
         self._config = config
 
-    def load_model(self) -> "ModelOnDemand":
+    def load_model(self) -> ModelOnDemand:
         return ModelOnDemand(self._config)
 
     def run_inference(
-        self, batch: Sequence[VideoText], model: "ModelOnDemand", inference_args: dict[str, Any] | None = None
+        self, batch: Sequence[VideoText], model: ModelOnDemand, inference_args: dict[str, Any] | None = None
     ) -> list[VideoText]:
         if not batch:
             return []  # what Beam hands over before a video of more sentences than a batch holds
@@ -95,62 +94,9 @@ class SentenceEmbedder(ModelHandler[VideoText, VideoText, "ModelOnDemand"]):
         return "Embed"
 
 
-class ModelOnDemand:
-    """The model of a configuration, loaded for the first text that needs it: where all embeddings are saved, none does."""
-
-    def __init__(self, config: CorpusConfig) -> None:
-        self._config = config
-
-    def get(self) -> EmbeddingModel:
-        """The model that this process shares. Raises ConfigError."""
-        return shared_model(model_folder(self._config), self._config.coherence.device)
-
-
-def embed(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[VideoText]:
-    """The videos with embeddings for all their sentences. What the model fails on costs only its own video its embeddings."""
-    try:
-        return _embed_all(videos, model, batch_size)
-    except Exception as error:
-        if len(videos) > 1:
-            return [found for video in videos for found in embed([video], model, batch_size)]
-        lines = f"{type(error).__name__}: {error}".splitlines()
-        return [replace(video, embeddings=None, not_embedded=lines[0]) for video in videos]
-
-
-def _embed_all(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[VideoText]:
-    missing = [_missing(video) for video in videos]
-    texts = sorted({video.sentences[i][0].text for video, at in zip(videos, missing, strict=True) for i in at})
-    vectors = dict(zip(texts, model.encode(texts, batch_size), strict=True)) if texts else {}
-    done = []
-    for video, at in zip(videos, missing, strict=True):
-        if at:
-            new = np.stack([vectors[video.sentences[i][0].text] for i in at])
-            if not np.isfinite(new).all():
-                raise ValueError("the model's embedding is not finite")
-            if video.embeddings is not None:
-                known = video.embeddings.copy()
-                known[at] = new
-                new = known
-            video = replace(video, embeddings=new)
-        done.append(video)
-    return done
-
-
-def embed_video(video: VideoText, config: CorpusConfig, folder: str) -> VideoText:
-    """One video embedded as the step above would: saved embeddings from `folder` first. Raises ConfigError."""
-    found = look_up(video, folder, saved_parts(folder, model_digest(model_folder(config))))
-    return embed([found], ModelOnDemand(config).get(), config.coherence.batch_size)[0] if _missing(found) else found
-
-
-def _missing(video: VideoText) -> list[int]:
-    if video.embeddings is None:
-        return list(range(len(video.sentences)))
-    return [int(i) for i in np.flatnonzero(np.isnan(video.embeddings[:, 0]))]
-
-
 def _look_up(video: VideoText, folder: str, known: frozenset[str]) -> Iterator[Any]:
     found = look_up(video, folder, known)
-    is_whole = not _missing(found)
+    is_whole = not missing(found)
     yield TaggedOutput(_KNOWN, found) if is_whole else found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from longtake.pipeline.clean.cleaned import Step
 from longtake.pipeline.decode import Probe, SourceError
-from longtake.pipeline.embeddings.graph import embed_video
+from longtake.pipeline.embeddings.embed import embed_video
 from longtake.pipeline.explain.corpus import Known, place_of
 from longtake.pipeline.explain.cuts import find_cuts
 from longtake.pipeline.explain.explanation import (

@@ -12,7 +12,8 @@ from apache_beam.testing.util import assert_that
 
 from longtake.pipeline.coherence import Topics
 from longtake.pipeline.embeddings import model as models
-from longtake.pipeline.embeddings.graph import EmbedTexts, SentenceEmbedder, embed, prepare_embedding
+from longtake.pipeline.embeddings.embed import embed
+from longtake.pipeline.embeddings.graph import EmbedTexts, SentenceEmbedder, prepare_embedding
 from longtake.pipeline.embeddings.model import EmbeddingModel, model_folder, shared_model
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
 from longtake.pipeline.merge import merge_video

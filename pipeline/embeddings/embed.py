@@ -1,0 +1,67 @@
+"""Embeddings of the sentences of videos, without Beam."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from longtake.pipeline.embeddings.model import EmbeddingModel, model_folder, shared_model
+from longtake.pipeline.embeddings.saved import look_up, saved_parts
+from longtake.pipeline.model_files import model_digest
+from longtake.pipeline.read_graph import VideoText
+from longtake.schemas.config import CorpusConfig
+
+
+class ModelOnDemand:
+    """The model of a configuration, loaded for the first text that needs it: where all embeddings are saved, none does."""
+
+    def __init__(self, config: CorpusConfig) -> None:
+        self._config = config
+
+    def get(self) -> EmbeddingModel:
+        """The model that this process shares. Raises ConfigError."""
+        return shared_model(model_folder(self._config), self._config.coherence.device)
+
+
+def embed(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[VideoText]:
+    """The videos with embeddings for all their sentences. What the model fails on costs only its own video its embeddings."""
+    try:
+        return _embed_all(videos, model, batch_size)
+    except Exception as error:
+        if len(videos) > 1:
+            return [found for video in videos for found in embed([video], model, batch_size)]
+        lines = f"{type(error).__name__}: {error}".splitlines()
+        return [replace(video, embeddings=None, not_embedded=lines[0]) for video in videos]
+
+
+def _embed_all(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[VideoText]:
+    wanted = [missing(video) for video in videos]
+    texts = sorted({video.sentences[i][0].text for video, at in zip(videos, wanted, strict=True) for i in at})
+    vectors = dict(zip(texts, model.encode(texts, batch_size), strict=True)) if texts else {}
+    done = []
+    for video, at in zip(videos, wanted, strict=True):
+        if at:
+            new = np.stack([vectors[video.sentences[i][0].text] for i in at])
+            if not np.isfinite(new).all():
+                raise ValueError("the model's embedding is not finite")
+            if video.embeddings is not None:
+                known = video.embeddings.copy()
+                known[at] = new
+                new = known
+            video = replace(video, embeddings=new)
+        done.append(video)
+    return done
+
+
+def embed_video(video: VideoText, config: CorpusConfig, folder: str) -> VideoText:
+    """One video embedded as the step of the plan would: saved embeddings from `folder` first. Raises ConfigError."""
+    found = look_up(video, folder, saved_parts(folder, model_digest(model_folder(config))))
+    return embed([found], ModelOnDemand(config).get(), config.coherence.batch_size)[0] if missing(found) else found
+
+
+def missing(video: VideoText) -> list[int]:
+    """Which sentences have no embedding."""
+    if video.embeddings is None:
+        return list(range(len(video.sentences)))
+    return [int(i) for i in np.flatnonzero(np.isnan(video.embeddings[:, 0]))]
