@@ -288,6 +288,7 @@ def is_worker(process: psutil.Process) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_build_killed_while_it_plans_starts_again(tmp_path: Path, clean: SourceSet) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     with subprocess.Popen(

@@ -187,8 +187,9 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(
     assert published(sources.output) == reference
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
-@pytest.mark.parametrize("stopped", ["fragment", pytest.param("shard", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("stopped", ["fragment", "shard"])
 def test_a_file_that_cannot_grow_leaves_nothing_half_written(
     tmp_path: Path, undisturbed: SourceSet, reference: dict[str, str], stopped: str
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_mended_source_is_taken_up_by_overwrite(tmp_path: Path) -> None:
     assert kept(sources.output) == 2
 
 
+@pytest.mark.exhaustive
 def test_overwrite_reads_edited_transcripts(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS, "vtt", **SETTINGS)
     build(sources)
@@ -71,6 +72,7 @@ def test_changes_are_noticed_also_after_clean(tmp_path: Path, change: str) -> No
         build(sources)
 
 
+@pytest.mark.exhaustive
 def test_an_edited_plan_twice_and_back(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     build(sources)

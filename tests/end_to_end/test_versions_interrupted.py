@@ -90,7 +90,7 @@ def check_whole(corpus: Path) -> int:
 @pytest.mark.parametrize(
     ("command", "point"),
     [("takedown", point) for point in POINTS[::8]]
-    + [("reshard", POINTS[6]), ("retry", POINTS[2])]
+    + [("retry", POINTS[2])]
     + [
         pytest.param(command, point, marks=pytest.mark.exhaustive)
         for command in ("takedown", "reshard", "retry")

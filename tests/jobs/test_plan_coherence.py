@@ -73,6 +73,7 @@ def test_clips_are_cut_at_topics_and_embeddings_are_used_again(tmp_path: Path, m
     assert {p.name: p.read_bytes() for p in sources.output.glob("embeddings/*")} == embedded
 
 
+@pytest.mark.exhaustive
 def test_the_order_of_the_input_does_not_matter(tmp_path: Path) -> None:
     found = []
     for name, videos in (("a", VIDEOS), ("b", VIDEOS[::-1]), ("c", [VIDEOS[1], VIDEOS[2], VIDEOS[0]])):
