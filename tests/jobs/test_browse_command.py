@@ -1,5 +1,6 @@
 """`longtake browse`: it serves until Ctrl-C, and says in a line what is wrong."""
 
+import http.client
 import re
 import signal
 import socket
@@ -42,7 +43,8 @@ def running(root: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
         process.wait()
 
 
-def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_ctrl_c(tmp_path: Path, number: signal.Signals) -> None:
     build(tmp_path / "out")
     with running(tmp_path / "out", "--curator", "Ann") as (process, address, said):
         assert "small: 11 samples" in said
@@ -53,7 +55,10 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
         assert answer.headers["Server"] == "longtake"
         for path in ("?q=phoques", "sql?sql=FROM+samples", "?state=any"):  # each in a thread of its own
             urllib.request.urlopen(address + path).read()  # noqa: S310
-        process.send_signal(signal.SIGINT)
+        kept = http.client.HTTPConnection(address.split("/")[2])  # as a browser keeps one
+        kept.request("GET", "/")
+        kept.getresponse().read()
+        process.send_signal(number)
         assert process.wait(timeout=20) == 0
         assert process.stdout is not None
         assert process.stdout.read().strip() == "Ctrl-C ends it."  # no traceback after it
