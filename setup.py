@@ -26,10 +26,19 @@ PACKAGES = (
     "jobs",
 )
 
-DATA = ["py.typed", "*.yaml", "vocabulary/*", "vendor/*", "static/*", "templates/*"]
+# Folders without code count as packages too: setuptools prints a page of warnings for each that is not named.
+DATA = (
+    "pipeline.audit.report.static",
+    "pipeline.audit.report.templates",
+    "pipeline.audit.report.vendor",
+    "pipeline.browse.static",
+    "pipeline.browse.templates",
+    "model.vocabulary",
+)
 
 setup(
-    packages=[f"longtake.{package}" for package in PACKAGES],
-    package_dir={f"longtake.{package}": package.replace(".", "/") for package in PACKAGES},
-    package_data={f"longtake.{package}": DATA for package in PACKAGES},
+    packages=[f"longtake.{package}" for package in PACKAGES + DATA],
+    package_dir={f"longtake.{package}": package.replace(".", "/") for package in PACKAGES + DATA},
+    package_data={f"longtake.{package}": ["py.typed", "*.yaml"] for package in PACKAGES}
+    | {f"longtake.{package}": ["*"] for package in DATA},
 )
