@@ -36,14 +36,36 @@ from longtake.schemas.decision import OnConflict
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, read_manifest
 from longtake.schemas.settings import ConfigError
+from longtake.schemas.versions import versions
 
 app = typer.Typer(
     name="longtake",
-    help="Long clips with paragraph captions, from source videos and their timestamped speech.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda asked: _print_versions() if asked else None,
+            help="Print the versions of longtake and of what decides the bytes of a corpus.",
+        ),
+    ] = False,
+) -> None:
+    """Long clips with paragraph captions, from source videos and their timestamped speech."""
+
+
+def _print_versions() -> None:
+    for name, version in versions().items():
+        typer.echo(f"{name} {version}")
+    raise typer.Exit
+
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")]
 Workers = Annotated[

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,13 @@ def test_help_is_quick_and_needs_no_beam() -> None:
             "init", "plan", "build", "verify", "show", "diff", "clean"
         }  # fmt: skip
     assert min(times) < 1.5
+
+
+def test_the_version_is_that_of_the_package_with_what_decides_bytes() -> None:
+    done = longtake("--version")
+    lines = dict(line.split() for line in done.stdout.splitlines())
+    assert done.returncode == 0 and lines == {name: version(name) for name in lines}
+    assert {"longtake", "apache-beam", "av", "simplejpeg"} <= lines.keys()
 
 
 @pytest.mark.parametrize("arguments", [["frobnicate"], ["build", "--no-such-option"], ["build", "--workers=-1"]])
