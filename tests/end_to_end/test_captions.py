@@ -115,6 +115,7 @@ def test_every_clip_has_captions_or_a_note(made: SourceSet) -> None:
     assert verified.returncode == 0, verified.stdout
 
 
+@pytest.mark.exhaustive
 def test_plans_are_the_same_and_say_what_was_done(made: SourceSet, tmp_path: Path) -> None:
     before = published(made.output)
     total = len(samples(made.output))

@@ -157,6 +157,7 @@ def test_damaged_staging_is_noticed_and_decoded_again(tmp_path: Path, reference:
     assert f"{len(VIDEOS) - len(damages)} fragments of an earlier run reused" in printed
 
 
+@pytest.mark.exhaustive
 def test_a_lost_plan_or_staging_is_made_anew(tmp_path: Path, reference: dict[str, str]) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     build(sources)
@@ -214,6 +215,7 @@ def test_a_file_that_cannot_grow_leaves_nothing_half_written(
     assert published(sources.output) == reference
 
 
+@pytest.mark.exhaustive
 def test_a_decoder_that_crashes_hangs_or_eats_memory_costs_that_video(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,12 @@ def test_other_settings_are_refused_until_overwrite_is_said(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "change", ["manifest", "another transcript", pytest.param("uri", marks=pytest.mark.exhaustive)]
+    "change",
+    [
+        "manifest",
+        pytest.param("another transcript", marks=pytest.mark.exhaustive),
+        pytest.param("uri", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_other_inputs_are_refused_until_overwrite_is_said(tmp_path: Path, change: str) -> None:
     sources = source_set(tmp_path, VIDEOS[:2], "vtt", **SETTINGS)

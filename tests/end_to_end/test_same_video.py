@@ -97,6 +97,7 @@ def test_flagged_they_stay_and_name_the_first(corpus: SourceSet, tmp_path: Path)
     assert verify(str(sources.output)).faults == ()
 
 
+@pytest.mark.exhaustive
 def test_a_source_whose_frames_cannot_be_decoded_is_planned_and_has_a_note(tmp_path: Path) -> None:
     def blank(data: bytearray) -> bytearray:
         at = data.index(b"mdat") + 8

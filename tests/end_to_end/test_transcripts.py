@@ -180,6 +180,7 @@ def test_a_corpus_from_rolling_captions(tmp_path: Path) -> None:
     assert published(sources.output) == before
 
 
+@pytest.mark.exhaustive
 def test_texts_of_records_are_left_alone_unless_asked(tmp_path: Path) -> None:
     texts = ["[Music] so we go", ">> and on. And stop.", "It is", "over."]
     spans = tuple((1000 + 3000 * i, 3900 + 3000 * i, text) for i, text in enumerate(texts))
