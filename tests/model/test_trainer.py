@@ -244,8 +244,9 @@ def test_checkpointing_changes_no_loss(corpora: Path, tmp_path: Path, stage: int
     assert runs[0] == runs[1]
 
 
+@pytest.mark.exhaustive  # compiling takes minutes; test_compile.py tries the graphs
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
+@pytest.mark.parametrize("stage", [1, 2])
 def test_compiled_encoders_give_nearly_the_same_losses(corpora: Path, tmp_path: Path, stage: int) -> None:
     if not torch._inductor.cpp_builder.get_cpp_compiler():
         pytest.skip("torch.compile needs a C++ compiler, and there is none")
