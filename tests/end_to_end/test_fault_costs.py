@@ -89,7 +89,6 @@ def test_a_video_that_crashes_hangs_is_killed_or_changes_costs_itself(
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 def test_a_video_that_takes_too_much_memory_costs_itself(tmp_path: Path) -> None:
     """A real one: pictures of 8K in 4:4:4, four of which have to be kept, take 0.6 GB."""
     large = media.encode(
@@ -221,7 +220,6 @@ def test_the_same_tasks_done_by_others_at_the_same_time_change_nothing(tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 def test_a_killed_decoder_process_costs_nothing(tmp_path: Path, clean: SourceSet) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     with subprocess.Popen(
@@ -288,7 +286,6 @@ def is_worker(process: psutil.Process) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 def test_a_build_killed_while_it_plans_starts_again(tmp_path: Path, clean: SourceSet) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     with subprocess.Popen(
@@ -313,7 +310,6 @@ def test_a_build_killed_while_it_plans_starts_again(tmp_path: Path, clean: Sourc
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, clean: SourceSet) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     arguments = "build", str(sources.config), "--probe=header", "--workers=2"

@@ -75,7 +75,7 @@ def sealed_but_for_the_last_file(sources: SourceSet) -> bool:
         ("decode=slow", some_markers, True),
         pytest.param("decode=slow", some_markers, False, marks=pytest.mark.exhaustive),
         ("pack=slow", a_shard_is_there_and_one_is_not, False),
-        pytest.param("seal=slow", sealed_but_for_the_last_file, True, marks=pytest.mark.exhaustive),
+        ("seal=slow", sealed_but_for_the_last_file, True),
     ],
 )
 def test_a_killed_build_goes_on_and_gives_the_same_bytes(
@@ -157,7 +157,6 @@ def test_damaged_staging_is_noticed_and_decoded_again(tmp_path: Path, reference:
     assert f"{len(VIDEOS) - len(damages)} fragments of an earlier run reused" in printed
 
 
-@pytest.mark.exhaustive
 def test_a_lost_plan_or_staging_is_made_anew(tmp_path: Path, reference: dict[str, str]) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     build(sources)
@@ -188,9 +187,8 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(
     assert published(sources.output) == reference
 
 
-@pytest.mark.exhaustive
 @pytest.mark.slow
-@pytest.mark.parametrize("stopped", ["fragment", "shard"])
+@pytest.mark.parametrize("stopped", ["fragment", pytest.param("shard", marks=pytest.mark.exhaustive)])
 def test_a_file_that_cannot_grow_leaves_nothing_half_written(
     tmp_path: Path, undisturbed: SourceSet, reference: dict[str, str], stopped: str
 ) -> None:

@@ -137,7 +137,6 @@ def test_every_command_works_on_a_store_and_gives_the_bytes_of_the_disk(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("emulators")
-@pytest.mark.exhaustive
 def test_a_killed_build_goes_on(
     local: SourceSet,
     tmp_path: Path,

@@ -64,7 +64,6 @@ def test_two_worker_processes_of_the_runner(reference: SourceSet, tmp_path: Path
     same(sources, reference)
 
 
-@pytest.mark.exhaustive
 def test_two_external_worker_processes_at_once(reference: SourceSet, pool: str, pool_log: Path, tmp_path: Path) -> None:
     sources = lay_out(tmp_path)
     before = started(pool_log)

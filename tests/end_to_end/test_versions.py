@@ -220,7 +220,6 @@ def test_wrong_input_of_a_takedown_is_refused(
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 def test_a_taken_down_video_does_not_come_back(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS[:5], **SETTINGS)
     build(sources)
@@ -331,7 +330,6 @@ def test_reasons_that_cannot_be_retried_are_refused(corpus: Path, built: SourceS
         done("retry", corpus, "--config", built.config, "--reason", reason)
 
 
-@pytest.mark.exhaustive
 def test_a_retry_with_other_settings_is_refused(tmp_path: Path) -> None:
     sources = built_without(tmp_path, ["v3"], keep_records=True)
     sources.change(frames={"short_side": 64, "per_sentence": 2})

@@ -89,8 +89,7 @@ def check_whole(corpus: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "point"),
-    [("takedown", point) for point in POINTS[::8]]
-    + [("retry", POINTS[2])]
+    [("takedown", POINTS[0]), ("takedown", POINTS[8]), ("reshard", POINTS[6]), ("retry", POINTS[2])]
     + [
         pytest.param(command, point, marks=pytest.mark.exhaustive)
         for command in ("takedown", "reshard", "retry")

@@ -88,7 +88,6 @@ def test_a_mistake_is_said_once(folder: Path) -> None:
         assert re.search(r"exitcode *: 2 ", err)
 
 
-@pytest.mark.exhaustive
 def test_a_lost_process_ends_the_others(folder: Path) -> None:
     run = folder / "lost"
     process = torchrun(written(folder, "lost.yaml", output=str(run), **{**SHORT, "steps": 100_000}))
