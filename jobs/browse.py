@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from longtake.jobs.stop_signals import stop_signals
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, read_manifest
 
@@ -53,7 +54,8 @@ def browse(
     console.print(f"{server.site.manifest.name}: {server.site.store.rows:,} samples", markup=False, highlight=False)
     console.print(f"Open {server.address}", markup=False, highlight=False, soft_wrap=True)
     console.print("Ctrl-C ends it.", highlight=False)
-    server.run()
+    with stop_signals() as stopping:
+        server.run(stopping)
 
 
 def _bar() -> Progress:

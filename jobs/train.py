@@ -1,19 +1,16 @@
 """`longtake train`: train LF-VILA on a finished corpus."""
 
 import os
-import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
 
 from longtake.jobs.damage import damage_shown
+from longtake.jobs.stop_signals import stop_signals
 from longtake.schemas.settings import ConfigError
 from longtake.schemas.train_config import load_train_config
-
-AGAIN_S = 3.0
 
 
 def train(
@@ -41,7 +38,8 @@ def train(
     except ImportError as error:
         raise ConfigError(f"training needs more packages ({error}): pip install 'longtake[train]'") from None
 
-    with damage_shown(), stop_signals() as stopping, joined(device) as process, ExitStack() as stack:
+    said = "longtake: saving and stopping after this step\n" if os.environ.get("RANK", "0") == "0" else ""
+    with damage_shown(), stop_signals(said) as stopping, joined(device) as process, ExitStack() as stack:
         with process.together():
             trainer = Trainer(settings, process, typer.echo)
             stack.enter_context(alone_in(trainer.folder, process.leads))
@@ -63,32 +61,6 @@ def train(
         trainer.say(f"Trained: {trainer.folder}   Evaluate it with: longtake evaluate {trainer.folder} CORPUS")
     else:
         trainer.say(f"Stopped and saved at step {trainer.step}. Go on with: longtake train {config} --resume")
-
-
-@contextmanager
-def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Inside, the first SIGTERM or SIGINT makes what is yielded true; another one AGAIN_S seconds later acts as usual.
-
-    One soon after is the same wish: torchrun hands on to its processes what the terminal or scheduler has sent to all of them.
-    """
-    first: float | None = None
-
-    def note(number: int, frame: object) -> None:
-        nonlocal first
-        if first is None:
-            first = time.monotonic()
-            if os.environ.get("RANK", "0") == "0":
-                os.write(2, b"longtake: saving and stopping after this step\n")  # print is not safe in here
-        elif time.monotonic() - first > AGAIN_S:
-            signal.signal(number, before[signal.Signals(number)])
-            signal.raise_signal(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: first is not None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -3,11 +3,9 @@
 import errno
 import logging
 import secrets
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +25,7 @@ from longtake.schemas.manifest import CorpusError, read_manifest
 from longtake.schemas.settings import ConfigError
 
 _THREADS = 8
+_ASK_SECONDS = 0.25
 _END_SECONDS = 15  # longer than any query may take
 
 
@@ -86,40 +85,21 @@ class Server:
             raise
         self.address = access.address
 
-    def run(self) -> None:
-        """Serve until Ctrl-C or SIGTERM, or until `close` is called in another thread."""
-        with self._serving, self._signals():
-            while not self._stopped:
-                wasyncore.loop(timeout=1, map=self._sockets, count=1)
+    def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Serve until `stopping`, which is asked several times a second, is true, or until `close` is called in another thread."""
+        with self._serving:
+            while not (self._stopped or stopping()):
+                wasyncore.loop(timeout=_ASK_SECONDS, map=self._sockets, count=1)
         self.close()
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C as a wish: raised as an exception anywhere in waitress, it could leave a lock taken and a thread waiting."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {one: signal.signal(one, lambda *_: self._stop()) for one in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
-
-    def _stop(self) -> None:
-        self._stopped = True
-        self._server.pull_trigger()
 
     def close(self) -> None:
         """End `run` from another thread, or give back what was opened where it was never called."""
-        if not self._stopped:
-            self._stop()
+        self._stopped = True
         with self._serving:
             self._server.task_dispatcher.shutdown()
             wasyncore.close_all(self._sockets)
-            for (
-                thread
-            ) in self._threads:  # one that is still in DuckDB when the interpreter ends would abort the process
+            # One that is still in DuckDB when the interpreter ends would abort the process.
+            for thread in self._threads:
                 thread.join(_END_SECONDS)
             self.site.store.close()
 

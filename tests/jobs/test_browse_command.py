@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,11 +55,11 @@ def test_it_serves_until_ctrl_c(tmp_path: Path, number: signal.Signals) -> None:
         assert answer.headers["Server"] == "longtake"
         for path in ("?q=phoques", "sql?sql=FROM+samples", "?state=any"):  # each in a thread of its own
             urllib.request.urlopen(address + path).read()  # noqa: S310
-        kept = http.client.HTTPConnection(address.split("/")[2])  # as a browser keeps one
-        kept.request("GET", "/")
-        kept.getresponse().read()
-        process.send_signal(number)
-        assert process.wait(timeout=20) == 0
+        with closing(http.client.HTTPConnection(address.split("/")[2])) as kept:  # as a browser keeps one
+            kept.request("GET", "/")
+            kept.getresponse().read()
+            process.send_signal(number)
+            assert process.wait(timeout=20) == 0
         assert process.stdout is not None
         assert process.stdout.read().strip() == "Ctrl-C ends it."  # no traceback after it
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 from data_corpora import make
 from small_training import settings, told, write_corpora
 
-from longtake.jobs import cli
+from longtake.jobs import cli, stop_signals
 from longtake.jobs.train import alone_in
 from longtake.model.checkpoint import checkpoints, load_model
 
@@ -248,19 +248,17 @@ def test_a_killed_loader_process_is_one_line(config: Callable[..., Path], tmp_pa
 
 
 def test_another_signal_long_after_the_first_acts_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
-    from longtake.jobs import train
-
     usual: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: usual.append(number))
     try:
-        with train.stop_signals() as stopping:
+        with stop_signals.stop_signals() as stopping:
             assert not stopping()
             signal.raise_signal(signal.SIGTERM)
             assert stopping()
             signal.raise_signal(signal.SIGTERM)  # torchrun's copy of what the scheduler sent
             signal.raise_signal(signal.SIGINT)
             assert not usual
-            monkeypatch.setattr(train, "AGAIN_S", 0.0)
+            monkeypatch.setattr(stop_signals, "AGAIN_S", 0.0)
             signal.raise_signal(signal.SIGTERM)
             assert usual == [signal.SIGTERM]
     finally:

@@ -1,0 +1,35 @@
+"""Ctrl-C and SIGTERM as a wish, for commands that have to end in order."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+AGAIN_S = 3.0
+
+
+@contextmanager
+def stop_signals(said: str = "") -> Iterator[Callable[[], bool]]:
+    """Inside, the first SIGTERM or SIGINT makes what is yielded true; another one AGAIN_S seconds later acts as usual.
+
+    The first one also prints `said`. None is raised as an exception, which in another's code could leave a lock taken.
+    One soon after is the same wish: torchrun hands on to its processes what the terminal or scheduler has sent to all of them.
+    """
+    first: float | None = None
+
+    def note(number: int, frame: object) -> None:
+        nonlocal first
+        if first is None:
+            first = time.monotonic()
+            os.write(2, said.encode())  # print is not safe in here
+        elif time.monotonic() - first > AGAIN_S:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: first is not None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
