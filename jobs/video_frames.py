@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longtake.pipeline.decode import FrameFault, SourceError, decode_frames
+from longtake.pipeline.decode.geometry import Orientation
 from longtake.pipeline.decode.pyav_backend import measured_info
 from longtake.pipeline.decode.repair import with_repair
 from longtake.pipeline.decode.results import ContainerError
@@ -100,7 +101,7 @@ def _frame_times(path: str, limits: Limits) -> tuple[Times, int]:
         table = read_table(source, limits)
         if not len(table):
             raise ContainerError(Reason.NO_FRAMES, table.error or "the video stream is empty")
-        facts = measured_info(source, table, turns=0)
+        facts = measured_info(source, table, Orientation())
         if table.is_plannable:
             times = np.array([source.timeline.to_ms(int(pts)) for pts in table.shown_pts], np.int64)
         else:  # not every packet has a time of its own: evenly by rate; decoding tells which frames there are

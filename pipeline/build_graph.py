@@ -15,7 +15,7 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
 from longtake.pipeline import fragment, pack, seal, step_metrics
 from longtake.pipeline.dataflow import decode_hints
-from longtake.pipeline.decode import SourceError, versions
+from longtake.pipeline.decode import SourceError, SourceNote, versions
 from longtake.pipeline.events import event
 from longtake.pipeline.filters.frame_filter import frame_fault
 from longtake.pipeline.fragment import Marker, Wanted
@@ -52,6 +52,7 @@ class TaskResult:
     error: tuple[Reason, str] | None = None  # why nothing of the source could be used
     filtered: int = 0  # samples that were decoded and left out by a threshold
     relevance: str | None = None  # where the relevance of its samples is, if that was asked for
+    notes: tuple[SourceNote, ...] = ()  # on the source: the same for all tasks of a video, or for some
 
 
 def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary, workers: int) -> None:
@@ -133,9 +134,11 @@ class Decode(beam.DoFn):
             reasons: dict[str, tuple[Reason, str]] = {}
             filtered: dict[str, tuple[Reason, str]] = {}
             error, relevance, notes = None, None, list[Drop]()
+            on_source: tuple[SourceNote, ...] = ()
             try:
                 marker = self._earlier(path) if earlier else None
                 marker = marker or self._decode(task, [Wanted(c.key, c.frame_times_ms) for c in clips])
+                on_source = marker.notes
                 if self._relevance is not None:
                     relevance, marker, notes = self._relevance.score(clips, path, marker)
                 faults = ((sample.key, frame_fault(sample.scores, self._config.filters)) for sample in marker.samples)
@@ -155,7 +158,7 @@ class Decode(beam.DoFn):
             _tell(task, clips, reasons, error)
             yield from map(drop, [*lost, *notes])
             placed = tuple(sorted(kept.items()))
-            yield TaskResult(task.video_id, task.part, path, placed, error, len(filtered), relevance)
+            yield TaskResult(task.video_id, task.part, path, placed, error, len(filtered), relevance, on_source)
 
     def _earlier(self, path: str) -> Marker | None:
         marker = fragment.read_marker(path)
@@ -216,7 +219,7 @@ def _tell(
 
 
 def lost_videos(results: Any) -> Any:
-    """The ledger rows of the videos that nothing is left of."""
+    """The ledger rows of the videos that nothing is left of, and the notes on videos."""
     return (
         results
         | "Video of result" >> beam.Map(lambda result: (result.video_id, result))
@@ -226,9 +229,15 @@ def lost_videos(results: Any) -> Any:
 
 
 def _video_rows(element: tuple[str, Iterable[TaskResult]]) -> list[Drop]:
-    """The ledger row of a video that decoding left nothing of."""
+    """The notes on a video, each once, and the row of one that decoding left nothing of."""
     video_id, results = element[0], list(element[1])
     step_metrics.count("decode", videos=1)
+    told = {note.reason: note.detail for result in sorted(results, key=lambda r: r.marker) for note in result.notes}
+    notes = [Drop(video_id, Subject.NOTE, video_id, Stage.DECODE, reason, told[reason]) for reason in sorted(told)]
+    return notes + _lost_video(video_id, results)
+
+
+def _lost_video(video_id: str, results: list[TaskResult]) -> list[Drop]:
     if any(result.kept for result in results):
         return []
     if any(result.filtered for result in results):  # it can be decoded: no failure

@@ -13,10 +13,10 @@ import json
 import tarfile
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
-from longtake.pipeline.decode import Decoded, FrameFault
+from longtake.pipeline.decode import Decoded, FrameFault, SourceNote
 from longtake.pipeline.filters.still import frame_scores
 from longtake.schemas import storage
 from longtake.schemas.config import Frames
@@ -25,7 +25,7 @@ from longtake.schemas.reasons import Reason
 from longtake.schemas.records import SourceInfo
 from longtake.schemas.scores import FRAME_SCORES, Scores
 
-FRAGMENT_FORMAT = 2
+FRAGMENT_FORMAT = 3
 MARKER_SUFFIX = ".json"
 BLOCK = 512
 
@@ -62,7 +62,7 @@ class FragmentFault:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a fragment holds. Where no sample could be had there is no payload."""
+    """What a fragment holds. Where no sample could be had there is no payload. `notes` are on the source."""
 
     payload: str  # file name in the marker's folder
     size: int
@@ -70,6 +70,7 @@ class Marker:
     frame_size: tuple[int, int]
     samples: tuple[FragmentSample, ...]
     faults: tuple[FragmentFault, ...]
+    notes: tuple[SourceNote, ...] = ()
 
 
 def fragment_digest(
@@ -156,6 +157,7 @@ def write_fragment(
         frame_size=decoded.size,
         samples=tuple(samples),
         faults=tuple(faults),
+        notes=decoded.notes,
     )
     described = _to_json(marker)
     storage.write_bytes(path, json.dumps({"marker": described, "sha256": _sha256(described)}).encode())
@@ -209,12 +211,13 @@ def _to_json(marker: Marker) -> dict[str, Any]:
     return {
         "payload": marker.payload,
         "size": marker.size,
-        "source": [source.width, source.height, source.fps, source.codec, source.duration_ms],
+        "source": astuple(source),
         "frame_size": marker.frame_size,
         "samples": [
             [s.key, s.offset, s.size, s.sha256, s.frame_sizes, s.frame_pts_ms, s.scores] for s in marker.samples
         ],
         "faults": [[f.key, f.reason.value, f.detail] for f in marker.faults],
+        "notes": [[n.reason.value, n.detail] for n in marker.notes],
     }
 
 
@@ -231,4 +234,5 @@ def _from_json(raw: dict[str, Any]) -> Marker:
             for k, o, n, h, z, p, *scores in raw["samples"]
         ),
         faults=tuple(FragmentFault(k, Reason(r), d) for k, r, d in raw["faults"]),
+        notes=tuple(SourceNote(Reason(r), d) for r, d in raw.get("notes", ())),
     )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
@@ -75,13 +75,7 @@ def sample_json(sample: Sample, shard: str, position: int) -> dict[str, Any]:
         "frame_pts_ms": sample.frames.frame_pts_ms,
         "frame_sentence": frame_sentence(len(clip.sentences), len(clip.frame_times_ms) // len(clip.sentences)),
         "frame_size": sample.marker.frame_size,
-        "source": {
-            "width": source.width,
-            "height": source.height,
-            "fps": source.fps,
-            "codec": source.codec,
-            "duration_ms": source.duration_ms,
-        },
+        "source": asdict(source),
         "meta": json.loads(clip.video.meta),
     }
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -11,7 +11,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline import assign, step_metrics
 from longtake.pipeline.coherence import Topics
-from longtake.pipeline.decode import Probe, SourceError
+from longtake.pipeline.decode import Probe, SourceError, hdr_detail, is_hdr
 from longtake.pipeline.estimate import estimate
 from longtake.pipeline.events import event
 from longtake.pipeline.filters.clip_filter import ClipFilter, video_row
@@ -25,12 +25,14 @@ from longtake.pipeline.seen_graph import SEEN
 from longtake.pipeline.slots import Slots, shared_slots
 from longtake.pipeline.source_work import in_slot, local_source, look_at, source_cost
 from longtake.pipeline.tally import Tally
+from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, compact, drop_clip, drop_sentences
 from longtake.schemas.versions import check_versions, versions
 
 TALLY = "tally"
+_FETCHED_FROM = 1.1  # times the length in its header that the speech of a remote source lasts
 Looked: TypeAlias = TaggedOutput[Literal["seen"], tuple[str, Version]]
 Counted: TypeAlias = TaggedOutput[Literal["tally"], Tally]
 OVERRUN_MS = (
@@ -82,7 +84,7 @@ class PlanVideo(beam.DoFn):
         yield from map(drop, notes_of(element))
         version = version_of(self._config.resolve(video.uri)) if self._slots is not None else None
         try:
-            facts = facts_of(video, self._slots, self._probe, self._config)
+            facts = facts_of(video, sentences, self._slots, self._probe, self._config)
         except SourceError as error:
             event(
                 logging.WARNING, "video_failed", video_id=video.video_id, reason=error.reason.value, detail=error.detail
@@ -162,12 +164,26 @@ def notes_of(element: VideoText) -> list[Drop]:
     return [Drop(video_id, Subject.NOTE, video_id, Stage.MERGE, Reason.NOT_EMBEDDED, detail)]
 
 
-def facts_of(video: SourceVideo, slots: Slots | None, probe: str, config: CorpusConfig) -> Probe | None:
-    """What the source says of itself, None without `slots` to look in. Raises SourceError."""
+def facts_of(
+    video: SourceVideo, sentences: Sequence[Sentence], slots: Slots | None, probe: str, config: CorpusConfig
+) -> Probe | None:
+    """What the source says of itself, None without `slots` to look in. Raises SourceError.
+
+    A header that ends before the speech does is not believed: its packets are listed. A remote source is fetched for that only
+    where more than an overrun is at stake (_FETCHED_FROM).
+    """
     if slots is None:
         return None
+    uri = config.resolve(video.uri)
     with step_metrics.timed("plan", "probe_ms"):
-        return look_at(slots, config.resolve(video.uri), config.limits, probe == "packets")
+        facts = look_at(slots, uri, config.limits, probe == "packets")
+        end_ms = facts.end_ms(config.frames.hold_last)
+        believed = end_ms * _FETCHED_FROM if storage.is_remote(uri) else end_ms + OVERRUN_MS
+        if not facts.exact and end_ms and max((s.end_ms for s in sentences), default=0) > believed:
+            facts = look_at(slots, uri, config.limits, True)
+    if config.frames.hdr == "drop" and is_hdr(facts.source.transfer):
+        raise SourceError(Reason.HDR, hdr_detail(facts.source.transfer))
+    return facts
 
 
 def drop_video(video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str) -> list[Drop]:
@@ -190,7 +206,7 @@ class Planning:
 
 def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) -> Planning:
     """Plan the long clips of a video. A video without any is dropped itself."""
-    video, duration_ms = element.video, facts.source.duration_ms if facts else 0
+    video, duration_ms = element.video, facts.end_ms(config.frames.hold_last) if facts else 0
     inside: list[GroupedSentence] = []
     drops: list[Drop] = []
     for sentence, groups in element.sentences:

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
+from longtake.schemas.color import COLORS
 from longtake.schemas.settings import Section, check_settings, read_settings
 from longtake.schemas.text_config import Captions, Clean, Sentences, TextSource
 
 REFERENCE = "docs/format.md"
 Fraction = Annotated[float, Field(ge=0, le=1)]
+ColorProperty = Literal["primaries", "transfer", "matrix", "range"]
 
 
 class Source(Section):
@@ -63,6 +65,10 @@ class Frames(Section):
     format: Literal["jpeg"] = "jpeg"
     quality: int = Field(90, ge=1, le=100)
     tolerance_ms: int = Field(0, ge=0)
+    hdr: Literal["drop", "tonemap", "keep"] = (
+        "drop"  # what is done with PQ and HLG; tonemap also brings BT.2020 to BT.709
+    )
+    hold_last: bool = True  # the last frame stays on screen as long as the sound goes on
     decoder: Literal["pyav", "decord"] = "pyav"
 
 
@@ -83,6 +89,7 @@ class Filters(Section):
     pii: Literal["keep", "mask", "drop"] = "keep"
     pii_kinds: tuple[Literal["email", "phone", "card", "ip"], ...] = ("email", "phone", "card")
     phone_region: str = Field("US", pattern=r"^[A-Z]{2}$")
+    color: dict[ColorProperty, tuple[str, ...]] = Field(default={})  # what is allowed, by ffmpeg's names
     min_short_side: int | None = Field(None, ge=1)
     max_aspect: float | None = Field(None, ge=1)
     min_seconds: float | None = Field(None, gt=0)
@@ -105,6 +112,15 @@ class Filters(Section):
             if not sound:
                 raise ValueError(f'{characters!r} is not the inside of a character class, as in "a-zA-Z0-9 .,!?\'"')
         return characters
+
+    @field_validator("color")
+    @classmethod
+    def _colors_are_known(cls, color: dict[ColorProperty, tuple[str, ...]]) -> dict[ColorProperty, tuple[str, ...]]:
+        for name, allowed in color.items():
+            for one in allowed:
+                if one not in COLORS[name]:
+                    raise ValueError(f"{name}: {one!r} is none of {', '.join(COLORS[name])}")
+        return color
 
     @model_validator(mode="after")
     def _a_list_goes_with_its_threshold(self) -> Self:

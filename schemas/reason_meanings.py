@@ -10,6 +10,10 @@ MEANINGS = {
     "boilerplate": "Credits of a subtitler, or a courtesy that recognition made up; the detail says which.",
     "chapters_unreadable": "The chapters of a video cannot be read; it is merged as if it had none.",
     "clip_without_text": "A clip of a video record has no line in the text file, or no text of its own.",
+    "clock_restarted": (
+        "The clock of the file restarts or jumps, as where segments of a stream were joined: its parts follow one "
+        "another, as players show them."
+    ),
     "cut_remainder": "Its run is too long for one long clip, and this sentence fits into none of its pieces.",
     "decoder_crashed": "The decoder's process died on it, twice; the detail names the signal.",
     "duplicate_id": (
@@ -41,6 +45,7 @@ MEANINGS = {
         "The group names clips that are missing, or of several videos, or two that start at the same time."
     ),
     "group_unknown_clip": "A line of the groups file names a clip that no usable sentence has.",
+    "hdr": "The source is HDR (PQ or HLG), and `frames.hdr` is `drop`.",
     "invalid_utf8": "The bytes are not UTF-8, or not of `source.text.encoding`.",
     "irrelevant": "Its sentences fit their frames less than `filters.min_relevance` (stage decode).",
     "limit_exceeded": (
@@ -77,6 +82,8 @@ MEANINGS = {
     "not_scored": (
         "The CLIP model failed on a long clip (`subject_id` is its key); it has no `score_relevance`, and stays."
     ),
+    "odd_rotation": "The file asks for a rotation that is no quarter turn; the nearest quarter turn was taken.",
+    "other_color": "The colour signalling of its source is none of `filters.color`.",
     "other_language": "Its language is none of `filters.languages`, or not sure enough (`min_language`).",
     "out_of_memory": (
         "Decoding took more than `limits.memory_bytes`, or the system, being out of memory, killed the "
@@ -92,6 +99,10 @@ MEANINGS = {
     "repetition": "More of its text is said twice than `filters.max_repetition`.",
     "rolling_caption": "A cue that shows again what the one before it shows, and nothing new.",
     "run_too_short": "It is part of a run of fewer than `merge.min_sentences` sentences.",
+    "shape_changed": (
+        "The shape of the picture changes in the video, and a frame it needs has another shape than the first one."
+        " Nothing is squeezed."
+    ),
     "short_clip": "It is shorter than `filters.min_seconds`.",
     "slides": "More of its frames are still pictures that follow each other than `filters.max_slides`.",
     "sound_tag": "A cue that holds nothing but sound tags, as [Music].",
@@ -103,12 +114,20 @@ MEANINGS = {
     "span_reversed": "The span ends before or when it starts, or starts before 0.",
     "speaker_label": "A cue that holds nothing but a speaker label, as `>>`.",
     "strange_characters": "Fewer of its characters are allowed than `filters.min_characters`.",
+    "stream_chosen": (
+        "The file has several video streams; the detail says which was taken: the default one, of several the "
+        "largest, never a single picture."
+    ),
     "taken_down": (
         "A person took the video out of the finished corpus (`longtake takedown`); the detail of the video's "
         "row is the note."
     ),
     "text_without_clip": "The text file names a clip that no video record has.",
     "timeout": "Decoding took longer than `limits.decode_seconds` and was killed.",
+    "times_repaired": (
+        "The file's own times run backwards, or it has none of showing: frames have the times at which ffmpeg "
+        "shows them, in the order in which they are put out."
+    ),
     "transcript_unreadable": "Its transcript file exists and cannot be read.",
     "transcript_without_video": (
         "An entry of a file with the captions of all videos, for a video that no record names."

@@ -63,6 +63,10 @@ class Reason(StrEnum):
     NOT_REWRITTEN = "not_rewritten"
     NOT_COMPARED = "not_compared"
     NOT_SCORED = "not_scored"
+    STREAM_CHOSEN = "stream_chosen"
+    CLOCK_RESTARTED = "clock_restarted"
+    TIMES_REPAIRED = "times_repaired"
+    ODD_ROTATION = "odd_rotation"
     # videos: nothing of it could be used
     NO_TEXT = "no_text"
     TRANSCRIPT_UNREADABLE = "transcript_unreadable"
@@ -75,6 +79,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     NO_VIDEO_STREAM = "no_video_stream"
     NO_FRAMES = "no_frames"
+    HDR = "hdr"
     LIMIT_EXCEEDED = "limit_exceeded"
     TIMEOUT = "timeout"
     DECODER_CRASHED = "decoder_crashed"
@@ -94,6 +99,7 @@ class Reason(StrEnum):
     STRANGE_CHARACTERS = "strange_characters"
     PROFANITY = "profanity"
     PERSONAL_DATA = "personal_data"
+    OTHER_COLOR = "other_color"
     LOW_RESOLUTION = "low_resolution"
     ELONGATED = "elongated"
     SHORT_CLIP = "short_clip"
@@ -110,6 +116,7 @@ class Reason(StrEnum):
     # long clips: their frames cannot be had
     FRAMES_DAMAGED = "frames_damaged"
     FRAMES_PAST_END = "frames_past_end"
+    SHAPE_CHANGED = "shape_changed"
 
 
 #: Reasons that mean the source is broken or out of reach, as against filtered out by choice.

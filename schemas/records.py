@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from longtake.schemas.color import UNKNOWN
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
 from longtake.schemas.scores import Scores
 
@@ -137,13 +138,20 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """Facts of a decoded source. `width` and `height` are those on display: rotation and pixel aspect applied."""
+    """Facts of a decoded source. `width` and `height` are those on display: cropping, rotation and pixel aspect applied.
+
+    `primaries`, `transfer`, `matrix` and `range` are the colour signalling (Rec. ITU-T H.273), by ffmpeg's names.
+    """
 
     width: int
     height: int
     fps: float
     codec: str
     duration_ms: int
+    primaries: str = UNKNOWN
+    transfer: str = UNKNOWN
+    matrix: str = UNKNOWN
+    range: str = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

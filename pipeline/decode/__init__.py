@@ -8,9 +8,10 @@ Everything here treats its file as hostile, and needs no Beam.
 from collections.abc import Sequence
 
 from longtake.pipeline.decode.backend import backend
+from longtake.pipeline.decode.color import hdr_detail, is_hdr
 from longtake.pipeline.decode.inspect import decode_cost, probe, probe_header
 from longtake.pipeline.decode.repair import with_repair
-from longtake.pipeline.decode.results import Decoded, Frame, FrameFault, Probe, SourceError
+from longtake.pipeline.decode.results import Decoded, Frame, FrameFault, Probe, SourceError, SourceNote
 from longtake.pipeline.decode.stopwatch import Clock, Stopwatch
 from longtake.schemas.config import Frames, Limits
 
@@ -20,8 +21,11 @@ __all__ = [
     "FrameFault",
     "Probe",
     "SourceError",
+    "SourceNote",
     "decode_cost",
     "decode_frames",
+    "hdr_detail",
+    "is_hdr",
     "probe",
     "probe_header",
     "versions",

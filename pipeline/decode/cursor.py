@@ -9,8 +9,9 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from longtake.pipeline.decode.source import Source, packets
-from longtake.pipeline.decode.table import NO_TIME, PacketTable
+from longtake.pipeline.decode.clock import NO_TIME
+from longtake.pipeline.decode.source import PacketFeed, Source
+from longtake.pipeline.decode.table import PacketTable
 
 #: Bytes of file that are worth a seek rather than reading on.
 FAR = 8 << 20
@@ -48,7 +49,7 @@ class Cursor:
             return
         self._seekable = False
         self._source = self._reopen()
-        self._packets, self._next = packets(self._source.container, self._source.stream), 0
+        self._packets, self._next = self._source.packets(), 0
 
     def _seek(self, ordinal: int) -> bool:
         pts, dts = int(self._table.pts[ordinal]), int(self._table.dts[ordinal])
@@ -56,7 +57,7 @@ class Cursor:
         container, stream = self._source.container, self._source.stream
         try:
             container.seek(target, stream=stream, backward=True)
-            left = packets(container, stream)
+            left = PacketFeed(container, stream)
             first = next((p for p in left if p.size), None)
         except MemoryError:
             raise

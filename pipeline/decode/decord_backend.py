@@ -12,8 +12,8 @@ import numpy as np
 import simplejpeg
 
 from longtake.pipeline.decode.choose import GRACE_MS, on_screen
-from longtake.pipeline.decode.inspect import first_frame_turns
-from longtake.pipeline.decode.picture import display_size, scaled_size
+from longtake.pipeline.decode.geometry import Crop, scaled_size
+from longtake.pipeline.decode.inspect import first_orientation
 from longtake.pipeline.decode.pyav_backend import end_ms, measured_info, past_end
 from longtake.pipeline.decode.results import ContainerError, Decoded, Frame, FrameFault, SourceError
 from longtake.pipeline.decode.source import Source, check_duration, open_source
@@ -46,7 +46,7 @@ class DecordBackend:
     def decode(self, path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, watch: Stopwatch) -> Decoded:
         """See Backend.decode. `decoded` counts the frames taken: decord does not say how many it decoded for them."""
         with watch.phase("index"):
-            turns = first_frame_turns(path, limits)
+            orientation = first_orientation(path, limits)
             with open_source(path, limits) as source:
                 table = read_table(source, limits)
                 if not len(table):
@@ -55,7 +55,9 @@ class DecordBackend:
                 flat = scaled_size(context.width, context.height, source.aspect, frames.short_side)
             end = end_ms(source, table)
             check_duration(end, limits)
-            width, height = display_size(*flat, turns)
+            if orientation.mirrored or orientation.odd:
+                raise _refuse("mirror a picture, or turn it by anything but quarter turns")
+            width, height = orientation.size(*flat)
             reader = _open(path, width, height)
             _agree(reader, source, table)
         timeline = source.timeline
@@ -77,7 +79,7 @@ class DecordBackend:
             taken[i] if i in taken and t <= end + GRACE_MS else past_end(t, end, table)
             for i, t in zip(chosen, times_ms, strict=True)
         ]
-        info = measured_info(source, table, turns)
+        info = measured_info(source, table, orientation)
         return Decoded(info, (height, width), tuple(result), len(wanted), dict(watch.seconds))
 
     def versions(self) -> dict[str, str]:
@@ -100,6 +102,14 @@ def _agree(reader: Any, source: Source, table: PacketTable) -> None:
     """Raise SourceError unless decord lists the frames that the packet table has, and is known to decode the like."""
     if not _NO_SEEK.isdisjoint(source.container.format.name.split(",")):
         raise _refuse(f"seek in {source.container.format.name} reliably")
+    if source.chosen:
+        raise _refuse("choose among streams of pictures")
+    if source.crop != Crop():
+        raise _refuse("crop")
+    if source.color.is_hdr:
+        raise _refuse("map tones")
+    if not table.is_plannable:
+        raise _refuse("decode files whose packets lack times, or which change in mid-stream")
     if table.has_leading:
         raise _refuse("decode open groups of pictures: it gives wrong ones after a seek")
     if len(reader) != len(table.shown):

@@ -2,19 +2,18 @@
 
 import io
 from collections.abc import Sequence
-from fractions import Fraction
 
 import av
 
-from longtake.pipeline.decode.picture import quarter_turns
+from longtake.pipeline.decode.geometry import Orientation, orientation_of
 from longtake.pipeline.decode.pyav_backend import measured_info, planned_cost
 from longtake.pipeline.decode.repair import with_repair
 from longtake.pipeline.decode.results import ContainerError, Probe
-from longtake.pipeline.decode.source import Source, check_duration, open_source, packets
+from longtake.pipeline.decode.sound import audio_span
+from longtake.pipeline.decode.source import Source, check_duration, open_source, source_info
 from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
-from longtake.schemas.records import SourceInfo
 
 _FIRST_FRAME = 32  # packets decoded at most to see how the first frame is turned
 
@@ -40,7 +39,7 @@ def probe_header(stream: io.IOBase, limits: Limits) -> Probe | None:
 def _header(source: Source) -> Probe | None:
     if not source.header_ms:
         return None
-    info = SourceInfo(source.width, source.height, source.fps, source.codec, source.header_ms)
+    info = source_info(source, Orientation(), source.header_ms)
     return Probe(info, exact=False, audio_ms=audio_span(source, info.duration_ms))
 
 
@@ -49,31 +48,15 @@ def _probe(path: str, limits: Limits, packets: bool) -> Probe:
         found = None if packets else _header(source)
         if found is not None:
             return found
-        info = measured_info(source, _table(source, limits), turns=0)
+        info = measured_info(source, _table(source, limits), Orientation())
         check_duration(info.duration_ms, limits)
-        return Probe(info, exact=True, audio_ms=audio_span(source, info.duration_ms))
-
-
-def audio_span(source: Source, duration_ms: int) -> tuple[int, int] | None:
-    """When sound starts and ends, in ms from the start of the source: the span of the longest audio stream.
-
-    From the headers of the streams. Where these have no times, as in Matroska, it is that of the whole file.
-    """
-    spans = []
-    for stream in source.container.streams.audio:
-        base, origin = stream.time_base, Fraction(source.container.start_time or 0, 1_000_000)
-        if base is None or not stream.duration:
-            spans.append((0, duration_ms))
-            continue
-        start = (stream.start_time or 0) * base - origin
-        spans.append((max(0, round(1000 * start)), max(0, round(1000 * (start + stream.duration * base)))))
-    return max(spans, key=lambda span: span[1] - span[0], default=None)
+        return Probe(info, exact=True, audio_ms=audio_span(source, max(info.duration_ms, source.header_ms)))
 
 
 def decode_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limits) -> int:
     """How many packets decode_frames will decode for these times, from the packet table alone.
 
-    Exact for sound files, with decoder "pyav". Raises SourceError.
+    With decoder "pyav". Exact where the table can be believed, and the most it may take elsewhere. Raises SourceError.
     """
 
     def measure(usable: str) -> int:
@@ -90,17 +73,17 @@ def _table(source: Source, limits: Limits) -> PacketTable:
     return table
 
 
-def first_frame_turns(path: str, limits: Limits) -> int:
-    """Quarter turns of the first frame that decodes; only frames tell."""
+def first_orientation(path: str, limits: Limits) -> Orientation:
+    """How the first frame that decodes lies; only frames tell."""
     with open_source(path, limits) as source:
         try:
-            for count, packet in enumerate(packets(source.container, source.stream)):
+            for count, packet in enumerate(source.packets()):
                 for frame in source.stream.codec_context.decode(packet if packet.size else None):
-                    return quarter_turns(frame.rotation)
+                    return orientation_of(frame)
                 if count >= _FIRST_FRAME or not packet.size:
                     break
         except MemoryError:
             raise
         except (av.FFmpegError, OSError):
             pass
-    return 0
+    return Orientation()

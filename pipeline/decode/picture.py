@@ -1,16 +1,19 @@
-"""From a decoded frame to a JPEG: display shape, size, colours, rotation, all in YUV."""
+"""From a decoded frame to a JPEG: display shape, size, colours, orientation, all in YUV."""
 
 from collections.abc import Callable
 from fractions import Fraction
 
 import av
+import av.filter
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
-from longtake.pipeline.decode.results import SourceError
+from longtake.pipeline.decode.color import color_of, hdr_detail
+from longtake.pipeline.decode.geometry import Crop, Orientation, orientation_of, scaled_size
+from longtake.pipeline.decode.results import FrameFault, SourceError
 from longtake.pipeline.decode.source import Source, check_picture
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.schemas.config import Frames, Limits
@@ -19,85 +22,130 @@ from longtake.schemas.reasons import Reason
 # The exact flags cost a few tenths of a millisecond on a 1080p frame, and give every machine the same bytes.
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 #: From this reduction on, means over areas: no less true there than bicubic, for a bit over half its time.
-_AREA_FROM = 4
-_RIGHT_ANGLE = 90
+_AREA_FROM = 3
 _HALF_CHROMA = ("yuv420p", "yuvj420p", "yuv420p10le")
-
-
-def quarter_turns(rotation: int) -> int:
-    """Quarter turns counter-clockwise for an angle in degrees; 0 where the display matrix makes no sense."""
-    return round(rotation / _RIGHT_ANGLE) % 4 if abs(rotation) <= 360 else 0
-
-
-def display_size(width: int, height: int, turns: int) -> tuple[int, int]:
-    """(width, height) on display of a picture turned by quarter turns."""
-    return (height, width) if turns % 2 else (width, height)
-
-
-def scaled_size(width: int, height: int, aspect: Fraction, short_side: int) -> tuple[int, int]:
-    """(width, height) with the short side made `short_side` and the other rounded to the nearest even number.
-
-    `aspect` is the width of a source pixel over its height. Always exactly `short_side`, also where that enlarges.
-    """
-    shape = max(width, 1) * aspect / max(height, 1)
-    longer = short_side * max(shape, 1 / shape)
-    even = max(2 * int(longer / 2 + Fraction(1, 2)), short_side)
-    return (even, short_side) if shape >= 1 else (short_side, even)
+#: Pixels that a picture may be off the shape of the first one, at the size it is scaled to: sizes are even numbers.
+_OFF_SHAPE = 2
 
 
 class Painter:
     """Turns the frames of one source into JPEGs of one size. Holds the scaler, which is expensive to make."""
 
     def __init__(self, source: Source, frames: Frames, limits: Limits, watch: Stopwatch) -> None:
-        context = source.stream.codec_context
-        self._aspect, self._limits, self._watch = source.aspect, limits, watch
-        self._size = scaled_size(context.width, context.height, source.aspect, frames.short_side)
-        self._quality = frames.quality
+        self._source, self._limits, self._watch = source, limits, watch
+        self._context = source.stream.codec_context
+        self._frames = frames
         self._reformat: Callable[..., VideoFrame] = VideoReformatter().reformat
-        self.turns: int | None = None
+        self._cropper = _Cropper(source.crop) if source.crop != Crop() else None
+        self._size = self._scaled_size(self._context.width, self._context.height)  # before it is turned
+        self._aspect: Fraction | None = None
+        self.orientation: Orientation | None = None  # of the first picture
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the JPEGs."""
-        width, height = display_size(*self._size, self.turns or 0)
+        width, height = (self.orientation or Orientation()).size(*self._size)
         return height, width
 
-    def jpeg(self, frame: VideoFrame) -> bytes:
-        """The frame as JPEG (4:2:0, full-range BT.601).
+    def _scaled_size(self, width: int, height: int, stretched: Fraction | int = 1) -> tuple[int, int]:
+        left = self._source.crop.size(width, height)
+        return scaled_size(*left, self._source.aspect * stretched, self._frames.short_side)
 
-        Raises SourceError: LIMIT_EXCEEDED for a giant one, UNREADABLE for pixels of an unknown kind.
+    def jpeg(self, frame: VideoFrame) -> bytes | FrameFault:
+        """The frame as JPEG (4:2:0, full-range BT.601); a fault where its shape is not that of the first one.
+
+        Raises SourceError: LIMIT_EXCEEDED for a giant one, UNREADABLE for pixels of an unknown kind, HDR for one that is not
+        to be shown.
         """
-        check_picture(frame.width, frame.height, self._aspect, self._limits)
-        if self.turns is None:
-            self.turns = quarter_turns(frame.rotation)
+        check_picture(frame.width, frame.height, self._source.aspect, self._limits)
+        orientation = orientation_of(frame)
+        fault = self._reshaped(frame, orientation)
+        if fault is not None:
+            return fault
         with self._watch.phase("scale"):
-            scaled = self._scaled(frame)
+            scaled = self._scaled(self._cropper.crop(frame) if self._cropper else frame)
             planes = _planes(scaled)
             if scaled.format.name == "yuvj444p":
                 planes[1:] = map(_halved, planes[1:])
-            if self.turns:
-                planes = [np.ascontiguousarray(np.rot90(plane, self.turns)) for plane in planes]
+            planes = [orientation.apply(plane) for plane in planes]
         with self._watch.phase("encode"):
-            return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=self._quality))
+            return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=self._frames.quality))
+
+    def _reshaped(self, frame: VideoFrame, orientation: Orientation) -> FrameFault | None:
+        """Why the frame does not fit into the size of the first one."""
+        aspect = self._context.sample_aspect_ratio
+        if self.orientation is None:
+            self.orientation, self._aspect = orientation, aspect
+            self._size = self._scaled_size(frame.width, frame.height)
+            return None
+        stretched = aspect / self._aspect if aspect and self._aspect else 1
+        here = orientation.size(*self._scaled_size(frame.width, frame.height, stretched))
+        first = self.orientation.size(*self._size)
+        same_way = orientation.turns % 2 == self.orientation.turns % 2
+        if same_way and all(abs(a - b) <= _OFF_SHAPE for a, b in zip(here, first, strict=True)):
+            return None
+        detail = f"its shape is {here[0]}x{here[1]} where that of the first picture is {first[0]}x{first[1]}"
+        return FrameFault(Reason.SHAPE_CHANGED, f"the picture changes: {detail}")
 
     def _scaled(self, frame: VideoFrame) -> VideoFrame:
         width, height = self._size
-        reduced = frame.width >= _AREA_FROM * width and frame.height >= _AREA_FROM * height
         try:
             return self._reformat(
                 frame,
                 width=width,
                 height=height,
                 format=_layout(frame, self._size),
-                interpolation=_EXACT | (Interpolation.AREA if reduced else Interpolation.BICUBIC),
+                interpolation=_EXACT | _interpolation(frame, width, height),
                 dst_colorspace=Colorspace.ITU601,
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
+                **self._tone_mapping(frame),
             )
         except MemoryError:
             raise
         except (av.FFmpegError, ValueError) as error:
             raise SourceError(Reason.UNREADABLE, f"cannot convert {frame.format.name} pixels: {error}") from None
+
+    def _tone_mapping(self, frame: VideoFrame) -> dict[str, int]:
+        """What tells libswscale to bring a picture to what a standard display shows, where that is needed."""
+        color = color_of(frame)
+        if self._frames.hdr == "tonemap" and color.is_wide:
+            return {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+        if self._frames.hdr == "drop" and color.is_hdr:
+            raise SourceError(Reason.HDR, hdr_detail(color.transfer))
+        return {}
+
+
+class _Cropper:
+    """Cuts frames by libavfilter, which moves the pointers to their planes and copies nothing."""
+
+    def __init__(self, crop: Crop) -> None:
+        self._crop, self._graph = crop, av.filter.Graph()
+        self._kind: tuple[int, int, str] | None = None
+
+    def crop(self, frame: VideoFrame) -> VideoFrame:
+        kind = frame.width, frame.height, frame.format.name
+        if kind != self._kind:
+            self._graph, self._kind = av.filter.Graph(), kind
+            width, height = self._crop.size(frame.width, frame.height)
+            nodes = [
+                self._graph.add_buffer(
+                    width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
+                ),
+                self._graph.add("crop", f"{width}:{height}:{self._crop.left}:{self._crop.top}:exact=1"),
+                self._graph.add("buffersink"),
+            ]
+            self._graph.link_nodes(*nodes).configure()
+        self._graph.push(frame)
+        cut = self._graph.pull()
+        assert isinstance(cut, VideoFrame)  # noqa: S101
+        return cut
+
+
+def _interpolation(frame: VideoFrame, width: int, height: int) -> Interpolation:
+    if frame.width >= _AREA_FROM * width and frame.height >= _AREA_FROM * height:
+        return Interpolation.AREA
+    return Interpolation.BILINEAR if frame.width <= width and frame.height <= height else Interpolation.BICUBIC
 
 
 def _layout(frame: VideoFrame, size: tuple[int, int]) -> str:

@@ -10,8 +10,9 @@ import av
 from av.video.frame import VideoFrame
 
 from longtake.pipeline.decode.choose import Segment, segments
+from longtake.pipeline.decode.clock import NO_TIME
 from longtake.pipeline.decode.cursor import Cursor
-from longtake.pipeline.decode.table import CORRUPT, NO_TIME, PacketTable
+from longtake.pipeline.decode.table import CORRUPT, PacketTable
 
 
 class Unsound(Exception):
@@ -23,6 +24,7 @@ class PlannedPass:
 
     def __init__(self, cursor: Cursor, table: PacketTable) -> None:
         self._cursor, self._table = cursor, table
+        self._shown = NO_TIME  # when the last frame of the present segment is shown
         self.decoded = 0
 
     def frames(self, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
@@ -46,6 +48,7 @@ class PlannedPass:
             raise Unsound("a packet has bytes missing")
         foretold = dict(zip(table.pts[sent].tolist(), sent, strict=True))
         missing = {o for o in sent if o in wanted}
+        self._shown = NO_TIME
         self._cursor.go_to(segment.start)
         context = self._cursor.context
         context.flush_buffers()
@@ -68,13 +71,17 @@ class PlannedPass:
         if missing:
             raise Unsound(f"{len(missing)} frames did not come out")
 
-    @staticmethod
-    def _check(frame: VideoFrame, foretold: dict[int, int], missing: set[int]) -> Iterator[tuple[int, VideoFrame]]:
-        ordinal = foretold.get(NO_TIME if frame.pts is None else frame.pts)
-        if ordinal is None:
+    def _check(
+        self, frame: VideoFrame, foretold: dict[int, int], missing: set[int]
+    ) -> Iterator[tuple[int, VideoFrame]]:
+        ordinal = None if frame.pts is None else foretold.get(frame.pts)
+        if ordinal is None or frame.pts is None:
             raise Unsound(f"a frame came out at {frame.pts} that no packet foretold")
         if frame.is_corrupt:
             raise Unsound(f"packet {ordinal} is damaged")
+        if frame.pts <= self._shown:
+            raise Unsound(f"packet {ordinal} is shown after one that its time says comes later")
+        self._shown = frame.pts
         if ordinal in missing:
             missing.discard(ordinal)
             yield ordinal, frame

@@ -6,13 +6,16 @@ from contextlib import ExitStack, suppress
 import av
 import simplejpeg
 
-from longtake.pipeline.decode.choose import GRACE_MS, choose, cost, on_screen
+from longtake.pipeline.decode.choose import GRACE_MS, choose, cost
+from longtake.pipeline.decode.clock import NO_TIME, FrameClock
 from longtake.pipeline.decode.cursor import Cursor
+from longtake.pipeline.decode.geometry import Orientation
 from longtake.pipeline.decode.picture import Painter
 from longtake.pipeline.decode.planned import PlannedPass, Unsound
-from longtake.pipeline.decode.results import ContainerError, Decoded, Frame, FrameFault, SourceError
+from longtake.pipeline.decode.results import ContainerError, Decoded, Frame, FrameFault, SourceError, SourceNote
 from longtake.pipeline.decode.sequential import SequentialPass
-from longtake.pipeline.decode.source import Source, check_duration, open_source
+from longtake.pipeline.decode.sound import audio_end_ms
+from longtake.pipeline.decode.source import Source, check_duration, open_source, source_info
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
@@ -37,22 +40,20 @@ class PyAvBackend:
 _LIBRARIES = ("libavcodec", "libavformat", "libswscale")
 
 
-def measured_info(source: Source, table: PacketTable, turns: int) -> SourceInfo:
-    """The facts of a source whose packets have been listed; `turns` are the quarter turns it is shown with."""
-    width, height = (source.height, source.width) if turns % 2 else (source.width, source.height)
+def measured_info(source: Source, table: PacketTable, orientation: Orientation) -> SourceInfo:
+    """The facts of a source whose packets have been listed, and which is shown as `orientation` says."""
     duration = max(end_ms(source, table), 0) if len(table) else source.header_ms
-    return SourceInfo(width, height, source.fps, source.codec, duration)
+    return source_info(source, orientation, duration)
 
 
 def end_ms(source: Source, table: PacketTable) -> int:
-    """When the last frame leaves the screen, in ms from the start of the source."""
+    """When the last frame leaves the screen if nothing holds it there, in ms from the start of the source."""
     if not len(table.shown):
-        return source.header_ms
-    last = int(table.shown[-1])
-    duration = int(table.duration[last])
-    if not duration and source.fps:
-        duration = round(source.timeline.den / (source.timeline.num * source.fps))
-    return source.timeline.to_ms(int(table.pts[last]) + duration)
+        last = table.dts[table.dts != NO_TIME]
+        return source.timeline.to_ms(int(last.max()) + source.frame_step) if len(last) else source.header_ms
+    last_shown = int(table.shown[-1])
+    duration = int(table.duration[last_shown]) or source.frame_step
+    return source.timeline.to_ms(int(table.pts[last_shown]) + duration)
 
 
 class _Job:
@@ -61,6 +62,7 @@ class _Job:
     def __init__(self, path: str, frames: Frames, limits: Limits, watch: Stopwatch) -> None:
         self._path, self._settings, self._limits, self._watch = path, frames, limits, watch
         self._stack = ExitStack()
+        self._notes: list[SourceNote] = []
 
     def __enter__(self) -> "_Job":
         return self
@@ -79,55 +81,91 @@ class _Job:
             table = read_table(source, self._limits)
         if not len(table):
             raise ContainerError(Reason.NO_FRAMES, table.error or "the video stream is empty")
-        end = end_ms(source, table)
-        check_duration(end, self._limits)
+        check_duration(end_ms(source, table), self._limits)
+        if source.chosen:
+            self._note(Reason.STREAM_CHOSEN, source.chosen)
+        for join in table.joins[:1]:
+            many = f" and {len(table.joins) - 1} times later" if len(table.joins) > 1 else ""
+            at = source.timeline.to_ms(join)
+            self._note(
+                Reason.CLOCK_RESTARTED, f"its clock restarts or jumps at {at} ms{many}; the parts follow one another"
+            )
         painter = Painter(source, self._settings, self._limits, self._watch)
         with self._watch.phase("decode"):
             planned = PlannedPass(Cursor(source, table, self._open), table)
             taken: list[Frame | FrameFault] | None = None
             if table.is_plannable:
                 with suppress(Unsound):
-                    taken = self._planned(planned, source, table, painter, times_ms, end)
+                    taken = self._planned(planned, source, table, painter, times_ms)
             decoded = planned.decoded
             if taken is None:
-                sequential = SequentialPass(table, self._open)
-                taken = self._sequential(sequential, source, table, painter, times_ms)
+                painter = Painter(source, self._settings, self._limits, self._watch)
+                sequential = SequentialPass(table, self._open(), painter.jpeg)
+                taken = self._sequential(sequential, source, table, times_ms)
                 decoded += sequential.decoded
-        info = measured_info(source, table, painter.turns or 0)
-        return Decoded(info, painter.size, tuple(taken), decoded, dict(self._watch.seconds))
+        if painter.orientation is not None and painter.orientation.odd:
+            self._note(Reason.ODD_ROTATION, "it is to be turned by no quarter turn; the nearest one was taken")
+        info = measured_info(source, table, painter.orientation or Orientation())
+        return Decoded(info, painter.size, tuple(taken), decoded, dict(self._watch.seconds), tuple(self._notes))
+
+    def _note(self, reason: Reason, detail: str) -> None:
+        self._notes.append(SourceNote(reason, detail))
+
+    def _last_ms(self, end: int, times_ms: list[int]) -> int:
+        """Until when there is a picture, for times of which some may be later than `end`, that of the last frame."""
+        if self._settings.hold_last and any(t > end + GRACE_MS for t in times_ms):
+            return max(end, audio_end_ms(self._path, self._limits))
+        return end
 
     def _planned(
-        self, planned: PlannedPass, source: Source, table: PacketTable, painter: Painter, times_ms: list[int], end: int
+        self, planned: PlannedPass, source: Source, table: PacketTable, painter: Painter, times_ms: list[int]
     ) -> list[Frame | FrameFault]:
         timeline = source.timeline
+        end = self._last_ms(end_ms(source, table), times_ms)
         inside = [t for t in times_ms if t <= end + GRACE_MS]
         chosen = dict(zip(inside, choose(table, inside, timeline, self._settings.tolerance_ms), strict=True))
-        wanted = set(chosen.values())
-        frames = {
-            ordinal: Frame(timeline.to_ms(int(table.pts[ordinal])), painter.jpeg(frame))
-            for ordinal, frame in planned.frames(wanted)
+        taken = {
+            ordinal: _frame(timeline.to_ms(int(table.pts[ordinal])), painter.jpeg(frame))
+            for ordinal, frame in planned.frames(set(chosen.values()))
         }
-        return [frames[chosen[t]] if t in chosen else past_end(t, end, table) for t in times_ms]
+        return [taken[chosen[t]] if t in chosen else past_end(t, end, table) for t in times_ms]
 
     def _sequential(
-        self, sequential: SequentialPass, source: Source, table: PacketTable, painter: Painter, times_ms: list[int]
+        self, sequential: SequentialPass, source: Source, table: PacketTable, times_ms: list[int]
     ) -> list[Frame | FrameFault]:
         timeline = source.timeline
-        seen = sequential.survey()
-        if not seen:
-            raise SourceError(Reason.NO_FRAMES, f"none of {len(table)} packets decodes to a frame with a time")
-        step = round(timeline.den / (timeline.num * source.fps)) if source.fps else 0
-        end = max(end_ms(source, table), timeline.to_ms(seen[-1].pts + step))
-        chosen = on_screen([s.pts for s in seen], times_ms, timeline)
-        numbers = {
-            seen[i].number for i, t in zip(chosen, times_ms, strict=True) if seen[i].sound and t <= end + GRACE_MS
-        }
-        jpegs = {number: painter.jpeg(frame) for number, frame in sequential.frames(numbers)}
-        frames = {s.number: Frame(timeline.to_ms(s.pts), jpegs[s.number]) for s in seen if s.number in jpegs}
-        return [
-            past_end(t, end, table) if t > end + GRACE_MS else frames.get(seen[i].number) or _damaged(seen[i].pts, t)
-            for i, t in zip(chosen, times_ms, strict=True)
-        ]
+        found = sequential.run(times_ms)
+        if sequential.last == NO_TIME:
+            raise SourceError(Reason.NO_FRAMES, f"none of {len(table)} packets decodes to a frame")
+        self._note_times(sequential.clock, source)
+        end = max(end_ms(source, table), timeline.to_ms(sequential.last + source.frame_step))
+        end = self._last_ms(end, times_ms)
+        frames: dict[int, Frame | FrameFault] = {}
+        taken: list[Frame | FrameFault] = []
+        for time, here in zip(times_ms, found, strict=True):
+            if time > end + GRACE_MS or here is None:
+                taken.append(past_end(time, end, table))
+                continue
+            shown, picture = here
+            if shown.sound:
+                taken.append(frames.setdefault(shown.number, _frame(timeline.to_ms(shown.pts), picture)))
+            else:
+                detail = f"the frame on screen at {time} ms cannot be decoded"
+                taken.append(FrameFault(Reason.FRAMES_DAMAGED, detail))
+        return taken
+
+    def _note_times(self, clock: FrameClock, source: Source) -> None:
+        if clock.steps_back:
+            detail = f"{clock.steps_back} frames have times before that of the frame shown before them"
+            self._note(Reason.TIMES_REPAIRED, f"{detail}; the order of showing was kept")
+        elif clock.guessed or not source.has_times:
+            self._note(
+                Reason.TIMES_REPAIRED, "its packets have no times of showing; frames follow one another as decoded"
+            )
+
+
+def _frame(pts_ms: int, picture: bytes | FrameFault) -> Frame | FrameFault:
+    return picture if isinstance(picture, FrameFault) else Frame(pts_ms, picture)
 
 
 def past_end(time_ms: int, end: int, table: PacketTable) -> FrameFault:
@@ -137,14 +175,10 @@ def past_end(time_ms: int, end: int, table: PacketTable) -> FrameFault:
     return FrameFault(Reason.FRAMES_PAST_END, f"{time_ms} ms; the video ends at {end} ms")
 
 
-def _damaged(pts: int, time_ms: int) -> FrameFault:
-    return FrameFault(Reason.FRAMES_DAMAGED, f"the frame on screen at {time_ms} ms cannot be decoded")
-
-
 def planned_cost(source: Source, table: PacketTable, times_ms: Iterable[int], frames: Frames) -> int:
-    """How many packets `PyAvBackend.decode` will give to the decoder."""
+    """How many packets `PyAvBackend.decode` will give to the decoder, at most where it decodes in sequence."""
     if not table.is_plannable:
-        return 2 * len(table)
+        return len(table)
     end = end_ms(source, table)
     inside = [t for t in times_ms if t <= end + GRACE_MS]
     return cost(table, choose(table, inside, source.timeline, frames.tolerance_ms))

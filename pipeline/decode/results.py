@@ -10,7 +10,7 @@ from longtake.schemas.records import SourceInfo
 class SourceError(Exception):
     """The whole file cannot be used.
 
-    `reason` is one of MISSING, EMPTY_FILE, UNREADABLE, NO_VIDEO_STREAM, NO_FRAMES and LIMIT_EXCEEDED; `detail` says
+    `reason` is one of MISSING, EMPTY_FILE, UNREADABLE, NO_VIDEO_STREAM, NO_FRAMES, HDR and LIMIT_EXCEEDED; `detail` says
     more.
     """
 
@@ -40,7 +40,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameFault:
-    """Why there is no frame for a wanted time: `reason` is FRAMES_DAMAGED or FRAMES_PAST_END."""
+    """Why there is no frame for a wanted time: `reason` is FRAMES_DAMAGED, FRAMES_PAST_END or SHAPE_CHANGED."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNote:
+    """Something about a source that was read otherwise than its header says, or that had to be chosen."""
 
     reason: Reason
     detail: str
@@ -52,7 +60,7 @@ class Decoded:
 
     `size` is (height, width) of every JPEG in pixels. `frames` is aligned with the wanted times. `decoded` is how many
     coded pictures were given to the decoder. `seconds` has the clock time spent per phase: index (opening the file and
-    reading its packet table), decode, scale, encode.
+    reading its packet table), decode, scale, encode. `notes` are for the ledger.
     """
 
     source: SourceInfo
@@ -60,6 +68,7 @@ class Decoded:
     frames: tuple[Frame | FrameFault, ...]
     decoded: int
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
+    notes: tuple[SourceNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +83,8 @@ class Probe:
     source: SourceInfo
     exact: bool
     audio_ms: tuple[int, int] | None = None
+
+    def end_ms(self, hold_last: bool) -> int:
+        """Until when there is a picture; 0 where that is unknown. `hold_last`: the last one stays as long as there is sound."""
+        end = self.source.duration_ms
+        return max(end, self.audio_ms[1]) if end and hold_last and self.audio_ms else end

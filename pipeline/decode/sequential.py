@@ -1,118 +1,150 @@
-"""The sequential pass: decode everything, for files whose packet table cannot be believed.
+"""The sequential pass: decode everything in order, for files whose packet table cannot be believed.
 
-It takes what is sound. After damage, nothing is sound until decoding can start afresh.
+A frame has the time that ffmpeg shows it at (clock.py), whatever its time stamp says. The pass takes what is sound: after damage,
+nothing is until decoding can start afresh.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import av
+import av.logging
 import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from longtake.pipeline.decode.bitstream import ENTRY
-from longtake.pipeline.decode.source import Source, packets
-from longtake.pipeline.decode.table import CORRUPT, NO_TIME, PacketTable
+from longtake.pipeline.decode.choose import on_screen
+from longtake.pipeline.decode.clock import NO_TIME, FrameClock
+from longtake.pipeline.decode.results import FrameFault
+from longtake.pipeline.decode.source import Source
+from longtake.pipeline.decode.table import CORRUPT, PacketTable
+
+Paint = Callable[[VideoFrame], bytes | FrameFault]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One frame of the file: its timestamp, the number it came out of the decoder with (-1: it did not), the packet
-    it came from (-1: unknown) and whether its picture can be trusted.
-    """
+class ShownFrame:
+    """One frame of the file: its time, the number it came out of the decoder with (-1: it did not) and whether its picture can be
+    trusted."""
 
     pts: int
     number: int
-    ordinal: int
     sound: bool
 
 
-@dataclass
-class _Run:
-    """What one decode of the whole file showed."""
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What is kept of a frame that the decoder put out."""
 
-    frames: list[tuple[int | None, bool, bool, int]] = field(default_factory=list)  # pts, corrupt, key, errors so far
-    errors: list[int] = field(default_factory=list)  # ordinals of packets that failed to decode
+    pts: int
+    ordinal: int
+    corrupt: bool
+    key: bool
+    errors: int  # how many packets had failed by then
 
 
 class SequentialPass:
-    """Two decodes of the whole file: `survey` lists its frames, `frames` takes some. `decoded` counts packets of both.
+    """One decode of the file from its start. `decoded` counts packets; `clock` tells what was wrong with its times."""
 
-    `reopen` gives a fresh source that stands at the first packet.
-    """
-
-    def __init__(self, table: PacketTable, reopen: Callable[[], Source]) -> None:
-        self._table, self._reopen = table, reopen
+    def __init__(self, table: PacketTable, source: Source, paint: Paint) -> None:
+        self._table, self._source, self._paint = table, source, paint
+        self.clock = FrameClock(source.frame_step)
         self.decoded = 0
+        self._errors: list[int] = []  # ordinals of packets that failed to decode
+        self._outputs: list[_Output] = []
+        self._zero: int | None = None  # what is taken off times: only containers without presentation times need it
+        self._pictures: dict[int, bytes | FrameFault] = {}
 
-    def survey(self) -> list[Seen]:
-        """Every frame that is or should have been on screen, by time; frames of equal time as they were decoded."""
-        run = _Run()
-        for _, frame in self._decode(run):
-            run.frames.append((frame.pts, frame.is_corrupt, frame.key_frame, len(run.errors)))
-        ordinals = self._ordinals()
-        damaged = set(run.errors) | set(np.flatnonzero(self._table.flags & CORRUPT).tolist())
-        damaged |= {ordinals[pts] for pts, corrupt, _, _ in run.frames if corrupt and pts in ordinals}
+    def run(self, times_ms: Sequence[int]) -> list[tuple[ShownFrame, bytes | FrameFault] | None]:
+        """For each time the frame on screen, its picture where it is sound; None for all where nothing decodes.
+
+        The source is read from where it stands, which is its first packet, and no further than the last time needs.
+        """
+        timeline = self._source.timeline
+        marks = sorted({timeline.last_pts(time) for time in times_ms})
+        done = 0
+        held: tuple[int, int, VideoFrame] | None = None
+        for number, (ordinal, frame) in enumerate(self._decode()):
+            pts = self._time(frame)
+            self._outputs.append(_Output(pts, ordinal, frame.is_corrupt, frame.key_frame, len(self._errors)))
+            if held is not None and pts > held[0]:
+                before = done
+                while done < len(marks) and marks[done] < pts:
+                    done += 1
+                if done > before:
+                    self._pictures[held[1]] = self._paint(held[2])
+                if done == len(marks):
+                    held = None
+                    break
+            held = (pts, number, frame)
+        if held is not None:
+            self._pictures[held[1]] = self._paint(held[2])
+        shown = self._shown()
+        if not shown:
+            return [None] * len(times_ms)
+        chosen = on_screen([s.pts for s in shown], times_ms, timeline)
+        return [(shown[i], self._pictures.get(shown[i].number, b"")) for i in chosen]
+
+    @property
+    def last(self) -> int:
+        """The time of the last frame that was put out, NO_TIME where there was none."""
+        return self._outputs[-1].pts if self._outputs else NO_TIME
+
+    def _time(self, frame: VideoFrame) -> int:
+        pts = NO_TIME if frame.pts is None else frame.pts
+        found = self.clock.time(pts, NO_TIME if frame.dts is None else frame.dts, frame.duration or 0)
+        if self._zero is None:
+            self._zero = 0 if self._source.has_times else found - max(self._source.stream.start_time or 0, 0)
+        return found - self._zero
+
+    def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield (ordinal of its packet or -1, frame) of all that comes out; a packet that fails is noted and passed over."""
+        decode = self._source.stream.codec_context.decode
+        flags = self._table.flags
+        with _errors_told(bool(np.any(flags & CORRUPT))) as told:
+            for ordinal, packet in enumerate(_all_packets(self._source)):
+                before = len(told)
+                try:
+                    if packet is not None:
+                        self.decoded += 1
+                        packet.opaque = ordinal
+                    frames = decode(packet)
+                except MemoryError:
+                    raise
+                except (av.FFmpegError, OSError):
+                    self._errors.append(ordinal)
+                    continue
+                # A packet that the demuxer calls damaged is so where the decoder finds fault with it too.
+                if len(told) > before and ordinal < len(flags) and flags[ordinal] & CORRUPT:
+                    self._errors.append(ordinal)
+                for frame in frames:
+                    yield frame.opaque if isinstance(frame.opaque, int) else -1, frame
+
+    def _shown(self) -> list[ShownFrame]:
+        """Every frame that is or should have been on screen, by time; frames of equal time as they were put out."""
+        damaged = set(self._errors) | {o.ordinal for o in self._outputs if o.corrupt and o.ordinal >= 0}
         unsound = self._spread(damaged)
-        seen, errors, broken, came = [], 0, False, set()
-        for number, (pts, corrupt, key, errors_now) in enumerate(run.frames):
-            if pts is None:
-                continue
-            ordinal = ordinals.get(pts, -1)
-            came.add(ordinal)
+        shown, errors, broken = [], 0, False
+        for number, output in enumerate(self._outputs):
             # Without a packet to name, all is unsound from an error to the next key frame.
-            broken = (broken and not key) or errors_now > errors
-            errors = errors_now
-            sound = not corrupt and (not broken if ordinal < 0 else ordinal not in unsound)
-            seen.append(Seen(pts, number, ordinal, sound))
-        if seen:
-            seen += [Seen(int(self._table.pts[o]), -1, o, False) for o in self._lost(unsound - came)]
-        return sorted(seen, key=lambda s: (s.pts, s.number))
+            broken = (broken and not output.key) or output.errors > errors
+            errors = output.errors
+            named = output.ordinal >= 0
+            sound = not output.corrupt and (output.ordinal not in unsound if named else not broken)
+            shown.append(ShownFrame(output.pts, number, sound))
+        if shown:
+            came = {output.ordinal for output in self._outputs}
+            shown += [ShownFrame(self._packet_time(o), -1, False) for o in self._lost(unsound - came)]
+        return sorted(shown, key=lambda s: (s.pts, s.number))
 
-    def frames(self, numbers: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield (number, frame) for the frames that came out of `survey` with these numbers."""
-        last = max(numbers, default=-1)
-        if last < 0:
-            return
-        for number, frame in self._decode(_Run()):
-            if number in numbers:
-                yield number, frame
-            if number == last:
-                return
+    def _packet_time(self, ordinal: int) -> int:
+        pts, dts = int(self._table.pts[ordinal]), int(self._table.dts[ordinal])
+        return (dts if pts == NO_TIME else pts) - (self._zero or 0)
 
-    def _decode(self, run: _Run) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield (number, frame) of all that comes out; a packet that fails is noted in `run` and passed over."""
-        source = self._reopen()
-        number = 0
-        for ordinal, packet in enumerate(_all_packets(source)):
-            try:
-                if packet is not None:
-                    self.decoded += 1
-                frames = source.stream.codec_context.decode(packet)
-            except MemoryError:
-                raise
-            except (av.FFmpegError, OSError):
-                run.errors.append(ordinal)
-                continue
-            for frame in frames:
-                yield number, frame
-                number += 1
-
-    def _ordinals(self) -> dict[int, int]:
-        """Timestamp -> ordinal of the packet shown then; ambiguous ones are left out."""
-        table = self._table
-        found: dict[int, int] = {}
-        twice = set()
-        for ordinal in table.shown.tolist():
-            pts = int(table.pts[ordinal])
-            if pts in found:
-                twice.add(pts)
-            found[pts] = ordinal
-        return {pts: ordinal for pts, ordinal in found.items() if pts not in twice}
-
-    def _spread(self, damaged: set[int]) -> set[int]:
+    def _spread(self, damaged: Iterable[int]) -> set[int]:
         """The ordinals whose pictures damage reaches: up to the next random access point and its leading pictures."""
         table = self._table
         entries, count = table.entries, len(table)
@@ -131,7 +163,7 @@ class SequentialPass:
         return unsound
 
     def _lost(self, unsound: set[int]) -> list[int]:
-        """The unsound packets that should have given a frame.
+        """The unsound packets that should have given a frame, of those that were read.
 
         A recording that starts in mid-stream has pictures before the first random access point that nobody could ever
         decode. They are no loss: for every player the video starts after them.
@@ -141,12 +173,29 @@ class SequentialPass:
         first = 0
         if not table.flags[0] & ENTRY:
             first = int(table.entries[1]) if len(table.entries) > 1 else len(table)
-        return [o for o in unsound if o in shown and o >= first and table.pts[o] != NO_TIME]
+        return [o for o in unsound if o in shown and first <= o < self.decoded]
+
+
+@contextmanager
+def _errors_told(listen: bool) -> Iterator[Sequence[object]]:
+    """What libav says of errors while inside, for files of which the demuxer doubts a packet."""
+    if not listen:
+        yield ()
+        return
+    level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture() as told:
+            yield told
+    finally:
+        av.logging.set_level(level)
+        av.logging.set_skip_repeated(skips)
 
 
 def _all_packets(source: Source) -> "Iterator[Packet[VideoStream] | None]":
     """The packets that are not empty, then None to drain the decoder; a demuxer that fails ends the file."""
-    left = packets(source.container, source.stream)
+    left = source.packets()
     while True:
         try:
             packet = next(left, None)

@@ -4,20 +4,25 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.stream import VideoStream
 
+from longtake.pipeline.decode.clock import NO_TIME, PacketClock
+from longtake.pipeline.decode.color import Color, color_of
+from longtake.pipeline.decode.geometry import Crop, Orientation, crop_of
 from longtake.pipeline.decode.results import ContainerError, SourceError
+from longtake.pipeline.decode.stream_choice import Reopen, choice_note, choose_stream
 from longtake.pipeline.decode.timeline import Timeline
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason
+from longtake.schemas.records import SourceInfo
 from longtake.schemas.remote import StorageError
 
 if TYPE_CHECKING:
@@ -30,14 +35,19 @@ FORMATS = (
 )  # fmt: skip
 #: The most elongated picture that is still taken for one.
 WIDEST = 16
+_NO_TIMESTAMPS, _DISCONTINUOUS = 0x80, 0x200  # AVFMT_NOTIMESTAMPS and AVFMT_TS_DISCONT of libavformat
+_CROPPING = {"mov", "mp4", "matroska", "webm"}  # containers that can crop
+_ENDS = {"matroska", "webm"}  # containers whose duration may be the time of their end
+_LATE_US = 1_000_000
 
 
 @dataclass(frozen=True)
 class Source:
-    """An opened file and its first real video stream.
+    """An opened file and the stream of it that is the video.
 
-    `codec` is the codec's canonical name. `width` and `height` are those on display but for rotation, which only
-    frames tell: the pixel aspect is applied. `header_ms` is the duration that the header claims, 0 if none.
+    `codec` is the codec's canonical name. `width` and `height` are those on display but for the way the picture lies, which only
+    frames tell: cropping and pixel aspect are applied. `fps` is 0 where unknown, `header_ms` the duration that the header claims,
+    0 if none. `color` says how to read the pixels, `chosen` which of several streams was taken, "" where there is one.
     """
 
     container: InputContainer
@@ -47,8 +57,54 @@ class Source:
     width: int
     height: int
     aspect: Fraction
+    crop: Crop
     fps: float
     header_ms: int
+    color: Color
+    chosen: str
+
+    @property
+    def frame_step(self) -> int:
+        """How long one frame lasts by the frame rate, in units of the time base; 0 where unknown."""
+        return round(self.timeline.den / (self.timeline.num * self.fps)) if self.fps else 0
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the container says when a picture is shown, as against in which order they are decoded."""
+        form = self.container.format
+        return not (form.flags & _NO_TIMESTAMPS or "avi" in form.name.split(","))
+
+    def packets(self) -> "PacketFeed":
+        """The packets of the stream, from its start, for a source that stands there."""
+        form = self.container.format
+        clock = PacketClock(Fraction(self.timeline.num, self.timeline.den), self.frame_step)
+        return PacketFeed(self.container, self.stream, clock if form.flags & _DISCONTINUOUS else None)
+
+
+class PacketFeed:
+    """Iterates over the packets of a stream, then an empty one. `joins`: where its clock restarted or jumped so far."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, clock: PacketClock | None = None) -> None:
+        self._packets, self._clock = _demuxed(container, stream), clock
+
+    @property
+    def joins(self) -> list[int]:
+        return self._clock.joins if self._clock else []
+
+    def __iter__(self) -> "Iterator[Packet[VideoStream]]":
+        return self
+
+    def __next__(self) -> "Packet[VideoStream]":
+        packet = next(self._packets)
+        if self._clock is not None and packet.size:
+            pts, dts = packet.pts, packet.dts
+            shift = self._clock.shift(
+                NO_TIME if pts is None else pts, NO_TIME if dts is None else dts, packet.duration or 0
+            )
+            if shift:
+                packet.pts = None if pts is None else pts + shift
+                packet.dts = None if dts is None else dts + shift
+        return packet
 
 
 def check_file(path: str) -> int:
@@ -73,28 +129,41 @@ def open_source(file: str | io.IOBase, limits: Limits) -> Iterator[Source]:
     Raises SourceError: UNREADABLE (no container in FORMATS, or no decoder), NO_VIDEO_STREAM, LIMIT_EXCEEDED. What reading a
     stream raises, StorageError for one, comes through.
     """
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     if isinstance(file, str):
         check_file(file)
-        opened: str | io.IOBase = f"file:{file}"
     else:
-        opened, options["protocol_whitelist"] = file, "none"  # there is no such protocol: a stream leads nowhere else
         if not file.seek(0, os.SEEK_END):
             raise SourceError(Reason.EMPTY_FILE, "0 bytes")
         file.seek(0)
+    with ExitStack() as stack:
+        yield _examine(stack.enter_context(open_container(file)), lambda: open_container(file), limits)
+
+
+@contextmanager
+def open_container(file: str | io.IOBase) -> Iterator[InputContainer]:
+    """Open a path, or a seekable stream, with the protocols and containers that are allowed. Raises ContainerError."""
+    # There is no protocol called "none": a stream leads nowhere else.
+    opened, protocols = (f"file:{file}", "file") if isinstance(file, str) else (file, "none")
+    if not isinstance(file, str):
+        file.seek(0)
     try:
-        container = av.open(opened, "r", options=options, metadata_errors="replace")
+        container = av.open(
+            opened,
+            "r",
+            options={"protocol_whitelist": protocols, "format_whitelist": FORMATS},
+            metadata_errors="replace",
+        )
     except (MemoryError, StorageError):
         raise
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ContainerError(Reason.UNREADABLE, _first_line(error)) from None
     try:
-        yield _examine(container, limits)
+        yield container
     finally:
         container.close()
 
 
-def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+def _demuxed(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
     """The packets of one stream from where the container stands, then an empty one.
 
     A stream that only shows up in the middle of the file, as in MPEG-TS, is one that PyAV 18 does not expect: it raises an
@@ -112,13 +181,12 @@ def _first_line(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).splitlines()[0][:200]
 
 
-def _examine(container: InputContainer, limits: Limits) -> Source:
+def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> Source:
     if len(container.streams) > limits.streams:
         raise SourceError(Reason.LIMIT_EXCEEDED, f"{len(container.streams)} streams; the limit is {limits.streams}")
-    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not videos:
+    stream = choose_stream(container, reopen)
+    if stream is None:
         raise SourceError(Reason.NO_VIDEO_STREAM, f"{len(container.streams)} streams, none of them video")
-    stream = videos[0]
     context = stream.codec_context
     if context is None:
         raise SourceError(Reason.UNREADABLE, "no decoder for the video stream")
@@ -127,10 +195,16 @@ def _examine(container: InputContainer, limits: Limits) -> Source:
             other.discard = Discard.all  # the demuxer need not even read it
     context.thread_count = 1
     context.thread_type = "NONE"
+    context.copy_opaque = True  # a frame tells which packet it came from
     base = stream.time_base or Fraction(1, 1000)
     timeline = Timeline(base.numerator, base.denominator, container.start_time or 0)
     aspect = _pixel_aspect(stream)
+    crop = crop_of(container, stream.index) if _CROPPING & set(container.format.name.split(",")) else Crop()
+    width, height = crop.size(context.width, context.height)
+    if context.width and context.height and min(width, height) < 1:
+        raise SourceError(Reason.UNREADABLE, f"cropped to {width}x{height} of {context.width}x{context.height} pixels")
     check_picture(context.width, context.height, aspect, limits)
+    check_picture(width, height, aspect, limits)
     header_ms = _header_duration(container, stream, timeline)
     check_duration(header_ms, limits)
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
@@ -139,11 +213,14 @@ def _examine(container: InputContainer, limits: Limits) -> Source:
         stream=stream,
         timeline=timeline,
         codec=context.codec.canonical_name,
-        width=max(round(context.width * aspect), 1),
-        height=context.height,
+        width=max(round(width * aspect), 1),
+        height=height,
         aspect=aspect,
+        crop=crop,
         fps=round(float(rate), 6),
         header_ms=header_ms,
+        color=color_of(context),
+        chosen=choice_note(container, stream),
     )
 
 
@@ -156,7 +233,26 @@ def _pixel_aspect(stream: VideoStream) -> Fraction:
 def _header_duration(container: InputContainer, stream: VideoStream, timeline: Timeline) -> int:
     if stream.duration and stream.duration > 0:
         return max(timeline.to_ms((stream.start_time or 0) + stream.duration), 0)
+    if _ENDS & set(container.format.name.split(",")) and abs(timeline.start_us) > _LATE_US:
+        return 0  # some writers count it from the start of the pictures, some from 0:00
     return max((container.duration or 0) // 1000, 0)
+
+
+def source_info(source: Source, orientation: Orientation, duration_ms: int) -> SourceInfo:
+    """The facts of a source that is shown as `orientation` says."""
+    width, height = orientation.size(source.width, source.height)
+    color = source.color
+    return SourceInfo(
+        width,
+        height,
+        source.fps,
+        source.codec,
+        duration_ms,
+        primaries=color.primaries,
+        transfer=color.transfer,
+        matrix=color.matrix,
+        range=color.range,
+    )
 
 
 def check_picture(width: int, height: int, aspect: Fraction, limits: Limits) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from longtake.pipeline.decode import bitstream
-from longtake.pipeline.decode.bitstream import ENTRY, LAYERED, REFERENCE, VISIBLE
+from longtake.pipeline.decode.bitstream import BACKWARD, CHANGES, ENTRY, LAYERED, REFERENCE, VISIBLE
+from longtake.pipeline.decode.clock import NO_TIME
 from longtake.pipeline.decode.results import SourceError
-from longtake.pipeline.decode.source import Source, packets
+from longtake.pipeline.decode.source import Source
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason
 
@@ -24,8 +25,8 @@ from longtake.schemas.reasons import Reason
 DISCARD = 16
 #: The demuxer knows that bytes of the packet are missing.
 CORRUPT = 32
-#: Stands for a timestamp that a packet does not have.
-NO_TIME = -(2**63)
+#: Codecs whose headers tell which pictures may be predicted from later ones.
+_TELL_BACKWARD = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
 
 Int64s = npt.NDArray[np.int64]
 
@@ -35,7 +36,9 @@ class PacketTable:
     """One row per packet that is not empty, in file order; the row number is the packet's ordinal.
 
     `pts`, `dts` and `duration` are in the stream's time base, NO_TIME or 0 where absent; `pos` is the offset in the
-    file or -1. `flags` are those of bitstream, DISCARD and CORRUPT. `error` is what stopped the demuxer, or "".
+    file or -1. `flags` are those of bitstream, DISCARD and CORRUPT. `error` is what stopped the demuxer, or "". `joins` are the
+    decode times at which the clock of the file restarts or jumps. `readable` says whether the headers of the pictures tell what
+    decoding needs, `reorders` whether the decoder expects pictures in another order than they are shown in.
     """
 
     pts: Int64s
@@ -45,6 +48,10 @@ class PacketTable:
     duration: npt.NDArray[np.int32]
     flags: npt.NDArray[np.uint8]
     error: str
+    joins: tuple[int, ...] = ()
+    readable: bool = True
+    reorders: bool = True
+    tells_backward: bool = False
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -87,27 +94,59 @@ class PacketTable:
 
     @property
     def is_plannable(self) -> bool:
-        """Whether the table alone says which frame is on screen when: every packet has a time of its own."""
+        """Whether the table alone says which frame is on screen when, and what it takes to decode it.
+
+        Every packet has a time of its own, these times agree with the order in which the pictures are shown, and nothing that
+        the decoder has to know comes in mid-stream.
+        """
+        if not self.readable or bool(np.any(self.flags & CHANGES)):
+            return False
         timed = bool(np.all((self.pts != NO_TIME) | ((self.flags & DISCARD) != 0)))
-        return timed and len(self.shown) > 0 and bool(np.all(np.diff(self.shown_pts) > 0))
+        return timed and len(self.shown) > 0 and bool(np.all(np.diff(self.shown_pts) > 0)) and self._in_order
+
+    @property
+    def _in_order(self) -> bool:
+        """Whether presentation times can be those of the pictures: after the decode times, a picture that is predicted from later
+        ones before them, and no other before one that was decoded earlier.
+
+        MP4 without composition offsets and AVI hand out decode times as presentation times: times that rise from packet to packet
+        although the pictures do not.
+        """
+        timed = self.pts != NO_TIME
+        pts, dts = self.pts[timed], self.dts[timed]
+        if np.any((pts < dts) & (dts != NO_TIME)):
+            return False
+        rises = np.ones(len(pts), np.bool_)
+        rises[1:] = pts[1:] > np.maximum.accumulate(pts)[:-1]
+        if not self.tells_backward:
+            return bool(np.all(rises)) is not self.reorders
+        backward = (self.flags[timed] & BACKWARD) != 0
+        if np.all(rises):
+            return not (self.reorders and np.any(backward))
+        return bool(np.all(rises[1:] != backward[1:]))
 
 
 def read_table(source: Source, limits: Limits) -> PacketTable:
     """Demux the whole file. Raises SourceError(LIMIT_EXCEEDED) for more than `limits.packets` packets."""
     pts, dts, pos = array("q"), array("q"), array("q")
     size, duration, flags = array("i"), array("i"), bytearray()
-    read = bitstream.reader(source.codec, source.container.format.name, source.stream.codec_context.extradata)
+    context = source.stream.codec_context
+    read = bitstream.reader(source.codec, context.extradata, intra_only=context.codec.intra_only)
+    look = read or _trusting
     most, error = limits.packets, ""
+    feed = source.packets()
     try:
-        for packet in packets(source.container, source.stream):
+        for packet in feed:
             length = packet.size
             if not length:  # the flush packet at the end, or one that repeats the frame before
                 continue
-            flag = read(memoryview(packet), packet.is_keyframe)
+            flag = look(memoryview(packet), packet.is_keyframe)
             if packet.is_discard:
                 flag |= DISCARD
             if packet.is_corrupt:
                 flag |= CORRUPT
+            if any(data.data_type == "new_extradata" for data in packet.iter_sidedata()):
+                flag |= CHANGES
             time = packet.pts
             pts.append(NO_TIME if time is None else time)
             time = packet.dts
@@ -134,7 +173,16 @@ def read_table(source: Source, limits: Limits) -> PacketTable:
         _column(duration, np.int32),
         marks,
         error,
+        tuple(feed.joins),
+        readable=read is not None,
+        reorders=bool(context.has_b_frames),
+        tells_backward=source.codec in _TELL_BACKWARD,
     )
+
+
+def _trusting(data: memoryview, key: bool) -> int:
+    """The flags of a picture of which nothing is known."""
+    return REFERENCE | VISIBLE | ENTRY if key else REFERENCE | VISIBLE
 
 
 def _column(values: "array[int]", kind: Any) -> Any:

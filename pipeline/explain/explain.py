@@ -50,7 +50,7 @@ def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe:
         text = embed_video(text, config, saved)
     drops += notes_of(text)
     try:
-        facts = facts_of(text.video, slots, probe, config)
+        facts = facts_of(text.video, [s for s, _ in text.sentences], slots, probe, config)
     except SourceError as error:
         said = tuple(sentence for sentence, _ in text.sentences)
         drops += drop_video(text.video.video_id, said, Stage.PROBE, error.reason, error.detail)

@@ -62,7 +62,7 @@ class ClipFilter:
         judged: list[tuple[LongClip, tuple[Reason, str] | None]] = []
         for clip in clips:
             scored = self._scored(clip, facts)
-            fault = self._fault(scored)
+            fault = self._fault(scored) or self._color_fault(facts)
             judged.append((scored, fault))
             if fault is not None:
                 drops += drop_clip(clip, Stage.FILTER, *fault)
@@ -105,6 +105,12 @@ class ClipFilter:
             return Reason.PERSONAL_DATA, found
         return first_fault(CLIP_RULES, scores, filters)
 
+    def _color_fault(self, facts: Probe | None) -> tuple[Reason, str] | None:
+        for name, allowed in self._filters.color.items():
+            if facts is not None and getattr(facts.source, name) not in allowed:
+                return Reason.OTHER_COLOR, f"{name} {getattr(facts.source, name)} is not one of {', '.join(allowed)}"
+        return None
+
 
 def wanted_scores(filters: Filters) -> tuple[str, ...]:
     """The scores that a configuration asks for, in order."""
@@ -146,6 +152,8 @@ def check_filters(config: CorpusConfig, probe: str) -> None:
             raise ConfigError(
                 f"filters.{rule.setting} needs a look at the sources: not --probe none, but header or packets"
             )
+    if probe == "none" and config.filters.color:
+        raise ConfigError("filters.color needs a look at the sources: not --probe none, but header or packets")
     if probe == "none" and config.duplicates.videos != "keep":
         raise ConfigError("duplicates.videos needs a look at the sources: not --probe none, but header or packets")
     if unknown := _unknown_code(config.filters):

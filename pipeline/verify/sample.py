@@ -128,6 +128,6 @@ _CONTRACT: dict[str, Callable[[Any], bool]] = {
     "sentences": lambda value: isinstance(value, list) and all(map(_is_sentence, value)),
     **dict.fromkeys(("frame_times_ms", "frame_pts_ms", "frame_sentence"), _are_ints),
     "frame_size": lambda value: _are_ints(value) and len(value) == 2,
-    "source": _has(_SOURCE),
+    "source": _has(_SOURCE, ("primaries", "transfer", "matrix", "range")),
     "meta": lambda value: isinstance(value, dict),
 }

@@ -1,0 +1,95 @@
+"""Times that can be relied on, from time stamps that cannot. Pure; all in units of the stream's time base.
+
+Both rules are those of the ffmpeg command (fftools/ffmpeg_demux.c, ffmpeg_dec.c and guess_correct_pts in libavcodec/decode.c),
+so that a frame has the time that ffmpeg and what is built on it show it at.
+"""
+
+from fractions import Fraction
+
+#: Stands for a timestamp that a packet or frame does not have.
+NO_TIME = -(2**63)
+
+_JUMP_S = 10  # a decode time so far from the one foretold begins another clock
+_BACK_S = Fraction(1, 10)  # so far back it does so too
+
+
+class PacketClock:
+    """Puts the packets of a stream whose clock restarts or jumps, as in concatenated MPEG-TS, on one timeline.
+
+    `time_base` in seconds; `frame` is how long a packet without a duration lasts. `joins` are the decode times, on the one
+    timeline, at which another clock began.
+    """
+
+    def __init__(self, time_base: Fraction, frame: int) -> None:
+        self._jump = int(_JUMP_S / time_base)
+        self._back = int(_BACK_S / time_base)
+        self._frame = frame
+        self._offset = 0
+        self._last = NO_TIME
+        self._next = NO_TIME
+        self.joins: list[int] = []
+
+    def shift(self, pts: int, dts: int, duration: int) -> int:
+        """What to add to the time stamps of the next packet."""
+        if dts != NO_TIME:
+            dts += self._offset
+            if self._next != NO_TIME and (abs(dts - self._next) > self._jump or dts + self._back < self._last):
+                self._offset -= dts - self._next
+                dts = self._next
+                self.joins.append(dts)
+            self._last = dts
+        elif self._next == NO_TIME:
+            if pts == NO_TIME:
+                return self._offset
+            self._last = pts
+        else:
+            self._last = self._next
+        self._next = self._last + (duration or self._frame)
+        return self._offset
+
+
+class FrameClock:
+    """Gives each frame, in the order the decoder puts them out, the time it is shown at.
+
+    `frame` is how long one lasts where nothing else says so. `steps_back` counts frames whose own time stamp is before that of
+    the frame put out before them; `guessed` counts frames whose time is not their own time stamp.
+    """
+
+    def __init__(self, frame: int) -> None:
+        self._frame = max(frame, 1)
+        self._last_pts = self._last_dts = NO_TIME
+        self._bad_pts = self._bad_dts = 0
+        self._last, self._lasts = NO_TIME, max(frame, 1)
+        self.steps_back = self.guessed = 0
+
+    def time(self, pts: int, dts: int, duration: int) -> int:
+        """The time of the next frame: never before the one before."""
+        found = self._believed(pts, dts)
+        if found == NO_TIME:
+            found = 0 if self._last == NO_TIME else self._last + self._lasts
+        self.guessed += found != pts
+        if self._last != NO_TIME:
+            self.steps_back += found < self._last
+            found = max(found, self._last)
+            if duration <= 1 and found > self._last:
+                self._lasts = found - self._last
+        if duration > 1:
+            self._lasts = duration
+        self._last = found
+        return found
+
+    def _believed(self, pts: int, dts: int) -> int:
+        """The time stamp that has gone back less often so far: the presentation time, or the decode time of the packet."""
+        if dts != NO_TIME:
+            self._bad_dts += dts <= self._last_dts
+            self._last_dts = dts
+        elif pts != NO_TIME:
+            self._last_dts = pts
+        if pts != NO_TIME:
+            self._bad_pts += pts <= self._last_pts
+            self._last_pts = pts
+        elif dts != NO_TIME:
+            self._last_pts = dts
+        if pts != NO_TIME and (self._bad_pts <= self._bad_dts or dts == NO_TIME):
+            return pts
+        return dts

@@ -1,0 +1,49 @@
+"""When there is sound: from the headers of the audio streams, or from their packets."""
+
+from fractions import Fraction
+
+import av
+from av.stream import Discard
+
+from longtake.pipeline.decode.source import Source, open_container
+from longtake.schemas.config import Limits
+
+
+def audio_span(source: Source, duration_ms: int) -> tuple[int, int] | None:
+    """When sound starts and ends, in ms from the start of the source: the span of the longest audio stream.
+
+    From the headers of the streams. Where these have no times, as in Matroska, it is that of the whole file.
+    """
+    spans = []
+    for stream in source.container.streams.audio:
+        base, origin = stream.time_base, Fraction(source.container.start_time or 0, 1_000_000)
+        if base is None or not stream.duration:
+            spans.append((0, duration_ms))
+            continue
+        start = (stream.start_time or 0) * base - origin
+        spans.append((max(0, round(1000 * start)), max(0, round(1000 * (start + stream.duration * base)))))
+    return max(spans, key=lambda span: span[1] - span[0], default=None)
+
+
+def audio_end_ms(path: str, limits: Limits) -> int:
+    """When the last sound of a file ends, in ms from the start of the source, by its packets; 0 where there is none."""
+    with open_container(path) as container:
+        origin = Fraction(container.start_time or 0, 1_000_000)
+        streams = [s for s in container.streams.audio if s.time_base is not None]
+        if not streams:
+            return 0
+        for other in container.streams:
+            if other.index not in {s.index for s in streams}:
+                other.discard = Discard.all
+        end = origin
+        try:
+            for count, packet in enumerate(container.demux(*streams)):
+                if count > limits.packets:
+                    break
+                if packet.size and packet.pts is not None and packet.time_base is not None:
+                    end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+        except MemoryError:
+            raise
+        except (av.FFmpegError, OSError, IndexError):
+            pass  # what could be read counts
+        return round(1000 * (end - origin))
