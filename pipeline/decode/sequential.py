@@ -94,7 +94,8 @@ class SequentialPass:
         return self._outputs[-1].pts if self._outputs else NO_TIME
 
     def _time(self, frame: VideoFrame) -> int:
-        pts = NO_TIME if frame.pts is None else frame.pts
+        # What such a container is said to have as presentation times is made up from the order of its packets.
+        pts = NO_TIME if frame.pts is None or not self._source.has_times else frame.pts
         found = self.clock.time(pts, NO_TIME if frame.dts is None else frame.dts, frame.duration or 0)
         if self._zero is None:
             self._zero = 0 if self._source.has_times else found - max(self._source.stream.start_time or 0, 0)

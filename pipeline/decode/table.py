@@ -38,7 +38,8 @@ class PacketTable:
     `pts`, `dts` and `duration` are in the stream's time base, NO_TIME or 0 where absent; `pos` is the offset in the
     file or -1. `flags` are those of bitstream, DISCARD and CORRUPT. `error` is what stopped the demuxer, or "". `joins` are the
     decode times at which the clock of the file restarts or jumps. `readable` says whether the headers of the pictures tell what
-    decoding needs, `reorders` whether the decoder expects pictures in another order than they are shown in.
+    decoding needs, `timed` whether the container has presentation times, `reorders` whether the decoder expects pictures in
+    another order than they are shown in, and `tells_backward` whether a flag says so of each.
     """
 
     pts: Int64s
@@ -50,6 +51,7 @@ class PacketTable:
     error: str
     joins: tuple[int, ...] = ()
     readable: bool = True
+    timed: bool = True
     reorders: bool = True
     tells_backward: bool = False
 
@@ -99,7 +101,7 @@ class PacketTable:
         Every packet has a time of its own, these times agree with the order in which the pictures are shown, and nothing that
         the decoder has to know comes in mid-stream.
         """
-        if not self.readable or bool(np.any(self.flags & CHANGES)):
+        if not self.readable or (self.reorders and not self.timed) or bool(np.any(self.flags & CHANGES)):
             return False
         timed = bool(np.all((self.pts != NO_TIME) | ((self.flags & DISCARD) != 0)))
         return timed and len(self.shown) > 0 and bool(np.all(np.diff(self.shown_pts) > 0)) and self._in_order
@@ -175,7 +177,8 @@ def read_table(source: Source, limits: Limits) -> PacketTable:
         error,
         tuple(feed.joins),
         readable=read is not None,
-        reorders=bool(context.has_b_frames),
+        timed=source.has_times,
+        reorders=bool(context.has_b_frames) and source.codec in {"hevc", *_TELL_BACKWARD},
         tells_backward=source.codec in _TELL_BACKWARD,
     )
 

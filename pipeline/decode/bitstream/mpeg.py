@@ -22,10 +22,10 @@ def mpeg2_reader(extradata: bytes) -> Reader:
         head = bytes(data[:_HEAD])
         at = head.find(b"\0\0\1\0")
         if at < 0 or at + 5 >= len(head):
-            return PLAIN | parameters.change(_sequence_sets(head))
+            return PLAIN | parameters.change(_sequence_sets(head), False)
         kind = (head[at + 5] >> 3) & 7
         flags = PLAIN | ENTRY if kind == _I else VISIBLE | BACKWARD if kind == _B else PLAIN
-        return flags | parameters.change(_sequence_sets(head))
+        return flags | parameters.change(_sequence_sets(head), kind == _I)
 
     return read
 
@@ -37,12 +37,12 @@ def mpeg4_reader(extradata: bytes) -> Reader:
     def read(data: memoryview, key: bool) -> int:
         head = bytes(data[:_HEAD])
         at = head.find(b"\0\0\1\xb6")
-        change = parameters.change(_layers(head[: at if at >= 0 else len(head)])) if at else 0
+        sets = _layers(head[: at if at >= 0 else len(head)]) if at else []
         if at < 0 or at + 4 >= len(head):
-            return PLAIN | change
+            return PLAIN | parameters.change(sets, False)
         kind = head[at + 4] >> 6
         flags = PLAIN | ENTRY if kind == _I_VOP else VISIBLE | BACKWARD if kind == _B_VOP else PLAIN
-        return flags | change
+        return flags | parameters.change(sets, kind == _I_VOP)
 
     return read
 

@@ -32,7 +32,7 @@ def h264_reader(extradata: bytes) -> Reader:
     def read(data: memoryview, key: bool) -> int:
         units = _units(data, length, 1)
         if not units or not _is_slice(data[units[-1][0]], 1):
-            return PLAIN | _change(data, units, 1, (_SPS, _PPS), parameters)
+            return PLAIN | parameters.change(_sets(data, units, 1, (_SPS, _PPS)), False)
         start = units[-1][0]
         first = data[start]
         flags = VISIBLE
@@ -42,7 +42,8 @@ def h264_reader(extradata: bytes) -> Reader:
             flags |= BACKWARD
         if first & 31 == _IDR or (key and any(_is_recovery_point(data, s) for s, _ in units if data[s] & 31 == _SEI)):
             flags |= ENTRY
-        return flags | (_change(data, units, 1, (_SPS, _PPS), parameters) if len(units) > 1 else 0)
+        sets = _sets(data, units, 1, (_SPS, _PPS)) if len(units) > 1 else []
+        return flags | parameters.change(sets, bool(flags & ENTRY))
 
     return read
 
@@ -56,7 +57,7 @@ def hevc_reader(extradata: bytes) -> Reader:
     def read(data: memoryview, key: bool) -> int:
         units = _units(data, length, 2)
         if not units or units[-1][0] + 1 >= len(data) or not _is_slice(data[units[-1][0]], 2):
-            return PLAIN | LAYERED | _change(data, units, 2, _HEVC_PARAMETERS, parameters)
+            return PLAIN | LAYERED | parameters.change(_sets(data, units, 2, _HEVC_PARAMETERS), False)
         start = units[-1][0]
         kind, layer = (data[start] >> 1) & 63, data[start + 1] & 7
         flags = VISIBLE
@@ -66,14 +67,14 @@ def hevc_reader(extradata: bytes) -> Reader:
             flags |= LAYERED
         if 16 <= kind <= 21:  # IDR, BLA and CRA pictures
             flags |= ENTRY
-        return flags | (_change(data, units, 2, _HEVC_PARAMETERS, parameters) if len(units) > 1 else 0)
+        sets = _sets(data, units, 2, _HEVC_PARAMETERS) if len(units) > 1 else []
+        return flags | parameters.change(sets, bool(flags & ENTRY))
 
     return read
 
 
-def _change(data: memoryview, units: list[Unit], header: int, kinds: tuple[int, ...], known: Parameters) -> int:
-    sets = [bytes(data[start:end]) for start, end in units if _kind(data[start], header) in kinds]
-    return known.change(sets) if sets else 0
+def _sets(data: memoryview, units: list[Unit], header: int, kinds: tuple[int, ...]) -> list[bytes]:
+    return [bytes(data[start:end]) for start, end in units if _kind(data[start], header) in kinds]
 
 
 def _kind(first_byte: int, header: int) -> int:
@@ -111,11 +112,8 @@ def _units(data: memoryview, length_size: int, header: int) -> list[Unit]:
 
 def _units_of(extradata: bytes, header: int, kinds: tuple[int, ...]) -> list[bytes]:
     """The parameter sets in a header with start codes."""
-    return [
-        extradata[start:end]
-        for start, end in _units(memoryview(extradata), 0, header)
-        if _kind(extradata[start], header) in kinds
-    ]
+    data = memoryview(extradata)
+    return _sets(data, _units(data, 0, header), header, kinds)
 
 
 def _avcc(extradata: bytes) -> list[bytes]:

@@ -49,7 +49,7 @@ def av1_reader(extradata: bytes) -> Reader:
                 if body and body[0] & 0xF0 == 0x10:  # not an existing one, a key frame, shown
                     flags |= ENTRY
                 break
-        return flags | (parameters.change(sets) if sets else 0)
+        return flags | parameters.change(sets, bool(flags & ENTRY))
 
     return read
 

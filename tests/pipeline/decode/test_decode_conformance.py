@@ -15,6 +15,10 @@ from tests.media import SHARED, needs_shared, shared
 NEAR_DB = 30.0
 ROUNDED_MS = 0.001  # ffmpeg prints the start of a file in whole microseconds
 REACH = 250  # pictures are compared among the first ones of a file: the truth decodes all up to them
+IN_SEQUENCE = {
+    ".avi",
+    ".wmv",
+}  # no presentation times, or a codec of which no headers are read: decoded as far as needed
 REFUSALS = {
     "invalid_userdata.mp4": Reason.NO_FRAMES,
     "malformed-sei-init.mp4": Reason.NO_FRAMES,
@@ -44,7 +48,7 @@ def times_for(path: Path, known: Truth, many: bool) -> list[int]:
 
 def check(path: Path, times: list[int], found: Decoded, compared: int = 3) -> None:
     assert len(found.frames) == len(times)
-    known, *others = truth(path).clocks()
+    *others, known = truth(path).clocks()  # without presentation times the first frame is at 0:00
     wrong = wrong_times(known, times, found)
     for other in others:
         if wrong and not wrong_times(other, times, found):
@@ -79,8 +83,9 @@ def verify(path: Path, decoder: str) -> None:
         times = times_for(path, truth(path), many)
         found = decode_frames(str(path), times, frames, limits)
         check(path, times, found)
-        if decoder == "pyav" and truth(path).sound and not path.name.endswith(".avi"):
-            assert found.decoded == decode_cost(str(path), times, frames, limits)
+        if decoder == "pyav" and truth(path).sound:
+            cost = decode_cost(str(path), times, frames, limits)
+            assert found.decoded <= cost if path.suffix in IN_SEQUENCE else found.decoded == cost
 
 
 @pytest.mark.parametrize("name", VIDEOS)

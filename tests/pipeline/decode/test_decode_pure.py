@@ -1,4 +1,4 @@
-"""The pure parts: bit streams, times, choice, sizes."""
+"""The pure parts: times, choice, sizes, orientation."""
 
 from fractions import Fraction
 from math import ceil
@@ -8,103 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtake.pipeline.decode.bitstream import ENTRY, LAYERED, REFERENCE, VISIBLE, reader
+from longtake.pipeline.decode.bitstream import BACKWARD, CHANGES, ENTRY, REFERENCE, VISIBLE
 from longtake.pipeline.decode.choose import choose, cost, on_screen, segments
-from longtake.pipeline.decode.picture import quarter_turns, scaled_size
-from longtake.pipeline.decode.table import DISCARD, NO_TIME, PacketTable
+from longtake.pipeline.decode.clock import NO_TIME
+from longtake.pipeline.decode.geometry import Crop, Orientation, orientation, scaled_size
+from longtake.pipeline.decode.table import DISCARD, PacketTable
 from longtake.pipeline.decode.timeline import Timeline
 
 PLAIN = REFERENCE | VISIBLE
-AVCC = b"\x01\x64\x00\x1f\xff"
-HVCC = b"\x01" + bytes(20) + b"\x03"
-
-
-def units(*payloads: bytes, prefix: int = 4) -> bytes:
-    return b"".join(len(p).to_bytes(prefix, "big") + p for p in payloads)
-
-
-def codes(*payloads: bytes) -> bytes:
-    return b"".join(b"\0\0\0\1" + p for p in payloads)
-
-
-AUD, SPS, IDR = b"\x09\xf0", b"\x67\x64\x00\x1f", b"\x65\x88\x84"
-I_SLICE, P_SLICE, B_SLICE = b"\x61\x88\x84", b"\x41\x9a\x00", b"\x01\x9e\x00"
-RECOVER_NOW, RECOVER_LATER = b"\x06\x06\x01\xc4\x80", b"\x06\x06\x02\x15\x90\x80"
-LONG_SEI = b"\x06\x05" + b"\xff\x02" + bytes(257) + b"\x06\x01\xc4\x80"
-
-
-@pytest.mark.parametrize("join, extra", [(units, AVCC), (codes, b""), (codes, b"\0\0\0\1\x67")])
-@pytest.mark.parametrize(
-    ("payloads", "key", "flags"),
-    [
-        ([AUD, SPS, IDR], True, PLAIN | ENTRY),
-        ([P_SLICE], False, PLAIN),
-        ([B_SLICE], False, VISIBLE),
-        ([AUD, B_SLICE], False, VISIBLE),
-        ([I_SLICE], True, PLAIN),  # a key frame to the container only
-        ([RECOVER_NOW, I_SLICE], True, PLAIN | ENTRY),
-        ([RECOVER_NOW, I_SLICE], False, PLAIN),
-        ([RECOVER_LATER, I_SLICE], True, PLAIN),
-        ([LONG_SEI, I_SLICE], True, PLAIN | ENTRY),
-        ([AUD], False, PLAIN),
-    ],
-)
-def test_h264(join, extra: bytes, payloads: list[bytes], key: bool, flags: int) -> None:  # type: ignore[no-untyped-def]
-    assert reader("h264", "mp4", extra)(memoryview(join(*payloads)), key) == flags
-
-
-def test_h264_second_field_is_referenced() -> None:
-    read = reader("h264", "mp4", AVCC)
-    assert read(memoryview(units(B_SLICE, P_SLICE)), False) == PLAIN
-    assert read(memoryview(units(B_SLICE, B_SLICE)), False) == VISIBLE
-
-
-@pytest.mark.parametrize("join, extra", [(units, HVCC), (codes, b"")])
-@pytest.mark.parametrize(
-    ("kind", "layer", "key", "flags"),
-    [
-        (19, 1, True, PLAIN | ENTRY),
-        (21, 1, True, PLAIN | ENTRY),
-        (1, 1, True, PLAIN),
-        (0, 1, False, VISIBLE),
-        (8, 1, False, VISIBLE),
-        (9, 1, False, PLAIN),
-        (0, 2, False, VISIBLE | LAYERED),
-    ],
-)
-def test_hevc(join, extra: bytes, kind: int, layer: int, key: bool, flags: int) -> None:  # type: ignore[no-untyped-def]
-    data = join(b"\x46\x01\x50", bytes([kind << 1, layer, 0x80, 0]))
-    assert reader("hevc", "mp4", extra)(memoryview(data), key) == flags
-
-
-def test_other_codecs() -> None:
-    def flags(codec: str, data: bytes, key: bool = False, container: str = "webm") -> int:
-        return reader(codec, container, None)(memoryview(data), key)
-
-    assert flags("mpeg2video", b"\0\0\1\xb3" + bytes(8) + b"\0\0\1\x00\x00\x08", True) == PLAIN | ENTRY
-    assert flags("mpeg2video", b"\0\0\1\x00\x00\x10") == PLAIN
-    assert flags("mpeg2video", b"\0\0\1\x00\x00\x18") == VISIBLE
-    assert flags("mpeg4", b"\0\0\1\xb6\x10") == PLAIN | 0
-    assert flags("mpeg4", b"\0\0\1\xb6\x90", container="mov,mp4") == VISIBLE
-    assert flags("mpeg4", b"\0\0\1\xb6\x90", container="avi") == PLAIN
-    assert flags("vp8", b"\x10\0\0", True) == PLAIN | ENTRY
-    assert flags("vp8", b"\x01\0\0") == REFERENCE
-    assert flags("vp9", b"\x82\x49\x83", True) == PLAIN | ENTRY
-    assert flags("vp9", b"\x84\x00\x00") == REFERENCE
-    assert flags("vp9", b"\x84\x00\xc1") == PLAIN  # a superframe
-    assert flags("vp9", b"\x88") == PLAIN  # shows an existing frame
-    assert flags("av1", b"\x12\x00", True) == PLAIN | ENTRY
-
-
-@given(
-    codec=st.sampled_from(["h264", "hevc", "mpeg2video", "mpeg4", "vp8", "vp9", "av1"]),
-    data=st.binary(min_size=1, max_size=80),
-    extra=st.sampled_from([None, AVCC, HVCC, b"\x01"]),
-    key=st.booleans(),
-)
-def test_no_bytes_break_the_readers(codec: str, data: bytes, extra: bytes | None, key: bool) -> None:
-    flags = reader(codec, "mp4", extra)(memoryview(data), key)
-    assert not flags & ENTRY or key
 
 
 @given(
@@ -237,6 +148,63 @@ def test_known_sizes() -> None:
     assert scaled_size(100, 100, Fraction(1), 45) == (46, 45)
 
 
-@pytest.mark.parametrize(("angle", "turns"), [(0, 0), (-90, 3), (90, 1), (180, 2), (-180, 2), (-(2**31), 0), (270, 3)])
-def test_quarter_turns(angle: int, turns: int) -> None:
-    assert quarter_turns(angle) == turns
+U = 1 << 16
+#: Corners of a picture, row by row, as they are shown: worked out by hand from x' = ax + cy, y' = bx + dy.
+SHOWN = {
+    (U, 0, 0, U): ["12", "34"],
+    (0, U, -U, 0): ["31", "42"],  # a quarter turn clockwise
+    (0, -U, U, 0): ["24", "13"],
+    (-U, 0, 0, -U): ["43", "21"],
+    (-U, 0, 0, U): ["21", "43"],
+    (U, 0, 0, -U): ["34", "12"],
+    (0, U, U, 0): ["13", "24"],
+    (0, -U, -U, 0): ["42", "31"],
+}
+
+
+@pytest.mark.parametrize(("matrix", "shown"), SHOWN.items())
+def test_all_eight_orientations(matrix: tuple[int, int, int, int], shown: list[str]) -> None:
+    a, b, c, d = matrix
+    found = orientation([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+    assert not found.odd
+    assert found.apply(np.array([[1, 2], [3, 4]], np.uint8)).tolist() == [[int(x) for x in row] for row in shown]
+    assert found.size(3, 2) == ((2, 3) if a == 0 else (3, 2))
+
+
+@pytest.mark.parametrize("matrix", [[], [0] * 9, [U, U, 0, U, U], [-(2**31)] * 9])
+def test_a_matrix_without_sense_leaves_the_picture_as_it_is(matrix: list[int]) -> None:
+    assert orientation(matrix) == Orientation()
+
+
+def test_an_odd_angle_goes_to_the_nearest_quarter_turn() -> None:
+    cos, sin = round(U * 0.94), round(U * 0.342)  # 20 degrees
+    assert orientation([cos, sin, 0, -sin, cos]) == Orientation(0, False, odd=True)
+    assert orientation([-sin, cos, 0, -cos, -sin]) == Orientation(3, False, odd=True)
+    assert orientation([-cos, sin, 0, sin, cos]) == Orientation(0, True, odd=True)
+
+
+def test_crop() -> None:
+    assert Crop(40, 40, 20, 20).size(320, 240) == (240, 200)
+
+
+BACK = VISIBLE | BACKWARD
+
+
+def flow(pts: list[int], flags: list[int], reorders: bool = True, dts: list[int] | None = None) -> PacketTable:
+    count = len(pts)
+    return PacketTable(
+        np.array(pts), np.array(dts or list(range(-10, count - 10))), np.full(count, -1), np.ones(count, np.int32),
+        np.ones(count, np.int32), np.array(flags, np.uint8), "", reorders=reorders, tells_backward=True,
+    )  # fmt: skip
+
+
+def test_times_that_disagree_with_the_pictures_are_not_planned_with() -> None:
+    kinds = [PLAIN | ENTRY, PLAIN, BACK, PLAIN, BACK]
+    assert flow([0, 2, 1, 4, 3], kinds).is_plannable
+    assert not flow([0, 1, 2, 3, 4], kinds).is_plannable  # decode times: MP4 without composition offsets
+    assert flow([0, 1, 2, 3, 4], kinds, reorders=False).is_plannable  # pictures of type B that look back only
+    assert not flow([0, 2, 1, 3, 4], kinds).is_plannable  # one B picture where no picture can be
+    assert not flow([0, 2, 3, 4, 1], [PLAIN | ENTRY, *[PLAIN] * 4]).is_plannable
+    assert flow([0, 1, 2, 3, 4], [PLAIN | ENTRY, *[PLAIN] * 4]).is_plannable
+    assert not flow([0, 2, 1, 4, 3], kinds, dts=[0, 3, 4, 5, 6]).is_plannable  # shown before it is decoded
+    assert not flow([0, 2, 1, 4, 3], [*kinds[:3], PLAIN | CHANGES, BACK]).is_plannable
