@@ -7,10 +7,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from longtake.pipeline.printable import printable
+from longtake.schemas.config import load_config
 from longtake.schemas.manifest import CorpusError
+from longtake.schemas.settings import ConfigError
 
 if TYPE_CHECKING:
     from longtake.pipeline.verify import Report
+    from longtake.pipeline.verify.sources import SourceReport
 
 
 def verify(
@@ -25,10 +28,28 @@ def verify(
         int, typer.Option(help="Chooses the samples of --sample; the same seed chooses the same ones.")
     ] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
+    sources: Annotated[
+        bool,
+        typer.Option(
+            "--sources",
+            help="Also decode the sources again, with the ffmpeg command line, and read their transcripts again; with --sample N "
+            "those of N samples. Needs --config unless all sources have absolute paths.",
+        ),
+    ] = False,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="CONFIG", help="For --sources: the configuration that the corpus was built with."),
+    ] = None,
 ) -> None:
     """Check that plan, index, shards, ledger and corpus.json agree. One line for each fault; exit code 1 if there is any."""
+    if config is not None and not sources:
+        raise ConfigError("--config is for --sources: give both, or neither")
+    settings = load_config(config) if config is not None else None
     try:
         from longtake.pipeline.verify import verify as check
+
+        if sources:
+            from longtake.pipeline.verify.sources import verify_sources as compare
     except ImportError as error:
         raise CorpusError(f"verify needs {error.name}. Install it with: pip install 'longtake[build]'") from None
 
@@ -45,8 +66,31 @@ def verify(
     for fault in report.faults:
         _line(console, str(fault))
     _line(console, summary(report, seed))
-    if report.number:
+    if not sources:
+        raise typer.Exit(1 if report.number else 0)
+    if not report.compared:
+        _line(console, "The sources were not looked at, since not all of the corpus could be read")
         raise typer.Exit(1)
+    with _bar() as bar:
+        task = bar.add_task("decoding the sources", total=None)
+        found = compare(
+            corpus, settings, sample, seed, workers, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    for fault in found.faults:
+        _line(console, str(fault))
+    for line in found.unjudged:
+        _line(console, f"not judged: {line}")
+    _line(console, source_summary(found))
+    if report.number or found.faults:
+        raise typer.Exit(1)
+
+
+def source_summary(report: "SourceReport") -> str:
+    """The last line of --sources."""
+    size = f"{_count(report.samples, 'sample')}, {_count(report.videos, 'source')}, {_count(report.frames, 'frame')}"
+    verdict = _count(len(report.faults), "fault") if report.faults else "all compared are as the sources have them"
+    left = f"; {len(report.unjudged):,} not judged" if report.unjudged else ""
+    return f"Against the sources: {size}; {verdict}{left}"
 
 
 def summary(report: "Report", seed: int) -> str:

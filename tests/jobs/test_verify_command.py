@@ -87,3 +87,37 @@ def test_tables_that_could_not_be_compared(corpus: Path) -> None:
         "small: 3 shards, 9 samples, 54 frames; 1 fault; plan, index and ledger were not compared, since not all of them "
         "could be read",
     ]
+
+
+def test_sources_are_looked_at_only_when_asked(corpus: Path) -> None:
+    result = run(corpus, "--config", "corpus.yaml")
+    assert result.exit_code == 1
+    assert str(result.exception) == "--config is for --sources: give both, or neither"
+
+
+def test_sources_that_are_not_there(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "videos.jsonl").touch()
+    (folder / "corpus.yaml").write_text(
+        "name: small\noutput: out\nsource: {videos: videos.jsonl, uri: '{video_id}.mp4'}\n"
+    )
+    result = run(corpus, "--sources", "--config", folder / "corpus.yaml")
+    *lines, last = result.output.splitlines()[1:]
+    assert result.exit_code == 0
+    assert "not judged: alpha: its source cannot be had: missing: no such file" in lines
+    assert (
+        last
+        == "Against the sources: 9 samples, 5 sources, 0 frames; all compared are as the sources have them; 10 not judged"
+    )
+
+
+def test_sources_of_relative_paths_without_a_configuration(corpus: Path) -> None:
+    result = run(corpus, "--sources")
+    assert "give --config, the configuration that it was built with" in str(result.exception)
+
+
+def test_sources_of_a_corpus_that_cannot_be_read(corpus: Path) -> None:
+    (corpus / "index" / "val-000000.parquet").write_bytes(b"PAR1")
+    result = run(corpus, "--sources")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == "The sources were not looked at, since not all of the corpus could be read"

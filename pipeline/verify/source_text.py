@@ -1,0 +1,29 @@
+"""Whether the sentences of samples are what their transcripts say, read again as a plan reads them."""
+
+from collections.abc import Iterator, Sequence
+
+from longtake.pipeline.explain.read import read_video
+from longtake.pipeline.verify.faults import short
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.records import IndexEntry
+
+
+def text_faults(entries: Sequence[IndexEntry], config: CorpusConfig) -> Iterator[tuple[IndexEntry, str]]:
+    """What is not as the transcript of their video has it, with the sample it is in.
+
+    Of a caption that a model wrote, what was said beside it is compared. Raises CorpusError, ConfigError and OSError where
+    the transcript cannot be read.
+    """
+    text = read_video(entries[0].clip.video.video_id, config).text
+    said = {sentence.clip_id: sentence for sentence, _ in text.sentences} if text is not None else {}
+    for entry in entries:
+        for sentence in entry.clip.sentences:
+            wanted = said.get(sentence.clip_id)
+            about = f"sentence {short(sentence.clip_id)}"
+            if wanted is None:
+                yield entry, f"{about}: the transcript has no such sentence"
+            elif (own := sentence.text if sentence.asr is None else sentence.asr) != wanted.text:
+                yield entry, f"{about}: its text is {short(own)}; the transcript has {short(wanted.text)}"
+            elif sentence.start_ms != wanted.start_ms or sentence.end_ms > wanted.end_ms:
+                span = f"{sentence.start_ms} to {sentence.end_ms} ms"
+                yield entry, f"{about}: it is from {span}; the transcript has {wanted.start_ms} to {wanted.end_ms} ms"
