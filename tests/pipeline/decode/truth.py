@@ -210,8 +210,9 @@ def psnr(jpeg: bytes, picture: Picture) -> tuple[float, float]:
     difference = decoded(jpeg).astype(np.float32) - picture.astype(np.float32)
     height, width = picture.shape[0] // 8, picture.shape[1] // 8
     blocks = difference[: 8 * height, : 8 * width].reshape(height, 8, width, 8, 3).mean((1, 3))
-    return _decibel(brightness(difference)), _decibel(blocks)
+    return decibel(brightness(difference)), decibel(blocks)
 
 
-def _decibel(error: npt.NDArray[Any]) -> float:
+def decibel(error: npt.NDArray[Any]) -> float:
+    """The PSNR of these differences of grey levels."""
     return float(10 * np.log10(255**2 / max(float(np.mean(error**2)), 1e-9)))
