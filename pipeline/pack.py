@@ -75,7 +75,7 @@ def sample_json(sample: Sample, shard: str, position: int) -> dict[str, Any]:
         "frame_pts_ms": sample.frames.frame_pts_ms,
         "frame_sentence": frame_sentence(len(clip.sentences), len(clip.frame_times_ms) // len(clip.sentences)),
         "frame_size": sample.marker.frame_size,
-        "source": asdict(source),
+        "source": {name: value for name, value in asdict(source).items() if value is not None},
         "meta": json.loads(clip.video.meta),
     }
 

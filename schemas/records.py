@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from longtake.schemas.color import UNKNOWN
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
 from longtake.schemas.scores import Scores
 
@@ -140,7 +139,8 @@ class Member:
 class SourceInfo:
     """Facts of a decoded source. `width` and `height` are those on display: cropping, rotation and pixel aspect applied.
 
-    `primaries`, `transfer`, `matrix` and `range` are the colour signalling (Rec. ITU-T H.273), by ffmpeg's names.
+    `primaries`, `transfer`, `matrix` and `range` are the colour signalling by the names of ffmpeg; None where it was
+    not recorded, as in corpora of earlier versions.
     """
 
     width: int
@@ -148,10 +148,10 @@ class SourceInfo:
     fps: float
     codec: str
     duration_ms: int
-    primaries: str = UNKNOWN
-    transfer: str = UNKNOWN
-    matrix: str = UNKNOWN
-    range: str = UNKNOWN
+    primaries: str | None = None
+    transfer: str | None = None
+    matrix: str | None = None
+    range: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from longtake.schemas.color import UNKNOWN
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import (
     Drop,
@@ -81,7 +80,7 @@ def embeddings(dimensions: int) -> pa.Schema:
 
 
 _MEMBER = pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())])
-_COLOR = ("primaries", "transfer", "matrix", "range")  # of SourceInfo; corpora of earlier versions lack them
+SOURCE_COLOR = ("primaries", "transfer", "matrix", "range")  # of SourceInfo; null in corpora of earlier versions
 _OWN_IN_INDEX = ("shard", "position")  # here they say where the sample is, not where it was planned to be
 _MEASURED = [
     ("shard", pa.string()),
@@ -96,7 +95,7 @@ _MEASURED = [
     ("source_fps", pa.float64()),
     ("source_codec", pa.string()),
     ("source_duration_ms", pa.int64()),
-    *[(f"source_{name}", pa.string()) for name in _COLOR],
+    *[(f"source_{name}", pa.string()) for name in SOURCE_COLOR],
     *[(column(name), pa.float64()) for name in INDEX_SCORES],
 ]
 
@@ -226,7 +225,7 @@ def index_row(entry: IndexEntry) -> dict[str, Any]:
         "source_fps": entry.source.fps,
         "source_codec": entry.source.codec,
         "source_duration_ms": entry.source.duration_ms,
-        **{f"source_{name}": getattr(entry.source, name) for name in _COLOR},
+        **{f"source_{name}": getattr(entry.source, name) for name in SOURCE_COLOR},
         **_score_columns(INDEX_SCORES, entry.frame_scores),
     }
 
@@ -247,7 +246,7 @@ def entry_from_row(row: dict[str, Any]) -> IndexEntry:
             row["source_fps"],
             row["source_codec"],
             row["source_duration_ms"],
-            **{name: row.get(f"source_{name}") or UNKNOWN for name in _COLOR},
+            **{name: row.get(f"source_{name}") for name in SOURCE_COLOR},
         ),
         frame_scores=_scores(INDEX_SCORES, row),
     )

@@ -10,12 +10,12 @@ from longtake.schemas.color import MATRICES, PRIMARIES, RANGES, TRANSFERS, UNKNO
 _HDR = frozenset({"smpte2084", "arib-std-b67"})  # PQ and HLG (Rec. ITU-R BT.2100)
 
 
-def is_hdr(transfer: str) -> bool:
+def is_hdr(transfer: str | None) -> bool:
     """Whether a picture with this transfer needs more than a standard display."""
     return transfer in _HDR
 
 
-def hdr_detail(transfer: str) -> str:
+def hdr_detail(transfer: str | None) -> str:
     """What to tell of a source whose light is coded by PQ or HLG."""
     return f"its transfer is {transfer}: set frames.hdr to tonemap, which brings it to BT.709, or to keep"
 

@@ -125,7 +125,8 @@ class PacketTable:
         backward = (self.flags[timed] & BACKWARD) != 0
         if np.all(rises):
             return not (self.reorders and np.any(backward))
-        return bool(np.all(rises[1:] != backward[1:]))
+        after = int(np.argmin(backward)) + 1  # a recording may begin with pictures whose references it lacks
+        return bool(np.all(rises[after:] != backward[after:]))
 
 
 def read_table(source: Source, limits: Limits) -> PacketTable:

@@ -15,9 +15,9 @@ from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
 PLANNED = tuple(name for name in tables.PLAN.names if name not in ("shard", "position"))
 _MAY_BE_EMPTY = frozenset(
     {"coherence", "timing", "asr", "language", "duplicate_of", "duplicate_video_of", "evaluation_overlap"}
-    | {*map(column, (*PLAN_SCORES, *INDEX_SCORES))}
+    | {*map(column, (*PLAN_SCORES, *INDEX_SCORES)), *(f"source_{name}" for name in tables.SOURCE_COLOR)}
 )
-#: Columns that came with the filters: a corpus made before them has none.
+#: Columns that came later: a corpus made before them has none.
 _MAY_BE_MISSING = _MAY_BE_EMPTY - {"coherence"}
 _ROWS = 512
 

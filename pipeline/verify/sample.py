@@ -82,7 +82,8 @@ def _expected(row: dict[str, Any]) -> dict[str, Any]:
         "sentences": [tables.sentence_json(tables.sentence_from_row(s)) for s in row["sentences"]],
         "frame_sentence": list(frame_sentence(len(row["sentences"]), per_sentence)),
         "frame_size": [row["frame_height"], row["frame_width"]],
-        "source": {name: row[f"source_{name}"] for name in _SOURCE},
+        "source": {name: row[f"source_{name}"] for name in _SOURCE}
+        | {name: row[f"source_{name}"] for name in tables.SOURCE_COLOR if row.get(f"source_{name}") is not None},
         "meta": _meta(row["meta"]),
     }
 
@@ -128,6 +129,6 @@ _CONTRACT: dict[str, Callable[[Any], bool]] = {
     "sentences": lambda value: isinstance(value, list) and all(map(_is_sentence, value)),
     **dict.fromkeys(("frame_times_ms", "frame_pts_ms", "frame_sentence"), _are_ints),
     "frame_size": lambda value: _are_ints(value) and len(value) == 2,
-    "source": _has(_SOURCE, ("primaries", "transfer", "matrix", "range")),
+    "source": _has(_SOURCE, tables.SOURCE_COLOR),
     "meta": lambda value: isinstance(value, dict),
 }

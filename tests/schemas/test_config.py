@@ -30,6 +30,8 @@ def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
         "per_sentence": 8,
         "short_side": 240,
         "format": "jpeg",
+        "hdr": "drop",
+        "hold_last": True,
         "quality": 90,
         "tolerance_ms": 0,
         "decoder": "pyav",
