@@ -29,8 +29,10 @@ class PacketClock:
         self._next = NO_TIME
         self.joins: list[int] = []
 
-    def shift(self, pts: int, dts: int, duration: int) -> int:
-        """What to add to the time stamps of the next packet."""
+    def placed(self, pts: int, dts: int, duration: int) -> tuple[int, int]:
+        """(pts, dts) of the next packet on the one timeline. A presentation time far from the decode time is none."""
+        if NO_TIME not in (pts, dts) and abs(pts - dts) > self._jump:
+            pts = NO_TIME
         if dts != NO_TIME:
             dts += self._offset
             if self._next != NO_TIME and (abs(dts - self._next) > self._jump or dts + self._back < self._last):
@@ -38,14 +40,13 @@ class PacketClock:
                 dts = self._next
                 self.joins.append(dts)
             self._last = dts
-        elif self._next == NO_TIME:
-            if pts == NO_TIME:
-                return self._offset
-            self._last = pts
-        else:
+        elif self._next != NO_TIME:
             self._last = self._next
-        self._next = self._last + (duration or self._frame)
-        return self._offset
+        elif pts != NO_TIME:
+            self._last = pts
+        if self._last != NO_TIME:
+            self._next = self._last + (duration or self._frame)
+        return pts if pts == NO_TIME else pts + self._offset, dts
 
 
 class FrameClock:

@@ -1,5 +1,6 @@
 """Opening a source file that nobody vouches for: what may be opened, and what its header says."""
 
+import errno
 import io
 import os
 import stat
@@ -97,13 +98,10 @@ class PacketFeed:
     def __next__(self) -> "Packet[VideoStream]":
         packet = next(self._packets)
         if self._clock is not None and packet.size:
-            pts, dts = packet.pts, packet.dts
-            shift = self._clock.shift(
-                NO_TIME if pts is None else pts, NO_TIME if dts is None else dts, packet.duration or 0
-            )
-            if shift:
-                packet.pts = None if pts is None else pts + shift
-                packet.dts = None if dts is None else dts + shift
+            pts, dts = (NO_TIME if stamp is None else stamp for stamp in (packet.pts, packet.dts))
+            pts, dts = self._clock.placed(pts, dts, packet.duration or 0)
+            packet.pts = None if pts == NO_TIME else pts
+            packet.dts = None if dts == NO_TIME else dts
         return packet
 
 
@@ -155,8 +153,11 @@ def open_container(file: str | io.IOBase) -> Iterator[InputContainer]:
         )
     except (MemoryError, StorageError):
         raise
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except ValueError as error:
         raise ContainerError(Reason.UNREADABLE, _first_line(error)) from None
+    except (av.FFmpegError, OSError) as error:
+        why = "none of the containers that are read" if error.errno == errno.EINVAL else _first_line(error)
+        raise ContainerError(Reason.UNREADABLE, why) from None
     try:
         yield container
     finally:
@@ -206,7 +207,8 @@ def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> Sourc
     check_picture(context.width, context.height, aspect, limits)
     check_picture(width, height, aspect, limits)
     header_ms = _header_duration(container, stream, timeline)
-    check_duration(header_ms, limits)
+    if header_ms > limits.duration_ms:
+        header_ms = 0  # it may lie: the packets will tell
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
     return Source(
         container=container,

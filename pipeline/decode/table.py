@@ -108,15 +108,16 @@ class PacketTable:
 
     @property
     def _in_order(self) -> bool:
-        """Whether presentation times can be those of the pictures: after the decode times, a picture that is predicted from later
-        ones before them, and no other before one that was decoded earlier.
+        """Whether presentation times can be those of the pictures: after the decode times, which never go back; that of a picture
+        that is predicted from later ones before them, and no other before one that was decoded earlier.
 
         MP4 without composition offsets and AVI hand out decode times as presentation times: times that rise from packet to packet
         although the pictures do not.
         """
         timed = self.pts != NO_TIME
         pts, dts = self.pts[timed], self.dts[timed]
-        if np.any((pts < dts) & (dts != NO_TIME)):
+        known = dts != NO_TIME
+        if np.any((pts < dts) & known) or np.any(np.diff(dts[known]) < 0):
             return False
         rises = np.ones(len(pts), np.bool_)
         rises[1:] = pts[1:] > np.maximum.accumulate(pts)[:-1]

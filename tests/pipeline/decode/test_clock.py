@@ -8,7 +8,7 @@ from longtake.pipeline.decode.clock import NO_TIME, FrameClock, PacketClock
 def shifted(stamps: list[tuple[int, int]], base: int = 90_000) -> tuple[list[int], list[int]]:
     """The presentation times of (pts, dts) pairs on one timeline, and where clocks were joined."""
     clock = PacketClock(Fraction(1, base), base // 25)
-    return [pts + clock.shift(pts, dts, base // 25) for pts, dts in stamps], clock.joins
+    return [clock.placed(pts, dts, base // 25)[0] for pts, dts in stamps], clock.joins
 
 
 def test_a_clock_that_goes_on_is_left_alone() -> None:
@@ -37,6 +37,13 @@ def test_a_gap_of_less_than_ten_seconds_is_a_gap() -> None:
 def test_a_step_back_of_less_than_a_tenth_of_a_second_is_none() -> None:
     assert shifted([(0, 0), (9000, 9000), (3600, 3600)])[1] == []
     assert shifted([(0, 0), (18_000, 18_000), (3600, 3600)])[1] == [21_600]
+
+
+def test_a_presentation_time_of_another_clock_is_none() -> None:
+    # A program stream of which libavformat gives the last picture of one part the time of the next part.
+    found, joins = shifted([(7200, 0), (324_045_000, 3600), (324_052_200, 324_045_000)])
+    assert found == [7200, NO_TIME, 14_400]
+    assert joins == [7200]
 
 
 def times(frames: list[tuple[int, int]], step: int = 1) -> list[int]:
