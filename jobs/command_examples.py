@@ -15,7 +15,11 @@ EXAMPLES = {
         "longtake build mine/corpus.yaml --decisions mine/out/my-corpus/decisions.csv --overwrite",
         "longtake build gs://bucket/mine/corpus.yaml --dry-run -- --runner=DataflowRunner --project=my-project",
     ),
-    "verify": ("longtake verify mine/out/my-corpus", "longtake verify gs://bucket/mine/out/my-corpus --sample 1000"),
+    "verify": (
+        "longtake verify mine/out/my-corpus",
+        "longtake verify gs://bucket/mine/out/my-corpus --sample 1000",
+        "longtake verify mine/out/my-corpus --sources --sample 200 --config mine/corpus.yaml",
+    ),
     "status": ("longtake status mine/out/my-corpus", "longtake status gs://bucket/mine/out/my-corpus --json"),
     "show": ("longtake show out/demo", "longtake show out/demo mammals --output sample.png"),
     "explain": ("longtake explain mine/corpus.yaml VIDEO_ID --picture explain.png",),

@@ -20,6 +20,7 @@ from longtake.pipeline.verify.sources import SourceReport, verify_sources
 from longtake.schemas.config import Limits, load_config
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
+from tests.media import SHARED, needs_shared, shared
 from tests.mutations.gallery import CASES
 from tests.numbered_video import numbered
 
@@ -257,3 +258,17 @@ def test_giant_pictures_are_refused() -> None:
     shown = FfmpegPass(str(reference_binary()), str(numbered("verify.mp4")), (160, 120), Limits(pixels=1000), 60)
     assert compare(shown, []) == Comparison()
     assert shown.complaints
+
+
+@pytest.mark.exhaustive
+@needs_shared
+@pytest.mark.shared_data
+def test_files_that_went_wrong_once(tmp_path: Path) -> None:
+    """A corpus of all of cases/media is what ffmpeg shows. What is kept of each is for the tests of the decoder to say."""
+    files = [*shared("cases/media"), SHARED / "cases/media/raw.h264"]
+    videos = [Video(path.name.replace(".", "_"), spoken(4, length=700, gap=20), path) for path in files]
+    found = source_set(tmp_path, videos, frames={"per_sentence": 4, "short_side": 120, "hdr": "keep"})
+    build(found)
+    report = check(found)
+    assert report.faults == ()
+    assert report.videos >= len(files) - 2
