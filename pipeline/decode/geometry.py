@@ -52,14 +52,12 @@ class Crop:
         return width - self.left - self.right, height - self.top - self.bottom
 
 
-def orientation_of(frame: VideoFrame) -> Orientation:
-    """The orientation in the display matrix of a frame."""
+def orientation_of(frame: VideoFrame) -> Orientation | None:
+    """The orientation in the display matrix of a frame; None where it has none: then that of the frame before it holds."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    return (
-        Orientation()
-        if matrix is None
-        else orientation(np.frombuffer(bytes(cast(SideData, matrix)), np.int32)[:9].tolist())
-    )
+    if matrix is None:
+        return None
+    return orientation(np.frombuffer(bytes(cast(SideData, matrix)), np.int32)[:9].tolist())
 
 
 def orientation(matrix: list[int]) -> Orientation:

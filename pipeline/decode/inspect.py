@@ -79,7 +79,7 @@ def first_orientation(path: str, limits: Limits) -> Orientation:
         try:
             for count, packet in enumerate(source.packets()):
                 for frame in source.stream.codec_context.decode(packet if packet.size else None):
-                    return orientation_of(frame)
+                    return orientation_of(frame) or Orientation()
                 if count >= _FIRST_FRAME or not packet.size:
                     break
         except MemoryError:

@@ -54,14 +54,16 @@ class Painter:
         left = self._source.crop.size(width, height)
         return scaled_size(*left, self._source.aspect * stretched, self._frames.short_side)
 
-    def jpeg(self, frame: VideoFrame) -> bytes | FrameFault:
+    def jpeg(self, frame: VideoFrame, orientation: Orientation | None = None) -> bytes | FrameFault:
         """The frame as JPEG (4:2:0, full-range BT.601); a fault where its shape is not that of the first one.
+
+        `orientation` is how it lies, where an earlier frame says so.
 
         Raises SourceError: LIMIT_EXCEEDED for a giant one, UNREADABLE for pixels of an unknown kind, HDR for one that is not
         to be shown.
         """
         check_picture(frame.width, frame.height, self._source.aspect, self._limits)
-        orientation = orientation_of(frame)
+        orientation = orientation or orientation_of(frame) or Orientation()
         fault = self._reshaped(frame, orientation)
         if fault is not None:
             return fault

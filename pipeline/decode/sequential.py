@@ -18,11 +18,12 @@ from av.video.stream import VideoStream
 from longtake.pipeline.decode.bitstream import ENTRY
 from longtake.pipeline.decode.choose import on_screen
 from longtake.pipeline.decode.clock import NO_TIME, FrameClock
+from longtake.pipeline.decode.geometry import Orientation, orientation_of
 from longtake.pipeline.decode.results import FrameFault
 from longtake.pipeline.decode.source import Source
 from longtake.pipeline.decode.table import CORRUPT, PacketTable
 
-Paint = Callable[[VideoFrame], bytes | FrameFault]
+Paint = Callable[[VideoFrame, Orientation | None], bytes | FrameFault]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +67,24 @@ class SequentialPass:
         timeline = self._source.timeline
         marks = sorted({timeline.last_pts(time) for time in times_ms})
         done = 0
-        held: tuple[int, int, VideoFrame] | None = None
+        held: tuple[int, int, VideoFrame, Orientation | None] | None = None
+        lies: Orientation | None = None  # a stream may say it once, with its first picture
         for number, (ordinal, frame) in enumerate(self._decode()):
             pts = self._time(frame)
+            lies = orientation_of(frame) or lies
             self._outputs.append(_Output(pts, ordinal, frame.is_corrupt, frame.key_frame, len(self._errors)))
             if held is not None and pts > held[0]:
                 before = done
                 while done < len(marks) and marks[done] < pts:
                     done += 1
                 if done > before:
-                    self._pictures[held[1]] = self._paint(held[2])
+                    self._pictures[held[1]] = self._paint(*held[2:])
                 if done == len(marks):
                     held = None
                     break
-            held = (pts, number, frame)
+            held = (pts, number, frame, lies)
         if held is not None:
-            self._pictures[held[1]] = self._paint(held[2])
+            self._pictures[held[1]] = self._paint(*held[2:])
         shown = self._shown()
         if not shown:
             return [None] * len(times_ms)

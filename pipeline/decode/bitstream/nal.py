@@ -1,7 +1,10 @@
 """H.264 and HEVC: NAL units, with start codes or with lengths before them."""
 
+from collections.abc import Iterator
+
 from longtake.pipeline.decode.bitstream.flags import (
     BACKWARD,
+    CHANGES,
     ENTRY,
     LAYERED,
     PLAIN,
@@ -14,6 +17,8 @@ from longtake.pipeline.decode.bitstream.flags import (
 _HEAD = 4096  # bytes searched for a start code
 _SEI_HEAD = 512  # bytes of a message that are read
 _SPS, _PPS, _SEI, _IDR = 7, 8, 6, 5
+_HEVC_SEI = 39
+_RECOVERY, _ORIENTATION = 6, 47  # types of supplemental messages
 _HEVC_PARAMETERS = (32, 33, 34)  # video, sequence, picture
 #: Second bytes of H.264 slices that begin a picture with a B slice: first_mb_in_slice 0, slice_type 1 or 6, in exp-Golomb codes.
 _B_SLICES = frozenset(b for b in range(256) if b >> 4 == 0b1010 or b >> 2 == 0b100111)
@@ -42,8 +47,11 @@ def h264_reader(extradata: bytes) -> Reader:
             flags |= BACKWARD
         if first & 31 == _IDR or (key and any(_is_recovery_point(data, s) for s, _ in units if data[s] & 31 == _SEI)):
             flags |= ENTRY
-        sets = _sets(data, units, 1, (_SPS, _PPS)) if len(units) > 1 else []
-        return flags | parameters.change(sets, bool(flags & ENTRY))
+        if len(units) == 1:
+            return flags | parameters.change((), bool(flags & ENTRY))
+        if _orients(data, units, 1, _SEI, bool(flags & ENTRY)):
+            flags |= CHANGES
+        return flags | parameters.change(_sets(data, units, 1, (_SPS, _PPS)), bool(flags & ENTRY))
 
     return read
 
@@ -67,8 +75,11 @@ def hevc_reader(extradata: bytes) -> Reader:
             flags |= LAYERED
         if 16 <= kind <= 21:  # IDR, BLA and CRA pictures
             flags |= ENTRY
-        sets = _sets(data, units, 2, _HEVC_PARAMETERS) if len(units) > 1 else []
-        return flags | parameters.change(sets, bool(flags & ENTRY))
+        if len(units) == 1:
+            return flags | parameters.change((), bool(flags & ENTRY))
+        if _orients(data, units, 2, _HEVC_SEI, bool(flags & ENTRY)):
+            flags |= CHANGES
+        return flags | parameters.change(_sets(data, units, 2, _HEVC_PARAMETERS), bool(flags & ENTRY))
 
     return read
 
@@ -161,7 +172,25 @@ def _later_reference(data: memoryview, start: int, length_size: int) -> bool:
 
 def _is_recovery_point(data: memoryview, start: int) -> bool:
     """Whether a supplemental message says that the very picture it comes with is exact (recovery_frame_cnt of 0)."""
-    body = bytes(data[start + 1 : start + 1 + _SEI_HEAD]).replace(b"\0\0\3", b"\0\0")
+    found = next((body for kind, body in _messages(data, start + 1) if kind == _RECOVERY), b"")
+    return bool(found and found[0] & 0x80)
+
+
+def _orients(data: memoryview, units: list[Unit], header: int, kind: int, whole: bool) -> bool:
+    """Whether a supplemental message turns the pictures from here on. `whole`: look at all messages, not just first ones."""
+    for start, end in units:
+        body = start + header
+        if _kind(data[start], header) == kind and body < end:
+            if data[body] == _ORIENTATION:
+                return True
+            if whole and any(found == _ORIENTATION for found, _ in _messages(data, body)):
+                return True
+    return False
+
+
+def _messages(data: memoryview, start: int) -> Iterator[tuple[int, bytes]]:
+    """(type, payload) of the supplemental messages in the body of a NAL unit."""
+    body = bytes(data[start : start + _SEI_HEAD]).replace(b"\0\0\3", b"\0\0")
     at = 0
     while at + 2 < len(body) and body[at] != 0x80:
         fields = []
@@ -170,10 +199,8 @@ def _is_recovery_point(data: memoryview, start: int) -> bool:
             while at < len(body) and body[at] == 255:
                 value, at = value + 255, at + 1
             if at >= len(body):
-                return False
+                return
             fields.append(value + body[at])
             at += 1
-        if fields[0] == 6:
-            return at < len(body) and bool(body[at] & 0x80)
+        yield fields[0], body[at : at + fields[1]]
         at += fields[1]
-    return False

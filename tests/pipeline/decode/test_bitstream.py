@@ -130,6 +130,21 @@ def test_a_header_may_be_overruled_by_the_first_picture_if_every_entry_repeats_i
         assert read(memoryview(later), True) & CHANGES == change
 
 
+def test_a_message_that_turns_pictures_changes_the_stream() -> None:
+    turn, other = b"\x06\x2f\x03\x10\x00\x40\x80", b"\x06\x05\x01\xaa\x2f\x03\x10\x00\x40\x80"
+    for message in (turn, other):
+        read = reader("h264", AVCC)
+        assert read is not None
+        assert read(memoryview(units(message, IDR)), True) & CHANGES
+    read = reader("h264", AVCC)
+    assert read is not None
+    assert not read(memoryview(units(LONG_SEI, IDR)), True) & CHANGES
+    hevc = reader("hevc", HVCC)
+    assert hevc is not None
+    message = b"\x4e\x01\x2f\x03\x10\x00\x40\x80"
+    assert hevc(memoryview(units(message, bytes([19 << 1, 1, 0x80, 0]))), True) & CHANGES
+
+
 def test_a_stream_without_a_header_begins_with_its_first_parameter_sets() -> None:
     read = reader("h264", b"")
     assert read is not None
