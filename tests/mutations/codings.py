@@ -18,10 +18,10 @@ def _cif(kind: str, encoder: str) -> Path:
 
 # Key marks of other codecs
 for _name, _kind, _encoder in (
-    ("h263", "3gp", "h263"), ("h263p", "mov", "h263p"), ("svq1", "mov", "svq1"), ("mjpeg", "mov", "mjpeg"),
+    ("h263", "3gp", "h263"), ("h263p", "mov", "h263p"), ("svq1", "mov", "svq1"), 
     ("cinepak", "mov", "cinepak"),
 ):  # fmt: skip
-    mutant(f"{_kind}_{_name}_plain", lambda k=_kind, e=_encoder: _cif(k, e), lambda d: d)  # type: ignore[misc]
+    add(f"{_kind}_{_name}", lambda k=_kind, e=_encoder: _cif(k, e))  # type: ignore[misc]
     mutant(
         f"{_kind}_{_name}_without_sync_table",
         lambda k=_kind, e=_encoder: _cif(k, e),  # type: ignore[misc]
@@ -29,7 +29,7 @@ for _name, _kind, _encoder in (
     )
 for _name, _encoder in (
     ("msmpeg4v2", "msmpeg4v2"), ("msmpeg4", "msmpeg4"), ("wmv1", "wmv1"), ("wmv2", "wmv2"), ("h263", "h263"),
-    ("huffyuv", "huffyuv"),     ("ffv1", "ffv1"), ("hevc", "libx265"), ("vp8", "libvpx"), ("vp9", "libvpx-vp9"),
+    ("ffv1", "ffv1"), ("hevc", "libx265"), ("vp8", "libvpx"), ("vp9", "libvpx-vp9"),
 ):  # fmt: skip
     mutant(f"avi_{_name}_all_key", lambda e=_encoder: _cif("avi", e), lambda d: avi.key_flags(d, lambda *_: True))  # type: ignore[misc]
 for _name, _encoder in (
@@ -45,7 +45,7 @@ add("asf_wmv2", lambda: _cif("wmv", "wmv2"))
 add("asf_msmpeg4", lambda: _cif("wmv", "msmpeg4"))
 add("mxf_mpeg2", lambda: _cif("mxf", "mpeg2video"))
 for _name, _encoder in (("hevc", "libx265"), ("av1", "libsvtav1"), ("vp9", "libvpx-vp9")):
-    mutant(f"flv_{_name}", codec("flv", _encoder), lambda d: d)
+    add(f"flv_{_name}", codec("flv", _encoder))
 
 
 # Open groups of pictures
@@ -250,7 +250,7 @@ add(
 )
 mutant("avi_first_chunks_empty", codec("avi", "mpeg4"), lambda d: avi.emptied(d, lambda n: n in (1, 2)))
 mutant("avi_loud", lambda: numbered("loud.avi", "mpeg4", audio=4), lambda d: avi.header(d, "start", lambda _: 10))
-mutant("mp4_loud_matrix_of_second", lambda: _second_turned(), lambda d: d)
+add("mp4_matrix_of_second", lambda: _second_turned())
 
 
 def _second_turned() -> Path:
