@@ -1,7 +1,7 @@
 """Moving about in the packets of a file, always knowing the ordinal of the packet that comes next."""
 
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 
 import av
 import numpy as np
@@ -25,11 +25,18 @@ class Cursor:
     """A place in a file. Demuxing is deterministic, so counting packets tells which is which; a seek is only believed
     when the packet it lands on is in the table.
 
-    `reopen` gives a fresh source that stands at the first packet.
+    `kept` are all packets of the file, where it is small enough for that. `reopen` gives a fresh source that stands at the
+    first packet.
     """
 
-    def __init__(self, source: Source, table: PacketTable, reopen: Callable[[], Source]) -> None:
-        self._source, self._table, self._reopen = source, table, reopen
+    def __init__(
+        self,
+        source: Source,
+        table: PacketTable,
+        reopen: Callable[[], Source],
+        kept: "Sequence[Packet[VideoStream]]" = (),
+    ) -> None:
+        self._source, self._table, self._reopen, self._kept = source, table, reopen, kept
         self._seekable = not _SEEKABLE.isdisjoint(source.container.format.name.split(","))
         self._packets: Packets | None = None  # None: `source` has been read to its end
         self._next = 0
@@ -41,6 +48,9 @@ class Cursor:
 
     def go_to(self, ordinal: int) -> None:
         """Stand at `ordinal`, or before it where reading on is cheaper than a seek."""
+        if self._kept:
+            self._packets, self._next = islice(self._kept, ordinal, None), ordinal
+            return
         if self._packets is not None and self._next <= ordinal:
             here, there = self._table.pos[[self._next, ordinal]]
             if there - here < FAR or not self._seekable:

@@ -57,6 +57,8 @@ class DecordBackend:
             check_duration(end, limits)
             if orientation.mirrored or orientation.odd:
                 raise _refuse("mirror a picture, or turn it by anything but quarter turns")
+            if orientation.turns and "mov" not in source.container.format.name.split(","):
+                raise _refuse("turn pictures of this container")
             width, height = orientation.size(*flat)
             reader = _open(path, width, height)
             _agree(reader, source, table)

@@ -24,6 +24,8 @@ _EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 #: From this reduction on, means over areas: no less true there than bicubic, for a bit over half its time.
 _AREA_FROM = 3
 _HALF_CHROMA = ("yuv420p", "yuvj420p", "yuv420p10le")
+#: BT.709 and absent signalling (Rec. ITU-T H.273): nothing to map.
+_PLAIN = (1, 2)
 #: Pixels that a picture may be off the shape of the first one, at the size it is scaled to: sizes are even numbers.
 _OFF_SHAPE = 2
 
@@ -39,6 +41,7 @@ class Painter:
         self._cropper = _Cropper(source.crop) if source.crop != Crop() else None
         self._size = self._scaled_size(self._context.width, self._context.height)  # before it is turned
         self._aspect: Fraction | None = None
+        self._kind: tuple[int, int, Orientation, Fraction | None] | None = None  # of the first picture
         self.orientation: Orientation | None = None  # of the first picture
 
     @property
@@ -74,8 +77,11 @@ class Painter:
     def _reshaped(self, frame: VideoFrame, orientation: Orientation) -> FrameFault | None:
         """Why the frame does not fit into the size of the first one."""
         aspect = self._context.sample_aspect_ratio
+        kind = frame.width, frame.height, orientation, aspect
+        if kind == self._kind:
+            return None
         if self.orientation is None:
-            self.orientation, self._aspect = orientation, aspect
+            self.orientation, self._aspect, self._kind = orientation, aspect, kind
             self._size = self._scaled_size(frame.width, frame.height)
             return None
         stretched = aspect / self._aspect if aspect and self._aspect else 1
@@ -108,6 +114,8 @@ class Painter:
 
     def _tone_mapping(self, frame: VideoFrame) -> dict[str, int]:
         """What tells libswscale to bring a picture to what a standard display shows, where that is needed."""
+        if frame.color_trc in _PLAIN and frame.color_primaries in _PLAIN:  # the common case
+            return {}
         color = color_of(frame)
         if self._frames.hdr == "tonemap" and color.is_wide:
             return {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}

@@ -5,6 +5,8 @@ from contextlib import ExitStack, suppress
 
 import av
 import simplejpeg
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from longtake.pipeline.decode.choose import GRACE_MS, choose, cost
 from longtake.pipeline.decode.clock import NO_TIME, FrameClock
@@ -78,7 +80,8 @@ class _Job:
     def run(self, times_ms: list[int]) -> Decoded:
         with self._watch.phase("index"):
             source = self._open()
-            table = read_table(source, self._limits)
+            kept: list[Packet[VideoStream]] = []
+            table = read_table(source, self._limits, kept)
         if not len(table):
             raise ContainerError(Reason.NO_FRAMES, table.error or "the video stream is empty")
         check_duration(end_ms(source, table), self._limits)
@@ -92,12 +95,13 @@ class _Job:
             )
         painter = Painter(source, self._settings, self._limits, self._watch)
         with self._watch.phase("decode"):
-            planned = PlannedPass(Cursor(source, table, self._open), table)
+            planned = PlannedPass(Cursor(source, table, self._open, kept), table)
             taken: list[Frame | FrameFault] | None = None
             if table.is_plannable:
                 with suppress(Unsound):
                     taken = self._planned(planned, source, table, painter, times_ms)
             decoded = planned.decoded
+            kept.clear()
             if taken is None:
                 painter = Painter(source, self._settings, self._limits, self._watch)
                 sequential = SequentialPass(table, self._open(), painter.jpeg)

@@ -7,7 +7,7 @@ for Matroska.
 from array import array
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -25,8 +25,14 @@ from longtake.schemas.reasons import Reason
 DISCARD = 16
 #: The demuxer knows that bytes of the packet are missing.
 CORRUPT = 32
+#: Packets of so many bytes together are held in memory rather than read twice.
+_KEPT_BYTES = 16 << 20
 #: Codecs whose headers tell which pictures may be predicted from later ones.
 _TELL_BACKWARD = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
 
 Int64s = npt.NDArray[np.int64]
 
@@ -130,14 +136,18 @@ class PacketTable:
         return bool(np.all(rises[after:] != backward[after:]))
 
 
-def read_table(source: Source, limits: Limits) -> PacketTable:
-    """Demux the whole file. Raises SourceError(LIMIT_EXCEEDED) for more than `limits.packets` packets."""
+def read_table(source: Source, limits: Limits, kept: "list[Packet[VideoStream]] | None" = None) -> PacketTable:
+    """Demux the whole file. Raises SourceError(LIMIT_EXCEEDED) for more than `limits.packets` packets.
+
+    The packets of a file that is small enough to be held are added to `kept`; of another one none are.
+    """
     pts, dts, pos = array("q"), array("q"), array("q")
     size, duration, flags = array("i"), array("i"), bytearray()
     context = source.stream.codec_context
     read = bitstream.reader(source.codec, context.extradata, intra_only=context.codec.intra_only)
     look = read or _trusting
     most, error = limits.packets, ""
+    room = _KEPT_BYTES if kept is not None else 0
     feed = source.packets()
     try:
         for packet in feed:
@@ -160,6 +170,11 @@ def read_table(source: Source, limits: Limits) -> PacketTable:
             size.append(length)
             duration.append(min(packet.duration or 0, 2**31 - 1))
             flags.append(flag)
+            if kept is not None and room:
+                room = max(room - length, 0)
+                kept.append(packet)
+                if not room:
+                    kept.clear()
             if len(flags) > most:
                 raise SourceError(Reason.LIMIT_EXCEEDED, f"more than {most} packets")
     except MemoryError:

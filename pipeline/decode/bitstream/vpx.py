@@ -9,28 +9,41 @@ _AV1C_HEAD = 4  # bytes of an AV1CodecConfigurationRecord before its OBUs
 
 
 def vp8_reader(extradata: bytes) -> Reader:
-    """The reader of VP8 packets (RFC 6386, 9.1)."""
+    """The reader of VP8 packets (RFC 6386, 9.1). A key frame of another size than the first changes the stream."""
+    sizes = Parameters(())
 
     def read(data: memoryview, key: bool) -> int:
-        flags = PLAIN if data[0] & 1 else PLAIN | ENTRY
+        flags = PLAIN
+        if not data[0] & 1:
+            flags |= ENTRY | sizes.change([bytes(data[6:10])], True)
         return flags if data[0] & 16 else flags & ~VISIBLE
 
     return read
 
 
 def vp9_reader(extradata: bytes) -> Reader:
-    """The reader of VP9 packets (bitstream specification, 6.2)."""
+    """The reader of VP9 packets (bitstream specification, 6.2). A key frame of another size or colour than the first changes the
+    stream."""
+    sizes = Parameters(())
 
     def read(data: memoryview, key: bool) -> int:
         bits, profile3 = data[0], data[0] & 0x30 == 0x30
         if profile3:
             bits = (bits << 1) & 0xFF  # profile 3 has a reserved bit before the flags
         show_existing, inter, shown = bits & 8, bits & 4, bits & 2
-        flags = PLAIN if show_existing or inter else PLAIN | ENTRY
+        flags = PLAIN
+        if not show_existing and not inter:
+            flags |= ENTRY | sizes.change([_vp9_size(data)], True)
         is_superframe = data[-1] & 0xE0 == 0xC0  # hidden frames and the one that is shown
         return flags if is_superframe or show_existing or shown else flags & ~VISIBLE
 
     return read
+
+
+def _vp9_size(data: memoryview) -> bytes:
+    """Colour configuration, width and height in the header of a key frame; some bits of what follows in profiles 1 and 3."""
+    last = {0x00: 0xF0, 0x10: 0xF8}.get(data[0] & 0x30, 0xFF)  # of profiles 0 and 2
+    return bytes(data[4:8]) + bytes(byte & last for byte in data[8:9]) + bytes(data[9:10] if last == 0xFF else b"")
 
 
 def av1_reader(extradata: bytes) -> Reader:

@@ -160,6 +160,22 @@ def test_other_codecs_tell_changes() -> None:
     assert flags("theora", b"\x80theora") & CHANGES
 
 
+@pytest.mark.parametrize(
+    ("codec", "first", "other"),
+    [
+        ("vp8", "1000009d012a a000 7800 00", "1000009d012a 0001 9000 00"),
+        ("vp9", "82498342 0009f00776 24", "82498342 000ff008f6 24"),
+    ],
+)
+def test_a_key_frame_of_another_size_changes_the_stream(codec: str, first: str, other: str) -> None:
+    read = reader(codec, None)
+    assert read is not None
+    small, large = memoryview(bytes.fromhex(first)), memoryview(bytes.fromhex(other))
+    assert read(small, True) == PLAIN | ENTRY
+    assert read(small, True) == PLAIN | ENTRY
+    assert read(large, True) == PLAIN | ENTRY | CHANGES
+
+
 @given(
     codec=st.sampled_from(["h264", "hevc", "mpeg2video", "mpeg4", "vp8", "vp9", "av1", "theora"]),
     data=st.binary(min_size=1, max_size=80),
