@@ -51,7 +51,7 @@ class Comparison:
 
 
 def compare(shown: FfmpegPass, wants: Sequence[Want], from_first: bool = False) -> Comparison:
-    """Compare frames, in the order of their times, with a pass. `from_first`: 0:00 is the first frame.
+    """Compare frames, in the order of their times, with a pass. `from_first`: 0:00 is the first frame. Raises what `read` does.
 
     In memory are the frames around the present one; the pass ends where all are compared. A frame that is wanted after the end
     is the last one.
@@ -106,8 +106,9 @@ class _Window:
             yield Difference(want, number, what)
 
     def _difference(self, number: int, want: Want) -> str:
+        data = want.read()
         try:
-            image = Image.open(io.BytesIO(want.read())).convert("RGB")
+            image = Image.open(io.BytesIO(data)).convert("RGB")
         except (OSError, UnidentifiedImageError) as error:
             return f"its JPEG does not decode: {error}"
         picture = np.asarray(image)

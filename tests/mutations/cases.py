@@ -34,7 +34,10 @@ def mutant(name: str, base: Callable[[], Path], change: Change, quick: bool = Fa
 
     def build() -> Path:
         source = base()
-        return changed(source, f"{name}{source.suffix}", lambda data: bytearray(change(bytes(data))))
+        before = source.read_bytes()
+        after = change(before)
+        assert after != before, f"{name} changes nothing"
+        return changed(source, f"{name}{source.suffix}", lambda _: bytearray(after))
 
     add(name, build, quick)
 

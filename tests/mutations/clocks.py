@@ -161,12 +161,16 @@ assembled("flv_parts_overlap", "flv", lambda: flv.joined(_flv(), _flv(100), 2000
 mutant("flv_composition_zero", lambda: h264("flv"), lambda d: flv.composition(d, lambda *_: 0))
 mutant("flv_composition_jumps", lambda: h264("flv"), lambda d: flv.composition(d, lambda n, c: c + 500 * (n > 50)))
 
+
 # Ogg
-mutant("ogg_late", codec("ogv", "libtheora"), lambda d: ogg.granules(d, lambda n, g: g + (250 << 5) * (g > 0)))
-mutant(
-    "ogg_jump", codec("ogv", "libtheora"), lambda d: ogg.granules(d, lambda n, g: g + (250 << 5) * (g > 0 and n > 20))
-)
-mutant("ogg_pages_gone", codec("ogv", "libtheora"), lambda d: ogg.without_pages(d, lambda n: n == 15))
+def _short_pages() -> Path:
+    return numbered("pages.ogv", "libtheora", extra=["-page_duration", "200000"])
+
+
+mutant("ogg_late", _short_pages, lambda d: ogg.granules(d, lambda n, g: g + (250 << 5) * (g > 0)))
+mutant("ogg_jump", _short_pages, lambda d: ogg.granules(d, lambda n, g: g + (250 << 5) * (g > 0 and n > 12)))
+mutant("ogg_jump_back", _short_pages, lambda d: ogg.granules(d, lambda n, g: g - (25 << 5) * (g > 0 and n > 12)))
+mutant("ogg_pages_gone", _short_pages, lambda d: ogg.without_pages(d, lambda n: n == 15))
 assembled("ogg_chained", "ogv", lambda: _ogg() + _ogg(100))
 
 

@@ -7,7 +7,6 @@ from tests.mutations.cases import add, codec, copied, h264, mutant
 
 # Display matrices
 _TURNS = {
-    "turned_0": (1, 0, 0, 1),
     "turned_90": (0, 1, -1, 0),
     "turned_180": (-1, 0, 0, -1),
     "turned_270": (0, -1, 1, 0),

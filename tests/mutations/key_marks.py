@@ -38,7 +38,8 @@ for _name, _encoder in (
 ):
     _base = codec("avi", _encoder)
     add(f"avi_{_name}", _base, _name == "xvid")
-    mutant(f"avi_{_name}_all_key", _base, lambda d: avi.key_flags(d, lambda *_: True), _name == "mpeg4")
+    if _name != "mjpeg":
+        mutant(f"avi_{_name}_all_key", _base, lambda d: avi.key_flags(d, lambda *_: True), _name == "mpeg4")
     mutant(f"avi_{_name}_no_key", _base, lambda d: avi.key_flags(d, lambda *_: False))
     mutant(f"avi_{_name}_wrong_key", _base, lambda d: avi.key_flags(d, lambda n, _: n % 10 == 7))
 for _name, _encoder in (("h264", "libx264"), ("sorenson", "flv")):
