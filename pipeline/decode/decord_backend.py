@@ -116,6 +116,9 @@ def _agree(reader: Any, source: Source, table: PacketTable) -> None:
         raise _refuse("decode open groups of pictures: it gives wrong ones after a seek")
     if len(reader) != len(table.shown):
         raise _refuse(f"list its frames: it finds {len(reader)} where the file shows {len(table.shown)}")
+    entries = {int(at) for at in np.flatnonzero(np.isin(table.shown, table.entries))}
+    if not entries.issuperset(reader.get_key_indices()):
+        raise _refuse("tell which frames can be decoded by themselves: it believes marks that are wrong")
     seconds = np.asarray(reader.get_frame_timestamp(range(len(reader))), np.float64)[:, 0]
     ours = (table.shown_pts - table.shown_pts[0]) * float(source.timeline.num / source.timeline.den)
     off = np.abs((seconds - seconds[0]) - ours) * 1000  # decord counts from the first frame

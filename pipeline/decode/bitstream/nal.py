@@ -15,7 +15,7 @@ from longtake.pipeline.decode.bitstream.flags import (
 )
 
 _HEAD = 4096  # bytes searched for a start code
-_SEI_HEAD = 512  # bytes of a message that are read
+_SEI_HEAD = 4096  # bytes of supplemental messages that are read
 _SPS, _PPS, _SEI, _IDR = 7, 8, 6, 5
 _HEVC_SEI = 39
 _RECOVERY, _ORIENTATION = 6, 47  # types of supplemental messages
