@@ -86,7 +86,7 @@ class Server:
         self.address = access.address
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Serve until `stopping`, which is asked several times a second, is true, or until `close` is called in another thread."""
+        """Serve until `stopping`, which is asked several times a second, is true or until `close` is called in another thread."""
         with self._serving:
             while not (self._stopped or stopping()):
                 wasyncore.loop(timeout=_ASK_SECONDS, map=self._sockets, count=1)
