@@ -184,6 +184,9 @@ def test_nothing_of_what_went_is_left_in_any_file_or_print(sources: SourceSet) -
     (sources.folder / "ids.txt").write_text(f"{GONE}\n")
     asked = ("--videos", sources.folder / "ids.txt", "--decisions", corpus / "decisions.csv")
     assert b"1 video taken down" in printed("takedown", corpus, *asked)
+    assert b"- name: 007.jpg\n    dtype: image" in (corpus / "README.md").read_bytes(), (
+        "a new version says its columns too"
+    )
     assert not leaks(everything(corpus), frames)
     for name in ("explained.png", "sheet.png"):
         (sources.folder / name).unlink()

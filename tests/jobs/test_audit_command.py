@@ -8,6 +8,7 @@ from typing import Any
 
 import browsing
 import corpora
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,9 +16,11 @@ from html_tree import Element, parse
 from typer.testing import CliRunner, Result
 
 from longtake.jobs.cli import app
+from longtake.pipeline.audit.database import Database
 from longtake.schemas import storage
 from longtake.schemas.decisions import Decision, write_decisions
 from longtake.schemas.keys import hash64
+from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import LongClip
 from longtake.schemas.settings import ConfigError
@@ -193,3 +196,15 @@ def test_wrong_options_stop_it_before_it_works(corpus: Path, arguments: list[str
 
 def test_an_unfinished_corpus(tmp_path: Path) -> None:
     assert isinstance(audit(tmp_path).exception, CorpusError)
+
+
+def test_a_corpus_from_which_nothing_was_left_out_has_no_ledger(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(corpus / "ledger")
+    database = Database(Layout(str(corpus)))
+    number = database.number("n", "n", "SELECT count(*) AS value FROM 'ledger/*.parquet' WHERE subject = 'clip'")
+    assert number.value == 0
+    monkeypatch.chdir(corpus)
+    assert duckdb.execute(number.sql).fetchone() == (0,), "as it is printed"
+    database.close()
+    assert audit(corpus, *QUICK).exit_code == 1  # this one had left something out
+    assert found(corpus)["accounting"]["status"] == "fail"
