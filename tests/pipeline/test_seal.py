@@ -84,7 +84,7 @@ def test_counts_that_do_not_balance_are_not_published(tmp_path: Path) -> None:
 def test_an_empty_corpus_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="No sample is left"):
         seal(Layout(str(tmp_path)), CONFIG, plan(), LOST, [])
-    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_final_counts_without_losses_are_those_of_the_plan() -> None:
