@@ -32,7 +32,9 @@ def main() -> None:
     if not line:
         return
     request = json.loads(line)
-    signal.setitimer(signal.ITIMER_REAL, request["seconds"] + 1)  # where whoever asked is gone: SIGALRM ends the process
+    signal.setitimer(
+        signal.ITIMER_REAL, request["seconds"] + 1
+    )  # where whoever asked is gone: SIGALRM ends the process
     for name in (resource.RLIMIT_DATA, resource.RLIMIT_CORE):
         wanted = request["process_bytes"] if name == resource.RLIMIT_DATA else 0
         resource.setrlimit(name, (wanted, wanted))

@@ -125,7 +125,7 @@ class _Process:
     """A process for one query."""
 
     def __init__(self) -> None:
-        self._child = subprocess.Popen(  # noqa: S603  (this interpreter, our own script)
+        self._child = subprocess.Popen(
             [sys.executable, "-P", str(_SCRIPT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

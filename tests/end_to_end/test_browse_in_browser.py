@@ -204,6 +204,8 @@ def test_hostile_text_and_ids_show_as_text(watched: Watched, address: str) -> No
     assert page.locator("h1").inner_text() == TAG_ID
     page.goto(f"{address}ledger?q=<script>alert(1)</script>")
     page.goto(f"{address}sql?sql=FROM samples SELECT video_id, paragraph")
+    assert "not run yet" in page.locator(".problem").inner_text()
+    page.get_by_role("button", name="Run").click()
     page.get_by_role("link", name=PATH_ID).first.click()
     page.wait_for_url(re.compile(r"/video\?id="))
     assert page.locator("h1").inner_text() == PATH_ID

@@ -192,7 +192,9 @@ def test_a_query_ends_with_whoever_asked(server: Server) -> None:
         "rows": 1, "tables": server.site.store.cache.tables, "memory": "512MB", "process_bytes": 1 << 30, "seconds": 0.5,
         "decisions": {"subject": []},
     }  # fmt: skip
-    child = subprocess.Popen([sys.executable, "-P", str(sandbox._SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-P", str(sandbox._SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert child.stdin is not None and child.stdout is not None
     assert child.stdout.readline() == b"ready\n"
     child.stdin.write(json.dumps(request).encode() + b"\n")
