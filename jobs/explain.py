@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from longtake.pipeline.printable import masked
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
 from longtake.schemas.layout import Layout
@@ -50,7 +51,7 @@ def explain(
 
         data = draw(explanation)
     if as_json:
-        typer.echo(json.dumps(explanation.to_json(), indent=1, sort_keys=True))
+        typer.echo(masked(json.dumps(explanation.to_json(), indent=1, sort_keys=True)))
     else:
         from longtake.jobs.explain_text import print_explanation
 

@@ -16,7 +16,7 @@ SPLITS = f"""
            sum(n_words)::BIGINT AS words,
            sum(end_ms - start_ms)::DOUBLE / 3600000 AS hours,
            min(end_ms - start_ms)::DOUBLE / 1000 AS shortest,
-           quantile_disc(end_ms - start_ms, 0.5)::DOUBLE / 1000 AS median,
+           quantile_cont(end_ms - start_ms, 0.5)::DOUBLE / 1000 AS median,
            max(end_ms - start_ms)::DOUBLE / 1000 AS longest
     FROM {_INDEX} GROUP BY GROUPING SETS ((split), ()) ORDER BY split NULLS LAST"""
 MOST_FRAMES = f"SELECT max(len(frame_pts_ms)) FROM {_INDEX}"

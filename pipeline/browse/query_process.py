@@ -62,7 +62,8 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         if len(described) > _MAX_COLUMNS:
             raise Refused(f"a result of {len(described):,} columns; at most {_MAX_COLUMNS} are shown")
         wrapped = f"SELECT left(CAST(COLUMNS(*) AS VARCHAR), {_MAX_CELL}) FROM (\n{checked}\n) LIMIT {most + 1}"  # noqa: S608
-        rows, size, more = [], 0, False
+        rows: list[Any] = []
+        size, more = 0, False
         connection.execute(wrapped)
         while (row := connection.fetchone()) is not None:
             size += sum(len(cell or "") for cell in row)

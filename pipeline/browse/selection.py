@@ -151,6 +151,11 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.12g}"
 
 
+def sql_values(sql: str, proof: str) -> dict[str, Any]:
+    """The parameters of an address with SQL."""
+    return {"sql": sql, PROOF: proof} if proof else {"sql": sql}
+
+
 def labelled(names: Iterable[str]) -> list[Measure]:
     """The measures whose columns are among `names`."""
     there = set(names)

@@ -7,7 +7,7 @@ from flask import Flask, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from longtake.pipeline.browse.sandbox import QueryError, is_query
-from longtake.pipeline.browse.selection import PAGE, PROOF
+from longtake.pipeline.browse.selection import PAGE, PROOF, sql_values
 from longtake.pipeline.browse.site import NOT_RUN, Site
 
 _ROWS = 2 * PAGE
@@ -45,27 +45,25 @@ def add(app: Flask, site: Site) -> None:
 
     @app.context_processor
     def _links() -> dict[str, Any]:
-        return {"sql_link": lambda sql: url_for("sql", sql=sql, **{PROOF: site.proof(sql)})}
+        return {"sql_link": lambda sql: url_for("sql", **sql_values(sql, site.proof(sql)))}
 
     @app.post("/ask")
     def ask() -> AnyResponse:
         """Where forms with SQL go: it comes back as an address with a proof, which the browser can keep and go back to."""
-        given = {
-            name: value.strip() for name, value in request.form.items() if value.strip() and name not in ("csrf", PROOF)
-        }
+        given: dict[str, Any] = {name: text for name, value in request.form.items() if (text := value.strip())}
+        given = {name: text for name, text in given.items() if name not in ("csrf", PROOF)}
         typed = given.get("sql", "")
-        if not typed:
-            return redirect(url_for("samples", **given), 303)  # type: ignore[arg-type]
+        asked = sql_values(typed, site.proof(typed)) if typed else {}
         if is_query(typed):
-            given = {"sql": typed}
-        return redirect(url_for("sql" if is_query(typed) else "samples", **given, **{PROOF: site.proof(typed)}), 303)  # type: ignore[arg-type]
+            return redirect(url_for("sql", **asked), 303)
+        return redirect(url_for("samples", **given | asked), 303)
 
     @app.get("/sql")
     def sql() -> str | AnyResponse:
         typed = request.args.get("sql", "").strip()
         proof = request.args.get(PROOF, "")
         if typed and not is_query(typed):
-            return redirect(url_for("samples", sql=typed, **({PROOF: proof} if proof else {})))
+            return redirect(url_for("samples", **sql_values(typed, proof)))
         result, problem = None, ""
         begun = time.perf_counter()
         if typed and not site.proves(typed, proof):
