@@ -84,6 +84,7 @@ def checks(database: Database, question: Question) -> tuple[Check, ...]:
         *integrity.drift(database, manifest),
         *repeats.leakage(database),
         *repeats.duplicates(database),
+        *repeats.copies(database, manifest.history),
         *repeats.contamination(database, sets, asked),
         *content.licences(database, question.licences),
         *content.belonging(database),
