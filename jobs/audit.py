@@ -57,6 +57,10 @@ def audit(
         list[str] | None,
         typer.Option("--evaluation", metavar="NAME=FILE", help="Ids of videos (or NAME:texts=FILE) of an evaluation set."),
     ] = None,
+    licences: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="The licences that are allowed, as cc-by-4.0,cc0-1.0; any other fails."),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="DIR", help="Where report and tables go, where the corpus is not to change."),
@@ -86,6 +90,7 @@ def audit(
         config=load_config(config) if config is not None else None,
         decisions=tuple(decisions or ()),
         evaluation=tuple(evaluation or ()),
+        licences=_listed(licences),
         output=output,
         workers=workers,
         beam_args=tuple(context.obj or ()),
@@ -93,6 +98,13 @@ def audit(
     failed = run(asked, Console())
     if failed:
         raise typer.Exit(1)
+
+
+def _listed(licences: str | None) -> tuple[str, ...]:
+    names = tuple(name for one in (licences or "").split(",") if (name := one.strip()))
+    if licences is not None and not names:
+        raise ConfigError("--licences: names no licence; write them as cc-by-4.0,cc0-1.0")
+    return names
 
 
 def _number(frames: str) -> int | None:

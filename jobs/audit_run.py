@@ -57,6 +57,7 @@ class Asked:
     config: CorpusConfig | None = None
     decisions: tuple[str, ...] = ()
     evaluation: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
     output: str | None = None
     workers: int = 0
     beam_args: tuple[str, ...] = ()
@@ -76,7 +77,7 @@ def run(asked: Asked, console: Console) -> bool:
         report = _verified(asked, console)
         question = Question(
             manifest, read_summary(layout.plan), asked.seed, looked, report, asked.config, sets, asked.evaluation,
-            decisions, tuple(drawn), _made(),
+            decisions, tuple(drawn), _made(), asked.licences,
         )  # fmt: skip
         with _replay(database, asked.config, question) as replay:
             found = audit(database, question, replay.sheet)

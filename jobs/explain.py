@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from longtake.pipeline.printable import masked
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
 from longtake.schemas.layout import Layout
@@ -50,7 +51,7 @@ def explain(
 
         data = draw(explanation)
     if as_json:
-        typer.echo(json.dumps(explanation.to_json(), indent=1, sort_keys=True))
+        typer.echo(masked(json.dumps(explanation.to_json(), indent=1, sort_keys=True)))
     else:
         from longtake.jobs.explain_text import print_explanation
 
@@ -67,12 +68,15 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
     """The explanation of one video. `probe` is "none", "header", "packets", or None for that of the plan. Raises ConfigError, and
     CorpusError for a video that the manifest does not have."""
     from longtake.jobs.plan import ProbeMode
-    from longtake.pipeline.explain.corpus import known_of
+    from longtake.pipeline.explain.corpus import drops_of, known_of
     from longtake.pipeline.explain.explain import explain as explained
     from longtake.pipeline.explain.explain import plan_one
     from longtake.pipeline.explain.read import read_video
+    from longtake.pipeline.explain.withheld import without_withdrawn
     from longtake.pipeline.filters.clip_filter import check_filters
     from longtake.pipeline.plan_summary import read_summary
+    from longtake.pipeline.withdrawn import read_withdrawn
+    from longtake.schemas.reasons import Subject
 
     layout = Layout(config.root)
     summary = read_summary(layout.plan)
@@ -82,6 +86,10 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
     elif probe not in [mode.value for mode in ProbeMode]:
         raise ConfigError(f"--probe {probe}: must be one of none, header, packets")
     check_filters(config, probe)
+    withdrawn = read_withdrawn(layout)
+    if withdrawn.video(video_id):
+        why = sorted({row.reason.value for row in drops_of(layout, video_id) if row.subject is Subject.VIDEO})
+        raise CorpusError(f"{config.root}: video {video_id!r} is out of it: {', '.join(why)}. Nothing of it is shown.")
     reading = read_video(video_id, config)
     if reading.record is None:
         reasons = "; ".join(f"{row.reason.value}: {row.detail}" for row in reading.drops)
@@ -95,7 +103,7 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
         known = known_of(layout, video_id, read_manifest(layout) is not None, summary.edited is not None)
         if probe != summary.probe:
             notes.append(f"The plan was made with --probe {summary.probe}, this with --probe {probe}.")
-    return explained(reading, planned, config, known, notes)
+    return without_withdrawn(explained(reading, planned, config, known, notes), withdrawn)
 
 
 def _not_current(config: CorpusConfig, summary: "PlanSummary | None") -> str:

@@ -153,7 +153,8 @@ def _clips(found: Explanation, console: Console, limit: int) -> None:
     for number, clip in enumerate(shown, 1):
         fate, style = f"{clip.state}: {clip.place}" if clip.place else clip.state, "green"
         if clip.state == "left out":
-            fate, style = f"left out at stage {clip.stage}: {clip.reason} ({clip.detail})", "red"
+            why = f" ({clip.detail})" if clip.detail else ""
+            fate, style = f"left out at stage {clip.stage}: {clip.reason}{why}", "red"
         if clip.duplicate_of:
             fate += f"; repeats {clip.duplicate_of}"
         if clip.duplicate_video_of:
@@ -217,7 +218,7 @@ def _drops(drops: Sequence[Drop], later: set[Drop], console: Console, limit: int
         _line(console, f"  {stage}: {subject} {reason}{many}{since}", "red")
         shown = rows[: max(1, limit // 10) if limit else None]
         for row in shown:
-            _line(console, f"    {row.subject_id}: {row.detail}")
+            _line(console, f"    {row.subject_id}: {row.detail}".removesuffix(": "))
         if len(shown) < len(rows):
             _line(console, f"    and {len(rows) - len(shown):,} more", "dim")
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from longtake.pipeline.find_sample import find_drops, find_sample, list_samples, read_entry, read_files
 from longtake.pipeline.printable import printable
+from longtake.pipeline.withdrawn import read_withdrawn
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
@@ -133,8 +134,9 @@ def _explain(console: Console, layout: Layout, name: str) -> None:
     if not drops:
         _line(console, f"{name}: neither a sample of this corpus nor anything that was left out of it")
         return
+    withdrawn = read_withdrawn(layout)
     for drop in drops[:_SHOWN_DROPS]:
-        _line(console, _reason(drop))
+        _line(console, _reason(withdrawn.told(drop)))
     if len(drops) > _SHOWN_DROPS:
         _line(console, f"and {len(drops) - _SHOWN_DROPS:,} more")
 

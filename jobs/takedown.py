@@ -15,9 +15,12 @@ from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
 
 if TYPE_CHECKING:
+    from longtake.pipeline.revise.known_copies import Copies
     from longtake.pipeline.revise.select import Known, KnownSamples
 
 _SHOWN = 10
+_REMEMBERED = 1000  # known copies in corpus.json
+_COPY = "a known copy of what was taken down"
 
 
 def takedown(
@@ -28,6 +31,10 @@ def takedown(
     ] = None,
     decided: DecisionFiles = None,
     on_conflict: ConflictPolicy = OnConflict.REFUSE,
+    with_duplicates: Annotated[
+        bool,
+        typer.Option("--with-duplicates", help="Take known copies along: the same frames or words under another id."),
+    ] = False,
     note: Annotated[str, typer.Option("--note", help="Why; goes into the ledger and corpus.json.")] = "",
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Pass over ids of which the corpus knows nothing.")
@@ -37,7 +44,8 @@ def takedown(
     staging.
 
     The ledger keeps their ids, with reason taken_down (a video) or rejected (a sample), why, and none of their text. Shards that
-    hold nothing of them are not touched. Interrupted, it leaves the corpus whole; run it again.
+    hold nothing of them are not touched. Known copies that stay are listed. Interrupted, it leaves the corpus whole; run it
+    again.
     """
     if videos is None and not decided:
         raise ConfigError("takedown: say what: --videos FILE, --decisions FILE, or both")
@@ -45,6 +53,7 @@ def takedown(
     from longtake.jobs.revise import check_there, finished, next_manifest, print_change, replace
     from longtake.pipeline.revise.change import Change
     from longtake.pipeline.revise.install import next_version
+    from longtake.pipeline.revise.known_copies import Copies, known_copies
     from longtake.pipeline.revise.rejection import Rejection
     from longtake.pipeline.revise.select import known_samples, known_videos
     from longtake.schemas.reasons import Stage
@@ -58,6 +67,11 @@ def takedown(
         samples = known_samples(old.layout, frozenset(asked.samples))
         _check_known(asked, known, samples, corpus, ignore_unknown, console)
         taken_down = {name: asked.videos[name] for name in known.here - known.taken_down}
+        copies = known_copies(old.layout, known.here & asked.videos.keys(), samples.here | samples.gone)
+        if copies and with_duplicates:
+            asked = asked.with_copies(copies)
+            samples = known_samples(old.layout, frozenset(asked.samples))
+            taken_down |= {name: asked.videos[name] for name in copies.videos}
         planned = [clip for clip in samples.planned if clip.video_id not in taken_down]
         rejection = Rejection.of({key: (Stage.TAKEDOWN, asked.samples[key]) for key in samples.here}, planned)
         if not taken_down and not rejection.why:
@@ -74,14 +88,27 @@ def takedown(
             rejection=rejection,
         )
         done = asked.told(taken_down, rejection.why) | ({"note": note} if note else {})
+        stay = Copies() if with_duplicates else copies
+        done |= {"copies": stay.names[:_REMEMBERED]} if stay else {}
         made = replace(old, change, next_manifest(old, "takedown", done), context.obj, console, even_same=True)
     if made is not None:
         what = [f"{_counted(len(taken_down), 0)} taken down"] if taken_down else []
         what += [f"{_counted(0, len(rejection.why))} rejected"] if rejection.why else []
         print_change(f"{made.name}: {', '.join(what)}", old.manifest, made, corpus, console)
+    if stay:
+        _print_copies(stay, console)
     console.print(
         "Nothing of them is left in the corpus. Copies of it, and the sources, are yours to see to.", highlight=False
     )
+
+
+def _print_copies(stay: "Copies", console: Console) -> None:
+    """The known copies that are still there."""
+    number = _counted(len(stay.videos), len(stay.clips))
+    named = "\n  ".join(printable(name) for name in stay.names[:_SHOWN])
+    more = f"\n  ... and {len(stay) - _SHOWN:,} more" if len(stay) > _SHOWN else ""
+    text = f"Known copies stay, with the same frames or words: {number}. --with-duplicates takes them along.\n  {named}{more}"
+    console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +119,11 @@ class Asked:
     videos: Mapping[str, str]
     samples: Mapping[str, str]
     curators: Mapping[tuple[str, str], frozenset[str]] | None
+
+    def with_copies(self, copies: "Copies") -> "Asked":
+        """The same with known copies, which say so in their rows."""
+        videos = {**dict.fromkeys(copies.videos, _COPY), **self.videos}
+        return Asked(videos, {**dict.fromkeys(copies.clips, _COPY), **self.samples}, self.curators)
 
     def told(self, videos: Iterable[str], samples: Iterable[str]) -> dict[str, Any]:
         """What the history of the corpus says of those that go."""

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from longtake.pipeline.licences import OTHER, Licence, licence
+from longtake.pipeline.loader_columns import dataset_info
 from longtake.pipeline.markdown import escape, fenced, table
 from longtake.schemas.layout import shard_name
 from longtake.schemas.manifest import CorpusManifest
@@ -69,6 +70,7 @@ class CardFigures:
     limits: tuple[str, ...] = ()
     reviews: tuple[str, ...] = ()
     audited: str = ""
+    most_frames: int = 0  # of a sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ class Publication:
     contact: str = ""
 
 
-def dataset_card(manifest: CorpusManifest) -> str:
-    """The short card. It holds nothing that is not in the manifest."""
+def dataset_card(manifest: CorpusManifest, most: int) -> str:
+    """The short card: what the manifest says, and the columns of samples of up to `most` frames."""
     splits = manifest.splits()
     files = "".join(
         f"      - split: {json.dumps(name)}\n        path: {json.dumps(f'shards/{name}-*.tar')}\n"
@@ -111,7 +113,7 @@ tags:
 configs:
   - config_name: default
     data_files:
-{files}---
+{files}{_yaml({"dataset_info": dataset_info(most)})}---
 
 # {manifest.name}
 
@@ -145,11 +147,21 @@ def audited_card(manifest: CorpusManifest, figures: CardFigures, publication: Pu
         f"## Loading it\n\n{_loading(manifest)}",
         f"## Citing it\n\n{fenced(citation(manifest, publication), 'bibtex')}",
     )
-    front = yaml.safe_dump(_front_matter(manifest, figures), sort_keys=False, allow_unicode=True, width=10_000)
-    return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
+    return f"---\n{_yaml(_front_matter(manifest, figures))}---\n\n" + "\n\n".join(sections) + "\n"
 
 
 # -- front matter
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    return yaml.dump(value, Dumper=_WithoutAliases, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """What is there twice is written twice: people read it, and not every reader knows aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _front_matter(manifest: CorpusManifest, figures: CardFigures) -> dict[str, Any]:
@@ -172,6 +184,7 @@ def _front_matter(manifest: CorpusManifest, figures: CardFigures) -> dict[str, A
                 ],
             }
         ],
+        "dataset_info": dataset_info(figures.most_frames),
     }
 
 
@@ -364,7 +377,10 @@ print(duckdb.sql("SELECT key, url, license, start_ms, end_ms, paragraph FROM 'in
 
 {fenced(code, "python")}
 
-{fenced(query, "python")}"""
+{fenced(query, "python")}
+
+`datasets.load_dataset` reads it too: `dataset_info` above names a column for each frame of the longest sample, which is None
+where a sample has fewer. Field `meta` of a sample, which has other fields in each corpus, is in tars and index only."""
 
 
 def citation(manifest: CorpusManifest, publication: Publication) -> str:

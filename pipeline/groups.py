@@ -1,6 +1,6 @@
 """Published groups of clips (as LF-VILA-8M has them) become long clips, in the place of merging."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from longtake.pipeline.merge import Merged, Ordered, long_clip, order
 from longtake.schemas.keys import sample_key
@@ -9,6 +9,9 @@ from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop
 
 #: A sentence, and (group id, number of clips in the group) of each group that names its clip.
 GroupedSentence = tuple[Sentence, tuple[tuple[str, int], ...]]
+
+
+_REASONS = (Reason.GROUP_INCOMPLETE, Reason.GROUP_CONFLICT, Reason.GROUP_UNKNOWN_CLIP)
 
 
 def group_video(
@@ -61,6 +64,30 @@ def group_video(
         reason, detail = _why([group_id], members, wanted, beaten_by)
         drops.append(Drop(video.video_id, Subject.RECORD, group_id, Stage.MERGE, reason, detail))
     return Merged(clips, drops, trimmed)
+
+
+def lost_groups(
+    video_id: str, named: Iterable[GroupedSentence], left: Iterable[GroupedSentence] = (), why: str = ""
+) -> list[Drop]:
+    """The rows of groups that `named` sentences are in and none of those that are `left`: nothing later tells of them. `why` says
+    what became of the sentences."""
+    still = {group_id for _, groups in left for group_id, _ in groups}
+    gone = sorted({group_id for _, groups in named for group_id, _ in groups} - still)
+    return [
+        Drop(video_id, Subject.RECORD, name, Stage.MERGE, Reason.GROUP_INCOMPLETE, f"group {name}: {why}")
+        for name in gone
+    ]
+
+
+def is_group_row(row: Drop) -> bool:
+    """Whether a ledger row is that of a published group."""
+    return row.subject is Subject.RECORD and row.reason in _REASONS
+
+
+def one_row(rows: Iterable[Drop]) -> Drop:
+    """The row of a group of which several tell: its clips are in several videos, or several of them unknown. One that names a
+    video counts first."""
+    return min(rows, key=lambda row: (not row.video_id, row))
 
 
 def _why(

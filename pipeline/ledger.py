@@ -46,7 +46,7 @@ def _with_part(drop: Drop, total: int) -> tuple[int, Drop]:
 
 
 def write_part(element: tuple[int, Iterable[Drop | None]], folder: str, prefix: str) -> Tally:
-    """Write one part, sorted, and count its rows."""
+    """Write one part, sorted, and count its rows; one without rows is no file."""
     number, drops = element[0], sorted(drop for drop in element[1] if drop is not None)
     path = storage.join(folder, part_name(number, prefix))
     storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER), row_group_size=65_536)

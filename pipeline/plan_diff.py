@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from longtake.pipeline.plan_rows import PlanRows, read_plan_rows, rows_at
 from longtake.pipeline.printable import printable
+from longtake.pipeline.withdrawn import HIDDEN
 from longtake.schemas.keys import sample_key
 
 EXAMPLES = 10
@@ -177,17 +178,23 @@ def _shard_digests(plan: PlanRows) -> dict[tuple[str, int], int]:
 
 def _examples(a: PlanRows, b: PlanRows, rows: dict[str, tuple[Rows, Rows]]) -> dict[str, list[str]]:
     out: dict[str, list[str]] = {}
+    withdrawn = a.withdrawn | b.withdrawn
+
+    def told(row: dict[str, Any], text: str) -> str:
+        hidden = withdrawn.clip(str(row["video_id"]), _key(row))
+        return f"{_key(row)}: {HIDDEN if hidden else text}"
+
     for name, (first, second) in rows.items():
         if name == "same" or not len(first):
             continue
         numbers, others = first[:EXAMPLES].tolist(), second[:EXAMPLES].tolist()
         if name.startswith("only"):
             found = rows_at(a if name == "only in A" else b, numbers, _COLUMNS)
-            out[name] = [f"{_key(found[n])}: {_quoted(_texts(found[n])[0])}" for n in numbers]
+            out[name] = [told(found[n], _quoted(_texts(found[n])[0])) for n in numbers]
         else:
             ours, theirs = rows_at(a, numbers, _COLUMNS), rows_at(b, others, _COLUMNS)
             pairs = [(ours[n], theirs[m]) for n, m in zip(numbers, others, strict=True)]
-            out[name] = [f"{_key(one)}: {_change(name, one, other)}" for one, other in pairs]
+            out[name] = [told(one, _change(name, one, other)) for one, other in pairs]
     return out
 
 

@@ -15,6 +15,7 @@ from longtake.pipeline.chapters import add_chapters
 from longtake.pipeline.duplicates.graph import FILTERED, LeaveOutDuplicates
 from longtake.pipeline.duplicates.video_graph import LeaveOutVideos
 from longtake.pipeline.filters.clip_filter import check_filters
+from longtake.pipeline.groups import is_group_row, one_row
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.plan_summary import summarise, write_summary
 from longtake.pipeline.plan_video import TALLY, MeasureVideo, PlanVideo
@@ -92,9 +93,24 @@ def plan_videos(
         TALLY, main="clips"
     )
     drops = (*unread, planned[DROPS], *repeats, *notes) | "Drops" >> beam.Flatten()
+    if config.source.groups is not None:
+        drops = _one_row_a_group(drops)
     noted = () if seen is None else (planned[SEEN] | "Seen" >> seen,)
     tallies = (planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
     return measured.clips, drops, tallies
+
+
+def _one_row_a_group(drops: Any) -> Any:
+    """The rows, but of each published group only one: its clips may be in several places, each of which told of it."""
+    of_groups = (
+        drops
+        | "Group rows" >> beam.Filter(is_group_row)
+        | "By group" >> beam.Map(lambda row: (row.subject_id, row))
+        | "Of each group" >> beam.GroupByKey()
+        | "One row" >> beam.Map(lambda element: one_row(element[1]))
+    )
+    others = drops | "Other rows" >> beam.Filter(lambda row: not is_group_row(row))
+    return (of_groups, others) | "All rows" >> beam.Flatten()
 
 
 def rejected_there(root: Any, rejects: RejectsFile | None) -> tuple[AsSingleton, ...]:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from longtake.pipeline.edit.row import inspect_file
 from longtake.pipeline.plan_summary import PlanSummary, read_summary
+from longtake.pipeline.withdrawn import Withdrawn, read_withdrawn
 from longtake.schemas import storage
 from longtake.schemas.keys import hash64, sample_key
 from longtake.schemas.layout import Layout
@@ -46,6 +47,7 @@ class PlanRows:
     words: int
     ms: int
     frames: int | None  # None where there is no column of frame times
+    withdrawn: Withdrawn = field(default_factory=Withdrawn)
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ def read_plan_rows(path: str) -> PlanRows:
         words=sums.words,
         ms=sums.ms,
         frames=sums.frames,
+        withdrawn=read_withdrawn(Layout(_root(folder))),
     )
 
 
@@ -91,6 +94,11 @@ def _files(path: str) -> tuple[str, list[str]]:
     if path.endswith(".parquet") and storage.exists(path):
         return storage.join(path, "none"), [path]
     raise CorpusError(f"{path}: no plan here: neither {Layout(path).plan} nor the folder itself has .parquet files")
+
+
+def _root(plan: str) -> str:
+    """The folder with the plan, beside which its ledger lies."""
+    return plan.rstrip("/").rpartition("/")[0] or "."
 
 
 def _read_file(path: str, sums: _Sums) -> int:

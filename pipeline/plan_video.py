@@ -15,7 +15,7 @@ from longtake.pipeline.decode import Probe, SourceError, hdr_detail, is_hdr
 from longtake.pipeline.estimate import estimate
 from longtake.pipeline.events import event
 from longtake.pipeline.filters.clip_filter import ClipFilter, video_row
-from longtake.pipeline.groups import GroupedSentence, group_video
+from longtake.pipeline.groups import GroupedSentence, group_video, lost_groups
 from longtake.pipeline.merge import Merged, merge_video
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import Dropped, VideoText, drop
@@ -79,6 +79,7 @@ class PlanVideo(beam.DoFn):
             tally["applied", Subject.VIDEO, video.video_id] += 1
             tally.update(("applied", Subject.CLIP, span.key) for span in rejected)
             yield from map(drop, drop_video(video.video_id, sentences, Stage.FILTER, Reason.REJECTED, why))
+            yield from map(drop, lost_groups(video.video_id, element.sentences, why="its video is rejected"))
             yield from self._counted(tally)
             return
         yield from map(drop, notes_of(element))
@@ -89,7 +90,7 @@ class PlanVideo(beam.DoFn):
             event(
                 logging.WARNING, "video_failed", video_id=video.video_id, reason=error.reason.value, detail=error.detail
             )
-            yield from map(drop, drop_video(video.video_id, sentences, Stage.PROBE, error.reason, error.detail))
+            yield from map(drop, lost_video(element, error))
         else:
             planning = plan_clips(element, facts, self._config)
             tally[("ms_in",)] += sum(s.end_ms - s.start_ms for s, _ in planning.inside)
@@ -192,6 +193,13 @@ def drop_video(video_id: str, sentences: tuple[Sentence, ...], stage: Stage, rea
     return [own, *drop_sentences(video_id, sentences, stage, reason, f"in video {video_id}")]
 
 
+def lost_video(element: VideoText, error: SourceError) -> list[Drop]:
+    """The rows of a video whose source cannot be used, of its sentences, and of the groups that name them."""
+    video_id, sentences = element.video.video_id, tuple(sentence for sentence, _ in element.sentences)
+    groups = lost_groups(video_id, element.sentences, why=f"its video cannot be used: {error.reason.value}")
+    return [*drop_video(video_id, sentences, Stage.PROBE, error.reason, error.detail), *groups]
+
+
 @dataclass(frozen=True, slots=True)
 class Planning:
     """The long clips of a video before filters, with their split; what was left out; and what decided it: the sentences within
@@ -215,6 +223,7 @@ def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) ->
             drops += drop_sentences(video.video_id, (sentence,), Stage.PROBE, Reason.SPAN_PAST_END, detail)
         else:
             inside.append((sentence, groups))
+    drops += lost_groups(video.video_id, element.sentences, inside, "its clips end after the video")
     topics = None
     if element.embeddings is not None and inside:
         known = {sentence.clip_id: row for row, (sentence, _) in enumerate(element.sentences)}

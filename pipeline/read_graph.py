@@ -14,6 +14,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline.caption_file import CaptionEntry, read_entries
 from longtake.pipeline.coherence import Embeddings
+from longtake.pipeline.groups import lost_groups
 from longtake.pipeline.line_source import ReadLines, files_of
 from longtake.pipeline.lines import Line, where
 from longtake.pipeline.manifest import ParsedVideo, parse_video
@@ -313,7 +314,7 @@ def match_clip(
             yield drop(_text_drop(clip.video_id, clip_id, Reason.EMPTY_TEXT, f"{at}: nothing is left of the text"))
     for group_id, _, at in groups:
         detail = f"{at}: group {group_id} names clip {clip_id!r}, which has no usable sentence"
-        yield drop(Drop("", Subject.RECORD, at, Stage.READ, Reason.GROUP_UNKNOWN_CLIP, detail))
+        yield drop(Drop("", Subject.RECORD, group_id, Stage.READ, Reason.GROUP_UNKNOWN_CLIP, detail))
 
 
 def _text_drop(video_id: str, clip_id: str, reason: Reason, detail: str) -> Drop:
@@ -333,6 +334,7 @@ def attach_sentences(
             names = {s.clip_id: groups for s, groups in sentences}
             yield from map(drop, text.drops)
             kept = tuple((s, names.get(s.clip_id, ())) for s in text.sentences)
+            yield from map(drop, lost_groups(video_id, sentences, kept, "cleaning left nothing of its clips"))
             if kept:
                 yield VideoText(video, kept, tuple(sorted(text.removals.items())))
             else:

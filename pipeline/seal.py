@@ -6,6 +6,7 @@ from longtake.pipeline.card import dataset_card
 from longtake.pipeline.decode import versions as decoder_versions
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.ledger import dropped
+from longtake.pipeline.loader_columns import most_frames
 from longtake.pipeline.plan_summary import PlanSummary
 from longtake.pipeline.tally import Tally
 from longtake.schemas import storage
@@ -46,7 +47,7 @@ def publish(layout: Layout, manifest: CorpusManifest) -> None:
                 f"{subject}: {count.total} in, {count.kept} kept, {count.dropped} dropped; please report this"
             )
     storage.delete(layout.croissant)
-    storage.write_bytes(layout.card, dataset_card(manifest).encode())
+    storage.write_bytes(layout.card, dataset_card(manifest, most_frames(layout, manifest)).encode())
     storage.write_bytes(layout.manifest, manifest.to_bytes())
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from longtake.pipeline.clean.clean import clean
 from longtake.pipeline.clean.cleaned import Step
 from longtake.pipeline.manifest import ParsedVideo
+from longtake.pipeline.printable import masked
 from longtake.pipeline.sentences.punctuation_model import punctuation_folder, punctuation_model
 from longtake.pipeline.sentences.split import split_sentences, take_cues
 from longtake.pipeline.transcripts.cue import Cue, Transcript
@@ -59,15 +60,16 @@ def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | 
 def read_transcript(video_id: str, config: CorpusConfig) -> Transcript | Drop:
     """The cues of a video's transcript file; a Drop of the video where there is none, or it cannot be read."""
     text = config.source.text
-    path = config.resolve(str(text.path).replace("{video_id}", video_id))
+    named = str(text.path).replace("{video_id}", video_id)
+    path, shown = config.resolve(named), masked(named)
     if video_id in (".", "..") or any(c in "/\\\0" or not c.isprintable() for c in video_id):
         return _unreadable(video_id, f"the id {video_id!r} cannot be part of a file name")
     try:
         data = storage.read_bytes(path)
     except FileNotFoundError:
-        return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, f"no file {text.path}")
+        return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, f"no file {shown}")
     except OSError as error:
-        return _unreadable(video_id, f"{text.path}: {error.strerror or error}")
+        return _unreadable(video_id, f"{shown}: {error.strerror or error}")
     return parse_transcript(data, video_id, path.rsplit("/", 1)[-1], text.format, text.encoding)
 
 

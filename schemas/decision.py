@@ -66,6 +66,11 @@ class Decision:
         """What it is a decision on."""
         return self.subject, self.subject_id
 
+    @property
+    def verdict(self) -> tuple[str, str, str]:
+        """What it says: the decision, its label and its note."""
+        return self.decision, self.label, self.note
+
 
 def _told(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:60] + "...")
@@ -109,6 +114,24 @@ def current(decisions: Iterable[Decision]) -> dict[tuple[str, str], list[Decisio
     for (subject, subject_id, _), decision in sorted(latest.items()):
         if decision.decision != WITHDRAWN:
             found.setdefault((subject, subject_id), []).append(decision)
+    return found
+
+
+def steps(decisions: Iterable[Decision], about: tuple[str, str], curator: str) -> list[Decision]:
+    """What a curator decided on a subject, step by step: the last is what counts now, and what is taken back is gone.
+
+    Going back to what was before counts as taking back, so that whoever undoes twice goes back two steps.
+    """
+    found: list[Decision] = []
+    for one in sorted(decisions, key=lambda decision: decision.decided_at):
+        if one.about != about or one.curator != curator:
+            continue
+        if one.decision == WITHDRAWN and len(found) <= 1:
+            found.clear()
+        elif len(found) > 1 and one.verdict == found[-2].verdict:
+            found.pop()
+        elif not found or one.verdict != found[-1].verdict:
+            found.append(one)
     return found
 
 

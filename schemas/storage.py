@@ -266,7 +266,13 @@ def fetch(path: str, target: str, known: tuple[int, str] | None = None) -> None:
 
 
 def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None:
-    """Write `table` whole or not at all, with bytes that depend on nothing but its rows."""
+    """Write `table` whole or not at all, with bytes that depend on nothing but its rows.
+
+    Of a table without rows no file is left: readers of other people trip over Parquet without a row group.
+    """
+    if not table.num_rows:
+        delete(path)
+        return
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=row_group_size)
     write_bytes(path, sink.getvalue().to_pybytes())

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import corpora
 from flask.testing import FlaskClient
@@ -65,6 +66,12 @@ def client_of(server: Server, access: Access | None = None) -> FlaskClient:
     app = create_app(server.site, access)
     app.config["SERVER_NAME"] = HOST["Host"]  # whom the client asks, where no header says otherwise
     return app.test_client()
+
+
+def proved(server: Server, path: str) -> str:
+    """A path with the proof that lets its SQL run, as the pages of the server have it in their links."""
+    sql = parse_qs(urlsplit(path).query).get("sql", [""])[0]
+    return f"{path}&k={server.site.proof(sql)}" if sql else path
 
 
 def mark(client: FlaskClient, **values: str) -> Any:

@@ -1,6 +1,6 @@
 """From the tables of a corpus to all that the report shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from longtake.pipeline.audit.checks import content, integrity, pictures, repeats, sources
@@ -20,7 +20,7 @@ from longtake.pipeline.plan_summary import PlanSummary
 from longtake.pipeline.verify.corpus import Report
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.decisions import Decision
-from longtake.schemas.manifest import CorpusManifest
+from longtake.schemas.manifest import CorpusManifest, Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Question:
     decisions: tuple[Decision, ...] = ()
     drawn: tuple[Drawn, ...] = ()
     made: str = ""
+    licences: tuple[str, ...] = ()
 
 
 def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
@@ -79,11 +80,13 @@ def checks(database: Database, question: Question) -> tuple[Check, ...]:
     return (
         integrity.integrity(question.verified, f" (seed {question.seed})" if _drew(question.verified) else ""),
         integrity.accounting(database),
+        integrity.left_out(database, manifest),
         *integrity.drift(database, manifest),
         *repeats.leakage(database),
         *repeats.duplicates(database),
+        *repeats.copies(database, manifest.history),
         *repeats.contamination(database, sets, asked),
-        *content.licences(database),
+        *content.licences(database, question.licences),
         *content.belonging(database),
         *pictures.pictures(database, config, question.looked),
         *content.balance(database),
@@ -96,21 +99,23 @@ def _drew(report: Report | None) -> bool:
     return report is not None and report.drawn is not None
 
 
-def _share(kept: int, total: int) -> str:
-    if kept == total:
-        return "All long clips that could be made are in it."
-    share = f"{kept:,} are in it ({kept / max(total, 1):.1%})"
-    return f"Of {total:,} long clips that could be made, {share}; for each of the others the ledger has a reason."
+def _share(counts: Mapping[str, Count]) -> str:
+    """How much of what came in is in the corpus: long clips alone would not tell what was left out before there were any."""
+    told = []
+    for subject, noun in (("videos", "videos"), ("sentences", "sentences"), ("clips", "long clips that were made")):
+        count = counts[subject]
+        told.append(f"{count.kept:,} of {count.total:,} {noun} ({count.kept / max(count.total, 1):.1%})")
+    rest = any(count.dropped for count in counts.values())
+    return f"In it are {told[0]}, {told[1]} and {told[2]}{'; the ledger has a reason for each other' if rest else ''}."
 
 
 def summary(manifest: CorpusManifest, found: Sequence[Number], checked: Sequence[Check]) -> tuple[str, ...]:
     """A few sentences for whoever decides about the corpus and will read no more."""
     text = {number.name: number.text for number in found}
-    clips = manifest.counts["clips"]
     sentences = [
         f"{manifest.name} holds {text['samples']} long clips of {text['videos']} videos: {text['hours']} hours with "
         f"{text['sentences']} sentences and {text['words']} words, in {plural(len(manifest.shards), 'shard')}.",
-        _share(clips.kept, clips.total),
+        _share(manifest.counts),
     ]
     by_status = {status: [check for check in checked if check.status is status] for status in Status}
     failed, warned, skipped = by_status[Status.FAIL], by_status[Status.WARN], by_status[Status.SKIP]

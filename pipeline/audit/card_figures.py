@@ -16,9 +16,10 @@ SPLITS = f"""
            sum(n_words)::BIGINT AS words,
            sum(end_ms - start_ms)::DOUBLE / 3600000 AS hours,
            min(end_ms - start_ms)::DOUBLE / 1000 AS shortest,
-           quantile_disc(end_ms - start_ms, 0.5)::DOUBLE / 1000 AS median,
+           quantile_cont(end_ms - start_ms, 0.5)::DOUBLE / 1000 AS median,
            max(end_ms - start_ms)::DOUBLE / 1000 AS longest
     FROM {_INDEX} GROUP BY GROUPING SETS ((split), ()) ORDER BY split NULLS LAST"""
+MOST_FRAMES = f"SELECT max(len(frame_pts_ms)) FROM {_INDEX}"
 _COUNTS = """
     SELECT coalesce({value}, '') AS value, count(*) AS samples
     FROM {index} GROUP BY 1 ORDER BY samples DESC, value LIMIT {most}"""
@@ -40,7 +41,8 @@ def card_figures(
     """The figures of a corpus, whose index holds at least one sample."""
     *splits, total = (_split(row) for row in database.rows(SPLITS))
     licences, languages, hosts = (_shares(database, query, total.samples) for query in (LICENCES, LANGUAGES, HOSTS))
-    return CardFigures(tuple(splits), total, licences, languages, hosts, tuple(limits), tuple(reviews), audited)
+    frames = int(database.value(MOST_FRAMES) or 0)
+    return CardFigures(tuple(splits), total, licences, languages, hosts, tuple(limits), tuple(reviews), audited, frames)
 
 
 def _split(row: tuple[Any, ...]) -> SplitFigures:

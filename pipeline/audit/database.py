@@ -8,11 +8,12 @@ from typing import Any
 import duckdb
 
 from longtake.pipeline.audit.result import Number, Table
-from longtake.schemas import remote, storage
+from longtake.schemas import remote, storage, tables
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
 
 _MEMORY = "2GB"  # beyond that DuckDB goes to its temporary folder
+_NO_LEDGER = f"(SELECT {', '.join(f'NULL::VARCHAR AS {name}' for name in tables.LEDGER.names)} LIMIT 0)"
 _PLACES = re.compile(r"'(index|ledger|plan|audit|corpus\.json)(?=[/'])")
 
 
@@ -22,6 +23,7 @@ class Database:
     def __init__(self, layout: Layout, audit: str | None = None, scratch: str | None = None) -> None:
         self.layout = layout
         self._audit = audit
+        self._has_ledger = bool(storage.list_files(layout.ledger, ".parquet"))
         self._connection = duckdb.connect()
         settings = {
             "memory_limit": _MEMORY,
@@ -51,10 +53,13 @@ class Database:
                 where = os.path.abspath(storage.local_path(where))
             return "'" + where.replace("'", "''")
 
-        return _PLACES.sub(place, sql)
+        return _PLACES.sub(place, sql if self._has_ledger else sql.replace("'ledger/*.parquet'", _NO_LEDGER))
 
     def printed(self, sql: str) -> str:
-        """The query as the report prints it: with the full name of the folder audit/ where that is not in the corpus."""
+        """The query as the report prints it: with the full name of the folder audit/ where that is not in the corpus, and without
+        the ledger where nothing was left out, so that there is none."""
+        if not self._has_ledger:
+            sql = sql.replace("'ledger/*.parquet'", _NO_LEDGER)
         if self._audit is None:
             return sql
         return sql.replace("'audit/", "'" + self._audit.replace("'", "''") + "/")

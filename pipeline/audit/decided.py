@@ -32,7 +32,7 @@ def decision_tables(database: Database, decisions: Sequence[Decision]) -> tuple[
     ]
     there = _there(database, standing)
     rows: list[tuple[object, ...]] = [
-        (d.decided_at, d.curator, d.decision, d.label, d.subject, d.subject_id, d.note, _state(d, there))
+        (d.decided_at, d.curator, d.decision, d.label, d.subject, d.subject_id, *_note_and_state(d, there))
         for d in sorted(standing, key=lambda d: (d.decided_at, d.curator, d.subject_id), reverse=True)[:_SHOWN]
     ]
     more = f"The latest {_SHOWN:,} of {len(standing):,}." if len(standing) > _SHOWN else ""
@@ -81,7 +81,8 @@ def _there(database: Database, decisions: Sequence[Decision]) -> set[tuple[str, 
     return found
 
 
-def _state(decision: Decision, there: set[tuple[str, str]]) -> str:
+def _note_and_state(decision: Decision, there: set[tuple[str, str]]) -> tuple[str, str]:
+    """What a curator noted, and what became of it. A note can quote: of what is gone, there is none."""
     if (decision.subject, decision.subject_id) not in there:
-        return "not in the corpus"
-    return "to apply" if decision.decision == "reject" else ""
+        return "", "not in the corpus"
+    return decision.note, "to apply" if decision.decision == "reject" else ""

@@ -5,11 +5,16 @@ from collections.abc import Callable, Iterator
 from longtake.pipeline.audit.counts import STEPS, drop_name
 from longtake.pipeline.audit.database import Database, quoted
 from longtake.pipeline.audit.result import DropGroup, Sheet, Table
+from longtake.pipeline.withdrawn import REASONS_SQL
 from longtake.schemas.reason_meanings import MEANINGS
 
 _EXAMPLES, _SHEETS = 10, 2
 #: As pipeline.filters.rules writes it: score, value, side, setting, threshold.
 _AGAINST = r"^([a-z_]+) (\S+) is (below|above) ([a-z_]+) (\S+)$"
+
+#: The detail of a row, but not of what was taken down or rejected: of that, the report has ids and reasons only.
+_DETAIL = f"""CASE WHEN reason IN {REASONS_SQL} OR video_id IN (
+  SELECT subject_id FROM 'ledger/*.parquet' WHERE subject = 'video' AND reason IN {REASONS_SQL}) THEN '' ELSE detail END"""
 
 #: Makes the sheet of a dropped long clip from its video and key; None where that cannot be.
 Sheets = Callable[[str, str], Sheet | None]
@@ -41,7 +46,7 @@ def _group(database: Database, names: tuple[str, str, str], n: int, seed: int, s
     sql = f"SELECT count(*) AS n FROM 'ledger/*.parquet' WHERE {where}"
     examples = database.table(
         f"{min(n, _EXAMPLES)} of {n:,}, drawn with seed {seed}",
-        f"""SELECT video_id, subject_id, detail FROM 'ledger/*.parquet'
+        f"""SELECT video_id, subject_id, {_DETAIL} AS detail FROM 'ledger/*.parquet'
 WHERE {where}
 ORDER BY md5('{seed}:' || subject_id || video_id), subject_id, detail LIMIT {_EXAMPLES}""",
     )

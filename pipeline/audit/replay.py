@@ -10,6 +10,7 @@ from longtake.pipeline.explain.explain import plan_one
 from longtake.pipeline.explain.read import read_video
 from longtake.pipeline.slots import Slots
 from longtake.pipeline.source_work import blaming_the_source, in_slot, local_source
+from longtake.pipeline.withdrawn import read_withdrawn
 from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.manifest import CorpusError
@@ -21,14 +22,17 @@ _NO_SOURCES = "Frames of what was left out are not in the corpus: audit with --c
 
 class Replay:
     """Makes sheets of dropped long clips. Without `config` there are no frames, and of clips that were left out before they were
-    planned no text either."""
+    planned no text either. Of what was taken down or rejected, and of what shares time with it, there is no sheet."""
 
     def __init__(self, database: Database, config: CorpusConfig | None, slots: Slots | None, probe: str) -> None:
         self._database, self._config, self._slots, self._probe = database, config, slots, probe
         self._videos: dict[str, Sequence[LongClip]] = {}
+        self._withdrawn = read_withdrawn(database.layout)
 
     def sheet(self, video_id: str, key: str) -> Sheet | None:
-        """The sheet of a dropped long clip; None where its text cannot be had."""
+        """The sheet of a dropped long clip; None where its text cannot be had, or may not be shown."""
+        if self._withdrawn.clip(video_id, key):
+            return None
         clip = self._planned(key) or next((c for c in self._judged(video_id) if c.key == key), None)
         if clip is None:
             return None

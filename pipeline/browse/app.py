@@ -14,7 +14,7 @@ from longtake.pipeline.browse.reading import clock, counted, figure, meaning, wo
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
-from longtake.pipeline.printable import printable
+from longtake.pipeline.printable import masked, printable
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
 
@@ -24,7 +24,9 @@ def create_app(site: Site, access: Access) -> Flask:
     app = Flask(__name__, static_folder="static", template_folder="templates")
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(clock=clock, counted=counted, meaning=meaning, figure=figure, words=words_of_slug)
+    app.jinja_env.filters.update(
+        clock=clock, counted=counted, meaning=meaning, figure=figure, words=words_of_slug, masked=masked
+    )
     for name in app.jinja_env.list_templates():  # compiled now, and not while somebody waits
         app.jinja_env.get_template(name)
     guard(app, access)

@@ -24,7 +24,7 @@ from longtake.schemas import scratch, storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.listing import TEMPORARY
 
-_VERSION = 1  # of what a cache holds
+_VERSION = 2  # of what a cache holds
 _NAME = re.compile(r"([0-9a-f]{16})-[0-9a-f]{32}")
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from longtake.pipeline.browse.search_words import spaced
 from longtake.pipeline.browse.table_rows import batches, spoken
+from longtake.pipeline.withdrawn import REASONS_SQL, Withdrawn, read_withdrawn
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
@@ -25,6 +26,7 @@ MEMORY = "1GB"  # of DuckDB
 _NESTED = ("members", "frame_pts_ms", "sentences", "frame_times_ms", "uri", "sha256")
 COLUMNS = tuple(name for name in tables.INDEX.names if name not in _NESTED)
 _TOGETHER = 20_000  # rows of an INSERT
+_QUOTES = "AND NOT (subject = 'sentence' AND starts_with(detail, 'in long clip '))"  # which is an id
 _MAX_META = 2000  # characters of metadata that are searched
 _TEXTS = ("url", "license", "paragraph", "split", "shard", "video_id", "key", "meta")
 
@@ -36,8 +38,9 @@ def fill(folder: str, layout: Layout, report: Report) -> None:
         connection.execute(f"SET temp_directory = '{os.path.join(folder, 'spill').replace(chr(39), chr(39) * 2)}'")
         with _Words(os.path.join(folder, WORDS)) as words:
             _fill_samples(connection, words, layout, report)
-        _fill_ledger(connection, layout)
-        _fill_lost(connection, layout)
+        withdrawn = read_withdrawn(layout)
+        _fill_ledger(connection, layout, withdrawn)
+        _fill_lost(connection, layout, withdrawn)
         connection.execute("CHECKPOINT")
     finally:
         connection.close()
@@ -84,16 +87,20 @@ def _said(path: str) -> Iterator[list[str]]:
         raise CorpusError(f"{path}: unreadable: {storage.damage(error)}. Find out more with: longtake verify") from None
 
 
-def _fill_ledger(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+def _fill_ledger(connection: duckdb.DuckDBPyConnection, layout: Layout, withdrawn: Withdrawn) -> None:
+    """The ledger; of what was taken down or rejected, without details, which can quote."""
+    connection.register("withdrawn", pa.table({"video_id": pa.array(sorted(withdrawn.videos), pa.string())}))
     connection.register("batch", tables.LEDGER.empty_table())
     connection.execute("CREATE TABLE ledger AS SELECT * FROM batch")
+    told = f"CASE WHEN (reason IN {REASONS_SQL} OR video_id IN (FROM withdrawn)) {_QUOTES} THEN '' ELSE detail END"
     for path in storage.list_files(layout.ledger, ".parquet"):
         for batch in batches(path, tables.LEDGER, tables.LEDGER.names):
             connection.register("batch", batch)
-            connection.execute("INSERT INTO ledger SELECT * FROM batch")
+            connection.execute(f"INSERT INTO ledger SELECT * REPLACE ({told} AS detail) FROM batch")  # noqa: S608
+    connection.unregister("withdrawn")
 
 
-def _fill_lost(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+def _fill_lost(connection: duckdb.DuckDBPyConnection, layout: Layout, withdrawn: Withdrawn) -> None:
     """What the plan holds of long clips that were left out later: their texts are nowhere else."""
     names = ("key", "video_id", "start_ms", "end_ms", "n_sentences", "n_words", "split", "paragraph")
     connection.execute("CREATE TEMP TABLE gone AS SELECT DISTINCT subject_id FROM ledger WHERE subject = 'clip'")
@@ -101,6 +108,9 @@ def _fill_lost(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     connection.execute("CREATE TABLE lost AS SELECT * FROM batch")
     for path in storage.list_files(layout.plan, ".parquet"):
         for batch in batches(path, tables.PLAN, names):
+            if withdrawn:
+                ids = zip(batch["video_id"].to_pylist(), batch["key"].to_pylist(), strict=True)
+                batch = batch.filter(pa.array([not withdrawn.clip(video_id, key) for video_id, key in ids]))
             connection.register("batch", batch)
             connection.execute("INSERT INTO lost SELECT * FROM batch WHERE key IN (FROM gone)")
 

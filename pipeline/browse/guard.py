@@ -21,10 +21,11 @@ _HEADERS = {
     "form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none, browsers send forms of our own pages without their origin
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_FORM = "ask"  # the endpoint of our forms
 _OPEN = ("static", "healthz")  # endpoints that tell nothing of the corpus
 
 
@@ -83,7 +84,7 @@ def guard(app: Flask, access: Access) -> None:
     def _check() -> Response | None:
         if access.is_loopback and not access.names(request.host):
             abort(403, f"the address must be http://localhost:{access.port}/ or http://127.0.0.1:{access.port}/")
-        navigates = request.method == "GET" and request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        navigates = request.method == "GET" and _leads_here()
         if request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site") and not navigates:
             abort(403, "requests of other sites are not answered")
         if access.token and request.endpoint not in _OPEN:
@@ -106,6 +107,15 @@ def guard(app: Flask, access: Access) -> None:
         return {"csrf": access.csrf if g.get("is_let_in", not access.token) else ""}
 
 
+def _leads_here() -> bool:
+    """Whether a page is to be shown in a window, as a link does, and not in a frame or by a script."""
+    headers = request.headers
+    return (
+        headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        and headers.get("Sec-Fetch-Dest", "document") == "document"
+    )
+
+
 def _check_token(access: Access) -> Response | None:
     given = request.args.get("token")
     if given is not None and hmac.compare_digest(given.encode(), access.token.encode()):
@@ -126,10 +136,11 @@ def _check_post(access: Access) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
         abort(403, "requests of other sites are not answered")
-    given = request.headers.get("X-Longtake", "")
+    is_form = request.endpoint == _FORM and request.mimetype == "application/x-www-form-urlencoded"
+    given = request.form.get("csrf", "") if is_form else request.headers.get("X-Longtake", "")
     if not hmac.compare_digest(given.encode(), access.csrf.encode()):
         abort(403, "this page is from an earlier run of longtake browse; load it again")
-    if request.mimetype != "application/json":
+    if request.mimetype != "application/json" and not is_form:
         abort(415, "send application/json")
 
 

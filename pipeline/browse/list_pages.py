@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from longtake.pipeline.browse.reading import excerpt
 from longtake.pipeline.browse.sandbox import QueryError, is_query
-from longtake.pipeline.browse.selection import PAGE, STATES, Selection, read_selection
+from longtake.pipeline.browse.selection import PAGE, STATES, Selection, read_selection, sql_values
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
 
@@ -22,7 +22,7 @@ def add(app: Flask, site: Site) -> None:
         begun = time.perf_counter()
         selection = read_selection(request.args)
         if is_query(selection.condition):
-            return redirect(url_for("sql", sql=selection.condition))
+            return redirect(url_for("sql", **sql_values(selection.condition, selection.proof)))
         number = _page_number()
         problems = list(selection.problems)
         rows: list[dict[str, Any]] = []

@@ -8,6 +8,7 @@ from longtake.pipeline.browse.marks import LABELS
 from longtake.pipeline.browse.site import Site
 from longtake.schemas.keys import is_sample_key
 
+UNDO = "undo"
 _FIELDS = ("subject", "subject_id", "decision", "label", "note", "curator")
 
 
@@ -28,11 +29,14 @@ def add(app: Flask, site: Site) -> None:
             abort(400, f"label: one of {', '.join(LABELS)}")
         subject, subject_id = given.get("subject", ""), given.get("subject_id", "")
         key, video_id = _known(site, subject, subject_id)
-        site.marks.add(subject, subject_id, *values.values())
+        if values["decision"] == UNDO:
+            site.marks.undo(subject, subject_id, values["curator"])
+        else:
+            site.marks.add(subject, subject_id, *values.values())
         decided = site.marks.read()
-        own = decided.of(key, video_id) if key else decided.current.get(("video", video_id), [])
-        state = decided.state(key, video_id)
-        return {"state": state, "html": render_template("_marks.html", marks=own)}
+        marks = decided.of(key, video_id) if key else decided.current.get(("video", video_id), [])
+        html = render_template("_marks.html", marks=marks)
+        return {"state": decided.state(key, video_id), "html": html, "own": decided.own(key, video_id)}
 
 
 def _known(site: Site, subject: str, subject_id: str) -> tuple[str, str]:

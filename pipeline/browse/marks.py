@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
-from longtake.schemas.decision import STRICTEST_FIRST, Decision, current
+from longtake.schemas.decision import STRICTEST_FIRST, WITHDRAWN, Decision, current, steps
 from longtake.schemas.decisions import append_decision, read_decisions
 from longtake.schemas.settings import ConfigError
 
@@ -36,6 +36,11 @@ class Decided:
         """The current decisions on a sample and on its video."""
         return [*self.current.get(("sample", key), ()), *self.current.get(("video", video_id), ())]
 
+    def own(self, key: str, video_id: str) -> dict[str, dict[str, tuple[str, str, str]]]:
+        """The current decision, label and note of each curator, on a sample ("sample") and on its video ("video")."""
+        both = {"sample": self.current.get(("sample", key), []), "video": self.current.get(("video", video_id), [])}
+        return {subject: {one.curator: one.verdict for one in those} for subject, those in both.items()}
+
     def state(self, key: str, video_id: str) -> str:
         """The strictest decision on a sample or its video; "" where there is none."""
         found = {one.decision for one in self.of(key, video_id)}
@@ -49,7 +54,7 @@ class Marks:
         if not path.lower().endswith((".csv", ".parquet")):
             raise ConfigError(f"{path}: decisions are kept in a file that ends in .csv or .parquet")
         self.path, self._now = path, now
-        self._lock = threading.Lock()
+        self._lock, self._undoing = threading.Lock(), threading.Lock()
         self._decided = Decided("", (), {})
 
     def read(self) -> Decided:
@@ -68,6 +73,15 @@ class Marks:
         """Write a decision down. Raises ConfigError for what is none, and OSError."""
         when = self._now().isoformat(timespec="seconds")
         append_decision(self.path, Decision(subject, subject_id, decision, label, note, curator, when))
+
+    def undo(self, subject: str, subject_id: str, curator: str) -> None:
+        """Take back the last step of a curator on a subject, by writing down what was before it. Nothing where there is none.
+        Raises ConfigError and OSError."""
+        with self._undoing:
+            done = steps(self.read().rows, (subject, subject_id), curator)
+            if done:
+                before = done[-2].verdict if len(done) > 1 else (WITHDRAWN, "", "")
+                self.add(subject, subject_id, *before, curator)
 
     def rows_in(self, store: Store, state: str, curator: str) -> Mask:
         """The samples in a state: "undecided", "any" (decided), "conflict", or a decision. Of one curator where one is named."""

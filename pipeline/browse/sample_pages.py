@@ -52,6 +52,7 @@ def add(app: Flask, site: Site) -> None:
             spaces=[space.name for space in site.spaces],
             marks=decided.of(key, clip.video.video_id),
             state=decided.state(key, clip.video.video_id),
+            own=decided.own(key, clip.video.video_id),
             labels=LABELS,
             selection=selection,
             place=_place(site, selection, row["row_id"]),
@@ -90,6 +91,7 @@ def add(app: Flask, site: Site) -> None:
             link=source_link(found.url, 0),
             states={one.id: decided.state(one.id, video_id) for one in found.moments if one.kind == "kept"},
             marks=decided.current.get(("video", video_id), []),
+            own=decided.own("", video_id),
             labels=LABELS,
         )
 

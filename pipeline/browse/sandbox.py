@@ -1,18 +1,22 @@
-"""Running SQL that a person typed: in a database of its own that may read the cache and nothing else.
+"""Running SQL that a person typed: each query in a process of its own (query_process.py), which is killed at its limits.
 
-A connection is made for each query, so that none finds what another left. It opens the cache for reading, loses access to all
-files (and with it extensions), gets its settings locked, and sees no variable of this process. What runs too long is stopped.
+The process opens the search tables for reading, loses access to all files (and with it extensions), gets its settings locked, and
+sees no variable of this process. DuckDB's own limits of time and memory do not hold for all it does; those of the system do.
 """
 
+import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 
 from longtake.pipeline.browse.cache import Cache
 from longtake.pipeline.browse.store import Ids
@@ -20,11 +24,12 @@ from longtake.schemas.decision import Decision
 from longtake.schemas.decisions import COLUMNS
 
 MAX_SQL = 10_000  # characters
-_MEMORY = "512MB"
-_MAX_COLUMNS, _MAX_CELL, _MAX_MESSAGE = 200, 2000, 2000
+_MEMORY = "512MB"  # of DuckDB
+_PROCESS_BYTES = 1 << 30  # of all, with the interpreter
 _AT_ONCE = 2  # queries
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_NUMBERS = (*_INTEGERS, "FLOAT", "DOUBLE", "DECIMAL")  # types of columns that are aligned to the right
+_START_SECONDS = 60  # of a process, on a machine that is busy
+_SCRIPT = Path(__file__).with_name("query_process.py")
+_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")  # what Python may need to start
 _STARTS = re.compile(
     r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(select|with|from|values|describe|summarize|show)\b", re.I | re.S
 )
@@ -55,84 +60,108 @@ class Sandbox:
     def __init__(self, cache: Cache, seconds: float = 10, max_rows: int = 1000) -> None:
         self._cache, self._seconds, self._max_rows = cache, seconds, max_rows
         self._places = threading.BoundedSemaphore(_AT_ONCE)
+        self._lock = threading.Lock()
+        self._spare: _Process | None = None
+        self._is_warm = False
+
+    def warm(self) -> None:
+        """Have a process at hand from now on, so that no query waits for one to start."""
+        with self._lock:
+            self._is_warm = True
+            self._spare = self._spare or _Process()
+
+    def close(self) -> None:
+        """End the process that waits for a query."""
+        with self._lock:
+            spare, self._spare, self._is_warm = self._spare, None, False
+        if spare is not None:
+            spare.end()
 
     def run(self, typed: str, decisions: Sequence[Decision]) -> Result:
         """The result of a query. Raises QueryError."""
-        query = _checked(typed)
-        wrapped = f"SELECT left(CAST(COLUMNS(*) AS VARCHAR), {_MAX_CELL}) FROM (\n{query}\n) LIMIT {self._max_rows + 1}"  # noqa: S608
-        with _Connection(self, self._cache, decisions) as connection:
-            described = connection.execute(f"DESCRIBE FROM (\n{query}\n)").fetchall()
-            if len(described) > _MAX_COLUMNS:
-                raise QueryError(f"a result of {len(described):,} columns; at most {_MAX_COLUMNS} are shown")
-            rows = connection.execute(wrapped).fetchall()
-        numeric = frozenset(name for name, kind, *_ in described if kind.startswith(_NUMBERS))
-        names = tuple(str(name) for name, *_ in described)
-        return Result(names, tuple(rows[: self._max_rows]), numeric, len(rows) > self._max_rows)
+        found, _ = self._ask(typed, self._max_rows, decisions)
+        rows = tuple(tuple(row) for row in found["rows"])
+        return Result(tuple(found["columns"]), rows, frozenset(found["numeric"]), found["more"])
 
     def rows_where(self, condition: str, decisions: Sequence[Decision]) -> Ids:
         """The rows of samples that fulfil a condition. Raises QueryError."""
         query = f"SELECT row_id FROM corpus.samples AS samples WHERE (\n{condition}\n)"  # noqa: S608
-        _checked(query)
-        with _Connection(self, self._cache, decisions) as connection:
-            found = connection.execute(query).fetchnumpy()
-        if list(found) != ["row_id"]:
-            raise QueryError("not a condition")
-        return np.asarray(found["row_id"], dtype=np.int32)
+        _, body = self._ask(query, None, decisions)
+        return np.frombuffer(body, dtype="<i4").astype(np.int32)
 
-
-class _Connection:
-    """A connection for one query, with errors made into messages."""
-
-    def __init__(self, box: Sandbox, cache: Cache, decisions: Sequence[Decision]) -> None:
-        self._box, self._cache, self._decisions = box, cache, decisions
-
-    def __enter__(self) -> duckdb.DuckDBPyConnection:
-        if not self._box._places.acquire(timeout=self._box._seconds):
+    def _ask(self, query: str, rows: int | None, decisions: Sequence[Decision]) -> tuple[dict[str, Any], bytes]:
+        if len(query) > MAX_SQL:
+            raise QueryError(f"more than {MAX_SQL:,} characters")
+        request = {
+            "query": query,
+            "rows": rows,
+            "tables": self._cache.tables,
+            "memory": _MEMORY,
+            "process_bytes": _PROCESS_BYTES,
+            "seconds": self._seconds,
+            "decisions": {name: [getattr(one, name) for one in decisions] for name in COLUMNS},
+        }
+        if not self._places.acquire(timeout=self._seconds):
             raise QueryError("other queries are still running; try again")
-        connection = None
         try:
-            config: Any = {"memory_limit": _MEMORY, "temp_directory": "", "python_enable_replacements": False}
-            self._connection = connection = duckdb.connect(":memory:", config=config)
-            path = self._cache.tables.replace("'", "''")
-            self._connection.execute(f"ATTACH '{path}' AS corpus (READ_ONLY)")
-            for name in ("samples", "ledger"):
-                self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM corpus.{name}")  # noqa: S608
-            rows = [{name: getattr(one, name) for name in COLUMNS} for one in self._decisions]
-            schema = pa.schema([(name, pa.string()) for name in COLUMNS])
-            self._connection.register("given", pa.Table.from_pylist(rows, schema=schema))
-            self._connection.execute("CREATE TABLE decisions AS FROM given")
-            self._connection.unregister("given")
-            for setting in ("enable_external_access = false", "lock_configuration = true"):
-                self._connection.execute(f"SET {setting}")
-            self._timer = threading.Timer(self._box._seconds, self._connection.interrupt)
-            self._timer.start()
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            self._box._places.release()
-            raise
-        return self._connection
+            process = self._process()
+            try:
+                return process.ask(request, self._seconds)
+            finally:
+                process.end()
+        finally:
+            self._places.release()
+            with self._lock:
+                if self._is_warm and self._spare is None:
+                    self._spare = _Process()
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._timer.cancel()
-        self._connection.close()
-        self._box._places.release()
-        if isinstance(error, duckdb.InterruptException):
-            raise QueryError(f"stopped after {self._box._seconds:g} seconds") from None
-        if isinstance(error, duckdb.Error | RuntimeError | ValueError | OverflowError):
-            raise QueryError(str(error)[:_MAX_MESSAGE]) from None
+    def _process(self) -> "_Process":
+        with self._lock:
+            spare, self._spare = self._spare, None
+        return spare if spare is not None and spare.is_alive else _Process()
 
 
-def _checked(typed: str) -> str:
-    """A query that is one statement and only reads, without a semicolon. Raises QueryError."""
-    if len(typed) > MAX_SQL:
-        raise QueryError(f"more than {MAX_SQL:,} characters")
-    try:
-        statements = duckdb.extract_statements(typed)
-    except (duckdb.Error, ValueError) as error:
-        raise QueryError(str(error)[:_MAX_MESSAGE]) from None
-    if len(statements) != 1:
-        raise QueryError(f"{len(statements)} statements; write one")
-    if statements[0].type != duckdb.StatementType.SELECT:
-        raise QueryError("only a query that reads can be run here: SELECT, WITH, FROM, DESCRIBE or SUMMARIZE")
-    return typed.strip().rstrip(";").rstrip()
+class _Process:
+    """A process for one query."""
+
+    def __init__(self) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", str(_SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child.poll() is None
+
+    def ask(self, request: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes]:
+        """The answer to a request: a line of JSON and what follows it. Raises QueryError."""
+        starting = threading.Timer(_START_SECONDS, self._child.kill)
+        starting.start()
+        ready = self._child.stdout.readline() if self._child.stdout else b""
+        starting.cancel()
+        if ready != b"ready\n":
+            raise QueryError("no process could be started for it; try again")
+        try:
+            out, _ = self._child.communicate(json.dumps(request).encode() + b"\n", timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise QueryError(f"stopped after {seconds:g} seconds") from None
+        line, is_whole, body = out.partition(b"\n")
+        if not is_whole:
+            raise QueryError(f"stopped: it needs more than {_PROCESS_BYTES >> 30} GB of memory")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise QueryError(answer["error"])
+        return answer, body
+
+    def end(self) -> None:
+        """Kill the process, whatever it does."""
+        self._child.kill()
+        for stream in (self._child.stdin, self._child.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        self._child.wait()

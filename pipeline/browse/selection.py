@@ -13,6 +13,7 @@ from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
 
 PAGE = 50  # samples
 STATES = ("undecided", "reject", "flag", "ok", "any", "conflict")
+PROOF = "k"  # the parameter
 _MAX_VALUE = 2000  # characters
 
 
@@ -50,6 +51,7 @@ class Selection:
 
     text: str = ""
     condition: str = ""  # SQL
+    proof: str = ""  # that one of our own pages asked for it
     choices: tuple[tuple[str, str], ...] = ()  # of CHOICES: name and value
     ranges: tuple[tuple[str, float | None, float | None], ...] = ()  # of MEASURES: name, least, most
     state: str = ""
@@ -62,7 +64,8 @@ class Selection:
     @property
     def parameters(self) -> dict[str, str]:
         """The parameters of an address that stand for it."""
-        found = {"q": self.text, "sql": self.condition, **dict(self.choices), "state": self.state, "by": self.curator}
+        asked = {"sql": self.condition, PROOF: self.proof if self.condition else ""}
+        found = {"q": self.text, **asked, **dict(self.choices), "state": self.state, "by": self.curator}
         found |= {"dup": "1" if self.duplicate else "", "review": "1" if self.review else "", "sort": self.sort}
         for name, least, most in self.ranges:
             found |= {f"min_{name}": _number(least), f"max_{name}": _number(most)}
@@ -85,7 +88,7 @@ class Selection:
     @property
     def narrowed(self) -> int:
         """How many filters there are besides the text."""
-        return len([name for name in self.parameters if name not in ("q", "sort")])
+        return len([name for name in self.parameters if name not in ("q", "sort", PROOF)])
 
 
 def read_selection(values: Mapping[str, str]) -> Selection:
@@ -117,6 +120,7 @@ def read_selection(values: Mapping[str, str]) -> Selection:
     return Selection(
         text=given.get("q", ""),
         condition=given.get("sql", ""),
+        proof=given.get(PROOF, ""),
         choices=tuple((name, values[name]) for name in CHOICES if given.get(name)),
         ranges=tuple(one for one in ranges if one[1:] != (None, None)),
         state=state,
@@ -145,6 +149,11 @@ def conditions(selection: Selection) -> list[tuple[str, Any]]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.12g}"
+
+
+def sql_values(sql: str, proof: str) -> dict[str, Any]:
+    """The parameters of an address with SQL."""
+    return {"sql": sql, PROOF: proof} if proof else {"sql": sql}
 
 
 def labelled(names: Iterable[str]) -> list[Measure]:

@@ -66,7 +66,7 @@ class Server:
             store.prepare()
             spaces = open_spaces(store, layout, options.embeddings)
             self.site = Site(layout, manifest, store, marks, spaces, options.read_only, options.curator)
-            self.site.sandbox.rows_where("true", ())  # imports what DuckDB needs only then
+            self.site.sandbox.warm()
             access = Access(options.host, listening.getsockname()[1], token)
             logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a page asks for many frames
             others = set(threading.enumerate())
@@ -101,6 +101,7 @@ class Server:
             # One that is still in DuckDB when the interpreter ends would abort the process.
             for thread in self._threads:
                 thread.join(_END_SECONDS)
+            self.site.sandbox.close()
             self.site.store.close()
 
 

@@ -1,7 +1,9 @@
 """What all pages draw on: the corpus, its cache, the marks, the sample for review."""
 
 import functools
+import hmac
 import math
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from longtake.pipeline.audit.sampling import Drawn, read_sample
 from longtake.pipeline.browse.cache import corpus_digest
 from longtake.pipeline.browse.entries import Entries
 from longtake.pipeline.browse.marks import Marks
-from longtake.pipeline.browse.sandbox import Sandbox
+from longtake.pipeline.browse.sandbox import QueryError, Sandbox
 from longtake.pipeline.browse.selection import Selection
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.pipeline.browse.vectors import Space
@@ -20,6 +22,7 @@ from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 
+NOT_RUN = "not run yet, since it came with an address. Read it, and press Apply or Run."
 _REMOTE_SECONDS = 10  # between two looks at a remote corpus.json
 
 
@@ -37,11 +40,21 @@ class Site:
     entries: Entries = field(init=False)
     current: "Current" = field(init=False)
     sandbox: Sandbox = field(init=False)
+    secret: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entries", Entries(self.layout, self.store))
         object.__setattr__(self, "current", Current(self.layout, self.store.cache.corpus))
         object.__setattr__(self, "sandbox", Sandbox(self.store.cache))
+
+    def proof(self, sql: str) -> str:
+        """What an address with SQL holds besides, so that it is run: only our own pages can have it, and a page elsewhere that
+        leads a browser here cannot start a query."""
+        return hmac.digest(self.secret, sql.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
+
+    def proves(self, sql: str, proof: str) -> bool:
+        """Whether SQL was asked for by one of our own pages since the server started."""
+        return hmac.compare_digest(self.proof(sql).encode(), proof.encode("utf-8", "surrogatepass"))
 
     def sample_for_review(self) -> list[Drawn] | None:
         """The sample that `longtake audit --sample` drew, in the order in which to review it. Raises ConfigError."""
@@ -57,6 +70,8 @@ class Site:
         if text is not None:
             masks.append(text)
         if selection.condition:
+            if not self.proves(selection.condition, selection.proof):
+                raise QueryError(NOT_RUN)
             decided = self.marks.read()
             name = f"sql {decided.version} {selection.condition}"
             find = functools.partial(self.sandbox.rows_where, selection.condition, decided.rows)

@@ -2,6 +2,8 @@
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from longtake.pipeline.printable import masked
+
 _YOUTUBE = ("youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be")
 _VIMEO = ("vimeo.com", "www.vimeo.com")
 
@@ -11,7 +13,9 @@ def source_link(url: str | None, start_ms: int) -> str | None:
 
     YouTube takes the time as a parameter, Vimeo as a fragment, and media files as a media fragment (#t=12.5).
     """
-    if not url or any(c.isspace() or not c.isprintable() for c in url):
+    if not url or masked(url) != url:  # a link with credentials would hand them on
+        return None
+    if any(c.isspace() or not c.isprintable() for c in url):
         return None
     try:
         parts = urlsplit(url)

@@ -1,13 +1,14 @@
 """The ledger, and SQL."""
 
 import time
+from typing import Any
 
 from flask import Flask, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from longtake.pipeline.browse.sandbox import QueryError, is_query
-from longtake.pipeline.browse.selection import PAGE
-from longtake.pipeline.browse.site import Site
+from longtake.pipeline.browse.selection import PAGE, PROOF, sql_values
+from longtake.pipeline.browse.site import NOT_RUN, Site
 
 _ROWS = 2 * PAGE
 EXAMPLES = (
@@ -42,14 +43,32 @@ def add(app: Flask, site: Site) -> None:
             filters={name: value for name, value in asked.items() if value},
         )
 
+    @app.context_processor
+    def _links() -> dict[str, Any]:
+        return {"sql_link": lambda sql: url_for("sql", **sql_values(sql, site.proof(sql)))}
+
+    @app.post("/ask")
+    def ask() -> AnyResponse:
+        """Where forms with SQL go: it comes back as an address with a proof, which the browser can keep and go back to."""
+        given: dict[str, Any] = {name: text for name, value in request.form.items() if (text := value.strip())}
+        given = {name: text for name, text in given.items() if name not in ("csrf", PROOF)}
+        typed = given.get("sql", "")
+        asked = sql_values(typed, site.proof(typed)) if typed else {}
+        if is_query(typed):
+            return redirect(url_for("sql", **asked), 303)
+        return redirect(url_for("samples", **given | asked), 303)
+
     @app.get("/sql")
     def sql() -> str | AnyResponse:
         typed = request.args.get("sql", "").strip()
+        proof = request.args.get(PROOF, "")
         if typed and not is_query(typed):
-            return redirect(url_for("samples", sql=typed))
+            return redirect(url_for("samples", **sql_values(typed, proof)))
         result, problem = None, ""
         begun = time.perf_counter()
-        if typed:
+        if typed and not site.proves(typed, proof):
+            problem = NOT_RUN
+        elif typed:
             try:
                 result = site.sandbox.run(typed, site.marks.read().rows)
             except QueryError as error:

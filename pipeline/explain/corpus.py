@@ -37,11 +37,16 @@ class Known:
 def known_of(layout: Layout, video_id: str, finished: bool, edited: bool) -> Known:
     """Read what is known of a video. Raises CorpusError for a table that is damaged."""
     clips = sorted(_clips(layout, video_id), key=lambda clip: (clip.start_ms, clip.key))
-    drops = sorted(_drops(_rows(layout.ledger, video_id)))
+    drops = drops_of(layout, video_id)
     samples = None
     if finished:
         samples = {row["key"]: _sample(row) for row in _rows(layout.index, video_id)}
     return Known(tuple(clips), tuple(drops), samples, edited)
+
+
+def drops_of(layout: Layout, video_id: str) -> list[Drop]:
+    """The ledger rows of a video. Raises CorpusError for a table that is damaged."""
+    return sorted(_drops(_rows(layout.ledger, video_id)))
 
 
 def _sample(row: dict[str, Any]) -> Sample:

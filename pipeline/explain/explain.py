@@ -21,7 +21,7 @@ from longtake.pipeline.explain.explanation import (
 from longtake.pipeline.explain.read import Reading
 from longtake.pipeline.filters.clip_filter import ClipFilter, Filtered
 from longtake.pipeline.filters.rules import CLIP_RULES, FRAME_RULES, Rule, pii_fault
-from longtake.pipeline.plan_video import Planning, drop_video, facts_of, notes_of, plan_clips
+from longtake.pipeline.plan_video import Planning, facts_of, lost_video, notes_of, plan_clips
 from longtake.pipeline.read_graph import VideoText
 from longtake.pipeline.slots import Slots
 from longtake.schemas.config import CorpusConfig, Filters
@@ -52,8 +52,7 @@ def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe:
     try:
         facts = facts_of(text.video, [s for s, _ in text.sentences], slots, probe, config)
     except SourceError as error:
-        said = tuple(sentence for sentence, _ in text.sentences)
-        drops += drop_video(text.video.video_id, said, Stage.PROBE, error.reason, error.detail)
+        drops += lost_video(text, error)
         return Planned(text, None, None, None, drops)
     planning = plan_clips(text, facts, config)
     filtered = ClipFilter(config).apply(planning.clips, facts)

@@ -38,7 +38,7 @@ def failed_videos(layout: Layout, reasons: frozenset[Reason]) -> Failed:
     rows, other = Counter[tuple[str, str]](), Counter[str]()
     whole = pc.is_in(pc.field("subject"), pa.array([Subject.VIDEO.value, Subject.CLIP.value]))
     retriable = pc.is_in(pc.field("reason"), pa.array(sorted(RETRIABLE)))
-    for batch in _ledger(layout, ["video_id", "subject", "stage", "reason"]):
+    for batch in ledger_batches(layout, ["video_id", "subject", "stage", "reason"]):
         for row in batch.filter(whole).filter(retriable).to_pylist():
             if row["reason"] not in reasons:
                 other[row["reason"]] += 1
@@ -61,11 +61,11 @@ def known_videos(layout: Layout, ids: frozenset[str]) -> Known:
     wanted = pa.array(sorted(ids), pa.string())
     here, gone = set[str](), set[str]()
     for part in plan_parts(layout):
-        for batch in _batches(part, ["video_id"]):
+        for batch in batches_of(part, ["video_id"]):
             here.update(_present(batch, wanted))
     is_video = pc.field("subject") == Subject.VIDEO.value
     down = pc.field("reason") == Reason.TAKEN_DOWN.value
-    for batch in _ledger(layout, ["video_id", "subject", "reason"]):
+    for batch in ledger_batches(layout, ["video_id", "subject", "reason"]):
         here.update(_present(batch.filter(is_video), wanted))
         gone.update(_present(batch.filter(is_video & down), wanted))
     return Known(frozenset(here), frozenset(gone))
@@ -96,13 +96,13 @@ def known_samples(layout: Layout, keys: frozenset[str]) -> KnownSamples:
     wanted = pa.array(sorted(keys), pa.string())
     here, videos = set[str](), set[str]()
     for part in plan_parts(layout):
-        for batch in _batches(part, ["key", "video_id"]):
+        for batch in batches_of(part, ["key", "video_id"]):
             found = batch.filter(pc.is_in(batch.column("key"), wanted))
             here.update(found.column("key").to_pylist())
             videos.update(found.column("video_id").to_pylist())
     of_them = pa.array(sorted(videos), pa.string())
     gone, lost = set[str](), dict[str, tuple[Reason, str]]()
-    for batch in _ledger(layout, ["video_id", "subject", "subject_id", "stage", "reason", "detail"]):
+    for batch in ledger_batches(layout, ["video_id", "subject", "subject_id", "stage", "reason", "detail"]):
         clips = batch.filter(pc.field("subject") == Subject.CLIP.value)
         gone.update(_present(clips, wanted, "subject_id"))
         decoded = clips.filter(pc.field("stage") == Stage.DECODE.value)
@@ -110,7 +110,7 @@ def known_samples(layout: Layout, keys: frozenset[str]) -> KnownSamples:
             lost[row["subject_id"]] = Reason(row["reason"]), row["detail"]
     planned = []
     for part in plan_parts(layout) if videos else ():
-        for batch in _batches(part, ["key", "video_id", "sentences"], _FEW_ROWS):
+        for batch in batches_of(part, ["key", "video_id", "sentences"], _FEW_ROWS):
             for row in batch.filter(pc.is_in(batch.column("video_id"), of_them)).to_pylist():
                 sentences = tuple(sentence["clip_id"] for sentence in row["sentences"])
                 planned.append(Planned(row["video_id"], row["key"], sentences, lost.get(row["key"])))
@@ -123,11 +123,13 @@ def _present(batch: pa.RecordBatch, wanted: pa.Array, name: str = "video_id") ->
     return found
 
 
-def _ledger(layout: Layout, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def ledger_batches(layout: Layout, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of the ledger."""
     for part in storage.list_files(layout.ledger, ".parquet"):
-        yield from _batches(part, columns)
+        yield from batches_of(part, columns)
 
 
-def _batches(part: str, columns: list[str], rows: int = _ROWS) -> Iterator[pa.RecordBatch]:
+def batches_of(part: str, columns: list[str], rows: int = _ROWS) -> Iterator[pa.RecordBatch]:
+    """Some columns of one table."""
     with storage.open_table(part) as stream:
         yield from pq.ParquetFile(stream).iter_batches(batch_size=rows, columns=columns)

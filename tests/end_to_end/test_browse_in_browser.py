@@ -204,6 +204,8 @@ def test_hostile_text_and_ids_show_as_text(watched: Watched, address: str) -> No
     assert page.locator("h1").inner_text() == TAG_ID
     page.goto(f"{address}ledger?q=<script>alert(1)</script>")
     page.goto(f"{address}sql?sql=FROM samples SELECT video_id, paragraph")
+    assert "not run yet" in page.locator(".problem").inner_text()
+    page.get_by_role("button", name="Run").click()
     page.get_by_role("link", name=PATH_ID).first.click()
     page.wait_for_url(re.compile(r"/video\?id="))
     assert page.locator("h1").inner_text() == PATH_ID
@@ -260,3 +262,67 @@ def test_a_token_lets_in_once_for_all(browser: Any, corpus: Path, tmp_path: Path
             assert page.locator(".marking button").count() == 0
             assert width_of(page.locator("#frame")) == 64
             assert watched.errors == []
+
+
+# -- marks, fast and in any order --------------------------------------------------------------------------------------
+
+
+def rows_of(corpus: Path, key: str) -> list[tuple[str, str, str]]:
+    return [one.verdict for one in read_decisions(str(corpus / "decisions.csv")) if one.subject_id == key]
+
+
+BETA = sample_key("beta", 1000, 21502)
+DELTA = sample_key("delta", 1000, 21502)
+
+
+def slowly(page: Any) -> None:
+    """Let every mark take its time to the server."""
+    page.route("**/api/marks", lambda route: (page.wait_for_timeout(150), route.continue_()))
+
+
+def opened(page: Any, address: str, key: str) -> None:
+    page.goto(f"{address}sample/{key}")
+    page.evaluate("localStorage.setItem('longtake-curator', 'Ann')")
+    page.reload()
+
+
+def test_keys_that_are_pressed_fast_are_all_written_in_order(watched: Watched, address: str, corpus: Path) -> None:
+    page = watched.page
+    opened(page, address, BETA)
+    slowly(page)
+    page.keyboard.press("r")
+    page.keyboard.press("f")
+    page.keyboard.press("o")
+    page.keyboard.press("n")  # the next sample comes when all is written
+    page.wait_for_url(lambda url: BETA not in url)
+    assert rows_of(corpus, BETA) == [("reject", "", ""), ("flag", "", ""), ("ok", "", "")]
+
+
+def test_a_label_and_a_note_that_come_after_the_verdict_are_saved(watched: Watched, address: str, corpus: Path) -> None:
+    page = watched.page
+    opened(page, address, DELTA)
+    slowly(page)
+    page.keyboard.press("r")
+    page.locator("#label").select_option("privacy")  # while the verdict is still on its way
+    page.get_by_text("privacy by Ann").wait_for()
+    page.get_by_label("Note").fill("a face")
+    page.keyboard.press("Enter")
+    page.locator("#marks", has_text="a face").wait_for()
+    page.reload()
+    assert page.locator("#label").input_value() == "privacy" and page.locator("#note").input_value() == "a face"
+    page.keyboard.press("f")  # and another verdict keeps them
+    page.locator("#marks .badge.flag").wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("Undone, back to: rejected").wait_for()
+    assert page.locator("#label").input_value() == "privacy"
+    page.keyboard.press("u")
+    page.locator("#marks", has_text="a face").wait_for(state="detached")
+    page.reload()  # steps are taken back one by one, also after the page was loaded again
+    page.keyboard.press("u")
+    page.locator("#marks", has_text="privacy").wait_for(state="detached")
+    page.keyboard.press("u")
+    page.get_by_text("Nobody has decided yet.").wait_for()
+    assert rows_of(corpus, DELTA) == [
+        ("reject", "", ""), ("reject", "privacy", ""), ("reject", "privacy", "a face"), ("flag", "privacy", "a face"),
+        ("reject", "privacy", "a face"), ("reject", "privacy", ""), ("reject", "", ""), ("none", "", ""),
+    ]  # fmt: skip

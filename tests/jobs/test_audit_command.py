@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import browsing
 import corpora
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,12 +17,16 @@ from html_tree import Element, parse
 from typer.testing import CliRunner, Result
 
 from longtake.jobs.cli import app
+from longtake.pipeline.audit.checks import content
+from longtake.pipeline.audit.database import Database
 from longtake.schemas import storage
 from longtake.schemas.decisions import Decision, write_decisions
 from longtake.schemas.keys import hash64
+from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import LongClip
 from longtake.schemas.settings import ConfigError
+from longtake.schemas.tables import LEDGER
 
 QUICK = ("--verify", "none", "--frames", "0")
 
@@ -193,3 +199,77 @@ def test_wrong_options_stop_it_before_it_works(corpus: Path, arguments: list[str
 
 def test_an_unfinished_corpus(tmp_path: Path) -> None:
     assert isinstance(audit(tmp_path).exception, CorpusError)
+
+
+def test_a_corpus_from_which_nothing_was_left_out_has_no_ledger(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(corpus / "ledger")
+    database = Database(Layout(str(corpus)))
+    number = database.number("n", "n", "SELECT count(*) AS value FROM 'ledger/*.parquet' WHERE subject = 'clip'")
+    assert number.value == 0
+    monkeypatch.chdir(corpus)
+    assert duckdb.execute(number.sql).fetchone() == (0,), "as it is printed"
+    database.close()
+    assert audit(corpus, *QUICK).exit_code == 1  # this one had left something out
+    assert found(corpus)["accounting"]["status"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("texts", "allowed", "status", "said"),
+    [
+        (["CC BY 4.0", "CC0"], "", "pass", "restricts"),
+        (["CC BY 4.0", "CC BY-NC-SA 3.0"], "", "warn", "non-commercial (NC)"),
+        (["CC BY-NC-ND 2.5"], "", "warn", "non-commercial (NC) and no derivatives (ND)"),
+        (["Standard YouTube License"], "", "warn", "not known here"),
+        (["creativeCommon"], "", "warn", "not stated which"),
+        (["CC BY 4.0", "cc-by-4.0"], "cc-by-4.0,cc0-1.0", "pass", "on it"),
+        (["CC BY 4.0", "CC BY-SA 4.0"], "cc-by-4.0", "fail", "not on the list"),
+        (["CC BY-NC 2.5", "CC BY 1.0"], "CC BY 1.0", "fail", "not on the list"),  # the hub calls both "cc"
+        (["CC BY 4.0", ""], "cc-by-4.0", "fail", "not on the list"),
+        (["Ours, by contract"], "ours, by contract", "fail", "not on the list"),  # two names
+    ],
+)
+def test_licences_are_judged(corpus: Path, texts: list[str], allowed: str, status: str, said: str) -> None:
+    for path in sorted((corpus / "index").iterdir()):
+        rewrite(path, license=lambda row: texts[hash64(row["key"]) % len(texts)])
+    names = tuple(name.strip() for name in allowed.split(",") if name)
+    database = Database(Layout(str(corpus)))
+    check = next(c for c in content.licences(database, names) if c.name == "licence_terms")
+    database.close()
+    assert (check.status, said in check.found) == (status, True), check.found
+    assert bool(check.examples) == (status != "pass")
+
+
+def test_a_reason_that_took_much_is_told(corpus: Path) -> None:
+    assert audit(corpus, *QUICK).exit_code == 0
+    check = found(corpus)["left_out"]
+    assert check["status"] == "pass"
+    edit = Counter(row["reason"] for row in pq.read_table(corpus / "ledger" / "part-build-00000.parquet").to_pylist())
+    assert edit["unreadable"]
+    manifest = json.loads((corpus / "corpus.json").read_text())
+    rows = pq.read_table(corpus / "ledger" / "part-plan-00000.parquet").to_pylist()
+    lost = next(row for row in rows if row["subject"] == "sentence")
+    rows += [{**lost, "subject_id": f"more{n}", "reason": "run_too_short"} for n in range(100)]
+    pq.write_table(pa.Table.from_pylist(rows, LEDGER), corpus / "ledger" / "part-plan-00000.parquet")
+    manifest["counts"]["sentences"]["in"] += 100
+    manifest["counts"]["sentences"]["dropped"] += 100
+    (corpus / "corpus.json").write_text(json.dumps(manifest))
+    printed = " ".join(audit(corpus, *QUICK).output.split())
+    total = manifest["counts"]["sentences"]["in"]
+    assert found(corpus)["left_out"]["status"] == "warn"
+    assert f"run_too_short (stage merge) took 101 of {total} sentences" in found(corpus)["left_out"]["found"]
+    assert f"33 of {total} sentences" in printed and "All long clips that could be made" not in printed
+
+
+def test_credentials_in_addresses_are_struck_out(corpus: Path) -> None:
+    url = "https://ann:hunter2@host.example/a?x=1&X-Amz-Signature=c0ffee"
+    for path in sorted((corpus / "index").iterdir()):
+        rewrite(path, url=lambda row: url, license=lambda row: "")
+    assert audit(corpus, *QUICK).exit_code == 0
+    texts = [
+        path.read_text() for path in (corpus / "audit" / "report.html", corpus / "README.md", corpus / "croissant.json")
+    ]
+    assert "https://***@host.example/a?x=1&amp;X-Amz-Signature=***" in texts[0]
+    assert not any(secret in text for text in texts for secret in ("hunter2", "c0ffee"))
+    key = pq.read_table(next((corpus / "index").iterdir()))["key"][0].as_py()
+    shown = CliRunner().invoke(app, ["show", str(corpus), key, "-o", str(corpus / "a.png")]).output
+    assert "***@host.example" in shown and "hunter2" not in shown and "c0ffee" not in shown

@@ -3,10 +3,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summary, write_summary
 from longtake.pipeline.seal import final_counts, seal
+from longtake.schemas import storage
 from longtake.schemas.config import parse_config
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, Count, ShardRecord, read_manifest
@@ -28,7 +30,10 @@ def plan(**changes: Any) -> PlanSummary:
     )
 
 
-def shards(*samples: int) -> list[ShardRecord]:
+def shards(layout: Layout, *samples: int) -> list[ShardRecord]:
+    """Shards, of which the index at least is there."""
+    for i, n in enumerate(samples):
+        storage.write_parquet(layout.shard_index(f"train-{i:06d}"), pa.table({"n_sentences": [1] * n}))
     return [
         ShardRecord(name=f"train-{i:06d}.tar", split="train", samples=n, frames=8 * n, bytes=9, sha256="0")
         for i, n in enumerate(samples)
@@ -47,7 +52,7 @@ LOST = Counter(
 
 def test_what_decoding_lost_is_taken_off(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path))
-    seal(layout, CONFIG, plan(), LOST, shards(8, 7)[::-1])
+    seal(layout, CONFIG, plan(), LOST, shards(layout, 8, 7)[::-1])
     manifest = read_manifest(layout)
     assert manifest is not None
     assert {s: (c.total, c.kept, c.dropped) for s, c in manifest.counts.items()} == {
@@ -62,7 +67,7 @@ def test_neither_clock_nor_path_nor_host_is_published(tmp_path: Path) -> None:
     written = []
     for name in ("one", "two"):
         layout = Layout(str(tmp_path / name))
-        seal(layout, CONFIG, plan(), LOST, shards(15))
+        seal(layout, CONFIG, plan(), LOST, shards(layout, 15))
         written.append([Path(layout.manifest).read_text(), Path(layout.card).read_text()])
     assert written[0] == written[1]
     assert not any(secret in text for text in written[0] for secret in ("/nowhere", "secret", str(tmp_path)))
@@ -72,8 +77,8 @@ def test_neither_clock_nor_path_nor_host_is_published(tmp_path: Path) -> None:
 
 def test_counts_that_do_not_balance_are_not_published(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="clips: 20 in, 14 kept, 5 dropped"):
-        seal(Layout(str(tmp_path)), CONFIG, plan(), LOST, shards(14))
-    assert not list(tmp_path.iterdir())
+        seal(Layout(str(tmp_path)), CONFIG, plan(), LOST, shards(Layout(str(tmp_path)), 14))
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
 def test_an_empty_corpus_is_not_published(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from longtake.schemas import amending, storage
+from longtake.schemas.decision import steps
 from longtake.schemas.decisions import (
     COLUMNS,
     Decision,
@@ -364,3 +365,19 @@ def test_rows_in_any_order_settle_alike(tmp_path: Path) -> None:
     random.Random(7).shuffle(shuffled)
     write_decisions(path, shuffled)
     assert settle(read_decisions(path), "strictest") == [rows[2]]
+
+
+def test_steps_are_taken_back_one_by_one() -> None:
+    about = ("sample", "k-000000000-000001000")
+
+    def one(decision: str, label: str = "", curator: str = "Ann", at: int = 0) -> Decision:
+        return Decision(*about, decision, label, "", curator, f"2026-11-25T18:00:{at:02d}Z")
+
+    log = [one("reject", at=1), one("reject", "privacy", at=2), one("ok", curator="Bob", at=3), one("ok", at=4)]
+    assert [s.verdict[:2] for s in steps(log, about, "Ann")] == [("reject", ""), ("reject", "privacy"), ("ok", "")]
+    log.append(one("reject", "privacy", at=5))  # undone once
+    assert [s.verdict[:2] for s in steps(log, about, "Ann")] == [("reject", ""), ("reject", "privacy")]
+    log += [one("reject", at=6), one("none", at=7)]  # and twice more
+    assert steps(log, about, "Ann") == [] and len(steps(log, about, "Bob")) == 1
+    log += [one("ok", at=8), one("flag", at=9), one("none", at=10)]  # withdrawn by another tool: a step like others
+    assert [s.decision for s in steps(log, about, "Ann")] == ["ok", "flag", "none"]

@@ -1,10 +1,12 @@
 """May it be used, and is it what it says: licences, personal data, sources, text and pictures that belong together."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
-from longtake.pipeline.audit.checks.verdicts import EXAMPLES, counted
-from longtake.pipeline.audit.database import Database
+from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table, counted, plural
+from longtake.pipeline.audit.database import Database, quoted
 from longtake.pipeline.audit.result import Check, Status
+from longtake.pipeline.licences import OTHER, UNKNOWN, licence
 
 _EMAIL = r"[A-Za-z0-9_%+-][A-Za-z0-9._%+-]*@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
 _NUMBER = r"(\+?\d[ .()-]{0,2}){9,}\d"  # ten digits or more: telephone, card
@@ -12,10 +14,12 @@ _HOST = "coalesce(nullif(lower(regexp_extract(url, '^https?://([^/:?#]+)', 1)), 
 _MAX_SHARE = 0.2  # of one video
 _MISFIT = 0.2  # cosine similarity that CLIP gives to pictures and texts which have nothing to do with each other
 _UNEVEN = 0.1
+_LISTED = 20  # licences
 
 
-def licences(database: Database) -> Iterator[Check]:
-    """Whether each sample has a licence, and personal data in its text."""
+def licences(database: Database, allowed: Sequence[str] = ()) -> Iterator[Check]:
+    """Whether each sample has a licence, what that allows, and personal data in its text. `allowed` are licences, by their ids on
+    the hub or as records state them; none: no list was given."""
     where = "FROM 'index/*.parquet' WHERE trim(coalesce(license, '')) = ''"
     yield counted(
         database, "licences", "Every sample has a licence", f"SELECT count(*) AS value {where}",
@@ -24,6 +28,7 @@ def licences(database: Database) -> Iterator[Check]:
         examples=f"SELECT video_id, any_value(url) AS url, count(*) AS samples {where} GROUP BY ALL "
         "ORDER BY samples DESC, video_id",
     )  # fmt: skip
+    yield _terms(database, allowed)
     where = "FROM 'index/*.parquet' WHERE coalesce(url, '') = ''"
     yield counted(
         database, "origins", "Every sample names where it comes from", f"SELECT count(*) AS value {where}",
@@ -48,6 +53,55 @@ def licences(database: Database) -> Iterator[Check]:
         none=f"None was found.{how}", some=f"{{n}} samples seem to hold some.{how}",
         todo="Look at them in longtake browse; plan with filters: {pii: mask} or drop.", examples=examples,
     )  # fmt: skip
+
+
+def _terms(database: Database, allowed: Sequence[str]) -> Check:
+    """What the licences of the samples allow: by a list where one was given, else by what they are known to restrict."""
+    title = "Licences are on the list" if allowed else "Licences allow commercial use and derivatives"
+    stated = "coalesce(trim(license), '')"
+    wanted = "true" if allowed else f"{stated} <> ''"  # one that is not stated has a check of its own
+    texts = [str(row[0]) for row in database.rows(f"SELECT DISTINCT {stated} FROM 'index/*.parquet' WHERE {wanted}")]
+    judged = {text: faults for text in sorted(texts) if (faults := _faults(text, allowed))}
+    if not judged:
+        found = (
+            "All that are stated are on it."
+            if allowed
+            else "None that is stated restricts either, as far as licences are known here."
+        )
+        return Check("licence_terms", title, Status.PASS, found)
+    listed = ", ".join(quoted(text) for text in judged)
+    sql = f"SELECT count(*) AS value FROM 'index/*.parquet' WHERE {stated} IN ({listed})"
+    by_licence = f"""SELECT {stated} AS license, count(*) AS samples FROM 'index/*.parquet'
+WHERE {stated} IN ({listed}) GROUP BY ALL ORDER BY samples DESC, license"""
+    rows = [(text, judged[str(text)], samples) for text, samples in database.rows(by_licence)]
+    n, why = sum(samples for *_, samples in rows), sorted(set(judged.values()))
+    return Check(
+        "licence_terms", title, Status.FAIL if allowed else Status.WARN,
+        f"{plural(n, 'sample')} of {plural(len(judged), 'licence')}: {'; '.join(why)}.",
+        "Take these videos down, or ask whoever knows whether your use is allowed; --licences LIST says what is.",
+        database.printed(sql), as_table("Licences", ("license", "why", "samples"), list(rows[:_LISTED])),
+    )  # fmt: skip
+
+
+def _faults(text: str, allowed: Sequence[str]) -> str:
+    """What speaks against a licence; "" where nothing does."""
+    found = licence(text)
+    if allowed:
+        listed = {known for name in allowed for known in _names(name)}
+        return "" if _names(text) & listed else "not on the list"
+    parts = set(re.findall(r"[a-z]+", f"{found.hub_id} {found.name}".lower()))
+    if found.hub_id == OTHER and not found.name.lower().startswith("public domain"):
+        return "not known here"
+    said = [why for part, why in (("nc", "non-commercial (NC)"), ("nd", "no derivatives (ND)")) if part in parts]
+    if "not stated" in found.name:
+        said.append("not stated which")
+    return " and ".join(said)
+
+
+def _names(text: str) -> set[str]:
+    """What a licence is known by. An id that stands for many, as "cc", is none."""
+    found = licence(text)
+    return {text.lower(), found.name.lower(), found.hub_id} - {OTHER, UNKNOWN, "cc"}
 
 
 def balance(database: Database) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from longtake.pipeline.printable import printable
 from longtake.pipeline.verify.corpus import Report
 from longtake.schemas.manifest import CorpusManifest
 
+_MUCH = 0.25
 _RECOUNT = """SELECT subject, "in", kept, dropped, kept_here, dropped_here FROM (
   SELECT 'videos' AS subject, counts.videos."in" AS "in", counts.videos.kept AS kept, counts.videos.dropped AS dropped,
     (SELECT count(DISTINCT video_id) FROM 'index/*.parquet') AS kept_here,
@@ -60,6 +61,29 @@ def accounting(database: Database) -> Check:
         "accounting", title, Status.PASS,
         "In = kept + dropped for videos, sentences and long clips, recounted from index and ledger.",
         sql=database.printed(wrong), examples=found,
+    )  # fmt: skip
+
+
+def left_out(database: Database, manifest: CorpusManifest) -> Check:
+    """Whether one reason took a large share of what came in."""
+    title = "No reason took much of what came in"
+    sql = """SELECT subject, stage, reason, count(*) AS n FROM 'ledger/*.parquet'
+GROUP BY ALL ORDER BY n DESC, subject, stage, reason"""
+    rows: list[tuple[object, ...]] = []
+    for subject, stage, reason, n in database.rows(sql):
+        count = manifest.counts.get(f"{subject}s")
+        if count is not None and count.total and n > _MUCH * count.total:
+            noun = "long clip" if subject == "clip" else str(subject)
+            rows.append((f"{noun}s", stage, reason, n, count.total, round(n / count.total, 4)))
+    rows.sort(key=lambda row: (-float(str(row[5])), str(row[0]), str(row[2])))
+    if not rows:
+        found = f"None took over {_MUCH:.0%} of the videos, sentences or long clips."
+        return Check("left_out", title, Status.PASS, found, sql=database.printed(sql))
+    what, stage, reason, n, total, share = rows[0]
+    return Check(
+        "left_out", title, Status.WARN, f"{reason!s} (stage {stage}) took {n:,} of {total:,} {what} ({share:.1%}).",
+        "Look at its examples below: a threshold or an input may be wrong. If it is meant, say so to whoever uses the corpus.",
+        database.printed(sql), as_table("Reasons", ("what", "stage", "reason", "left out", "came in", "share"), rows[:EXAMPLES]),
     )  # fmt: skip
 
 

@@ -1,10 +1,12 @@
 """Is anything there twice: in two splits, under two keys, in an evaluation set?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, counted
-from longtake.pipeline.audit.database import Database
+from longtake.pipeline.audit.database import Database, quoted
 from longtake.pipeline.audit.result import Check, Status
+from longtake.pipeline.withdrawn import REASONS_SQL
 
 _SAME_TEXT = """SELECT min(key) AS key, count(*) AS n, count(DISTINCT split) AS splits
 FROM (SELECT key, split, hash(lower(paragraph)) AS text FROM 'index/*.parquet') GROUP BY text HAVING n > 1"""
@@ -21,6 +23,23 @@ few AS MATERIALIZED (SELECT said.* FROM said SEMI JOIN shared ON said.text = sha
 SELECT a.key AS key, b.key AS other, count(*) / any_value(least(a.n, b.n)) AS share, any_value(a.split <> b.split) AS across
 FROM few a JOIN few b ON a.text = b.text AND a.key < b.key
 GROUP BY a.key, b.key HAVING share >= {_SHARE}"""
+
+
+def copies(database: Database, history: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
+    """Whether known copies of what was taken down or rejected are left; no check where nothing was."""
+    out = f"SELECT subject_id FROM 'ledger/*.parquet' WHERE reason IN {REASONS_SQL} AND subject ="
+    if not int(database.value(f"SELECT count(*) AS value FROM ({out} 'video' UNION ALL {out} 'clip')")):
+        return
+    told = sorted({str(name) for entry in history for name in entry.get("copies", ())})
+    named = f" OR key IN ({(listed := ', '.join(map(quoted, told)))}) OR video_id IN ({listed})" if told else ""
+    where = f"""FROM 'index/*.parquet' WHERE duplicate_of IN ({out} 'clip') OR duplicate_video_of IN ({out} 'video'){named}"""
+    yield counted(
+        database, "copies", "No known copy of what was taken down is left", f"SELECT count(*) AS value {where}",
+        none="Of what was taken down or rejected, no copy that is known is left.",
+        some="{n} samples repeat what was taken down or rejected.",
+        todo="Look at them; longtake takedown --videos IDS --with-duplicates takes copies along.",
+        examples=f"SELECT key, video_id, duplicate_of, duplicate_video_of {where} ORDER BY key",
+    )  # fmt: skip
 
 
 def leakage(database: Database) -> Iterator[Check]:

@@ -9,6 +9,7 @@ _SINGULAR = {
     "1 samples seem": "1 sample seems",
     "1 samples score": "1 sample scores",
     "1 samples meet": "1 sample meets",
+    "1 samples repeat": "1 sample repeats",
     "1 long clips repeat": "1 long clip repeats",
     "1 long clips show": "1 long clip shows",
     "1 paragraphs are": "1 paragraph is",

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from longtake.pipeline.browse.source_link import source_link
+from longtake.pipeline.printable import masked
 
 #: What turns the direction of the text around it, breaks lines where nobody sees why, or has no glyph; and halves of characters.
 _HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -15,8 +16,8 @@ _NONE = "\u2013"
 
 
 def plain(text: str) -> str:
-    """A text in which every character can be seen: others are shown as their codes."""
-    return _HIDDEN.sub(_code, text.replace("\r\n", "\n").replace("\r", "\n"))
+    """A text in which every character can be seen: others are shown as their codes. Credentials in addresses are struck out."""
+    return _HIDDEN.sub(_code, masked(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _code(found: re.Match[str]) -> str:

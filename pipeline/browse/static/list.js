@@ -7,10 +7,6 @@ const cards = [...document.querySelectorAll(".cards > .card")];
 const filters = document.getElementById("filters");
 const toggle = document.getElementById("show-filters");
 
-// An address says only what is chosen.
-form.addEventListener("formdata", (event) => {
-  for (const [name, value] of [...event.formData.entries()]) if (!value.trim()) event.formData.delete(name);
-});
 for (const field of form.querySelectorAll("select, input[type=checkbox]")) {
   field.addEventListener("change", () => form.requestSubmit());
 }

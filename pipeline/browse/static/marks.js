@@ -1,61 +1,114 @@
-// Decisions: written down by the server at once, under the name of the curator.
+// Decisions: each change is written down by the server, in the order in which it was made, under the name of the curator.
 
-import { askCurator, keep, kept, say } from "./site.js";
+import { askCurator, keep, kept, knownCurator, say } from "./site.js";
 import { onKeys } from "./keys.js";
 
-const DONE = { reject: "Rejected", flag: "Flagged", ok: "OK", none: "Your decision is withdrawn" };
+const DONE = { reject: "Rejected", flag: "Flagged", ok: "OK" };
 const BADGE = { reject: "rejected", flag: "flagged", ok: "ok" };
 const GO_ON = "longtake-go-on";
+
+let waiting = 0; // changes that are not written down yet
+let queue = Promise.resolve();
+
+/** Resolves when all that was decided on this page is written down. */
+export const settled = () => queue;
+
+addEventListener("beforeunload", (event) => waiting && event.preventDefault());
 
 /** Wire the panel for decisions; `next` goes to the next sample, where there is one. */
 export function marking(next = () => false) {
   const panel = document.getElementById("marking");
   if (document.body.dataset.readOnly) return;
+  const label = document.getElementById("label");
+  const note = document.getElementById("note");
+  const scopes = [...panel.querySelectorAll("input[name=subject]")];
   const goOn = document.getElementById("go-on");
   if (goOn) {
     goOn.checked = kept(GO_ON) === "1";
     goOn.addEventListener("change", () => keep(GO_ON, goOn.checked ? "1" : ""));
   }
-  let busy = false;
+  let own = JSON.parse(panel.dataset.own); // subject: curator: [decision, label, note]
 
-  async function mark(decision) {
-    if (busy) return;
-    const curator = await askCurator();
-    if (!curator) return;
-    const onVideo = !panel.dataset.key || panel.querySelector("input[name=subject][value=video]").checked;
-    busy = true;
+  const subject = () => (!panel.dataset.key || scopes.some((one) => one.value === "video" && one.checked) ? "video" : "sample");
+  const mine = () => own[subject()][knownCurator()];
+  let asked = {}; // subject: the decision that waits to be written down
+
+  /** Show label and note of the own decision: what is changed then is changed from there. */
+  function fill() {
+    const [, ownLabel, ownNote] = mine() || ["", "", ""];
+    label.value = ownLabel;
+    note.value = ownNote;
+  }
+
+  /** Put a change into the queue. It is taken down as it is now, whatever is chosen before its turn comes. */
+  function change(decision) {
+    const about = subject();
+    const isUndo = decision === "undo";
+    const wanted = {
+      subject: about,
+      subject_id: about === "video" ? panel.dataset.video : panel.dataset.key,
+      decision,
+      label: isUndo ? "" : label.value,
+      note: isUndo ? "" : note.value,
+    };
+    asked[about] = isUndo ? undefined : decision;
+    const named = askCurator(); // at once, and once for all that waits
+    waiting += 1;
+    queue = queue
+      .then(() => write(wanted, named))
+      .finally(() => {
+        waiting -= 1;
+        if (!waiting) asked = {};
+      });
+  }
+
+  async function write(wanted, named) {
+    const curator = await named;
+    if (!curator) return say("Not written down: nobody was named");
     try {
       const answer = await fetch(document.body.dataset.marks, {
         method: "POST",
+        keepalive: true,
         headers: { "Content-Type": "application/json", "X-Longtake": document.body.dataset.csrf },
-        body: JSON.stringify({
-          subject: onVideo ? "video" : "sample",
-          subject_id: onVideo ? panel.dataset.video : panel.dataset.key,
-          decision,
-          label: decision === "none" ? "" : document.getElementById("label").value,
-          note: decision === "none" ? "" : document.getElementById("note").value,
-          curator,
-        }),
+        body: JSON.stringify({ ...wanted, curator }),
       });
       const told = await answer.json();
       if (!answer.ok) throw new Error(told.error);
+      own = told.own;
       document.getElementById("marks").innerHTML = told.html; // of our own template, which escapes
       const badge = document.createElement("span");
       badge.className = `badge ${told.state}`;
       badge.textContent = BADGE[told.state] || "";
       document.getElementById("state").replaceChildren(...(told.state ? [badge] : []));
-      document.getElementById("note").value = "";
-      say(`${DONE[decision]}${onVideo && decision !== "none" ? ": the whole video" : ""}`);
-      if (goOn?.checked && decision !== "none") next();
+      if (waiting === 1 && document.activeElement !== note && wanted.subject === subject()) fill();
+      tell(wanted, own[wanted.subject][curator]);
     } catch (error) {
       say(`Not written down: ${error.message}`);
-    } finally {
-      busy = false;
     }
   }
 
-  for (const button of panel.querySelectorAll("[data-decision]")) {
-    button.addEventListener("click", () => mark(button.dataset.decision));
+  function tell(wanted, now) {
+    const whole = wanted.subject === "video" && panel.dataset.key ? ": the whole video" : "";
+    if (wanted.decision !== "undo") say(DONE[wanted.decision] + whole);
+    else say(now ? `Undone, back to: ${BADGE[now[0]]}${whole}` : `Your decision is withdrawn${whole}`);
   }
-  onKeys({ r: () => mark("reject"), f: () => mark("flag"), o: () => mark("ok"), u: () => mark("none") });
+
+  function decide(decision) {
+    change(decision);
+    if (goOn?.checked && decision !== "undo") settled().then(() => !waiting && mine()?.[0] === decision && next());
+  }
+
+  for (const button of panel.querySelectorAll("[data-decision]")) {
+    button.addEventListener("click", () => decide(button.dataset.decision));
+  }
+  for (const field of [label, note]) {
+    field.addEventListener("change", () => {
+      const decision = subject() in asked ? asked[subject()] : mine()?.[0];
+      if (decision) change(decision); // a reason that is given after the verdict
+    });
+  }
+  for (const scope of scopes) scope.addEventListener("change", fill);
+  addEventListener("longtake-curator", fill);
+  onKeys({ r: () => decide("reject"), f: () => decide("flag"), o: () => decide("ok"), u: () => decide("undo") });
+  fill();
 }

@@ -1,7 +1,7 @@
 // A sample: its player, the decisions on it, and what resembles it.
 
 import { onKeys, repeating } from "./keys.js";
-import { marking } from "./marks.js";
+import { marking, settled } from "./marks.js";
 import { Player } from "./player.js";
 import { say } from "./site.js";
 
@@ -18,7 +18,7 @@ sentences.addEventListener("click", (event) => {
 
 function go(id) {
   const link = document.getElementById(id);
-  if (link) location.href = link.href;
+  if (link) settled().then(() => (location.href = link.href));
   else say(id === "after" ? "This is the last one" : "This is the first one");
 }
 

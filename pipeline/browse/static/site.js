@@ -40,14 +40,20 @@ function showName() {
   if (button) button.textContent = curator ? `Marking as ${curator}` : "Who marks?";
 }
 
+/** The name of the curator, "" where it is not known yet. */
+export const knownCurator = () => curator;
+
+let asking = null; // the answer that is waited for
+
 /** The name of the curator; asks for it where `again`, or where it is not known. "" where it was not given. */
 export function askCurator(again = false) {
   if (curator && !again) return Promise.resolve(curator);
+  if (asking) return asking;
   const input = dialog.querySelector("input");
   input.value = curator;
   dialog.returnValue = "";
   dialog.showModal();
-  return new Promise((done) => {
+  asking = new Promise((done) => {
     dialog.addEventListener(
       "close",
       () => {
@@ -56,12 +62,15 @@ export function askCurator(again = false) {
           curator = name;
           keep(NAME, name);
           showName();
+          dispatchEvent(new Event("longtake-curator"));
           done(name);
         } else done("");
+        asking = null;
       },
       { once: true },
     );
   });
+  return asking;
 }
 
 let hiding = 0;

@@ -92,7 +92,7 @@ def test_licences_and_hosts_beyond_those_listed_are_counted(tmp_path: Path) -> N
     duckdb.execute("""
         COPY (SELECT 'v' || n AS video_id, 'train' AS split, 1 AS n_sentences, 2 AS n_words, 0 AS start_ms, 5 AS end_ms,
                      'licence ' || (n // 2) AS license, 'https://me:pw@H' || n || '.example:80/x' AS url,
-                     CASE WHEN n % 2 = 0 THEN 'en' END AS language
+                     CASE WHEN n % 2 = 0 THEN 'en' END AS language, [0, 40] AS frame_pts_ms
               FROM range(3000) AS t(n)) TO (getvariable('place')) (FORMAT parquet)""")
     figures = card_figures(Database(Layout(str(tmp_path))))
     assert len(figures.licences.counts) == 1000 and figures.licences.left == 1000
@@ -112,6 +112,8 @@ def test_limits_are_what_checks_did_not_pass() -> None:
 def test_front_matter_is_what_the_hub_reads(corpus: Layout, tmp_path: Path) -> None:
     figures = figures_of(corpus, languages=shares("en", "fr", "", "not a code", "norsk"))
     found = front_matter(audited_card(manifest_of(corpus), figures), tmp_path)
+    columns = [column["name"] for column in found.pop("dataset_info")["features"]]
+    assert columns == ["json", "txt", *(f"{n:03d}.jpg" for n in range(6)), "__key__", "__url__"]
     assert found == {
         "pretty_name": "small",
         "language": ["en", "fr"],
@@ -197,6 +199,7 @@ def test_nothing_of_strangers_acts(corpus: Layout, tmp_path: Path) -> None:
             "annotations_creators",
             "tags",
             "configs",
+            "dataset_info",
         }
         assert set(found) == plain_names | {"license_name"}
         assert "mit" not in found["license"]
@@ -301,12 +304,12 @@ def test_one_shard_is_named_without_braces(corpus: Layout) -> None:
 
 
 def test_the_short_card_says_what_the_manifest_says(corpus: Layout, tmp_path: Path) -> None:
-    card = dataset_card(manifest_of(corpus))
+    card = dataset_card(manifest_of(corpus), 12)
     assert front_matter(card, tmp_path)["configs"][0]["data_files"][0] == {
         "split": "train",
         "path": "shards/train-*.tar",
     }
-    assert "| train | " in card and card == dataset_card(manifest_of(corpus))
+    assert "| train | " in card and card == dataset_card(manifest_of(corpus), 12)
 
 
 def test_decisions_of_curators_are_told(corpus: Layout) -> None:

@@ -9,6 +9,7 @@ from browsing import ALPHA, HOST, PATH_ID, PORT, build, client_of, mark, served
 from flask.testing import FlaskClient
 
 from longtake.pipeline.browse.guard import MAX_BODY, Access, is_loopback
+from longtake.pipeline.browse.sandbox import Sandbox
 from longtake.pipeline.browse.server import Options, Server, _token
 from longtake.schemas.decisions import read_decisions
 from longtake.schemas.settings import ConfigError
@@ -37,7 +38,7 @@ def test_every_answer_has_the_headers(client: FlaskClient, path: str) -> None:
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "Access-Control-Allow-Origin" not in headers
 
@@ -75,6 +76,42 @@ def test_other_sites_may_lead_here_and_load_nothing(client: FlaskClient) -> None
             client.get(f"/frame/{ALPHA}/0.jpg", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}).status_code
             == 403
         )
+
+
+def test_frames_and_scripts_of_other_sites_start_nothing(server: Server, client: FlaskClient) -> None:
+    """A hidden frame navigates too; and a window that is led here runs no SQL."""
+    frame = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+    window = frame | {"Sec-Fetch-Dest": "document"}
+    for path in ("/", "/?sql=n_words+%3E+1", "/sql?sql=FROM+samples", f"/sample/{ALPHA}", "/healthz"):
+        assert client.get(path, headers=frame).status_code == 403
+    asked: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sandbox, "_ask", lambda self, query, *_: asked.append(query))
+        for path in (
+            "/?sql=n_words+%3E+1", "/sql?sql=FROM+samples", f"/sql?sql=FROM+samples&k={'0' * 32}",
+            f"/sample/{ALPHA}?sql=n_words+%3E+1", f"/?sql=n_words+%3E+1&k={server.site.proof('n_words > 2')}",
+        ):  # fmt: skip
+            answer = client.get(path, headers=window)
+            assert answer.status_code == 200
+            assert f"/sample/{ALPHA}" in path or "not run yet" in answer.text
+        forged = {"sql": "FROM samples"}
+        for headers in ({}, {"Origin": "https://evil.example"}, window):
+            assert client.post("/ask", data=forged, headers={**HOST, **headers}).status_code == 403
+            assert client.post("/ask", data=forged | {"csrf": "guess"}, headers={**HOST, **headers}).status_code == 403
+    assert asked == []
+
+
+def test_our_own_forms_run_sql(client: FlaskClient) -> None:
+    own = {"Origin": f"http://localhost:{PORT}", "Sec-Fetch-Site": "same-origin", **HOST}
+    answer = client.post("/ask", data={"sql": "SELECT 6 * 7 AS n", "csrf": "the-csrf-token"}, headers=own)
+    assert answer.status_code == 303
+    assert '<td class="number">42</td>' in client.get(answer.headers["Location"], headers=HOST).text
+    given = {"sql": "n_words > 15", "split": "train", "q": " ", "csrf": "the-csrf-token"}
+    place = client.post("/ask", data=given, headers=own).headers["Location"]
+    assert place.startswith("/?") and "split=train" in place and "csrf" not in place and "q=" not in place
+    text = client.get(place, headers=HOST).text
+    assert "<strong>4</strong> of 11" in text and "not run" not in text
+    assert text.count(place.partition("k=")[2].partition("&")[0]) >= 4, "the links to its samples keep it"
 
 
 def post(client: FlaskClient, **headers: str) -> int:

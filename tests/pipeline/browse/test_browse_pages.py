@@ -9,7 +9,7 @@ from pathlib import Path
 
 import corpora
 import pytest
-from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, SCRIPT, TAG_ID, build, client_of, draw, served
+from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, SCRIPT, TAG_ID, build, client_of, draw, proved, served
 from flask.testing import FlaskClient
 
 from longtake.pipeline.browse.reasons_kept import checks
@@ -40,12 +40,12 @@ def test_a_page_past_the_end_is_the_last(client: FlaskClient) -> None:
     assert "No sample fits" in page(client, "/?q=nowhere")
 
 
-def test_what_cannot_be_asked_is_said_on_the_page(client: FlaskClient) -> None:
+def test_what_cannot_be_asked_is_said_on_the_page(client: FlaskClient, server: Server) -> None:
     assert "is not a number" in page(client, "/?min_words=many")
-    assert "nope" in page(client, "/?sql=nope+%3E+1")
+    assert "nope" in page(client, proved(server, "/?sql=nope+%3E+1"))
     assert client.get("/?sql=SELECT+1", headers=HOST).headers["Location"] == "/sql?sql=SELECT+1"
     assert client.get("/sql?sql=n_words+%3E+1", headers=HOST).headers["Location"] == "/?sql=n_words+%3E+1"
-    assert "Binder Error" in page(client, "/sql?sql=SELECT+nope+FROM+samples")
+    assert "Binder Error" in page(client, proved(server, "/sql?sql=SELECT+nope+FROM+samples"))
 
 
 def test_a_sample_with_its_player_facts_and_neighbours(client: FlaskClient) -> None:
@@ -102,11 +102,11 @@ def test_the_ledger_is_filtered_by_reason_and_text(client: FlaskClient) -> None:
     assert "No row fits" in page(client, "/ledger?q=nowhere&p=7")
 
 
-def test_sql_shows_a_table_whose_keys_are_links(client: FlaskClient) -> None:
-    text = page(client, "/sql?sql=SELECT+key%2C+n_words+FROM+samples+LIMIT+3")
+def test_sql_shows_a_table_whose_keys_are_links(client: FlaskClient, server: Server) -> None:
+    text = page(client, proved(server, "/sql?sql=SELECT+key%2C+n_words+FROM+samples+LIMIT+3"))
     assert text.count('href="/sample/') == 3
     assert '<th scope="col" class="number">n_words</th>' in text
-    assert 'href="javascript:' not in page(client, "/sql?sql=SELECT+'javascript:alert(1)'+AS+key")
+    assert 'href="javascript:' not in page(client, proved(server, "/sql?sql=SELECT+'javascript:alert(1)'+AS+key"))
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_sql_shows_a_table_whose_keys_are_links(client: FlaskClient) -> None:
         "/%3Cscript%3Ealert(1)%3C/script%3E",
     ],
 )
-def test_nothing_of_a_corpus_or_address_becomes_markup(client: FlaskClient, path: str) -> None:
-    text = client.get(path, headers=HOST).text
+def test_nothing_of_a_corpus_or_address_becomes_markup(client: FlaskClient, server: Server, path: str) -> None:
+    text = client.get(proved(server, path), headers=HOST).text
     assert SCRIPT not in text
     assert "<img src=x" not in text
     assert "<i>" not in text

@@ -1,11 +1,18 @@
 """SQL that a person types: what it can ask, and that it reaches nothing else."""
 
+import contextlib
+import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from longtake.pipeline.browse import sandbox
 from longtake.pipeline.browse.sandbox import QueryError, Sandbox, is_query
 from longtake.pipeline.browse.server import Server
 from longtake.schemas.decision import Decision
@@ -137,6 +144,63 @@ def test_what_takes_too_long_is_stopped(server: Server) -> None:
         box.run("SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range % 7 = b.range % 11", ())
     assert time.monotonic() - begun < 5
     assert box.run("SELECT 1", ()).rows == (("1",),)  # and its place is free again
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT sum(length(repeat('x', 900000000 + range::INT))) FROM range(64)",
+        "SELECT max(length(repeat(range::VARCHAR, 400000000))) FROM range(8)",
+        "SELECT " + "abs(" * 2000 + "1" + ")" * 2000,
+    ],
+)
+def test_limits_hold_for_what_duckdb_does_not_limit(server: Server, query: str) -> None:
+    """Texts of a gigabyte are outside its own limit of memory, and it looks at its own limit of time between chunks only."""
+    box = Sandbox(server.site.store.cache, seconds=2)
+    box.warm()
+    begun = time.monotonic()
+    peak = 0
+    thread = threading.Thread(target=lambda: _quietly(box, query))
+    thread.start()
+    while thread.is_alive():
+        peak = max([peak, *(resident(pid) for pid in children())])
+        time.sleep(0.02)
+    assert time.monotonic() - begun < 20
+    assert peak < 1.3 * (1 << 30)
+    box.close()
+
+
+def _quietly(box: Sandbox, query: str) -> None:
+    with contextlib.suppress(QueryError):
+        box.run(query, ())
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def resident(pid: int) -> int:
+    with contextlib.suppress(psutil.Error):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
+
+
+def test_a_query_ends_with_whoever_asked(server: Server) -> None:
+    """A server that is killed leaves no query behind: the process has a timer of its own."""
+    request = {
+        "query": "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range % 7 = b.range % 11",
+        "rows": 1, "tables": server.site.store.cache.tables, "memory": "512MB", "process_bytes": 1 << 30, "seconds": 0.5,
+        "decisions": {"subject": []},
+    }  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-P", str(sandbox._SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdin is not None and child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+    child.stdin.write(json.dumps(request).encode() + b"\n")
+    child.stdin.close()
+    assert child.wait(20) == -signal.SIGALRM
+    child.stdout.close()
 
 
 def test_what_takes_too_much_memory_is_refused(box: Sandbox) -> None:

@@ -77,6 +77,7 @@ def test_an_address_says_what_is_chosen_and_nothing_else() -> None:
     values = {
         "q": "a & b",
         "sql": "n > 1",
+        "k": "of its page",
         "split": "val",
         "min_words": "3",
         "max_score_black": "0.5",

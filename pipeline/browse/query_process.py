@@ -1,0 +1,106 @@
+"""The process that runs one query that a person typed, and ends with it. Run as a script; it imports nothing of longtake.
+
+It says "ready", reads a request (one line of JSON), and answers with a line of JSON and, for rows of samples, their numbers as
+int32. Its memory and its time are limited by the system, so that what DuckDB does not limit is limited too.
+"""
+
+import json
+import resource
+import signal
+import sys
+from typing import Any
+
+import duckdb
+import numpy as np
+
+_MAX_COLUMNS, _MAX_CELL, _MAX_MESSAGE = 200, 2000, 2000
+_MAX_ANSWER = 16 << 20  # characters of all cells
+_THREADS = 2
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_NUMBERS = (*_INTEGERS, "FLOAT", "DOUBLE", "DECIMAL")  # types of columns that are aligned to the right
+
+
+class Refused(Exception):
+    """A query cannot be run; the message is for whoever typed it."""
+
+
+def main() -> None:
+    """Answer one request."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    line = sys.stdin.readline()
+    if not line:
+        return
+    request = json.loads(line)
+    signal.setitimer(
+        signal.ITIMER_REAL, request["seconds"] + 1
+    )  # where whoever asked is gone: SIGALRM ends the process
+    for name in (resource.RLIMIT_DATA, resource.RLIMIT_CORE):
+        wanted = request["process_bytes"] if name == resource.RLIMIT_DATA else 0
+        resource.setrlimit(name, (wanted, wanted))
+    body = b""
+    try:
+        answer, body = _answer(request)
+    except Refused as error:
+        answer = {"error": str(error)}
+    except (duckdb.Error, MemoryError, RuntimeError, ValueError, OverflowError) as error:
+        answer = {"error": (str(error) or "out of memory")[:_MAX_MESSAGE]}
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + body)
+    sys.stdout.flush()
+
+
+def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    query, most = request["query"], request["rows"]
+    checked = _checked(query)
+    with _connection(request) as connection:
+        if most is None:  # a condition
+            found = connection.execute(query).fetchnumpy()
+            if list(found) != ["row_id"]:
+                raise Refused("not a condition")
+            return {}, np.asarray(found["row_id"], dtype="<i4").tobytes()
+        described = connection.execute(f"DESCRIBE FROM (\n{checked}\n)").fetchall()
+        if len(described) > _MAX_COLUMNS:
+            raise Refused(f"a result of {len(described):,} columns; at most {_MAX_COLUMNS} are shown")
+        wrapped = f"SELECT left(CAST(COLUMNS(*) AS VARCHAR), {_MAX_CELL}) FROM (\n{checked}\n) LIMIT {most + 1}"  # noqa: S608
+        rows: list[Any] = []
+        size, more = 0, False
+        connection.execute(wrapped)
+        while (row := connection.fetchone()) is not None:
+            size += sum(len(cell or "") for cell in row)
+            if len(rows) == most or size > _MAX_ANSWER:
+                more = True
+                break
+            rows.append(row)
+    numeric = [name for name, kind, *_ in described if kind.startswith(_NUMBERS)]
+    names = [str(name) for name, *_ in described]
+    return {"columns": names, "rows": rows, "numeric": numeric, "more": more}, b""
+
+
+def _connection(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """A database that may read the search tables and nothing else, with settings that cannot be changed."""
+    config: Any = {"memory_limit": request["memory"], "temp_directory": "", "threads": _THREADS}
+    connection = duckdb.connect(":memory:", config=config | {"python_enable_replacements": False})
+    path = request["tables"].replace("'", "''")
+    connection.execute(f"ATTACH '{path}' AS corpus (READ_ONLY)")
+    for name in ("samples", "ledger"):
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM corpus.{name}")  # noqa: S608
+    columns = request["decisions"]
+    lists = ", ".join(f"unnest(?::VARCHAR[]) AS {name}" for name in columns)
+    connection.execute(f"CREATE TABLE decisions AS SELECT {lists}", list(columns.values()))
+    for setting in ("enable_external_access = false", "lock_configuration = true"):
+        connection.execute(f"SET {setting}")
+    return connection
+
+
+def _checked(typed: str) -> str:
+    """A query that is one statement and only reads, without a semicolon."""
+    statements = duckdb.extract_statements(typed)
+    if len(statements) != 1:
+        raise Refused(f"{len(statements)} statements; write one")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        raise Refused("only a query that reads can be run here: SELECT, WITH, FROM, DESCRIBE or SUMMARIZE")
+    return typed.strip().rstrip(";").rstrip()
+
+
+if __name__ == "__main__":
+    main()
