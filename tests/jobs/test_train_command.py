@@ -98,7 +98,7 @@ def test_a_training_from_start_to_end(
 @pytest.mark.parametrize(
     ("changes", "code", "said"),
     [
-        ({"stpes": 3}, 2, "train.yaml: stpes: no such setting"),
+        ({"stpes": 3}, 2, "stpes: no such setting. Did you mean steps?"),
         ({"model": {"text": {"heads": 5, "hidden": 32}}}, 2, "model.text: hidden size 32 is not a multiple of 5 heads"),
         ({"init": {"weights": "../no/run"}}, 2, "init.weights '../no/run': "),
         ({"corpus": "/no/such/corpus"}, 1, "/no/such/corpus/corpus.json does not exist"),
