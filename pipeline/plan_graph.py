@@ -73,7 +73,8 @@ def plan_videos(
     """Collections of long clips, ledger rows and tallies: what `config` plans for all of its videos, or for `only` some. `seen`
     notes size and tag of the sources, and `rejects` says what is left out before duplicates are looked for."""
     check_filters(config, probe)
-    texts, *unread = read_videos(root, config, only)
+    texts, lost, unreadable = read_videos(root, config, only)
+    unread = [lost]
     if config.source.chapters is not None:
         texts, unknown = add_chapters(root, texts, config)
         unread.append(unknown)
@@ -93,7 +94,7 @@ def plan_videos(
     )
     drops = (*unread, planned[DROPS], *repeats, *notes) | "Drops" >> beam.Flatten()
     noted = () if seen is None else (planned[SEEN] | "Seen" >> seen,)
-    tallies = (planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
+    tallies = (unreadable, planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
     return measured.clips, drops, tallies
 
 
