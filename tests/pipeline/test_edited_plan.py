@@ -428,7 +428,10 @@ def test_what_is_no_time_is_a_problem(config: CorpusConfig, value: Any) -> None:
     [
         ({"split": "hold-out"}, "split 'hold-out' is not made of letters and digits"),
         ({"split": None}, "split 'None' is not made of"),
-        ({"split": "trian"}, "split 'trian' is none of those of the configuration: train, val, test. Did you mean train?"),
+        (
+            {"split": "trian"},
+            "split 'trian' is none of those of the configuration: train, val, test. Did you mean train?",
+        ),
         ({"video_id": " "}, "video_id ' ' is not a text"),
         ({"video_id": "a/b"}, "is not safe as a file name"),
         ({"uri": "http://a/b.mp4"}, "is of no kind that is read"),
