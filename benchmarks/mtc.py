@@ -195,16 +195,18 @@ def main() -> int:
     if options.device == "cuda":
         facts["gpu"] = torch.cuda.get_device_name()
     console.print(machine_line(facts), highlight=False)
-    try:
-        rows = [measure(batch, options, device) for batch in options.batch]
-    except Failed as failure:
-        console.print(str(failure), style="red", markup=False)
-        return 1
-    text, judged = text_of(rows)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
     name = "mtc" if options.device == "cpu" else "mtc-cuda"
-    write_results(name, options.results, facts, {"rows": rows, "targets": [list(line) for line in judged]})
-    (options.results / f"{name}.md").write_text(text)
+    rows: list[dict[str, Any]] = []
+    for batch in options.batch:
+        try:
+            rows.append(measure(batch, options, device))
+        except Failed as failure:
+            console.print(str(failure), style="red", markup=False)
+            return 1
+        text, judged = text_of(rows)  # written as it grows: a run may be ended by its limit
+        write_results(name, options.results, facts, {"rows": rows, "targets": [list(line) for line in judged]})
+        (options.results / f"{name}.md").write_text(text)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
     return int(options.strict and not all(ok for ok, _ in judged))
 
 

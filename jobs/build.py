@@ -26,7 +26,7 @@ from longtake.pipeline.build_graph import LEDGER_PREFIX, add_building
 from longtake.pipeline.edit.plan import adopt_plan
 from longtake.pipeline.fingerprint import fingerprint
 from longtake.pipeline.job_note import noted
-from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summary
+from longtake.pipeline.plan_summary import PlanSummary, check_plan, read_summary
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.rejects import Rejects
 from longtake.pipeline.relevance.clip_model import clip_folder, shared_clip_model
@@ -128,7 +128,7 @@ def _plan_and_build(
     known = None if wait else current_plan(config, despite_failures=True, rejects=rejects)
     summary = known or _plan(config, layout, probe, workers, beam_args, console, plan, overwrite, rejects)
     storage.delete(layout.manifest)  # not sooner for an edited plan: one that is refused leaves the corpus as it was
-    check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
+    check_plan(summary, config, layout.ledger)
     _clear_results(layout)
     start = time.monotonic()
     graph, options = building_job(config, summary, workers, beam_args)
@@ -224,6 +224,9 @@ def _print_result(
         name = "long clips" if subject == "clips" else subject
         table.add_row(name, f"{count.total:,}", f"{count.kept:,}", f"{count.dropped:,}")
     console.print(table)
+    for name, share in manifest.config["split"].items():
+        if share > 0 and name not in manifest.splits():
+            console.print(f"No sample is in the split {name}, which was asked for.", style="yellow", highlight=False)
     size = sum(shard.bytes for shard in manifest.shards)
     for name, split in manifest.splits().items():
         console.print(

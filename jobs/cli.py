@@ -142,6 +142,7 @@ def plan(
     from longtake.jobs.job import locked
     from longtake.jobs.plan import launch_plan, make_plan, print_plan
     from longtake.pipeline.job_note import noted
+    from longtake.pipeline.plan_summary import check_plan
 
     log_as_asked(log_json)
     settings, console, rejects = load_config(config), Console(), rejects_of(decided, on_conflict)
@@ -164,6 +165,7 @@ def plan(
                 return
             summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings, rejects)
     print_plan(summary, layout, console, price)
+    check_plan(summary, settings, layout.ledger)
     console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
 
 

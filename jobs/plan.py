@@ -23,7 +23,7 @@ from longtake.pipeline.ledger import TAKEDOWN_PREFIX
 from longtake.pipeline.line_source import check_columns, files_of
 from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.plan_graph import add_planning
-from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, check_failed, read_summary
+from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, empty_splits, read_summary
 from longtake.pipeline.rejects import Rejects, keep_rejects, rejects_file
 from longtake.pipeline.relevance.clip_model import clip_folder
 from longtake.pipeline.runner import check_reachable, is_local, pipeline_options, slots_per_process
@@ -53,21 +53,13 @@ def make_plan(
     save_embeddings: bool = False,
     rejects: Rejects | None = None,
 ) -> PlanSummary:
-    """Write plan/ and ledger/ below the output, and embeddings/ where asked, without what curators rejected. Raises CorpusError,
-    also where too many videos failed."""
+    """Write plan/ and ledger/ below the output, and embeddings/ where asked, without what curators rejected. Raises CorpusError.
+    Whether the plan is good enough to be built is for `check_plan` to say, once a person can see it."""
     launch_plan(config, probe, workers, beam_args, console, save_embeddings, rejects=rejects)
     layout = Layout(config.root)
     summary = read_summary(layout.plan)
     if summary is None:
         raise CorpusError(f"{layout.plan}: the runner ended without writing a plan; see its log")
-    check_failed(summary.failed_videos, summary.counts["videos"].total, config.max_failed, layout.ledger)
-    if not summary.counts["videos"].total:
-        raise CorpusError(
-            f"{config.source.videos}: no record of a video could be read. The reasons are in {layout.ledger}."
-        )
-    if not summary.counts["sentences"].total:
-        where = config.source.text.path or config.source.videos
-        raise CorpusError(f"No sentence could be read from {where}. The reasons are in {layout.ledger}.")
     return summary
 
 
@@ -333,6 +325,13 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
     for name, split in summary.splits.items():
         splits.add_row(name, *(f"{split[heading]:,}" for heading in ("samples", "frames", "shards")))
     console.print(splits)
+    for name in empty_splits(summary):
+        console.print(
+            f"No sample fell to the split {name}, which the configuration asks for: there are too few videos, or its share is "
+            "too small.",
+            style="yellow",
+            highlight=False,
+        )
     cost = summary.estimate
     console.print(
         f"To build: about {human_bytes(cost['bytes'])} and {_cpu_time(cost['cpu_hours'])}, "

@@ -49,17 +49,19 @@ class SelfAttention(nn.Module):
         q, k, v = (
             linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.query, self.key, self.value)
         )
-        # The most negative number, not -inf: where every key is excluded the weights become uniform instead of NaN
-        # (BEHAVIOUR 3d).
-        mask = torch.zeros(keep.shape, dtype=q.dtype, device=q.device).masked_fill(~keep, torch.finfo(q.dtype).min)
-        rate, mask = self.rate if self.training else 0.0, mask[:, None, None, :]
+        rate = self.rate if self.training else 0.0
         if self.plain:
-            # The fused kernels rebuild the weights from log-sum-exp in their backward pass. Beside the most negative number
-            # log(L) rounds away, so a sentence that is all padding would have L times its gradient.
-            weights = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + mask, dim=-1)
-            x = F.dropout(weights, rate) @ v
+            # The most negative number, not -inf: where every key is excluded the weights become uniform instead of NaN
+            # (BEHAVIOUR 3d). Written out, because fused kernels each have their own way with such a row: they scale the number to
+            # -inf, or rebuild the weights from a log-sum-exp beside which log(L) rounds away.
+            mask = torch.zeros(keep.shape, dtype=q.dtype, device=q.device).masked_fill(~keep, torch.finfo(q.dtype).min)
+            scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + mask[:, None, None, :]
+            x = F.dropout(torch.softmax(scores, dim=-1), rate) @ v
         else:
-            x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate)
+            # No row may be without any key: kernels differ in what they make of one. Where nothing is kept nobody reads the
+            # result, so that it may as well see its padding.
+            keep = keep | ~keep.any(-1, keepdim=True)
+            x = F.scaled_dot_product_attention(q, k, v, attn_mask=keep[:, None, None, :], dropout_p=rate)
         return x.transpose(1, 2).flatten(2)
 
 

@@ -1,17 +1,29 @@
 """How large a model is: `TINY` trains on a laptop, `COMPACT` fits Swin-T and BERT-base, `BASE` is the paper's."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
 
-# Bounds hold where sizes come from a configuration or from the header of a weights file: read through pydantic. The upper ones
-# keep a header that somebody made up from naming a model that takes forever to make.
-Count = Annotated[int, Field(ge=1, le=1 << 20)]
-Layers = Annotated[int, Field(ge=1, le=128)]
-Rate = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+class Bounds:
+    """What a number, or the length of a tuple, must keep to where sizes come from a configuration or from the header of a weights
+    file. These are read through pydantic, which asks for its schema by the method below; a model that is made in code needs
+    torch alone.
+    """
+
+    def __init__(self, **limits: Any) -> None:
+        self.limits = limits
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
+        """The schema of the annotated type, with these limits: ge, le, gt, max_length, allow_inf_nan."""
+        return {**handler(source), **self.limits}
+
+
+# The upper ones keep a header that somebody made up from naming a model that takes forever to make.
+Count = Annotated[int, Bounds(ge=1, le=1 << 20)]
+Layers = Annotated[int, Bounds(ge=1, le=128)]
+Rate = Annotated[float, Bounds(ge=0, le=1)]
+Weight = Annotated[float, Bounds(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Bounds(gt=0, allow_inf_nan=False)]
 Window = tuple[Count, Count, Count]  # frames, rows, columns
 
 # Rows and columns that are max-pooled; the final map of a 192 x 320 video has 3 x 5 tokens and keeps 2 x 3.
@@ -24,10 +36,10 @@ class VideoSize:
     """The video encoder. Tuples have one entry per layer; the width of layer i is `embed_dim * 2 ** stages[i]`."""
 
     embed_dim: Count
-    depths: Annotated[tuple[Layers, ...], Field(max_length=16)]
+    depths: Annotated[tuple[Layers, ...], Bounds(max_length=16)]
     heads: tuple[Count, ...]
     windows: tuple[Window, ...] = HTWA_WINDOWS
-    stages: tuple[Annotated[int, Field(ge=0, le=16)], ...] = (0, 1, 2, 2, 2, 3)
+    stages: tuple[Annotated[int, Bounds(ge=0, le=16)], ...] = (0, 1, 2, 2, 2, 3)
     merges: tuple[int, ...] = (0, 1, 4)  # layers that end with a 2x2 patch merge
     patch: Window = (1, 8, 8)
     channels: Count = 3
@@ -79,7 +91,7 @@ class TextSize:
     token_types: Count = 2
     segments: Count = 8  # most sentences of a paragraph
     norm_eps: Positive = 1e-12
-    padding_id: Annotated[int, Field(ge=0)] = 0
+    padding_id: Annotated[int, Bounds(ge=0)] = 0
     dropout: Rate = 0.1
     init_std: Positive = 0.02  # linear layers: BERT's, made for widths about 1024
     table_std: Positive = 0.2  # tables of sentences and their positions: at 0.02 their order hardly shows
@@ -104,7 +116,7 @@ class LossSettings:
     mtc_weight: Weight = 0.25  # 0 switches MTC off
     mtc_keys: Count = 2
     mtc_values: Count = 2
-    mtc_others: Annotated[int, Field(ge=0)] = 3
+    mtc_others: Annotated[int, Bounds(ge=0)] = 3
     mlm_weight: Weight = 1.0
     matching_weight: Weight = 10.0
 

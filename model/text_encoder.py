@@ -23,7 +23,9 @@ class TextEncoder(nn.Module):
         self.cls = bert.MaskedWordHead(size)
         self.seq_relationship = nn.Linear(size.hidden, 2)
         self.apply(partial(bert.initialise, std=size.init_std))
-        if compat.padded_sentence_features:  # only then does a sentence without words have a gradient
+        if (
+            compat.padded_sentence_features or compat.padding_in_start_token
+        ):  # only then is a sentence without words read
             for module in self.bert.encoder.layer[: size.sentence_layers].modules():
                 if isinstance(module, bert.SelfAttention):
                     module.plain = True

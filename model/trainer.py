@@ -20,7 +20,7 @@ from longtake.model.evaluation import evaluate_corpus
 from longtake.model.evaluation_fusion import evaluate_fusion
 from longtake.model.process import Process
 from longtake.model.training_log import EVALUATION, TrainingLog, draw_losses, evaluation_line, progress_line
-from longtake.model.training_setup import load_start, loader_settings, make_model, model_card
+from longtake.model.training_setup import check_recipe, load_start, loader_settings, make_model, model_card
 from longtake.model.training_step import COUNTS, Interval, Stepper, mixed_dtype
 from longtake.schemas.layout import Layout
 from longtake.schemas.settings import ConfigError
@@ -73,9 +73,10 @@ class Trainer:
     def start(self, resume: bool = False) -> None:
         """Load the weights to start from; with `resume`, the newest checkpoint if there is one.
 
-        Raises ConfigError where the run has checkpoints and is not to be resumed, or its settings have changed since, and
-        CheckpointError for one that is damaged.
+        Raises ConfigError where the training would learn nothing, where the run has checkpoints and is not to be resumed, or its
+        settings have changed since, and CheckpointError for one that is damaged.
         """
+        check_recipe(self.config, self.process.ranks)
         found = checkpoints(self.folder)
         if found and not resume:
             raise ConfigError(

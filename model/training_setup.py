@@ -52,6 +52,20 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
     return ModelCard(whole, config.model.stage, _compat(config), tokenizer, data.tokens)
 
 
+def check_recipe(config: TrainConfig, ranks: int) -> None:
+    """Raise ConfigError for a training that would run and learn nothing."""
+    stage, batch = config.model.stage, config.batch_size
+    if stage == 2 and config.init.weights is None:
+        raise ConfigError(
+            "init.weights: stage 2 keeps both encoders as they are, and without weights they are random. "
+            "Name the run of stage 1, or released weights"
+        )
+    if stage == 1 and batch * ranks < 2:
+        raise ConfigError("batch_size: 1 in one process leaves nothing to contrast with; take 2 or more")
+    if stage == 2 and batch < 2:
+        raise ConfigError("batch_size: 1 leaves no other video to match a text with; take 2 or more")
+
+
 def make_model(card: ModelCard) -> LFVila:
     """The model with fresh weights. Raises ConfigError where its parts do not fit each other."""
     try:

@@ -74,7 +74,8 @@ def plan_videos(
     """Collections of long clips, ledger rows and tallies: what `config` plans for all of its videos, or for `only` some. `seen`
     notes size and tag of the sources, and `rejects` says what is left out before duplicates are looked for."""
     check_filters(config, probe)
-    texts, *unread = read_videos(root, config, only)
+    texts, lost, unreadable = read_videos(root, config, only)
+    unread = [lost]
     if config.source.chapters is not None:
         texts, unknown = add_chapters(root, texts, config)
         unread.append(unknown)
@@ -96,7 +97,7 @@ def plan_videos(
     if config.source.groups is not None:
         drops = _one_row_a_group(drops)
     noted = () if seen is None else (planned[SEEN] | "Seen" >> seen,)
-    tallies = (planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
+    tallies = (unreadable, planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
     return measured.clips, drops, tallies
 
 

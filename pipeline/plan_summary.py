@@ -7,13 +7,14 @@ from typing import Any
 from longtake.pipeline.assign import shard_count
 from longtake.pipeline.estimate import HOW
 from longtake.pipeline.fingerprint import fingerprint
-from longtake.pipeline.ledger import dropped
+from longtake.pipeline.ledger import commonest, dropped
 from longtake.pipeline.rejects import RejectsFile
 from longtake.pipeline.tally import Tally, distribution, histogram
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import FORMAT
 from longtake.schemas.manifest import CorpusError, Count
+from longtake.schemas.reasons import UNREADABLE, Stage, Subject
 
 SUMMARY_FILE = "_plan.json"  # readers of a folder of Parquet pass over names that start with _
 
@@ -41,6 +42,9 @@ class PlanSummary:
     masked: dict[str, int] = field(default_factory=dict)  # personal data by kind, before duplicates are left out
     rewritten: int = 0  # long clips whose text is a model's
     decisions: dict[str, Any] | None = None
+    unreadable: dict[str, int] = field(
+        default_factory=dict
+    )  # lines that hold no record: of the manifest, of other files
 
     def to_json(self) -> dict[str, Any]:
         whole = {name: getattr(self, name) for name in self.__slots__}
@@ -98,7 +102,13 @@ def summarise(
         decisions=None
         if rejects is None
         else {"sha256": rejects.digest, "rejects": rejects.number, "applied": applied(tally)},
+        unreadable=_unreadable(tally, ledger),
     )
+
+
+def _unreadable(tally: Tally, ledger: Tally) -> dict[str, int]:
+    lines = sum(ledger["dropped", Subject.RECORD.value, Stage.READ.value, reason.value] for reason in UNREADABLE)
+    return {"videos": tally[("unreadable",)], "other": lines - tally[("unreadable",)]} if lines else {}
 
 
 def applied(tally: Tally) -> int:
@@ -106,13 +116,38 @@ def applied(tally: Tally) -> int:
     return sum(key[0] == "applied" for key in tally)
 
 
+def check_plan(summary: PlanSummary, config: CorpusConfig, ledger: str) -> None:
+    """Raise CorpusError where nothing was planned, or where too large a share of the lines or of the videos failed; `ledger` is
+    the folder that says why."""
+    videos, sentences = summary.counts["videos"].total, summary.counts["sentences"].total
+    manifest, text = config.source.videos, config.source.text.path or config.source.videos
+    lines = summary.unreadable.get("videos", 0), summary.unreadable.get("other", 0)
+    if not videos:
+        raise CorpusError(f"{manifest}: no record of a video could be read.{commonest(ledger)}")
+    _check_share(lines[0], lines[0] + videos, f"lines of {manifest} could not be read", config.max_failed, ledger)
+    if not sentences:
+        raise CorpusError(f"No sentence could be read from {text}.{commonest(ledger)}")
+    if config.source.text.format == "hdvila":  # a line for each sentence
+        _check_share(lines[1], lines[1] + sentences, f"lines of {text} could not be read", config.max_failed, ledger)
+    check_failed(summary.failed_videos, videos, config.max_failed, ledger)
+
+
 def check_failed(failed: int, videos: int, max_failed: float, ledger: str) -> None:
     """Raise CorpusError where too large a share of the videos failed."""
-    if videos and failed > max_failed * videos:
+    _check_share(failed, videos, "videos failed", max_failed, ledger)
+
+
+def _check_share(failed: int, whole: int, what: str, max_failed: float, ledger: str) -> None:
+    if whole and failed > max_failed * whole:
         raise CorpusError(
-            f"{failed} of {videos} videos failed ({failed / videos:.0%}); max_failed allows {max_failed:.0%}. "
-            f"Their reasons are in {ledger}. Mend the sources, or raise max_failed in the configuration."
+            f"{failed:,} of {whole:,} {what} ({failed / whole:.0%}); max_failed allows {max_failed:.0%}. "
+            f"Mend the sources, or raise max_failed in the configuration.{commonest(ledger)}"
         )
+
+
+def empty_splits(summary: PlanSummary) -> list[str]:
+    """The splits that the configuration asks for and that no sample fell to."""
+    return [name for name, share in summary.config.get("split", {}).items() if share > 0 and name not in summary.splits]
 
 
 def write_summary(folder: str, summary: PlanSummary) -> None:

@@ -5,6 +5,7 @@ with the captions of all videos is joined by video id. Text and groups that come
 id, then by video id. The joins are Beam's: at 100 M rows no worker could hold either side.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -18,11 +19,12 @@ from longtake.pipeline.groups import lost_groups
 from longtake.pipeline.line_source import ReadLines, files_of
 from longtake.pipeline.lines import Line, where
 from longtake.pipeline.manifest import ParsedVideo, parse_video
+from longtake.pipeline.tally import Tally
 from longtake.pipeline.texts import parse_group, parse_text
 from longtake.pipeline.transcripts.columns import parse_columns_file
 from longtake.pipeline.video_text import OwnText, TextTrace, finish_sentences, finish_transcript, read_own_text
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.reasons import UNREADABLE, Reason, Stage, Subject
 from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
 
 DROPS = "drops"  # the output tag of ledger rows, in every step
@@ -55,8 +57,9 @@ def drop(row: Drop) -> Dropped:
     return TaggedOutput(DROPS, row)
 
 
-def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = None) -> tuple[Any, Any]:
-    """Collections of VideoText and of Drop for everything that the configuration names as source.
+def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = None) -> tuple[Any, Any, Any]:
+    """Collections of VideoText, of Drop, and of tallies of unreadable lines of the manifest, for everything that the
+    configuration names as source.
 
     With `only`, for the videos with these ids: of others no text is read where each has its own, and no rows come out.
     """
@@ -72,11 +75,17 @@ def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = N
     wanted = records.records
     if only is not None:
         wanted = wanted | "Only some" >> beam.Filter(lambda record: record.video.video_id in only)
+    unreadable = records[DROPS] | "Unreadable lines" >> beam.FlatMap(_unreadable)
     texts, drops = road(root, wanted, config)
     drops = (records[DROPS], drops) | "Read drops" >> beam.Flatten()
     if only is not None:
         drops = drops | "Only their drops" >> beam.Filter(lambda row: row.video_id in only)
-    return texts, drops
+    return texts, drops, unreadable
+
+
+def _unreadable(row: Drop) -> Iterator[Tally]:
+    if row.subject is Subject.RECORD and row.reason in UNREADABLE:
+        yield Counter({("unreadable",): 1})
 
 
 def keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:

@@ -1,7 +1,7 @@
 """Beam runners and options: which are fit for this job, and how they are set."""
 
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 from apache_beam.options.pipeline_options import (
     DebugOptions,
@@ -21,12 +21,17 @@ from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment, E
 from longtake.pipeline import dataflow
 from longtake.pipeline.slots import cores
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.settings import ConfigError, did_you_mean
 
 _LOCAL = "longtake.pipeline.runner.LocalRunner"
 _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
 _ALL_CORES = 0  # of the worker, whatever it is: a number that only the worker knows
+_SERVED = (
+    "FlinkRunner",
+    "SparkRunner",
+    "PortableRunner",
+)  # their job servers take options that Beam's Python part does not know
 _HERE = re.compile(r"\[(local|auto)\]|local(\[.+\])?")  # Flink's and Spark's names for a cluster inside the job server
 
 
@@ -66,9 +71,10 @@ def pipeline_options(beam_args: list[str], workers: int, one_thread: bool = Fals
 
     `one_thread` is for graphs that neither wait for slots nor for storage: there Python's threads only get in each other's way.
 
-    Raises ConfigError for a runner that is known to give wrong results, and for options that cannot work.
+    Raises ConfigError for a runner that is known to give wrong results, and for options that cannot work or that nobody knows.
     """
     options = PipelineOptions(beam_args)
+    options.get_all_options(add_extra_args_fn=lambda parser: _check_names(parser, beam_args))
     runner = options.view_as(StandardOptions).runner
     if runner and "dask" in runner.lower():
         raise ConfigError(
@@ -88,6 +94,28 @@ def pipeline_options(beam_args: list[str], workers: int, one_thread: bool = Fals
     else:
         _check_environment(options)
     return options
+
+
+def _check_names(parser: Any, beam_args: list[str]) -> None:
+    """Raise ConfigError for arguments that Beam would pass over without a word, and for values that it cannot read."""
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"options for Apache Beam: {message}")
+
+    parser.error = refuse
+    known, unknown = parser.parse_known_args(beam_args)
+    names = [name for action in parser._actions for name in action.option_strings]
+    served = str(known.runner).rsplit(".", 1)[-1] in _SERVED
+    faults = []
+    for argument in unknown:
+        name = argument.partition("=")[0]
+        meant = did_you_mean(name, names, 0.85 if served else 0.7)
+        if name.startswith("-") and (meant or not served):
+            faults.append(f"{name}: Apache Beam has no such option.{meant}")
+    if not faults and unknown and not unknown[0].startswith("-"):
+        faults.append(f"{unknown[0]!r} belongs to no option of Apache Beam; after -- they are given as --name=value")
+    if faults:
+        raise ConfigError("\n".join(faults))
 
 
 def _check_environment(options: PipelineOptions) -> None:

@@ -140,3 +140,6 @@ FAILURES = frozenset(
         Reason.ALL_CLIPS_DROPPED,
     }
 )
+
+#: Reasons that mean a line of an input file is no record at all. Where too many are, `max_failed` stops the job.
+UNREADABLE = frozenset({Reason.MALFORMED, Reason.INVALID_UTF8})

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+import sources
 
 #: Real files and their MANIFEST.md, beside the repository; LONGTAKE_SHARED names another place.
-SHARED = Path(os.environ.get("LONGTAKE_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "data"
+SHARED = sources.SHARED / "data"
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 _CACHE = Path(tempfile.gettempdir()) / f"longtake-test-media-{os.getuid()}"
 

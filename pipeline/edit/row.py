@@ -18,6 +18,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
 from longtake.schemas.scores import PLAN_SCORES, column
+from longtake.schemas.settings import did_you_mean
 
 #: Columns that are made from the sentences and the configuration, whatever the edited plan says.
 DERIVED = ("key", "start_ms", "end_ms", "paragraph", "n_sentences", "n_words", "frame_times_ms")
@@ -153,6 +154,9 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
     split = row.get("split")
     if not isinstance(split, str) or not split.isascii() or not split.isalnum():
         wrong.append(f"split {quoted(split)} is not made of letters and digits")
+    elif split not in config.split:
+        meant = did_you_mean(split, config.split)
+        wrong.append(f"split {quoted(split)} is none of those of the configuration: {', '.join(config.split)}.{meant}")
     sentences = _sentences(row.get("sentences"), wrong)
     coherence = _number("coherence", row, wrong)
     scores = {name: _number(column, row, wrong) for column, name in _SCORES.items()}

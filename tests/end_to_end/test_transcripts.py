@@ -225,7 +225,7 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], said: str) -> Non
 
 @pytest.mark.shared_data
 def test_all_real_transcripts_go_through_and_balance(tmp_path: Path) -> None:
-    real = [p for folder in ("transcripts", "odd") for p in sorted((SHARED / "data" / folder).iterdir())]
+    real = [p for folder in ("transcripts", "odd") for p in sorted((SHARED / "data" / folder).glob("*"))]
     real = [p for p in real if p.suffix in (".vtt", ".srt", ".json", ".static", ".txt")]
     if not real:
         pytest.skip("../shared/data is not here")

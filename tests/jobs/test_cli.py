@@ -63,7 +63,7 @@ def test_a_wrong_configuration_is_one_line_on_stderr_and_writes_nothing(tmp_path
     done = longtake(name, "corpus.yaml", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "longtake: corpus.yaml: frames.quality: Input should be less than or equal to 100\n"
+    assert done.stderr == "longtake: corpus.yaml:4: frames.quality: Input should be less than or equal to 100\n"
     assert [p.name for p in tmp_path.iterdir()] == ["corpus.yaml"]
 
 

@@ -9,9 +9,10 @@ from rich.console import Console
 from sources import LAST_MAN, SourceSet, Video, longtake, rows_of, source_set, spoken
 
 from longtake.jobs.plan import ProbeMode, current_plan, make_plan, print_plan
-from longtake.pipeline.plan_summary import PlanSummary
+from longtake.pipeline.plan_summary import PlanSummary, check_plan
 from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusError
 
 
 def planned(sources: SourceSet, probe: str = "none") -> tuple[PlanSummary, str]:
@@ -19,6 +20,7 @@ def planned(sources: SourceSet, probe: str = "none") -> tuple[PlanSummary, str]:
     console = Console(file=printed, width=120)
     summary = make_plan(config, ProbeMode(probe), 2, [], console)
     print_plan(summary, Layout(config.root), console)
+    check_plan(summary, config, Layout(config.root).ledger)
     return summary, printed.getvalue()
 
 
@@ -81,8 +83,6 @@ def test_a_plan_is_used_while_nothing_changed(tmp_path: Path) -> None:
 
 
 def test_a_plan_with_too_many_failures_is_kept_for_reading_and_not_used(tmp_path: Path) -> None:
-    from longtake.schemas.manifest import CorpusError
-
     sources = source_set(tmp_path, VIDEOS)
     (tmp_path / "videos" / "a.mp4").unlink()
     with pytest.raises(CorpusError, match="1 of 3 videos failed"):
@@ -101,3 +101,46 @@ def test_planning_waits_for_nobody_elses_build(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "another longtake is at work" in done.stderr
     assert not (sources.output / "plan").exists()
+
+
+def test_a_manifest_of_broken_lines_is_refused_by_plan_and_build(tmp_path: Path) -> None:
+    sources = source_set(tmp_path, VIDEOS[:1])
+    lines = (tmp_path / "videos.jsonl").read_text()
+    (tmp_path / "videos.jsonl").write_text(lines + "{broken\n" * 8 + '["a list"]\n')
+    for command in ("plan", "build"):
+        done = longtake(command, str(sources.config), "--probe=none")
+        assert done.returncode == 1
+        assert "9 of 10 lines of videos.jsonl could not be read (90%); max_failed allows 20%" in done.stderr
+        assert "9 malformed, as videos.jsonl:10: holds a list, not a JSON object" in done.stderr
+        assert (sources.output / "plan" / "_plan.json").exists()
+        assert "What goes in and what is planned" in done.stdout or command == "build", "the plan is there to be seen"
+    sources.change(max_failed=0.9)
+    assert planned(sources)[0].counts["videos"].kept == 1
+
+
+def test_a_text_file_of_broken_lines_is_refused(tmp_path: Path) -> None:
+    sources = source_set(tmp_path, VIDEOS[:1], "hdvila")
+    with open(tmp_path / "text.jsonl", "ab") as stream:
+        stream.write(b'{"clip_id": "x", "text": "\xc3\x28"}\n' * 3)
+    with pytest.raises(
+        CorpusError, match=r"3 of 12 lines of text.jsonl could not be read \(25%\)(?s:.*)3 invalid_utf8, as"
+    ):
+        planned(sources)
+
+
+def test_a_list_in_the_place_of_lines_is_told(tmp_path: Path) -> None:
+    """As `json.dump` writes it: one list of all records, in one line or in many."""
+    sources = source_set(tmp_path, VIDEOS)
+    records = [json.loads(line) for line in (tmp_path / "videos.jsonl").read_text().splitlines()]
+    for indent in (None, 1):
+        (tmp_path / "videos.jsonl").write_text(json.dumps(records, indent=indent))
+        with pytest.raises(
+            CorpusError, match=r"no record of a video could be read(?s:.*)write one JSON object per line"
+        ):
+            planned(sources)
+
+
+def test_a_split_that_comes_out_empty_is_told(tmp_path: Path) -> None:
+    sources = source_set(tmp_path, VIDEOS[:1], split={"train": 0.999, "val": 0.001, "none": 0.0})
+    assert "No sample fell to the split val" in planned(sources)[1]
+    assert "split none" not in planned(sources)[1]

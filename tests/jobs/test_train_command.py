@@ -98,8 +98,11 @@ def test_a_training_from_start_to_end(
 @pytest.mark.parametrize(
     ("changes", "code", "said"),
     [
-        ({"stpes": 3}, 2, "train.yaml: stpes: no such setting"),
+        ({"stpes": 3}, 2, "stpes: no such setting. Did you mean steps?"),
         ({"model": {"text": {"heads": 5, "hidden": 32}}}, 2, "model.text: hidden size 32 is not a multiple of 5 heads"),
+        ({"model": {"stage": 2}}, 2, "init.weights: stage 2 keeps both encoders as they are"),
+        ({"batch_size": 1}, 2, "batch_size: 1 in one process leaves nothing to contrast with"),
+        ({"model": {"stage": 2}, "init": {"weights": "x"}, "batch_size": 1}, 2, "batch_size: 1 leaves no other video"),
         ({"init": {"weights": "../no/run"}}, 2, "init.weights '../no/run': "),
         ({"corpus": "/no/such/corpus"}, 1, "/no/such/corpus/corpus.json does not exist"),
         ({"optimizer": {"lr": 1e30, "warmup": 0}}, 1, "step 2: "),

@@ -40,8 +40,12 @@ def test_every_trained_parameter_is_in_one_group_and_nothing_frozen_in_any(stage
 
 def test_stage_2_trains_pooler_and_heads_and_nothing_of_stage_1(tmp_path: Path) -> None:
     write_corpora(tmp_path)
-    config = configured(tmp_path, model={"stage": 2}, steps=3, optimizer={"lr": 1e-2})
-    before = weights(Trainer(config, ALONE))
+    first = str(tmp_path / "first")
+    trained(configured(tmp_path, output=first, steps=1))
+    config = configured(tmp_path, model={"stage": 2}, init={"weights": first}, steps=3, optimizer={"lr": 1e-2})
+    trainer = Trainer(config, ALONE)
+    trainer.start()
+    before = weights(trainer)
     after = weights(trained(config))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert {"text_encoder.bert.pooler.dense.weight", "text_encoder.seq_relationship.weight"} <= moved

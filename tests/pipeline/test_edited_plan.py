@@ -39,7 +39,7 @@ def settings() -> dict[str, Any]:
         "output": "out",
         "source": {"videos": "videos.jsonl", "uri": "videos/{video_id}.mp4"},
         "merge": {"min_sentences": 4, "max_sentences": 4},
-        "split": {"train": 0.5, "val": 0.5},
+        "split": {"train": 0.5, "val": 0.5, "test": 0.0},
         "shards": {"samples": 4},
     }
 
@@ -428,6 +428,10 @@ def test_what_is_no_time_is_a_problem(config: CorpusConfig, value: Any) -> None:
     [
         ({"split": "hold-out"}, "split 'hold-out' is not made of letters and digits"),
         ({"split": None}, "split 'None' is not made of"),
+        (
+            {"split": "trian"},
+            "split 'trian' is none of those of the configuration: train, val, test. Did you mean train?",
+        ),
         ({"video_id": " "}, "video_id ' ' is not a text"),
         ({"video_id": "a/b"}, "is not safe as a file name"),
         ({"uri": "http://a/b.mp4"}, "is of no kind that is read"),

@@ -1,14 +1,13 @@
 import csv
 import json
-import os
 import random
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import SHARED
 
 from longtake.pipeline.lines import Line
 from longtake.pipeline.manifest import ClipSpan, ParsedVideo, parse_video, safe_uri
@@ -16,7 +15,6 @@ from longtake.schemas.reasons import Reason, Subject
 from longtake.schemas.records import Drop, SourceVideo
 
 TEMPLATE = "videos/{video_id}.mp4"
-SHARED = Path(os.environ.get("LONGTAKE_SHARED", Path(__file__).parents[3] / "shared"))
 
 
 def parse(record: Any, template: str | None = TEMPLATE) -> ParsedVideo | Drop:

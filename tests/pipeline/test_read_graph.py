@@ -33,7 +33,7 @@ def read(config: CorpusConfig) -> tuple[list[VideoText], list[Drop]]:
     for found in _COLLECTED.values():
         found.clear()
     with beam.Pipeline(options=pipeline_options(["--direct_running_mode=in_memory"], 1)) as root:
-        videos, drops = read_videos(root, config)
+        videos, drops, _ = read_videos(root, config)
         _ = videos | "Collect videos" >> beam.Map(_collect, "videos")
         _ = drops | "Collect drops" >> beam.Map(_collect, "drops")
     videos = [VideoText(v.video, tuple(sorted(v.sentences, key=lambda s: s[0].clip_id))) for v in _COLLECTED["videos"]]

@@ -128,3 +128,27 @@ def test_cores_are_those_that_may_be_used(tmp_path: Path, quota: str, found: int
     (tmp_path / "cpu.max").write_text(quota)
     assert cores(str(tmp_path / "cpu.max")) == found >= 1
     assert cores(str(tmp_path / "absent")) >= found
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--machin_type=n2-highmem-64"],
+            r"--machin_type: Apache Beam has no such option\. Did you mean --machine_type\?",
+        ),
+        ([*DATAFLOW, "--max_num_worker", "9"], r"--max_num_worker: .* Did you mean --max_num_workers\?"),
+        ([*FLINK, "--environment_tipe=LOOPBACK"], r"--environment_tipe: .* Did you mean --environment_type\?"),
+        (["--frobnicate"], r"--frobnicate: Apache Beam has no such option\.$"),
+        (["direct_num_workers=3"], r"'direct_num_workers=3' belongs to no option"),
+        (["--direct_num_workers=three"], r"--direct_num_workers: invalid int value: 'three'"),
+    ],
+)
+def test_options_that_nobody_knows_are_refused(options: list[str], message: str) -> None:
+    """Beam passes over them; on a cluster that costs money."""
+    with pytest.raises(ConfigError, match=message):
+        pipeline_options(options, 1)
+
+
+def test_options_of_a_job_server_are_its_own() -> None:
+    pipeline_options([*FLINK, "--parallelism=2", "--checkpointing_interval", "1000"], 1)

@@ -63,6 +63,12 @@ def change(path: str, value: Any) -> dict[str, Any]:
     [
         ("nmae", "x", "nmae: no such setting"),
         ("frames.colour", "x", "frames.colour: no such setting"),
+        ("frames.qualty", 80, "frames.qualty: no such setting. Did you mean quality?"),
+        (
+            "duplicates.evaluation",
+            [{"pth": "x", "name": "x", "path": "x"}],
+            "evaluation.0.pth: no such setting. Did you mean path?",
+        ),
         ("name", "", "name: "),
         ("name", "a/b", "name: "),
         ("name", "bad\nname", "name: "),
@@ -108,7 +114,7 @@ def test_each_fault_is_one_line_that_names_the_setting(tmp_path: Path, path: str
         load_config(where)
     lines = str(caught.value).splitlines()
     assert any(line.startswith(where) and message in line for line in lines), lines
-    assert all(line.startswith(f"{where}: ") for line in lines), "every line says which file"
+    assert all(re.match(rf"{re.escape(where)}(:[0-9]+: |: settings: )", line) for line in lines), "file and line"
     assert [p.name for p in tmp_path.iterdir()] == ["corpus.yaml"]
 
 
@@ -130,6 +136,34 @@ def test_all_faults_are_told_at_once() -> None:
 def test_files_that_hold_no_settings(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nseed: 2\n", ":5: seed: given twice, first on line 4"),
+        (
+            "frames: {quality: 900}\nframes: {quality: 90}\n",
+            ":5: frames: given twice, first on line 4",
+        ),  # even a wrong one
+        ("frames:\n  quality: 80\n  'quality': 90\n", ":6: frames.quality: given twice, first on line 5"),
+        (
+            "duplicates:\n  evaluation:\n  - {name: a, name: b, path: x}\n",
+            ":6: duplicates.evaluation.0.name: given twice",
+        ),
+    ],
+)
+def test_a_setting_that_is_given_twice_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """YAML would take the last without a word."""
+    where = written(tmp_path, "name: x\noutput: out\nsource: {videos: v.jsonl}\n" + text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(where)
+    assert str(caught.value).startswith(f"{where}{message}")
+
+
+def test_the_same_part_in_two_places_is_not_given_twice(tmp_path: Path) -> None:
+    text = "name: x\noutput: out\nsource: {videos: v.jsonl}\nclean: &a {loops: 0}\nsplit: {<<: {train: 1.0}}\n"
+    assert load_config(written(tmp_path, text)).split == {"train": 1.0}
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:

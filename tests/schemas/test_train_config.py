@@ -30,7 +30,7 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
     [
         ({"corpus": None}, "corpus: Field required"),
         ({"output": None}, "output: Field required"),
-        ({"stpes": 3}, "stpes: no such setting. See docs/training.md"),
+        ({"stpes": 3}, "stpes: no such setting. Did you mean steps? See docs/training.md"),
         ({"optimizer": {"learning_rate": 1}}, "optimizer.learning_rate: no such setting"),
         ({"data": {"batch_size": 1}}, "data.batch_size: no such setting"),
         ({"model": {"sise": "tiny"}}, "model.sise: no such setting"),

@@ -1,4 +1,3 @@
-import os
 import time
 import unicodedata
 from itertools import pairwise
@@ -7,13 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sources import SHARED
 
 from longtake.pipeline.transcripts.cue import Cue
 from longtake.pipeline.transcripts.subtitles import CueFormat, cue_text, parse_subtitles
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
 
-SHARED = Path(os.environ.get("LONGTAKE_SHARED", Path(__file__).parents[4] / "shared"))
 TRANSCRIPTS = sorted(
     p for folder in ("transcripts", "odd") for p in SHARED.glob(f"data/{folder}/*") if p.suffix in (".vtt", ".srt")
 )

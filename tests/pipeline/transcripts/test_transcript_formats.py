@@ -1,7 +1,6 @@
 """Each format of transcripts: what is read, what is dropped, and that nothing makes a parser fail."""
 
 import json
-import os
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import SHARED
 
 from longtake.pipeline.transcripts.cue import Cue, Transcript
 from longtake.pipeline.transcripts.parse import FORMATS, format_of, parse_transcript
 from longtake.schemas.reasons import Reason, Subject
 
-SHARED = Path(os.environ.get("LONGTAKE_SHARED", Path(__file__).parents[4] / "shared"))
 REAL = sorted(
     path
     for folder in ("transcripts", "odd")
