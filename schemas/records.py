@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
 from longtake.schemas.scores import Scores
+from longtake.schemas.words import count_words
 
 Record = TypeVar("Record", bound=type)
 
@@ -105,7 +106,7 @@ class LongClip:
 
     @property
     def n_words(self) -> int:
-        return sum(len(s.text.split()) for s in self.sentences)
+        return sum(count_words(s.text) for s in self.sentences)
 
 
 @compact

@@ -11,7 +11,7 @@ from longtake.pipeline.clean.rolling import unroll
 from longtake.pipeline.clean.sound_tags import remove_sound_tags
 from longtake.pipeline.clean.speakers import remove_speakers
 from longtake.pipeline.transcripts.cue import Cue, sentence_drop
-from longtake.schemas.reasons import Reason, Stage
+from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
 from longtake.schemas.text_config import Clean
 
@@ -35,6 +35,7 @@ def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: boo
         out.steps.append(Step(name, out.cues, cleaned))
         out.cues = cleaned.cues
         out.drops += [sentence_drop(video_id, cue.cue_id, reason, why, Stage.CLEAN) for cue, why in cleaned.gone]
+        out.drops += [Drop(video_id, Subject.NOTE, video_id, Stage.CLEAN, reason, why) for _, why in cleaned.shortened]
         if cleaned.removals:
             out.removals[name] += cleaned.removals
 
@@ -47,5 +48,5 @@ def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: boo
     if settings.speakers:
         step("speakers", Reason.SPEAKER_LABEL, remove_speakers)
     if settings.loops:
-        step("loops", Reason.LOOP, lambda found: remove_loops(found, settings.loops))
+        step("loops", Reason.LOOP, lambda found: remove_loops(found, settings.loops, from_recognition))
     return out

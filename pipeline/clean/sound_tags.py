@@ -5,6 +5,7 @@ import re
 from longtake.pipeline.clean.cleaned import Cleaned, remove
 from longtake.pipeline.clean.edit_cue import Edit
 from longtake.pipeline.transcripts.cue import BREAK, Cue
+from longtake.schemas.words import count_words
 
 _SOUND = (
     "applau|applaus|aplau|applaud|cheer|laugh|laught|chuckl|giggl|music|m\u00fasica|musique|musik|musica|"
@@ -48,7 +49,7 @@ def _tags(text: str) -> list[Edit]:
 
 def _is_sound(text: str, found: re.Match[str]) -> bool:
     inner = found[0][1:-1]
-    if len(inner.split()) > _MAX_WORDS:
+    if count_words(inner) > _MAX_WORDS:
         return False
     if len(inner) > 3 and inner.isupper() and inner.isascii():
         return True

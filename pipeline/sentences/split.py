@@ -7,11 +7,12 @@ from itertools import pairwise
 
 from longtake.pipeline.sentences.lengths import cut_lengths
 from longtake.pipeline.sentences.punctuation import is_punctuated, sentence_ends
-from longtake.pipeline.sentences.stream import Stream, count_words, join_lines
+from longtake.pipeline.sentences.stream import Stream, join_lines, mark_line_ends
 from longtake.pipeline.texts import clean_text
 from longtake.pipeline.transcripts.cue import BREAK, Cue
 from longtake.schemas.records import Sentence
 from longtake.schemas.text_config import Sentences
+from longtake.schemas.words import count_words
 
 _BREAKS = re.compile(BREAK)
 _FINAL = ".?!\u3002\uff1f\uff01"
@@ -19,7 +20,9 @@ _FINAL = ".?!\u3002\uff1f\uff01"
 
 def take_cues(cues: Sequence[Cue]) -> list[Sentence]:
     """Each cue as a sentence, with its own span."""
-    return [Sentence(c.cue_id, c.start_ms, c.end_ms, clean_text(c.text), "cue") for c in cues]
+    return [
+        Sentence(c.cue_id, c.start_ms, c.end_ms, clean_text(join_lines(mark_line_ends(c.text))), "cue") for c in cues
+    ]
 
 
 def split_sentences(

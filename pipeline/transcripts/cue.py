@@ -16,9 +16,6 @@ Word = tuple[int, int, int]
 #: Stands in a cue's text where another person starts to speak: no sentence goes across. White space to str.split().
 BREAK = "\x1e"
 
-#: Scripts that put no spaces between words, as the inside of a character class: kana, Han, Thai, Lao, Burmese, Khmer.
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-
 # Text shown before its time or after it is no evidence of when it was said.
 _TOLERANCE_MS = 250
 # A word takes no longer than this, whatever the time until the next one: about 14 characters a second, and a start.

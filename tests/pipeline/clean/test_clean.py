@@ -339,7 +339,7 @@ def test_each_cue_that_goes_has_its_reason() -> None:
 @pytest.mark.parametrize("off", ["rolling", "sound_tags", "speakers", "boilerplate", "loops"])
 def test_each_step_has_a_switch(off: str) -> None:
     rolls = ["a b", "a b\nc d", "c d\ne f", "e f\ng h"]
-    spoken = ["[Music] x", ">> y", "Subtitles by the Amara.org community", ", ".join(["I'm sorry"] * 6)]
+    spoken = ["[Music] x", ">> y", "Subtitles by the Amara.org community", ", ".join(["I'm sorry"] * 12)]
     cues = cues_of(*rolls, *spoken)
     every: dict[str, Any] = {"rolling": False, "sound_tags": False, "speakers": False, "boilerplate": False, "loops": 0}
     assert texts(clean(cues, "v", Clean(**every)).cues) == [*rolls, *spoken]
