@@ -97,7 +97,7 @@ def _phrases(stream: npt.NDArray[np.int64], times: int) -> list[int]:
     run = agrees[: len(places) - least + 1].copy() if len(places) >= least else agrees[:0]
     for step in range(1, least):
         run &= agrees[step : len(places) - least + 1 + step]
-    return found + longer[run.any(axis=0)].tolist()
+    return found + [int(phrase) for phrase in longer[run.any(axis=0)]]
 
 
 def _without(cues: list[Cue], first: list[int], excess: npt.NDArray[np.bool_]) -> Cleaned:
