@@ -64,6 +64,7 @@ class Clean(Section):
     """What is taken out of text before it becomes sentences. `loops`: how often in a row makes a phrase a loop; 0: off."""
 
     texts: Literal["transcripts", "all"] = "transcripts"
+    at_once: bool = True
     rolling: bool = True
     sound_tags: bool = True
     speakers: bool = True

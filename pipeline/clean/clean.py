@@ -1,9 +1,10 @@
 """All cleaning steps of a video's cues, in order, each with its switch, its count and its reason in the ledger."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from longtake.pipeline.clean.at_once import once
 from longtake.pipeline.clean.boilerplate import remove_boilerplate
 from longtake.pipeline.clean.cleaned import Cleaned, Step
 from longtake.pipeline.clean.loops import remove_loops
@@ -26,8 +27,11 @@ class CleanCues:
     steps: list[Step] = field(default_factory=list)
 
 
-def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: bool = False) -> CleanCues:
-    """Clean the cues of a video. `from_recognition`: they come from a file that only speech recognition writes."""
+def clean(
+    cues: list[Cue], video_id: str, settings: Clean, from_recognition: bool = False, languages: Sequence[str] = ()
+) -> CleanCues:
+    """Clean the cues of a video. `from_recognition`: they come from a file that only speech recognition writes. `languages`:
+    those that are wanted, where there are two at one time."""
     out = CleanCues(cues, [], Counter())
 
     def step(name: str, reason: Reason, work: Callable[[list[Cue]], Cleaned]) -> None:
@@ -39,6 +43,8 @@ def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: boo
         if cleaned.removals:
             out.removals[name] += cleaned.removals
 
+    if settings.at_once:
+        step("at_once", Reason.SAID_AT_ONCE, lambda found: once(found, languages))
     if settings.rolling:
         step("rolling", Reason.ROLLING_CAPTION, unroll)
     if settings.boilerplate:

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from longtake.pipeline.languages import language_of
 from longtake.pipeline.sentences.lengths import cut_lengths
 from longtake.pipeline.sentences.punctuation import is_punctuated, sentence_ends
 from longtake.pipeline.sentences.stream import Stream, join_lines, mark_line_ends
@@ -54,7 +55,9 @@ def cut(stream: Stream, settings: Sentences, bare: bool, marks: dict[int, str]) 
     """
     text = stream.text
     cue_ends = {offset + len(cue.text) for offset, cue in zip(stream.offsets, stream.cues, strict=True)}
-    ends = sentence_ends(text, cue_ends) + [offset for offset, mark in marks.items() if mark in _FINAL]
+    ends = sentence_ends(text, cue_ends, language_of(text)) + [
+        offset for offset, mark in marks.items() if mark in _FINAL
+    ]
     ends += [found.start() for found in _BREAKS.finditer(text)] if BREAK in text else []
     ends += stream.links()
     starts = [0]
