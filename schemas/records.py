@@ -34,7 +34,7 @@ class Sentence:
 
     `timing` says where the span comes from: "cue" (as the transcript has it), "words" (the times of its words) or
     "interpolated" (by characters within a cue); None for sentences that came as such. `asr` is what was said where `text` is a
-    caption that a model made of it, else None.
+    caption that a model made of it, else None. `speaker`: who says it, where the transcript names them.
     """
 
     clip_id: str
@@ -43,6 +43,7 @@ class Sentence:
     text: str
     timing: str | None = None
     asr: str | None = None
+    speaker: str | None = None
 
     def ending(self, end_ms: int) -> "Sentence":
         """The same sentence with another end."""

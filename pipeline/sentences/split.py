@@ -22,7 +22,15 @@ _FINAL = ".?!\u3002\uff1f\uff01"
 def take_cues(cues: Sequence[Cue]) -> list[Sentence]:
     """Each cue as a sentence, with its own span."""
     return [
-        Sentence(c.cue_id, c.start_ms, c.end_ms, clean_text(join_lines(mark_line_ends(c.text))), "cue") for c in cues
+        Sentence(
+            c.cue_id,
+            c.start_ms,
+            c.end_ms,
+            clean_text(join_lines(mark_line_ends(c.text))),
+            "cue",
+            speaker=c.speakers[0] if len(c.speakers) == 1 else None,
+        )
+        for c in cues
     ]
 
 
@@ -117,7 +125,10 @@ def _sentence(stream: Stream, start: int, end: int, clip_id: str, marks: dict[in
     if marks:
         raw = _marked(raw, start, marks)
     text = join_lines(raw)
-    return Sentence(clip_id, start_ms, max(end_ms, start_ms + 1), text if text.isascii() else clean_text(text), timing)
+    if not text.isascii():
+        text = clean_text(text)
+    speaker = stream.speaker_of(start) if stream.speakers else None
+    return Sentence(clip_id, start_ms, max(end_ms, start_ms + 1), text, timing, speaker=speaker)
 
 
 def _marked(raw: str, start: int, marks: dict[int, str]) -> str:

@@ -45,7 +45,27 @@ class Stream:
         if last is not None:
             self.ends.append(last.end_ms)
         self.text = "".join(parts)
+        self.speakers = self._speakers(max_pause_ms)
         self.has_words = any(cue.words for cue in self.cues)  # then ends of cues are those of lines, and mean nothing
+
+    def _speakers(self, max_pause_ms: int) -> list[tuple[int, str | None]]:
+        """From which offset on who speaks. Whoever was named last does, until another turn or a long silence."""
+        found: list[tuple[int, str | None]] = []
+        if not any(cue.speakers for cue in self.cues):
+            return found
+        for number, (cue, offset) in enumerate(zip(self.cues, self.offsets, strict=True)):
+            pauses = number > 0 and cue.start_ms - self.ends[number - 1] > max_pause_ms
+            names = cue.speakers or (None,)
+            if cue.turn or pauses or names[0] is not None:
+                found.append((offset, names[0]))
+            turns = (at for at, character in enumerate(cue.text) if character == BREAK)
+            found += [(offset + at, name) for at, name in zip(turns, [*names[1:], *[None] * len(cue.text)], strict=False)]
+        return found
+
+    def speaker_of(self, offset: int) -> str | None:
+        """Who speaks at an offset, where that is known."""
+        at = bisect_right(self.speakers, offset, key=lambda entry: entry[0]) - 1
+        return self.speakers[at][1] if at >= 0 else None
 
     def links(self) -> list[int]:
         """Offsets around cues that are nothing but a link, as on a title: they are part of no sentence."""
