@@ -13,7 +13,7 @@ _HEADS = (
     # English
     r"(?:closed |fan |english )?(?:sub(?:title)?s?|captions?|subtitling|captioning)(?: (?:made|provided|created|edited|corrected|synced|timed))?"
     r"(?: and \w+)? ?(?:by|:)|(?:transcri(?:pt|ption|pts|bed)|translat(?:ed|ion|or)|sync(?:ed|hronized)?|corrected|edited|proofread|timed|encoded)"
-    r"(?: ?(?:&|and|,) ?\w+)? ?(?:by|:)"
+    r"(?: ?(?:&|and|,) ?\w+)? by"
     # German, Dutch, Scandinavian, Finnish
     r"|untertitel(?:ung)?(?: (?:von|im auftrag|der|des|durch|aufgrund)\b| ?:)|(?:übersetzung|übersetzt|bearbeitung)(?: (?:von|durch)\b| ?:)"
     r"|(?:ondertitel(?:ing|d)?s?|vertaling|vertaald)(?: (?:door|van|ingediend door)\b| ?:)"
@@ -44,7 +44,7 @@ _HEADS_WITHOUT_CASE = (
     r"|(?:תרגום(?: וסנכרון)?|תורגם|כתוביות|סנכרון)(?: ?:| (?:על ידי|ע\"י))?"
     r"|(?:(?:中文)?字幕(?:志愿者|志願者|製作|制作|組|组|校对|校對|翻译|翻譯)?|翻译|翻譯|校对|校對|时间轴|時間軸|听译|聽譯|后期|壓制)"
     r"(?:[:\uff1a]|由|by| |提供[:\uff1a]?)"
-    r"|(?:字幕|翻訳|日本語字幕|字幕作成|字幕制作)(?:[:\uff1a]|by| )|(?:한글ㅤ?자막|자막|번역|싱크|자막 제작|자막 제공)(?: ?:| ?by| 제공)? ?"
+    r"|(?:字幕|翻訳|日本語字幕|字幕作成|字幕制作)(?:[:\uff1a]|by| )|(?:한글 ?자막|자막|번역|싱크)(?: ?:| ?by| (?:제공|제작)(?: ?:| ))"
 )
 _WHOLE = (
     r".{0,60}\bamara\.org\b.{0,30}|.{0,20}(?:amara\.org).{0,20}"
@@ -67,61 +67,13 @@ _SIGN = re.compile(
 )
 # Words in small letters that stand within names of people, groups and firms.
 _IN_NAMES = frozenset(
-    [
-        "the",
-        "and",
-        "of",
-        "for",
-        "by",
-        "a",
-        "an",
-        "&",
-        "von",
-        "van",
-        "der",
-        "des",
-        "den",
-        "de",
-        "du",
-        "la",
-        "le",
-        "les",
-        "da",
-        "do",
-        "dos",
-        "das",
-        "di",
-        "del",
-        "della",
-        "y",
-        "e",
-        "et",
-        "und",
-        "og",
-        "och",
-        "i",
-        "ja",
-        "ve",
-        "zu",
-        "im",
-        "auftrag",
-        "team",
-        "community",
-        "group",
-        "crew",
-        "comunidad",
-        "comunità",
-        "comunidade",
-        "communauté",
-        "gemeenschap",
-        "społeczność",
-        "közösség",
-        "for",
-        "pour",
-        "pela",
-        "funk",
-        "subs",
-    ]
+    re.findall(
+        r"\S+",
+        "für aufgrund durch av af från ved "
+        "the and of for by a an & von van der des den de du la le les da do dos das di del della y e et und og och i "
+        "ja ve zu im auftrag team community group crew comunidad comunità comunidade communauté gemeenschap "
+        "społeczność közösség for pour pela funk subs",
+    )
 )
 _MAX_NAME_WORDS = 8
 _MAX_NAME_WITHOUT_CASE = 4

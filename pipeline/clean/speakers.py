@@ -11,7 +11,8 @@ _ARROWS = re.compile(r"(?:>{2,4}|\u00bb(?=\s*[^\s\u00bb]))[ \t]*(?:\n|(?=\S)|\Z)
 _DASH = re.compile(r"(?:^|(?<=[\n\x1e]))[-\u2010-\u2015\u2212][ \t]?(?=[^\W\d_]|[\"'\u00bf\u00a1\[(])")
 # What may be a label: a few words before a colon, perhaps in brackets, where a line or sentence starts.
 _LABEL = re.compile(
-    r"(?:^|(?<=[\n\x1e ]))(?:\[([^\[\]\n:]{1,40})\]\s?[:\uff1a]?|((?:[^\W_][\w'\u2019.\-]{0,24}[ _]?#?){1,4}?)\s?[:\uff1a])(?=\s|\Z|[\u3040-\u9fff])"
+    r"(?:^|(?<=[\n\x1e ]))(?:\[([^\[\]\n:]{1,40})\]\s?[:\uff1a]?"
+    r"|((?:[^\W_][\w'\u2019.\-]{0,24}[ _]?#?){1,4}?)\s?[:\uff1a])(?=\s|\Z|[\u3040-\u9fff])"
 )
 # Words for someone who speaks, which a number follows.
 _ANYONE = re.compile(
@@ -28,26 +29,11 @@ _LINE_DASH = re.compile(r"(?:^|\n)[-\u2010-\u2015\u2212]")
 _SIGNS = re.compile(r">>|[\u00bb:\uff1a\[]|(?:^|\n)[-\u2010-\u2015\u2212]")
 # Words before a colon that head what follows, however often they come.
 _NO_NAMES = frozenset(
-    [
-        "note",
-        "step",
-        "question",
-        "answer",
-        "example",
-        "tip",
-        "warning",
-        "q",
-        "a",
-        "part",
-        "chapter",
-        "section",
-        "lesson",
-        "rule",
-        "hint",
-        "title",
-        "translation",
+    re.findall(
+        r"\S+",
+        "note step question answer example tip warning q a part chapter section lesson rule hint title translation "
         "caption",
-    ]
+    )
 )
 
 

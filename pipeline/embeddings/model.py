@@ -51,8 +51,8 @@ class EmbeddingModel:
     def cannot_read(self, texts: Sequence[str]) -> str:
         """Why the embeddings of `texts` would mean nothing; "" where the model knows their writing.
 
-        A tokenizer that was made for other languages turns words into unknown tokens, or into single letters: an English one makes
-        0.3 tokens of each letter of English, 0.4 of French, 1 and more of Arabic, Russian and Hindi.
+        A tokenizer that was made for other languages turns words into unknown tokens, or into single letters: an English one
+        makes 0.3 tokens of each letter of English, 0.4 of French, 1 and more of Arabic, Russian and Hindi.
         """
         with self._lock:
             ids = self._model.tokenizer(list(texts), verbose=False, add_special_tokens=False)["input_ids"]
@@ -67,7 +67,9 @@ class EmbeddingModel:
             why = "the model knows only single letters of the text"
         else:
             return ""
-        return f"{why}: it was not made for this language; set coherence.model to a multilingual one, as {_MULTILINGUAL}"
+        return (
+            f"{why}: it was not made for this language; set coherence.model to a multilingual one, as {_MULTILINGUAL}"
+        )
 
     def _by_tokens(self, texts: Sequence[str]) -> list[list[int]]:
         ids = self._model.tokenizer(list(texts), verbose=False)["input_ids"]

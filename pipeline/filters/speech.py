@@ -13,7 +13,8 @@ _CURRENCY = "Sc"
 # A lead byte of UTF-8 and the bytes after it, as cp1252 shows them.
 _CONTROLS = "\x81\x8d\x8f\x90\x9d"
 _TAIL = "".join(bytes([byte]).decode("cp1252", "ignore") for byte in range(0x80, 0xC0)) + _CONTROLS
-_HIGH = re.compile(f"[\u00c2-\u00df][{re.escape(_TAIL)}]|[\u00e0-\u00ef][{re.escape(_TAIL)}]{{2}}|[\u00f0-\u00f4][{re.escape(_TAIL)}]{{3}}")
+_REST = f"[{re.escape(_TAIL)}]"
+_HIGH = re.compile(f"[\u00c2-\u00df]{_REST}|[\u00e0-\u00ef]{_REST}{{2}}|[\u00f0-\u00f4]{_REST}{{3}}")
 
 
 def words_per_sentence(clip: LongClip) -> float:

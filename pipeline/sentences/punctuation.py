@@ -37,8 +37,18 @@ _TERMINAL = re.compile(
 _QUOTED = re.compile(r"(?:と|って|という|とか|なんて)")
 _ASKED = re.compile(r"と(?:言|云|聞|訊|尋|思|考|叫|答|述|話|呼|書|い[いうえわ]|おも|き[いか])")
 _STREET = frozenset(("st", "ave", "rd", "blvd", "dr"))
-_ALONG = frozenset(["on", "at", "from", "off", "along", "down", "to", "near", "across"])
-_LANDFORMS = frozenset(["mount", "mt", "lake", "port", "fort", "east", "west", "north", "south", "new"])
+_ALONG = frozenset(
+    re.findall(
+        r"\S+",
+        "on at from off along down to near across",
+    )
+)
+_LANDFORMS = frozenset(
+    re.findall(
+        r"\S+",
+        "mount mt lake port fort east west north south new",
+    )
+)
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _NEXT = re.compile(rf"[\s{BREAK}]*[\"'\u201c\u2018\u00ab\u00bf\u00a1(\[{{\u2026.\-\u2013\u2014]*\s*")
 

@@ -59,7 +59,9 @@ class Stream:
             if cue.turn or pauses or names[0] is not None:
                 found.append((offset, names[0]))
             turns = (at for at, character in enumerate(cue.text) if character == BREAK)
-            found += [(offset + at, name) for at, name in zip(turns, [*names[1:], *[None] * len(cue.text)], strict=False)]
+            found += [
+                (offset + at, name) for at, name in zip(turns, [*names[1:], *[None] * len(cue.text)], strict=False)
+            ]
         return found
 
     def speaker_of(self, offset: int) -> str | None:

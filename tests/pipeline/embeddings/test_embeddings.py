@@ -257,5 +257,9 @@ def test_a_model_of_another_language_gives_no_embeddings_and_says_so(model: Embe
 
 
 def test_other_languages_in_latin_letters_are_read(model: EmbeddingModel) -> None:
-    texts = ["Nous habitons une petite maison.", "Wir wohnen in einem gro\u00dfen Haus.", "Cze\u015b\u0107, jak si\u0119 masz?"]
+    texts = [
+        "Nous habitons une petite maison.",
+        "Wir wohnen in einem gro\u00dfen Haus.",
+        "Cze\u015b\u0107, jak si\u0119 masz?",
+    ]
     assert all(model.cannot_read([text]) == "" for text in texts)
