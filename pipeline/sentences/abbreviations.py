@@ -24,7 +24,7 @@ NEVER = _listed(
         "nördl südl östl westl max min mind höchst st tel kath ev mwst urspr engl frz dt lat röm griech österr schweiz",
         "fr": "m mm mgr me dr pr prof bd boul av env cf p pp ex s éd vol art chap fig tél hab janv févr avr juil sept oct nov déc "
         "al c.-à-d i.e ste st sts apr av.j.-c j.-c r n",
-        "es": "sr sra srta sres dr dra d dña ud uds vd vds pág págs p ej p.ej núm nº avda av c c/ fig cap vol art ing lic prof gral "
+        "es": "s sr sra srta sres dr dra d dña ud uds vd vds pág págs p ej p.ej núm nº avda av c c/ fig cap vol art ing lic prof gral "
         "ee aprox tel máx mín fdo sto sta",
         "it": "sig sigg dott prof avv ing geom arch on rag cav p pag pagg n nr fig art cap vol s ss es cfr ca tel sig.ra dott.ssa prof.ssa "
         "mons p.es v.le p.zza",
@@ -35,16 +35,16 @@ NEVER = _listed(
         "da": "f.eks bl.a dvs kl ca nr s st hr fr dr prof inkl ekskl evt jf mht pga pr vedr ang tlf",
         "no": "f.eks bl.a dvs kl ca nr s st hr fr dr prof inkl ekskl evt jf mht pga pr vedr ang tlf",
         "fi": "esim ns mm n klo s st tri prof vrt ent synt ao eaa k.o",
-        "pl": "np m.in tzn tzw tj prof dr mgr inż ul al pl św godz nr str s ok ks gen płk hab im w p o por min maks",
+        "pl": "rys np m.in tzn tzw tj prof dr mgr inż ul al pl św godz nr str s ok ks gen płk hab im w p o por min maks",
         "cs": "např tzv tj tzn č str s ul nám mudr judr ing mgr bc phdr rndr doc prof sv p pí obr tab kap min max cca mj resp",
         "sk": "napr tzv tj č str s ul nám mudr judr ing mgr bc phdr doc prof sv p obr tab min max cca resp",
         "hu": "pl ún kb ill dr prof id ifj özv szt u ker max min vö",
         "tr": "dr prof doç av örn bkz sn no cad sok mah yy m.ö m.s tel s",
         "ro": "dl d-l d-na dna dr prof ing nr str bd pag p ex art sf gen col aprox",
         "hr": "npr tzv tj dr prof mr ing ul br str sv gosp gđa tel oko",
-        "ru": "т г-н г-жа тов гр проф акад доц им ул пр просп пл пер д кв корп стр с рис табл гл см ср напр св о оз р т.е т.н т.к н ок "
+        "ru": "т г д п г-н г-жа тов гр проф акад доц им ул пр просп пл пер д кв корп стр с рис табл гл см ср напр св о оз р т.е т.н т.к н ок "
         "млн. тыс обл р-н пос дер ст мл инж ред изд лат англ нем франц греч",
-        "uk": "т п пан проф акад доц ім вул просп пл пров буд кв корп стор с рис табл гл див напр св о оз т.зв тобто обл м тис",
+        "uk": "т д п м пан проф акад доц ім вул просп пл пров буд кв корп стор с рис табл гл див напр св о оз т.зв тобто обл м тис",
         "el": "π.χ δηλ κ κ.κ κος κα δρ καθ βλ σελ τηλ αρ οδ λεωφ αγ περ μ.χ",
         "hi": "डॉ प्रो श्री पं कु मि रु सं पृ एम एस बी ए पी के आर डी जी एल एन टी वी सी जे एच",
         "mr": "डॉ प्रा श्री पं सौ कु रु",
@@ -76,8 +76,8 @@ PERHAPS = _listed(
         "tr": "vb vs",
         "ro": "etc d.hr î.hr",
         "hr": "itd sl n.e",
-        "ru": "т.д т.п др г гг в вв руб коп долл мин ч сек тыс н.э",
-        "uk": "т.д т.п ін р рр ст грн год хв н.е",
+        "ru": "т.д т.п д п др г гг в вв руб коп долл мин ч сек тыс н.э",
+        "uk": "т.д т.п д п ін р рр ст грн год хв н.е",
         "el": "κτλ κ.λπ κ.ά",
         "hi": "ई ई.पू",
     }
@@ -95,7 +95,7 @@ NUMBERED = _listed(
         "da": "kl nr ca s",
         "no": "kl nr ca s",
         "cs": "č str s obr tab kap",
-        "pl": "nr str s godz ok",
+        "pl": "nr str s rys godz ok",
         "tr": "no s",
         "hi": "रु सं पृ",
     }

@@ -49,6 +49,8 @@ _LANDFORMS = frozenset(
         "mount mt lake port fort east west north south new",
     )
 )
+_ELIDED = re.compile(r"^[^\W\d_]{1,4}['\u2019](?=[^\W\d_])")
+_INITIALS = re.compile(r"[^\W\d_]\.?-[^\W\d_]")  # "J.-P."
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _NEXT = re.compile(rf"[\s{BREAK}]*[\"'\u201c\u2018\u00ab\u00bf\u00a1(\[{{\u2026.\-\u2013\u2014]*\s*")
 
@@ -120,6 +122,7 @@ class _Rules:
     def _word_ends(self, word: str, start: int, end: int, following: str, last: int) -> bool:
         """Whether a full stop after `word` ends a sentence before another word."""
         text = self._text
+        word = _ELIDED.sub("", word)  # "l'avv."
         folded = word.lower()
         if word.isdigit():
             return self._number_ends(word, start, end, last)
@@ -134,7 +137,8 @@ class _Rules:
         if folded in self._never:
             return False
         # Initials: "J. Smith". Capitals end a sentence too ("plan B.", "of the U.S."): told by what comes after is no name.
-        return not (len(word) == 1 and word.isupper() and word != "I" and following.isupper() and self._cased)
+        is_initial = (len(word) == 1 and word != "I") or _INITIALS.fullmatch(word) is not None
+        return not (is_initial and word.isupper() and following.isupper() and self._cased)
 
     def _may_end(self, folded: str, start: int) -> bool:
         """What is both: Russian "г." is a year after a number and a town before a name, "д." ends "и т. д."."""

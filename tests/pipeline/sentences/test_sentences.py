@@ -1,6 +1,7 @@
 """Sentences: where they end, when they are said, and that nothing is lost."""
 
 from itertools import pairwise
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -273,3 +274,22 @@ def test_a_long_sentence_within_a_cue_is_cut_at_its_own_silence() -> None:
 def test_no_two_sentences_have_one_name() -> None:
     cues = [Cue("a", 0, 900, "We go. We stop. We eat."), Cue("a-2", 900, 1800, "They go. They stop.")]
     assert [s.clip_id for s in split_sentences(cues, Sentences())] == ["a", "a-3", "a-4", "a-2", "a-2-2"]
+
+
+def test_sentence_ends_of_fifteen_languages() -> None:
+    """The table of docs/text.md: benchmarks/sentence_ends.py scores others on the same file."""
+    wrong, texts, languages = [], 0, set()
+    for line in (Path(__file__).parent / "sentence_ends.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        language, _, text = line.partition(": ")
+        sentences = text.split("\u2016")
+        whole = ("" if language in ("zh", "ja") else " ").join(sentences)
+        edges = [0, *sentence_ends(whole, (), language), len(whole)]
+        found = [whole[a:b].strip() for a, b in pairwise(edges) if whole[a:b].strip()]
+        texts += 1
+        languages.add(language)
+        if found != sentences:
+            wrong.append((language, found))
+    assert (texts >= 300, len(languages) >= 15) == (True, True)
+    assert [language for language, _ in wrong] == ["ko"], wrong
