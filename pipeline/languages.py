@@ -44,7 +44,7 @@ _BY_SCRIPT = {
 NOT_LATIN = frozenset((*_BY_SCRIPT.values(), "zh", "ja", "ar", "fa", "ur", "ru", "uk"))
 _PERSIAN, _URDU = frozenset("پچژگ"), frozenset("ٹڈڑںےھ")
 _UKRAINIAN = frozenset("іїєґ")
-_SAMPLE = 20_000  # characters that tell
+_SAMPLE = 4_000  # characters that tell
 _WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 
 
@@ -54,6 +54,8 @@ def language_of(text: str) -> str | None:
     script = script_of(text)
     if script is None or script in _BY_SCRIPT:
         return _BY_SCRIPT.get(script or "")
+    if script == "LATIN":
+        return _by_small_words(_WORDS.findall(text.lower()))
     letters = frozenset(text.lower())
     if script == "HAN":
         return "zh"
@@ -63,16 +65,16 @@ def language_of(text: str) -> str | None:
         return "ur" if letters & _URDU else "fa" if letters & _PERSIAN else "ar"
     if script == "CYRILLIC":
         return "uk" if letters & _UKRAINIAN else "ru"
-    return _by_small_words(_WORDS.findall(text.lower())) if script == "LATIN" else None
+    return None
 
 
 def _by_small_words(words: Iterable[str]) -> str | None:
     """The language with the most small words, each word's vote divided among the languages that have it."""
     votes: Counter[str] = Counter()
-    for word in words:
+    for word, times in Counter(words).items():
         found = _LANGUAGES_OF.get(word.replace("\u2019", "'"), ())
         for language in found:
-            votes[language] += 60 // len(found)
+            votes[language] += 60 * times // len(found)
     best = votes.most_common(2)
     return best[0][0] if best and (len(best) == 1 or best[0][1] > best[1][1]) else None
 

@@ -35,6 +35,13 @@ def words_of(text: str) -> list[str]:
     return [_trimmed(text[start:end]) for start, end in word_spans(text)]
 
 
+def spelled_words(text: str) -> list[str]:
+    """The words of `text` with the punctuation around them: the texts of `word_spans`."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text)
+    return [text[start:end] for start, end in word_spans(text)]
+
+
 def count_words(text: str) -> int:
     """How many words `words_of` gives, without making them."""
     if text.isascii():

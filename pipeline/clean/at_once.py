@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from longtake.pipeline.clean.cleaned import Cleaned
 from longtake.pipeline.languages import NOT_LATIN, language_of, script_of
@@ -19,9 +20,15 @@ def once(cues: list[Cue], languages: Sequence[str] = ()) -> Cleaned:
 
     The language that stays is the first of `languages` that is there, else that of the cue, or line, that comes first.
     """
+    starts = sorted(cue.start_ms for cue in cues)
+    if all(after - before > _SAME_MS for before, after in pairwise(starts)):  # nearly always
+        kept, shortened = _one_line(cues, languages)
+        return Cleaned(kept, [], len(shortened), shortened)
     groups = _groups(cues)
     gone: dict[int, str] = {}
     for group in groups:
+        if len(group) == 1:
+            continue
         first: dict[tuple[str, ...], int] = {}
         for i in group:
             same = first.setdefault(tuple(words_of(cues[i].text.casefold())), i)

@@ -1,7 +1,7 @@
 """Texts that nobody says: credits of subtitlers, and the courtesies that Whisper hears in silence."""
 
 from longtake.pipeline.clean.cleaned import Cleaned
-from longtake.pipeline.clean.credits import is_courtesy, is_credit
+from longtake.pipeline.clean.credits import SIGNS, is_courtesy, is_credit
 from longtake.pipeline.transcripts.cue import Cue
 
 _MAX_CHARACTERS = 120
@@ -17,11 +17,13 @@ def remove_boilerplate(cues: list[Cue], from_recognition: bool) -> Cleaned:
     kept: list[Cue] = []
     gone: list[tuple[Cue, str]] = []
     later: set[str] = set()
+    whole = " ".join([cue.text for cue in cues]).lower()
+    signs = [sign for sign in SIGNS if sign in whole]
     for cue in reversed(cues):
         text = cue.text.replace("\n", " ")
         reason = None
         if len(text) <= _MAX_CHARACTERS:
-            if is_credit(text):
+            if signs and _has_sign(text.lower(), signs) and is_credit(text):
                 reason = "credits of the subtitles"
             elif from_recognition and is_courtesy(text):
                 said = text.lower().strip(" .!")
@@ -35,3 +37,7 @@ def remove_boilerplate(cues: list[Cue], from_recognition: bool) -> Cleaned:
         else:
             gone.append((cue, reason))
     return Cleaned(kept[::-1], gone[::-1], len(gone))
+
+
+def _has_sign(text: str, signs: list[str]) -> bool:
+    return any(sign in text for sign in signs)

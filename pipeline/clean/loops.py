@@ -11,7 +11,7 @@ import numpy.typing as npt
 from longtake.pipeline.clean.cleaned import Cleaned
 from longtake.pipeline.clean.edit_cue import edited
 from longtake.pipeline.transcripts.cue import Cue
-from longtake.schemas.words import word_spans
+from longtake.schemas.words import spelled_words, word_spans
 
 _LONGEST = 64  # words of a phrase
 _SHORT = 16  # up to which every length is tried
@@ -34,8 +34,7 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
     first = [0]  # of each cue's words among all
     for cue in cues:
         text = cue.text
-        for start, end in word_spans(text):
-            word = text[start:end]
+        for word in spelled_words(text):
             code = spelled.get(word)
             if code is None:
                 code = spelled[word] = codes.setdefault(word.lower().strip(_PUNCTUATION), len(codes))

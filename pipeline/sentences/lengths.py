@@ -25,6 +25,8 @@ def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pa
     most, least = settings.max_words, settings.min_words
     if (not at_pauses and end - start <= most) or len(text) < least:
         return []
+    if not at_pauses and text.isascii() and text.count(" ") < most:
+        return []
     words = word_spans(text)
     total = len(words)
     if total < 2 * least or (total <= most and not at_pauses):

@@ -30,6 +30,9 @@ _END = re.compile(
     rf"|(?<=[{HAN_KANA}])[.!?]+[{_CLOSING}]*(?=[{HAN_KANA}\u201c\u300c\u300e\uff08(\"])"
     rf"|(?<=[{_INDIC}]) ?\|+(?=[\s{BREAK}{_INDIC}]|$)"
 )
+# Of texts in ASCII, which need not try the rest at every character.
+_ASCII_END = re.compile(rf"(?<![.!?])[.!?]++[\"')\]}}]*+(?=[\s{BREAK}]|$)")
+_ASCII_TERMINAL = re.compile(r"[.!?](?=[^\w.,]|$)")
 _TERMINAL = re.compile(
     rf"[.!?\u2026{_SURE}](?=[^\w.,]|$|(?<=[{_SURE}]))|(?<=[{HAN_KANA}])[.!?](?=[{HAN_KANA}])|(?<=[{_INDIC}]) ?\|"
 )
@@ -63,7 +66,7 @@ def sentence_ends(text: str, cue_ends: Container[int] = (), language: str | None
     """
     rules = _Rules(text, language)
     ends: list[int] = []
-    for found in _END.finditer(text):
+    for found in (_ASCII_END if text.isascii() else _END).finditer(text):
         start, end = found.span()
         if rules.ends(start, end, end in cue_ends, ends[-1] if ends else 0):
             ends.append(end)
@@ -72,7 +75,7 @@ def sentence_ends(text: str, cue_ends: Container[int] = (), language: str | None
 
 def is_punctuated(text: str, words: int) -> bool:
     """Whether a text of so many words has sentence ends as often as written text: one in 40 words or more."""
-    return len(_TERMINAL.findall(text)) * 40 >= words
+    return len((_ASCII_TERMINAL if text.isascii() else _TERMINAL).findall(text)) * 40 >= words
 
 
 def _is_cased(text: str) -> bool:

@@ -158,6 +158,8 @@ def _has_segments(lines: list[tuple[str, bool]]) -> bool:
 
 
 def _meant_as_timing(line: str) -> bool:
+    if line.isascii() and not (":" in line or ">" in line or ";" in line or "&gt" in line or "<-" in line):
+        return False
     if not _TIMING_HINT.search(line):
         return False
     if len(line) <= _LONGEST_TIMING and _is_odd_timing(line):
@@ -368,10 +370,10 @@ def _numbers_only(lines: list[tuple[str, bool]]) -> bool:
     numbers: list[int | None] = []
     last = ""
     for line, _ in lines:
-        if "-->" in line and _TIMING.fullmatch(line):
+        if "-->" in line:
             found = _NUMBER.fullmatch(last)
             numbers.append(int(found[1]) if found else None)
-        if line.strip():
+        if line:
             last = line
     known = [number for number in numbers[1:] if number is not None]
     rising = sum(one < other for one, other in pairwise(known))
