@@ -9,6 +9,7 @@ in English. ICU's rules are those of its locale, with its list of exceptions ("s
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from longtake.pipeline.sentences.punctuation import sentence_ends
@@ -28,7 +29,7 @@ def cases() -> Iterator[tuple[str, list[str]]]:
 
 def ours(text: str, language: str) -> list[str]:
     edges = [0, *sentence_ends(text, (), language), len(text)]
-    return _parts(text[start:end] for start, end in zip(edges, edges[1:], strict=False))
+    return _parts(text[start:end] for start, end in pairwise(edges))
 
 
 def pysbd(text: str, language: str) -> list[str]:
