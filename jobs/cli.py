@@ -27,6 +27,7 @@ from longtake.jobs import (
     verify,
 )  # fmt: skip
 from longtake.jobs.command_examples import epilog
+from longtake.jobs.dashed_ids import CommandsWithIds
 from longtake.jobs.decisions import ConflictPolicy, DecisionFiles, rejects_of
 from longtake.pipeline.events import log_as_asked
 from longtake.pipeline.printable import printable
@@ -40,6 +41,7 @@ from longtake.schemas.versions import versions
 
 app = typer.Typer(
     name="longtake",
+    cls=CommandsWithIds,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -21,6 +21,7 @@ from longtake.schemas import storage
 from longtake.schemas.keys import hash64, sample_key
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
+from longtake.schemas.words import count_words
 
 #: One record for each long clip. `split` is an index into the names of the splits.
 CLIP = np.dtype(
@@ -128,7 +129,7 @@ def _add(batch: pa.RecordBatch, sums: _Sums) -> None:
         clips["text"][row] = hash64("\x1f".join([*texts, *said]))
         sums.ms += int(ends[-1]) - int(starts[0])
         sums.sentences += len(texts)
-        sums.words += sum(len(text.split()) for text in texts)
+        sums.words += sum(map(count_words, texts))
     for row, split in enumerate(batch["split"].to_pylist()):
         clips["split"][row] = sums.splits.setdefault(str(split), len(sums.splits))
     sources = [_or_empty(batch, name) for name in _SOURCE]

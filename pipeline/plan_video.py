@@ -30,6 +30,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, compact, drop_clip, drop_sentences
 from longtake.schemas.versions import check_versions, versions
+from longtake.schemas.words import count_words
 
 TALLY = "tally"
 _FETCHED_FROM = 1.1  # times the length in its header that the speech of a remote source lasts
@@ -73,7 +74,7 @@ class PlanVideo(beam.DoFn):
         tally: Tally = Counter({("videos",): 1, ("sentences",): len(sentences)})
         tally.update({("cleaned", step): n for step, n in element.removals})
         for s in sentences:
-            tally["words_in", str(len(s.text.split()))] += 1
+            tally["words_in", str(count_words(s.text))] += 1
         rejected = rejects.samples(video.video_id) if rejects is not None else []
         if rejects is not None and (why := rejects.video(video.video_id)) is not None:
             tally["applied", Subject.VIDEO, video.video_id] += 1

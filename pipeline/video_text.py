@@ -101,7 +101,7 @@ def _finish(cues: list[Cue], video_id: str, config: CorpusConfig, recognised: bo
     if trace is not None:
         trace.cues = trace.cleaned = cues
     if config.cleans_text:
-        cleaned = clean(cues, video_id, config.clean, recognised)
+        cleaned = clean(cues, video_id, config.clean, recognised, config.filters.languages)
         cues, drops, removals = cleaned.cues, cleaned.drops, dict(cleaned.removals)
         if trace is not None:
             trace.steps, trace.cleaned = cleaned.steps, cues

@@ -9,6 +9,7 @@ MEANINGS = {
     "black_frames": "More of its frames are black than `filters.max_black` (stage decode, as the next two).",
     "boilerplate": "Credits of a subtitler, or a courtesy that recognition made up; the detail says which.",
     "chapters_unreadable": "The chapters of a video cannot be read; it is merged as if it had none.",
+    "clipped": "A cue starts before the video does; the detail says when. It was clipped to 0.",
     "clip_without_text": "A clip of a video record has no line in the text file, or no text of its own.",
     "clock_restarted": (
         "The clock of the file restarts or jumps, as where segments of a stream were joined: its parts follow one "
@@ -89,6 +90,7 @@ MEANINGS = {
         "Decoding took more than `limits.memory_bytes`, or the system, being out of memory, killed the "
         "decoder's process on it twice."
     ),
+    "other_encoding": "The transcript is not UTF-8; the detail says how it was read.",
     "overlap": ('Another sentence starts at the same time and lasts longer; see "Overlapping sentences" in format.md.'),
     "personal_data": "It holds an e-mail address, a phone or card number, and `filters.pii` is `drop`.",
     "profanity": "More of its words are in the list than `filters.max_profanity`.",
@@ -104,6 +106,10 @@ MEANINGS = {
         " Nothing is squeezed."
     ),
     "short_clip": "It is shorter than `filters.min_seconds`.",
+    "said_at_once": (
+        "Another cue at the same time says the same, or says it in another language; the detail names the cue"
+        " that stays."
+    ),
     "slides": "More of its frames are still pictures that follow each other than `filters.max_slides`.",
     "sound_tag": "A cue that holds nothing but sound tags, as [Music].",
     "source_changed": (

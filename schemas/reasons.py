@@ -44,6 +44,7 @@ class Reason(StrEnum):
     OVERLAP = "overlap"
     EMPTY_TEXT = "empty_text"
     ROLLING_CAPTION = "rolling_caption"
+    SAID_AT_ONCE = "said_at_once"
     SOUND_TAG = "sound_tag"
     SPEAKER_LABEL = "speaker_label"
     BOILERPLATE = "boilerplate"
@@ -58,6 +59,8 @@ class Reason(StrEnum):
     GROUP_CONFLICT = "group_conflict"
     EDITED_OUT = "edited_out"
     # notes
+    OTHER_ENCODING = "other_encoding"
+    CLIPPED = "clipped"
     CHAPTERS_UNREADABLE = "chapters_unreadable"
     NOT_EMBEDDED = "not_embedded"
     NOT_REWRITTEN = "not_rewritten"

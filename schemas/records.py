@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
 from longtake.schemas.scores import Scores
+from longtake.schemas.words import count_words
 
 Record = TypeVar("Record", bound=type)
 
@@ -33,7 +34,7 @@ class Sentence:
 
     `timing` says where the span comes from: "cue" (as the transcript has it), "words" (the times of its words) or
     "interpolated" (by characters within a cue); None for sentences that came as such. `asr` is what was said where `text` is a
-    caption that a model made of it, else None.
+    caption that a model made of it, else None. `speaker`: who says it, where the transcript names them.
     """
 
     clip_id: str
@@ -42,6 +43,7 @@ class Sentence:
     text: str
     timing: str | None = None
     asr: str | None = None
+    speaker: str | None = None
 
     def ending(self, end_ms: int) -> "Sentence":
         """The same sentence with another end."""
@@ -105,7 +107,7 @@ class LongClip:
 
     @property
     def n_words(self) -> int:
-        return sum(len(s.text.split()) for s in self.sentences)
+        return sum(count_words(s.text) for s in self.sentences)
 
 
 @compact

@@ -25,6 +25,7 @@ _SENTENCE = pa.struct(
         ("text", pa.string()),
         ("timing", pa.string()),  # null: the sentence came as it is
         ("asr", pa.string()),  # what was said; null: that is the text
+        ("speaker", pa.string()),  # who says it; null: the transcript does not tell
     ]
 )
 
@@ -151,18 +152,20 @@ def sentence_row(sentence: Sentence) -> dict[str, Any]:
         "text": sentence.text,
         "timing": sentence.timing,
         "asr": sentence.asr,
+        "speaker": sentence.speaker,
     }
 
 
 def sentence_json(sentence: Sentence) -> dict[str, Any]:
-    """A sentence as the JSON of a sample holds it: without `timing` and `asr` where they are None."""
+    """A sentence as the JSON of a sample holds it: without `timing`, `asr` and `speaker` where they are None."""
     row = sentence_row(sentence)
     return {name: value for name, value in row.items() if value is not None}
 
 
 def sentence_from_row(row: dict[str, Any]) -> Sentence:
-    """The sentence of a row; earlier plans have no `timing` and no `asr`."""
-    return Sentence(row["clip_id"], row["start_ms"], row["end_ms"], row["text"], row.get("timing"), row.get("asr"))
+    """The sentence of a row; earlier plans have no `timing`, `asr` and `speaker`."""
+    optional = (row.get(name) for name in ("timing", "asr", "speaker"))
+    return Sentence(row["clip_id"], row["start_ms"], row["end_ms"], row["text"], *optional)
 
 
 def clip_from_row(row: dict[str, Any]) -> LongClip:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from longtake.schemas.settings import Section
 
 TextFormat = Literal[
-    "hdvila", "auto", "vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters", "none"
+    "hdvila", "auto", "vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters", "ass", "none"
 ]
 #: Formats of which one file may hold many videos.
 _IN_ONE_FILE = ("howto100m", "vidchapters")
@@ -64,6 +64,7 @@ class Clean(Section):
     """What is taken out of text before it becomes sentences. `loops`: how often in a row makes a phrase a loop; 0: off."""
 
     texts: Literal["transcripts", "all"] = "transcripts"
+    at_once: bool = True
     rolling: bool = True
     sound_tags: bool = True
     speakers: bool = True

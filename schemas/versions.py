@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from longtake.schemas.manifest import CorpusError
 
-_DISTRIBUTIONS = ("longtake", "apache-beam", "av", "decord", "simplejpeg", "pyarrow", "numpy")
+_DISTRIBUTIONS = ("longtake", "apache-beam", "av", "decord", "icu4py", "simplejpeg", "pyarrow", "numpy")
 
 
 def versions() -> dict[str, str]:

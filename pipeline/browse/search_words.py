@@ -7,11 +7,12 @@ there is, and anything else counts as the words that it holds.
 import re
 import unicodedata
 
+from longtake.schemas.words import UNSPACED
+
 MAX_QUERY, _MAX_TERMS = 500, 32  # characters, words and phrases
-#: Scripts without spaces between words. Each character is made a word, so that any part of a text is found as a phrase.
-_UNSPACED = re.compile(
-    r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])"
-)
+# Each of their characters is indexed, so that any part of a text is found as a phrase: what a dictionary takes
+# for one word in the text and for two in the query would not be.
+_UNSPACED = re.compile(rf"([{UNSPACED}])")
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
 

@@ -1,9 +1,10 @@
 """All cleaning steps of a video's cues, in order, each with its switch, its count and its reason in the ledger."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from longtake.pipeline.clean.at_once import once
 from longtake.pipeline.clean.boilerplate import remove_boilerplate
 from longtake.pipeline.clean.cleaned import Cleaned, Step
 from longtake.pipeline.clean.loops import remove_loops
@@ -11,7 +12,7 @@ from longtake.pipeline.clean.rolling import unroll
 from longtake.pipeline.clean.sound_tags import remove_sound_tags
 from longtake.pipeline.clean.speakers import remove_speakers
 from longtake.pipeline.transcripts.cue import Cue, sentence_drop
-from longtake.schemas.reasons import Reason, Stage
+from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
 from longtake.schemas.text_config import Clean
 
@@ -26,8 +27,11 @@ class CleanCues:
     steps: list[Step] = field(default_factory=list)
 
 
-def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: bool = False) -> CleanCues:
-    """Clean the cues of a video. `from_recognition`: they come from a file that only speech recognition writes."""
+def clean(
+    cues: list[Cue], video_id: str, settings: Clean, from_recognition: bool = False, languages: Sequence[str] = ()
+) -> CleanCues:
+    """Clean the cues of a video. `from_recognition`: they come from a file that only speech recognition writes. `languages`:
+    those that are wanted, where there are two at one time."""
     out = CleanCues(cues, [], Counter())
 
     def step(name: str, reason: Reason, work: Callable[[list[Cue]], Cleaned]) -> None:
@@ -35,9 +39,12 @@ def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: boo
         out.steps.append(Step(name, out.cues, cleaned))
         out.cues = cleaned.cues
         out.drops += [sentence_drop(video_id, cue.cue_id, reason, why, Stage.CLEAN) for cue, why in cleaned.gone]
+        out.drops += [Drop(video_id, Subject.NOTE, video_id, Stage.CLEAN, reason, why) for _, why in cleaned.shortened]
         if cleaned.removals:
             out.removals[name] += cleaned.removals
 
+    if settings.at_once:
+        step("at_once", Reason.SAID_AT_ONCE, lambda found: once(found, languages))
     if settings.rolling:
         step("rolling", Reason.ROLLING_CAPTION, unroll)
     if settings.boilerplate:
@@ -47,5 +54,5 @@ def clean(cues: list[Cue], video_id: str, settings: Clean, from_recognition: boo
     if settings.speakers:
         step("speakers", Reason.SPEAKER_LABEL, remove_speakers)
     if settings.loops:
-        step("loops", Reason.LOOP, lambda found: remove_loops(found, settings.loops))
+        step("loops", Reason.LOOP, lambda found: remove_loops(found, settings.loops, from_recognition))
     return out

@@ -1,7 +1,7 @@
 """What a cleaning step hands on: the cues that are left, those that are not, and how much it took out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from longtake.pipeline.clean.edit_cue import Edit, edited
 from longtake.pipeline.transcripts.cue import Cue
@@ -14,6 +14,7 @@ class Cleaned:
     cues: list[Cue]
     gone: list[tuple[Cue, str]]
     removals: int
+    shortened: list[tuple[Cue, str]] = field(default_factory=list)  # of which a part of what was said is gone, and why
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,27 +4,66 @@ import re
 
 from longtake.pipeline.clean.cleaned import Cleaned, remove
 from longtake.pipeline.clean.edit_cue import Edit
+from longtake.pipeline.languages import small_words
 from longtake.pipeline.transcripts.cue import BREAK, Cue
+from longtake.schemas.words import count_words, words_of
 
-_SOUND = (
-    "applau|applaus|aplau|applaud|cheer|laugh|laught|chuckl|giggl|music|m\u00fasica|musique|musik|musica|"
-    "sigh|gasp|groan|grunt|cough|sneez|sniff|sob|cry|scream|shout|whisper|whistl|hum|sing|yell|clap|knock|bell|ring|"
-    "beep|buzz|bark|silence|pause|inaudible|unintelligible|indistinct|crosstalk|foreign|speaking|speaks|blank_audio|"
-    "noise|rires?|risas?|risos?|risate|lachen|gel\u00e4chter|beifall|stille|"
-    "\u043c\u0443\u0437\u044b\u043a\u0430|\u0430\u043f\u043b\u043e\u0434\u0438\u0441\u043c\u0435\u043d\u0442|"
-    "\u0441\u043c\u0435\u0445|\u97f3\u697d|\u97f3\u4e50|\u62cd\u624b|\u7b11|\u638c\u58f0|\ubc15\uc218|\uc74c\uc545|"
-    "\uc6c3\uc74c|\u0645\u0648\u0633\u064a\u0642\u0649|\u062a\u0635\u0641\u064a\u0642|\u0636\u062d\u0643"
+# What makes a sound, and the sounds, as whole words: captions describe them with these.
+_SOUNDS = frozenset(
+    re.findall(
+        r"\S+",
+        "applause applauds applauding cheer cheers cheering laugh laughs laughing laughed laughter chuckle chuckles "
+        "chuckling giggle giggles giggling music sigh sighs sighing gasp gasps gasping groan groans groaning grunt "
+        "grunts grunting cough coughs coughing sneeze sneezes sneezing sniff sniffs sniffles sniffling sob sobs "
+        "sobbing cry cries crying scream screams screaming shout shouts shouting whisper whispers whispering whistle "
+        "whistles whistling hum hums humming sing sings singing song yell yells yelling clap claps clapping knock "
+        "knocks knocking bell bells ring rings ringing beep beeps beeping buzz buzzes buzzing bark barks barking "
+        "silence silent pause pauses inaudible unintelligible indistinct crosstalk foreign speaking speaks noise "
+        "noises static chatter chattering thunder explosion gunshot gunshots gunfire siren sirens footsteps slam "
+        "slams slamming rustle rustles rustling click clicks clicking squeak squeaks squeaking chime chimes chiming "
+        "rumble rumbles rumbling roar roars roaring growl growls growling howl howls howling meow meows moan moans "
+        "moaning scoff scoffs scoffing snore snores snoring throat mumbles mumbling mutters muttering blank_audio "
+        "instrumental jingle drumroll applaus beifall lachen lacht lachend gelächter musik stille seufzt seufzen "
+        "husten hustet klatschen geräusch applaudissements rire rires musique silence soupir soupire toux bruit "
+        "aplausos aplauso risa risas ríe ríen música silencio suspiro suspira tos ruido applausi applauso risata "
+        "risate ride musica silenzio sospira sospiro tosse rumore aplausos riso risos risada risadas música silêncio "
+        "suspira tosse applaus gelach muziek stilte zucht skratt musik applåder latter musikk naurua musiikkia "
+        "taputusta oklaski śmiech muzyka cisza potlesk smích hudba ticho taps nevetés zene alkış gülüşmeler kahkaha "
+        "müzik sessizlik râsete muzică aplauze smijeh glazba музыка аплодисменты смех тишина вздох смеется смеётся "
+        "музика оплески сміх тиша μουσική γέλια χειροκρότημα מוזיקה צחוק מחיאות موسيقى تصفيق ضحك موسیقی خنده تشویق "
+        "संगीत तालियाँ हँसी 音楽 拍手 笑 笑い 笑い声 歓声 音乐 音樂 笑声 笑聲 掌声 掌聲 박수 음악 웃음 เสียงเพลง เสียงหัวเราะ เสียงปรบมือ ดนตรี "
+        "เพลง",
+    )
+)
+# What stands beside them in a description: how it sounds, where from, and the words between.
+_DESCRIBING = frozenset(
+    re.findall(
+        r"\S+",
+        "a an the of in on at and from to with into his her their its all off both then again more some no door doors "
+        "phone phones dog dogs bird birds cat cats audience crowd crowds people man men woman women child children "
+        "baby car horn alarm clock engine wind rain water glass keys camera birdsong background distance distant "
+        "nearby upbeat soft softly loud loudly quiet quietly gentle gently dramatic tense eerie slow fast light "
+        "lightly heavy heavily faint faintly muffled nervous nervously sarcastically bitterly happy sad somber "
+        "ominous suspenseful intense whimsical peaceful calm classical rock jazz pop folk electronic piano guitar "
+        "violin orchestral theme intro outro end playing plays play played continues continuing stops fades fading "
+        "starts begins swells opens closes closing opening clears clearing language languages tongue french german "
+        "spanish italian english russian chinese japanese arabic hindi korean portuguese latin indistinctly excitedly "
+        "wildly hysterically together voice voices breath deep deeply softe leise laute lauter fröhliche dramatische "
+        "im hintergrund und douce forte de fond en suave fondo di sottofondo fundo sound sounds screeching mid "
+        "rhythmic ambient",
+    )
 )
 _SQUARE = re.compile(r"\[[^\[\]\n]{0,60}(?:\n[^\[\]\n]{0,60})?\]|\u3010[^\u3010\u3011]{0,60}\u3011")
-# Round brackets are used in writing as well: what is in them must be a sound, in capitals, or all that a line holds.
+# Round brackets are used in writing as well: what is in them must describe a sound with every word, or fill a line.
 _ROUND = re.compile(r"\([^()\n]{1,60}\)|\uff08[^\uff08\uff09\n]{1,60}\uff09")
-_STARRED = re.compile(rf"\*(?=[^*\n]{{0,40}}(?:{_SOUND}))[^*\n]{{1,40}}\*", re.IGNORECASE)
-_HAS_SOUND = re.compile(rf"(?:^|[^\w])(?:{_SOUND})", re.IGNORECASE)
+_STARRED = re.compile(r"\*([^*\n]{1,40})\*")
+_LABEL = re.compile(r"\[[^\[\]\n]{1,60}\]\s?[:\uff1a]|\[(?:speaker|spk)[ _-]?[0-9a-z]{1,3}\]", re.IGNORECASE)
 _NOTES = re.compile(
     "[\u2669-\u266f\U0001d100-\U0001d1ff\U0001f399\U0001f39a\U0001f3a4-\U0001f3a7\U0001f3b5-\U0001f3bc]+"
 )
 _SIGNS = re.compile("[\\[(*\u3010\uff08\u2669-\u266f\U0001d100-\U0001d1ff\U0001f399-\U0001f3bc]")
 _MAX_WORDS = 6
+_SENTENCE = 4  # words, from which on what fills a line may be a sentence
 
 
 def remove_sound_tags(cues: list[Cue]) -> Cleaned:
@@ -35,9 +74,10 @@ def remove_sound_tags(cues: list[Cue]) -> Cleaned:
 def _tags(text: str) -> list[Edit]:
     if not _SIGNS.search(text):
         return []
-    found = [found.span() for found in _SQUARE.finditer(text)]
+    found = [m.span() for m in _SQUARE.finditer(text) if not _LABEL.match(text, m.start())]
     found += [m.span() for m in _ROUND.finditer(text) if _is_sound(text, m)]
-    found += [m.span() for pattern in (_STARRED, _NOTES) for m in pattern.finditer(text)]
+    found += [m.span() for m in _STARRED.finditer(text) if _describes(m[1])]
+    found += [m.span() for m in _NOTES.finditer(text)]
     edits: list[Edit] = []
     for start, end in sorted(found):
         if edits and start < edits[-1][1]:
@@ -48,11 +88,24 @@ def _tags(text: str) -> list[Edit]:
 
 def _is_sound(text: str, found: re.Match[str]) -> bool:
     inner = found[0][1:-1]
-    if len(inner.split()) > _MAX_WORDS:
-        return False
-    if len(inner) > 3 and inner.isupper() and inner.isascii():
-        return True
-    return _fills_line(text, *found.span()) or _HAS_SOUND.search(inner) is not None
+    if _fills_line(text, *found.span()):
+        # A caption that is all in brackets describes, unless it is long enough to be a sentence and has the words of one.
+        number = count_words(inner)
+        return number <= _MAX_WORDS and (number < _SENTENCE or small_words(inner) < 2 or _describes(inner))
+    return _describes(inner) or (inner.isupper() and not _SOUNDS.isdisjoint(inner.lower().split()))
+
+
+def _describes(inner: str) -> bool:
+    """Whether every word describes a sound, and one names it."""
+    words = [word.casefold() for word in words_of(inner)]
+    whole = "".join(words)
+    if whole in _SOUNDS:
+        return True  # where a dictionary divides it
+    return (
+        len(words) <= _MAX_WORDS
+        and not _SOUNDS.isdisjoint(words)
+        and all(w in _SOUNDS or w in _DESCRIBING for w in words)
+    )
 
 
 def _fills_line(text: str, start: int, end: int) -> bool:

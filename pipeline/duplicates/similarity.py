@@ -43,7 +43,7 @@ def digest(text: str) -> bytes:
 
 def shingles(text: str) -> set[str]:
     """The word 5-grams of a normalised text; a shorter one is one shingle."""
-    spoken = text.split()
+    spoken = text.split(" ")
     return {" ".join(spoken[at : at + _N]) for at in range(max(1, len(spoken) - _N + 1))}
 
 

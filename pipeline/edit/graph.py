@@ -29,6 +29,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence
+from longtake.schemas.words import count_words
 
 LEDGER_PREFIX = "part-edit"
 PROBLEMS_FILE = "problems.json"
@@ -227,7 +228,7 @@ def _tally(clips: list[LongClip], planned: Sequence[PlannedClip], config: Corpus
     tally[("ms_planned",)] += sum(clip.spans[-1][2] - clip.spans[0][1] for clip in planned)
     for sentence in (s for clip in clips for s in clip.sentences):
         tally[("sentences",)] += 1
-        tally["words_in", str(len(sentence.text.split()))] += 1
+        tally["words_in", str(count_words(sentence.text))] += 1
         tally[("ms_in",)] += sentence.end_ms - sentence.start_ms
     return tally
 

@@ -21,6 +21,7 @@ from longtake.schemas.scores import PLAN_SCORES, column
 from longtake.schemas.settings import did_you_mean
 
 #: Columns that are made from the sentences and the configuration, whatever the edited plan says.
+_MAX_SPEAKER = 100  # characters of a name
 DERIVED = ("key", "start_ms", "end_ms", "paragraph", "n_sentences", "n_words", "frame_times_ms")
 _REQUIRED = ("video_id", "uri", "sentences", "split")
 _SCORES = {column(name): name for name in PLAN_SCORES}
@@ -277,7 +278,9 @@ def _sentence(number: int, value: Any, wrong: list[str]) -> Sentence | None:
     if len(wrong) > before or clip_id is None or start is None or end is None:
         return None
     timing = value.get("timing")
-    return Sentence(clip_id, start, end, cleaned, timing if timing in _TIMINGS else None, asr)
+    speaker = value.get("speaker")
+    named = clean_text(speaker)[:_MAX_SPEAKER] or None if isinstance(speaker, str) else None
+    return Sentence(clip_id, start, end, cleaned, timing if timing in _TIMINGS else None, asr, named)
 
 
 def _whole(value: Any) -> int | None:

@@ -27,7 +27,7 @@ class ModelOnDemand:
 def embed(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[VideoText]:
     """The videos with embeddings for all their sentences. What the model fails on costs only its own video its embeddings."""
     try:
-        return _embed_all(videos, model, batch_size)
+        return _embed_all([_checked(video, model) for video in videos], model, batch_size)
     except Exception as error:
         if len(videos) > 1:
             return [found for video in videos for found in embed([video], model, batch_size)]
@@ -35,8 +35,15 @@ def embed(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[Vide
         return [replace(video, embeddings=None, not_embedded=lines[0]) for video in videos]
 
 
+def _checked(video: VideoText, model: Any) -> VideoText:
+    """A video whose language the model cannot read gets no embeddings, and a word on why: they would all be alike."""
+    texts = [video.sentences[i][0].text for i in missing(video)]
+    why = model.cannot_read(texts) if texts else ""
+    return replace(video, embeddings=None, not_embedded=why) if why else video
+
+
 def _embed_all(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[VideoText]:
-    wanted = [missing(video) for video in videos]
+    wanted = [[] if video.not_embedded else missing(video) for video in videos]
     texts = sorted({video.sentences[i][0].text for video, at in zip(videos, wanted, strict=True) for i in at})
     vectors = dict(zip(texts, model.encode(texts, batch_size), strict=True)) if texts else {}
     done = []

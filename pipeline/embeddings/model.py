@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 
 from longtake.pipeline.coherence import Embeddings
+from longtake.pipeline.languages import script_of
 from longtake.pipeline.model_files import find_model, first_line, quiet_loading, versions_of
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.settings import ConfigError
 
 _PACKAGED = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
+_MULTILINGUAL = "paraphrase-multilingual-MiniLM-L12-v2"
+_MOST_UNKNOWN = 0.1  # share of all tokens
+_MOST_TOKENS = 0.8  # for each letter
 _INSTALL = "Install it with: pip install 'longtake[text]'"
 
 
@@ -43,6 +47,29 @@ class EmbeddingModel:
                 )
                 found.update(zip(group, rows.astype(np.float16), strict=True))
         return np.stack([found[i] for i in range(len(texts))])
+
+    def cannot_read(self, texts: Sequence[str]) -> str:
+        """Why the embeddings of `texts` would mean nothing; "" where the model knows their writing.
+
+        A tokenizer that was made for other languages turns words into unknown tokens, or into single letters: an English one
+        makes 0.3 tokens of each letter of English, 0.4 of French, 1 and more of Arabic, Russian and Hindi.
+        """
+        with self._lock:
+            ids = self._model.tokenizer(list(texts), verbose=False, add_special_tokens=False)["input_ids"]
+        unknown_id = self._model.tokenizer.unk_token_id
+        tokens = sum(map(len, ids))
+        unknown = sum(token == unknown_id for row in ids for token in row)
+        if unknown > _MOST_UNKNOWN * tokens:
+            why = f"{unknown * 100 // tokens} % of the tokens are unknown to the model"
+        elif script_of(" ".join(texts)) not in ("HAN", "KANA") and tokens > _MOST_TOKENS * sum(
+            character.isalnum() for text in texts for character in text
+        ):
+            why = "the model knows only single letters of the text"
+        else:
+            return ""
+        return (
+            f"{why}: it was not made for this language; set coherence.model to a multilingual one, as {_MULTILINGUAL}"
+        )
 
     def _by_tokens(self, texts: Sequence[str]) -> list[list[int]]:
         ids = self._model.tokenizer(list(texts), verbose=False)["input_ids"]

@@ -10,6 +10,11 @@ from longtake.schemas.records import LongClip
 _N = 5
 _CATEGORIES = frozenset("LMNP")  # letters, marks, numbers, punctuation
 _CURRENCY = "Sc"
+# A lead byte of UTF-8 and the bytes after it, as cp1252 shows them.
+_CONTROLS = "\x81\x8d\x8f\x90\x9d"
+_TAIL = "".join(bytes([byte]).decode("cp1252", "ignore") for byte in range(0x80, 0xC0)) + _CONTROLS
+_REST = f"[{re.escape(_TAIL)}]"
+_HIGH = re.compile(f"[\u00c2-\u00df]{_REST}|[\u00e0-\u00ef]{_REST}{{2}}|[\u00f0-\u00f4]{_REST}{{3}}")
 
 
 def words_per_sentence(clip: LongClip) -> float:
@@ -63,10 +68,26 @@ def allowed_characters(allowed: str | None) -> Callable[[LongClip], float]:
             return pattern.match(character) is not None
 
     def characters(clip: LongClip) -> float:
-        counted = [c for c in clip.paragraph if not c.isspace()]
+        text = clip.paragraph if clip.paragraph.isascii() else without_mojibake(clip.paragraph)
+        counted = [c for c in text if not c.isspace()]
         return sum(map(is_allowed, counted)) / len(counted) if counted else 1.0
 
     return characters
+
+
+def without_mojibake(text: str) -> str:
+    """`text` with U+FFFC, which no score allows, for each character that is half of another one: UTF-8 that was read as cp1252
+    and saved so, as in "fr\u00c3\u00bcher"."""
+    return _HIGH.sub(_unread, text)
+
+
+def _unread(found: re.Match[str]) -> str:
+    try:
+        raw = b"".join(c.encode("latin-1") if c in _CONTROLS else c.encode("cp1252") for c in found[0])
+        raw.decode("utf-8")
+    except UnicodeError:
+        return found[0]
+    return "\ufffc" * len(found[0])
 
 
 def listed_words(phrases: Iterable[str]) -> Callable[[LongClip], float]:

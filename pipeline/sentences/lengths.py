@@ -4,15 +4,14 @@ import re
 from bisect import bisect_left
 
 from longtake.pipeline.sentences.stream import Stream
-from longtake.pipeline.transcripts.cue import UNSPACED
 from longtake.schemas.text_config import Sentences
+from longtake.schemas.words import UNSPACED, word_spans
 
-# What a place is worth beside the silence there, in milliseconds of silence. In the midst of unspaced characters no word
-# may start at all.
-_COMMA, _SEMICOLON, _CUE_END, _NO_WORD = 400, 600, 300, -1000
+# What a place is worth beside the silence there, in milliseconds of silence. Between words that no space divides, a
+# dictionary may be wrong.
+_COMMA, _SEMICOLON, _CUE_END, _SPACE, _NO_SPACE = 400, 600, 300, 200, -1000
 _MARKS = dict.fromkeys(",\u3001\uff0c\u060c", _COMMA) | dict.fromkeys(";:\u2014\u2013\uff1b\uff1a\u061b", _SEMICOLON)
-_TOKEN = re.compile(f"([{UNSPACED}])|[^\\s{UNSPACED}]+")
-_WORD = re.compile(r"\S+")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _MIN_SILENCE_MS = 100  # below it, the times of words are not exact enough to speak of silence
 
 
@@ -23,61 +22,51 @@ def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pa
     One pass: each cut is the place of most worth within the words that a piece may have, the last of equals.
     """
     text = stream.text[start:end]
-    most, least = 2 * settings.max_words, 2 * settings.min_words  # in half words, for scripts without spaces
-    if (not at_pauses and end - start <= settings.max_words) or len(text) < least:
+    most, least = settings.max_words, settings.min_words
+    if (not at_pauses and end - start <= most) or len(text) < least:
         return []
-    tokens = _tokens(text)
-    total = tokens[-1][1] + tokens[-1][2] if tokens else 0
+    if not at_pauses and text.isascii() and text.count(" ") < most:
+        return []
+    words = word_spans(text)
+    total = len(words)
     if total < 2 * least or (total <= most and not at_pauses):
         return []
     silences = _silences(stream, start, end)
     cuts: list[int] = []
-    chosen: tuple[int, int, int] | None = None  # worth, token, half words before it
-    done, number = 0, 1  # half words before the last cut, the next token
-    while number < len(tokens):
-        at, before, size = tokens[number]
-        if total - before < least:
-            break
-        if before - done >= least:
+    chosen: tuple[int, int] | None = None  # worth, the word
+    done, number = 0, 1  # words before the last cut, the next word
+    while total - number >= least:
+        at = words[number][0]
+        if number - done >= least:
             silence = silences.get(start + at)
             if at_pauses and silence is not None and silence >= settings.pause_ms:
                 cuts.append(start + at)
-                done, chosen = before, None
+                done, chosen = number, None
             elif total - done > most:
-                if chosen is not None and before - done > most:
-                    cuts.append(start + tokens[chosen[1]][0])
-                    done, number, chosen = chosen[2], chosen[1], None
+                if chosen is not None and number - done > most:
+                    cuts.append(start + words[chosen[1]][0])
+                    done = number = chosen[1]
+                    chosen = None
                 else:
-                    worth = _worth(text, at, size, silence, stream.has_words)
+                    worth = _worth(text, at, silence, stream.has_words)
                     if chosen is None or worth >= chosen[0]:
-                        chosen = worth, number, before
+                        chosen = worth, number
         number += 1
     if chosen is not None and total - done > most:
-        cuts.append(start + tokens[chosen[1]][0])
+        cuts.append(start + words[chosen[1]][0])
     return cuts
 
 
-def _tokens(text: str) -> list[tuple[int, int, int]]:
-    """Each word: where it starts, the half words before it, and its own."""
-    if text.isascii():
-        return [(found.start(), 2 * i, 2) for i, found in enumerate(_WORD.finditer(text))]
-    tokens = []
-    count = 0
-    for found in _TOKEN.finditer(text):
-        size = 1 if found[1] else 2
-        tokens.append((found.start(), count, size))
-        count += size
-    return tokens
-
-
-def _worth(text: str, at: int, size: int, silence: int | None, has_words: bool) -> int:
+def _worth(text: str, at: int, silence: int | None, has_words: bool) -> int:
     last = at - 1
     while last > 0 and text[last].isspace():
         last -= 1
     worth = _MARKS.get(text[last], 0) if at else 0
     if silence is not None:
         return worth + silence + (0 if has_words else _CUE_END)
-    return worth if size == 2 or worth or text[at - 1].isspace() else _NO_WORD
+    if not _UNSPACED.match(text[last]) or worth:
+        return worth
+    return _SPACE if last < at - 1 else _NO_SPACE
 
 
 def _silences(stream: Stream, start: int, end: int) -> dict[int, int]:

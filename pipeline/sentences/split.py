@@ -5,13 +5,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from longtake.pipeline.languages import language_of
 from longtake.pipeline.sentences.lengths import cut_lengths
 from longtake.pipeline.sentences.punctuation import is_punctuated, sentence_ends
-from longtake.pipeline.sentences.stream import Stream, count_words, join_lines
+from longtake.pipeline.sentences.stream import Stream, join_lines, mark_line_ends
 from longtake.pipeline.texts import clean_text
 from longtake.pipeline.transcripts.cue import BREAK, Cue
 from longtake.schemas.records import Sentence
 from longtake.schemas.text_config import Sentences
+from longtake.schemas.words import count_words
 
 _BREAKS = re.compile(BREAK)
 _FINAL = ".?!\u3002\uff1f\uff01"
@@ -19,7 +21,17 @@ _FINAL = ".?!\u3002\uff1f\uff01"
 
 def take_cues(cues: Sequence[Cue]) -> list[Sentence]:
     """Each cue as a sentence, with its own span."""
-    return [Sentence(c.cue_id, c.start_ms, c.end_ms, clean_text(c.text), "cue") for c in cues]
+    return [
+        Sentence(
+            c.cue_id,
+            c.start_ms,
+            c.end_ms,
+            clean_text(join_lines(mark_line_ends(c.text))),
+            "cue",
+            speaker=c.speakers[0] if len(c.speakers) == 1 else None,
+        )
+        for c in cues
+    ]
 
 
 def split_sentences(
@@ -51,7 +63,9 @@ def cut(stream: Stream, settings: Sentences, bare: bool, marks: dict[int, str]) 
     """
     text = stream.text
     cue_ends = {offset + len(cue.text) for offset, cue in zip(stream.offsets, stream.cues, strict=True)}
-    ends = sentence_ends(text, cue_ends) + [offset for offset, mark in marks.items() if mark in _FINAL]
+    ends = sentence_ends(text, cue_ends, language_of(text)) + [
+        offset for offset, mark in marks.items() if mark in _FINAL
+    ]
     ends += [found.start() for found in _BREAKS.finditer(text)] if BREAK in text else []
     ends += stream.links()
     starts = [0]
@@ -111,7 +125,10 @@ def _sentence(stream: Stream, start: int, end: int, clip_id: str, marks: dict[in
     if marks:
         raw = _marked(raw, start, marks)
     text = join_lines(raw)
-    return Sentence(clip_id, start_ms, max(end_ms, start_ms + 1), text if text.isascii() else clean_text(text), timing)
+    if not text.isascii():
+        text = clean_text(text)
+    speaker = stream.speaker_of(start) if stream.speakers else None
+    return Sentence(clip_id, start_ms, max(end_ms, start_ms + 1), text, timing, speaker=speaker)
 
 
 def _marked(raw: str, start: int, marks: dict[int, str]) -> str:

@@ -4,13 +4,17 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from longtake.pipeline.transcripts.cue import BREAK, UNSPACED, Cue
+from longtake.pipeline.transcripts.cue import BREAK, Cue
+from longtake.schemas.words import HAN_KANA, UNSPACED
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
-_LINE_END = str.maketrans("\n", " ")
-# Between two characters of scripts that put no spaces between words, the end of a line is none either.
-_WIDE = f"{UNSPACED}\u3001-\u303f\uff00-\uffef"  # and their punctuation
-_FALSE_SPACE = re.compile(f"(?<=[{_WIDE}]) (?=[{_WIDE}])")
+#: Stands in a stream for the end of a line or cue between characters of scripts that put no spaces between words: it is none
+#: in the sentence. White space to str.split(). A space that somebody wrote stays.
+LINE_END = "\x1f"
+_WIDE_MARKS = "\u3001-\u303f\uff01-\uff9f"
+# In Thai and its kin a space ends a phrase, as a cue does; a line within a cue is only full.
+_WIDE = re.compile(f"[{HAN_KANA}{_WIDE_MARKS}]")
+_UNSPACED_LINE_END = re.compile(f"(?<=[{UNSPACED}{_WIDE_MARKS}])\n(?=[{UNSPACED}{_WIDE_MARKS}])")
 
 
 class Stream:
@@ -31,16 +35,39 @@ class Stream:
             if last is not None:
                 end = min(last.end_ms, cue.start_ms) if cue.start_ms > last.start_ms else last.end_ms
                 self.ends.append(end)
-                parts.append(BREAK if cue.turn or cue.start_ms - end > max_pause_ms else " ")
+                turns = cue.turn or cue.start_ms - end > max_pause_ms
+                parts.append(BREAK if turns else _between(last.text, cue.text))
                 size += 1
             self.offsets.append(size)
-            parts.append(cue.text)
+            parts.append(mark_line_ends(cue.text))
             size += len(cue.text)
             last = cue
         if last is not None:
             self.ends.append(last.end_ms)
-        self.text = "".join(parts).translate(_LINE_END)
+        self.text = "".join(parts)
+        self.speakers = self._speakers(max_pause_ms)
         self.has_words = any(cue.words for cue in self.cues)  # then ends of cues are those of lines, and mean nothing
+
+    def _speakers(self, max_pause_ms: int) -> list[tuple[int, str | None]]:
+        """From which offset on who speaks. Whoever was named last does, until another turn or a long silence."""
+        found: list[tuple[int, str | None]] = []
+        if not any(cue.speakers for cue in self.cues):
+            return found
+        for number, (cue, offset) in enumerate(zip(self.cues, self.offsets, strict=True)):
+            pauses = number > 0 and cue.start_ms - self.ends[number - 1] > max_pause_ms
+            names = cue.speakers or (None,)
+            if cue.turn or pauses or names[0] is not None:
+                found.append((offset, names[0]))
+            turns = (at for at, character in enumerate(cue.text) if character == BREAK)
+            found += [
+                (offset + at, name) for at, name in zip(turns, [*names[1:], *[None] * len(cue.text)], strict=False)
+            ]
+        return found
+
+    def speaker_of(self, offset: int) -> str | None:
+        """Who speaks at an offset, where that is known."""
+        at = bisect_right(self.speakers, offset, key=lambda entry: entry[0]) - 1
+        return self.speakers[at][1] if at >= 0 else None
 
     def links(self) -> list[int]:
         """Offsets around cues that are nothing but a link, as on a title: they are part of no sentence."""
@@ -85,17 +112,18 @@ class Stream:
         return cue.start_ms + (limit - cue.start_ms) * inside // len(cue.text), "interpolated"
 
 
+def _between(before: str, text: str) -> str:
+    """What stands between the texts of two cues."""
+    return LINE_END if _WIDE.match(before[-1:]) and _WIDE.match(text[:1]) else " "
+
+
 def join_lines(text: str) -> str:
-    """`text` with single spaces, and none where a line of an unspaced script ended."""
-    text = " ".join(text.split())
-    return text if text.isascii() else _FALSE_SPACE.sub("", text)
+    """`text` with single spaces, and none where a line of Han or kana ended; see LINE_END."""
+    return " ".join(text.replace(LINE_END, "").split())
 
 
-def count_words(text: str) -> int:
-    """The words of a text; of scripts without spaces, two characters count for one."""
-    if text.isascii():
-        return len(text.split())
-    return len(_CHARACTER.sub(" ", text).split()) + (len(_CHARACTER.findall(text)) + 1) // 2
-
-
-_CHARACTER = re.compile(f"[{UNSPACED}]")
+def mark_line_ends(text: str) -> str:
+    """`text` with a space for each line end: LINE_END between characters that no space divides. The length stays."""
+    if "\n" not in text:
+        return text
+    return (text if text.isascii() else _UNSPACED_LINE_END.sub(LINE_END, text)).replace("\n", " ")

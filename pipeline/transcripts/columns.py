@@ -2,10 +2,19 @@
 
 import csv
 import io
+from contextlib import suppress
 from typing import Any
 
 from longtake.pipeline.lines import base_name, quoted
-from longtake.pipeline.transcripts.cue import Cue, Transcript, plain_lines, record_drop, sentence_drop
+from longtake.pipeline.transcripts.cue import (
+    Cue,
+    Transcript,
+    clipped_note,
+    plain_lines,
+    record_drop,
+    sentence_drop,
+    with_ends,
+)
 from longtake.pipeline.transcripts.encodings import decoded
 from longtake.pipeline.transcripts.json_values import read_json, seconds, text_of
 from longtake.pipeline.transcripts.whisper import parse_segments, segments_of
@@ -69,14 +78,19 @@ def _parse_csv(text: str, video_id: str, name: str) -> Transcript:
 def _rows(rows: Any, video_id: str, name: str) -> Transcript:
     cues: list[Cue] = []
     drops: list[Drop] = []
+    rows = list(rows)
     for number, (raw_start, raw_end, raw_text) in enumerate(rows, 1):
         cue_id = f"{video_id}.{number}"
         try:
-            start, end, said = seconds(raw_start), seconds(raw_end), text_of(raw_text)
+            start, said = seconds(raw_start), text_of(raw_text)
+            end = seconds(raw_end) if raw_end not in (None, "") else _end(rows, number, start, said)
         except ValueError as error:
             drops.append(sentence_drop(video_id, cue_id, Reason.MALFORMED, f"{name}: caption {number}: {error}"))
             continue
         text = plain_lines(said)
+        if start < 0 < end and text:
+            drops.append(clipped_note(video_id, f"{name}: caption {number}", start))
+            start = 0
         if start >= end or start < 0:
             detail = f"{name}: caption {number} lasts from {quoted(raw_start)} to {quoted(raw_end)}"
             drops.append(sentence_drop(video_id, cue_id, Reason.SPAN_REVERSED, detail))
@@ -89,3 +103,11 @@ def _rows(rows: Any, video_id: str, name: str) -> Transcript:
     if not cues and not drops:
         drops.append(record_drop(video_id, name, "no caption in it"))
     return Transcript(cues, drops)
+
+
+def _end(rows: list[Any], number: int, start: int, said: str) -> int:
+    """The end of a caption that has none: the start of the one after it; see with_ends."""
+    spans: list[tuple[int, int | None, str]] = [(start, None, said)]
+    with suppress(ValueError):
+        spans += [(seconds(row[0]), None, "") for row in rows[number : number + 1]]
+    return with_ends(spans)[0][1]

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import le
 from typing import Any
 
@@ -16,9 +16,6 @@ Word = tuple[int, int, int]
 #: Stands in a cue's text where another person starts to speak: no sentence goes across. White space to str.split().
 BREAK = "\x1e"
 
-#: Scripts that put no spaces between words, as the inside of a character class: kana, Han, Thai, Lao, Burmese, Khmer.
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-
 # Text shown before its time or after it is no evidence of when it was said.
 _TOLERANCE_MS = 250
 # A word takes no longer than this, whatever the time until the next one: about 14 characters a second, and a start.
@@ -26,6 +23,8 @@ _WORD_MS, _CHARACTER_MS = 250, 70
 
 # As in texts.clean_text; and the marks that embed or isolate a direction, which belong to a line's layout.
 _REMOVED = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\u200b\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+LONGEST_MS = 10_000  # a cue whose end is missing is not taken to last until a start that is later than this
+_MAX_NAME = 100
 _BLANK = re.compile(r"\s+")
 _TWO_BLANKS = re.compile(r"[ \n]{2}")
 _LEADS = (" ", "\n")
@@ -38,7 +37,7 @@ class Cue:
 
     `words` is empty where the file has no times of words; else it begins at offset 0, and offsets and starts rise.
     `no_speech` is the probability that nobody speaks, 0 where the file does not say. `turn`: with it another person starts
-    to speak.
+    to speak. `speakers`: the name of who speaks at its start, and after each BREAK in its text; () where no name is known.
     """
 
     cue_id: str
@@ -48,6 +47,7 @@ class Cue:
     words: tuple[Word, ...] = ()
     no_speech: float = 0.0
     turn: bool = False
+    speakers: tuple[str | None, ...] = ()
 
 
 @dataclass(slots=True)
@@ -60,6 +60,24 @@ class Transcript:
     cues: list[Cue]
     drops: list[Drop]
     recognised: bool = False
+
+
+def name_of(raw: str) -> str | None:
+    """The name of a speaker as a sample may hold it; None where nothing is left."""
+    return " ".join(plain(raw).split())[:_MAX_NAME] or None
+
+
+def with_turns(cues: Sequence[Cue]) -> list[Cue]:
+    """The cues, each marked as a turn where its file names another speaker than for the one before it."""
+    if not any(cue.speakers for cue in cues):
+        return list(cues)
+    made: list[Cue] = []
+    last: str | None = None
+    for cue in cues:
+        first = cue.speakers[0] if cue.speakers else None
+        made.append(replace(cue, turn=True, speakers=cue.speakers or (None,)) if made and first != last else cue)
+        last = cue.speakers[-1] if cue.speakers else None
+    return made
 
 
 def plain(text: str) -> str:
@@ -123,6 +141,25 @@ def _made_plain(pieces: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     return out
 
 
+def spoken_ms(text: str) -> int:
+    """How long it takes to say a text whose end no file tells: 250 ms, and 70 ms for each character."""
+    return _WORD_MS + _CHARACTER_MS * len(text.strip())
+
+
+def with_ends(spans: Sequence[tuple[int, int | None, str]]) -> list[tuple[int, int]]:
+    """Start and end of cues (start_ms, end_ms or None, text): one without an end ends at the next start, but not later than
+    10 s from its own start; the last one when its text can have been said."""
+    made: list[tuple[int, int]] = []
+    for number, (start, end, text) in enumerate(spans):
+        if end is None:
+            end = start + spoken_ms(text)
+            following = spans[number + 1][0] if number + 1 < len(spans) else start
+            if following > start:
+                end = following if following - start <= LONGEST_MS else min(end, following)
+        made.append((start, end))
+    return made
+
+
 def trusted(words: Sequence[Word], start_ms: int, end_ms: int) -> tuple[Word, ...]:
     """The words, each held to its cue; none where their times do not rise or are not those of the cue."""
     if not words:
@@ -160,6 +197,9 @@ def read_cues(
         except ValueError as error:
             drops.append(sentence_drop(video_id, cue_id, Reason.MALFORMED, f"{place}: {error}"))
             continue
+        if cue.start_ms < 0 < cue.end_ms and cue.text:
+            drops.append(clipped_note(video_id, place, cue.start_ms))
+            cue = from_zero(cue)
         if cue.end_ms <= cue.start_ms or cue.start_ms < 0:
             detail = f"{place} lasts from {cue.start_ms} to {cue.end_ms} ms"
             drops.append(sentence_drop(video_id, cue_id, Reason.SPAN_REVERSED, detail))
@@ -168,6 +208,18 @@ def read_cues(
         else:
             cues.append(cue)
     return cues, drops
+
+
+def from_zero(cue: Cue) -> Cue:
+    """A cue that starts before the video does, from its start on."""
+    words = tuple((at, max(start, 0), max(end, 0)) for at, start, end in cue.words)
+    return replace(cue, start_ms=0, words=words)
+
+
+def clipped_note(video_id: str, place: str, start_ms: int) -> Drop:
+    """The ledger row of a cue that starts before the video does."""
+    detail = f"{place} starts at {start_ms} ms; it was clipped to 0"
+    return Drop(video_id, Subject.NOTE, video_id, Stage.READ, Reason.CLIPPED, detail)
 
 
 def sentence_drop(video_id: str, cue_id: str, reason: Reason, detail: str, stage: Stage = Stage.READ) -> Drop:

@@ -2,6 +2,10 @@
 
 import codecs
 import re
+import unicodedata
+from functools import lru_cache
+
+import chardet
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
@@ -12,6 +16,90 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+# Byte order marks within a text and marks of no width: before a number or a timing line they hide it.
+_HIDDEN = "\ufeff\u200b\u2060"
+_ESCAPE = b"\x1b"  # of encodings that are all ASCII, as iso2022_jp
+_SAMPLE = 1 << 16  # bytes that tell an encoding
+_FEW_LINES, _FEW_BYTES = 3, 20  # with less, a guess is no better than none
+_NEVER_WITH_LATIN = ("CYRILLIC", "GREEK", "ARABIC", "HEBREW", "ARMENIAN", "GEORGIAN", "THAI")
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def to_utf8(data: bytes, encoding: str = "utf-8") -> tuple[bytes, str | None]:
+    """The file in UTF-8, and how it had to be read where that was not UTF-8: "cp1252, as detected".
+
+    What is UTF-8 throughout is read so, whatever `encoding` says; so is what has a byte order mark, or a few broken lines
+    among more that are UTF-8. Else `encoding` counts, if it is another one and fits; else what the text itself tells. A file
+    that fits none comes back as it is.
+    """
+    if any(data.startswith(mark) for mark, _ in _MARKS):
+        return data, None
+    if (wide := _utf16(data)) is not None:
+        return _converted(data, wide, "which has no byte order mark")
+    if encoding != "utf-8" and _ESCAPE in data and (found := _tried(data, encoding)) is not None:
+        return found, f"{encoding}, as source.text.encoding says"
+    try:
+        data.decode("utf-8")
+        return data, None
+    except UnicodeDecodeError:
+        lines = [line for line in _LINE_END_BYTES.split(data) if not line.isascii()]
+    good = sum(_decoded(line)[1] for line in lines)
+    if good > len(lines) - good:
+        return data, None
+    if encoding != "utf-8" and (found := _tried(data, encoding)) is not None:
+        return found, f"{encoding}, as source.text.encoding says"
+    detected = _detected(b"\n".join(lines)[:_SAMPLE], len(lines))
+    if detected is None or (found := _tried(data, detected)) is None:
+        return data, None
+    return found, f"{detected}, as its text tells"
+
+
+def _utf16(data: bytes) -> str | None:
+    """UTF-16 of a text with digits and line ends, which leave every other byte empty."""
+    start = data[: 1 << 12]
+    if len(start) < 16 or start.count(0) * 5 < len(start):
+        return None
+    return "utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"
+
+
+def _converted(data: bytes, encoding: str, why: str) -> tuple[bytes, str | None]:
+    found = _tried(data, encoding)
+    return (data, None) if found is None else (found, f"{encoding}, {why}")
+
+
+def _tried(data: bytes, encoding: str) -> bytes | None:
+    try:
+        return data.decode(encoding).encode("utf-8")
+    except (UnicodeError, ValueError):
+        return None
+
+
+def _detected(sample: bytes, lines: int) -> str | None:
+    """The likeliest encoding in which no word mixes Latin with other alphabets, as cp1252 does where it is read as Cyrillic."""
+    if lines < _FEW_LINES and sum(byte > 127 for byte in sample) < _FEW_BYTES:
+        return None
+    for guess in chardet.detect_all(sample, ignore_threshold=True):
+        name = guess["encoding"]
+        try:
+            text = sample.decode(name or "", "ignore")  # the sample may end within a character
+            known = codecs.lookup(name or "").name
+        except LookupError:
+            continue
+        if not any(map(_is_mixed, _LETTERS.findall(text))):
+            return "cp1252" if text == sample.decode("cp1252", "ignore") else known
+    return None
+
+
+def _is_mixed(word: str) -> bool:
+    scripts = set(map(_script, word))
+    return "LATIN" in scripts and not scripts.isdisjoint(_NEVER_WITH_LATIN)
+
+
+@lru_cache(maxsize=1 << 12)
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "?").partition(" ")[0]
 
 
 def decoded(data: bytes, encoding: str = "utf-8") -> str:
@@ -28,7 +116,7 @@ def decoded_lines(data: bytes, encoding: str = "utf-8") -> list[tuple[str, bool]
         data, encoding = data.removeprefix(codecs.BOM_UTF8), "utf-8"
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     try:
-        return [(line, True) for line in _LINE_END.split(data.decode(marked or encoding))]
+        return [(line.lstrip(_HIDDEN), True) for line in _LINE_END.split(data.decode(marked or encoding))]
     except UnicodeDecodeError:
         if marked is None and encoding == "utf-8":  # line by line, which no other encoding is safe for
             return [_decoded(line) for line in _LINE_END_BYTES.split(data)]
@@ -38,6 +126,6 @@ def decoded_lines(data: bytes, encoding: str = "utf-8") -> list[tuple[str, bool]
 
 def _decoded(line: bytes) -> tuple[str, bool]:
     try:
-        return line.decode("utf-8"), True
+        return line.decode("utf-8").lstrip(_HIDDEN), True
     except UnicodeDecodeError:
         return line.decode("utf-8", "replace"), False

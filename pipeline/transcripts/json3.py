@@ -3,7 +3,7 @@
 from typing import Any
 
 from longtake.pipeline.lines import base_name, quoted
-from longtake.pipeline.transcripts.cue import Cue, Transcript, read_cues, record_drop, timed_text, trusted
+from longtake.pipeline.transcripts.cue import Cue, Transcript, read_cues, record_drop, timed_text, trusted, with_ends
 from longtake.pipeline.transcripts.json_values import read_json, text_of, whole_ms
 
 
@@ -23,10 +23,32 @@ def parse_json3(data: bytes, video_id: str, file: str) -> Transcript:
         for event in events
         if not isinstance(event, dict) or (event.get("segs") and not event.get("aAppend")) or _says(event)
     ]
-    cues, drops = read_cues(shown, video_id, name, "event", _cue)
+    cues, drops = read_cues(_ended(shown), video_id, name, "event", _cue)
     if not shown:
         drops.append(record_drop(video_id, name, "no event with text"))
     return Transcript(cues, drops)
+
+
+def _ended(events: list[Any]) -> list[Any]:
+    """The events with a duration each: one without any lasts until the next one starts; see with_ends."""
+    if all(not isinstance(event, dict) or event.get("dDurationMs") for event in events):
+        return events
+    starts = [event.get("tStartMs", 0) if isinstance(event, dict) else None for event in events]
+    made = []
+    for number, event in enumerate(events):
+        start = starts[number]
+        if type(start) is int and not event.get("dDurationMs"):
+            after = next((at for at in starts[number + 1 :] if type(at) is int), start)
+            end = with_ends([(start, None, _text(event)), (after, None, "")])[0][1]
+            event = {**event, "dDurationMs": end - start}
+        made.append(event)
+    return made
+
+
+def _text(event: dict[str, Any]) -> str:
+    segments = event.get("segs")
+    texts = [s.get("utf8") for s in segments if isinstance(s, dict)] if isinstance(segments, list) else []
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _says(event: dict[str, Any]) -> bool:

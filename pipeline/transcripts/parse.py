@@ -4,20 +4,26 @@ import re
 from typing import Literal, get_args
 
 from longtake.pipeline.lines import base_name
+from longtake.pipeline.transcripts.ass import parse_ass
 from longtake.pipeline.transcripts.columns import parse_columns_file
 from longtake.pipeline.transcripts.cue import Transcript
+from longtake.pipeline.transcripts.encodings import to_utf8
 from longtake.pipeline.transcripts.json3 import parse_json3
 from longtake.pipeline.transcripts.subtitles import parse_subtitles
 from longtake.pipeline.transcripts.whisper import parse_whisper
-from longtake.pipeline.transcripts.xml_cues import parse_xml
+from longtake.pipeline.transcripts.xml_cues import declares_encoding, parse_xml
+from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.records import Drop
 
 #: The formats of files that hold one video each.
-FileFormat = Literal["vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters"]
+FileFormat = Literal["vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters", "ass"]
 FORMATS: tuple[str, ...] = get_args(FileFormat)
 
+_XML = ("srv3", "ttml")
 _START = 4096  # bytes that tell the format
+_ASS = re.compile(rb"\[(?:script info|v4\+? styles|events)\]|(?:Format|Dialogue):.*,", re.IGNORECASE)
 _BY_SUFFIX: dict[str, FileFormat] = {
-    "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "ttml": "ttml", "dfxp": "ttml",
+    "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "ttml": "ttml", "dfxp": "ttml", "ass": "ass", "ssa": "ass",
     "srv1": "srv3", "srv2": "srv3", "srv3": "srv3",
 }  # fmt: skip
 
@@ -25,10 +31,26 @@ _BY_SUFFIX: dict[str, FileFormat] = {
 def parse_transcript(data: bytes, video_id: str, file: str, format: str, encoding: str = "utf-8") -> Transcript:
     """The cues of a transcript file, and a Drop for all that cannot be used. `format` may be "auto". Raises nothing."""
     form = format_of(data, file) if format == "auto" else format
+    read_as = None
+    if not (form in _XML and declares_encoding(data)):
+        data, read_as = to_utf8(data, encoding)
+        encoding = "utf-8"
+    if read_as is not None:
+        form = format_of(data, file) if format == "auto" else format
+    found = _parsed(data, video_id, file, form, encoding)
+    if read_as is not None:
+        detail = f"{base_name(file)}: not UTF-8; read as {read_as}"
+        found.drops.append(Drop(video_id, Subject.NOTE, video_id, Stage.READ, Reason.OTHER_ENCODING, detail))
+    return found
+
+
+def _parsed(data: bytes, video_id: str, file: str, form: str, encoding: str) -> Transcript:
     if form in ("vtt", "srt"):
         return parse_subtitles(data, video_id, file, "vtt" if form == "vtt" else "srt", encoding)
-    if form in ("srv3", "ttml"):
+    if form in _XML:
         return parse_xml(data, video_id, file, encoding)
+    if form == "ass":
+        return parse_ass(data, video_id, file, encoding)
     if form == "json3":
         return parse_json3(data, video_id, file)
     if form == "whisper":
@@ -42,6 +64,8 @@ def format_of(data: bytes, file: str) -> FileFormat:
     suffix = base_name(file).rpartition(".")[2].lower()
     if start.startswith(b"WEBVTT"):
         return "vtt"
+    if _ASS.match(start):
+        return "ass"
     if start.startswith((b"{", b"[")):
         if re.search(rb'"(?:wireMagic|events)"', start):
             return "json3"

@@ -14,7 +14,7 @@ from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
 
 PLANNED = tuple(name for name in tables.PLAN.names if name not in ("shard", "position"))
 _MAY_BE_EMPTY = frozenset(
-    {"coherence", "timing", "asr", "language", "duplicate_of", "duplicate_video_of", "evaluation_overlap"}
+    {"coherence", "timing", "asr", "speaker", "language", "duplicate_of", "duplicate_video_of", "evaluation_overlap"}
     | {*map(column, (*PLAN_SCORES, *INDEX_SCORES)), *(f"source_{name}" for name in tables.SOURCE_COLOR)}
 )
 #: Columns that came later: a corpus made before them has none.

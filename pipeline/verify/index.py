@@ -18,6 +18,7 @@ from longtake.schemas.keys import hash64, sample_key
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout, frame_member
 from longtake.schemas.manifest import ShardRecord
 from longtake.schemas.records import Sentence
+from longtake.schemas.words import count_words
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -93,7 +94,7 @@ def _text_faults(row: dict[str, Any], sentences: list[Sentence]) -> Iterator[str
         yield "sentences overlap or are out of order"
     if row["paragraph"] != " ".join(s.text for s in sentences):
         yield "the paragraph is not its sentences joined by one space"
-    counted = {"n_sentences": len(sentences), "n_words": sum(len(s.text.split()) for s in sentences)}
+    counted = {"n_sentences": len(sentences), "n_words": sum(count_words(s.text) for s in sentences)}
     for column, number in counted.items():
         if row[column] != number:
             yield f"{column} is {row[column]}; it has {number}"

@@ -122,7 +122,9 @@ def _has(fields: Mapping[str, Callable[[Any], bool]], optional: Collection[str] 
 
 
 _SOURCE = {"width": _is_int, "height": _is_int, "fps": _is_number, "codec": _is_text, "duration_ms": _is_int}
-_is_sentence = _has({"clip_id": _is_text, "start_ms": _is_int, "end_ms": _is_int, "text": _is_text}, ("timing", "asr"))
+_is_sentence = _has(
+    {"clip_id": _is_text, "start_ms": _is_int, "end_ms": _is_int, "text": _is_text}, ("timing", "asr", "speaker")
+)
 _CONTRACT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("key", "video_id", "url", "license", "split", "shard"), _is_text),
     **dict.fromkeys(("position", "start_ms", "end_ms"), _is_int),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longtake.pipeline.clean.at_once import once
 from longtake.pipeline.clean.boilerplate import remove_boilerplate
 from longtake.pipeline.clean.clean import clean
 from longtake.pipeline.clean.edit_cue import edited
@@ -339,7 +340,7 @@ def test_each_cue_that_goes_has_its_reason() -> None:
 @pytest.mark.parametrize("off", ["rolling", "sound_tags", "speakers", "boilerplate", "loops"])
 def test_each_step_has_a_switch(off: str) -> None:
     rolls = ["a b", "a b\nc d", "c d\ne f", "e f\ng h"]
-    spoken = ["[Music] x", ">> y", "Subtitles by the Amara.org community", ", ".join(["I'm sorry"] * 6)]
+    spoken = ["[Music] x", ">> y", "Subtitles by the Amara.org community", ", ".join(["I'm sorry"] * 12)]
     cues = cues_of(*rolls, *spoken)
     every: dict[str, Any] = {"rolling": False, "sound_tags": False, "speakers": False, "boilerplate": False, "loops": 0}
     assert texts(clean(cues, "v", Clean(**every)).cues) == [*rolls, *spoken]
@@ -386,3 +387,116 @@ def test_a_tag_that_fills_its_line_goes() -> None:
     assert texts(remove_sound_tags(cues_of("so\n- (rustles) \nwe", "so (quietly) we", "- (a)\n(b) so")).cues) == [
         "so\n- we", "so (quietly) we", "- (b) so",
     ]  # fmt: skip
+
+
+CREDITS = """Untertitel von Stephanie Geiges|Субтитры создавал DimaTorzok|Napisy: Jan Kowalski|Titulky vytvořil JohnyX|Legendas: João Silva
+Ondertiteld door de Amara.org gemeenschap|תרגום: דנה לוי|자막 제공: 김철수|字幕:山田太郎|字幕志愿者 某某|Phụ đề bởi Nguyễn Văn A|Altyazı M.K.
+Felirat: Kovács Béla|Υπότιτλοι AUTHORWAVE|Suomennos: Matti Virtanen|Subtitrarea: Ion Popescu|Prijevod: Ivan Horvat|แปลโดย สมชาย
+زیرنویس: علی رضایی|ترجمة نور سالم|Subtitle oleh Budi Santoso|अनुवाद: राम शर्मा|Sottotitoli a cura di QTSS|Subtitulado por Cadena SER
+Textning: Anna Svensson|Undertekster: Ole Hansen|Teksting av Ola Nordmann|Traduction : Jean Petit|Copyright WDR 2021|Sous-titrage ST' 501
+Редактор субтитров А.Иванова Корректор Б.Петрова|Untertitel im Auftrag des ZDF für funk, 2017"""
+SPEECH = """Translation: the house is on fire.|Caption: a dog on a red boat.|Corrected by my teacher, I tried again.
+Übersetzung: Das Haus brennt.|Traducción: la casa está en llamas.|翻译:房子着火了。|翻译这句话很难|Перевод: дом горит.|번역이 어렵다|字幕很重要
+ترجمة هذه الجملة صعبة جدا علينا|Untertitel sind nützlich|Korekta tekstu jest ważna|Titulky jsou důležité|Sync: the phone again|자막이 없어요
+Transcription: DNA becomes RNA.|Translation: Good Morning|Legenda: um cão num barco|Subtitles by people who care|Copyright is a right."""
+
+
+@pytest.mark.parametrize("credit", CREDITS.replace("\n", "|").split("|"))
+def test_credits_of_all_languages_go(credit: str) -> None:
+    assert texts(remove_boilerplate(cues_of("so we go", credit), from_recognition=False).cues) == ["so we go"]
+
+
+@pytest.mark.parametrize("spoken", SPEECH.replace("\n", "|").split("|"))
+def test_speech_that_begins_like_a_credit_stays(spoken: str) -> None:
+    assert texts(remove_boilerplate(cues_of(spoken), from_recognition=False).cues) == [spoken]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("It rained (humidity was constant) there.", None),
+        ("The agency (NASA) launched it.", None),
+        ("He came (and nobody saw him come).", None),
+        ("Er kam (das Haus war leer) zurück.", None),
+        ("He said (laughing) so.", "He said so."),
+        ("So (upbeat music playing) we go.", "So we go."),
+        ("So (APPLAUSE) we go.", "So we go."),
+        ("Bon (rires) oui.", "Bon oui."),
+        ("(audience laughing and clapping)\nYes.", "Yes."),
+        ("(I was there and it was not so)", None),
+        ("*not* so", None),
+        ("[SPEAKER_00]: so", None),
+        ("[Anna]: so", None),
+    ],
+)
+def test_brackets_hold_a_sound_only_where_every_word_describes_one(text: str, left: str | None) -> None:
+    assert texts(remove_sound_tags(cues_of(text)).cues) == [left or text]
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "speakers"),
+    [
+        ("[SPEAKER_00]: so", "so", ("SPEAKER_00",)),
+        ("[SPEAKER_01] so", "so", ("SPEAKER_01",)),
+        ("[Anna]: so", "so", ("Anna",)),
+        ("Speaker 1: so", "so", ("Speaker 1",)),
+        ("Sprecher 2: so", "so", ("Sprecher 2",)),
+        ("Спикер 1: так", "так", ("Спикер 1",)),
+        ("JOSÉ: so", "so", ("JOSÉ",)),
+        ("DR. MÜLLER: so", "so", ("DR. MÜLLER",)),
+        ("ИВАН: так", "так", ("ИВАН",)),
+        ("so. ÁNA: no", f"so. {BREAK}no", (None, "ÁNA")),
+        ("说话人1：你好", "你好", ("说话人1",)),
+        ("At 10:30 we go", "At 10:30 we go", ()),
+        ("Note: so", "Note: so", ()),
+    ],
+)
+def test_labels_go_and_their_names_stay(text: str, left: str, speakers: tuple[str | None, ...]) -> None:
+    (cue, _) = remove_speakers(cues_of(text, "lower case")).cues
+    assert (cue.text, cue.speakers) == (left, speakers)
+
+
+def test_names_in_small_letters_are_labels_where_two_speak_again_and_again() -> None:
+    said = ["Anna: so", "José: yes", "Anna: no", "José: well", "Note: this"]
+    cues = remove_speakers(cues_of(*said)).cues
+    assert texts(cues) == ["so", "yes", "no", "well", "Note: this"]
+    assert [cue.speakers for cue in cues] == [("Anna",), ("José",), ("Anna",), ("José",), ()]
+    once_each = ["Anna: so", "José: yes"]
+    assert texts(remove_speakers(cues_of(*once_each)).cues) == once_each
+
+
+def test_a_loop_leaves_what_only_begins_or_ends_alike() -> None:
+    phrase = "to become a member one must pay and then wait for a letter from the office of the club"
+    cues = cues_of("we go to the club", *[phrase] * 6, "to be honest we left")
+    cleaned = remove_loops(cues, 5, from_recognition=False)
+    assert texts(cleaned.cues) == ["we go to the club", phrase, "to be honest we left"]
+    partly = remove_loops(cues_of("so " + "we want more " * 12 + "and so on"), 5, from_recognition=False)
+    assert texts(partly.cues) == ["so we want more and so on"]
+    assert len(partly.shortened) == 1, "the ledger has a note on what was taken out of a cue that stays"
+
+
+@pytest.mark.parametrize("order", ["pairs", "blocks"])
+def test_of_two_languages_at_one_time_one_stays(order: str) -> None:
+    german = ["Das ist ein Haus und es ist alt.", "Wir gehen nicht in das Haus.", "Der Wald ist auch alt."]
+    english = ["This is a house and it is old.", "We do not go into the house.", "The forest is old too."]
+    one = [Cue(f"v.{i}", i * 1000, i * 1000 + 900, text) for i, text in enumerate(german)]
+    two = [Cue(f"w.{i}", i * 1000 + 20, i * 1000 + 880, text) for i, text in enumerate(english)]
+    cues = one + two if order == "blocks" else [cue for pair in zip(one, two, strict=True) for cue in pair]
+    assert texts(once(cues).cues) == german
+    kept = once(cues, ["fr", "en"])
+    assert texts(kept.cues) == english
+    assert len(kept.gone) == 3
+    lines = [
+        Cue(f"v.{i}", i * 1000, i * 1000 + 900, f"{a}\n{b}")
+        for i, (a, b) in enumerate(zip(german, english, strict=True))
+    ]
+    assert texts(once(lines).cues) == german
+    assert len(once(lines).shortened) == 3
+
+
+def test_two_people_who_speak_at_once_both_stay() -> None:
+    cues = [
+        Cue(f"v.{i}", i // 2 * 1000, i // 2 * 1000 + 900, f"This is what the {n} of us said.")
+        for i, n in enumerate("abcdef")
+    ]
+    assert once(cues).cues == cues

@@ -70,6 +70,9 @@ class Failing:
     def __init__(self, model: EmbeddingModel, word: str, nan: bool = False) -> None:
         self._model, self._word, self._nan = model, word, nan
 
+    def cannot_read(self, texts: Sequence[str]) -> str:
+        return self._model.cannot_read(texts)
+
     def encode(self, texts: Sequence[str], batch_size: int) -> Any:
         bad = [i for i, text in enumerate(texts) if self._word in text]
         if bad and not self._nan:
@@ -236,3 +239,27 @@ def test_a_digest_follows_the_files(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_text("weights")
     assert model_digest(str(tmp_path)) != one
     model_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "วันนี้เราจะพาไปเที่ยวตลาดน้ำที่อยู่ใกล้กรุงเทพ", "今天我们去看看城外的一个老茶园。", "今日は山の中の小さな窯を訪ねました。",
+        "زرنا اليوم قرية صغيرة في الجبل.", "आज हम पहाड़ के एक छोटे से गाँव में आए हैं।", "Сегодня хорошая погода, мы идём в лес.",
+        "안녕하세요 여러분, 오늘은 날씨가 좋네요.", "Σήμερα ο καιρός είναι ωραίος.",
+    ],
+)  # fmt: skip
+def test_a_model_of_another_language_gives_no_embeddings_and_says_so(model: EmbeddingModel, text: str) -> None:
+    foreign, own = embed([video("a", [text] * 3), video("b", COOKING)], model, 64)
+    assert foreign.embeddings is None
+    assert "multilingual" in foreign.not_embedded
+    assert np.array_equal(own.embeddings, model.encode(COOKING, 64))
+
+
+def test_other_languages_in_latin_letters_are_read(model: EmbeddingModel) -> None:
+    texts = [
+        "Nous habitons une petite maison.",
+        "Wir wohnen in einem gro\u00dfen Haus.",
+        "Cze\u015b\u0107, jak si\u0119 masz?",
+    ]
+    assert all(model.cannot_read([text]) == "" for text in texts)

@@ -1,6 +1,7 @@
 """Sentences: where they end, when they are said, and that nothing is lost."""
 
 from itertools import pairwise
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from longtake.pipeline.clean.speakers import remove_speakers
 from longtake.pipeline.sentences.punctuation import is_punctuated, sentence_ends
 from longtake.pipeline.sentences.split import split_sentences, take_cues
-from longtake.pipeline.sentences.stream import count_words, join_lines
+from longtake.pipeline.sentences.stream import join_lines, mark_line_ends
 from longtake.pipeline.transcripts.cue import BREAK, Cue, Word
 from longtake.schemas.records import Sentence
 from longtake.schemas.text_config import Sentences
+from longtake.schemas.words import count_words, words_of
 
 
 def cues_of(*texts: str, length: int = 1000, gap: int = 0, start: int = 0) -> list[Cue]:
@@ -123,11 +125,10 @@ def test_long_sentences_are_cut_at_their_best_place() -> None:
     assert [len(s.split()) for s in split(*["a b c d e f g h"] * 5)] == [24, 16]
 
 
-def test_unspaced_scripts_are_measured_in_characters_and_joined_without_spaces() -> None:
-    assert count_words("这是第一句") == 3
-    assert count_words("so 这是 go") == 3
+def test_unspaced_scripts_are_measured_in_words_and_joined_without_spaces() -> None:
+    assert words_of("so 今天我们去 go") == ["so", "今天", "我们", "去", "go"]
     assert split("这是第", "一句。是", "的。") == ["这是第一句。", "是的。"]
-    assert join_lines("これは a 文 です") == "これは a 文です"
+    assert join_lines(mark_line_ends("これは a 文 です\nか")) == "これは a 文 ですか"
     pieces = split("这是很长的句子没有标点符号" * 10)
     assert "".join(pieces) == "这是很长的句子没有标点符号" * 10
     assert all(count_words(piece) <= 30 for piece in pieces)
@@ -273,3 +274,22 @@ def test_a_long_sentence_within_a_cue_is_cut_at_its_own_silence() -> None:
 def test_no_two_sentences_have_one_name() -> None:
     cues = [Cue("a", 0, 900, "We go. We stop. We eat."), Cue("a-2", 900, 1800, "They go. They stop.")]
     assert [s.clip_id for s in split_sentences(cues, Sentences())] == ["a", "a-3", "a-4", "a-2", "a-2-2"]
+
+
+def test_sentence_ends_of_fifteen_languages() -> None:
+    """The table of docs/text.md: benchmarks/sentence_ends.py scores others on the same file."""
+    wrong, texts, languages = [], 0, set()
+    for line in (Path(__file__).parent / "sentence_ends.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        language, _, text = line.partition(": ")
+        sentences = text.split("\u2016")
+        whole = ("" if language in ("zh", "ja") else " ").join(sentences)
+        edges = [0, *sentence_ends(whole, (), language), len(whole)]
+        found = [whole[a:b].strip() for a, b in pairwise(edges) if whole[a:b].strip()]
+        texts += 1
+        languages.add(language)
+        if found != sentences:
+            wrong.append((language, found))
+    assert (texts >= 300, len(languages) >= 15) == (True, True)
+    assert [language for language, _ in wrong] == ["ko"], wrong

@@ -114,7 +114,7 @@ def test_text_is_plain(lines: list[str], text: str) -> None:
     [
         ("00:03.000 --> 00:02.000\nx", Reason.SPAN_REVERSED),
         ("00:02.000 --> 00:02.000\nx", Reason.SPAN_REVERSED),
-        ("-00:02.000 --> 00:02.000\nx", Reason.SPAN_REVERSED),
+        ("-00:02.000 --> -00:01.000\nx", Reason.SPAN_REVERSED),
         ("00:02.000 --> 00:03.000", Reason.EMPTY_TEXT),
         ("00:02.000 --> 00:03.000\n \n<c></c>&nbsp;", Reason.EMPTY_TEXT),
         (b"00:02.000 --> 00:03.000\nfine\ncaf\xe9", Reason.INVALID_UTF8),
@@ -138,7 +138,6 @@ def test_a_bad_cue_costs_one_sentence(cue: str | bytes, reason: Reason, format: 
         "00:00:0x.000 --> whenever",
         "00:00:61.000 --> 00:00:62.000",
         "00:00:01:12 --> 00:00:02:00",
-        "00:00:01.000 -->",
         "--> 00:00:02.000",
         "-->",
         "00:00:01.000   00:00:02.000",
@@ -146,6 +145,17 @@ def test_a_bad_cue_costs_one_sentence(cue: str | bytes, reason: Reason, format: 
         "99999999999:00:00.000 --> 00:00:02.000",
         "999999999:00:00.000 --> 999999999:00:01.000",
         "xx:yy --> 00:00:02.000\x1b[31m",
+        "00: 00: 01,000 -> 00: 00: 02,000",
+        "00 : 00 : 01,000 --> 00 : 00 : 02,000",
+        "００：００：０１，５００ --＞ ００：００：０２，５００",
+        "00:00:01,000 \u2192 00:00:02,000",
+        "00:00:01,000 => 00:00:02,000",
+        "00:00:01,000 - > 00:00:02,000",
+        "\u0660\u0660:\u0660\u0660:\u0660\u0661,\u0665\u0660\u0660 --> \u0660\u0660:\u0660\u0660:\u0660\u0662,\u0665\u0660\u0660",
+        "00:00:02,000 <-- 00:00:01,000",
+        "00;00;01,000 --> 00;00;02,000",
+        "00h00m01s --> 00h00m02s",
+        "00:00:01,000 bis 00:00:02,000",
     ],
 )
 @pytest.mark.parametrize("format", ["vtt", "srt"])
@@ -319,3 +329,46 @@ def test_clean_files_read_as_webvtt_py_reads_them(path: Path) -> None:
 
     expected = {(parse_timecode(start), parse_timecode(end), text) for _, start, end, text in theirs if text}
     assert ours == {e for e in expected if e[0] < e[1]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["From 10:30 to 11:30 we eat.", "10:30 - 11:30", "3.5 > 2.1", "a -> b", "1:2:3 and go", "2 : 1 for us"],
+)
+def test_times_in_what_is_said_make_no_timing_line(text: str) -> None:
+    sentences, drops = parse(f"1\n00:00 --> 00:01\none\n{text}\n", "srt")
+    assert [s.text for s in sentences] == [f"one\n{text}"]
+    assert not drops
+
+
+@pytest.mark.parametrize(
+    "first", ["", "#1\n", "\u200b1\n", "\ufeff\ufeff1\n", "1.\n", "\u0661\n", "0\n", "one\n", "001\n"]
+)
+@pytest.mark.parametrize("blank", ["\n", ""])
+def test_numbers_of_cues_are_no_text_whatever_the_first_one_looks_like(first: str, blank: str) -> None:
+    cues = [f"00:0{i} --> 00:0{i + 1}\nsaid {i}\n" for i in range(4)]
+    data = first + blank.join(f"{i + 1}\n{cue}" if i else cue for i, cue in enumerate(cues))
+    sentences, drops = parse(data, "srt")
+    assert [s.text for s in sentences] == [f"said {i}" for i in range(4)]
+    assert not drops
+
+
+def test_digits_that_are_said_stay() -> None:
+    countdown = "".join(f"{n}\n00:0{n} --> 00:0{n + 1}\n{9 - n}\n\n" for n in range(1, 6))
+    assert [s.text for s in parse(countdown, "srt")[0]] == ["8", "7", "6", "5", "4"]
+    bare = "".join(f"00:0{n} --> 00:0{n + 1}\n{9 - n}\n\n" for n in range(1, 6))
+    assert [s.text for s in parse(bare, "srt")[0]] == ["8", "7", "6", "5", "4"]
+    spoken = "1\n00:01 --> 00:02\nHow many?\n1984\n\n2\n00:02 --> 00:03\nYes.\n"
+    assert [s.text for s in parse(spoken, "srt")[0]] == ["How many?\n1984", "Yes."]
+
+
+def test_a_cue_without_an_end_ends_where_the_next_one_starts() -> None:
+    sentences, drops = parse("00:01.000 -->\none\n\n00:03.000 --> \ntwo\n\n01:00.000 -->\nlast\n", "srt")
+    assert [(s.start_ms, s.end_ms) for s in sentences] == [(1000, 3000), (3000, 3460), (60_000, 60_530)]
+    assert not drops
+
+
+def test_a_negative_start_is_clipped_and_said() -> None:
+    sentences, (note,) = parse("-00:01.000 --> 00:02.000\none\n", "srt")
+    assert [(s.start_ms, s.end_ms) for s in sentences] == [(0, 2000)]
+    assert (note.subject, note.reason) == (Subject.NOTE, Reason.CLIPPED)

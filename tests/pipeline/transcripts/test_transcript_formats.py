@@ -91,11 +91,14 @@ JSON3 = {
 
 def test_json3() -> None:
     found = parse(JSON3, "json3")
-    assert spans(found.cues) == [("v.1", 100, 3100, "so we"), ("v.2", 1910, 3910, "go\non")]
+    assert spans(found.cues) == [
+        ("v.1", 100, 3100, "so we"),
+        ("v.2", 1910, 3910, "go\non"),
+        ("v.3", 5000, 5740, "no time"),
+    ]
     assert words(found.cues[0]) == [("so", 100, 490), ("we", 500, 960)]
     assert found.cues[1].words == ()
     assert problems(found) == [
-        (Subject.SENTENCE, "v.3", Reason.SPAN_REVERSED),
         (Subject.SENTENCE, "v.4", Reason.MALFORMED),
     ]
 
@@ -212,7 +215,7 @@ def test_columns(format: str) -> None:
 
 def test_other_encodings_are_read_where_they_are_named() -> None:
     srt = "1\n00:00:00,000 --> 00:00:01,000\nשל\u05d5ם ע\u05d5לם\n".encode("cp1255")
-    assert problems(parse(srt, "srt")) == [(Subject.SENTENCE, "v.1", Reason.INVALID_UTF8)]
+    assert problems(parse(srt, "srt")) == [(Subject.SENTENCE, "v.1", Reason.INVALID_UTF8)], "too little to guess from"
     found = parse_transcript(srt, "v", "v.srt", "srt", "cp1255")
     assert spans(found.cues) == [("v.1", 0, 1000, "של\u05d5ם ע\u05d5לם")]
     marked = "1\n00:00:00,000 --> 00:00:01,000\nשל\u05d5ם\n".encode("utf-16")
@@ -343,3 +346,144 @@ def test_real_files_in_whatever_format_they_are(path: Path) -> None:
     assert all(cue.text and cue.start_ms < cue.end_ms for cue in found.cues)
     if "words" in path.name:
         assert all(len(cue.words) == len(cue.text.split()) for cue in found.cues)
+
+
+# What people save, in the encodings they save it in: (encoding, lines). Written for this test.
+SAVED = [
+    ("cp1252", "Voilà l'été, enfin arrivé.|Le café est déjà prêt.|Où êtes-vous allés hier ?"),
+    ("cp1252", "Grüße aus München!|Das ist größer als früher.|Wir üben zwölf Stücke."),
+    ("cp1252", "Mañana iré al jardín.|El niño comió una piña.|¿Cómo estás? ¡Qué rico!"),
+    ("cp1250", "Zażółć gęślą jaźń.|Dziękuję bardzo.|Byłem w kościele, było pięknie."),
+    ("cp1251", "Привет, как дела?|Сегодня хорошая погода.|Мы пошли в лес за грибами."),
+    ("koi8-r", "Привет, как дела?|Сегодня хорошая погода.|Мы пошли в лес за грибами."),
+    ("cp1253", "Καλημέρα σε όλους.|Σήμερα ο καιρός είναι ωραίος.|Πήγαμε στο δάσος."),
+    ("cp1255", "שלום לכולם, היום מזג האוויר יפה.|הלכנו ליער לטייל."),
+    ("cp1256", "صباح الخير للجميع، اليوم الطقس جميل.|ذهبنا إلى الغابة."),
+    ("cp874", "สวัสดีครับ วันนี้เราจะทำอาหารไทย|ขอบคุณที่ติดตามชม"),
+    ("gb18030", "大家好，欢迎来到我的频道。|今天我们一起做一道家常菜。|首先把鸡蛋打散。"),
+    ("big5", "大家好，歡迎來到我的頻道。|今天我們一起做一道家常菜。|首先把雞蛋打散。"),
+    ("shift_jis", "今日は公園に行きました。|小さな弟と一緒に遊びました。"),
+    ("cp949", "안녕하세요 여러분, 오늘은 날씨가 좋네요.|우리는 숲에 갔습니다."),
+    ("utf-16-le", "So we go.|Then we stop."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("encoding", "lines"), SAVED, ids=[f"{name}-{text[:6]}" for name, text in SAVED])
+@pytest.mark.parametrize("configured", ["utf-8", "cp1252"])
+def test_the_encoding_of_a_file_is_found_out(encoding: str, lines: str, configured: str) -> None:
+    said = lines.split("|")
+    srt = "".join(f"{i + 1}\n00:00:0{i},000 --> 00:00:0{i + 1},000\n{line}\n\n" for i, line in enumerate(said))
+    found = parse_transcript(
+        srt.encode(encoding), "v", "v.srt", "auto", configured if encoding == "cp1252" else "utf-8"
+    )
+    assert [cue.text for cue in found.cues] == said
+    assert problems(found) == [(Subject.NOTE, "v", Reason.OTHER_ENCODING)]
+    assert parse_transcript(srt.encode(), "v", "v.srt", "srt", "cp1252").cues == found.cues, (
+        "UTF-8 first, whatever is set"
+    )
+
+
+def test_one_broken_line_makes_no_other_encoding_of_a_file() -> None:
+    good = "".join(f"{i}\n00:00:0{i},000 --> 00:00:0{i + 1},000\ncaf\u00e9 {i}\n\n" for i in range(1, 6)).encode()
+    found = parse_transcript(good.replace(b"\xc3\xa9 3", b"\xe9 3"), "v", "v.srt", "srt", "cp1252")
+    assert problems(found) == [(Subject.SENTENCE, "v.3", Reason.INVALID_UTF8)]
+    assert [cue.text for cue in found.cues] == [f"caf\u00e9 {i}" for i in (1, 2, 4, 5)]
+
+
+ASS = """[Script Info]
+ScriptType: v4.00+
+[V4+ Styles]
+Style: broken,nothing
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Comment: 0,0:00:00.00,0:00:09.00,Default,,0,0,0,,not said
+Dialogue: 0,0:00:03.10,0:00:05.00,Default,Ben,0,0,0,,Have you {\\i1}slept{\\i0} well, Ann?
+Dialogue: 0,0:00:01.00,0:00:03.00,Default,Ann,0,0,0,,{\\pos(1,2)}Good\\Nmorning\\hto you.
+Dialogue: 0,0:00:06.00,0:00:07.00,Default,,0,0,0,,{\\p1}m 0 0 l 100 0{\\p0}
+Dialogue: 0,0:00:xx.00,0:00:07.00,Default,,0,0,0,,lost
+Dialogue: 0,-0:00:01.00,0:00:00.50,Default,,0,0,0,,early
+"""
+
+
+def test_ass() -> None:
+    found = parse_transcript(ASS.encode(), "v", "v.ass", "auto")
+    assert spans(found.cues) == [
+        ("v.5", 0, 500, "early"), ("v.2", 1000, 3000, "Good\nmorning to you."), ("v.1", 3100, 5000, "Have you slept well, Ann?"),
+    ]  # fmt: skip
+    assert [(cue.speakers, cue.turn) for cue in found.cues] == [((), False), (("Ann",), True), (("Ben",), True)]
+    assert problems(found) == [
+        (Subject.SENTENCE, "v.3", Reason.EMPTY_TEXT),
+        (Subject.SENTENCE, "v.4", Reason.MALFORMED),
+        (Subject.NOTE, "v", Reason.CLIPPED),
+    ]
+    assert found.drops[1].detail.startswith("v.ass:11: ")
+    reordered = ASS.replace("Start, End, Style", "Style, Start, End")
+    reordered = reordered.replace("0,0:00:03.10,0:00:05.00,Default", "0,Default,0:00:03.10,0:00:05.00")
+    assert spans(parse_transcript(reordered.encode(), "v", "v.ass", "auto").cues)[-1] == spans(found.cues)[-1]
+
+
+def test_ass_is_read_as_pysubs2_reads_it() -> None:
+    pysubs2 = pytest.importorskip("pysubs2")
+    text = "\n".join(
+        line for line in ASS.splitlines() if "broken" not in line and "xx" not in line and "-0" not in line
+    )
+    theirs = pysubs2.SSAFile.from_string(text)
+    said = sorted((e.start, e.end, e.plaintext, e.name) for e in theirs if not e.is_comment and not e.is_drawing)
+    ours = parse_transcript(text.encode(), "v", "v.ass", "ass").cues
+    assert [(c.start_ms, c.end_ms, c.text, c.speakers[0]) for c in ours] == [
+        (start, end, words.replace("\xa0", " "), name) for start, end, words, name in said
+    ]
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+@pytest.mark.parametrize("place", ["utterances", "segments", "words"])
+def test_milliseconds_are_told_from_seconds(unit: int, place: str) -> None:
+    said = [(1, 4, "Good evening to you all."), (5, 8, "It is good to be here."), (9, 12, "Let us begin.")]
+    rows = [
+        {"start": a * unit, "end": b * unit, "text": text, "speaker": "AB"[i % 2]}
+        for i, (a, b, text) in enumerate(said)
+    ]
+    found = parse([*rows] if place == "words" else {place: rows}, "whisper")
+    assert spans(found.cues) == [(f"v.{i + 1}", a * 1000, b * 1000, text) for i, (a, b, text) in enumerate(said)]
+    assert [(cue.turn, cue.speakers) for cue in found.cues] == [(False, ("A",)), (True, ("B",)), (True, ("A",))]
+
+
+def test_times_that_are_neither_seconds_nor_milliseconds_are_refused() -> None:
+    rows = [{"start": i * 40_000_000, "end": (i + 1) * 40_000_000, "text": "So we go."} for i in range(3)]
+    found = parse({"segments": rows}, "whisper")
+    assert problems(found) == [(Subject.RECORD, "v.x", Reason.MALFORMED)]
+    assert "too long for seconds and for milliseconds" in found.drops[0].detail
+
+
+def test_ends_that_are_missing() -> None:
+    chunks = [{"timestamp": [0.0, None], "text": "So we go."}, {"timestamp": [2.5, None], "text": "So."}]
+    assert spans(parse({"chunks": chunks}, "whisper").cues) == [
+        ("v.1", 0, 2500, "So we go."),
+        ("v.2", 2500, 2960, "So."),
+    ]
+    segments = [{"start": 0, "text": "So we go."}, {"start": 60, "text": "So."}]
+    assert spans(parse(segments, "whisper").cues) == [("v.1", 0, 880, "So we go."), ("v.2", 60_000, 60_460, "So.")]
+    srv1 = '<transcript><text start="1">So we go.</text><text start="3">So.</text></transcript>'
+    assert spans(parse(srv1, "srv3").cues) == [("v.1", 1000, 3000, "So we go."), ("v.2", 3000, 3460, "So.")]
+    assert spans(parse("start,end,text\n1,,So we go.\n3,4,So.\n", "howto100m").cues) == [
+        ("v.1", 1000, 3000, "So we go."), ("v.2", 3000, 4000, "So."),
+    ]  # fmt: skip
+
+
+def test_ttml_times_stand_on_spans_and_on_what_is_around_them() -> None:
+    ttml = (
+        '<tt xmlns="http://www.w3.org/ns/ttml"><body><div begin="10s"><p><span begin="1s" end="2s">one</span>'
+        '<span begin="2s" end="3s">two</span></p></div><div begin="20s" end="25s"><p>three</p></div>'
+        "<div><p>no time</p></div><div><p begin='30s'>four</p><p begin='32s' end='33s'>five</p></div></body></tt>"
+    )
+    found = parse(ttml, "ttml")
+    assert spans(found.cues) == [
+        ("v.1", 11_000, 12_000, "one"), ("v.2", 12_000, 13_000, "two"), ("v.3", 20_000, 25_000, "three"),
+        ("v.5", 30_000, 32_000, "four"), ("v.6", 32_000, 33_000, "five"),
+    ]  # fmt: skip
+    assert problems(found) == [(Subject.SENTENCE, "v.4", Reason.MALFORMED)]
+
+
+def test_sbv() -> None:
+    found = parse("0:00:01.000,0:00:02.000\none\n\n0:00:02.000,0:00:03.000\ntwo\n", "srt")
+    assert spans(found.cues) == [("v.1", 1000, 2000, "one"), ("v.2", 2000, 3000, "two")]

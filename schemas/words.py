@@ -1,0 +1,132 @@
+"""Words: the one definition that counts, scores, lengths of sentences, loops, duplicates and the report share.
+
+A word is what stands between white space and holds a letter or a digit. Scripts that put no spaces between words (Han, kana,
+Thai, Lao, Burmese, Khmer) are divided by the dictionaries of ICU, which come with the package icu4py.
+"""
+
+import re
+import unicodedata
+from functools import cache
+from typing import Any
+
+#: Scripts that put no spaces between words, as the inside of a character class.
+HAN_KANA = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303b\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+SOUTH_EAST = "\u0e00-\u0eff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff\u1780-\u17ff"  # here a space ends a phrase
+UNSPACED = HAN_KANA + SOUTH_EAST
+
+# What divides words beside white space: an em dash, an ellipsis, the word space of Ethiopic, the syllable mark of Tibetan.
+_BLANK = "\\s\u2014\u2015\u2026\u1361\u0f0b"
+# Anchored to where a token starts, and without going back: a long row of signs would take the square of its length.
+_WORD = re.compile(rf"(?<![^{_BLANK}])(?:[^\w{_BLANK}]|_)*+[^\W_][^{_BLANK}]*+")
+_ASCII_WORD = re.compile(r"(?<!\S)[^A-Za-z0-9\s]*+[A-Za-z0-9]\S*+")
+_TOKEN = re.compile(rf"[^{_BLANK}]+")
+_HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
+_RUNS = re.compile(f"([{UNSPACED}]+)|[^{UNSPACED}]+")
+_OPENING = frozenset(("Ps", "Pi"))
+
+Span = tuple[int, int]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of `text` as they are spelled, without the punctuation around them."""
+    return [_trimmed(text[start:end]) for start, end in word_spans(text)]
+
+
+def spelled_words(text: str) -> list[str]:
+    """The words of `text` with the punctuation around them: the texts of `word_spans`."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text)
+    return [text[start:end] for start, end in word_spans(text)]
+
+
+def count_words(text: str) -> int:
+    """How many words `words_of` gives, without making them."""
+    if text.isascii():
+        return len(_ASCII_WORD.findall(text))
+    return len(word_spans(text))
+
+
+def word_spans(text: str) -> list[Span]:
+    """[start, end) of each word in `text`, with the punctuation that belongs to it: what opens before, what closes after.
+
+    No span starts or ends inside a grapheme cluster.
+    """
+    if text.isascii():
+        return [found.span() for found in _ASCII_WORD.finditer(text)]
+    if not _HAS_UNSPACED.search(text):
+        return [_after_marks(text, *found.span()) for found in _WORD.finditer(text)]
+    spans: list[Span] = []
+    for token in _TOKEN.finditer(text):
+        if _HAS_UNSPACED.search(token[0]):
+            spans += _divided(text, *_after_marks(text, *token.span()))
+        elif any(map(str.isalnum, token[0])):
+            spans.append(_after_marks(text, *token.span()))
+    return spans
+
+
+def _after_marks(text: str, start: int, end: int) -> Span:
+    """A span without the marks at its start, which belong to the blank before it."""
+    while start < end and not text[start].isalnum() and _is_mark(text[start]):
+        start += 1
+    return start, end
+
+
+def _divided(text: str, start: int, end: int) -> list[Span]:
+    """The words of a token that holds unspaced characters."""
+    spans: list[Span] = []
+    opened = start  # from where on punctuation belongs to the next word
+    for run in _RUNS.finditer(text, start, end):
+        at = run.start()
+        pieces = _dictionary_words(run[0]) if run[1] else [run[0]]
+        for piece in pieces:
+            until = at + len(piece)
+            if _is_mark(piece[0]) and spans and opened == at:
+                at += len(piece) if not any(map(str.isalnum, piece)) else _marks(piece)
+                spans[-1] = spans[-1][0], at
+                opened = at
+            if at < until:
+                if any(map(str.isalnum, text[at:until])):
+                    spans.append((opened, until))
+                    opened = until
+                elif spans and opened == at:  # punctuation: what closes stays with the word before it
+                    while at < until and unicodedata.category(text[at]) not in _OPENING:
+                        at += 1
+                    spans[-1] = spans[-1][0], at
+                    opened = at
+            at = until
+    return spans
+
+
+def _dictionary_words(text: str) -> list[str]:
+    # By pieces, not offsets: those of ICU count UTF-16 units.
+    return [piece for piece in _breaker()(text, "") if piece]
+
+
+@cache
+def _breaker() -> Any:
+    try:
+        from icu4py.breakers import WordBreaker
+    except ImportError:
+        raise ImportError("words of Thai, Chinese and Japanese need icu4py: pip install 'longtake[build]'") from None
+    return WordBreaker
+
+
+def _marks(piece: str) -> int:
+    return next((at for at, c in enumerate(piece) if not _is_mark(c)), len(piece))
+
+
+def _is_mark(character: str) -> bool:
+    """Whether a character is part of the one before it: marks, variation selectors, joiners."""
+    return character == "\u200d" or unicodedata.category(character)[0] == "M"
+
+
+def _trimmed(token: str) -> str:
+    if token.isalnum():
+        return token
+    inside = [
+        at for at, character in enumerate(token) if character.isalnum() or unicodedata.category(character)[0] == "M"
+    ]
+    return token[inside[0] : inside[-1] + 1]
