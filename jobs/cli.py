@@ -245,6 +245,10 @@ def _refuse_finished(layout: Layout) -> None:
         )
 
 
+#: What brings a package that is not installed, where that is not `longtake[build]`.
+_EXTRAS = {"torch": "train", "transformers": "train", "safetensors": "train", "webdataset": "train"}
+
+
 def main() -> None:
     """Run the command line; what follows `--` is for Apache Beam. Failures are one message and exit code 1, 2 for bad usage."""
     arguments, beam_args = sys.argv[1:], []
@@ -260,6 +264,15 @@ def main() -> None:
         told = "\n".join(printable(line) for line in f"longtake: {error}".split("\n"))  # it may quote a stranger's id
         errors.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "longtake"):
+            raise
+        told = (
+            f"longtake: this needs {package}. Install it with: pip install 'longtake[{_EXTRAS.get(package, 'build')}]'"
+        )
+        errors.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
     except SystemExit as end:
         if end.code != 130:
             raise

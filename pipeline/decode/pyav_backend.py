@@ -51,8 +51,9 @@ def measured_info(source: Source, table: PacketTable, orientation: Orientation) 
 def end_ms(source: Source, table: PacketTable) -> int:
     """When the last frame leaves the screen if nothing holds it there, in ms from the start of the source."""
     if not len(table.shown):
-        last = table.dts[table.dts != NO_TIME]
-        return source.timeline.to_ms(int(last.max()) + source.frame_step) if len(last) else source.header_ms
+        known = table.dts[table.dts != NO_TIME]
+        last = int(known.max()) if len(known) else (len(table) - 1) * source.frame_step
+        return source.timeline.to_ms(last + source.frame_step) if source.frame_step else source.header_ms
     last_shown = int(table.shown[-1])
     duration = int(table.duration[last_shown]) or source.frame_step
     return source.timeline.to_ms(int(table.pts[last_shown]) + duration)
