@@ -12,6 +12,7 @@ PACKAGES = (
     "pipeline.captions",
     "pipeline.clean",
     "pipeline.decode",
+    "pipeline.decode.bitstream",
     "pipeline.duplicates",
     "pipeline.edit",
     "pipeline.embeddings",

@@ -89,7 +89,7 @@ class Filters(Section):
     pii: Literal["keep", "mask", "drop"] = "keep"
     pii_kinds: tuple[Literal["email", "phone", "card", "ip"], ...] = ("email", "phone", "card")
     phone_region: str = Field("US", pattern=r"^[A-Z]{2}$")
-    color: dict[ColorProperty, tuple[str, ...]] = Field(default={})  # what is allowed, by ffmpeg's names
+    color: dict[ColorProperty, tuple[str, ...]] | None = None  # what is allowed, by ffmpeg's names
     min_short_side: int | None = Field(None, ge=1)
     max_aspect: float | None = Field(None, ge=1)
     min_seconds: float | None = Field(None, gt=0)
@@ -115,8 +115,10 @@ class Filters(Section):
 
     @field_validator("color")
     @classmethod
-    def _colors_are_known(cls, color: dict[ColorProperty, tuple[str, ...]]) -> dict[ColorProperty, tuple[str, ...]]:
-        for name, allowed in color.items():
+    def _colors_are_known(
+        cls, color: dict[ColorProperty, tuple[str, ...]] | None
+    ) -> dict[ColorProperty, tuple[str, ...]] | None:
+        for name, allowed in (color or {}).items():
             for one in allowed:
                 if one not in COLORS[name]:
                     raise ValueError(f"{name}: {one!r} is none of {', '.join(COLORS[name])}")

@@ -106,7 +106,7 @@ class ClipFilter:
         return first_fault(CLIP_RULES, scores, filters)
 
     def _color_fault(self, facts: Probe | None) -> tuple[Reason, str] | None:
-        for name, allowed in self._filters.color.items():
+        for name, allowed in (self._filters.color or {}).items():
             if facts is not None and getattr(facts.source, name) not in allowed:
                 return Reason.OTHER_COLOR, f"{name} {getattr(facts.source, name)} is not one of {', '.join(allowed)}"
         return None

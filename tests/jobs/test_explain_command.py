@@ -86,7 +86,9 @@ def test_nothing_of_a_source_reaches_the_terminal_unescaped(sources: SourceSet, 
 
 def test_json_holds_everything(sources: SourceSet) -> None:
     found = json.loads(run(sources, "talk", "--json").stdout)
-    assert [step["name"] for step in found["steps"]] == ["rolling", "boilerplate", "sound_tags", "speakers", "loops"]
+    assert [step["name"] for step in found["steps"]] == [
+        "at_once", "rolling", "boilerplate", "sound_tags", "speakers", "loops",
+    ]  # fmt: skip
     assert [clip["state"] for clip in found["clips"]] == ["planned", "left out"]
     assert found["source"]["codec"] == "h264"
     assert [cut["kind"] for cut in found["cuts"]] == ["gap"]

@@ -1,5 +1,6 @@
 """Trainings small enough for tests: a step takes some hundredths of a second."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,19 @@ def settings(folder: Path, **changes: Any) -> dict[str, Any]:
 
 
 def configured(folder: Path, **changes: Any) -> TrainConfig:
+    """A configuration; of stage 2, unless told otherwise, on top of a stage 1 of one step."""
+    model = changes.get("model", {})
+    if model.get("stage") == 2 and "init" not in changes:
+        changes["init"] = {"weights": first_stage(folder, {k: v for k, v in model.items() if k in ("text", "video")})}
     return parse_train_config(settings(folder, **changes))
+
+
+def first_stage(folder: Path, model: dict[str, Any]) -> str:
+    """The run of a stage 1 with these parts."""
+    run = folder / f"first-{hashlib.sha256(repr(model).encode()).hexdigest()[:8]}"
+    if not run.is_dir():
+        trained(configured(folder, output=str(run), model=model, steps=1))
+    return str(run)
 
 
 def written(folder: Path, name: str = "train.yaml", **changes: Any) -> Path:

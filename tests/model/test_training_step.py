@@ -76,6 +76,8 @@ def test_two_processes_take_the_steps_of_one_with_the_whole_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_corpora(tmp_path)
+    for one in CASES:
+        case(tmp_path, *one)  # the stage 1 that both processes start from
     mp.start_processes(worker, (str(tmp_path),), nprocs=RANKS, start_method="spawn")
     ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(RANKS)]
     monkeypatch.setattr(training_step, "hide_words", hide_third)

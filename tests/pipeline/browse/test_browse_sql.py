@@ -141,7 +141,7 @@ def test_what_takes_too_long_is_stopped(server: Server) -> None:
     box = Sandbox(server.site.store.cache, seconds=0.3)
     begun = time.monotonic()
     with pytest.raises(QueryError, match=r"stopped after 0\.3 seconds"):
-        box.run("SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range % 7 = b.range % 11", ())
+        box.run("SELECT max(hash(range)) FROM range(1000000000000)", ())
     assert time.monotonic() - begun < 5
     assert box.run("SELECT 1", ()).rows == (("1",),)  # and its place is free again
 
