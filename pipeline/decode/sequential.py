@@ -27,7 +27,7 @@ Paint = Callable[[VideoFrame, Orientation | None], bytes | FrameFault]
 
 
 @dataclass(frozen=True, slots=True)
-class ShownFrame:
+class TimedFrame:
     """One frame of the file: its time, the number it came out of the decoder with (-1: it did not) and whether its picture can be
     trusted."""
 
@@ -59,7 +59,7 @@ class SequentialPass:
         self._zero: int | None = None  # what is taken off times: only containers without presentation times need it
         self._pictures: dict[int, bytes | FrameFault] = {}
 
-    def run(self, times_ms: Sequence[int]) -> list[tuple[ShownFrame, bytes | FrameFault] | None]:
+    def run(self, times_ms: Sequence[int]) -> list[tuple[TimedFrame, bytes | FrameFault] | None]:
         """For each time the frame on screen, its picture where it is sound; None for all where nothing decodes.
 
         The source is read from where it stands, which is its first packet, and no further than the last time needs.
@@ -127,7 +127,7 @@ class SequentialPass:
                 for frame in frames:
                     yield frame.opaque if isinstance(frame.opaque, int) else -1, frame
 
-    def _shown(self) -> list[ShownFrame]:
+    def _shown(self) -> list[TimedFrame]:
         """Every frame that is or should have been on screen, by time; frames of equal time as they were put out."""
         damaged = set(self._errors) | {o.ordinal for o in self._outputs if o.corrupt and o.ordinal >= 0}
         unsound = self._spread(damaged)
@@ -138,10 +138,10 @@ class SequentialPass:
             errors = output.errors
             named = output.ordinal >= 0
             sound = not output.corrupt and (output.ordinal not in unsound if named else not broken)
-            shown.append(ShownFrame(output.pts, number, sound))
+            shown.append(TimedFrame(output.pts, number, sound))
         if shown:
             came = {output.ordinal for output in self._outputs}
-            shown += [ShownFrame(self._packet_time(o), -1, False) for o in self._lost(unsound - came)]
+            shown += [TimedFrame(self._packet_time(o), -1, False) for o in self._lost(unsound - came)]
         return sorted(shown, key=lambda s: (s.pts, s.number))
 
     def _packet_time(self, ordinal: int) -> int:
