@@ -111,7 +111,7 @@ def test_published_groups_replace_merging(tmp_path: Path, form: str) -> None:
         ["mammals.1", "mammals.2", "mammals.3", "mammals.4", "mammals.5"],
     ]
     rows = {(row["subject"], row["subject_id"]): row["reason"] for row in ledger(sources.output)}
-    assert rows["record", group_id(["mammals.6", "mammals.7", "gone.1"])] == "group_unknown_clip"
+    assert rows["record", group_id(["mammals.6", "mammals.7", "gone.1"])] == "group_incomplete"
     assert {rows["sentence", f"mammals.{i}"] for i in (6, 7)} == {"group_incomplete"}
     assert rows["sentence", "last-man.1"] == "not_in_group"
     assert rows["video", "polar mammals"] == "no_long_clip"
