@@ -21,9 +21,15 @@ _SENTENCE = {"clip_id": _TEXT, "start_ms": _NUMBER, "end_ms": _NUMBER, "text": _
 _SOURCE = {"width": _NUMBER, "height": _NUMBER, "fps": {"dtype": "float64"}, "codec": _TEXT, "duration_ms": _NUMBER}
 
 
-def most_frames(layout: Layout, manifest: CorpusManifest) -> int:
-    """How many frames the largest sample of a corpus has, by its index. Raises OSError, and pyarrow.ArrowInvalid."""
-    paths = [layout.shard_index(shard.name.removesuffix(".tar")) for shard in manifest.shards]
+def most_frames(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None = None) -> int:
+    """How many frames the largest sample of a corpus has, by its index: that of shards which a new version does not write anew
+    is in the corpus `unchanged`. Raises OSError, and pyarrow.ArrowInvalid."""
+    written = {path.rsplit("/", 1)[-1] for path in storage.list_files(layout.index, ".parquet")}
+    paths = []
+    for shard in manifest.shards:
+        name = shard.name.removesuffix(".tar")
+        holder = layout if unchanged is None or f"{name}.parquet" in written else unchanged
+        paths.append(holder.shard_index(name))
     with ThreadPoolExecutor(_THREADS) as pool:
         sentences = max(pool.map(_most_sentences, paths), default=0)
     return sentences * int(manifest.config["frames"]["per_sentence"])

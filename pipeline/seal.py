@@ -38,16 +38,16 @@ def seal(
     publish(layout, manifest)
 
 
-def publish(layout: Layout, manifest: CorpusManifest) -> None:
+def publish(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None = None) -> None:
     """Check that the counts balance, then write README.md, then corpus.json; an audit's metadata of an earlier corpus goes.
-    Raises CorpusError."""
+    Shards that a new version does not write anew are in the corpus `unchanged`. Raises CorpusError."""
     for subject, count in manifest.counts.items():
         if not count.balances:
             raise CorpusError(
                 f"{subject}: {count.total} in, {count.kept} kept, {count.dropped} dropped; please report this"
             )
     storage.delete(layout.croissant)
-    storage.write_bytes(layout.card, dataset_card(manifest, most_frames(layout, manifest)).encode())
+    storage.write_bytes(layout.card, dataset_card(manifest, most_frames(layout, manifest, unchanged)).encode())
     storage.write_bytes(layout.manifest, manifest.to_bytes())
 
 

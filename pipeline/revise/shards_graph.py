@@ -81,11 +81,12 @@ def add_shards(root: Any, change: Change, sealed: "Sealed", stay: bool, decoding
         results = (results, decoded.results) | "Found and decoded" >> beam.Flatten()
         drops = (drops, decoded[DROPS], lost_videos(results)) | "All drops" >> beam.Flatten()
     ledger = drops | "Ledger" >> WriteLedger(change.target.ledger, LEDGER_PREFIX)
-    shards = pack_results(results, filters, change.target, ledger, change.origins[0].root if stay else None)
+    unchanged = change.origins[0] if stay else None
+    shards = pack_results(results, filters, change.target, ledger, unchanged and unchanged.root)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
-        | "Seal" >> beam.Map(_seal, change, sealed, AsSingleton(ledger), AsList(shards))
+        | "Seal" >> beam.Map(_seal, change, sealed, unchanged, AsSingleton(ledger), AsList(shards))
     )
 
 
@@ -139,11 +140,13 @@ class Sealed:
     plan: PlanSummary
 
 
-def _seal(_: None, change: Change, sealed: Sealed, drops: Tally, shards: list[ShardRecord]) -> None:
+def _seal(
+    _: None, change: Change, sealed: Sealed, unchanged: Layout | None, drops: Tally, shards: list[ShardRecord]
+) -> None:
     if not shards:
         raise CorpusError("nothing would be left of the corpus; to give it up, delete its folder")
     storage.delete_folder(carried(change.target))
     counts = final_counts(sealed.plan, drops, sum(shard.samples for shard in shards))
     in_order = tuple(sorted(shards, key=lambda shard: shard.name))
     update = {"counts": counts, "shards": in_order, "decisions": sealed.plan.decisions}
-    publish(change.target, sealed.manifest.model_copy(update=update))
+    publish(change.target, sealed.manifest.model_copy(update=update), unchanged)
