@@ -82,7 +82,7 @@ def add_shards(root: Any, change: Change, sealed: "Sealed", stay: bool, decoding
         drops = (drops, decoded[DROPS], lost_videos(results)) | "All drops" >> beam.Flatten()
     ledger = drops | "Ledger" >> WriteLedger(change.target.ledger, LEDGER_PREFIX)
     unchanged = change.origins[0] if stay else None
-    shards = pack_results(results, filters, change.target, ledger, unchanged and unchanged.root)
+    shards = pack_results(results, filters, change.target, ledger, unchanged.root if unchanged else None)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
