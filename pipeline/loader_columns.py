@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from longtake.pipeline.lines import base_name
 from longtake.schemas import storage
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout, frame_member
 from longtake.schemas.manifest import CorpusManifest
@@ -24,12 +25,12 @@ _SOURCE = {"width": _NUMBER, "height": _NUMBER, "fps": {"dtype": "float64"}, "co
 def most_frames(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None = None) -> int:
     """How many frames the largest sample of a corpus has, by its index: that of shards which a new version does not write anew
     is in the corpus `unchanged`. Raises OSError, and pyarrow.ArrowInvalid."""
-    written = {path.rsplit("/", 1)[-1] for path in storage.list_files(layout.index, ".parquet")}
-    paths = []
-    for shard in manifest.shards:
-        name = shard.name.removesuffix(".tar")
-        holder = layout if unchanged is None or f"{name}.parquet" in written else unchanged
-        paths.append(holder.shard_index(name))
+    paths = [layout.shard_index(shard.name.removesuffix(".tar")) for shard in manifest.shards]
+    if unchanged is not None:
+        written = {base_name(path) for path in storage.list_files(layout.index, ".parquet")}
+        paths = [
+            path if base_name(path) in written else storage.join(unchanged.index, base_name(path)) for path in paths
+        ]
     with ThreadPoolExecutor(_THREADS) as pool:
         sentences = max(pool.map(_most_sentences, paths), default=0)
     return sentences * int(manifest.config["frames"]["per_sentence"])
