@@ -13,6 +13,7 @@ The paragraph of a video is its sentences in the order of the file, which is how
 import csv
 import io
 import json
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ def _text(path: str) -> str:
     if path.endswith((".pkl", ".pickle", ".p")) or (data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05"):
         raise AnnotationError(
             f"{path} is a pickle, which runs code when it is read: refused. If you trust where it came from, convert it once: "
-            f"python -c \"import json, pickle; json.dump(pickle.load(open('{path}', 'rb')), open('captions.json', 'w'))\""
+            'python -c "import json, pickle, sys; json.dump(pickle.load(sys.stdin.buffer), sys.stdout)" '
+            f"< {shlex.quote(path)} > captions.json"
         )
     try:
         return data.decode("utf-8-sig")
