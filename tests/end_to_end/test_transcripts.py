@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sources import MAMMALS, SHARED, SourceSet, Video, build, ledger, longtake, manifest, published, rows_of, source_set
+from sources import MAMMALS, SourceSet, Video, build, ledger, longtake, manifest, published, rows_of, source_set
 
 from longtake.pipeline.lines import Line
 from longtake.pipeline.manifest import ParsedVideo, parse_video
@@ -223,12 +223,9 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], said: str) -> Non
         parse_config({"name": "t", "output": "out"} | settings | {"source": source})
 
 
-@pytest.mark.shared_data
-def test_all_real_transcripts_go_through_and_balance(tmp_path: Path) -> None:
-    real = [p for folder in ("transcripts", "odd") for p in sorted((SHARED / "data" / folder).glob("*"))]
+def test_all_real_transcripts_go_through_and_balance(shared: Path, tmp_path: Path) -> None:
+    real = [p for folder in ("transcripts", "odd") for p in sorted((shared / "data" / folder).glob("*"))]
     real = [p for p in real if p.suffix in (".vtt", ".srt", ".json", ".static", ".txt")]
-    if not real:
-        pytest.skip("../shared/data is not here")
     files = {p.name: p.read_text(encoding="utf-8-sig") for p in real}
     sources = corpus(tmp_path, files, {"format": "auto"}, max_failed=1.0, merge={"min_sentences": 1})
     plan(sources)
