@@ -93,7 +93,7 @@ def sealed_but_for_the_last_file(sources: SourceSet) -> bool:
     ("faults", "moment", "stage"),
     [
         ("plan=slow", plan_parts_there, "planning"),
-        ("decode=slow", half_decoded, "decoding"),
+        ("decode=half", half_decoded, "decoding"),
         pytest.param("pack=slow", a_shard_is_there_and_one_is_not, "packing", marks=pytest.mark.exhaustive),
         pytest.param("seal=slow", sealed_but_for_the_last_file, "sealing", marks=pytest.mark.exhaustive),
     ],

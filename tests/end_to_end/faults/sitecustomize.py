@@ -2,12 +2,13 @@
 
 LONGTAKE_TEST_FAULTS is a list of step=fault, as in `decode=slow,pack=slow`. In decoding, the name of a video decides as well:
 `crash-*`, `hang-*` and `greedy-*` do what they are called, `killed-*` is ended as by the system that is out of memory, and the
-file of `changing-*` changes meanwhile.
+file of `changing-*` changes meanwhile. With `decode=half` a build that has decoded three videos and lost one stays there.
 """
 
 import errno
 import itertools
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -33,11 +34,18 @@ def fail_in_decode() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         if name.startswith("changing-"):
             os.utime(path, ns=(0, os.stat(path).st_mtime_ns + 1))
-        if FAULTS["decode"] == "slow":
+        if FAULTS["decode"] in ("slow", "half"):
             time.sleep(0.4)
+        if FAULTS["decode"] == "half" and half_decoded(pathlib.Path(path).parent.parent):
+            time.sleep(600)
         return whole(path, *arguments, **options)
 
     source_work.decode_frames = decode_frames
+
+
+def half_decoded(folder: pathlib.Path) -> bool:
+    """If the output below `folder` has three decoded videos and a lost one."""
+    return len(list(folder.glob("*/staging/??/*.json"))) >= 3 and any(folder.glob("*/staging/??/*.failed"))
 
 
 def slow_pack() -> None:
