@@ -143,7 +143,7 @@ def _look(database: Database, asked: Asked, folder: str, console: Console) -> in
     work = pieces(chosen)
     run_pipeline(
         lambda root: add_looking(root, database.layout, work, tables),
-        pipeline_options(list(asked.beam_args), asked.workers),
+        pipeline_options(list(asked.beam_args), asked.workers, pieces=len(work)),
         console,
         lambda counts, _: f"looking at frames: {counts['looked']:,}/{len(chosen):,} samples",
     )

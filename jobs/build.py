@@ -77,10 +77,16 @@ def building_job(
     config: CorpusConfig, summary: PlanSummary, workers: int, beam_args: list[str]
 ) -> tuple[Callable[[Any], None], PipelineOptions]:
     """What adds the building graph to a pipeline, and the options to run it with. Raises ConfigError."""
-    options = pipeline_options(beam_args, workers)
+    options = pipeline_options(beam_args, workers, pieces=_pieces(summary))
     check_reachable(config, options)
     slots = slots_per_process(options, workers)
     return lambda root: add_building(root, config, Layout(config.root), summary, slots), options
+
+
+def _pieces(summary: PlanSummary) -> int:
+    """How many pieces of work a build has at once, about: decode tasks (a video, or ten minutes of a long one), or shards."""
+    tasks = summary.counts["videos"].kept + int(6 * summary.hours["out"])
+    return max(tasks, sum(split["shards"] for split in summary.splits.values()))
 
 
 def _build(

@@ -31,7 +31,7 @@ from longtake.jobs.dashed_ids import CommandsWithIds
 from longtake.jobs.decisions import ConflictPolicy, DecisionFiles, rejects_of
 from longtake.pipeline.events import log_as_asked
 from longtake.pipeline.printable import printable
-from longtake.schemas import scratch, storage
+from longtake.schemas import scratch, storage, waiting
 from longtake.schemas.config import load_config
 from longtake.schemas.decision import OnConflict
 from longtake.schemas.layout import Layout
@@ -257,6 +257,9 @@ def main() -> None:
         arguments, beam_args = arguments[:at], arguments[at + 1 :]
     errors = Console(stderr=True)
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns at import of what is not installed and not needed
+    waiting.tell = lambda word: errors.print(
+        f"longtake: {printable(word)}", style="yellow", markup=False, highlight=False
+    )
     try:
         log_as_asked()
         app(args=arguments, obj=beam_args)

@@ -35,6 +35,8 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError
 from longtake.schemas.settings import ConfigError
 
+_SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # a manifest that is counted, and about what a line of others takes
+
 
 class ProbeMode(StrEnum):
     """How closely `plan` looks at the sources."""
@@ -110,9 +112,8 @@ def planning_job(
     rejects: Rejects | None = None,
 ) -> tuple[Callable[[Any], None], PipelineOptions]:
     """What adds the planning graph to a pipeline, and the options to run it with. Raises ConfigError."""
-    options = pipeline_options(
-        beam_args, workers, one_thread=probe is ProbeMode.NONE and config.source.text.format == "hdvila"
-    )
+    one_thread = probe is ProbeMode.NONE and config.source.text.format == "hdvila"
+    options = pipeline_options(beam_args, workers, one_thread, pieces=_videos(config))
     check_reachable(config, options)
     layout, slots = Layout(config.root), slots_per_process(options, workers)
     check_filters(config, probe.value)
@@ -121,6 +122,16 @@ def planning_job(
     embed, caption = embedding(config, layout, save_embeddings), captioning(config)
     file = rejects_file(layout, rejects.digest, len(rejects)) if rejects and rejects.digest else None
     return lambda root: add_planning(root, config, layout, probe.value, slots, embed, caption, file), options
+
+
+def _videos(config: CorpusConfig) -> int:
+    """How many videos the manifest has, about: its lines are counted where it is small."""
+    number = 0
+    for file in files_of(config.resolve(config.source.videos)):
+        size = storage.size_and_tag(file)[0]
+        is_lines = size <= _SMALL_BYTES and not file.endswith((".gz", ".parquet"))
+        number += storage.read_bytes(file).count(b"\n") + 1 if is_lines else size // _LINE_BYTES + 1
+    return number
 
 
 def embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
@@ -280,6 +291,9 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
     for subject, name in (("videos", "videos"), ("sentences", "sentences"), ("clips", "long clips")):
         count = summary.counts[subject]
         flow.add_row(name, f"{count.total:,}", f"{count.kept:,}", f"{count.dropped:,}")
+    if summary.groups:
+        used = summary.counts["clips"].total
+        flow.add_row("published groups", f"{summary.groups:,}", f"{used:,}", f"{summary.groups - used:,}")
     flow.add_row("hours", f"{summary.hours['in']:,.2f}", f"{summary.hours['out']:,.2f}", "")
     for title, column in (("words", "sum"), ("words, mean", "mean"), ("words, median", "p50")):
         flow.add_row(title, *(_number(summary.words[side][column]) for side in ("in", "out")), "")

@@ -1,5 +1,6 @@
 """The shard loader: a finished corpus as batches for LF-VILA, on every rank, from any point on (docs/lfvila.md)."""
 
+import functools
 import hashlib
 import json
 import logging
@@ -21,6 +22,7 @@ from longtake.model.data_shards import LoaderError, ShardReader
 from longtake.model.data_text import SentenceTokenizer
 from longtake.model.data_transforms import CropRange
 from longtake.schemas import storage
+from longtake.schemas.children import leave_with
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
 
@@ -120,7 +122,7 @@ class ShardLoader:
             prefetch_factor=settings.prefetch if settings.workers else None,
             persistent_workers=settings.workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_start_worker,
+            worker_init_fn=functools.partial(_start_worker, os.getpid()),
             # Its own, so that starting to iterate takes nothing from the generator that dropout and MTC draw from.
             generator=torch.Generator().manual_seed(settings.seed),
         )
@@ -209,7 +211,8 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _start_worker(worker: int) -> None:
+def _start_worker(parent: int, worker: int) -> None:
+    leave_with(parent)  # DataLoader's own look at it comes too late for a worker that waits for its results to be taken
     # Schedulers and terminals signal a whole process group; the trainer still needs its workers until it has saved. They
     # leave the group instead of ignoring the signal, by which DataLoader ends a worker that hangs.
     os.setpgid(0, 0)

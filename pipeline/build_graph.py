@@ -26,7 +26,7 @@ from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import DROPS, Dropped, drop
 from longtake.pipeline.relevance.step import Relevance, with_relevance
 from longtake.pipeline.slots import Slots, shared_slots
-from longtake.pipeline.source_work import decode_source, in_slot, local_source
+from longtake.pipeline.source_work import decode_source, detail_of, in_slot, local_source
 from longtake.pipeline.stored import Stored, is_index, keep_shard, stored_samples, unchanged
 from longtake.pipeline.task_list import listed_tasks, note_failure
 from longtake.schemas import storage
@@ -145,7 +145,7 @@ class Decode(beam.DoFn):
                 filtered = {key: fault for key, fault in faults if fault is not None}
                 reasons = filtered | {fault.key: (fault.reason, fault.detail) for fault in marker.faults}
             except SourceError as failure:
-                error = failure.reason, failure.detail
+                error = failure.reason, detail_of(failure, task.uri)
                 reasons = {clip.key: error for clip in clips}
                 note_failure(self._layout, task, failure.reason)
             lost = [

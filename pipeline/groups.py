@@ -11,7 +11,7 @@ from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop
 GroupedSentence = tuple[Sentence, tuple[tuple[str, int], ...]]
 
 
-_REASONS = (Reason.GROUP_INCOMPLETE, Reason.GROUP_CONFLICT, Reason.GROUP_UNKNOWN_CLIP)
+GROUP_REASONS = (Reason.GROUP_INCOMPLETE, Reason.GROUP_CONFLICT, Reason.GROUP_UNKNOWN_CLIP)
 
 
 def group_video(
@@ -81,7 +81,7 @@ def lost_groups(
 
 def is_group_row(row: Drop) -> bool:
     """Whether a ledger row is that of a published group."""
-    return row.subject is Subject.RECORD and row.reason in _REASONS
+    return row.subject is Subject.RECORD and row.reason in GROUP_REASONS
 
 
 def one_row(rows: Iterable[Drop]) -> Drop:

@@ -46,10 +46,14 @@ class PlanSummary:
         default_factory=dict
     )  # lines that hold no record: of the manifest, of other files
 
+    groups: int = 0  # published groups that the source names; each is a long clip, or has a row in the ledger
+
     def to_json(self) -> dict[str, Any]:
         whole = {name: getattr(self, name) for name in self.__slots__}
         if self.decisions is None:  # as plans are that no curator has seen
             del whole["decisions"]
+        if not self.groups:
+            del whole["groups"]
         return {"format": FORMAT} | whole | {"counts": {k: c.to_json() for k, c in self.counts.items()}}
 
 
@@ -103,6 +107,7 @@ def summarise(
         if rejects is None
         else {"sha256": rejects.digest, "rejects": rejects.number, "applied": applied(tally)},
         unreadable=_unreadable(tally, ledger),
+        groups=tally[("groups",)],
     )
 
 

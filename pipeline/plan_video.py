@@ -23,7 +23,7 @@ from longtake.pipeline.rejects import RejectIndex, rejected_clips
 from longtake.pipeline.seen import Version, version_of
 from longtake.pipeline.seen_graph import SEEN
 from longtake.pipeline.slots import Slots, shared_slots
-from longtake.pipeline.source_work import in_slot, local_source, look_at, source_cost
+from longtake.pipeline.source_work import detail_of, in_slot, local_source, look_at, source_cost
 from longtake.pipeline.tally import Tally
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -198,7 +198,7 @@ def lost_video(element: VideoText, error: SourceError) -> list[Drop]:
     """The rows of a video whose source cannot be used, of its sentences, and of the groups that name them."""
     video_id, sentences = element.video.video_id, tuple(sentence for sentence, _ in element.sentences)
     groups = lost_groups(video_id, element.sentences, why=f"its video cannot be used: {error.reason.value}")
-    return [*drop_video(video_id, sentences, Stage.PROBE, error.reason, error.detail), *groups]
+    return [*drop_video(video_id, sentences, Stage.PROBE, error.reason, detail_of(error, element.video.uri)), *groups]
 
 
 @dataclass(frozen=True, slots=True)

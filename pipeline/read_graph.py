@@ -58,8 +58,8 @@ def drop(row: Drop) -> Dropped:
 
 
 def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = None) -> tuple[Any, Any, Any]:
-    """Collections of VideoText, of Drop, and of tallies of unreadable lines of the manifest, for everything that the
-    configuration names as source.
+    """Collections of VideoText, of Drop, and of tallies of unreadable lines of the manifest and of published groups, for
+    everything that the configuration names as source.
 
     With `only`, for the videos with these ids: of others no text is read where each has its own, and no rows come out.
     """
@@ -76,11 +76,11 @@ def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = N
     if only is not None:
         wanted = wanted | "Only some" >> beam.Filter(lambda record: record.video.video_id in only)
     unreadable = records[DROPS] | "Unreadable lines" >> beam.FlatMap(_unreadable)
-    texts, drops = road(root, wanted, config)
+    texts, drops, *groups = road(root, wanted, config)
     drops = (records[DROPS], drops) | "Read drops" >> beam.Flatten()
     if only is not None:
         drops = drops | "Only their drops" >> beam.Filter(lambda row: row.video_id in only)
-    return texts, drops, unreadable
+    return texts, drops, (unreadable, *groups) | "Read tallies" >> beam.Flatten()
 
 
 def _unreadable(row: Drop) -> Iterator[Tally]:
@@ -215,8 +215,8 @@ class ClipText:
     text: str | None
 
 
-def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
-    source = config.source
+def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, ...]:
+    source, counted = config.source, []
     clips = records | "Clips" >> beam.FlatMap(keyed_clips, config).with_outputs(DROPS, VIDEOS, main="clips")
     sides, drops = {"clips": clips.clips}, [clips[DROPS]]
     if source.text.format == "hdvila":
@@ -228,6 +228,10 @@ def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, A
         lines = root | "Groups" >> ReadLines(config.resolve(source.groups))
         groups = lines | "Parse groups" >> beam.FlatMap(keyed_groups).with_outputs(DROPS, main="groups")
         sides["groups"] = groups.groups
+        names = groups.groups | "Group names" >> beam.MapTuple(lambda _, group: group[0])
+        counted.append(
+            names | "Each once" >> beam.Distinct() | "Count groups" >> beam.Map(lambda _: Counter({("groups",): 1}))
+        )
         drops.append(groups[DROPS])
     matched = (
         sides
@@ -240,7 +244,7 @@ def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, A
         | "Attach" >> beam.FlatMap(attach_sentences, config).with_outputs(DROPS, main="videos")
     )
     drops += [matched[DROPS], texts[DROPS]]
-    return texts.videos, drops | "Join drops" >> beam.Flatten()
+    return texts.videos, drops | "Join drops" >> beam.Flatten(), *counted
 
 
 def keyed_clips(

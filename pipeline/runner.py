@@ -18,7 +18,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment, ExternalEnvironment
 
-from longtake.pipeline import dataflow
+from longtake.pipeline import beam_lookups, dataflow
 from longtake.pipeline.slots import cores
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.settings import ConfigError, did_you_mean
@@ -26,6 +26,7 @@ from longtake.schemas.settings import ConfigError, did_you_mean
 _LOCAL = "longtake.pipeline.runner.LocalRunner"
 _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
+_THREADS = 16  # at most, where the amount of work is not known: each costs a CPU-second of the job, whatever it does
 _ALL_CORES = 0  # of the worker, whatever it is: a number that only the worker knows
 _SERVED = (
     "FlinkRunner",
@@ -66,13 +67,17 @@ class LocalRunner(fn_runner.FnApiRunner):
         return super().run_pipeline(pipeline, options)
 
 
-def pipeline_options(beam_args: list[str], workers: int, one_thread: bool = False) -> PipelineOptions:
+def pipeline_options(
+    beam_args: list[str], workers: int, one_thread: bool = False, pieces: int | None = None
+) -> PipelineOptions:
     """Options for `beam_args`, given after `--`; where no runner is named, LocalRunner with `workers` decode slots, 0: all cores.
 
     `one_thread` is for graphs that neither wait for slots nor for storage: there Python's threads only get in each other's way.
+    `pieces`: how many pieces of work there are, where that is known; more threads than pieces cost and do nothing.
 
     Raises ConfigError for a runner that is known to give wrong results, and for options that cannot work or that nobody knows.
     """
+    beam_lookups.remember()
     options = PipelineOptions(beam_args)
     options.get_all_options(add_extra_args_fn=lambda parser: _check_names(parser, beam_args))
     runner = options.view_as(StandardOptions).runner
@@ -88,12 +93,17 @@ def pipeline_options(beam_args: list[str], workers: int, one_thread: bool = Fals
             direct.direct_running_mode = "in_memory" if one_thread else "multi_threading"
         if not any(argument.startswith("--direct_num_workers") for argument in beam_args):
             slots = workers or cores()
-            direct.direct_num_workers = slots if elsewhere else 1 if one_thread else max(slots * _THREADS_PER_SLOT, 2)
+            direct.direct_num_workers = slots if elsewhere else 1 if one_thread else _threads(slots, pieces)
     if dataflow.is_dataflow(options):
         dataflow.prepare(options)
     else:
         _check_environment(options)
     return options
+
+
+def _threads(slots: int, pieces: int | None) -> int:
+    """Threads of the local runner: two for each slot, so that none of the slots waits; no more than there is work for."""
+    return max(2, min(slots * _THREADS_PER_SLOT, _THREADS if pieces is None else pieces))
 
 
 def _check_names(parser: Any, beam_args: list[str]) -> None:

@@ -5,9 +5,9 @@ the load evens out however skewed it is. A child that crashes or exceeds its tim
 nothing else; its slot gets a new child.
 """
 
-import multiprocessing
 import os
 import queue
+import resource
 import signal as signals
 import threading
 import time
@@ -17,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ParamSpec, TypeVar
 
 from longtake.pipeline.memory import limit_memory
+from longtake.schemas.children import SPAWN, ignore_interrupts, leave_with
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,7 +95,7 @@ class Slots:
     def _start(self) -> ProcessPoolExecutor:
         slot = ProcessPoolExecutor(
             1,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=SPAWN,
             initializer=_prepare_child,
             initargs=(self._memory_limit, os.getpid()),
         )
@@ -122,20 +123,10 @@ class Slots:
 
 
 def _prepare_child(memory_limit: int, parent: int) -> None:
-    import resource
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    ignore_interrupts()
+    leave_with(parent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_memory(memory_limit)
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-
-
-def _leave_with(parent: int) -> None:
-    """End this child when its parent is gone: a parent killed with SIGKILL cannot tell it, and a decoder may hang."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def _nothing() -> None:

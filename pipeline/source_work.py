@@ -9,6 +9,7 @@ from longtake.pipeline.copies import shared_copies
 from longtake.pipeline.decode import FrameFault, Probe, SourceError, decode_cost, decode_frames, probe, probe_header
 from longtake.pipeline.fragment import Marker, Wanted, write_fragment
 from longtake.pipeline.memory import start_measuring, was_close
+from longtake.pipeline.printable import masked
 from longtake.pipeline.seen import Version
 from longtake.pipeline.slots import SlotCrashed, Slots, SlotTimeout
 from longtake.schemas import storage
@@ -68,6 +69,11 @@ def blaming_the_source() -> Iterator[None]:
         raise SourceError(Reason.MISSING, "no such file") from None
     except Exception as error:
         raise SourceError(Reason.UNREADABLE, f"{type(error).__name__}: {error}"[:300]) from None
+
+
+def detail_of(error: SourceError, uri: str) -> str:
+    """What the ledger says of a source that could not be used: with the place that was tried, where nothing is there."""
+    return f"{error.detail}: {masked(uri)}" if error.reason is Reason.MISSING else error.detail
 
 
 @contextmanager

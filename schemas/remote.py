@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from longtake.schemas import paths
+from longtake.schemas.waiting import waiting
 
 T = TypeVar("T")
 
@@ -113,23 +114,24 @@ def attempt(path: str, work: Callable[[Any], T]) -> T:
 
     Raises FileNotFoundError, or a StorageError of one line that says what to do.
     """
-    start, number = time.monotonic(), 0
-    while True:
-        number += 1
-        try:
-            return work(filesystem(path))
-        except StorageError:
-            raise
-        except Exception as error:
-            waited = time.monotonic() - start
-            if not is_transient(error):
-                raise _explained(path, error) from None
-            if number == ATTEMPTS or waited > PATIENCE_SECONDS:
-                raise UnreachableError(
-                    f"{path}: storage failed {number} times in {waited:.0f} s, last with {_said(error)}. "
-                    "Run the same command again later: it goes on where it was."
-                ) from None
-            time.sleep(_FIRST_PAUSE * 2 ** (number - 1) * random.uniform(0.5, 1))  # noqa: S311
+    with waiting(path, ATTEMPTS, PATIENCE_SECONDS) as wait:
+        while True:
+            try:
+                return work(filesystem(path))
+            except StorageError:
+                raise
+            except Exception as error:
+                waited = time.monotonic() - wait.start
+                if not is_transient(error):
+                    raise _explained(path, error) from None
+                if wait.number == ATTEMPTS or waited > PATIENCE_SECONDS:
+                    raise UnreachableError(
+                        f"{path}: storage failed {wait.number} times in {waited:.0f} s, last with {_said(error)}. "
+                        "Run the same command again later: it goes on where it was."
+                    ) from None
+                wait.error = _said(error)
+                time.sleep(_FIRST_PAUSE * 2 ** (wait.number - 1) * random.uniform(0.5, 1))  # noqa: S311
+                wait.number += 1
 
 
 def is_transient(error: BaseException) -> bool:

@@ -58,6 +58,7 @@ def revised_summary(change: Change, origins: tuple[PlanSummary, ...], tally: Tal
         cleaned=_summed([o.cleaned or {} for o in origins], tally, "cleaned"),
         masked=_summed([o.masked for o in origins], tally, "masked"),
         rewritten=tally[("rewritten",)],
+        groups=sum(o.groups for o in origins) if all(o.groups for o in origins) else 0,
         decisions=None
         if change.is_merge or first.decisions is None
         else first.decisions | {"applied": first.decisions["applied"] + applied(tally)},

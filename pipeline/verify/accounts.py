@@ -84,8 +84,8 @@ class Accounts:
         self._taken_down = np.array([mark for part in ledger for mark in part.taken_down], np.uint64)
         self._clips_taken_down = np.array([mark for part in ledger for mark in part.clips_taken_down], np.uint64)
 
-    def check(self, manifest: CorpusManifest) -> list[FaultList]:
-        """What does not agree."""
+    def check(self, manifest: CorpusManifest, groups: int = 0) -> list[FaultList]:
+        """What does not agree. `groups`: how many published groups the plan says there are."""
         lists = {name: FaultList(name) for name in ("corpus.json", "plan", "index", "ledger")}
         self._check_counts(manifest, lists["corpus.json"])
         self._check_plan(lists["plan"])
@@ -93,6 +93,8 @@ class Accounts:
         self._check_clip_rows(lists["ledger"])
         self._check_video_rows(lists["ledger"])
         self._check_sentence_rows(lists["ledger"])
+        if groups:
+            self._check_groups(manifest, groups, lists["ledger"])
         return list(lists.values())
 
     # -- counts --------------------------------------------------------------------------------------------------------
@@ -225,6 +227,18 @@ class Accounts:
             what = f"{found[video]:,} sentence rows of stage decode; its dropped long clips have {wanted[video]:,} sentences"
             faults.add(what, self._plan_rows.video(int(rows[0])) if len(rows) else "a video that is not planned")
         faults.omitted += len(wrong[_EXPLAINED:])
+
+    def _check_groups(self, manifest: CorpusManifest, groups: int, faults: FaultList) -> None:
+        """Each published group became a long clip, or has one row."""
+        rows: Counter[str] = sum((part.groups for part in self._ledger), Counter())
+        faults.add_each(
+            sorted(name for name, n in rows.items() if n > 1), "has several rows", lambda name: f"group {short(name)}"
+        )
+        used = manifest.counts["clips"].total if "clips" in manifest.counts else 0
+        if used + len(rows) != groups:
+            faults.add(
+                f"{groups:,} published groups; {used:,} became long clips and {len(rows):,} have a row of their own"
+            )
 
 
 def _repeated(values: Hashes) -> npt.NDArray[np.int64]:

@@ -5,7 +5,7 @@ any storage that a corpus can lie on.
 """
 
 import heapq
-import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,8 +17,9 @@ from longtake.pipeline.verify.accounts import Accounts
 from longtake.pipeline.verify.faults import Fault, FaultList
 from longtake.pipeline.verify.manifest import Listed, check_files, check_manifest
 from longtake.pipeline.verify.shard import ShardResult, ShardTask, check_drawn, check_shard
-from longtake.pipeline.verify.tables import LedgerFacts, PlanFacts, ledger_facts, plan_facts
+from longtake.pipeline.verify.tables import LedgerFacts, PlanFacts, ledger_facts, plan_facts, published_groups
 from longtake.schemas import storage
+from longtake.schemas.children import SPAWN, ignore_interrupts, leave_with
 from longtake.schemas.layout import Layout
 
 __all__ = ["Fault", "Report", "verify"]
@@ -58,12 +59,14 @@ def verify(
     listed = check_manifest(layout, of_manifest)
     if listed is None:
         return _report(None, [of_manifest], False, sample)
-    faults = [of_manifest, *check_files(layout, listed)]
+    of_summary = FaultList("plan/_plan.json")
+    faults = [of_manifest, of_summary, *check_files(layout, listed)]
     shards, plan, ledger = _read(root, listed, sample, seed, workers or cores(), progress, faults)
     compared = not any(of_file.unreadable for of_file in faults)
     if compared:
         facts = [result.facts for result in shards]
-        faults += Accounts(layout, listed.shards, facts, plan, ledger).check(listed.manifest)
+        accounts = Accounts(layout, listed.shards, facts, plan, ledger)
+        faults += accounts.check(listed.manifest, published_groups(layout, of_summary))
     drawn = _draw(root, listed, shards, sample, workers or cores(), faults) if sample and compared else 0
     return _report(listed, faults, compared, None if sample is None else drawn)
 
@@ -144,7 +147,7 @@ def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Any
             progress(done, len(jobs))
             yield job.work(*job.arguments)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, SPAWN, _prepare_child, (os.getpid(),)) as pool:
         pending = [pool.submit(job.work, *job.arguments) for job in jobs]
         for done, (job, future) in enumerate(zip(jobs, pending, strict=True)):
             progress(done, len(jobs))
@@ -154,3 +157,8 @@ def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Any
                 died = FaultList(job.where)
                 died.cannot_read("not checked: a process died, for want of memory or on a damaged file")
                 yield died
+
+
+def _prepare_child(parent: int) -> None:
+    ignore_interrupts()
+    leave_with(parent)

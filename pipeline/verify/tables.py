@@ -1,5 +1,6 @@
 """Reading the plan and the ledger of a corpus part by part: their own rules, and what the other checks need of them."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from longtake.pipeline.groups import GROUP_REASONS
 from longtake.pipeline.verify.checked_table import read_batches, read_rows, row_digest
 from longtake.pipeline.verify.faults import FaultList, list_some
 from longtake.pipeline.verify.index import Hashes
-from longtake.schemas import tables
+from longtake.schemas import storage, tables
 from longtake.schemas.keys import hash64, is_sample_key
+from longtake.schemas.layout import Layout
 from longtake.schemas.reasons import Reason, Stage, Subject
 
 
@@ -55,6 +58,17 @@ def plan_facts(path: str) -> PlanFacts:
     return PlanFacts(path, **arrays, names=tuple(sorted(names)), faults=faults)
 
 
+def published_groups(layout: Layout, faults: FaultList) -> int:
+    """How many published groups the source named, as the figures of the plan have it; 0 where it named none."""
+    path = storage.join(layout.plan, "_plan.json")
+    try:
+        found = json.loads(storage.read_bytes(path)).get("groups", 0) if storage.exists(path) else 0
+    except (ValueError, AttributeError) as error:
+        faults.add(f"unreadable: {error}")
+        return 0
+    return found if isinstance(found, int) else 0
+
+
 @dataclass(slots=True)
 class LedgerFacts:
     """One part of the ledger. Rows are counted by subject; those that must fit the plan and the index are kept as hashes."""
@@ -66,9 +80,11 @@ class LedgerFacts:
     clips_taken_down: list[int] = field(default_factory=list)  # of each clip row of stage takedown
     clips: list[int] = field(default_factory=list)  # of each clip row of stage decode
     sentences: Counter[int] = field(default_factory=Counter)  # video -> sentence rows of stage decode
+    groups: Counter[str] = field(default_factory=Counter)  # rows of each published group, by its id
     names: dict[int, str] = field(default_factory=dict)  # what the hashes of videos and clips stand for
 
 
+_OF_GROUPS = pa.array([reason.value for reason in GROUP_REASONS])
 _CLOSED: dict[str, list[StrEnum]] = {"subject": list(Subject), "stage": list(Stage), "reason": list(Reason)}
 
 
@@ -98,6 +114,8 @@ def _count(batch: pa.RecordBatch, facts: LedgerFacts) -> None:
     for counted in pc.value_counts(batch.column("subject")).to_pylist():
         facts.rows[counted["values"]] += counted["counts"]
     subject = batch.column("subject")
+    of_groups = pc.and_(pc.equal(subject, Subject.RECORD.value), pc.is_in(batch.column("reason"), _OF_GROUPS))
+    facts.groups.update(batch.filter(of_groups).column("subject_id").to_pylist())
     decode = pc.equal(batch.column("stage"), Stage.DECODE.value)
     takedown = pc.equal(batch.column("stage"), Stage.TAKEDOWN.value)
     late = pc.and_(pc.equal(subject, Subject.CLIP.value), pc.or_(decode, takedown))

@@ -239,31 +239,79 @@ def test_shared_slots_are_one_pool_until_closed() -> None:
     close_shared_slots()
 
 
-def test_children_die_when_their_parent_is_killed(tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(
-        textwrap.dedent(f"""
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that imports Beam, whose child has written its process id to a file and hangs."""
+    (tmp_path / "work.py").write_text(
+        textwrap.dedent("""
         import os, sys, time
         from pathlib import Path
-        from longtake.pipeline.slots import Slots
 
-        def hang(log):
-            Path(log).write_text(str(os.getpid()))
+        def hang(folder):
+            Path(folder, "modules").write_text(" ".join(sys.modules))
+            Path(folder, "pid.part").write_text(str(os.getpid()))
+            Path(folder, "pid.part").rename(Path(folder, "pid"))
             time.sleep(600)
-
-        if __name__ == "__main__":
-            Slots(1).run(600, hang, {str(tmp_path / "pid")!r})
         """)
     )
-    parent = subprocess.Popen([sys.executable, script])
+    (tmp_path / "parent.py").write_text(
+        textwrap.dedent(f"""
+        import apache_beam
+        from longtake.pipeline.slots import Slots
+        from work import hang
+
+        if __name__ == "__main__":
+            Slots(1).run(600, hang, {str(tmp_path)!r})
+        """)
+    )
+    parent = subprocess.Popen([sys.executable, tmp_path / "parent.py"])
     try:
-        assert wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
-        child = int((tmp_path / "pid").read_text())
-        assert psutil.pid_exists(child)
+        assert wait_until((tmp_path / "pid").exists)
+        yield parent
     finally:
         parent.kill()
         parent.wait()
+
+
+def test_children_die_when_their_parent_is_killed(program: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    child = int((tmp_path / "pid").read_text())
+    assert psutil.pid_exists(child)
+    program.kill()
+    program.wait()
     assert wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
+
+
+def test_children_do_not_import_the_program(program: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    modules = (tmp_path / "modules").read_text().split()
+    assert "work" in modules
+    assert "apache_beam" not in modules
+
+
+def test_children_hold_interrupts_back_until_they_ignore_them(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole process group, also children that still import: each printed a traceback."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent("""
+        import os, signal, sys, threading, time
+        from longtake.pipeline.slots import Slots
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, lambda *_: None)  # the parent goes on
+
+        def interrupt():
+            while True:
+                os.killpg(0, signal.SIGINT)
+                time.sleep(0.01)
+
+        if __name__ == "__main__":
+            os.setpgid(0, 0)
+            threading.Thread(target=interrupt, daemon=True).start()
+            with Slots(1) as slots:
+                print(slots.run(60, abs, -3))
+        """)
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
 
 
 @pytest.mark.parametrize(

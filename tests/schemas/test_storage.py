@@ -3,6 +3,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from longtake.schemas import remote, scratch, storage
+from longtake.schemas import remote, scratch, storage, waiting
 
 
 @pytest.fixture(params=["local", "file", "memory"])
@@ -268,10 +269,35 @@ def test_what_is_refused_is_not_tried_again(faulty: Any, error: Exception, kind:
 
 def test_patience_ends(faulty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     faulty.one_in = 1
-    clock = iter([0.0, remote.PATIENCE_SECONDS + 1])
-    monkeypatch.setattr(remote.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(remote, "PATIENCE_SECONDS", -1.0)
     with pytest.raises(storage.UnreachableError, match="failed 1 times"):
         storage.write_bytes("memory://a/b", b"x")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_person_is_told_what_is_waited_for(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    answers = threading.Event()
+
+    def work(_: Any) -> str:
+        if fails and not told:
+            raise TimeoutError("no route")
+        assert answers.wait(30)
+        return "done"
+
+    def tell(word: str) -> None:
+        told.append(word)
+        answers.set()
+
+    monkeypatch.setattr(waiting, "tell", tell)
+    for name, value in (("FIRST_WORD_SECONDS", 0.2), ("LONG_SECONDS", 0.2), ("_last_word", -1e9)):
+        monkeypatch.setattr(waiting, name, value)
+    assert remote.attempt("memory://a/b", work) == "done"
+    assert len(told) == 1, "one word, however long it takes"
+    assert told[0].startswith("memory://a/b: waiting for storage for ")
+    assert "of 6" in told[0]
+    assert (", after TimeoutError: no route" in told[0]) is fails
+    assert "given up after 6 failures, or at the first one after 120 s" in told[0]
 
 
 # -- reading parts of a remote file ------------------------------------------------------------------------------------

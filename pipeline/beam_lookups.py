@@ -1,0 +1,66 @@
+"""Beam's look-ups that never change, remembered: half of the time of a small job went into repeating them.
+
+Beam 2.77 builds an argparse parser at each `PipelineOptions.view_as` (800 times in the plan of one video) and inspects the
+signature of each method of each DoFn over and over (17,000 times). The work itself is not touched: corpora are the same bytes.
+"""
+
+import functools
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms import core
+
+
+def remember() -> None:
+    """Replace the two look-ups by ones that remember. Calling it again changes nothing."""
+    if PipelineOptions.view_as is not _view_as:
+        PipelineOptions.view_as = _view_as
+        core.get_function_args_defaults = _arguments_and_defaults
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+_whole_view_as = PipelineOptions.view_as
+
+
+def _view_as(self: Any, cls: Any) -> Any:
+    """What PipelineOptions.view_as returns, without parsing the same flags for the same class again."""
+    flags = self._flags
+    if flags is None:  # those of sys.argv, which may change
+        return _whole_view_as(self, cls)
+    visible = _parsed(cls, tuple(flags))
+    view = cls.__new__(cls)
+    view._flags, view._visible_options, view._all_options = flags, visible, self._all_options
+    for name in view._visible_option_list():
+        if name not in self._all_options:
+            value = getattr(visible, name)
+            self._all_options[name] = value.copy() if isinstance(value, list | dict) else value
+    return view
+
+
+@functools.lru_cache(maxsize=512)
+def _parsed(cls: Any, flags: tuple[str, ...]) -> Any:
+    return cls(list(flags))._visible_options
+
+
+# -- signatures --------------------------------------------------------------------------------------------------------
+
+_whole: Callable[[Any], tuple[list[str], list[Any]]] = core.get_function_args_defaults
+_of_functions: Any = weakref.WeakKeyDictionary()
+_of_methods: Any = weakref.WeakKeyDictionary()
+
+
+def _arguments_and_defaults(function: Any) -> tuple[list[str], list[Any]]:
+    """Names of the arguments and the default values; remembered for plain functions and for methods of objects."""
+    known, key = _of_functions, function
+    if isinstance(function, types.MethodType):
+        known, key = _of_methods, function.__func__
+    if not isinstance(key, types.FunctionType):
+        return _whole(function)
+    if key not in known:
+        known[key] = _whole(function)
+    arguments, defaults = known[key]
+    return list(arguments), list(defaults)
