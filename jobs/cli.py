@@ -167,7 +167,12 @@ def plan(
                 return
             summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings, rejects)
     print_plan(summary, layout, console, price)
-    check_plan(summary, settings, layout.ledger)
+    try:
+        check_plan(summary, settings, layout.ledger)
+    except CorpusError as error:
+        raise CorpusError(
+            f"{error}\nThe plan stays in {layout.plan}, to be looked at; the next one replaces it."
+        ) from None
     console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
 
 

@@ -294,7 +294,8 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
     if summary.groups:
         used = summary.counts["clips"].total
         flow.add_row("published groups", f"{summary.groups:,}", f"{used:,}", f"{summary.groups - used:,}")
-    flow.add_row("hours", f"{summary.hours['in']:,.2f}", f"{summary.hours['out']:,.2f}", "")
+    flow.add_row("hours of speech", f"{summary.hours['in']:,.2f}", f"{summary.hours.get('said', 0):,.2f}", "")
+    flow.add_row("hours with pauses", "", f"{summary.hours['out']:,.2f}", "")
     for title, column in (("words", "sum"), ("words, mean", "mean"), ("words, median", "p50")):
         flow.add_row(title, *(_number(summary.words[side][column]) for side in ("in", "out")), "")
     flow.add_row("words, 5 % to 95 %", *(_range(summary.words[side]) for side in ("in", "out")), "")

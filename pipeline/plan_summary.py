@@ -23,7 +23,8 @@ SUMMARY_FILE = "_plan.json"  # readers of a folder of Parquet pass over names th
 class PlanSummary:
     """The figures of a plan. `fingerprint` is that of the configuration it was made with; `edited` is None but for a plan that a
     person edited: there it counts the rows, the long clips that were cut anew, and the values that were recomputed. `decisions`
-    is None but where curators rejected something: the digest of the rejects, how many there are, and how many applied.
+    is None but where curators rejected something: the digest of the rejects, how many there are, and how many applied. `hours`:
+    "in", of the sentences that came in, "said", of those that are planned, and "out", of the long clips with their pauses.
     """
 
     fingerprint: str
@@ -82,7 +83,7 @@ def summarise(
         counts=counts,
         failed_videos=ledger[("failed",)],
         drops={" ".join(key[1:]): n for key, n in sorted(ledger.items()) if key[0] == "dropped"},
-        hours={name: round(tally[(f"ms_{name}",)] / 3.6e6, 4) for name in ("in", "out")},
+        hours={name: round(tally[(f"ms_{name}",)] / 3.6e6, 4) for name in ("in", "said", "out")},
         words={name: distribution(histogram(tally, f"words_{name}")) for name in ("in", "out")},
         sentences_per_clip=distribution(histogram(tally, "sentences_out")),
         splits={

@@ -75,6 +75,7 @@ class PlanVideo(beam.DoFn):
         tally.update({("cleaned", step): n for step, n in element.removals})
         for s in sentences:
             tally["words_in", str(count_words(s.text))] += 1
+            tally[("ms_in",)] += s.end_ms - s.start_ms
         rejected = rejects.samples(video.video_id) if rejects is not None else []
         if rejects is not None and (why := rejects.video(video.video_id)) is not None:
             tally["applied", Subject.VIDEO, video.video_id] += 1
@@ -94,7 +95,6 @@ class PlanVideo(beam.DoFn):
             yield from map(drop, lost_video(element, error))
         else:
             planning = plan_clips(element, facts, self._config)
-            tally[("ms_in",)] += sum(s.end_ms - s.start_ms for s, _ in planning.inside)
             met = rejected_clips(planning.clips, rejected)
             out = [clip for clip in planning.clips if clip.key in met.clips]
             filtered = self._filter.apply([clip for clip in planning.clips if clip.key not in met.clips], facts)
@@ -259,6 +259,7 @@ def measure(clips: list[LongClip], facts: Probe | None, decoded: int | None, con
         tally["words_out", str(clip.n_words)] += 1
         tally["sentences_out", str(len(clip.sentences))] += 1
         tally[("ms_out",)] += clip.end_ms - clip.start_ms
+        tally[("ms_said",)] += sum(s.end_ms - s.start_ms for s in clip.sentences)
     cost = estimate(clips, facts, decoded, config.frames)
     tally[("decoded_frames",)] += cost.decoded_frames
     tally[("cpu_ms",)] += cost.cpu_ms

@@ -8,7 +8,19 @@ from pydantic import Field, field_validator, model_validator
 from longtake.schemas.settings import Section
 
 TextFormat = Literal[
-    "hdvila", "auto", "vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters", "ass", "none"
+    "hdvila",
+    "auto",
+    "vtt",
+    "srt",
+    "json3",
+    "srv3",
+    "ttml",
+    "whisper",
+    "howto100m",
+    "vidchapters",
+    "ass",
+    "sami",
+    "none",
 ]
 #: Formats of which one file may hold many videos.
 _IN_ONE_FILE = ("howto100m", "vidchapters")

@@ -37,7 +37,7 @@ def edited_summary(config: CorpusConfig, origin: PlanSummary | None, tally: Tall
         drops=dict(
             sorted((drops | {" ".join(key[1:]): n for key, n in ledger.items() if key[0] == "dropped"}).items())
         ),
-        hours=origin.hours | {"out": fresh.hours["out"]},
+        hours=fresh.hours | {"in": origin.hours["in"]},
         words=origin.words | {"out": fresh.words["out"]},
         estimate=_scaled(origin, fresh, tally),
         masked=origin.masked,

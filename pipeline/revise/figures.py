@@ -46,6 +46,7 @@ def revised_summary(change: Change, origins: tuple[PlanSummary, ...], tally: Tal
         drops={" ".join(key[1:]): n for key, n in sorted(ledger.items()) if key[0] == "dropped"},
         hours={
             "in": round(sum(o.hours["in"] for o in origins) + tally[("ms_in",)] / 3.6e6, 4),
+            "said": round(tally[("ms_said",)] / 3.6e6, 4),
             "out": round(tally[("ms_out",)] / 3.6e6, 4),
         },
         words={

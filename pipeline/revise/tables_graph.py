@@ -282,6 +282,7 @@ def measure(clip: LongClip) -> Tally:
             ("words_out", str(clip.n_words)): 1,
             ("sentences_out", str(len(clip.sentences))): 1,
             ("ms_out",): clip.end_ms - clip.start_ms,
+            ("ms_said",): sum(s.end_ms - s.start_ms for s in clip.sentences),
         }
     )
 

@@ -9,6 +9,7 @@ from longtake.pipeline.transcripts.columns import parse_columns_file
 from longtake.pipeline.transcripts.cue import Transcript
 from longtake.pipeline.transcripts.encodings import to_utf8
 from longtake.pipeline.transcripts.json3 import parse_json3
+from longtake.pipeline.transcripts.sami import parse_sami
 from longtake.pipeline.transcripts.subtitles import parse_subtitles
 from longtake.pipeline.transcripts.whisper import parse_whisper
 from longtake.pipeline.transcripts.xml_cues import declares_encoding, parse_xml
@@ -16,7 +17,7 @@ from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
 
 #: The formats of files that hold one video each.
-FileFormat = Literal["vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters", "ass"]
+FileFormat = Literal["vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100m", "vidchapters", "ass", "sami"]
 FORMATS: tuple[str, ...] = get_args(FileFormat)
 
 _XML = ("srv3", "ttml")
@@ -24,7 +25,7 @@ _START = 4096  # bytes that tell the format
 _ASS = re.compile(rb"\[(?:script info|v4\+? styles|events)\]|(?:Format|Dialogue):.*,", re.IGNORECASE)
 _BY_SUFFIX: dict[str, FileFormat] = {
     "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "ttml": "ttml", "dfxp": "ttml", "ass": "ass", "ssa": "ass",
-    "srv1": "srv3", "srv2": "srv3", "srv3": "srv3",
+    "smi": "sami", "sami": "sami", "srv1": "srv3", "srv2": "srv3", "srv3": "srv3",
 }  # fmt: skip
 
 
@@ -51,6 +52,8 @@ def _parsed(data: bytes, video_id: str, file: str, form: str, encoding: str) -> 
         return parse_xml(data, video_id, file, encoding)
     if form == "ass":
         return parse_ass(data, video_id, file, encoding)
+    if form == "sami":
+        return parse_sami(data, video_id, file, encoding)
     if form == "json3":
         return parse_json3(data, video_id, file)
     if form == "whisper":
@@ -70,6 +73,8 @@ def format_of(data: bytes, file: str) -> FileFormat:
         if re.search(rb'"(?:wireMagic|events)"', start):
             return "json3"
         return "howto100m" if re.match(rb'\{\s*"(?:start|end|text)"\s*:\s*\[', start) else "whisper"
+    if re.match(rb"(?:<!--.*?-->\s*)?<sami\b", start, re.IGNORECASE | re.DOTALL):
+        return "sami"
     if start.startswith(b"<"):
         return "srv3" if re.search(rb"<(?:timedtext|transcript)\b", start) else "ttml"
     if re.match(rb"(?:[\w ]+,)*(?:start|end|text)\s*,", start, re.IGNORECASE):

@@ -1,5 +1,7 @@
 """Whatever is said, in whatever script and format: nothing is lost, doubled or cut within a grapheme, and times rise."""
 
+import csv
+import io
 import json
 from html import escape
 
@@ -46,6 +48,30 @@ def written(said: list[str], form: str) -> bytes:
     if form == "ttml":
         body = "".join(f'<p begin="{a}ms" end="{b}ms">{escape(text)}</p>' for (a, b), text in rows)
         return f'<tt xmlns="http://www.w3.org/ns/ttml"><body><div>{body}</div></body></tt>'.encode()
+    if form == "srv1":
+        body = "".join(
+            f'<text start="{a / 1000}" dur="{(b - a) / 1000}">{escape(text)}</text>' for (a, b), text in rows
+        )
+        return f"<transcript>{body}</transcript>".encode()
+    if form == "srv2":
+        body = "".join(f'<text t="{a}" d="{b - a}">{escape(text)}</text>' for (a, b), text in rows)
+        return f"<timedtext>{body}</timedtext>".encode()
+    if form == "srv3":
+        body = "".join(f'<p t="{a}" d="{b - a}">{escape(text)}</p>' for (a, b), text in rows)
+        return f'<timedtext format="3"><body>{body}</body></timedtext>'.encode()
+    if form == "vidchapters":
+        return json.dumps([{"start": a / 1000, "end": b / 1000, "text": text} for (a, b), text in rows]).encode()
+    if form == "csv":
+        table = io.StringIO()
+        csv.writer(table).writerows([("start", "end", "text"), *((a / 1000, b / 1000, text) for (a, b), text in rows)])
+        return table.getvalue().encode()
+    if form == "sbv":
+        return "\n".join(f"{a[1:]},{b[1:]}\n{text}\n" for (a, b), text in zip(clocks, said, strict=True)).encode()
+    if form == "smi":
+        body = "".join(
+            f"<SYNC Start={a}><P Class=XX>{escape(text)}<SYNC Start={b}><P Class=XX>&nbsp;\n" for (a, b), text in rows
+        )
+        return f"<SAMI><HEAD></HEAD><BODY>\n{body}</BODY></SAMI>".encode()
     lines = [f"Dialogue: 0,{a},{b},Default,,0,0,0,,{text}" for (a, b), text in zip(clocks, said, strict=True)]
     return "\n".join(["[Events]", *lines]).encode()
 
@@ -54,11 +80,29 @@ def letters(text: str) -> list[str]:
     return [c for c in text if c.isalnum()]
 
 
-@pytest.mark.parametrize("form", ["srt", "vtt", "json3", "whisper", "howto100m", "ttml", "ass"])
+FORMS = [
+    "srt",
+    "vtt",
+    "json3",
+    "whisper",
+    "howto100m",
+    "vidchapters",
+    "csv",
+    "ttml",
+    "srv1",
+    "srv2",
+    "srv3",
+    "ass",
+    "sbv",
+    "smi",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=25, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=5))
 def test_nothing_is_lost_doubled_or_cut(form: str, said: list[str]) -> None:
-    found = parse_transcript(written(said, form), "v", f"v.{form}", form)
+    found = parse_transcript(written(said, form), "v", f"v.{form}", "auto")
     assert not found.drops
     sentences = split_sentences(found.cues, Sentences(min_words=1, max_words=4))
     assert letters("".join(s.text for s in sentences)) == letters("".join(said))

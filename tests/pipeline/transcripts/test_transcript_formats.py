@@ -1,11 +1,15 @@
 """Each format of transcripts: what is read, what is dropped, and that nothing makes a parser fail."""
 
+import html
 import json
+import re
+import subprocess
 import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -433,6 +437,48 @@ def test_ass_is_read_as_pysubs2_reads_it() -> None:
     assert [(c.start_ms, c.end_ms, c.text, c.speakers[0]) for c in ours] == [
         (start, end, words.replace("\xa0", " "), name) for start, end, words, name in said
     ]
+
+
+SAMI = """<!-- made by hand -->
+<SAMI><HEAD><TITLE>Talk</TITLE>
+<STYLE TYPE="text/css"><!-- P { font-size: 12pt; } .ENCC { Name: English; lang: en-US; } --></STYLE></HEAD>
+<BODY>
+<SYNC Start=1000><P Class=ENCC>Good evening<br>to <i>you</i> &amp; all.
+<SYNC Start=3000><P Class=ENCC>&nbsp;
+<SYNC Start="4000"><P Class='ENCC'>It is good to be here.</P></SYNC>
+<SYNC Start=7000>
+<P Class=ENCC>Let us begin.
+</BODY></SAMI>"""
+
+
+def test_sami() -> None:
+    found = parse_transcript(SAMI.encode(), "v", "v.smi", "auto")
+    assert spans(found.cues) == [
+        ("v.1", 1000, 3000, "Good evening\nto you & all."),
+        ("v.2", 4000, 7000, "It is good to be here."),
+        ("v.3", 7000, 7000 + 250 + 70 * 13, "Let us begin."),
+    ]
+    assert found.drops == []
+    two = SAMI.replace("</P></SYNC>", "<P Class=KRCC>여기 와서 좋습니다.")
+    assert [cue.text for cue in parse_transcript(two.encode(), "v", "v.smi", "auto").cues] == [
+        "Good evening\nto you & all.",
+        "It is good to be here.",
+        "여기 와서 좋습니다.",
+        "Let us begin.",
+    ]
+    nothing = parse_transcript(b"<SAMI><BODY>nothing</BODY></SAMI>", "v", "v.smi", "auto")
+    assert [(row.subject, row.reason) for row in nothing.drops] == [(Subject.RECORD, Reason.MALFORMED)]
+
+
+def test_sami_is_read_as_ffmpeg_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "v.smi"
+    path.write_text(SAMI)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(path), "-f", "srt", "-"]
+    read = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    theirs = re.findall(r"0:0(\d,\d{3}) --> .*?\n(.+?)\n\n", read, re.DOTALL)
+    shown = [(int(start.replace(",", "")), html.unescape(re.sub(r"</?i>", "", text))) for start, text in theirs]
+    ours = parse_transcript(path.read_bytes(), "v", "v.smi", "sami").cues
+    assert [(cue.start_ms, cue.text) for cue in ours] == [(start, text) for start, text in shown if text.strip("\xa0 ")]
 
 
 @pytest.mark.parametrize("unit", [1, 1000])
