@@ -212,7 +212,7 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _start_worker(parent: int, worker: int) -> None:
-    leave_with(parent)  # DataLoader's own look at it comes too late for a worker that waits for its results to be taken
+    leave_with(parent)  # DataLoader itself looks every 5 s, and not while a worker reads
     # Schedulers and terminals signal a whole process group; the trainer still needs its workers until it has saved. They
     # leave the group instead of ignoring the signal, by which DataLoader ends a worker that hangs.
     os.setpgid(0, 0)

@@ -2,6 +2,9 @@
 
 import logging
 import pickle
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +12,7 @@ from typing import Any
 
 import data_corpora
 import fsspec
+import psutil
 import pytest
 import simplejpeg
 import torch
@@ -345,3 +349,30 @@ def test_the_model_takes_a_batch(settings: LoaderSettings) -> None:
     batch = next(iter(ShardLoader(replace(settings, height=64, width=96)))).to("cpu")
     losses = small()(batch.video(), batch.ids, batch.mask, generator=torch.Generator().manual_seed(0))
     assert losses["loss"].isfinite()
+
+
+def test_loader_processes_end_with_a_killed_trainer(settings: LoaderSettings, tmp_path: Path) -> None:
+    script = tmp_path / "trainer.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import time
+        import psutil
+        from longtake.model.data import LoaderSettings, ShardLoader
+
+        settings = LoaderSettings(
+            {settings.corpus!r}, {settings.tokenizer!r}, batch_size=1, height=24, width=40, tokens=6, workers=2, prefetch=8
+        )
+        batches = iter(ShardLoader(settings))
+        next(batches)
+        time.sleep(2)  # until they wait
+        print(*(child.pid for child in psutil.Process().children()), flush=True)
+        time.sleep(600)
+        """)
+    )
+    trainer = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert trainer.stdout is not None
+    children = [psutil.Process(int(pid)) for pid in trainer.stdout.readline().split()]
+    trainer.kill()
+    trainer.wait()
+    assert len(children) >= 2
+    assert psutil.wait_procs(children, timeout=15)[1] == []
