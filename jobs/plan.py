@@ -15,7 +15,7 @@ from longtake.jobs.job import human_bytes, plural, run_pipeline
 from longtake.pipeline.captions.model import caption_folder
 from longtake.pipeline.chapters import IN_META
 from longtake.pipeline.embeddings.model import model_folder
-from longtake.pipeline.estimate import price_of
+from longtake.pipeline.estimate import likely, price_of
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.lists import lists_of
 from longtake.pipeline.fingerprint import fingerprint
@@ -348,9 +348,11 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
             highlight=False,
         )
     cost = summary.estimate
+    ranges = {name: likely(name, cost[name], summary.probe) for name in ("bytes", "cpu_hours", "decoded_frames")}
     console.print(
-        f"To build: about {human_bytes(cost['bytes'])} and {_cpu_time(cost['cpu_hours'])}, "
-        f"{cost['decoded_frames']:,} frames to decode.",
+        f"To build: about {human_bytes(cost['bytes'])} ({' to '.join(map(human_bytes, ranges['bytes']))}), "
+        f"{_cpu_time(cost['cpu_hours'])} ({' to '.join(map(_cpu_time, ranges['cpu_hours']))}), "
+        f"{cost['decoded_frames']:,} frames to decode ({_frames(ranges['decoded_frames'])}).",
         highlight=False,
     )
     console.print(f"Estimated {cost['how']}.", style="dim", highlight=False)
@@ -367,6 +369,11 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
         unused = f"; {plural(lost, 'decision')} {'names' if lost == 1 else 'name'} nothing in this plan" if lost else ""
         console.print(f"Decisions: {found:,} of {plural(number, 'reject')} applied{unused}.", highlight=False)
     console.print(f"Plan: {layout.plan}   Reasons: {layout.ledger}", highlight=False, markup=False)
+
+
+def _frames(likely: tuple[float, float]) -> str:
+    least, most = likely
+    return "counted" if least == most else f"{least:,.0f} to {most:,.0f}"
 
 
 def _number(value: float | None) -> str:

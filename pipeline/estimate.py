@@ -18,6 +18,7 @@ _NS_PER_TAKEN_PIXEL = 0.6
 _NS_PER_WRITTEN_PIXEL = 3.1
 #: JPEG bytes per pixel at quality 90 and short side 240; larger pictures need less, by this power of the short side.
 _BYTES_PER_PIXEL = 0.17
+_MEMBER_BYTES = 512 + 256  # of each frame in a tar: its header, and half a block to fill its last one up
 _BYTES_POWER = -0.56
 _ASSUMED = SourceInfo(width=1280, height=720, fps=30.0, codec="h264", duration_ms=0)
 
@@ -25,6 +26,14 @@ HOW = {
     "none": "no source was opened: 720p, 30 fps, H.264 assumed for all",
     "header": "from each source's header: frame rate x span x 0.55, times a cost per pixel measured on the developers' machine",
     "packets": "frames counted exactly from each source's packets, times a cost per pixel measured on the developers' machine",
+}
+
+
+#: What a corpus of few videos came to, as multiples of its estimate: least and most (docs/benchmarks.md). Many videos even out.
+_SPREAD = {
+    "bytes": {"none": (0.6, 1.5), "header": (0.6, 1.5), "packets": (0.6, 1.5)},
+    "decoded_frames": {"none": (0.3, 2.5), "header": (0.6, 1.5), "packets": (1.0, 1.0)},
+    "cpu_hours": {"none": (0.2, 4.0), "header": (0.5, 2.5), "packets": (0.6, 2.5)},
 }
 
 
@@ -49,7 +58,13 @@ def estimate(clips: Sequence[LongClip], facts: Probe | None, decoded: int | None
     per_pixel = _NS_PER_DECODED_PIXEL.get(source.codec, _NS_PER_DECODED_PIXEL_OTHER)
     ns = decoded * pixels * per_pixel + taken * (pixels * _NS_PER_TAKEN_PIXEL + written * _NS_PER_WRITTEN_PIXEL)
     text = sum(1024 + 2 * len(clip.paragraph) + 160 * len(clip.sentences) for clip in clips)
-    return Cost(decoded, round(ns / 1e6), round(taken * written * _bytes_per_pixel(frames)) + text)
+    return Cost(decoded, round(ns / 1e6), round(taken * (written * _bytes_per_pixel(frames) + _MEMBER_BYTES)) + text)
+
+
+def likely(figure: str, value: float, probe: str) -> tuple[float, float]:
+    """Between what an estimated figure ("bytes", "decoded_frames" or "cpu_hours") will likely lie, by how sources were probed."""
+    least, most = _SPREAD[figure][probe]
+    return least * value, most * value
 
 
 def price_of(cpu_hours: float, price_per_core_hour: float) -> float:
