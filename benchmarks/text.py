@@ -32,6 +32,7 @@ from longtake.pipeline.transcripts.parse import parse_transcript
 from longtake.schemas.config import Merge
 from longtake.schemas.records import Sentence, SourceVideo
 from longtake.schemas.text_config import Clean, Sentences
+from longtake.schemas.words import count_words
 
 TARGET = 20_000  # sentences per second per core
 SHARED = Path(os.environ.get("LONGTAKE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -71,9 +72,8 @@ def arguments() -> argparse.Namespace:
 Talk = list[tuple[int, int, list[str]]]  # start and end in ms, words
 
 
-def talk(rng: random.Random, punctuated: bool) -> Talk:
+def talk(rng: random.Random, punctuated: bool, vocabulary: list[str]) -> Talk:
     """What is said in a video: 2.5 words a second, short pauses."""
-    vocabulary = _VOCABULARY.split()
     out, at = [], 0
     for _ in range(_SENTENCES):
         words = rng.choices(vocabulary, k=rng.randint(4, 24))
@@ -155,6 +155,15 @@ def clock(ms: int, point: str) -> str:
     return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}{point}{ms % 1000:03d}"
 
 
+def unspaced(said: Talk, end: str) -> bytes:
+    """SRT in a script that writes no space between words; `end` ends a sentence."""
+    cues = [
+        f"{n}\n{clock(start, ',')} --> {clock(stop, ',')}\n{''.join(w).rstrip('.?').lower()}{end}\n"
+        for n, (start, stop, w) in enumerate(said, 1)
+    ]
+    return "\n".join(cues).encode()
+
+
 FORMS: dict[str, tuple[str, bool, Callable[[Talk], bytes]]] = {
     "vtt": ("vtt", True, lambda said: subtitles(said, ".")),
     "srt": ("srt", True, lambda said: subtitles(said, ",")),
@@ -163,6 +172,11 @@ FORMS: dict[str, tuple[str, bool, Callable[[Talk], bytes]]] = {
     "whisper": ("whisper", True, whisper),
     "howto100m": ("howto100m", False, columns),
 }
+#: The same sentences in scripts without spaces, whose words ICU's dictionaries find; against the English "srt".
+UNSPACED = {
+    "srt, Thai": ("วันนี้ เรา จะ ทำ อาหาร ที่ บ้าน กับ เพื่อน และ ปลา น้ำ ร้อน มาก ครับ ไม่ ดู หนังสือ ใหม่", ""),
+    "srt, Chinese": ("我们 今天 一起 学习 怎么 做 饭 水 里面 的 鱼 非常 好 朋友 和 老师 都 知道 这个 问题", "。"),
+}
 
 
 def material(videos: int) -> list[Material]:
@@ -170,9 +184,13 @@ def material(videos: int) -> list[Material]:
     found = []
     for name, (format, punctuated, write) in FORMS.items():
         rng = random.Random(7)
-        said = [talk(rng, punctuated) for _ in range(videos)]
+        said = [talk(rng, punctuated, _VOCABULARY.split()) for _ in range(videos)]
         words = sum(len(w) for one in said for *_, w in one)
         found.append(Material(name, format, [write(one) for one in said], words))
+    for name, (vocabulary, end) in UNSPACED.items():
+        rng = random.Random(7)
+        said = [talk(rng, False, vocabulary.split()) for _ in range(videos)]
+        found.append(Material(name, "srt", [unspaced(one, end) for one in said]))
     for path in (SHARED / "data" / name for name in _REAL):
         if path.exists():
             found.append(Material(path.name, "auto", [path.read_bytes()] * max(1, videos // 40)))
@@ -213,7 +231,7 @@ def figures(task: Material, repeats: int) -> dict[str, Any]:
         if best is None or sum(seconds.values()) < sum(best.values()):
             best = seconds
     assert best is not None
-    words = sum(len(s.text.split()) for s in sentences)
+    words = sum(count_words(s.text) for s in sentences)
     if task.words is not None and words != task.words:
         raise Failed(f"{task.name}: {task.words} words were said, {words} came out")
     total = sum(best.values())

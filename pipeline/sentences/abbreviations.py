@@ -18,7 +18,7 @@ NEVER = _listed(
     {
         ANY: "mr mrs ms mx dr prof st rev hon gen col lt sgt capt cpt maj cmdr adm gov sen rep pres messrs mme mlle fr sr sra srta dra "
         "herr hr vs v cf eg ie e.g i.e viz approx fig figs eq vol pp pg dept univ assn bros mt ft z.b d.h u.a bzw p.ex b.v al ca",
-        "en": "no nos ex est ste",
+        "en": "ex est ste",
         "de": "z d u o i s a v b h d.h z.b u.a o.ä i.d.r s.o s.u z.t u.u med jur phil rer nat ing dipl prof frau fr hr hrn nr str bhf "
         "inkl exkl evtl ggf sog vgl bspw insb zzgl abzgl allg bes ehem geb gest jr sen ca mio mrd tsd art abs bd bde aufl hrsg verl "
         "nördl südl östl westl max min mind höchst st tel kath ev mwst urspr engl frz dt lat röm griech österr schweiz",
@@ -125,6 +125,16 @@ AFTER_ORDINAL = frozenset(
         "jahrhunderts jahrtausend weltkrieg weltkriegs klasse stock platz geburtstag kapitel tag mal etage auflage "
         "jahrestag semester teil akt halbzeit runde liga marts maj oktober december århundrede verdenskrig etasje "
         "klasse",
+    )
+)
+#: After these a capital starts a sentence, unless it is a day, a time zone or the like: "8 p.m. Monday".
+CLOSING = frozenset(("etc", "a.m", "p.m"))
+AFTER_TIME = frozenset(
+    re.findall(
+        r"\S+",
+        "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
+        "september october november december eastern pacific central mountain atlantic greenwich local standard "
+        "daylight est edt pst pdt cst cdt mst mdt et pt ct gmt utc bst cet ist",
     )
 )
 #: English words that start sentences and are no names: after "the U.S." or "8 p.m." they tell that one starts.

@@ -5,8 +5,10 @@ from collections.abc import Container
 
 from longtake.pipeline.sentences.abbreviations import (
     AFTER_ORDINAL,
+    AFTER_TIME,
     ANY,
     BEFORE_ORDINAL,
+    CLOSING,
     NEVER,
     NUMBERED,
     ORDINALS,
@@ -136,7 +138,10 @@ class _Rules:
         if folded in self._perhaps and self._may_end(folded, start):
             if not self._cased or self._language not in (None, "en"):
                 return self._cased and following.isupper()
-            return following.isupper() and _next_word(text, end) in STARTERS
+            if not following.isupper():
+                return False
+            following_word = _next_word(text, end)
+            return following_word in STARTERS or (folded in CLOSING and following_word not in AFTER_TIME)
         if folded in self._never:
             return False
         # Initials: "J. Smith". Capitals end a sentence too ("plan B.", "of the U.S."): told by what comes after is no name.
