@@ -13,18 +13,20 @@ import signal as signals
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
 from longtake.pipeline.memory import limit_memory
-from longtake.schemas.children import SPAWN, ignore_interrupts, leave_with
+from longtake.schemas.children import end_forks, forks_of, hold, ignore_interrupts, lifeline
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: What a child may allocate, in bytes, where the configuration does not say: a video that takes more fails alone.
 MEMORY_LIMIT = 8 << 30
+_IMPORTED = ["longtake.pipeline.source_work"]  # what the children work with, imported once for all of them
 _START_SECONDS = 60.0  # what a child may take to start, before its work's own time counts
 
 
@@ -67,7 +69,7 @@ class Slots:
                 if self._closed:
                     raise RuntimeError("the slots are closed")
                 slot = slot or self._start()
-                future = slot.submit(_worked, work, *args, **kwargs)
+                future: Future[T] = slot.submit(_worked, work, *args, **kwargs)  # type: ignore[arg-type]
                 ended, _ = wait([future], seconds)  # not result(seconds): the work may raise a TimeoutError of its own
                 if not ended:
                     raise SlotTimeout(f"did not end within {seconds:g} s")
@@ -96,9 +98,9 @@ class Slots:
     def _start(self) -> ProcessPoolExecutor:
         slot = ProcessPoolExecutor(
             1,
-            mp_context=SPAWN,
+            mp_context=forks_of(_IMPORTED),
             initializer=_prepare_child,
-            initargs=(self._memory_limit, os.getpid()),
+            initargs=(self._memory_limit, lifeline()),
         )
         try:
             slot.submit(_nothing).result(_START_SECONDS)
@@ -123,9 +125,9 @@ class Slots:
         self.close()
 
 
-def _prepare_child(memory_limit: int, parent: int) -> None:
+def _prepare_child(memory_limit: int, line: Connection) -> None:
     ignore_interrupts()
-    leave_with(parent)
+    hold(line)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_memory(memory_limit)
 
@@ -187,6 +189,8 @@ def close_shared_slots() -> None:
         _shared.clear()
     for slot in slots:
         slot.close()
+    if slots:
+        end_forks()
 
 
 def cores(quota: str = "/sys/fs/cgroup/cpu.max") -> int:

@@ -1,5 +1,6 @@
 """Child processes: they end with their parent, whatever ended it, and start without what the parent's program imports."""
 
+import functools
 import multiprocessing
 import multiprocessing.spawn
 import os
@@ -8,12 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.popen_spawn_posix import Popen
-from typing import Any
+from multiprocessing import forkserver, popen_forkserver, popen_spawn_posix, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
+from typing import Any, cast
 
+_server: Any = cast(Any, forkserver)._forkserver
 _SECONDS = 1.0  # between looks whether the parent is there
+_writers: list[Connection] = []  # open as long as this process lives
 
 
 def leave_with(parent: int) -> None:
@@ -27,34 +30,93 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
+def end_forks() -> None:
+    """End the process that `forks_of` made, and count its CPU time as that of a child; the next fork makes another. Forks that
+    still run go on."""
+    _server._stop()  # there is no other way
+
+
+@functools.cache
+def lifeline() -> Connection:
+    """What a process of `forks_of`, whose parent is not this one, is given to `hold`: it breaks when this process ends."""
+    reader, writer = SPAWN.Pipe(duplex=False)
+    _writers.append(writer)
+    return cast(Connection, reader)
+
+
+def hold(line: Connection) -> None:
+    """End this process when the one whose lifeline it is is gone. For a process of `forks_of`."""
+    if _server._forkserver_alive_fd is not None:  # else the process that it is a fork of lives as long as this one
+        os.close(_server._forkserver_alive_fd)
+        _server._forkserver_alive_fd = None
+    threading.Thread(target=_wait, args=(line,), name="longtake-parent", daemon=True).start()
+
+
+def _wait(line: Connection) -> None:
+    line.poll(None)
+    os._exit(1)
+
+
 def ignore_interrupts() -> None:
     """Leave Ctrl-C to the parent. For a process of `SPAWN`, which starts with SIGINT held back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-class _Launch(Popen):
+class _Spawned(popen_spawn_posix.Popen):
     def _launch(self, process_obj: Any) -> None:
-        resource_tracker.ensure_running()  # starting it ends the holding back of signals
-        with _interrupts_held_back(), _without_main():
+        with _apart():
             super()._launch(process_obj)  # type: ignore[misc]  # typeshed does not have it
 
 
-class _Process(SpawnProcess):
+class _Forked(popen_forkserver.Popen):
+    def _launch(self, process_obj: Any) -> None:
+        with _apart():
+            super()._launch(process_obj)  # type: ignore[misc]
+
+
+class _SpawnedProcess(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:
-        return _Launch(process_obj)
+        return _Spawned(process_obj)
 
 
-class _Context(SpawnContext):
-    Process = _Process
+class _ForkedProcess(ForkServerProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:
+        return _Forked(process_obj)
+
+
+class _Spawn(SpawnContext):
+    Process = _SpawnedProcess
+
+
+class _Fork(ForkServerContext):
+    Process = _ForkedProcess
 
 
 #: Starts new interpreters that import what their work needs, not the program's own main module with all of the command line
 #: behind it. SIGINT is held back in them until they call `ignore_interrupts`: Ctrl-C while they import would print a traceback.
-SPAWN: Any = _Context()
+SPAWN: Any = _Spawn()
+_FORK: Any = _Fork()
+
+
+def forks_of(modules: list[str]) -> Any:
+    """A context as SPAWN, but its processes are forks of one that has imported `modules`, and start in no time. That one has no
+    threads, which is what makes it safe; it is shared, so that the modules are those of whoever asks first."""
+    _FORK.set_forkserver_preload(modules)
+    return _FORK
+
 
 _lock = threading.Lock()
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What is started inside holds SIGINT back and does not import the main module."""
+    resource_tracker.ensure_running()  # starting it ends the holding back of signals
+    with _interrupts_held_back(), _without_main():
+        yield
 
 
 @contextmanager

@@ -84,7 +84,6 @@ class LedgerFacts:
     names: dict[int, str] = field(default_factory=dict)  # what the hashes of videos and clips stand for
 
 
-_OF_GROUPS = pa.array([reason.value for reason in GROUP_REASONS])
 _CLOSED: dict[str, list[StrEnum]] = {"subject": list(Subject), "stage": list(Stage), "reason": list(Reason)}
 
 
@@ -114,7 +113,8 @@ def _count(batch: pa.RecordBatch, facts: LedgerFacts) -> None:
     for counted in pc.value_counts(batch.column("subject")).to_pylist():
         facts.rows[counted["values"]] += counted["counts"]
     subject = batch.column("subject")
-    of_groups = pc.and_(pc.equal(subject, Subject.RECORD.value), pc.is_in(batch.column("reason"), _OF_GROUPS))
+    of_group = pc.is_in(batch.column("reason"), pa.array([reason.value for reason in GROUP_REASONS]))
+    of_groups = pc.and_(pc.equal(subject, Subject.RECORD.value), of_group)
     facts.groups.update(batch.filter(of_groups).column("subject_id").to_pylist())
     decode = pc.equal(batch.column("stage"), Stage.DECODE.value)
     takedown = pc.equal(batch.column("stage"), Stage.TAKEDOWN.value)

@@ -233,11 +233,12 @@ def test_a_killed_decoder_process_costs_nothing(tmp_path: Path, clean: SourceSet
             assert process.poll() is None, "it ended before the moment to kill"
             assert time.monotonic() < deadline
             if len(list(sources.output.glob("staging/*/*.json"))) > killed:
-                decoders = [
+                servers = [
                     child
                     for child in psutil.Process(process.pid).children()
-                    if "spawn_main" in " ".join(child.cmdline())
+                    if "forkserver" in " ".join(child.cmdline())
                 ]
+                decoders = [child for server in servers for child in server.children()]
                 for decoder in decoders[:1]:
                     decoder.kill()
                     killed += 1
