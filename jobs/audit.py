@@ -7,8 +7,7 @@ import typer
 from rich.console import Console
 
 from longtake.schemas.config import load_config
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 
 class Verify(StrEnum):

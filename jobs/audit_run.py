@@ -35,8 +35,9 @@ from longtake.pipeline.verify import Report, verify
 from longtake.schemas import scratch, storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.decisions import Decision, read_decisions
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, read_manifest
 from longtake.schemas.versions import versions
 
 _COLOURS = {Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}

@@ -34,9 +34,9 @@ from longtake.pipeline.runner import check_reachable, is_local, pipeline_options
 from longtake.pipeline.task_list import tasks_folder
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.manifest import CorpusManifest, read_manifest
 
 
 def build_corpus(

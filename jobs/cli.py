@@ -3,45 +3,21 @@
 import logging
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from longtake.jobs import (
-    audit,
-    browse,
-    decisions,
-    diff,
-    embed,
-    evaluate,
-    explain,
-    init,
-    merge,
-    reshard,
-    retry,
-    show,
-    status,
-    takedown,
-    train,
-    verify,
-)  # fmt: skip
-from longtake.jobs.command_examples import epilog
-from longtake.jobs.dashed_ids import CommandsWithIds
-from longtake.jobs.decisions import ConflictPolicy, DecisionFiles, rejects_of
+from longtake.jobs.commands import Commands
 from longtake.pipeline.events import log_as_asked
 from longtake.pipeline.printable import printable
-from longtake.schemas import scratch, storage, waiting
-from longtake.schemas.config import load_config
-from longtake.schemas.decision import OnConflict
-from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, read_manifest
-from longtake.schemas.settings import ConfigError
+from longtake.schemas import scratch, waiting
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.versions import versions
 
 app = typer.Typer(
     name="longtake",
-    cls=CommandsWithIds,
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -67,187 +43,6 @@ def _print_versions() -> None:
     for name, version in versions().items():
         typer.echo(f"{name} {version}")
     raise typer.Exit
-
-
-ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")]
-Workers = Annotated[
-    int,
-    typer.Option(
-        min=0, help="Decoder processes, on a cluster of each worker process; 0: so many that each core has one."
-    ),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Make the request for a Dataflow job, check it and print it, and send nothing."),
-]
-NoWait = Annotated[
-    bool, typer.Option("--no-wait", help="Leave the job to its runner and return, as the launcher of a template must.")
-]
-LogJson = Annotated[
-    bool,
-    typer.Option("--log-json", help="Log to standard error, one line of JSON for each event (docs/operations.md)."),
-]
-Price = Annotated[
-    float | None,
-    typer.Option("--price-per-core-hour", min=0, metavar="PRICE", help="Print also what the CPU-hours will cost."),
-]
-Probe = Annotated[
-    str,
-    typer.Option(
-        metavar="none|header|packets",
-        help="How closely to look at the sources before planning: not at all, at their headers, or at every packet (exact cost).",
-    ),
-]
-
-for command in (
-    init.init,
-    diff.diff,
-    verify.verify,
-    status.status,
-    show.show,
-    explain.explain,
-    train.train,
-    evaluate.evaluate,
-    retry.retry,
-    takedown.takedown,
-    audit.audit,
-    browse.browse,
-    decisions.decisions,
-    merge.merge,
-    reshard.reshard,
-    embed.embed,
-):
-    app.command(command.__name__, epilog=epilog(command.__name__))(command)
-
-
-@app.command(epilog=epilog("plan"))
-def plan(
-    context: typer.Context,
-    config: ConfigPath = "corpus.yaml",
-    workers: Workers = 0,
-    probe: Probe = "header",
-    save_embeddings: Annotated[
-        bool,
-        typer.Option("--save-embeddings", help="Keep the embeddings of sentences in embeddings/, for the next plan."),
-    ] = False,
-    decided: DecisionFiles = None,
-    on_conflict: ConflictPolicy = OnConflict.REFUSE,
-    price: Price = None,
-    dry_run: DryRun = False,
-    no_wait: NoWait = False,
-    log_json: LogJson = False,
-) -> None:
-    """Decide what the corpus will be: writes plan/ and ledger/, prints counts and cost. No video is decoded.
-
-    Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
-    """
-    from longtake.jobs.job import locked
-    from longtake.jobs.plan import launch_plan, make_plan, print_plan
-    from longtake.pipeline.job_note import noted
-    from longtake.pipeline.plan_summary import check_plan
-
-    log_as_asked(log_json)
-    settings, console, rejects = load_config(config), Console(), rejects_of(decided, on_conflict)
-    layout = Layout(settings.root)
-    mode = _probe_mode(probe)
-    if dry_run:
-        from longtake.jobs.dry_run import print_request, request_plan
-
-        print_request(request_plan(settings, mode, workers, context.obj, rejects), console)
-        return
-    with locked(layout.root):
-        _refuse_finished(layout)
-        with noted(layout, "plan", left_to_runner=no_wait):
-            if no_wait:
-                launch_plan(settings, mode, workers, context.obj, console, save_embeddings, False, rejects)
-                console.print(
-                    f"Launched. The plan is whole when this is there: {layout.plan}/_plan.json",
-                    markup=False, highlight=False, soft_wrap=True,
-                )  # fmt: skip
-                return
-            summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings, rejects)
-    print_plan(summary, layout, console, price)
-    try:
-        check_plan(summary, settings, layout.ledger)
-    except CorpusError as error:
-        raise CorpusError(
-            f"{error}\nThe plan stays in {layout.plan}, to be looked at; the next one replaces it."
-        ) from None
-    console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
-
-
-@app.command(epilog=epilog("build"))
-def build(
-    context: typer.Context,
-    config: ConfigPath = "corpus.yaml",
-    plan: Annotated[str | None, typer.Option(metavar="DIR", help="Build this edited plan.")] = None,
-    workers: Workers = 0,
-    probe: Probe = "header",
-    decided: DecisionFiles = None,
-    on_conflict: ConflictPolicy = OnConflict.REFUSE,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished corpus.")] = False,
-    dry_run: DryRun = False,
-    no_wait: NoWait = False,
-    log_json: LogJson = False,
-) -> None:
-    """Build the corpus, planning first where that is still to do. Run again, it goes on where it was stopped.
-
-    Options for Apache Beam go after `--`, as in: longtake build corpus.yaml -- --runner=FlinkRunner
-    """
-    from longtake.jobs.build import build_corpus, launch_build
-
-    log_as_asked(log_json)
-    settings, console, mode = load_config(config), Console(), _probe_mode(probe)
-    if (dry_run or no_wait) and (overwrite or plan is not None):
-        raise ConfigError(
-            "--dry-run and --no-wait build the plan in the output: they go with neither --plan nor --overwrite"
-        )
-    if decided and plan is not None:
-        raise ConfigError(
-            "--decisions are for planning, and --plan names a plan: take rejected rows out of it, or give one"
-        )
-    rejects = rejects_of(decided, on_conflict)
-    if dry_run:
-        from longtake.jobs.dry_run import print_request, request_build
-
-        print_request(request_build(settings, workers, context.obj, rejects), console)
-    elif no_wait:
-        launch_build(settings, workers, context.obj, console, rejects)
-        console.print(
-            f"Launched. The corpus is complete when this is there: {Layout(settings.root).manifest}", highlight=False
-        )
-    else:
-        build_corpus(settings, mode, workers, context.obj, console, plan, overwrite, rejects)
-
-
-@app.command(epilog=epilog("clean"))
-def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder of a finished corpus.")]) -> None:
-    """Delete the staging files of a finished corpus. They only speed up a rebuild."""
-    from longtake.jobs.job import locked
-
-    layout = Layout(corpus)
-    if read_manifest(layout) is None:
-        raise CorpusError(f"{corpus} is not finished: its staging files are the work done so far")
-    with locked(layout.root):
-        for folder in storage.list_folders(layout.staging):  # what is beside them tells whether the inputs have changed
-            storage.delete_folder(folder)
-
-
-def _probe_mode(name: str) -> Any:
-    from longtake.jobs.plan import ProbeMode
-
-    try:
-        return ProbeMode(name)
-    except ValueError:
-        raise ConfigError(f"--probe {name}: must be one of none, header, packets") from None
-
-
-def _refuse_finished(layout: Layout) -> None:
-    if read_manifest(layout) is not None:
-        raise CorpusError(
-            f"{layout.root} holds a finished corpus, and planning anew would break it. Choose another output, "
-            "or replace the corpus with: longtake build --overwrite"
-        )
 
 
 #: What brings a package that is not installed, where that is not `longtake[build]`.

@@ -25,7 +25,7 @@ from longtake.schemas.decisions import (
     settle,
     write_decisions,
 )
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from longtake.pipeline.rejects import Rejects

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 if TYPE_CHECKING:
     from longtake.pipeline.plan_diff import PlanDiff

@@ -26,9 +26,8 @@ from longtake.pipeline.dataflow import is_dataflow
 from longtake.pipeline.rejects import Rejects
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
 
 #: Dataflow refuses a request above 10 MB. The graph is staged as a file and may be larger; ours has no reason to be.
 MAX_BYTES = 10 << 20

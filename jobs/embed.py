@@ -20,7 +20,7 @@ from longtake.jobs.inference import (
     write_report,
 )
 from longtake.schemas import storage
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 
 def embed(

@@ -18,8 +18,8 @@ from longtake.model.embedding_corpus import CorpusWindows, Place
 from longtake.pipeline.lines import load_json
 from longtake.pipeline.slots import Slots
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 TEXT_EXTENSIONS = (".txt", ".jsonl")
 _LINE_BYTES = 1 << 20  # of a line of a text file at most

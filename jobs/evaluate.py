@@ -26,8 +26,7 @@ from longtake.jobs.inference import (
     write_report,
 )
 from longtake.schemas import storage
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
     from longtake.model.annotations import Annotations, Problem

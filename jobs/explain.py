@@ -11,9 +11,9 @@ from rich.console import Console
 from longtake.pipeline.printable import masked
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, read_manifest
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.manifest import read_manifest
 
 if TYPE_CHECKING:
     from longtake.pipeline.explain.explanation import Explanation

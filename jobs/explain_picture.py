@@ -16,7 +16,7 @@ from longtake.jobs.explain_labels import Labels
 from longtake.jobs.explain_legend import CUTS, DARK, GREY, RED, SILENCE, handles_of
 from longtake.jobs.explain_lines import line_spans
 from longtake.pipeline.explain.explanation import Check, ClipFate, Explanation, Said
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 _LEGEND_COLUMNS = 5
 _WIDTH = 14.0  # inches

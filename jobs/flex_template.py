@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

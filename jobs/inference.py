@@ -9,7 +9,7 @@ from rich.console import Console
 
 from longtake.pipeline.printable import printable
 from longtake.schemas import storage
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch

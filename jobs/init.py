@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from longtake.schemas import storage
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
-from longtake.schemas.settings import ConfigError
 
 CORPUS, TRAINING = "corpus.yaml", "train.yaml"
 

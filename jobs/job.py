@@ -25,9 +25,8 @@ from longtake.pipeline.runner import is_local
 from longtake.pipeline.slots import close_shared_slots
 from longtake.pipeline.step_metrics import totals
 from longtake.schemas import storage
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
 
 Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5

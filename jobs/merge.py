@@ -6,9 +6,9 @@ import typer
 from rich.console import Console
 
 from longtake.schemas import storage
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.manifest import CorpusManifest
 
 
 def merge(

@@ -31,9 +31,8 @@ from longtake.pipeline.seen import seen_folder
 from longtake.pipeline.sentences.punctuation_model import punctuation_folder, punctuation_model
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
 
 _SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # a manifest that is counted, and about what a line of others takes
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 
 def reshard(

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest
+from longtake.schemas.manifest import CorpusManifest
 from longtake.schemas.reasons import Reason
-from longtake.schemas.settings import ConfigError
 
 
 def retry(

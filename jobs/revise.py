@@ -20,8 +20,9 @@ from longtake.pipeline.revise.shards_graph import Decoding, Sealed, add_shards
 from longtake.pipeline.revise.tables_graph import Planning, add_tables, carried
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, read_manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from longtake.pipeline.find_sample import find_drops, find_sample, list_samples,
 from longtake.pipeline.printable import printable
 from longtake.pipeline.withdrawn import read_withdrawn
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, read_manifest
 from longtake.schemas.records import Drop, IndexEntry
 
 _SHOWN_DROPS = 10

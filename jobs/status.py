@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from longtake.pipeline.printable import printable
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 if TYPE_CHECKING:
     from longtake.pipeline.status import Decoding, Status

@@ -11,8 +11,7 @@ from longtake.jobs.decisions import ConflictPolicy, DecisionFiles, read_files
 from longtake.pipeline.printable import printable
 from longtake.schemas import storage
 from longtake.schemas.decision import NOBODY, OnConflict
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
     from longtake.pipeline.revise.known_copies import Copies

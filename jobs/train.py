@@ -9,7 +9,7 @@ import typer
 
 from longtake.jobs.damage import damage_shown
 from longtake.jobs.stop_signals import stop_signals
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.train_config import load_train_config
 
 

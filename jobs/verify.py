@@ -8,8 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from longtake.pipeline.printable import printable
 from longtake.schemas.config import load_config
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
     from longtake.pipeline.verify import Report

@@ -23,8 +23,9 @@ from longtake.model.data_text import SentenceTokenizer
 from longtake.model.data_transforms import CropRange
 from longtake.schemas import storage
 from longtake.schemas.children import leave_with
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, read_manifest
 
 log = logging.getLogger(__name__)
 

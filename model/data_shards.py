@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from webdataset.tariterators import tar_file_iterator
 
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import MEMBER_JSON, Layout, frame_member
-from longtake.schemas.manifest import CorpusError
 
 Reason = Literal["unreadable", "truncated", "member", "json", "jpeg"]
 _BLOCK = 512  # of a tar

@@ -12,8 +12,7 @@ from typing import Any, NoReturn
 import torch
 import torch.distributed as dist
 
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 
 @dataclass(frozen=True)

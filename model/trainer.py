@@ -22,8 +22,8 @@ from longtake.model.process import Process
 from longtake.model.training_log import EVALUATION, TrainingLog, draw_losses, evaluation_line, progress_line
 from longtake.model.training_setup import check_recipe, load_start, loader_settings, make_model, model_card
 from longtake.model.training_step import COUNTS, Interval, Stepper, mixed_dtype
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
-from longtake.schemas.settings import ConfigError
 from longtake.schemas.train_config import TrainConfig
 
 

@@ -21,7 +21,7 @@ from longtake.model.official_weights import load_official
 from longtake.model.pretrained import load_bert, load_swin, weights_file
 from longtake.model.sizes import SIZES, ModelSize
 from longtake.schemas import storage
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.train_config import TrainConfig
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")

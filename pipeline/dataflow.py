@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import (
 
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 #: Dataflow starts one SDK process for each core of a machine, and each runs one decoder: 4 GB for each of four.
 _MACHINE = "e2-standard-4"

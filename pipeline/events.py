@@ -13,7 +13,7 @@ import time
 from typing import Any, TextIO
 
 from longtake.pipeline.printable import printable
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 Field = str | int | float | bool | None
 

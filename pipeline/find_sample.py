@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from longtake.pipeline.verify.checked_table import UNREADABLE
 from longtake.schemas import storage, tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import Drop, IndexEntry
 
 _THREADS = 16  # an index is small: what it takes to read one from an object store is waiting

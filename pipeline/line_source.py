@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from longtake.pipeline.lines import Line
 from longtake.schemas import storage
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 _BLOCK_BYTES = 32 << 20
 _MAX_LINE_BYTES = 64 << 20

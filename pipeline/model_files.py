@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 #: What a model consists of. Weights are read from safetensors only: other formats can run code when they are loaded.
 _FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")

@@ -18,9 +18,9 @@ from longtake.pipeline.edit.row import inspect_file
 from longtake.pipeline.plan_summary import PlanSummary, read_summary
 from longtake.pipeline.withdrawn import Withdrawn, read_withdrawn
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import hash64, sample_key
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.words import count_words
 
 #: One record for each long clip. `split` is an index into the names of the splits.

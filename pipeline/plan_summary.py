@@ -12,8 +12,9 @@ from longtake.pipeline.rejects import RejectsFile
 from longtake.pipeline.tally import Tally, distribution, histogram
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import FORMAT
-from longtake.schemas.manifest import CorpusError, Count
+from longtake.schemas.manifest import Count
 from longtake.schemas.reasons import UNREADABLE, Stage, Subject
 
 SUMMARY_FILE = "_plan.json"  # readers of a folder of Parquet pass over names that start with _

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from longtake.schemas import storage
 from longtake.schemas.decision import NOBODY, STRICTEST_FIRST, Decision
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import is_sample_key, safe_name
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import LongClip
 
 REJECT = STRICTEST_FIRST[0]

@@ -21,7 +21,8 @@ from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment, E
 from longtake.pipeline import beam_lookups, dataflow
 from longtake.pipeline.slots import cores
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError, did_you_mean
+from longtake.schemas.errors import ConfigError
+from longtake.schemas.settings import did_you_mean
 
 _LOCAL = "longtake.pipeline.runner.LocalRunner"
 _NEVER_MS = 10**11

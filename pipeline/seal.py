@@ -11,8 +11,9 @@ from longtake.pipeline.plan_summary import PlanSummary
 from longtake.pipeline.tally import Tally
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import FORMAT, Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, Count, ShardRecord
+from longtake.schemas.manifest import CorpusManifest, Count, ShardRecord
 from longtake.schemas.versions import versions
 
 

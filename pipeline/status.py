@@ -17,8 +17,9 @@ from longtake.pipeline.job_note import JobNote, read_note
 from longtake.pipeline.plan_summary import SUMMARY_FILE, PlanSummary, read_summary
 from longtake.pipeline.task_list import FAILURE_SUFFIX, ListedTask, read_failure, read_tasks, tasks_folder
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, read_manifest
 from longtake.schemas.storage import Entry
 
 T = TypeVar("T")

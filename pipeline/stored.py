@@ -11,8 +11,9 @@ from functools import lru_cache, partial
 from longtake.pipeline.fragment import FragmentSample, Marker, tar_entry
 from longtake.pipeline.pack import Sample
 from longtake.schemas import storage, tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout, frame_member, shard_name
-from longtake.schemas.manifest import CorpusError, ShardRecord, read_manifest
+from longtake.schemas.manifest import ShardRecord, read_manifest
 from longtake.schemas.records import IndexEntry, LongClip
 
 _INDEX = ".parquet"

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from longtake.pipeline.rejects import RejectedSpan, spans_in
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import is_sample_key, safe_name
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.reasons import Reason, Subject
 from longtake.schemas.records import Drop
 

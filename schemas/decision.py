@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.keys import is_sample_key
-from longtake.schemas.settings import ConfigError
 
 MAX_NOTE, MAX_CURATOR, MAX_ID = 1000, 100, 512  # characters
 SUBJECTS = ("sample", "video")

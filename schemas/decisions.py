@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from longtake.schemas import storage
 from longtake.schemas.amending import amend
 from longtake.schemas.decision import Conflict, Decision, OnConflict, conflicts, current, merge_logs, settle
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 __all__ = [  # what comes from the module beside this one, which nobody else needs to know
     "Conflict",

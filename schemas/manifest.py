@@ -6,11 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import FORMAT, Layout
-
-
-class CorpusError(RuntimeError):
-    """A corpus cannot be made or used; the message says what is wrong and what to do."""
 
 
 class _Part(BaseModel):

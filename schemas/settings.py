@@ -9,13 +9,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longtake.schemas import storage
+from longtake.schemas.errors import ConfigError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 Location: TypeAlias = tuple[str | int, ...]  # names of settings and places in lists, from the outside in
-
-
-class ConfigError(ValueError):
-    """The configuration cannot be used; the message says which field, what it holds and what it may hold."""
 
 
 class Section(BaseModel):

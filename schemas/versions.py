@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 _DISTRIBUTIONS = ("longtake", "apache-beam", "av", "decord", "icu4py", "simplejpeg", "pyarrow", "numpy")
 

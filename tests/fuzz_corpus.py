@@ -14,8 +14,8 @@ from fuzz_mutation import OPERATIONS, TOKENS, changed
 from fuzz_video import Findings, keep
 
 from longtake.pipeline.slots import SlotCrashed, Slots, SlotTimeout
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 _SECONDS = 60.0
 

@@ -25,9 +25,8 @@ from longtake.pipeline.plan_summary import summarise, write_summary
 from longtake.pipeline.status import read_status
 from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig, load_config
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.records import Drop, LongClip
-from longtake.schemas.settings import ConfigError
 from longtake.schemas.train_config import TrainConfig, load_train_config
 
 TEMPLATES = Path(__file__).parents[1] / "jobs"

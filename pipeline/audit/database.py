@@ -9,8 +9,8 @@ import duckdb
 
 from longtake.pipeline.audit.result import Number, Table
 from longtake.schemas import remote, storage, tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 _MEMORY = "2GB"  # beyond that DuckDB goes to its temporary folder
 _NO_LEDGER = f"(SELECT {', '.join(f'NULL::VARCHAR AS {name}' for name in tables.LEDGER.names)} LIMIT 0)"

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from longtake.pipeline.filters import still
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 #: A row for each sample that was looked at. `fault` says why its frames could not be read; then the rest is null.
 FRAMES = pa.schema(

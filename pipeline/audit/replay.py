@@ -13,9 +13,8 @@ from longtake.pipeline.source_work import blaming_the_source, in_slot, local_sou
 from longtake.pipeline.withdrawn import read_withdrawn
 from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.records import LongClip
-from longtake.schemas.settings import ConfigError
 
 _NO_SOURCES = "Frames of what was left out are not in the corpus: audit with --config to see them."
 

@@ -9,9 +9,9 @@ from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.frames import is_shard_name
 from longtake.pipeline.audit.result import Picture, Sheet, SheetGroup, SheetSentence
 from longtake.pipeline.find_sample import Found, read_entry, read_files
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import frame_member
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import IndexEntry, LongClip
 
 _HEIGHT, _WIDTH, _QUALITY = 96, 200, 62  # of the pictures on a sheet

@@ -15,8 +15,7 @@ from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
 from longtake.pipeline.printable import masked, printable
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 
 def create_app(site: Site, access: Access) -> Flask:

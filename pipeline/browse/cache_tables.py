@@ -16,8 +16,8 @@ from longtake.pipeline.browse.search_words import spaced
 from longtake.pipeline.browse.table_rows import batches, spoken
 from longtake.pipeline.withdrawn import REASONS_SQL, Withdrawn, read_withdrawn
 from longtake.schemas import storage, tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 Report = Callable[[int], None]  # rows that are done
 

@@ -14,9 +14,9 @@ import simplejpeg
 
 from longtake.pipeline.browse.store import Store
 from longtake.schemas import storage, tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import IndexEntry, Member
 
 _GROUPS_KEPT, _MAX_KEPT_BYTES = 32, 8 << 20  # row groups, the size of one

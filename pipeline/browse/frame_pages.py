@@ -8,7 +8,7 @@ from flask import Flask, Response, make_response, request
 
 from longtake.pipeline.browse.entries import NoFrame
 from longtake.pipeline.browse.site import Site
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 _KEEP_SECONDS = 300
 

@@ -13,7 +13,7 @@ from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
 from longtake.schemas.decision import STRICTEST_FIRST, WITHDRAWN, Decision, current, steps
 from longtake.schemas.decisions import append_decision, read_decisions
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 LABELS = ("misaligned", "bad_text", "privacy", "not_video", "other")
 

@@ -20,9 +20,9 @@ from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import Store
 from longtake.pipeline.browse.vectors import open_spaces
 from longtake.schemas import storage
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, read_manifest
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.manifest import read_manifest
 
 _THREADS = 8
 _ASK_SECONDS = 0.25

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longtake.schemas import storage
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 BATCH = 2048  # rows
 

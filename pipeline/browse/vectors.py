@@ -21,9 +21,9 @@ from longtake.pipeline.browse.cache_tables import MEMORY
 from longtake.pipeline.browse.store import Ids, Store
 from longtake.pipeline.browse.table_rows import BATCH
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.listing import TEMPORARY
-from longtake.schemas.manifest import CorpusError
 
 _KINDS = {"video": "frames", "text": "text"}  # kinds of rows of `longtake embed`, and what people call them
 _SENTENCES = "sentences"

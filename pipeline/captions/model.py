@@ -8,7 +8,7 @@ from typing import Any
 
 from longtake.pipeline.model_files import find_model, first_line, quiet_loading, versions_of
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.text_config import Captions
 
 _LIBRARIES = ("transformers", "tokenizers", "torch")

@@ -23,8 +23,8 @@ from longtake.pipeline.lines import base_name
 from longtake.pipeline.plan_summary import PlanSummary, read_summary
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 _STAGED = "edit-"
 _JOURNAL = "adopting.json"

@@ -15,7 +15,7 @@ from longtake.pipeline.texts import clean_text, parse_id
 from longtake.pipeline.timecode import MAX_MS
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
 from longtake.schemas.scores import PLAN_SCORES, column
 from longtake.schemas.settings import did_you_mean

@@ -12,7 +12,7 @@ from longtake.pipeline.coherence import Embeddings
 from longtake.pipeline.languages import script_of
 from longtake.pipeline.model_files import find_model, first_line, quiet_loading, versions_of
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 _PACKAGED = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")

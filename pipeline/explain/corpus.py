@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from longtake.pipeline.verify.checked_table import UNREADABLE
 from longtake.schemas import storage, tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout, shard_name
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import Drop, LongClip
 from longtake.schemas.scores import INDEX_SCORES, Scores, column
 

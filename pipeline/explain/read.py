@@ -34,7 +34,7 @@ from longtake.pipeline.read_graph import (
 from longtake.pipeline.texts import parse_id
 from longtake.pipeline.video_text import TextTrace
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.records import Drop
 
 Sides = dict[str, Iterable[Any]]

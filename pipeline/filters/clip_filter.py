@@ -14,10 +14,10 @@ from longtake.pipeline.filters.lists import read_list
 from longtake.pipeline.filters.personal import find_in_clip, mask_clip
 from longtake.pipeline.filters.rules import CLIP_RULES, PROBED, first_fault, pii_fault
 from longtake.schemas.config import CorpusConfig, Filters
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
 from longtake.schemas.scores import PLAN_SCORES
-from longtake.schemas.settings import ConfigError
 
 ClipScore = Callable[[LongClip], float]
 

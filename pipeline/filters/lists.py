@@ -8,7 +8,7 @@ from typing import Any
 
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 _KINDS = ".txt, .jsonl, .json, .csv or .tsv"
 

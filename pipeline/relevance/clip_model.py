@@ -11,7 +11,7 @@ import simplejpeg
 from longtake.pipeline.embeddings.model import LIBRARIES, load_model
 from longtake.pipeline.model_files import find_model, first_line, versions_of
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 _SETTING = "filters.clip_model"
 _BATCH = 64  # of texts, or of pictures

@@ -9,7 +9,8 @@ from longtake.pipeline.ledger import dropped
 from longtake.pipeline.plan_summary import PlanSummary, applied
 from longtake.pipeline.revise.change import Change
 from longtake.pipeline.tally import Tally, distribution, histogram
-from longtake.schemas.manifest import CorpusError, Count
+from longtake.schemas.errors import CorpusError
+from longtake.schemas.manifest import Count
 
 _SCALED = "; scaled to the hours and frames of the revised plan"
 

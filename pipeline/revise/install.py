@@ -14,8 +14,9 @@ import shutil
 from contextlib import suppress
 
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, read_manifest
 
 _PUBLISHED = ("corpus.json", "README.md", "croissant.json", "plan", "ledger", "shards", "index")
 _HOLD_MEDIA_OR_TEXT = ("staging", "audit", "embeddings")

@@ -27,8 +27,9 @@ from longtake.pipeline.seal import final_counts, publish
 from longtake.pipeline.tally import Tally
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, Filters
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, ShardRecord
+from longtake.schemas.manifest import CorpusManifest, ShardRecord
 
 _ROWS = 4096
 _MISSING = "missing"

@@ -26,9 +26,9 @@ from longtake.pipeline.revise.change import Change, merge_video, takedown_row, t
 from longtake.pipeline.revise.figures import revised_summary
 from longtake.pipeline.tally import MergeTallies, Tally
 from longtake.schemas import storage, tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import sample_key
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.reasons import Stage
 from longtake.schemas.records import Drop, LongClip
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from longtake.pipeline.model_files import find_model, first_line, quiet_loading, versions_of
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 _LIBRARIES = ("transformers", "tokenizers", "torch")
 _WORDS = 180  # in one window: within 512 tokens of any tokenizer for nearly all text

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from longtake.pipeline.verify.faults import FaultList, list_some, short
 from longtake.schemas import storage
 from longtake.schemas.config import Frames
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout, shard_name
-from longtake.schemas.manifest import CorpusError, CorpusManifest, ShardRecord, read_manifest
+from longtake.schemas.manifest import CorpusManifest, ShardRecord, read_manifest
 
 SUBJECTS = ("videos", "sentences", "clips")
 _NAME = re.compile(r"([A-Za-z0-9]+)-([0-9]{6,})\.tar")

@@ -30,11 +30,11 @@ from longtake.pipeline.verify.source_frames import Comparison, Want, compare, ex
 from longtake.pipeline.verify.source_text import text_faults
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig, Frames, Limits
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, read_manifest
 from longtake.schemas.records import IndexEntry
-from longtake.schemas.settings import ConfigError
 
 _HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _MOST_STREAMS = 8

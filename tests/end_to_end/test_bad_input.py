@@ -184,7 +184,7 @@ def test_too_many_failures_stop_the_build_and_publish_nothing(tmp_path: Path, pr
 
 
 def test_a_corpus_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
-    from longtake.schemas.manifest import CorpusError
+    from longtake.schemas.errors import CorpusError
 
     sources = source_set(tmp_path, [Video("v", spoken(1))])
     with pytest.raises(CorpusError, match="No sample is left: 1 sentences came in and all were dropped"):

@@ -32,8 +32,7 @@ from longtake.pipeline.revise import install
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage
 from longtake.schemas.decisions import Decision, OnConflict, append_decision, read_decisions, write_decisions
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 SETTINGS = {"frames": {"short_side": 32, "per_sentence": 2}, "shards": {"samples": 4}, "max_failed": 0.9}
 FAR = tuple((90_000 + start, 90_000 + end, f"beyond {text}") for start, end, text in spoken(4))

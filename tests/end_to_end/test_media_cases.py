@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from sources import Video, build, ledger, rows_of, source_set, spoken
 
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 from tests.media import SHARED, needs_shared
 from tests.numbered_video import number_of
 

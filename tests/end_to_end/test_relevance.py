@@ -27,8 +27,9 @@ from longtake.pipeline import fingerprint
 from longtake.pipeline.relevance.clip_model import ClipModel
 from longtake.pipeline.verify.corpus import verify
 from longtake.schemas.config import load_config
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, read_manifest
+from longtake.schemas.manifest import read_manifest
 
 VIDEOS = [
     Video("mammals", spoken(8)),

@@ -19,7 +19,7 @@ from sources import (
 )
 from worker_pools import job_server, worker_pool
 
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 VIDEOS = [Video(f"v{i}", spoken(3 + i, 1000 * i), (LAST_MAN, MAMMALS, POLAR_MAMMALS)[i % 3]) for i in range(6)]
 SETTINGS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sources import LAST_MAN, SourceSet, Video, build, manifest, published, source_set, spoken
 
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 VIDEOS = [Video(f"v{i}", spoken(3 + i, 1000 * i), LAST_MAN if i % 3 == 0 else Video("", ()).file) for i in range(6)]
 SETTINGS = {"split": {"train": 0.7, "val": 0.3}, "frames": {"short_side": 32, "per_sentence": 2}}
@@ -86,7 +86,7 @@ def test_other_inputs_are_refused_until_overwrite_is_said(tmp_path: Path, change
 
 
 def test_an_overwrite_that_cannot_start_leaves_the_corpus_alone(tmp_path: Path) -> None:
-    from longtake.schemas.settings import ConfigError
+    from longtake.schemas.errors import ConfigError
 
     sources = source_set(tmp_path, VIDEOS[:1], **SETTINGS)
     build(sources)

@@ -9,7 +9,7 @@ import pytest
 from sources import LAST_MAN, Video, build, longtake, manifest, published, source_set, spoken
 
 from longtake.pipeline.verify import verify
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 SETTINGS = {"max_failed": 0.6, "frames": {"per_sentence": 1, "short_side": 32}}
 VIDEOS = [Video("first", spoken(4), LAST_MAN), Video("second", spoken(5), LAST_MAN)]

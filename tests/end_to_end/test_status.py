@@ -16,7 +16,7 @@ import pytest
 from sources import LAST_MAN, SourceSet, Video, build, command, longtake, source_set, spoken
 
 from longtake.pipeline.status import STAGES, Status, read_status
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 FAULTS = Path(__file__).parent / "faults"
 SETTINGS = {"frames": {"short_side": 32, "per_sentence": 2}, "shards": {"samples": 2}, "max_failed": 0.5}

@@ -13,7 +13,7 @@ from longtake.pipeline.lines import Line
 from longtake.pipeline.manifest import ParsedVideo, parse_video
 from longtake.pipeline.video_text import read_own_text
 from longtake.schemas.config import load_config, parse_config
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.tables import sentence_row
 
 SPOKEN = [(3000 + 4000 * i, 3000 + 4000 * i + 3500, f"This is sentence number {i}.") for i in range(6)]

@@ -31,10 +31,9 @@ from typer.testing import CliRunner, Result
 from longtake.jobs.cli import app
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage, tables
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
-from longtake.schemas.settings import ConfigError
 
 SETTINGS = {
     "frames": {"short_side": 32, "per_sentence": 2},

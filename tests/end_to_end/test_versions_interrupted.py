@@ -17,8 +17,8 @@ from longtake.jobs.job import locked
 from longtake.pipeline.revise import install
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 KILLS = Path(__file__).parent / "kills"
 SETTINGS = {"frames": {"short_side": 32, "per_sentence": 2}, "shards": {"samples": 4}, "max_failed": 0.9}

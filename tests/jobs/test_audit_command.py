@@ -21,11 +21,10 @@ from longtake.pipeline.audit.checks import content
 from longtake.pipeline.audit.database import Database
 from longtake.schemas import storage
 from longtake.schemas.decisions import Decision, write_decisions
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import LongClip
-from longtake.schemas.settings import ConfigError
 from longtake.schemas.tables import LEDGER
 
 QUICK = ("--verify", "none", "--frames", "0")

@@ -16,8 +16,7 @@ from browsing import build
 from typer.testing import CliRunner
 
 from longtake.jobs.cli import app
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,8 @@ from longtake.jobs.build import progress_line
 from longtake.jobs.job import _explained, human_bytes, locked
 from longtake.pipeline.plan_summary import PlanSummary
 from longtake.schemas.config import load_config
-from longtake.schemas.manifest import CorpusError, Count
+from longtake.schemas.errors import CorpusError
+from longtake.schemas.manifest import Count
 
 
 def plan(clips: int) -> PlanSummary:

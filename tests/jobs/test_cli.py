@@ -13,7 +13,7 @@ import pytest
 from sources import LAST_MAN, Video, build, command, longtake, published, source_set, spoken
 
 from longtake.jobs.job import locked
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 TINY = {"frames": {"short_side": 16, "per_sentence": 1}}
 FAULTS = Path(__file__).parents[1] / "end_to_end" / "faults"

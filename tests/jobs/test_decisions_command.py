@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from longtake.jobs.cli import app
 from longtake.jobs.decisions import rejects_of
 from longtake.schemas.decisions import Decision, OnConflict, append_decision, read_decisions, write_decisions
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 KEY = "mammals-000000033-000051064"
 ANN = [

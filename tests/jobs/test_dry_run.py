@@ -29,9 +29,8 @@ from longtake.jobs.plan import ProbeMode, current_plan, make_plan
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
+from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
 
 IMAGE = "us-docker.pkg.dev/project/images/longtake:1"
 DATAFLOW = [

@@ -18,7 +18,7 @@ from longtake.jobs.explain_lines import line_spans
 from longtake.jobs.explain_picture import draw
 from longtake.pipeline.explain.explanation import Explanation, Passage, Said
 from longtake.schemas.config import load_config
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 HOSTILE = "[bold]\x1b[31mred\u202e[/] $x^2$ \\\\ \u9f8d \u05e9"
 SAID = (

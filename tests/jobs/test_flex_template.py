@@ -13,7 +13,7 @@ from sources import REPOSITORY
 from longtake.jobs import cli
 from longtake.jobs.flex_template import check, command_line, parameters
 from longtake.pipeline.runner import pipeline_options
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 METADATA: dict[str, Any] = json.loads((REPOSITORY / "docker" / "flex-template.json").read_text())
 IMAGE = "us-docker.pkg.dev/project/images/longtake:1"

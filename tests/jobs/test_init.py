@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from longtake.jobs.init import CORPUS, init, template, training_template, write_template
 from longtake.schemas.config import CorpusConfig, load_config, parse_config
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.train_config import TrainConfig, load_train_config, parse_train_config
 
 # The settings whose values are examples, not defaults.

@@ -11,8 +11,8 @@ from sources import LAST_MAN, SourceSet, Video, longtake, rows_of, source_set, s
 from longtake.jobs.plan import ProbeMode, current_plan, make_plan, print_plan
 from longtake.pipeline.plan_summary import PlanSummary, check_plan
 from longtake.schemas.config import load_config
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 
 def planned(sources: SourceSet, probe: str = "none") -> tuple[PlanSummary, str]:

@@ -11,7 +11,7 @@ from sources import SourceSet, Video, longtake, rows_of, source_set
 from longtake.jobs.plan import current_plan
 from longtake.pipeline.embeddings.model import EmbeddingModel
 from longtake.schemas.config import load_config
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 torch.set_num_threads(1)
 COOKING = (

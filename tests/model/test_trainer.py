@@ -13,7 +13,7 @@ from small_training import ALONE, configured, told, trained, weights, write_corp
 from longtake.model.checkpoint import CheckpointError, checkpoints, load_model
 from longtake.model.data_shards import LoaderError
 from longtake.model.trainer import Trainer, TrainingError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 EVALUATED = {"every": 2, "split": "train", "batch_size": 5}
 

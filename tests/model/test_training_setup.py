@@ -18,7 +18,7 @@ from longtake.model.official_weights import save_official
 from longtake.model.sizes import SIZES
 from longtake.model.trainer import Trainer
 from longtake.model.training_setup import load_start, model_card
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from longtake.pipeline.plan_summary import PlanSummary, read_summary
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig, load_config
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import LongClip
 
 VIDEOS = 6

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from longtake.pipeline.events import FORM, LEVEL, Event, event, log_as_asked, redacted
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)

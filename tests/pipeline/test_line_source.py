@@ -13,9 +13,9 @@ from longtake.pipeline import line_source
 from longtake.pipeline.line_source import ReadLines, blocks_of, check_columns, count_lines, files_of, read_block
 from longtake.pipeline.lines import Line, parse_json
 from longtake.pipeline.runner import pipeline_options
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.reasons import Reason
 from longtake.schemas.records import Drop
-from longtake.schemas.settings import ConfigError
 
 Numbered = list[tuple[int, bytes | dict[str, Any]]]
 

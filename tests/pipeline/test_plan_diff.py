@@ -18,7 +18,7 @@ from longtake.pipeline.plan_video import measure
 from longtake.pipeline.tally import Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
 
 

@@ -10,9 +10,9 @@ from longtake.pipeline.plan_summary import applied
 from longtake.pipeline.rejects import RejectIndex, Rejects, keep_rejects, rejected_clips, spans_in, why
 from longtake.schemas import storage
 from longtake.schemas.decision import Decision
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import sample_key
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
 
 

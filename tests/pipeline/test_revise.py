@@ -21,8 +21,9 @@ from longtake.pipeline.revise.tables_graph import measure, read_clips
 from longtake.pipeline.stored import read_frames, stored_samples, unchanged
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage, tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, read_manifest
+from longtake.schemas.manifest import read_manifest
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip
 

@@ -6,7 +6,7 @@ from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from longtake.pipeline.runner import cores, is_local, pipeline_options, slots_per_process
 from longtake.pipeline.slots import Slots, close_shared_slots, shared_slots
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 
 def test_without_a_runner_it_is_ours_with_threads_that_wait_for_the_slots() -> None:

@@ -10,8 +10,9 @@ from longtake.pipeline.plan_summary import PlanSummary, check_failed, read_summa
 from longtake.pipeline.seal import final_counts, seal
 from longtake.schemas import storage
 from longtake.schemas.config import parse_config
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError, Count, ShardRecord, read_manifest
+from longtake.schemas.manifest import Count, ShardRecord, read_manifest
 
 CONFIG = parse_config({"name": "mini", "output": "/nowhere/out", "source": {"videos": "secret.jsonl"}})
 

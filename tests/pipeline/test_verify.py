@@ -15,7 +15,7 @@ from damage_to_tables import ACCOUNT_DAMAGE, INDEX_DAMAGE, RULE_DAMAGE
 
 from longtake.pipeline.verify import Report, verify
 from longtake.pipeline.verify.faults import Fault, FaultList
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 
 @pytest.fixture(scope="module")

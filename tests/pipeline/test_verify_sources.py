@@ -18,8 +18,7 @@ from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass, reference_binary
 from longtake.pipeline.verify.source_frames import Comparison, Want, compare
 from longtake.pipeline.verify.sources import SourceReport, verify_sources
 from longtake.schemas.config import Limits, load_config
-from longtake.schemas.manifest import CorpusError
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 from tests.media import SHARED, needs_shared, shared
 from tests.mutations.gallery import CASES
 from tests.numbered_video import numbered

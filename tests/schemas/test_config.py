@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from longtake.schemas.config import CorpusConfig, load_config, parse_config
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 GOOD: dict[str, Any] = {"name": "mini", "output": "out/mini", "source": {"videos": "videos.jsonl"}}
 

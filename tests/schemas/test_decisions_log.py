@@ -29,8 +29,8 @@ from longtake.schemas.decisions import (
     settle,
     write_decisions,
 )
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
-from longtake.schemas.settings import ConfigError
 
 KEY, OTHER = "mammals-000000000-000060000", "mammals-000060000-000120000"
 NOON = "2026-11-25T12:00:00Z"

@@ -1,6 +1,6 @@
 import pytest
 
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.versions import check_versions, versions
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from longtake.schemas import tables
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import FORMAT, Layout
-from longtake.schemas.manifest import CorpusError, CorpusManifest, Count, ShardRecord, read_manifest
+from longtake.schemas.manifest import CorpusManifest, Count, ShardRecord, read_manifest
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
 from longtake.schemas.records import Drop, IndexEntry, LongClip, Member, Sentence, SourceInfo, SourceVideo, drop_clip
 

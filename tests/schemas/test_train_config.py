@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.train_config import load_train_config, parse_train_config
 
 LEAST: dict[str, Any] = {"corpus": "out/corpus", "output": "run", "steps": 10}

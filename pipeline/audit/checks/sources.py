@@ -8,8 +8,8 @@ from longtake.pipeline.audit.result import Check, Status
 from longtake.pipeline.duplicates.evaluation import EvaluationSets
 from longtake.pipeline.seen import Seen, difference, version_of
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
-from longtake.schemas.settings import ConfigError
 
 _ASKED = 1000  # sources
 _ROWS = 4096

@@ -14,9 +14,9 @@ import pytest
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.sampling import Drawn, allocate, draw, is_of, read_sample, sample_path, write_sample
 from longtake.schemas import tables
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.keys import sample_key
 from longtake.schemas.layout import Layout
-from longtake.schemas.settings import ConfigError
 
 HOSTILE = 'a",b\n=1+1|<script>'
 

@@ -12,7 +12,7 @@ from longtake.pipeline.browse.guard import MAX_BODY, Access, is_loopback
 from longtake.pipeline.browse.sandbox import Sandbox
 from longtake.pipeline.browse.server import Options, Server, _token
 from longtake.schemas.decisions import read_decisions
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 TOKEN = "0123456789abcdef-0123"  # noqa: S105
 

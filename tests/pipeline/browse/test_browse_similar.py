@@ -11,7 +11,7 @@ from browsing import ALPHA, HOST, build, client_of, served
 
 from longtake.pipeline.browse.server import Server
 from longtake.schemas import tables
-from longtake.schemas.manifest import CorpusError
+from longtake.schemas.errors import CorpusError
 
 
 def keys_of(server: Server) -> list[str]:

@@ -15,8 +15,8 @@ from longtake.pipeline.browse.selection import read_selection
 from longtake.pipeline.browse.server import Server
 from longtake.pipeline.browse.store import Store, _order_of
 from longtake.schemas import scratch, storage
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusError
 
 
 def rows_of(root: Path) -> list[dict[str, object]]:

@@ -18,9 +18,9 @@ from longtake.pipeline.plan_diff import diff_plans
 from longtake.pipeline.verify.corpus import verify
 from longtake.schemas import tables
 from longtake.schemas.config import parse_config
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
 from longtake.schemas.records import LongClip, Sentence
-from longtake.schemas.settings import ConfigError
 
 SENTENCE = Sentence("a.1", 0, 1000, "A bear swims.", "cue", "so um the bear swims")
 EARLIER = pa.struct([("clip_id", pa.string()), ("start_ms", pa.int64()), ("end_ms", pa.int64()), ("text", pa.string())])

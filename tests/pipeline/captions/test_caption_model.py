@@ -13,7 +13,7 @@ from longtake.pipeline.captions import model as models
 from longtake.pipeline.captions.model import CaptionModel, caption_model
 from longtake.pipeline.captions.prompt import render
 from longtake.schemas.config import CorpusConfig, parse_config
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.text_config import Captions
 
 TEMPLATE = "Write {count} captions.\n{sentences}"

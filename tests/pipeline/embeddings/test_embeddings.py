@@ -21,9 +21,9 @@ from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.read_graph import VideoText
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig, parse_config
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import part_name
 from longtake.schemas.records import Sentence, SourceVideo
-from longtake.schemas.settings import ConfigError
 
 COOKING = (
     "Chop two onions and a clove of garlic.",

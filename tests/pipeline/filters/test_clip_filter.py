@@ -12,10 +12,10 @@ from longtake.pipeline.filters import clip_filter
 from longtake.pipeline.filters.clip_filter import ClipFilter, check_filters, library_versions, wanted_scores
 from longtake.pipeline.filters.frame_filter import frame_fault
 from longtake.schemas.config import CorpusConfig, Filters, parse_config
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import LongClip, SourceInfo
 from longtake.schemas.scores import PLAN_SCORES
-from longtake.schemas.settings import ConfigError
 
 MAMMALS = clips_of_file(DEMO / "subs" / "mammals.en.vtt")
 FACTS = Probe(SourceInfo(640, 360, 25.0, "h264", 100_000), exact=False, audio_ms=(0, 6_000))

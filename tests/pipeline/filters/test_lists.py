@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from longtake.pipeline.filters.lists import read_list
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 
 def written(folder: Path, name: str, text: str) -> str:

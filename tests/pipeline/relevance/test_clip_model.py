@@ -13,7 +13,7 @@ from tiny_clip import tiny_clip
 from longtake.pipeline.decode import Frame, decode_frames
 from longtake.pipeline.relevance.clip_model import ClipModel, clip_folder, shared_clip_model
 from longtake.schemas.config import Frames, Limits, parse_config
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 
 TEXTS = ["Mammals have hair.", "A man walks through an empty city."]
 

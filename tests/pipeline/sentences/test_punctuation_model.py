@@ -9,7 +9,7 @@ from sources import Video, longtake, source_set
 from longtake.pipeline.sentences.punctuation_model import PunctuationModel, mark_of, punctuation_model
 from longtake.pipeline.sentences.split import split_sentences
 from longtake.pipeline.transcripts.cue import Cue
-from longtake.schemas.settings import ConfigError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.text_config import Sentences
 
 torch = pytest.importorskip("torch")

@@ -1,0 +1,80 @@
+"""The commands of `longtake`, in the order of work. Each is imported when it is asked for: listing them imports none."""
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from longtake.jobs.command_examples import epilog
+from longtake.jobs.dashed_ids import CommandsWithIds
+
+#: What a command is for in one line, by what one wants to do.
+GROUPS = {
+    "Start": {
+        "init": "Write a configuration with every setting explained.",
+    },
+    "Build": {
+        "plan": "Decide what the corpus will be and what it costs.",
+        "diff": "Say what changed from one plan to another.",
+        "build": "Build the corpus, planning first where needed.",
+        "status": "Say how far a job is, from its files.",
+        "retry": "Try again what failed.",
+        "clean": "Delete the staging files of a finished corpus.",
+    },
+    "Look": {
+        "verify": "Check that all parts of a corpus agree.",
+        "show": "List samples, or show one with its frames.",
+        "explain": "Show what became of one video, step by step.",
+        "audit": "Write a report on a corpus.",
+        "browse": "Search, play and mark samples in a web browser.",
+        "decisions": "Show and merge what curators decided.",
+    },
+    "New versions": {
+        "takedown": "Remove videos or samples for good.",
+        "merge": "Join finished corpora into a new one.",
+        "reshard": "Cut a corpus into other shards or splits.",
+    },
+    "Model": {
+        "train": "Train LF-VILA on a corpus.",
+        "evaluate": "Measure retrieval and alignment of a model.",
+        "embed": "Write vectors of videos and texts.",
+    },
+}
+_PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
+_MODULES = dict.fromkeys(("plan", "build", "clean"), "build_commands")
+
+
+class Commands(CommandsWithIds):
+    """The group of all commands."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_PANELS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return _made(cmd_name) if cmd_name in _PANELS else None
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands, made from the lines above alone."""
+        listing = _Listing(name=self.name, params=self.params, help=self.help, rich_markup_mode=self.rich_markup_mode)
+        listing.format_help(ctx, formatter)
+
+
+class _Listing(CommandsWithIds):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_PANELS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        panel, summary = _PANELS[cmd_name]
+        return TyperCommand(cmd_name, short_help=summary, help=summary, rich_help_panel=panel)
+
+
+@cache
+def _made(name: str) -> Any:
+    """The command `name`, from the function of that name."""
+    module = import_module(f"longtake.jobs.{_MODULES.get(name, name)}")
+    panel, summary = _PANELS[name]
+    only = typer.Typer(add_completion=False)
+    only.command(name, epilog=epilog(name), short_help=summary, rich_help_panel=panel)(getattr(module, name))
+    return typer.main.get_command(only)
