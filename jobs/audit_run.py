@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from longtake.jobs.job import human_bytes, locked, plural, run_pipeline
+from longtake.jobs.job import run_pipeline
+from longtake.jobs.lock import locked
 from longtake.jobs.revise import check_there
 from longtake.pipeline.audit.audit import Question, audit
 from longtake.pipeline.audit.card_figures import card_figures, limits_of
@@ -39,6 +40,7 @@ from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, read_manifest
 from longtake.schemas.versions import versions
+from longtake.schemas.wording import human_bytes, plural
 
 _COLOURS = {Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
 

@@ -9,7 +9,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.table import Table
 
-from longtake.jobs.job import human_bytes, locked, plural, run_pipeline
+from longtake.jobs.job import run_pipeline
+from longtake.jobs.lock import locked
 from longtake.jobs.plan import (
     ProbeMode,
     current_plan,
@@ -37,6 +38,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.wording import human_bytes, plural
 
 
 def build_corpus(

@@ -65,7 +65,7 @@ def plan(
 
     Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
     """
-    from longtake.jobs.job import locked
+    from longtake.jobs.lock import locked
     from longtake.jobs.plan import launch_plan, make_plan, print_plan
     from longtake.pipeline.job_note import noted
     from longtake.pipeline.plan_summary import check_plan
@@ -145,7 +145,7 @@ def build(
 
 def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder of a finished corpus.")]) -> None:
     """Delete the staging files of a finished corpus. They only speed up a rebuild."""
-    from longtake.jobs.job import locked
+    from longtake.jobs.lock import locked
 
     layout = Layout(corpus)
     if read_manifest(layout) is None:

@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.table import Table
 
 from longtake.jobs.build import building_job
-from longtake.jobs.job import human_bytes
 from longtake.jobs.plan import ProbeMode, current_plan, planning_job
 from longtake.pipeline.dataflow import is_dataflow
 from longtake.pipeline.rejects import Rejects
@@ -28,6 +27,7 @@ from longtake.pipeline.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
+from longtake.schemas.wording import human_bytes
 
 #: Dataflow refuses a request above 10 MB. The graph is staged as a file and may be larger; ours has no reason to be.
 MAX_BYTES = 10 << 20

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from longtake.jobs.job import plural
 from longtake.pipeline.explain.explanation import Explanation
+from longtake.schemas.wording import plural
 
 RED, DARK, GREY, SILENCE = "#c1121f", "#1d3557", "#8d99ae", "#eceff4"
 CUTS = {  # colour, line style, what the legend says

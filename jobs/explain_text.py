@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from longtake.jobs.job import plural
 from longtake.pipeline.explain.explanation import Check, Cut, Explanation, Said
 from longtake.pipeline.printable import printable
 from longtake.pipeline.timecode import format_timecode
 from longtake.pipeline.transcripts.cue import BREAK
 from longtake.schemas.records import Drop
+from longtake.schemas.wording import plural
 
 _BAR = 12  # characters of a similarity of 1
 _EXAMPLES = 5  # of what each cleaning step changed

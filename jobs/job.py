@@ -18,15 +18,11 @@ from rich.console import Console
 from longtake.pipeline.copies import clear_shared_copies
 from longtake.pipeline.dataflow import console_url, is_dataflow
 from longtake.pipeline.events import event
-from longtake.pipeline.plan_summary import SUMMARY_FILE
 from longtake.pipeline.progress import PROGRESS
-from longtake.pipeline.revise.install import recover
 from longtake.pipeline.runner import is_local
 from longtake.pipeline.slots import close_shared_slots
 from longtake.pipeline.step_metrics import totals
-from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError, CorpusError
-from longtake.schemas.layout import Layout
 
 Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5
@@ -115,60 +111,3 @@ def _show(console: Console, render: Render, done: threading.Event) -> None:
     with console.status("starting", spinner="dots") as status:
         while not done.wait(_SECONDS_BETWEEN):
             status.update(render(PROGRESS.read(), time.monotonic() - start))
-
-
-@contextmanager
-def locked(root: str) -> Iterator[None]:
-    """Hold the lock of a local output, so that two builds do not meet in it; it dies with its process. A new version that an
-    interrupted command was putting in place is put there first (docs/versions.md).
-
-    Raises CorpusError where another holds it, and for a folder with files that are not ours: a build replaces what it finds.
-    """
-    while True:
-        with _held(root):
-            if recover(Layout(root)):
-                continue  # the folder is another one now, with a lock of its own
-            yield
-            return
-
-
-@contextmanager
-def _held(root: str) -> Iterator[None]:
-    import fcntl
-
-    if storage.is_remote(root):
-        yield
-        return
-    folder = os.path.join(root, "staging")
-    ours = any(
-        os.path.exists(os.path.join(root, name)) for name in ("staging/lock", "corpus.json", f"plan/{SUMMARY_FILE}")
-    )
-    if not ours and os.path.isdir(root) and os.listdir(root):
-        raise CorpusError(f"{root}: not empty, and not a corpus. Choose another output, or empty it yourself.")
-    if os.path.exists(root) and not os.path.isdir(root):
-        raise CorpusError(f"{root}: a file is in the way. Choose another output.")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "lock"), "w") as stream:
-        for last in (False, False, True):
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if last:
-                    raise CorpusError(f"{root}: another longtake is at work on this corpus") from None
-            time.sleep(0.1)  # `longtake status` may be looking whether somebody holds it
-        yield
-
-
-def human_bytes(number: float) -> str:
-    """A size for people."""
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    raise AssertionError("unreachable")
-
-
-def plural(number: int, noun: str) -> str:
-    """`number` with its noun."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

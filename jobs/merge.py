@@ -24,7 +24,7 @@ def merge(
     A video in several is taken from the first that has samples of it; the ledger names the others. What was taken down or
     rejected in any stays out. Each video keeps its split. Interrupted, run it again.
     """
-    from longtake.jobs.job import locked
+    from longtake.jobs.lock import locked
     from longtake.jobs.revise import finished, make, print_change
     from longtake.pipeline.revise.change import Change
 

@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.table import Table
 
-from longtake.jobs.job import human_bytes, plural, run_pipeline
+from longtake.jobs.job import run_pipeline
 from longtake.pipeline.captions.model import caption_folder
 from longtake.pipeline.chapters import IN_META
 from longtake.pipeline.embeddings.model import model_folder
@@ -19,7 +19,7 @@ from longtake.pipeline.estimate import likely, price_of
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.lists import lists_of
 from longtake.pipeline.fingerprint import fingerprint
-from longtake.pipeline.ledger import TAKEDOWN_PREFIX
+from longtake.pipeline.ledger_counts import TAKEDOWN_PREFIX
 from longtake.pipeline.line_source import check_columns, files_of
 from longtake.pipeline.model_files import model_digest
 from longtake.pipeline.plan_graph import add_planning
@@ -33,6 +33,7 @@ from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
+from longtake.schemas.wording import human_bytes, plural
 
 _SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # a manifest that is counted, and about what a line of others takes
 

@@ -25,7 +25,7 @@ def reshard(
     Interrupted, it leaves the corpus whole; run it again.
     """
     shares = parse_split(split) if split is not None else {}
-    from longtake.jobs.job import locked
+    from longtake.jobs.lock import locked
     from longtake.jobs.revise import check_there, finished, next_manifest, print_change, replace
     from longtake.pipeline.revise.change import Change
     from longtake.pipeline.revise.install import next_version

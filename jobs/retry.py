@@ -33,7 +33,7 @@ def retry(
     The result is what a build would have given if the failures had not been. Interrupted, it leaves the corpus whole; run it
     again.
     """
-    from longtake.jobs.job import locked, plural
+    from longtake.jobs.lock import locked
     from longtake.jobs.revise import (
         check_there,
         finished,
@@ -45,6 +45,7 @@ def retry(
     from longtake.pipeline.revise.change import Change
     from longtake.pipeline.revise.install import next_version
     from longtake.pipeline.revise.select import failed_videos
+    from longtake.schemas.wording import plural
 
     wanted, settings, console = parse_reasons(reason), load_config(config), Console()
     check_there(corpus)

@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from longtake.jobs.job import human_bytes, locked, plural, run_pipeline
+from longtake.jobs.job import run_pipeline
+from longtake.jobs.lock import locked
 from longtake.pipeline.plan_summary import PlanSummary, read_summary
 from longtake.pipeline.printable import printable
 from longtake.pipeline.revise.change import Change
@@ -23,6 +24,7 @@ from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.wording import human_bytes, plural
 
 
 @dataclass(frozen=True, slots=True)

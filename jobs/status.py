@@ -9,6 +9,7 @@ from rich.table import Table
 
 from longtake.pipeline.printable import printable
 from longtake.schemas.errors import CorpusError
+from longtake.schemas.wording import human_bytes, plural
 
 if TYPE_CHECKING:
     from longtake.pipeline.status import Decoding, Status
@@ -70,16 +71,16 @@ def _lines(found: "Status") -> list[str]:
         shards = len(found.manifest.shards)
         version = f"version {found.manifest.version}, " if found.manifest.version != 1 else ""
         lines.append(
-            f"{found.manifest.name}: {version}{_plural(samples, 'sample')} in {_plural(shards, 'shard')}, {_size(size)}"
+            f"{found.manifest.name}: {version}{plural(samples, 'sample')} in {plural(shards, 'shard')}, {human_bytes(size)}"
         )
         lines += [f"fault: {fault}" for fault in found.faults[:_NAMES_SHOWN]]
         if len(found.faults) > _NAMES_SHOWN:
-            lines.append(f"... and {_plural(len(found.faults) - _NAMES_SHOWN, 'more fault')}")
+            lines.append(f"... and {plural(len(found.faults) - _NAMES_SHOWN, 'more fault')}")
         lines.append(f"Names and sizes alone were looked at. Check the contents with: longtake verify {found.output}")
     elif found.shards or found.stage in ("packing", "sealing"):
         for split, planned in found.planned_shards.items():
             names = [name for name in found.shards if name.rpartition("-")[0] == split]
-            lines.append(f"packed: {len(names):,} of {_plural(planned, 'shard')} of {split}{_some(names)}")
+            lines.append(f"packed: {len(names):,} of {plural(planned, 'shard')} of {split}{_some(names)}")
     lines.append(f"last sign of life: {_age(found)}")
     if found.running is False and found.stage not in ("sealed", "empty"):
         lines.append("No process is at work on it. Run the same command again: it goes on where it was.")
@@ -102,10 +103,10 @@ def _liveness(found: "Status") -> str:
 def _decoded(decoding: "Decoding") -> str:
     line = (
         f"decoded: {decoding.videos_done:,} of {decoding.videos:,} videos, "
-        f"{decoding.clips_done:,} of {decoding.clips:,} long clips, {_size(decoding.bytes)} of fragments"
+        f"{decoding.clips_done:,} of {decoding.clips:,} long clips, {human_bytes(decoding.bytes)} of fragments"
     )
     if decoding.videos_failed:
-        line += f"; {_plural(decoding.videos_failed, 'video')} failed"
+        line += f"; {plural(decoding.videos_failed, 'video')} failed"
     if decoding.rate is not None:
         line += f"; {3600 * decoding.rate:,.0f} tasks an hour"
     if decoding.left_s is not None:
@@ -142,13 +143,3 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:,.0f} s"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _size(number: float) -> str:
-    from longtake.jobs.job import human_bytes
-
-    return human_bytes(number)

@@ -48,7 +48,7 @@ def takedown(
     """
     if videos is None and not decided:
         raise ConfigError("takedown: say what: --videos FILE, --decisions FILE, or both")
-    from longtake.jobs.job import locked
+    from longtake.jobs.lock import locked
     from longtake.jobs.revise import check_there, finished, next_manifest, print_change, replace
     from longtake.pipeline.revise.change import Change
     from longtake.pipeline.revise.install import next_version
@@ -185,7 +185,7 @@ def _already(asked: Asked, known: "Known", samples: "KnownSamples") -> str:
 
 
 def _counted(videos: int, samples: int) -> str:
-    from longtake.jobs.job import plural
+    from longtake.schemas.wording import plural
 
     named = ((videos, "video"), (samples, "sample"))
     return " and ".join(plural(number, noun) for number, noun in named if number)

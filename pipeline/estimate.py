@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from longtake.pipeline.decode import Probe
 from longtake.schemas.config import Frames
 from longtake.schemas.records import LongClip, SourceInfo
+
+if TYPE_CHECKING:
+    from longtake.pipeline.decode import Probe
 
 #: Of the frames in a decoded span, the share that is sent to the decoder: the others are referred to by nobody and unwanted.
 _DECODED_SHARE = 0.55
@@ -46,7 +49,7 @@ class Cost:
     bytes: int
 
 
-def estimate(clips: Sequence[LongClip], facts: Probe | None, decoded: int | None, frames: Frames) -> Cost:
+def estimate(clips: Sequence[LongClip], facts: "Probe | None", decoded: int | None, frames: Frames) -> Cost:
     """The cost of the clips of one video. `decoded` is the exact number of frames to decode where it is known."""
     source = facts.source if facts else _ASSUMED
     span_ms = sum(clip.end_ms - clip.start_ms for clip in clips)

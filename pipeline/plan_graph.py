@@ -17,12 +17,13 @@ from longtake.pipeline.duplicates.video_graph import LeaveOutVideos
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.groups import is_group_row, one_row
 from longtake.pipeline.ledger import WriteLedger
+from longtake.pipeline.merge_tallies import MergeTallies
 from longtake.pipeline.plan_summary import summarise, write_summary
 from longtake.pipeline.plan_video import TALLY, MeasureVideo, PlanVideo
 from longtake.pipeline.read_graph import DROPS, read_videos
 from longtake.pipeline.rejects import RejectIndex, RejectsFile
 from longtake.pipeline.seen_graph import SEEN, WriteSeen
-from longtake.pipeline.tally import MergeTallies, Tally
+from longtake.pipeline.tally import Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout, part_name

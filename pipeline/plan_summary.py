@@ -7,7 +7,7 @@ from typing import Any
 from longtake.pipeline.assign import shard_count
 from longtake.pipeline.estimate import HOW
 from longtake.pipeline.fingerprint import fingerprint
-from longtake.pipeline.ledger import commonest, dropped
+from longtake.pipeline.ledger_counts import commonest, dropped
 from longtake.pipeline.rejects import RejectsFile
 from longtake.pipeline.tally import Tally, distribution, histogram
 from longtake.schemas import storage

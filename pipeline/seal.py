@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from longtake.pipeline.card import dataset_card
 from longtake.pipeline.decode import versions as decoder_versions
 from longtake.pipeline.fingerprint import fingerprint
-from longtake.pipeline.ledger import dropped
+from longtake.pipeline.ledger_counts import dropped
 from longtake.pipeline.loader_columns import most_frames
 from longtake.pipeline.plan_summary import PlanSummary
 from longtake.pipeline.tally import Tally

@@ -1,32 +1,9 @@
-"""Counting what goes through a job: additive counters, merged by Beam, and figures made from them."""
+"""Counting what goes through a job: additive counters, and figures made from them."""
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
-import apache_beam as beam
-
 Tally = Counter[tuple[str, ...]]
-
-
-class MergeTallies(beam.CombineFn):
-    """The sum of counters."""
-
-    def create_accumulator(self) -> Tally:
-        return Counter()
-
-    def add_input(self, accumulator: Tally, element: Tally) -> Tally:
-        accumulator.update(element)
-        return accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[Tally]) -> Tally:
-        total: Tally = Counter()
-        for accumulator in accumulators:
-            total.update(accumulator)
-        return total
-
-    def extract_output(self, accumulator: Tally) -> Tally:
-        return accumulator
 
 
 def histogram(tally: Tally, name: str) -> dict[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from longtake.pipeline.audit.checks import content, integrity, pictures, repeats, sources
-from longtake.pipeline.audit.checks.verdicts import plural, worst
+from longtake.pipeline.audit.checks.verdicts import worst
 from longtake.pipeline.audit.counts import flows, numbers
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.decided import decision_tables, pending
@@ -21,6 +21,7 @@ from longtake.pipeline.verify.corpus import Report
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.decisions import Decision
 from longtake.schemas.manifest import CorpusManifest, Count
+from longtake.schemas.wording import plural
 
 
 @dataclass(frozen=True, slots=True)

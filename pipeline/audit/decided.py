@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from longtake.pipeline.audit.checks.verdicts import as_table, plural
+from longtake.pipeline.audit.checks.verdicts import as_table
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Check, Status, Table
 from longtake.schemas.decisions import Decision, OnConflict, conflicts, current, settle
+from longtake.schemas.wording import plural
 
 _SHOWN = 200
 

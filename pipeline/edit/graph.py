@@ -18,12 +18,13 @@ from longtake.pipeline.edit.row import Problem, RowGroup, check_row, read_rows, 
 from longtake.pipeline.edit.summary import edited_summary
 from longtake.pipeline.ledger import WriteLedger
 from longtake.pipeline.lines import base_name, quoted
+from longtake.pipeline.merge_tallies import MergeTallies
 from longtake.pipeline.plan_graph import write_plan
 from longtake.pipeline.plan_summary import PlanSummary, write_summary
 from longtake.pipeline.plan_video import TALLY, Counted, measure
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import DROPS, Dropped, drop
-from longtake.pipeline.tally import MergeTallies, Tally
+from longtake.pipeline.tally import Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout

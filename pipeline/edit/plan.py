@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from longtake.pipeline import plan_graph
 from longtake.pipeline.edit.graph import LEDGER_PREFIX, PROBLEMS_FILE, Origin, add_edited_plan
 from longtake.pipeline.edit.row import Problem, RowGroup, inspect_file
-from longtake.pipeline.ledger import TAKEDOWN_PREFIX
+from longtake.pipeline.ledger_counts import TAKEDOWN_PREFIX
 from longtake.pipeline.lines import base_name
 from longtake.pipeline.plan_summary import PlanSummary, read_summary
 from longtake.schemas import storage

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from longtake.pipeline.ledger import dropped
+from longtake.pipeline.ledger_counts import dropped
 from longtake.pipeline.plan_summary import PlanSummary, summarise
 from longtake.pipeline.tally import Tally
 from longtake.schemas.config import CorpusConfig

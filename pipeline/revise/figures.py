@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from longtake.pipeline.assign import shard_count
-from longtake.pipeline.ledger import dropped
+from longtake.pipeline.ledger_counts import dropped
 from longtake.pipeline.plan_summary import PlanSummary, applied
 from longtake.pipeline.revise.change import Change
 from longtake.pipeline.tally import Tally, distribution, histogram

@@ -14,8 +14,10 @@ from apache_beam.pvalue import AsSingleton
 
 from longtake.pipeline.edit.graph import LEDGER_PREFIX as EDIT_PREFIX
 from longtake.pipeline.embeddings.saved import without_videos
-from longtake.pipeline.ledger import TAKEDOWN_PREFIX, WriteLedger
+from longtake.pipeline.ledger import WriteLedger
+from longtake.pipeline.ledger_counts import TAKEDOWN_PREFIX
 from longtake.pipeline.lines import quoted
+from longtake.pipeline.merge_tallies import MergeTallies
 from longtake.pipeline.plan_graph import LEDGER_PREFIX as PLAN_PREFIX
 from longtake.pipeline.plan_graph import write_assigned, write_plan
 from longtake.pipeline.plan_summary import PlanSummary, write_summary
@@ -24,7 +26,7 @@ from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import DROPS, drop
 from longtake.pipeline.revise.change import Change, merge_video, takedown_row, takedown_rows
 from longtake.pipeline.revise.figures import revised_summary
-from longtake.pipeline.tally import MergeTallies, Tally
+from longtake.pipeline.tally import Tally
 from longtake.schemas import storage, tables
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import sample_key

@@ -98,7 +98,7 @@ def test_an_overwrite_that_cannot_start_leaves_the_corpus_alone(tmp_path: Path) 
 
 
 def test_two_builds_do_not_meet(tmp_path: Path) -> None:
-    from longtake.jobs.job import locked
+    from longtake.jobs.lock import locked
 
     sources = source_set(tmp_path, VIDEOS[:1], **SETTINGS)
     with locked(str(sources.output)), pytest.raises(CorpusError, match="another longtake is at work on this corpus"):

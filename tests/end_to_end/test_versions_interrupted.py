@@ -13,7 +13,7 @@ from sources import LAST_MAN, SourceSet, Video, build, longtake, manifest, publi
 from typer.testing import CliRunner
 
 from longtake.jobs.cli import app
-from longtake.jobs.job import locked
+from longtake.jobs.lock import locked
 from longtake.pipeline.revise import install
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage

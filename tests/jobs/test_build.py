@@ -9,11 +9,13 @@ import pytest
 from sources import LAST_MAN, Video, build, rows_of, source_set, spoken
 
 from longtake.jobs.build import progress_line
-from longtake.jobs.job import _explained, human_bytes, locked
+from longtake.jobs.job import _explained
+from longtake.jobs.lock import locked
 from longtake.pipeline.plan_summary import PlanSummary
 from longtake.schemas.config import load_config
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.manifest import Count
+from longtake.schemas.wording import human_bytes
 
 
 def plan(clips: int) -> PlanSummary:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sources import LAST_MAN, Video, build, command, longtake, published, source_set, spoken
 
-from longtake.jobs.job import locked
+from longtake.jobs.lock import locked
 from longtake.schemas.errors import CorpusError
 
 TINY = {"frames": {"short_side": 16, "per_sentence": 1}}

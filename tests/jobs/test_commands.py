@@ -6,6 +6,7 @@ import sys
 import click
 import pytest
 import typer
+from sources import LAST_MAN, SourceSet, Video, build, source_set, spoken
 from typer.testing import CliRunner
 
 from longtake.jobs.cli import app
@@ -51,3 +52,24 @@ def test_help_and_version_import_little(option: str, most: int) -> None:
     number, *names = done.stderr.split()
     assert not {"apache_beam", "av", "torch", "pyarrow", "pandas", "pydantic", "numpy", "fsspec"} & set(names)
     assert int(number) <= most, number
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
+    sources = source_set(tmp_path_factory.mktemp("finished"), [Video("v", spoken(4), LAST_MAN)])
+    build(sources)
+    return sources
+
+
+@pytest.mark.parametrize("command", ["status {o}", "verify {o}", "show {o}", "diff {o}/plan {o}/plan", "clean {o}"])
+def test_commands_that_run_no_pipeline_do_not_import_beam(finished: SourceSet, command: str) -> None:
+    code = (
+        f"import sys; sys.argv = ['longtake', *{command.format(o=finished.output).split()!r}]\n"
+        "from longtake.jobs.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'apache_beam', 'grpc', 'torch'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -93,7 +93,7 @@ def test_a_plan_with_too_many_failures_is_kept_for_reading_and_not_used(tmp_path
 
 
 def test_planning_waits_for_nobody_elses_build(tmp_path: Path) -> None:
-    from longtake.jobs.job import locked
+    from longtake.jobs.lock import locked
 
     sources = source_set(tmp_path, VIDEOS)
     with locked(str(sources.output)):

@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from longtake.pipeline import ledger
-from longtake.pipeline.ledger import WriteLedger, count, dropped, write_part
+from longtake.pipeline.ledger import WriteLedger, write_part
+from longtake.pipeline.ledger_counts import count, dropped
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas import tables
 from longtake.schemas.reasons import Reason, Stage, Subject

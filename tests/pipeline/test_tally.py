@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longtake.pipeline.tally import MergeTallies, distribution, histogram
+from longtake.pipeline.merge_tallies import MergeTallies
+from longtake.pipeline.tally import distribution, histogram
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=200))

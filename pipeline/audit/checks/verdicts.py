@@ -18,11 +18,6 @@ _SINGULAR = {
 }
 
 
-def plural(number: int, noun: str) -> str:
-    """`number` with its noun."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def counted(
     database: Database,
     name: str,

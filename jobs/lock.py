@@ -1,0 +1,55 @@
+"""The lock of a local output: no two commands change one corpus at a time."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from longtake.pipeline.plan_summary import SUMMARY_FILE
+from longtake.pipeline.revise.install import recover
+from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
+from longtake.schemas.layout import Layout
+
+
+@contextmanager
+def locked(root: str) -> Iterator[None]:
+    """Hold the lock of a local output, so that two builds do not meet in it; it dies with its process. A new version that an
+    interrupted command was putting in place is put there first (docs/versions.md).
+
+    Raises CorpusError where another holds it, and for a folder with files that are not ours: a build replaces what it finds.
+    """
+    while True:
+        with _held(root):
+            if recover(Layout(root)):
+                continue  # the folder is another one now, with a lock of its own
+            yield
+            return
+
+
+@contextmanager
+def _held(root: str) -> Iterator[None]:
+    import fcntl
+
+    if storage.is_remote(root):
+        yield
+        return
+    folder = os.path.join(root, "staging")
+    ours = any(
+        os.path.exists(os.path.join(root, name)) for name in ("staging/lock", "corpus.json", f"plan/{SUMMARY_FILE}")
+    )
+    if not ours and os.path.isdir(root) and os.listdir(root):
+        raise CorpusError(f"{root}: not empty, and not a corpus. Choose another output, or empty it yourself.")
+    if os.path.exists(root) and not os.path.isdir(root):
+        raise CorpusError(f"{root}: a file is in the way. Choose another output.")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "w") as stream:
+        for last in (False, False, True):
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if last:
+                    raise CorpusError(f"{root}: another longtake is at work on this corpus") from None
+            time.sleep(0.1)  # `longtake status` may be looking whether somebody holds it
+        yield
