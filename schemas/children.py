@@ -5,6 +5,7 @@ import multiprocessing
 import multiprocessing.spawn
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnC
 from typing import Any, cast
 
 _server: Any = cast(Any, forkserver)._forkserver
+_SOCKET_FOLDER = 107 - len("/pymp-12345678/listener-12345678")  # what Linux leaves for the folder of a socket
 _SECONDS = 1.0  # between looks whether the parent is there
 _writers: list[Connection] = []  # open as long as this process lives
 
@@ -103,7 +105,10 @@ _FORK: Any = _Fork()
 
 def forks_of(modules: list[str]) -> Any:
     """A context as SPAWN, but its processes are forks of one that has imported `modules`, and start in no time. That one has no
-    threads, which is what makes it safe; it is shared, so that the modules are those of whoever asks first."""
+    threads, which is what makes it safe; it is shared, so that the modules are those of whoever asks first. SPAWN where the path
+    of the folder for temporary files leaves no room for the name of its socket."""
+    if len(tempfile.gettempdir()) > _SOCKET_FOLDER:
+        return SPAWN
     _FORK.set_forkserver_preload(modules)
     return _FORK
 

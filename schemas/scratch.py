@@ -3,13 +3,13 @@
 A process that is killed cannot tidy up; the next one that needs scratch space does it for it. The folder is below TMPDIR.
 """
 
-import atexit
 import fcntl
 import os
 import shutil
 import tempfile
 import threading
 import time
+from multiprocessing.util import Finalize
 from typing import IO
 
 _PREFIX = "longtake-scratch-"
@@ -30,6 +30,7 @@ def folder() -> str:
             held = open(os.path.join(made, _LOCK), "w")  # noqa: SIM115 - for life
             fcntl.flock(held, fcntl.LOCK_EX)
             _mine = os.getpid(), made, held
+            Finalize(None, remove, exitpriority=0)  # not atexit, which children do not call
         return _mine[1]
 
 
@@ -58,6 +59,3 @@ def _sweep(parent: str) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
         except OSError:  # in use, or gone already
             continue
-
-
-atexit.register(remove)

@@ -155,11 +155,11 @@ def test_a_killed_build_goes_on(
         },
         start_new_session=True,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=(tmp_path / "errors").open("w"),
     )
     deadline, done = time.monotonic() + 90, 0
     while not done:
-        assert process.poll() is None, "it ended before the moment to kill it"
+        assert process.poll() is None, (tmp_path / "errors").read_text()
         assert time.monotonic() < deadline
         done = sum(len(storage.list_files(folder, ".json")) for folder in storage.list_folders(staging))
     os.killpg(process.pid, signal.SIGKILL)

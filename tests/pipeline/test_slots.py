@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import pytest
 
 from longtake.pipeline.slots import SlotCrashed, Slots, SlotTimeout, close_shared_slots, shared_slots
 from longtake.pipeline.source_work import in_slot, probe_source
+from longtake.schemas import scratch
+from longtake.schemas.children import end_forks
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason
 
@@ -94,6 +97,11 @@ def note_and_wait(log: str) -> str:
     time.sleep(0.7)
     Path(log + ".done").touch()
     return "done"
+
+
+def scratch_of(folder: str) -> str:
+    tempfile.tempdir = folder
+    return scratch.folder()
 
 
 def wait_until(condition: object, seconds: float = 15) -> bool:
@@ -285,6 +293,30 @@ def test_children_do_not_import_the_program(program: subprocess.Popen[bytes], tm
     modules = (tmp_path / "modules").read_text().split()
     assert "work" in modules
     assert "apache_beam" not in modules
+
+
+@pytest.mark.parametrize("length", [40, 75, 76, 200])
+def test_a_long_path_for_temporary_files_is_no_obstacle(length: int) -> None:
+    """A socket's path has 107 bytes at most."""
+    code = "from longtake.pipeline.slots import Slots\nwith Slots(1) as slots: print(slots.run(60, abs, -3))"
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        folder = Path(short) / ("y" * (length - len(short) - 1))
+        folder.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "TMPDIR": str(folder)}, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
+        assert not list(folder.iterdir())
+
+
+def test_scratch_space_of_children_goes_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    end_forks()
+    with Slots(1) as slots:
+        made = Path(slots.run(60, scratch_of, str(tmp_path)))
+        assert made.exists()
+    assert not made.exists()
 
 
 def test_children_hold_interrupts_back_until_they_ignore_them(tmp_path: Path) -> None:
