@@ -72,6 +72,15 @@ class _Spawned(popen_spawn_posix.Popen):
 
 
 class _Forked(popen_forkserver.Popen):
+    def __init__(self, process_obj: Any) -> None:
+        self._reading = threading.Lock()
+        super().__init__(process_obj)
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        """The exit code, which stands in a pipe once: of two threads that read it, the second took it for 255."""
+        with self._reading:
+            return super().poll(flag)
+
     def _launch(self, process_obj: Any) -> None:
         with _apart():
             super()._launch(process_obj)  # type: ignore[misc]
