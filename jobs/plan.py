@@ -354,6 +354,7 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
         f"{_cpu_time(cost['cpu_hours'])} ({' to '.join(map(_cpu_time, ranges['cpu_hours']))}), "
         f"{cost['decoded_frames']:,} frames to decode ({_frames(ranges['decoded_frames'])}).",
         highlight=False,
+        soft_wrap=True,
     )
     console.print(f"Estimated {cost['how']}.", style="dim", highlight=False)
     if price is not None:
@@ -387,4 +388,6 @@ def _range(words: dict[str, Any]) -> str:
 def _cpu_time(hours: float) -> str:
     if hours >= 1:
         return f"{hours:,.1f} CPU-hours"
-    return f"{hours * 60:,.0f} CPU-minutes" if hours * 60 >= 2 else f"{max(hours * 3600, 1):,.0f} CPU-seconds"
+    if hours * 60 >= 2:
+        return f"{hours * 60:,.0f} CPU-minutes"
+    return f"{hours * 3600:,.{0 if hours * 3600 >= 10 else 1}f} CPU-seconds"

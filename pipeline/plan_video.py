@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -75,13 +75,13 @@ class PlanVideo(beam.DoFn):
         tally.update({("cleaned", step): n for step, n in element.removals})
         for s in sentences:
             tally["words_in", str(count_words(s.text))] += 1
-            tally[("ms_in",)] += s.end_ms - s.start_ms
         rejected = rejects.samples(video.video_id) if rejects is not None else []
         if rejects is not None and (why := rejects.video(video.video_id)) is not None:
             tally["applied", Subject.VIDEO, video.video_id] += 1
             tally.update(("applied", Subject.CLIP, span.key) for span in rejected)
             yield from map(drop, drop_video(video.video_id, sentences, Stage.FILTER, Reason.REJECTED, why))
             yield from map(drop, lost_groups(video.video_id, element.sentences, why="its video is rejected"))
+            tally[("ms_in",)] += spoken_ms(sentences)
             yield from self._counted(tally)
             return
         yield from map(drop, notes_of(element))
@@ -93,8 +93,11 @@ class PlanVideo(beam.DoFn):
                 logging.WARNING, "video_failed", video_id=video.video_id, reason=error.reason.value, detail=error.detail
             )
             yield from map(drop, lost_video(element, error))
+            tally[("ms_in",)] += spoken_ms(sentences)
         else:
             planning = plan_clips(element, facts, self._config)
+            # Not what ends after the video: a last cue until 9:59:59 would count for ten hours.
+            tally[("ms_in",)] += spoken_ms(sentence for sentence, _ in planning.inside)
             met = rejected_clips(planning.clips, rejected)
             out = [clip for clip in planning.clips if clip.key in met.clips]
             filtered = self._filter.apply([clip for clip in planning.clips if clip.key not in met.clips], facts)
@@ -248,6 +251,11 @@ def _merge(element: VideoText, sentences: list[GroupedSentence], topics: Topics 
     return merge_video(element.video, said, config.merge, frames, topics, element.chapters_ms)
 
 
+def spoken_ms(sentences: Iterable[Sentence]) -> int:
+    """How long sentences take, without the pauses between them."""
+    return sum(s.end_ms - s.start_ms for s in sentences)
+
+
 def measure(clips: list[LongClip], facts: Probe | None, decoded: int | None, config: CorpusConfig) -> Tally:
     """What the clips of one video add to the figures of the plan."""
     tally: Tally = Counter({("planned",): 1 if clips else 0})
@@ -259,7 +267,7 @@ def measure(clips: list[LongClip], facts: Probe | None, decoded: int | None, con
         tally["words_out", str(clip.n_words)] += 1
         tally["sentences_out", str(len(clip.sentences))] += 1
         tally[("ms_out",)] += clip.end_ms - clip.start_ms
-        tally[("ms_said",)] += sum(s.end_ms - s.start_ms for s in clip.sentences)
+        tally[("ms_said",)] += spoken_ms(clip.sentences)
     cost = estimate(clips, facts, decoded, config.frames)
     tally[("decoded_frames",)] += cost.decoded_frames
     tally[("cpu_ms",)] += cost.cpu_ms

@@ -41,6 +41,11 @@ def test_the_table_says_what_will_be(tmp_path: Path, probe: str) -> None:
     assert summary.words["out"]["sum"] == 3 * (12 - past_end)
     rows = rows_of(sources.output, "plan")
     assert summary.hours["out"] == round(sum(r["end_ms"] - r["start_ms"] for r in rows) / 3.6e6, 4)
+    said = [s["end_ms"] - s["start_ms"] for r in rows for s in r["sentences"]]
+    assert summary.hours["said"] == round(sum(said) / 3.6e6, 4), "without the pauses, as what came in"
+    came_in = sum(b - a for v in VIDEOS for a, b, _ in v.spans)
+    lost = 2000 if probe != "none" else 0  # the one that lies after the end of its video
+    assert summary.hours["in"] == round((came_in - lost) / 3.6e6, 4)
     assert sum(s["samples"] for s in summary.splits.values()) == len(rows) == 4
     assert sum(s["frames"] for s in summary.splits.values()) == sum(len(r["frame_times_ms"]) for r in rows)
     for text in (
