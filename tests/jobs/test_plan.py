@@ -118,6 +118,7 @@ def test_a_manifest_of_broken_lines_is_refused_by_plan_and_build(tmp_path: Path)
         assert "9 of 10 lines of videos.jsonl could not be read (90%); max_failed allows 20%" in done.stderr
         assert "9 malformed, as videos.jsonl:10: holds a list, not a JSON object" in done.stderr
         assert (sources.output / "plan" / "_plan.json").exists()
+        assert "The plan stays in " in done.stderr or command == "build"
         assert "What goes in and what is planned" in done.stdout or command == "build", "the plan is there to be seen"
     sources.change(max_failed=0.9)
     assert planned(sources)[0].counts["videos"].kept == 1
