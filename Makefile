@@ -24,7 +24,7 @@ demo: .venv/built
 # `make test`: the whole test suite, in as many processes as it is quick in; each needs a core and 3 GB.
 TEST_PROCESSES ?= 2
 test: .venv/tested
-	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q --durations=10 -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # `make test-all`: with the cases that are left out for time.
 test-all: .venv/tested
