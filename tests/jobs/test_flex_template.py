@@ -10,7 +10,7 @@ import pytest
 import typer
 from sources import REPOSITORY
 
-from longtake.jobs import cli
+from longtake.jobs import build_commands, cli
 from longtake.jobs.flex_template import check, command_line, parameters
 from longtake.pipeline.runner import pipeline_options
 from longtake.schemas.errors import ConfigError
@@ -65,7 +65,7 @@ def taken_by_longtake(given: Mapping[str, str]) -> bool:
         if sub is None or given["command"] not in ("plan", "build"):
             return False
         with sub.make_context(given["command"], [given["config"], *options]) as context:
-            cli._probe_mode(context.params["probe"])
+            build_commands._probe_mode(context.params["probe"])
         beam = [f"--{n}={v}" for n, v in given.items() if n not in ("command", "config", "probe", "workers")]
         pipeline_options(["--runner=DataflowRunner", *PLACE, *beam], 0)
     except (ConfigError, click.exceptions.ClickException):
