@@ -1,6 +1,7 @@
 """`longtake train`: train LF-VILA on a finished corpus."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated
@@ -39,7 +40,13 @@ def train(
         raise ConfigError(f"training needs more packages ({error}): pip install 'longtake[train]'") from None
 
     said = "longtake: saving and stopping after this step\n" if os.environ.get("RANK", "0") == "0" else ""
-    with damage_shown(), stop_signals(said) as stopping, joined(device) as process, ExitStack() as stack:
+    with (
+        damage_shown(),
+        lost_loaders_told_once(),
+        stop_signals(said) as stopping,
+        joined(device) as process,
+        ExitStack() as stack,
+    ):
         with process.together():
             trainer = Trainer(settings, process, typer.echo)
             stack.enter_context(alone_in(trainer.folder, process.leads))
@@ -61,6 +68,18 @@ def train(
         trainer.say(f"Trained: {trainer.folder}   Evaluate it with: longtake evaluate {trainer.folder} CORPUS")
     else:
         trainer.say(f"Stopped and saved at step {trainer.step}. Go on with: longtake train {config} --resume")
+
+
+@contextmanager
+def lost_loaders_told_once() -> Iterator[None]:
+    """torch tells of a killed loader by an exception out of a signal handler. Where that meets a destructor, Python prints it with a
+    traceback and goes on; the trainer finds the loss by itself and says it in one line."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda found: None if "DataLoader worker (pid" in str(found.exc_value) else before(found)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from data_corpora import make
 from small_training import settings, told, write_corpora
 
 from longtake.jobs import cli, stop_signals
-from longtake.jobs.train import alone_in
+from longtake.jobs.train import alone_in, lost_loaders_told_once
 from longtake.model.checkpoint import checkpoints, load_model
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
@@ -248,6 +248,23 @@ def test_a_killed_loader_process_is_one_line(config: Callable[..., Path], tmp_pa
     assert process.returncode == 1
     assert "a loader process was killed, as happens when memory runs out: lower data.workers" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loader_that_is_lost_while_something_is_deleted_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deleted:
+        def __init__(self, says: str) -> None:
+            self.says = says
+
+        def __del__(self) -> None:
+            raise RuntimeError(self.says)
+
+    told: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: told.append(str(found.exc_value)))
+    with lost_loaders_told_once():
+        Deleted("DataLoader worker (pid 7) is killed by signal: Killed.")
+        Deleted("something else")
+    assert told == ["something else"]
 
 
 def test_another_signal_long_after_the_first_acts_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
