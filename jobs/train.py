@@ -72,8 +72,8 @@ def train(
 
 @contextmanager
 def lost_loaders_told_once() -> Iterator[None]:
-    """torch tells of a killed loader by an exception out of a signal handler. Where that meets a destructor, Python prints it with a
-    traceback and goes on; the trainer finds the loss by itself and says it in one line."""
+    """torch tells of a killed loader by an exception out of a signal handler. Where that meets a destructor, Python prints it
+    with a traceback and goes on; the trainer finds the loss by itself and says it in one line."""
     before = sys.unraisablehook
     sys.unraisablehook = lambda found: None if "DataLoader worker (pid" in str(found.exc_value) else before(found)
     try:
