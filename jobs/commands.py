@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from longtake.jobs.command_examples import epilog
 from longtake.jobs.dashed_ids import CommandsWithIds
@@ -57,17 +57,18 @@ class Commands(CommandsWithIds):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The list of commands, made from the lines above alone."""
-        listing = _Listing(name=self.name, params=self.params, help=self.help, rich_markup_mode=self.rich_markup_mode)
+        listed = {
+            name: TyperCommand(name, short_help=summary, help=summary, rich_help_panel=panel)
+            for name, (panel, summary) in _PANELS.items()
+        }
+        listing = TyperGroup(
+            name=self.name,
+            params=self.params,
+            help=self.help,
+            rich_markup_mode=self.rich_markup_mode,
+            commands=listed,  # type: ignore[arg-type]
+        )
         listing.format_help(ctx, formatter)
-
-
-class _Listing(CommandsWithIds):
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(_PANELS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        panel, summary = _PANELS[cmd_name]
-        return TyperCommand(cmd_name, short_help=summary, help=summary, rich_help_panel=panel)
 
 
 @cache

@@ -81,7 +81,7 @@ class PlanVideo(beam.DoFn):
             tally.update(("applied", Subject.CLIP, span.key) for span in rejected)
             yield from map(drop, drop_video(video.video_id, sentences, Stage.FILTER, Reason.REJECTED, why))
             yield from map(drop, lost_groups(video.video_id, element.sentences, why="its video is rejected"))
-            tally[("ms_in",)] += spoken_ms(sentences)
+            tally[("ms_in",)] += speech_ms(sentences)
             yield from self._counted(tally)
             return
         yield from map(drop, notes_of(element))
@@ -93,11 +93,11 @@ class PlanVideo(beam.DoFn):
                 logging.WARNING, "video_failed", video_id=video.video_id, reason=error.reason.value, detail=error.detail
             )
             yield from map(drop, lost_video(element, error))
-            tally[("ms_in",)] += spoken_ms(sentences)
+            tally[("ms_in",)] += speech_ms(sentences)
         else:
             planning = plan_clips(element, facts, self._config)
             # Not what ends after the video: a last cue until 9:59:59 would count for ten hours.
-            tally[("ms_in",)] += spoken_ms(sentence for sentence, _ in planning.inside)
+            tally[("ms_in",)] += speech_ms(sentence for sentence, _ in planning.inside)
             met = rejected_clips(planning.clips, rejected)
             out = [clip for clip in planning.clips if clip.key in met.clips]
             filtered = self._filter.apply([clip for clip in planning.clips if clip.key not in met.clips], facts)
@@ -251,7 +251,7 @@ def _merge(element: VideoText, sentences: list[GroupedSentence], topics: Topics 
     return merge_video(element.video, said, config.merge, frames, topics, element.chapters_ms)
 
 
-def spoken_ms(sentences: Iterable[Sentence]) -> int:
+def speech_ms(sentences: Iterable[Sentence]) -> int:
     """How long sentences take, without the pauses between them."""
     return sum(s.end_ms - s.start_ms for s in sentences)
 
@@ -267,7 +267,7 @@ def measure(clips: list[LongClip], facts: Probe | None, decoded: int | None, con
         tally["words_out", str(clip.n_words)] += 1
         tally["sentences_out", str(len(clip.sentences))] += 1
         tally[("ms_out",)] += clip.end_ms - clip.start_ms
-        tally[("ms_said",)] += spoken_ms(clip.sentences)
+        tally[("ms_said",)] += speech_ms(clip.sentences)
     cost = estimate(clips, facts, decoded, config.frames)
     tally[("decoded_frames",)] += cost.decoded_frames
     tally[("cpu_ms",)] += cost.cpu_ms

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
 from longtake.pipeline.memory import limit_memory
-from longtake.schemas.children import end_forks, forks_of, hold, ignore_interrupts, lifeline
+from longtake.schemas.children import attend, end_forks, forks_of, lifeline
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -126,8 +126,7 @@ class Slots:
 
 
 def _prepare_child(memory_limit: int, line: Connection) -> None:
-    ignore_interrupts()
-    hold(line)
+    attend(line)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_memory(memory_limit)
 

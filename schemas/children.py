@@ -40,29 +40,26 @@ def end_forks() -> None:
 
 @functools.cache
 def lifeline() -> Connection:
-    """What a process of `forks_of`, whose parent is not this one, is given to `hold`: it breaks when this process ends."""
+    """What a child process is given to `attend`: it breaks when this process ends, which need not be the child's parent."""
     reader, writer = SPAWN.Pipe(duplex=False)
     _writers.append(writer)
     return cast(Connection, reader)
 
 
-def hold(line: Connection) -> None:
-    """End this process when the one whose lifeline it is is gone. For a process of `forks_of`."""
+def attend(line: Connection) -> None:
+    """End this process when the one whose `lifeline` it has is gone, and leave Ctrl-C to that one. For processes of SPAWN and
+    `forks_of`, which start with SIGINT held back."""
     if _server._forkserver_alive_fd is not None:  # else the process that it is a fork of lives as long as this one
         os.close(_server._forkserver_alive_fd)
         _server._forkserver_alive_fd = None
     threading.Thread(target=_wait, args=(line,), name="longtake-parent", daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _wait(line: Connection) -> None:
     line.poll(None)
     os._exit(1)
-
-
-def ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent. For a process of `SPAWN`, which starts with SIGINT held back."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class _Spawned(popen_spawn_posix.Popen):
@@ -107,7 +104,7 @@ class _Fork(ForkServerContext):
 
 
 #: Starts new interpreters that import what their work needs, not the program's own main module with all of the command line
-#: behind it. SIGINT is held back in them until they call `ignore_interrupts`: Ctrl-C while they import would print a traceback.
+#: behind it. SIGINT is held back in them until they call `attend`: Ctrl-C while they import would print a traceback.
 SPAWN: Any = _Spawn()
 _FORK: Any = _Fork()
 

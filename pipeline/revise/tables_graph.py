@@ -22,6 +22,7 @@ from longtake.pipeline.plan_graph import LEDGER_PREFIX as PLAN_PREFIX
 from longtake.pipeline.plan_graph import write_assigned, write_plan
 from longtake.pipeline.plan_summary import PlanSummary, write_summary
 from longtake.pipeline.plan_table import plan_parts
+from longtake.pipeline.plan_video import speech_ms
 from longtake.pipeline.progress import PROGRESS
 from longtake.pipeline.read_graph import DROPS, drop
 from longtake.pipeline.revise.change import Change, merge_video, takedown_row, takedown_rows
@@ -284,7 +285,7 @@ def measure(clip: LongClip) -> Tally:
             ("words_out", str(clip.n_words)): 1,
             ("sentences_out", str(len(clip.sentences))): 1,
             ("ms_out",): clip.end_ms - clip.start_ms,
-            ("ms_said",): sum(s.end_ms - s.start_ms for s in clip.sentences),
+            ("ms_said",): speech_ms(clip.sentences),
         }
     )
 

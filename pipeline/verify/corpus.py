@@ -5,7 +5,6 @@ any storage that a corpus can lie on.
 """
 
 import heapq
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +18,7 @@ from longtake.pipeline.verify.manifest import Listed, check_files, check_manifes
 from longtake.pipeline.verify.shard import ShardResult, ShardTask, check_drawn, check_shard
 from longtake.pipeline.verify.tables import LedgerFacts, PlanFacts, ledger_facts, plan_facts, published_groups
 from longtake.schemas import storage
-from longtake.schemas.children import SPAWN, ignore_interrupts, leave_with
+from longtake.schemas.children import SPAWN, attend, lifeline
 from longtake.schemas.layout import Layout
 
 __all__ = ["Fault", "Report", "verify"]
@@ -147,7 +146,7 @@ def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Any
             progress(done, len(jobs))
             yield job.work(*job.arguments)
         return
-    with ProcessPoolExecutor(workers, SPAWN, _prepare_child, (os.getpid(),)) as pool:
+    with ProcessPoolExecutor(workers, SPAWN, attend, (lifeline(),)) as pool:
         pending = [pool.submit(job.work, *job.arguments) for job in jobs]
         for done, (job, future) in enumerate(zip(jobs, pending, strict=True)):
             progress(done, len(jobs))
@@ -157,8 +156,3 @@ def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Any
                 died = FaultList(job.where)
                 died.cannot_read("not checked: a process died, for want of memory or on a damaged file")
                 yield died
-
-
-def _prepare_child(parent: int) -> None:
-    ignore_interrupts()
-    leave_with(parent)
