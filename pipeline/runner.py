@@ -27,7 +27,7 @@ from longtake.schemas.settings import did_you_mean
 _LOCAL = "longtake.pipeline.runner.LocalRunner"
 _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
-_THREADS = 16  # at most, where the amount of work is not known: each costs a CPU-second of the job, whatever it does
+_THREADS = 16  # at most, where the amount of work is not known: each costs 0.8 CPU-seconds of the job, whatever it does
 _ALL_CORES = 0  # of the worker, whatever it is: a number that only the worker knows
 _SERVED = (
     "FlinkRunner",
