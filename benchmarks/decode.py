@@ -2,7 +2,7 @@
 
     python benchmarks/decode.py                    all videos, all contenders, then the tolerance curve
     python benchmarks/decode.py --video test_video.mp4 --video 720p30 --repeats 5
-    python benchmarks/decode.py --calibrate        the constants of pipeline/estimate.py instead
+    python benchmarks/decode.py --calibrate        the constants of pipeline/plan/estimate.py instead
 
 Every measurement is a fresh process bound to one core, one thread everywhere. Contenders that claim to be exact are held
 to it: their frames must be those of a full sequential decode, by time and by picture, or this ends with exit code 1.
@@ -314,7 +314,7 @@ def curve_rows(points: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]
     return headings, [[p["video"], *(f"{p[k]:.3f}" if k == "cpu" else f"{p[k]}" for k in keys)] for p in points]
 
 
-# -- calibration of pipeline/estimate.py -------------------------------------------------------------------------------
+# -- calibration of pipeline/plan/estimate.py -------------------------------------------------------------------------------
 
 
 def calibrate(found: list[Video], repeats: int, console: Console) -> dict[str, Any]:

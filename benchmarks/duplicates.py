@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
 
 def paragraphs(start: int, end: int) -> Iterator[tuple[bytes, str]]:
     """Paragraphs `start` to `end`, each made from its number alone."""
-    from longtake.pipeline.duplicates.survivors import ranked
+    from longtake.pipeline.plan.duplicates.survivors import ranked
 
     for number in range(start, end):
         yield ranked(f"v{number:08d}-000000000-000060000", 0), _text(number)
@@ -88,8 +88,8 @@ def run_child(report: Path, count: int) -> None:
     """One run, in a process of its own: find the duplicates, and count them by kind."""
     import apache_beam as beam
 
-    from longtake.pipeline.duplicates.graph import FindDuplicates
-    from longtake.pipeline.runner import pipeline_options
+    from longtake.pipeline.plan.duplicates.graph import FindDuplicates
+    from longtake.pipeline.run.runner import pipeline_options
 
     blocks = [(at, min(at + 1000, count)) for at in range(0, count, 1000)]
     out = report.with_suffix(".found")

@@ -15,10 +15,10 @@ from htwa_plain import PlainEncoder
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from longtake.model import kernels
-from longtake.model.compat import CORRECTED
-from longtake.model.sizes import BASE, VideoSize
-from longtake.model.video_encoder import VideoEncoder
+from longtake.model.network import kernels
+from longtake.model.network.compat import CORRECTED
+from longtake.model.network.sizes import BASE, VideoSize
+from longtake.model.network.video_encoder import VideoEncoder
 
 HEIGHT, WIDTH, CLIP = 192, 320, 8
 TOLERANCE = 2e-4  # of maps whose values are around 1: float32 after 24 blocks

@@ -24,10 +24,10 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from longtake.model import video_blocks
-from longtake.model.lfvila import LFVila
-from longtake.model.sizes import BASE, TINY, ModelSize
-from longtake.model.temporal_contrast import draw
+from longtake.model.network import video_blocks
+from longtake.model.network.lfvila import LFVila
+from longtake.model.network.sizes import BASE, TINY, ModelSize
+from longtake.model.network.temporal_contrast import draw
 
 sys.path.insert(0, str(HERE.parent / "tests" / "model"))
 from small_models import batch as small_batch

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from longtake.model.sizes import VideoSize, Window
+from longtake.model.network.sizes import VideoSize, Window
 
 
 def window_partition(x: Tensor, window: Window) -> Tensor:
@@ -203,7 +203,7 @@ class Layer(nn.Module):
 
 
 class PlainEncoder(nn.Module):
-    """The encoder; loads the weights of `longtake.model.video_encoder.VideoEncoder`."""
+    """The encoder; loads the weights of `longtake.model.network.video_encoder.VideoEncoder`."""
 
     def __init__(self, size: VideoSize) -> None:
         super().__init__()

@@ -49,7 +49,9 @@ def timed(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 def _watch_build() -> None:
     import slot_work
 
-    from longtake.pipeline import build_graph, pack, seal, step_metrics
+    from longtake.pipeline.build import graph as build_graph
+    from longtake.pipeline.build import pack, seal
+    from longtake.pipeline.run import metrics as step_metrics
 
     step_metrics.measure = lambda *_, **__: None  # it knows no phases but the build's own
     build_graph.decode_source = slot_work.decode_source
@@ -63,8 +65,8 @@ def _watch_build() -> None:
 def _plan(job: dict[str, Any]) -> dict[str, Any]:
     from rich.console import Console
 
-    from longtake.jobs.plan import ProbeMode, make_plan
-    from longtake.pipeline.progress import PROGRESS
+    from longtake.jobs.build.plan import ProbeMode, make_plan
+    from longtake.pipeline.run.progress import PROGRESS
     from longtake.schemas.config import load_config
 
     start = _usage()
@@ -78,9 +80,9 @@ def _plan(job: dict[str, Any]) -> dict[str, Any]:
 def _build(job: dict[str, Any]) -> dict[str, Any]:
     from rich.console import Console
 
-    from longtake.jobs.build import build_corpus
-    from longtake.jobs.plan import ProbeMode, make_plan
-    from longtake.pipeline.progress import PROGRESS
+    from longtake.jobs.build.build import build_corpus
+    from longtake.jobs.build.plan import ProbeMode, make_plan
+    from longtake.pipeline.run.progress import PROGRESS
     from longtake.schemas.config import load_config
 
     _watch_build()

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longtake.model.data import LoaderSettings, ShardLoader
-from longtake.model.data_samples import sample_generator
-from longtake.model.data_text import SentenceTokenizer
-from longtake.model.data_transforms import CropRange, draw_crop
+from longtake.model.data.loader import LoaderSettings, ShardLoader
+from longtake.model.data.samples import sample_generator
+from longtake.model.data.text import SentenceTokenizer
+from longtake.model.data.transforms import CropRange, draw_crop
 from longtake.schemas.records import Sentence
 
 CONTENDERS = {
@@ -96,7 +96,7 @@ def decord_samples(job: dict[str, Any], from_clips: bool) -> Iterator[Sample]:
     """
     import decord
 
-    from longtake.pipeline.frame_times import frame_times_ms
+    from longtake.pipeline.merge.frame_times import frame_times_ms
 
     decord.bridge.set_bridge("torch")
     for key, video, spans in records(job):
@@ -227,8 +227,8 @@ def flops() -> dict[str, int]:
     """Of one forward pass of both encoders of `base` for one sample, counted on the meta device."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from longtake.model.lfvila import LFVila
-    from longtake.model.sizes import BASE
+    from longtake.model.network.lfvila import LFVila
+    from longtake.model.network.sizes import BASE
 
     with torch.device("meta"):
         model = LFVila(BASE, stage=1).eval()

@@ -10,7 +10,7 @@ import imageio_ffmpeg
 from measure import CACHE, HERE, Failed
 
 from longtake.pipeline.decode.picture import scaled_size
-from longtake.pipeline.frame_times import frame_times_ms
+from longtake.pipeline.merge.frame_times import frame_times_ms
 from longtake.schemas.records import Sentence
 
 DATA = HERE.parents[1] / "shared" / "data"

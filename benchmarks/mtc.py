@@ -27,8 +27,8 @@ from measure import RESULTS, Failed, machine, machine_line, markdown, write_resu
 from rich.console import Console
 from torch import Tensor
 
-from longtake.model.compat import CORRECTED, OFFICIAL
-from longtake.model.temporal_contrast import IGNORED, Draw, draw, mtc_loss
+from longtake.model.network.compat import CORRECTED, OFFICIAL
+from longtake.model.network.temporal_contrast import IGNORED, Draw, draw, mtc_loss
 
 CLIPS, KEYS, VALUES, OTHERS, TEMPERATURE = 4, 2, 2, 3, 0.05
 TARGET_BATCH, TARGET = 512, 10.0

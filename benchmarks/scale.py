@@ -6,7 +6,7 @@ Run on an idle machine, from the root of the repository:
     python benchmarks/scale.py --only simulate  no build is run; seconds
     python benchmarks/scale.py --only shuffle   what planning 100 million sentences moves and costs, on paper
 
-The simulation is a discrete-event model. Its costs are those that pipeline/estimate.py and the results of build.py hold; its
+The simulation is a discrete-event model. Its costs are those that pipeline/plan/estimate.py and the results of build.py hold; its
 videos are as long as those of HD-VILA: shot2story's sample of it says where a clip ends in its video, and a video lasts twice as
 long as that on average, if clips lie anywhere (mean 414 s; the data set's is 405 s).
 """
@@ -30,8 +30,8 @@ from measure import RESULTS, Failed, machine, machine_line, markdown, write_resu
 from rich.console import Console
 from rich.table import Table
 
-from longtake.pipeline.estimate import estimate
-from longtake.pipeline.plan_table import _TASK_MS
+from longtake.pipeline.fragments.plan_table import _TASK_MS
+from longtake.pipeline.plan.estimate import estimate
 from longtake.schemas.config import Frames
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
 
@@ -172,7 +172,7 @@ def simulate(videos: int, cost: Costs) -> list[dict[str, Any]]:
 
 def shuffle(results: Path, sentences: int = 100_000_000, per_video: int = 20) -> dict[str, Any]:
     """What planning moves through its joins, from the size of real elements as Beam's default coder writes them."""
-    from longtake.pipeline.read_graph import ClipText
+    from longtake.pipeline.read.graph import ClipText
 
     clip = _clip(per_video, 8)
     words = clip.sentences[0].text

@@ -23,7 +23,7 @@ from segmentation_material import SIDES, documents, recipes, side, transcripts
 from segmentation_scores import half_mean_length, pk, window_diff
 from segmenters import at_pauses, at_random, embedding_similarity, even, longtake, texttiling, word_similarity
 
-from longtake.pipeline.embeddings.model import model_folder, shared_model
+from longtake.pipeline.embeddings.sentence_model import model_folder, shared_model
 from longtake.schemas.config import Coherence, CorpusConfig
 
 DATA = Path(os.environ.get("LONGTAKE_SHARED", HERE.parent.parent / "shared")) / "data"
@@ -152,8 +152,8 @@ def throughput() -> dict[str, Any]:
     from apache_beam.testing.util import assert_that, equal_to
 
     from longtake.pipeline.embeddings.graph import EmbedTexts
-    from longtake.pipeline.read_graph import VideoText
-    from longtake.pipeline.runner import pipeline_options
+    from longtake.pipeline.read.graph import VideoText
+    from longtake.pipeline.run.runner import pipeline_options
     from longtake.schemas.records import Sentence, SourceVideo
 
     settings = config()

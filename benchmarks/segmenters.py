@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from segmentation_material import LONGEST, SHORTEST, Document
 
-from longtake.pipeline.coherence import contrasted, cost_of_cut, curve, depth_scores, normalised, piece_costs
-from longtake.pipeline.merge import cut, runs
+from longtake.pipeline.merge.coherence import contrasted, cost_of_cut, curve, depth_scores, normalised, piece_costs
+from longtake.pipeline.merge.merge import cut, runs
 from longtake.schemas.config import Merge
 from longtake.schemas.records import Sentence
 

@@ -1,4 +1,4 @@
-"""Where sentences end, by language: Longtake's rules, pysbd and ICU on tests/pipeline/sentences/sentence_ends.txt.
+"""Where sentences end, by language: Longtake's rules, pysbd and ICU on tests/pipeline/text/sentences/sentence_ends.txt.
 
     pip install pysbd
     python benchmarks/sentence_ends.py
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from longtake.pipeline.sentences.punctuation import sentence_ends
+from longtake.pipeline.text.sentences.punctuation import sentence_ends
 
 CASES = Path(__file__).parents[1] / "tests" / "pipeline" / "sentences" / "sentence_ends.txt"
 END = "\u2016"

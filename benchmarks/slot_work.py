@@ -1,4 +1,4 @@
-"""What a process slot does for one decode task, as pipeline.source_work has it, but timed on the CPU clock.
+"""What a process slot does for one decode task, as pipeline.fragments.work has it, but timed on the CPU clock.
 
 Importable by name, because slots import what they run.
 """
@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from longtake.pipeline.decode import decode_frames
-from longtake.pipeline.fragment import Marker, Wanted, write_fragment
+from longtake.pipeline.fragments.fragment import Marker, Wanted, write_fragment
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.layout import Layout
 

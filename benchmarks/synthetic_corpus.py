@@ -31,10 +31,10 @@ from synthetic_pictures import REAL, Templates, read_templates, write_shard
 from synthetic_rows import FRAMES, LANGUAGES, Piece, make, searched, sources
 from synthetic_text import Speech, Vocabulary, vocabulary
 
-from longtake.pipeline.fingerprint import fingerprint
-from longtake.pipeline.pack import INDEX_ROW_GROUP
-from longtake.pipeline.plan_summary import PlanSummary, write_summary
-from longtake.pipeline.tally import distribution, histogram
+from longtake.pipeline.build.pack import INDEX_ROW_GROUP
+from longtake.pipeline.ledger.tally import distribution, histogram
+from longtake.pipeline.plan.fingerprint import fingerprint
+from longtake.pipeline.plan.summary import PlanSummary, write_summary
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.layout import FORMAT, Layout, part_name

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import simplejpeg
 
+from longtake.pipeline.build.pack import pack, samples_of
 from longtake.pipeline.decode import Decoded, Frame
-from longtake.pipeline.fragment import Wanted, marker_path, write_fragment
-from longtake.pipeline.pack import pack, samples_of
+from longtake.pipeline.fragments.fragment import Wanted, marker_path, write_fragment
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import ShardRecord

@@ -25,10 +25,10 @@ from measure import RESULTS, Failed, machine, machine_line, markdown, write_resu
 from rich.console import Console
 from rich.table import Table
 
-from longtake.pipeline.clean.clean import clean
-from longtake.pipeline.merge import merge_video
-from longtake.pipeline.sentences.split import split_sentences
-from longtake.pipeline.transcripts.parse import parse_transcript
+from longtake.pipeline.merge.merge import merge_video
+from longtake.pipeline.parse.transcripts.parse import parse_transcript
+from longtake.pipeline.text.clean.clean import clean
+from longtake.pipeline.text.sentences.split import split_sentences
 from longtake.schemas.config import Merge
 from longtake.schemas.records import Sentence, SourceVideo
 from longtake.schemas.text_config import Clean, Sentences

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 
 from longtake.jobs.commands import Commands
-from longtake.pipeline.events import log_as_asked
-from longtake.pipeline.printable import printable
+from longtake.pipeline.run.events import log_as_asked
 from longtake.schemas import scratch, waiting
 from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.printable import printable
 from longtake.schemas.versions import versions
 
 app = typer.Typer(

@@ -43,7 +43,15 @@ GROUPS = {
     },
 }
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
-_MODULES = dict.fromkeys(("plan", "build", "clean"), "build_commands")
+_ROOMS = {
+    "build": ("plan", "build", "status", "clean"),
+    "curate": ("verify", "show", "audit", "browse", "decisions"),
+    "explain": ("explain",),
+    "versions": ("diff", "retry", "takedown", "merge", "reshard"),
+    "retrieve": ("evaluate", "embed"),
+}
+_MODULES = {name: f"{room}.{name}" for room, names in _ROOMS.items() for name in names}
+_MODULES |= dict.fromkeys(("plan", "build", "clean"), "build.commands")
 
 
 class Commands(CommandsWithIds):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from longtake.pipeline.printable import printable
+from longtake.schemas.printable import printable
 
 
 @contextmanager

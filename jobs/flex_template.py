@@ -37,7 +37,7 @@ class Parameter:
 
 def parameters() -> tuple[Parameter, ...]:
     """All parameters, in the order in which a form shows them."""
-    from longtake.pipeline.dataflow import ACCELERATOR, CPUS, FOLDER, IMAGE, RAM
+    from longtake.pipeline.run.dataflow import ACCELERATOR, CPUS, FOLDER, IMAGE, RAM
 
     bucket = FOLDER.pattern.removesuffix("(/.*)?")
     return (

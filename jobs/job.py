@@ -15,13 +15,13 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from rich.console import Console
 
-from longtake.pipeline.copies import clear_shared_copies
-from longtake.pipeline.dataflow import console_url, is_dataflow
-from longtake.pipeline.events import event
-from longtake.pipeline.progress import PROGRESS
-from longtake.pipeline.runner import is_local
-from longtake.pipeline.slots import close_shared_slots
-from longtake.pipeline.step_metrics import totals
+from longtake.pipeline.run.copies import clear_shared_copies
+from longtake.pipeline.run.dataflow import console_url, is_dataflow
+from longtake.pipeline.run.events import event
+from longtake.pipeline.run.metrics import totals
+from longtake.pipeline.run.progress import PROGRESS
+from longtake.pipeline.run.runner import is_local
+from longtake.pipeline.run.slots import close_shared_slots
 from longtake.schemas.errors import ConfigError, CorpusError
 
 Render = Callable[[Counter[str], float], str]

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from longtake.pipeline.plan_summary import SUMMARY_FILE
-from longtake.pipeline.revise.install import recover
+from longtake.pipeline.plan.summary import SUMMARY_FILE
+from longtake.pipeline.revise.install import next_version, recover
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
@@ -53,3 +53,10 @@ def _held(root: str) -> Iterator[None]:
                     raise CorpusError(f"{root}: another longtake is at work on this corpus") from None
             time.sleep(0.1)  # `longtake status` may be looking whether somebody holds it
         yield
+
+
+def check_there(root: str) -> None:
+    """Raise CorpusError where there is neither a corpus nor one whose new version was being put in place."""
+    layout = Layout(root)
+    if not storage.exists(layout.manifest) and not storage.exists(next_version(layout).root):
+        raise CorpusError(f"{root}: no finished corpus: no corpus.json")

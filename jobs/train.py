@@ -29,13 +29,13 @@ def train(
         settings = load_train_config(config)
     except ConfigError:
         if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process of each machine says it
-            from longtake.model.process import leave_it_to_another
+            from longtake.model.training.process import leave_it_to_another
 
             leave_it_to_another(2)
         raise
     try:
-        from longtake.model.process import joined, leave_it_to_another
-        from longtake.model.trainer import Trainer, TrainingError
+        from longtake.model.training.process import joined, leave_it_to_another
+        from longtake.model.training.trainer import Trainer, TrainingError
     except ImportError as error:
         raise ConfigError(f"training needs more packages ({error}): pip install 'longtake[train]'") from None
 

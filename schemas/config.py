@@ -261,7 +261,7 @@ class CorpusConfig(Section):
         return whole | {"source": {"text": text.format, "groups": self.source.groups is not None} | encoding | chapters}
 
     def _published_coherence(self) -> dict[str, Any]:
-        """What of the section decides cuts. Which model a folder holds is watched with the inputs (jobs/plan.py)."""
+        """What of the section decides cuts. Which model a folder holds is watched with the inputs (jobs/build/plan.py)."""
         if not self.coherence.enabled:
             return {"enabled": False}
         model = self.coherence.model

@@ -26,7 +26,7 @@ TextFormat = Literal[
 _IN_ONE_FILE = ("howto100m", "vidchapters")
 
 
-#: What a model is asked. The form of the answer is what pipeline/captions/parse.py reads.
+#: What a model is asked. The form of the answer is what pipeline/plan/captions/parse.py reads.
 PROMPT = (
     "Below is speech from a video as recognised by a machine, in numbered sentences with the seconds at which each is said. "
     "Write one short caption for each of the {count} sentences. Say what can be seen, as far as the speech tells it, in the "

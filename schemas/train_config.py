@@ -14,7 +14,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class Model(Section):
-    """Which model. `video`, `text` and `losses` change single fields of the size (model/sizes.py)."""
+    """Which model. `video`, `text` and `losses` change single fields of the size (model/network/sizes.py)."""
 
     size: Literal["tiny", "compact", "base"] = "compact"
     stage: Literal[1, 2] = 1

@@ -6,7 +6,7 @@ import pytest
 from browser import browser  # noqa: F401  (a fixture)
 from sources import SHARED
 
-from longtake.pipeline.slots import close_shared_slots
+from longtake.pipeline.run.slots import close_shared_slots
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import simplejpeg
 
-from longtake.pipeline import assign, pack
+from longtake.pipeline.build import pack
 from longtake.pipeline.decode import Decoded, Frame, FrameFault
-from longtake.pipeline.fragment import Marker, Wanted, marker_path, write_fragment
-from longtake.pipeline.merge import long_clip
+from longtake.pipeline.fragments.fragment import Marker, Wanted, marker_path, write_fragment
+from longtake.pipeline.merge.merge import long_clip
+from longtake.pipeline.plan import assign
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.layout import FORMAT, Layout

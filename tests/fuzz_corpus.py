@@ -13,7 +13,7 @@ import corpora
 from fuzz_mutation import OPERATIONS, TOKENS, changed
 from fuzz_video import Findings, keep
 
-from longtake.pipeline.slots import SlotCrashed, Slots, SlotTimeout
+from longtake.pipeline.run.slots import SlotCrashed, Slots, SlotTimeout
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 
@@ -24,9 +24,9 @@ def look_at(root: str, key: str) -> str:
     """What `verify`, `status`, `show` and the loader of training make of a corpus. Runs in a child."""
     import typer
 
-    from longtake.jobs.show import show
-    from longtake.model.data_shards import LoaderError, ShardReader, Wanted
-    from longtake.pipeline.status import read_status
+    from longtake.jobs.curate.show import show
+    from longtake.model.data.shards import LoaderError, ShardReader, Wanted
+    from longtake.pipeline.build.status import read_status
     from longtake.pipeline.verify import verify
 
     outcome = "refused"

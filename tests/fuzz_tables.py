@@ -17,12 +17,12 @@ from fuzz_mutation import changed, edits
 from fuzz_text import check_drops, check_sentences, check_text, is_utf8, scalars, values
 from hypothesis import strategies as st
 
-from longtake.pipeline.edit.row import Problem, check_row, inspect_file, read_rows
-from longtake.pipeline.fragment import is_sound, read_marker
-from longtake.pipeline.line_source import blocks_of, check_columns, read_block
-from longtake.pipeline.manifest import parse_video
-from longtake.pipeline.plan_summary import summarise, write_summary
-from longtake.pipeline.status import read_status
+from longtake.pipeline.build.status import read_status
+from longtake.pipeline.fragments.fragment import is_sound, read_marker
+from longtake.pipeline.parse.manifest import parse_video
+from longtake.pipeline.plan.edit.row import Problem, check_row, inspect_file, read_rows
+from longtake.pipeline.plan.summary import summarise, write_summary
+from longtake.pipeline.read.line_source import blocks_of, check_columns, read_block
 from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig, load_config
 from longtake.schemas.errors import ConfigError, CorpusError

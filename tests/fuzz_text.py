@@ -13,14 +13,14 @@ from fuzz_mutation import changed, edits
 from hypothesis import strategies as st
 from sources import SHARED, timecode
 
-from longtake.pipeline.caption_file import read_entries
-from longtake.pipeline.chapters import chapter_starts
-from longtake.pipeline.lines import Line
-from longtake.pipeline.manifest import ParsedVideo, parse_video
-from longtake.pipeline.texts import parse_group, parse_text
-from longtake.pipeline.timecode import MAX_MS
-from longtake.pipeline.transcripts.parse import FORMATS, parse_transcript
-from longtake.pipeline.video_text import finish_transcript
+from longtake.pipeline.parse.caption_file import read_entries
+from longtake.pipeline.parse.lines import Line
+from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
+from longtake.pipeline.parse.texts import parse_group, parse_text
+from longtake.pipeline.parse.timecode import MAX_MS
+from longtake.pipeline.parse.transcripts.parse import FORMATS, parse_transcript
+from longtake.pipeline.read.chapters import chapter_starts
+from longtake.pipeline.text.video_text import finish_transcript
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.records import Drop, Sentence
 

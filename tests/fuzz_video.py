@@ -15,7 +15,7 @@ import media
 from fuzz_mutation import changed_video
 
 from longtake.pipeline.decode import SourceError, decode_frames, probe
-from longtake.pipeline.slots import SlotCrashed, Slots, SlotTimeout
+from longtake.pipeline.run.slots import SlotCrashed, Slots, SlotTimeout
 from longtake.schemas.config import Frames, Limits
 
 SECONDS = 20.0  # for one file that is decoded in less than one

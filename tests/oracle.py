@@ -22,14 +22,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from longtake.model.clip_pooling import clip_vectors, frame_tokens
-from longtake.model.compat import OFFICIAL
-from longtake.model.contrast import info_nce
-from longtake.model.fusion_losses import accuracy_of, pairing
-from longtake.model.lfvila import LFVila
-from longtake.model.official_weights import export_official, load_official
-from longtake.model.sizes import LossSettings, ModelSize, TextSize, VideoSize
-from longtake.model.temporal_contrast import Draw, labels_of, mtc_loss, similarities
+from longtake.model.network.clip_pooling import clip_vectors, frame_tokens
+from longtake.model.network.compat import OFFICIAL
+from longtake.model.network.contrast import info_nce
+from longtake.model.network.fusion_losses import accuracy_of, pairing
+from longtake.model.network.lfvila import LFVila
+from longtake.model.network.sizes import LossSettings, ModelSize, TextSize, VideoSize
+from longtake.model.network.temporal_contrast import Draw, labels_of, mtc_loss, similarities
+from longtake.model.weights.official import export_official, load_official
 
 ACTIVATION, UNIT_NORM, LOSS, GRADIENT, EXACT, DOUBLE = 1e-4, 1e-5, 1e-4, 1e-3, 0.0, 1e-9
 ZERO_GRADIENT = 1e-6  # smaller norms are compared absolutely: a key's bias before a softmax has none in truth

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import webvtt
 
-from longtake.pipeline.merge import long_clip
+from longtake.pipeline.merge.merge import long_clip
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
 
 

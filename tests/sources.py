@@ -163,8 +163,8 @@ def build(
     """`longtake build` in this process; the result is what it prints."""
     from rich.console import Console
 
-    from longtake.jobs.build import build_corpus
-    from longtake.jobs.plan import ProbeMode
+    from longtake.jobs.build.build import build_corpus
+    from longtake.jobs.build.plan import ProbeMode
     from longtake.schemas.config import load_config
 
     printed = io.StringIO()

@@ -1,4 +1,7 @@
-"""The arrows between the packages: schemas <- pipeline, model <- jobs. And what readers of shards never have to install."""
+"""The arrows between the packages, schemas <- pipeline, model <- jobs, and between the rooms of each: none runs back up.
+
+And what readers of shards never have to install.
+"""
 
 import ast
 from pathlib import Path
@@ -11,6 +14,21 @@ MAY_IMPORT = {
     "pipeline": {"schemas", "pipeline"},
     "model": {"schemas", "model"},
     "jobs": {"schemas", "pipeline", "model", "jobs"},
+}
+#: The rooms of each package, from the ground up. A module imports from its own room and from those before it.
+FLOORS = {
+    "pipeline": (
+        "decode", "parse", "merge", "filters", "run", "text", "ledger", "read", "embeddings", "fragments", "corpus", "plan",
+        "publish", "build", "revise", "explain", "verify", "audit", "browse", "stages",
+    ),
+    "model": ("network", "data", "weights", "retrieval", "training"),
+    "jobs": (
+        "command_examples", "damage", "dashed_ids", "decision_files", "init", "job", "lock", "stop_signals",
+        "build", "versions", "curate", "explain", "retrieve", "train", "commands", "cli", "flex_template",
+    ),
+}  # fmt: skip
+WITHOUT_BEAM = {
+    "pipeline": {"decode", "parse", "merge", "filters", "text", "corpus", "publish", "verify", "browse"},
 }
 FORBIDDEN = {"schemas": {"apache_beam", "av", "torch"}, "model": {"apache_beam", "av"}}
 
@@ -36,6 +54,48 @@ def test_a_package_imports_only_those_below_it(package: str) -> None:
             if first == "longtake":
                 assert rest.split(".")[0] in MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {name}"
             assert first not in FORBIDDEN.get(package, set()), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def modules(package: str) -> dict[str, set[str]]:
+    """Every module of a package, and what it imports of it; both with dots and without the package's name."""
+    files = {
+        ".".join(path.relative_to(ROOT / package).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / package).rglob("*.py")
+        if path != ROOT / package / "__init__.py"
+    }
+    prefix = f"longtake.{package}."
+    found = {}
+    for name, path in files.items():
+        asked = {one.removeprefix(prefix) for one in imported(path) if one.startswith(prefix)}
+        found[name] = {one if one in files else one.rpartition(".")[0] for one in asked} - {name}
+    return found
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_import_runs_back_up(package: str) -> None:
+    floors = FLOORS[package]
+    for name, asked in modules(package).items():
+        room = name.split(".")[0]
+        assert room in floors, f"{package}/{room}: on which floor?"
+        for other in asked:
+            assert floors.index(other.split(".")[0]) <= floors.index(room), f"{package}.{name} imports {other}"
+
+
+@pytest.mark.parametrize("package", ["schemas", *FLOORS])
+def test_no_import_runs_in_a_circle(package: str) -> None:
+    left = modules(package)
+    while ends := {name for name, asked in left.items() if not asked & left.keys()}:
+        left = {name: asked for name, asked in left.items() if name not in ends}
+    assert not left
+
+
+@pytest.mark.parametrize(("package", "rooms"), WITHOUT_BEAM.items())
+def test_what_needs_no_engine_imports_none(package: str, rooms: set[str]) -> None:
+    for room in rooms:
+        files = list((ROOT / package / room).rglob("*.py"))
+        assert files
+        for path in files:
+            assert not any(name.startswith("apache_beam") for name in imported(path)), path
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from longtake.model.sizes import BASE
+from longtake.model.network.sizes import BASE
 
 VIDEO, TEXT, FUSION, LOSS, INK = "#cfe3f5", "#d9efd5", "#f6e3c5", "#f3cdcd", "#222222"
 FRAMES = BASE.clips * BASE.frames_per_clip

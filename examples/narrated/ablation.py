@@ -56,10 +56,10 @@ def run(variant: str, seed: int, steps: int | None, folder: Path) -> dict[str, A
     import yaml
     from order import order_test
 
-    from longtake.model.data import LoaderSettings, ShardLoader
-    from longtake.model.evaluation import evaluate_corpus
-    from longtake.model.process import Process
-    from longtake.model.trainer import Trainer
+    from longtake.model.data.loader import LoaderSettings, ShardLoader
+    from longtake.model.retrieval.evaluation import evaluate_corpus
+    from longtake.model.training.process import Process
+    from longtake.model.training.trainer import Trainer
     from longtake.schemas.train_config import parse_train_config
 
     torch.set_num_threads(1)

@@ -11,11 +11,11 @@ from itertools import permutations
 
 import torch
 
-from longtake.model.checkpoint import load_model
-from longtake.model.data import LoaderSettings, ShardLoader
-from longtake.model.evaluation import evaluating
-from longtake.model.lfvila import LFVila
-from longtake.model.retrieval import rank
+from longtake.model.data.loader import LoaderSettings, ShardLoader
+from longtake.model.network.lfvila import LFVila
+from longtake.model.retrieval.evaluation import evaluating
+from longtake.model.retrieval.metrics import rank
+from longtake.model.weights.checkpoint import load_model
 
 
 def order_test(model: LFVila, loader: ShardLoader) -> dict[str, float]:

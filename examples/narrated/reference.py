@@ -11,7 +11,7 @@ from itertools import permutations
 import torch
 from generate import story
 
-from longtake.model.retrieval import rank
+from longtake.model.retrieval.metrics import rank
 
 KNOWN = {"colour": (0,), "shape": (1,), "motion": (2,), "colour and shape": (0, 1), "all three": (0, 1, 2)}
 

@@ -15,8 +15,8 @@ from longtake.pipeline.audit.provenance import beside_published, provenance
 from longtake.pipeline.audit.result import Audit, Check, Number, Status
 from longtake.pipeline.audit.sampling import Drawn
 from longtake.pipeline.audit.sheets import kept
-from longtake.pipeline.duplicates.evaluation import EvaluationSets
-from longtake.pipeline.plan_summary import PlanSummary
+from longtake.pipeline.filters.evaluation_sets import EvaluationSets
+from longtake.pipeline.plan.summary import PlanSummary
 from longtake.pipeline.verify.corpus import Report
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.decisions import Decision

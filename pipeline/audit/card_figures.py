@@ -5,7 +5,7 @@ from typing import Any
 
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Check, Status
-from longtake.pipeline.card import CardFigures, Shares, SplitFigures
+from longtake.pipeline.publish.card import CardFigures, Shares, SplitFigures
 
 _INDEX = "'index/*.parquet'"
 SPLITS = f"""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from longtake.pipeline.audit.counts import STEPS, drop_name
 from longtake.pipeline.audit.database import Database, quoted
 from longtake.pipeline.audit.result import DropGroup, Sheet, Table
-from longtake.pipeline.withdrawn import REASONS_SQL
+from longtake.pipeline.corpus.withdrawn import REASONS_SQL
 from longtake.schemas.reason_meanings import MEANINGS
 
 _EXAMPLES, _SHEETS = 10, 2

@@ -5,7 +5,7 @@ from typing import Any
 import apache_beam as beam
 
 from longtake.pipeline.audit.frames import FRAMES, Look, look
-from longtake.pipeline.progress import PROGRESS
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import Layout
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from longtake.pipeline.audit.database import Database, quoted
 from longtake.pipeline.audit.result import Sheet
 from longtake.pipeline.audit.sheets import clip_facts, draw
+from longtake.pipeline.corpus.withdrawn import read_withdrawn
 from longtake.pipeline.decode import Frame, SourceError, decode_frames
 from longtake.pipeline.explain.explain import plan_one
 from longtake.pipeline.explain.read import read_video
-from longtake.pipeline.slots import Slots
-from longtake.pipeline.source_work import blaming_the_source, in_slot, local_source
-from longtake.pipeline.withdrawn import read_withdrawn
+from longtake.pipeline.fragments.work import blaming_the_source, in_slot, local_source
+from longtake.pipeline.run.slots import Slots
 from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError

@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.printable import printable
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import Layout
+from longtake.schemas.printable import printable
 
 DEFAULT_STRATA = ("split", "seconds")
 INDEX = "'index/*.parquet'"

@@ -8,7 +8,7 @@ from PIL import Image
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.frames import is_shard_name
 from longtake.pipeline.audit.result import Picture, Sheet, SheetGroup, SheetSentence
-from longtake.pipeline.find_sample import Found, read_entry, read_files
+from longtake.pipeline.corpus.find_sample import Found, read_entry, read_files
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import frame_member

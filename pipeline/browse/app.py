@@ -14,8 +14,8 @@ from longtake.pipeline.browse.reading import clock, counted, figure, meaning, wo
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
-from longtake.pipeline.printable import masked, printable
 from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.printable import masked, printable
 
 
 def create_app(site: Site, access: Access) -> Flask:

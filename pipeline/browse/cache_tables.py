@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from longtake.pipeline.browse.search_words import spaced
 from longtake.pipeline.browse.table_rows import batches, spoken
-from longtake.pipeline.withdrawn import REASONS_SQL, Withdrawn, read_withdrawn
+from longtake.pipeline.corpus.withdrawn import REASONS_SQL, Withdrawn, read_withdrawn
 from longtake.schemas import storage, tables
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout

@@ -13,9 +13,9 @@ from longtake.pipeline.browse.reasons_kept import checks
 from longtake.pipeline.browse.sandbox import QueryError
 from longtake.pipeline.browse.selection import PAGE, Selection, read_selection
 from longtake.pipeline.browse.site import Site
-from longtake.pipeline.browse.source_link import source_link
 from longtake.pipeline.browse.store import Place, SlowSearch
 from longtake.pipeline.browse.video_timeline import timeline
+from longtake.pipeline.publish.source_link import source_link
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.records import IndexEntry
 from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column

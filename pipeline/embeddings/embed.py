@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from longtake.pipeline.embeddings.model import EmbeddingModel, model_folder, shared_model
 from longtake.pipeline.embeddings.saved import look_up, saved_parts
-from longtake.pipeline.model_files import model_digest
-from longtake.pipeline.read_graph import VideoText
+from longtake.pipeline.embeddings.sentence_model import EmbeddingModel, model_folder, shared_model
+from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.run.model_files import model_digest
 from longtake.schemas.config import CorpusConfig
 
 

@@ -11,12 +11,12 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import TaggedOutput
 
-from longtake.pipeline.dataflow import embed_hints
 from longtake.pipeline.embeddings.embed import ModelOnDemand, embed, missing
-from longtake.pipeline.embeddings.model import model_folder, shared_model
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
-from longtake.pipeline.model_files import model_digest
-from longtake.pipeline.read_graph import VideoText
+from longtake.pipeline.embeddings.sentence_model import model_folder, shared_model
+from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.run.dataflow import embed_hints
+from longtake.pipeline.run.model_files import model_digest
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 

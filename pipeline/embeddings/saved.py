@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from longtake.pipeline.coherence import Embeddings
-from longtake.pipeline.read_graph import VideoText
+from longtake.pipeline.merge.coherence import Embeddings
+from longtake.pipeline.read.graph import VideoText
 from longtake.schemas import storage, tables
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import part_name

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from longtake.pipeline.verify.checked_table import UNREADABLE
+from longtake.pipeline.corpus.checked_table import UNREADABLE
 from longtake.schemas import storage, tables
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout, shard_name

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from longtake.pipeline.explain.explanation import Cut, Said
-from longtake.pipeline.plan_video import Planning
+from longtake.pipeline.plan.video import Planning
 from longtake.schemas.config import CorpusConfig, Merge
 from longtake.schemas.records import LongClip, Sentence
 

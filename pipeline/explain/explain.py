@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from longtake.pipeline.clean.cleaned import Step
 from longtake.pipeline.decode import Probe, SourceError
 from longtake.pipeline.embeddings.embed import embed_video
 from longtake.pipeline.explain.corpus import Known, place_of
@@ -21,9 +20,10 @@ from longtake.pipeline.explain.explanation import (
 from longtake.pipeline.explain.read import Reading
 from longtake.pipeline.filters.clip_filter import ClipFilter, Filtered
 from longtake.pipeline.filters.rules import CLIP_RULES, FRAME_RULES, Rule, pii_fault
-from longtake.pipeline.plan_video import Planning, facts_of, lost_video, notes_of, plan_clips
-from longtake.pipeline.read_graph import VideoText
-from longtake.pipeline.slots import Slots
+from longtake.pipeline.plan.video import Planning, facts_of, lost_video, notes_of, plan_clips
+from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.run.slots import Slots
+from longtake.pipeline.text.clean.cleaned import Step
 from longtake.schemas.config import CorpusConfig, Filters
 from longtake.schemas.reasons import Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence

@@ -11,13 +11,13 @@ from typing import Any
 
 from apache_beam.pvalue import TaggedOutput
 
-from longtake.pipeline import chapters
-from longtake.pipeline.caption_file import read_entries
 from longtake.pipeline.explain.names import near_names
-from longtake.pipeline.line_source import files_of, read_lines
-from longtake.pipeline.lines import Line
-from longtake.pipeline.manifest import ParsedVideo
-from longtake.pipeline.read_graph import (
+from longtake.pipeline.parse.caption_file import read_entries
+from longtake.pipeline.parse.lines import Line
+from longtake.pipeline.parse.manifest import ParsedVideo
+from longtake.pipeline.parse.texts import parse_id
+from longtake.pipeline.read import chapters
+from longtake.pipeline.read.graph import (
     DROPS,
     VIDEOS,
     VideoText,
@@ -31,8 +31,8 @@ from longtake.pipeline.read_graph import (
     match_clip,
     video_text,
 )
-from longtake.pipeline.texts import parse_id
-from longtake.pipeline.video_text import TextTrace
+from longtake.pipeline.read.line_source import files_of, read_lines
+from longtake.pipeline.text.video_text import TextTrace
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.records import Drop

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from longtake.pipeline.corpus.withdrawn import HIDDEN, Withdrawn
 from longtake.pipeline.explain.explanation import Change, ClipFate, Explanation, Passage, Said
-from longtake.pipeline.withdrawn import HIDDEN, Withdrawn
 from longtake.schemas.reasons import Subject
 from longtake.schemas.records import Drop
 

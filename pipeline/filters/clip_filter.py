@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from longtake.pipeline.decode import Probe
-from longtake.pipeline.duplicates.evaluation import EvaluationSets
 from longtake.pipeline.filters import footage, speech
+from longtake.pipeline.filters.evaluation_sets import EvaluationSets
 from longtake.pipeline.filters.language import known_languages, language
 from longtake.pipeline.filters.lists import read_list
 from longtake.pipeline.filters.personal import find_in_clip, mask_clip

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from longtake.pipeline import assign
+from longtake.pipeline.plan import assign
 from longtake.pipeline.revise.rejection import Rejection, reject_elsewhere
 from longtake.schemas.layout import Layout
 from longtake.schemas.reasons import Reason, Stage, Subject

@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from longtake.pipeline.assign import shard_count
-from longtake.pipeline.ledger_counts import dropped
-from longtake.pipeline.plan_summary import PlanSummary, applied
+from longtake.pipeline.ledger.counts import dropped
+from longtake.pipeline.ledger.tally import Tally, distribution, histogram
+from longtake.pipeline.plan.assign import shard_count
+from longtake.pipeline.plan.summary import PlanSummary, applied
 from longtake.pipeline.revise.change import Change
-from longtake.pipeline.tally import Tally, distribution, histogram
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.manifest import Count
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from longtake.pipeline.plan_table import plan_parts
+from longtake.pipeline.fragments.plan_table import plan_parts
 from longtake.pipeline.revise.select import batches_of, ledger_batches
 from longtake.schemas.keys import safe_name
 from longtake.schemas.layout import Layout

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from longtake.pipeline.rejects import rejected_clips, spans_in
+from longtake.pipeline.filters.rejects import rejected_clips, spans_in
 from longtake.pipeline.revise.select import RETRIABLE, Planned
 from longtake.schemas.keys import safe_name
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject

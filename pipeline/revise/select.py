@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from longtake.pipeline.plan_table import plan_parts
+from longtake.pipeline.fragments.plan_table import plan_parts
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject

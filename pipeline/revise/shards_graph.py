@@ -9,22 +9,22 @@ import apache_beam as beam
 import pyarrow.parquet as pq
 from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
 
-from longtake.pipeline.build_graph import (
+from longtake.pipeline.build.graph import (
     LEDGER_PREFIX,
     TaskResult,
     decode_tasks,
     lost_videos,
     pack_results,
 )
+from longtake.pipeline.build.seal import final_counts, publish
 from longtake.pipeline.decode import versions
-from longtake.pipeline.ledger import WriteLedger
-from longtake.pipeline.plan_summary import PlanSummary
-from longtake.pipeline.plan_table import plan_parts, tasks_of
-from longtake.pipeline.read_graph import DROPS
+from longtake.pipeline.fragments.plan_table import plan_parts, tasks_of
+from longtake.pipeline.ledger.tally import Tally
+from longtake.pipeline.ledger.write import WriteLedger
+from longtake.pipeline.plan.summary import PlanSummary
+from longtake.pipeline.read.graph import DROPS
 from longtake.pipeline.revise.change import Change
 from longtake.pipeline.revise.tables_graph import carried, read_drops
-from longtake.pipeline.seal import final_counts, publish
-from longtake.pipeline.tally import Tally
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, Filters
 from longtake.schemas.errors import CorpusError

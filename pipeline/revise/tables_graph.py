@@ -12,22 +12,22 @@ import apache_beam as beam
 import pyarrow.parquet as pq
 from apache_beam.pvalue import AsSingleton
 
-from longtake.pipeline.edit.graph import LEDGER_PREFIX as EDIT_PREFIX
 from longtake.pipeline.embeddings.saved import without_videos
-from longtake.pipeline.ledger import WriteLedger
-from longtake.pipeline.ledger_counts import TAKEDOWN_PREFIX
-from longtake.pipeline.lines import quoted
-from longtake.pipeline.merge_tallies import MergeTallies
-from longtake.pipeline.plan_graph import LEDGER_PREFIX as PLAN_PREFIX
-from longtake.pipeline.plan_graph import write_assigned, write_plan
-from longtake.pipeline.plan_summary import PlanSummary, write_summary
-from longtake.pipeline.plan_table import plan_parts
-from longtake.pipeline.plan_video import speech_ms
-from longtake.pipeline.progress import PROGRESS
-from longtake.pipeline.read_graph import DROPS, drop
+from longtake.pipeline.fragments.plan_table import plan_parts
+from longtake.pipeline.ledger.counts import TAKEDOWN_PREFIX
+from longtake.pipeline.ledger.merge_tallies import MergeTallies
+from longtake.pipeline.ledger.tally import Tally
+from longtake.pipeline.ledger.write import WriteLedger
+from longtake.pipeline.parse.lines import quoted
+from longtake.pipeline.plan.edit.graph import LEDGER_PREFIX as EDIT_PREFIX
+from longtake.pipeline.plan.graph import LEDGER_PREFIX as PLAN_PREFIX
+from longtake.pipeline.plan.graph import write_assigned, write_plan
+from longtake.pipeline.plan.summary import PlanSummary, write_summary
+from longtake.pipeline.plan.video import speech_ms
+from longtake.pipeline.read.graph import DROPS, drop
 from longtake.pipeline.revise.change import Change, merge_video, takedown_row, takedown_rows
 from longtake.pipeline.revise.figures import revised_summary
-from longtake.pipeline.tally import Tally
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage, tables
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import sample_key

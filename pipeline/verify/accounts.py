@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from longtake.pipeline.verify.checked_table import PLANNED, UNREADABLE
-from longtake.pipeline.verify.faults import FaultList, short
+from longtake.pipeline.corpus.checked_table import PLANNED, UNREADABLE
+from longtake.pipeline.corpus.faults import FaultList, short
 from longtake.pipeline.verify.index import Hashes, IndexFacts
 from longtake.pipeline.verify.tables import LedgerFacts, PlanFacts
 from longtake.schemas import storage

@@ -11,9 +11,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
-from longtake.pipeline.slots import cores
+from longtake.pipeline.corpus.faults import Fault, FaultList
+from longtake.pipeline.run.slots import cores
 from longtake.pipeline.verify.accounts import Accounts
-from longtake.pipeline.verify.faults import Fault, FaultList
 from longtake.pipeline.verify.manifest import Listed, check_files, check_manifest
 from longtake.pipeline.verify.shard import ShardResult, ShardTask, check_drawn, check_shard
 from longtake.pipeline.verify.tables import LedgerFacts, PlanFacts, ledger_facts, plan_facts, published_groups

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from longtake.pipeline.frame_times import frame_times_ms
-from longtake.pipeline.verify.checked_table import read_rows, row_digest
-from longtake.pipeline.verify.faults import FaultList, short
+from longtake.pipeline.corpus.checked_table import read_rows, row_digest
+from longtake.pipeline.corpus.faults import FaultList, short
+from longtake.pipeline.merge.frame_times import frame_times_ms
 from longtake.schemas import tables
 from longtake.schemas.config import Frames
 from longtake.schemas.keys import hash64, sample_key

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from longtake.pipeline.verify.faults import FaultList, list_some, short
+from longtake.pipeline.corpus.faults import FaultList, list_some, short
 from longtake.schemas import storage
 from longtake.schemas.config import Frames
 from longtake.schemas.errors import CorpusError

@@ -7,8 +7,8 @@ from typing import Any
 
 import simplejpeg
 
-from longtake.pipeline.frame_times import frame_sentence
-from longtake.pipeline.verify.faults import short
+from longtake.pipeline.corpus.faults import short
+from longtake.pipeline.merge.frame_times import frame_sentence
 from longtake.pipeline.verify.tar_walk import TarMember
 from longtake.schemas import tables
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from longtake.pipeline.verify.faults import FaultList
+from longtake.pipeline.corpus.faults import FaultList
 from longtake.pipeline.verify.index import IndexFacts, check_index, index_facts, read_index
 from longtake.pipeline.verify.sample import sample_faults
 from longtake.pipeline.verify.tar_walk import BLOCK, HashingReader, samples, walk, walk_part

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from longtake.pipeline.corpus.faults import short
 from longtake.pipeline.explain.read import read_video
-from longtake.pipeline.verify.faults import short
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import IndexEntry
 

@@ -15,16 +15,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from longtake.pipeline.corpus.checked_table import UNREADABLE
+from longtake.pipeline.corpus.faults import Fault
+from longtake.pipeline.corpus.find_sample import read_files
 from longtake.pipeline.decode import SourceError
 from longtake.pipeline.decode.source import check_file
-from longtake.pipeline.find_sample import read_files
-from longtake.pipeline.plan_summary import read_summary
-from longtake.pipeline.printable import printable
-from longtake.pipeline.seen import Seen, difference, version_of
-from longtake.pipeline.slots import cores
-from longtake.pipeline.source_work import blaming_the_source, local_source
-from longtake.pipeline.verify.checked_table import UNREADABLE
-from longtake.pipeline.verify.faults import Fault
+from longtake.pipeline.fragments.seen import Seen, difference, version_of
+from longtake.pipeline.fragments.work import blaming_the_source, local_source
+from longtake.pipeline.plan.summary import read_summary
+from longtake.pipeline.run.slots import cores
 from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass, reference_binary
 from longtake.pipeline.verify.source_frames import Comparison, Want, compare, excused
 from longtake.pipeline.verify.source_text import text_faults
@@ -34,6 +33,7 @@ from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout
 from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.printable import printable
 from longtake.schemas.records import IndexEntry
 
 _HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}

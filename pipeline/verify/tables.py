@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from longtake.pipeline.groups import GROUP_REASONS
-from longtake.pipeline.verify.checked_table import read_batches, read_rows, row_digest
-from longtake.pipeline.verify.faults import FaultList, list_some
+from longtake.pipeline.corpus.checked_table import read_batches, read_rows, row_digest
+from longtake.pipeline.corpus.faults import FaultList, list_some
+from longtake.pipeline.merge.groups import GROUP_REASONS
 from longtake.pipeline.verify.index import Hashes
 from longtake.schemas import storage, tables
 from longtake.schemas.keys import hash64, is_sample_key

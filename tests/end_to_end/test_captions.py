@@ -13,11 +13,11 @@ import torch
 from sources import MAMMALS, SourceSet, Video, build, ledger, longtake, manifest, published, rows_of, source_set
 from tiny_language_models import tiny_model
 
-from longtake.jobs.plan import current_plan
-from longtake.model.data_shards import ShardReader, Wanted, read_texts
-from longtake.pipeline.captions.prompt import render
-from longtake.pipeline.model_files import model_digest
-from longtake.pipeline.plan_diff import diff_plans
+from longtake.jobs.build.plan import current_plan
+from longtake.model.data.shards import ShardReader, Wanted, read_texts
+from longtake.pipeline.plan.captions.prompt import render
+from longtake.pipeline.plan.diff import diff_plans
+from longtake.pipeline.run.model_files import model_digest
 from longtake.schemas import tables
 from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout

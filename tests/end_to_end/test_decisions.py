@@ -27,7 +27,7 @@ from sources import (
 from typer.testing import CliRunner
 
 from longtake.jobs.cli import app
-from longtake.jobs.takedown import read_asked
+from longtake.jobs.versions.takedown import read_asked
 from longtake.pipeline.revise import install
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage

@@ -169,9 +169,9 @@ def test_a_source_that_changes_after_being_planned_is_told(tmp_path: Path, clean
 def decode_all(config: str, stop: Event, written: Event) -> None:
     """What a worker does that everybody thinks dead: it decodes all the tasks of the plan, again and again."""
     from longtake.pipeline.decode import versions
-    from longtake.pipeline.fragment import Wanted
-    from longtake.pipeline.plan_table import clips_of, plan_parts, tasks_of
-    from longtake.pipeline.source_work import decode_source
+    from longtake.pipeline.fragments.fragment import Wanted
+    from longtake.pipeline.fragments.plan_table import clips_of, plan_parts, tasks_of
+    from longtake.pipeline.fragments.work import decode_source
     from longtake.schemas.config import load_config
     from longtake.schemas.layout import Layout
 

@@ -10,7 +10,7 @@ from media import make
 from rich.console import Console
 from sources import LAST_MAN, SourceSet, Video, build, ledger, manifest, published, rows_of, source_set, spoken
 
-from longtake.jobs.plan import ProbeMode, current_plan, make_plan, print_plan
+from longtake.jobs.build.plan import ProbeMode, current_plan, make_plan, print_plan
 from longtake.pipeline.verify.corpus import verify
 from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout

@@ -13,10 +13,10 @@ from PIL import Image
 
 from longtake.pipeline.audit.card_figures import card_figures
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.card import audited_card
-from longtake.pipeline.loader_columns import frame_names, most_frames
-from longtake.pipeline.merge import long_clip
-from longtake.pipeline.seal import publish
+from longtake.pipeline.build.seal import publish
+from longtake.pipeline.merge.merge import long_clip
+from longtake.pipeline.publish.card import audited_card
+from longtake.pipeline.publish.loader_columns import frame_names, most_frames
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, read_manifest
 from longtake.schemas.records import LongClip
@@ -109,7 +109,7 @@ def test_columns_go_as_far_as_the_longest_sample(ragged: Layout) -> None:
 def test_tables_without_rows_are_no_files(tmp_path: Path) -> None:
     import pyarrow as pa
 
-    from longtake.pipeline.ledger import write_part
+    from longtake.pipeline.ledger.write import write_part
     from longtake.schemas import storage
 
     path = str(tmp_path / "part-00000.parquet")

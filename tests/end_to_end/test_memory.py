@@ -10,8 +10,8 @@ from sources import LAST_MAN, Video, source_set, spoken
 
 MEASURE = """
 import io, json, resource, sys
-from longtake.jobs.build import build_corpus
-from longtake.jobs.plan import ProbeMode
+from longtake.jobs.build.build import build_corpus
+from longtake.jobs.build.plan import ProbeMode
 from longtake.schemas.config import load_config
 from rich.console import Console
 

@@ -178,9 +178,9 @@ def test_the_pipeline_makes_a_long_clip_of_each_take(build: Build) -> None:
 
 def test_the_order_test_counts_fairly(build: Build) -> None:
     """Against a count by hand; and a model that gives every order the same score gets exactly what chance gets."""
-    from longtake.model.data import LoaderSettings, ShardLoader
-    from longtake.model.lfvila import LFVila
-    from longtake.model.sizes import TINY
+    from longtake.model.data.loader import LoaderSettings, ShardLoader
+    from longtake.model.network.lfvila import LFVila
+    from longtake.model.network.sizes import TINY
 
     corpus = build("test", 6, 1)
     settings = LoaderSettings(str(corpus), "uncased", "test", training=False, height=24, width=40, tokens=24)
@@ -216,11 +216,11 @@ def test_the_order_test_counts_fairly(build: Build) -> None:
 @pytest.mark.slow
 def test_a_model_learns_from_it(build: Build, tmp_path: Path) -> None:
     """A hundred steps on 60 stories: the loss falls, and unseen combinations are found far more often than by chance."""
-    from longtake.model.data import LoaderSettings, ShardLoader
-    from longtake.model.evaluation import evaluate_corpus
-    from longtake.model.process import Process
-    from longtake.model.trainer import Trainer
-    from longtake.model.training_log import read_metrics
+    from longtake.model.data.loader import LoaderSettings, ShardLoader
+    from longtake.model.retrieval.evaluation import evaluate_corpus
+    from longtake.model.training.log import read_metrics
+    from longtake.model.training.process import Process
+    from longtake.model.training.trainer import Trainer
     from longtake.schemas.train_config import parse_train_config
 
     torch.set_num_threads(1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sources import LAST_MAN, REPOSITORY, SourceSet, Video, ledger, longtake, manifest, rows_of, source_set, spoken
 
-from longtake.pipeline import step_metrics
+from longtake.pipeline.run import metrics as step_metrics
 from longtake.schemas.reasons import Stage
 
 SAID = "zanzibar quokka"

@@ -22,9 +22,9 @@ from sources import (
 )
 from tiny_clip import tiny_clip
 
-from longtake.jobs.retry import check_settings
-from longtake.pipeline import fingerprint
-from longtake.pipeline.relevance.clip_model import ClipModel
+from longtake.jobs.versions.retry import check_settings
+from longtake.pipeline.embeddings.clip_model import ClipModel
+from longtake.pipeline.plan import fingerprint
 from longtake.pipeline.verify.corpus import verify
 from longtake.schemas.config import load_config
 from longtake.schemas.errors import CorpusError

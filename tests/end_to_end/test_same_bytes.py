@@ -26,7 +26,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
         (2, []),
         pytest.param(2, ["--direct_runner_bundle_repeat=1"], marks=pytest.mark.exhaustive),
         pytest.param(1, ["--direct_running_mode=in_memory", "--direct_num_workers=1"], marks=pytest.mark.exhaustive),
-        (1, ["--runner=longtake.pipeline.runner.LocalRunner", "--direct_running_mode=in_memory"]),
+        (1, ["--runner=longtake.pipeline.run.runner.LocalRunner", "--direct_running_mode=in_memory"]),
     ],
 )
 def test_whatever_the_runner_workers_and_order(

@@ -15,7 +15,7 @@ import fsspec
 import pytest
 from sources import LAST_MAN, SourceSet, Video, build, command, longtake, source_set, spoken
 
-from longtake.pipeline.status import STAGES, Status, read_status
+from longtake.pipeline.build.status import STAGES, Status, read_status
 from longtake.schemas.errors import CorpusError
 
 FAULTS = Path(__file__).parent / "faults"

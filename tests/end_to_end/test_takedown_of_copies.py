@@ -101,10 +101,10 @@ def test_copies_of_copies_are_copies() -> None:
 
 def test_what_was_left_out_as_a_duplicate_names_the_copy_that_stays(tmp_path: Path) -> None:
     """The ledger's own sentences are read, as the search for duplicates writes them."""
-    from longtake.pipeline.duplicates.graph import _why
-    from longtake.pipeline.duplicates.survivors import Duplicate, ranked
-    from longtake.pipeline.duplicates.video_graph import video_drops
-    from longtake.pipeline.merge import long_clip
+    from longtake.pipeline.merge.merge import long_clip
+    from longtake.pipeline.plan.duplicates.graph import _why
+    from longtake.pipeline.plan.duplicates.survivors import Duplicate, ranked
+    from longtake.pipeline.plan.duplicates.video_graph import video_drops
     from longtake.schemas import storage, tables
     from longtake.schemas.config import Duplicates
     from longtake.schemas.reasons import Stage, Subject

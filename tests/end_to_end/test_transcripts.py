@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sources import MAMMALS, SourceSet, Video, build, ledger, longtake, manifest, published, rows_of, source_set
 
-from longtake.pipeline.lines import Line
-from longtake.pipeline.manifest import ParsedVideo, parse_video
-from longtake.pipeline.video_text import read_own_text
+from longtake.pipeline.parse.lines import Line
+from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
+from longtake.pipeline.text.video_text import read_own_text
 from longtake.schemas.config import load_config, parse_config
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.tables import sentence_row
@@ -73,7 +73,7 @@ def plan_here(sources: SourceSet) -> str:
 
     from rich.console import Console
 
-    from longtake.jobs.plan import ProbeMode, make_plan, print_plan
+    from longtake.jobs.build.plan import ProbeMode, make_plan, print_plan
     from longtake.schemas.layout import Layout
 
     config = load_config(str(sources.config))

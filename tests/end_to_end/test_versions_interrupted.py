@@ -31,12 +31,12 @@ COMMANDS = {
 }
 
 POINTS = [
-    "before pipeline.ledger write_part 1",
+    "before pipeline.ledger.write write_part 1",
     "after schemas.storage write_parquet 2",
-    "before pipeline.pack pack 1",
-    "after pipeline.pack pack 1",
-    "before pipeline.seal publish 1",
-    "after pipeline.seal publish 1",
+    "before pipeline.build.pack pack 1",
+    "after pipeline.build.pack pack 1",
+    "before pipeline.build.seal publish 1",
+    "after pipeline.build.seal publish 1",
     "before pipeline.revise.install _exchange 1",
     "after pipeline.revise.install _exchange 1",
     "after pipeline.revise.install _move 1",
@@ -138,7 +138,7 @@ def before_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(layout: Layout) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("longtake.jobs.revise.install", stop)
+    monkeypatch.setattr("longtake.jobs.versions.revise.install", stop)
 
 
 def interrupted(built: SourceSet, folder: Path, command: str, arrange: Callable[[pytest.MonkeyPatch], None]) -> Path:

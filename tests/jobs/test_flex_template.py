@@ -10,9 +10,10 @@ import pytest
 import typer
 from sources import REPOSITORY
 
-from longtake.jobs import build_commands, cli
+from longtake.jobs import cli
+from longtake.jobs.build import commands as build_commands
 from longtake.jobs.flex_template import check, command_line, parameters
-from longtake.pipeline.runner import pipeline_options
+from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas.errors import ConfigError
 
 METADATA: dict[str, Any] = json.loads((REPOSITORY / "docker" / "flex-template.json").read_text())

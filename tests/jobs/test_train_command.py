@@ -22,7 +22,7 @@ from small_training import settings, told, write_corpora
 
 from longtake.jobs import cli, stop_signals
 from longtake.jobs.train import alone_in, lost_loaders_told_once
-from longtake.model.checkpoint import checkpoints, load_model
+from longtake.model.weights.checkpoint import checkpoints, load_model
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
 PATIENCE_S = 600  # a busy machine starts Python slowly

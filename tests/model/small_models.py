@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longtake.model.lfvila import LFVila
-from longtake.model.sizes import LossSettings, ModelSize, TextSize, VideoSize
+from longtake.model.network.lfvila import LFVila
+from longtake.model.network.sizes import LossSettings, ModelSize, TextSize, VideoSize
 
 HEIGHT, WIDTH, LENGTH, VOCABULARY = 64, 96, 6, 50
 SMALL = ModelSize(

@@ -9,9 +9,9 @@ import torch
 import yaml
 from data_corpora import make, vocabulary
 
-from longtake.model.process import Process
-from longtake.model.trainer import Trainer
-from longtake.model.training_log import read_metrics
+from longtake.model.training.log import read_metrics
+from longtake.model.training.process import Process
+from longtake.model.training.trainer import Trainer
 from longtake.schemas.train_config import TrainConfig, parse_train_config
 
 ALONE = Process(0, 1, torch.device("cpu"))

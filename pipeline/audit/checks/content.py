@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table, counted
 from longtake.pipeline.audit.database import Database, quoted
 from longtake.pipeline.audit.result import Check, Status
-from longtake.pipeline.licences import OTHER, UNKNOWN, licence
+from longtake.pipeline.publish.licences import OTHER, UNKNOWN, licence
 from longtake.schemas.wording import plural
 
 _EMAIL = r"[A-Za-z0-9_%+-][A-Za-z0-9._%+-]*@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}"

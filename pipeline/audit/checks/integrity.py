@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table, counted
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Check, Status, Table
-from longtake.pipeline.plan_summary import PlanSummary
-from longtake.pipeline.printable import printable
+from longtake.pipeline.plan.summary import PlanSummary
 from longtake.pipeline.verify.corpus import Report
 from longtake.schemas.manifest import CorpusManifest
+from longtake.schemas.printable import printable
 
 _MUCH = 0.25
 _RECOUNT = """SELECT subject, "in", kept, dropped, kept_here, dropped_here FROM (

@@ -6,7 +6,7 @@ from typing import Any
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, counted
 from longtake.pipeline.audit.database import Database, quoted
 from longtake.pipeline.audit.result import Check, Status
-from longtake.pipeline.withdrawn import REASONS_SQL
+from longtake.pipeline.corpus.withdrawn import REASONS_SQL
 
 _SAME_TEXT = """SELECT min(key) AS key, count(*) AS n, count(DISTINCT split) AS splits
 FROM (SELECT key, split, hash(lower(paragraph)) AS text FROM 'index/*.parquet') GROUP BY text HAVING n > 1"""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Check, Status
-from longtake.pipeline.duplicates.evaluation import EvaluationSets
-from longtake.pipeline.seen import Seen, difference, version_of
+from longtake.pipeline.filters.evaluation_sets import EvaluationSets
+from longtake.pipeline.fragments.seen import Seen, difference, version_of
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.records import LongClip, Sentence, SourceVideo

@@ -5,8 +5,8 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from longtake.pipeline.browse.source_link import source_link
-from longtake.pipeline.printable import masked
+from longtake.pipeline.publish.source_link import source_link
+from longtake.schemas.printable import masked
 
 #: What turns the direction of the text around it, breaks lines where nobody sees why, or has no glyph; and halves of characters.
 _HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

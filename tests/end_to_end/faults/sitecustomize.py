@@ -18,7 +18,7 @@ FAULTS = dict(fault.split("=") for fault in os.environ.get("LONGTAKE_TEST_FAULTS
 
 
 def fail_in_decode() -> None:
-    from longtake.pipeline import source_work
+    from longtake.pipeline.fragments import work as source_work
 
     whole = source_work.decode_frames
 
@@ -49,7 +49,7 @@ def half_decoded(folder: pathlib.Path) -> bool:
 
 
 def slow_pack() -> None:
-    from longtake.pipeline import pack
+    from longtake.pipeline.build import pack
 
     whole = pack._write_sample
 

@@ -1,6 +1,6 @@
 """Runs at the start of every Python process that has this folder on PYTHONPATH: the process is killed at a chosen point.
 
-LONGTAKE_TEST_KILL names it as `before` or `after`, a module, a function of it, and which call: `before pipeline.pack pack 2`.
+LONGTAKE_TEST_KILL names `before` or `after`, a module, a function of it, and which call: `before pipeline.build.pack pack 2`.
 """
 
 import importlib

@@ -20,8 +20,8 @@ from markdown_it import MarkdownIt
 from longtake.pipeline.audit.card_figures import card_figures, limits_of
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Check, Status
-from longtake.pipeline.card import CardFigures, Publication, Shares, SplitFigures, audited_card, dataset_card
-from longtake.pipeline.markdown import escape, fenced
+from longtake.pipeline.publish.card import CardFigures, Publication, Shares, SplitFigures, audited_card, dataset_card
+from longtake.pipeline.publish.markdown import escape, fenced
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, ShardRecord, read_manifest
 

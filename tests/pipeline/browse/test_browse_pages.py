@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from longtake.pipeline.browse.reasons_kept import checks
 from longtake.pipeline.browse.server import Server
-from longtake.pipeline.browse.source_link import source_link
+from longtake.pipeline.publish.source_link import source_link
 from longtake.schemas.keys import sample_key
 
 

@@ -11,7 +11,7 @@ import media
 import pytest
 
 from longtake.pipeline.decode import Decoded, SourceError, decode_frames, probe
-from longtake.pipeline.slots import Slots, SlotTimeout
+from longtake.pipeline.run.slots import Slots, SlotTimeout
 from longtake.schemas.config import Frames, Limits
 
 HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{target}\n#EXT-X-ENDLIST\n"

@@ -10,16 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.testing.util import assert_that
 
-from longtake.pipeline.coherence import Topics
-from longtake.pipeline.embeddings import model as models
+from longtake.pipeline.embeddings import sentence_model as models
 from longtake.pipeline.embeddings.embed import embed
 from longtake.pipeline.embeddings.graph import EmbedTexts, SentenceEmbedder, prepare_embedding
-from longtake.pipeline.embeddings.model import EmbeddingModel, model_folder, shared_model
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
-from longtake.pipeline.merge import merge_video
-from longtake.pipeline.model_files import model_digest
-from longtake.pipeline.read_graph import VideoText
-from longtake.pipeline.runner import pipeline_options
+from longtake.pipeline.embeddings.sentence_model import EmbeddingModel, model_folder, shared_model
+from longtake.pipeline.merge.coherence import Topics
+from longtake.pipeline.merge.merge import merge_video
+from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.run.model_files import model_digest
+from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import part_name

@@ -1,0 +1,172 @@
+"""`longtake plan`, `build` and `clean`: their options, and what they check before any work starts."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from longtake.jobs.decision_files import ConflictPolicy, DecisionFiles, rejects_of
+from longtake.pipeline.run.events import log_as_asked
+from longtake.schemas import storage
+from longtake.schemas.config import load_config
+from longtake.schemas.decision import OnConflict
+from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import read_manifest
+
+ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Decoder processes, on a cluster of each worker process; 0: so many that each core has one."
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Make the request for a Dataflow job, check it and print it, and send nothing."),
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Leave the job to its runner and return, as the launcher of a template must.")
+]
+LogJson = Annotated[
+    bool,
+    typer.Option("--log-json", help="Log to standard error, one line of JSON for each event (docs/operations.md)."),
+]
+Price = Annotated[
+    float | None,
+    typer.Option("--price-per-core-hour", min=0, metavar="PRICE", help="Print also what the CPU-hours will cost."),
+]
+Probe = Annotated[
+    str,
+    typer.Option(
+        metavar="none|header|packets",
+        help="How closely to look at the sources before planning: not at all, at their headers, or at every packet (exact cost).",
+    ),
+]
+
+
+def plan(
+    context: typer.Context,
+    config: ConfigPath = "corpus.yaml",
+    workers: Workers = 0,
+    probe: Probe = "header",
+    save_embeddings: Annotated[
+        bool,
+        typer.Option("--save-embeddings", help="Keep the embeddings of sentences in embeddings/, for the next plan."),
+    ] = False,
+    decided: DecisionFiles = None,
+    on_conflict: ConflictPolicy = OnConflict.REFUSE,
+    price: Price = None,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    log_json: LogJson = False,
+) -> None:
+    """Decide what the corpus will be: writes plan/ and ledger/, prints counts and cost. No video is decoded.
+
+    Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
+    """
+    from longtake.jobs.build.plan import launch_plan, make_plan, print_plan
+    from longtake.jobs.lock import locked
+    from longtake.pipeline.plan.summary import check_plan
+    from longtake.pipeline.run.note import noted
+
+    log_as_asked(log_json)
+    settings, console, rejects = load_config(config), Console(), rejects_of(decided, on_conflict)
+    layout = Layout(settings.root)
+    mode = _probe_mode(probe)
+    if dry_run:
+        from longtake.jobs.build.dry_run import print_request, request_plan
+
+        print_request(request_plan(settings, mode, workers, context.obj, rejects), console)
+        return
+    with locked(layout.root):
+        _refuse_finished(layout)
+        with noted(layout, "plan", left_to_runner=no_wait):
+            if no_wait:
+                launch_plan(settings, mode, workers, context.obj, console, save_embeddings, False, rejects)
+                console.print(
+                    f"Launched. The plan is whole when this is there: {layout.plan}/_plan.json",
+                    markup=False, highlight=False, soft_wrap=True,
+                )  # fmt: skip
+                return
+            summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings, rejects)
+    print_plan(summary, layout, console, price)
+    try:
+        check_plan(summary, settings, layout.ledger)
+    except CorpusError as error:
+        raise CorpusError(
+            f"{error}\nThe plan stays in {layout.plan}, to be looked at; the next one replaces it."
+        ) from None
+    console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
+
+
+def build(
+    context: typer.Context,
+    config: ConfigPath = "corpus.yaml",
+    plan: Annotated[str | None, typer.Option(metavar="DIR", help="Build this edited plan.")] = None,
+    workers: Workers = 0,
+    probe: Probe = "header",
+    decided: DecisionFiles = None,
+    on_conflict: ConflictPolicy = OnConflict.REFUSE,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished corpus.")] = False,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    log_json: LogJson = False,
+) -> None:
+    """Build the corpus, planning first where that is still to do. Run again, it goes on where it was stopped.
+
+    Options for Apache Beam go after `--`, as in: longtake build corpus.yaml -- --runner=FlinkRunner
+    """
+    from longtake.jobs.build.build import build_corpus, launch_build
+
+    log_as_asked(log_json)
+    settings, console, mode = load_config(config), Console(), _probe_mode(probe)
+    if (dry_run or no_wait) and (overwrite or plan is not None):
+        raise ConfigError(
+            "--dry-run and --no-wait build the plan in the output: they go with neither --plan nor --overwrite"
+        )
+    if decided and plan is not None:
+        raise ConfigError(
+            "--decisions are for planning, and --plan names a plan: take rejected rows out of it, or give one"
+        )
+    rejects = rejects_of(decided, on_conflict)
+    if dry_run:
+        from longtake.jobs.build.dry_run import print_request, request_build
+
+        print_request(request_build(settings, workers, context.obj, rejects), console)
+    elif no_wait:
+        launch_build(settings, workers, context.obj, console, rejects)
+        console.print(
+            f"Launched. The corpus is complete when this is there: {Layout(settings.root).manifest}", highlight=False
+        )
+    else:
+        build_corpus(settings, mode, workers, context.obj, console, plan, overwrite, rejects)
+
+
+def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder of a finished corpus.")]) -> None:
+    """Delete the staging files of a finished corpus. They only speed up a rebuild."""
+    from longtake.jobs.lock import locked
+
+    layout = Layout(corpus)
+    if read_manifest(layout) is None:
+        raise CorpusError(f"{corpus} is not finished: its staging files are the work done so far")
+    with locked(layout.root):
+        for folder in storage.list_folders(layout.staging):  # what is beside them tells whether the inputs have changed
+            storage.delete_folder(folder)
+
+
+def _probe_mode(name: str) -> Any:
+    from longtake.jobs.build.plan import ProbeMode
+
+    try:
+        return ProbeMode(name)
+    except ValueError:
+        raise ConfigError(f"--probe {name}: must be one of none, header, packets") from None
+
+
+def _refuse_finished(layout: Layout) -> None:
+    if read_manifest(layout) is not None:
+        raise CorpusError(
+            f"{layout.root} holds a finished corpus, and planning anew would break it. Choose another output, "
+            "or replace the corpus with: longtake build --overwrite"
+        )

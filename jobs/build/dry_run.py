@@ -1,0 +1,206 @@
+"""`--dry-run`: the request that would start a job on Dataflow, made here, checked and printed. Nothing is sent.
+
+What is sent is two things: the request, which holds the options and the machines, and the graph, which the request points at. The
+runner makes both as it would; only the staging of files and the call itself are left out.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, TestOptions
+from apache_beam.portability import common_urns
+from apache_beam.portability.api import beam_runner_api_pb2
+from apache_beam.utils import proto_utils
+from rich.console import Console
+from rich.table import Table
+
+from longtake.jobs.build.build import building_job
+from longtake.jobs.build.plan import ProbeMode, current_plan, planning_job
+from longtake.pipeline.filters.rejects import Rejects
+from longtake.pipeline.run.dataflow import is_dataflow
+from longtake.pipeline.run.runner import pipeline_options
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.layout import Layout
+from longtake.schemas.wording import human_bytes
+
+#: Dataflow refuses a request above 10 MB. The graph is staged as a file and may be larger; ours has no reason to be.
+MAX_BYTES = 10 << 20
+#: What a step may carry along: its function and the configuration. More than that is data, which belongs in a collection.
+MAX_STEP_BYTES = 1 << 20
+_DOCKER = common_urns.environments.DOCKER.urn
+_SHORT = re.compile(r"beam:resources:(.+):v1")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where some steps run: the image of their workers, what they ask of the machine, and files that are installed first."""
+
+    image: str
+    hints: Mapping[str, str]
+    files: tuple[str, ...]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A request as Dataflow's `projects.locations.jobs.create` takes it, and what the graph that it points at consists of."""
+
+    job: Mapping[str, Any]
+    graph_bytes: int
+    environments: tuple[Environment, ...]
+    step_bytes: Mapping[str, int]  # what each step carries along, by its full name
+
+    @property
+    def request_bytes(self) -> int:
+        return len(json.dumps(self.job).encode())
+
+    @property
+    def pool(self) -> Mapping[str, Any]:
+        """The machines."""
+        return dict(self.job["environment"]["workerPools"][0])
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options that the workers get."""
+        return dict(self.job["environment"]["sdkPipelineOptions"]["options"])
+
+    def environment_of(self, step: str) -> Environment:
+        """Where a step runs."""
+        return next(e for e in self.environments if any(s == step or s.startswith(f"{step}/") for s in e.steps))
+
+    def faults(self) -> list[str]:
+        """Why Dataflow would refuse the job, or it would go wrong there; one line each."""
+        found = []
+        if self.job["type"] != "JOB_TYPE_BATCH":
+            found.append(f"the job is {self.job['type']}: an endless collection is in the graph")
+        for name, size in (("request", self.request_bytes), ("graph", self.graph_bytes)):
+            if size > MAX_BYTES:
+                found.append(f"the {name} has {human_bytes(size)}; Dataflow takes {human_bytes(MAX_BYTES)}")
+        for step, size in self.step_bytes.items():
+            if size > MAX_STEP_BYTES:
+                found.append(f"step {step}: carries {human_bytes(size)} of data along")
+        for environment in self.environments:
+            if not environment.image:
+                found.append(f"{', '.join(environment.steps[:3])}: no image to run in")
+        return found
+
+
+def request_plan(
+    config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], rejects: Rejects | None = None
+) -> JobRequest:
+    """The request of the job that plans. Raises ConfigError."""
+    _check_runner(beam_args, workers)
+    return job_request(*planning_job(config, probe, workers, beam_args, rejects=rejects))
+
+
+def request_build(
+    config: CorpusConfig, workers: int, beam_args: list[str], rejects: Rejects | None = None
+) -> JobRequest:
+    """The request of the job that builds the plan in the output. Raises ConfigError, and CorpusError where there is no plan."""
+    _check_runner(beam_args, workers)
+    summary = current_plan(config, despite_failures=True, rejects=rejects)
+    if summary is None:
+        raise CorpusError(
+            f"{Layout(config.root).plan}: no plan of this configuration, so this is not the next job. See that one with: "
+            "longtake plan --dry-run"
+        )
+    return job_request(*building_job(config, summary, workers, beam_args))
+
+
+def _check_runner(beam_args: list[str], workers: int) -> None:
+    if not is_dataflow(pipeline_options(beam_args, workers)):
+        raise ConfigError("--dry-run makes a request for Dataflow: add -- --runner=DataflowRunner and its options")
+
+
+def job_request(graph: Callable[[Any], None], options: PipelineOptions) -> JobRequest:
+    """The request for the job with this graph. Raises ConfigError where Beam's part for Google Cloud is not installed."""
+    try:
+        from apache_beam.runners.dataflow.internal import apiclient
+    except ImportError:
+        raise ConfigError("Dataflow needs Beam's part for it. Install with: pip install 'longtake[gcp]'") from None
+    options.view_as(TestOptions).dry_run = True
+    pipeline = beam.Pipeline(options=options)
+    graph(pipeline)
+    job = pipeline.run().job
+    staging = options.view_as(GoogleCloudOptions).staging_location
+    files = sorted({name for one in job.proto_pipeline.components.environments.values() for name in _files(one)})
+    job.proto.environment = apiclient.Environment(
+        packages=files,
+        options=job.options,
+        environment_version=apiclient._FNAPI_ENVIRONMENT_MAJOR_VERSION,
+        proto_pipeline_staged_url=f"{staging}/pipeline.pb",
+        proto_pipeline=job.proto_pipeline,
+    ).proto
+    components = job.proto_pipeline.components
+    return JobRequest(
+        job=json.loads(job.json()),
+        graph_bytes=job.proto_pipeline.ByteSize(),
+        environments=tuple(_environments(components)),
+        step_bytes={t.unique_name: len(t.spec.payload) for t in components.transforms.values() if not t.subtransforms},
+    )
+
+
+def _environments(components: Any) -> list[Environment]:
+    steps: dict[str, list[str]] = {}
+    for transform in components.transforms.values():
+        if transform.environment_id and not transform.subtransforms:
+            steps.setdefault(transform.environment_id, []).append(transform.unique_name)
+    return [_environment(components.environments[key], sorted(names)) for key, names in sorted(steps.items())]
+
+
+def _environment(proto: Any, steps: list[str]) -> Environment:
+    image = ""
+    if proto.urn == _DOCKER:
+        image = proto_utils.parse_Bytes(proto.payload, beam_runner_api_pb2.DockerPayload).container_image
+    hints = {_SHORT.sub(r"\1", urn): value.decode() for urn, value in sorted(proto.resource_hints.items())}
+    return Environment(image, hints, tuple(_files(proto)), tuple(steps))
+
+
+def _files(proto: Any) -> list[str]:
+    """The names of the files that are staged for workers."""
+    payload = beam_runner_api_pb2.ArtifactStagingToRolePayload
+    return [payload.FromString(dependency.role_payload).staged_name for dependency in proto.dependencies]
+
+
+def print_request(request: JobRequest, console: Console) -> None:
+    """Show the request. Raises CorpusError where it has faults."""
+    options, pool = request.options, request.pool
+    console.print(
+        f"Job {request.job['name']} of project {options['project']} in {options['region']}: not sent.", highlight=False
+    )
+    machines = Table(title="Machines", title_justify="left", show_header=False)
+    scaling = pool["autoscalingSettings"]
+    for name, value in (
+        ("type", pool.get("machineType", "Dataflow's choice")),
+        ("number", f"at most {scaling['maxNumWorkers']}, {options['autoscaling_algorithm'].lower().replace('_', ' ')}"),
+        ("disk", f"{pool['diskSizeGb']} GB"),
+        ("experiments", ", ".join(request.job["environment"].get("experiments", []))),
+        ("temporary files", options["temp_location"]),
+    ):
+        machines.add_row(name, value)
+    console.print(machines)
+    table = Table(title="Steps", title_justify="left")
+    for heading in ("image", "asks for", "installs", "steps"):
+        table.add_column(heading)
+    for environment in request.environments:
+        tops = Counter(step.split("/")[0] for step in environment.steps)
+        hints = ", ".join(f"{name} {value}" for name, value in environment.hints.items()) or "nothing special"
+        shown = ", ".join(tops) if len(tops) < 8 else f"{', '.join(list(tops)[:7])} and {len(tops) - 7} more"
+        table.add_row(environment.image, hints, str(len(environment.files)), shown)
+    console.print(table)
+    largest = max(request.step_bytes, key=lambda step: request.step_bytes[step])
+    console.print(
+        f"Request {human_bytes(request.request_bytes)}, graph {human_bytes(request.graph_bytes)} in {len(request.step_bytes)} "
+        f"steps; the largest, {largest}, carries {human_bytes(request.step_bytes[largest])}.",
+        highlight=False,
+        markup=False,
+    )
+    if faults := request.faults():
+        raise CorpusError("\n".join(faults))
+    console.print("Nothing is wrong with it that could be seen from here.")

@@ -1,0 +1,145 @@
+"""`longtake status`: how far a running or dead job is."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from longtake.schemas.errors import CorpusError
+from longtake.schemas.printable import printable
+from longtake.schemas.wording import human_bytes, plural
+
+if TYPE_CHECKING:
+    from longtake.pipeline.build.status import Decoding, Status
+
+_NAMES_SHOWN = 8
+_STAGES = {
+    "empty": "nothing planned yet",
+    "planning": "planning",
+    "planned": "planned; nothing decoded yet",
+    "decoding": "decoding",
+    "packing": "decoded; packing shards",
+    "sealing": "packed; sealing",
+    "sealed": "sealed: complete",
+}
+
+
+def status(
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="The output of a configuration: a folder or a URI.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/operations.md).")] = False,
+    videos: Annotated[bool, typer.Option("--videos", help="List also each video that is to be decoded.")] = False,
+) -> None:
+    """How far a running or dead job is, from the files of its output alone. Changes nothing.
+
+    As in: longtake status mine/out/my-corpus, or: longtake status gs://bucket/corpus --json
+    """
+    try:
+        from longtake.pipeline.build.status import read_status
+    except ImportError as error:
+        raise CorpusError(f"status needs {error.name}. Install it with: pip install 'longtake[build]'") from None
+
+    found = read_status(output, videos)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2))  # pure ASCII: nothing that a terminal acts on
+        return
+    console = Console()
+    for line in _lines(found):
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    if found.failed:
+        console.print(_reasons(found))
+    for video_id, state in found.videos.items():
+        console.print(printable(f"{video_id}  {state}"), markup=False, highlight=False, soft_wrap=True)
+
+
+def _lines(found: "Status") -> list[str]:
+    lines = [f"{found.output}: {_STAGES[found.stage]}{_liveness(found)}"]
+    if found.note is not None and found.note.error is not None and found.stage != "sealed":
+        lines.append(f"It ended with: {found.note.error}")
+    if found.plan is not None and found.manifest is None:
+        counts = found.plan.counts
+        lines.append(
+            f"planned: {counts['videos'].kept:,} videos, {counts['clips'].kept:,} long clips, "
+            f"{found.plan.hours['out']:,.2f} h{', edited by hand' if found.plan.edited is not None else ''}"
+        )
+    if found.decoding is not None:
+        lines.append(_decoded(found.decoding))
+    if found.manifest is not None:
+        size = sum(shard.bytes for shard in found.manifest.shards)
+        samples = sum(shard.samples for shard in found.manifest.shards)
+        shards = len(found.manifest.shards)
+        version = f"version {found.manifest.version}, " if found.manifest.version != 1 else ""
+        lines.append(
+            f"{found.manifest.name}: {version}{plural(samples, 'sample')} in {plural(shards, 'shard')}, {human_bytes(size)}"
+        )
+        lines += [f"fault: {fault}" for fault in found.faults[:_NAMES_SHOWN]]
+        if len(found.faults) > _NAMES_SHOWN:
+            lines.append(f"... and {plural(len(found.faults) - _NAMES_SHOWN, 'more fault')}")
+        lines.append(f"Names and sizes alone were looked at. Check the contents with: longtake verify {found.output}")
+    elif found.shards or found.stage in ("packing", "sealing"):
+        for split, planned in found.planned_shards.items():
+            names = [name for name in found.shards if name.rpartition("-")[0] == split]
+            lines.append(f"packed: {len(names):,} of {plural(planned, 'shard')} of {split}{_some(names)}")
+    lines.append(f"last sign of life: {_age(found)}")
+    if found.running is False and found.stage not in ("sealed", "empty"):
+        lines.append("No process is at work on it. Run the same command again: it goes on where it was.")
+    return lines
+
+
+def _liveness(found: "Status") -> str:
+    if found.running:
+        who = f" (process {found.note.pid} on {found.note.host})" if found.note and found.note.ended is None else ""
+        return f", running{who}"
+    if found.stage in ("sealed", "empty"):
+        return ""
+    if found.running is None:
+        if found.note is not None and found.note.left_to_runner:
+            return ", left to a runner: whether it runs, its console tells"
+        return "; whether a process is at work cannot be told from this storage"
+    return ", stopped"
+
+
+def _decoded(decoding: "Decoding") -> str:
+    line = (
+        f"decoded: {decoding.videos_done:,} of {decoding.videos:,} videos, "
+        f"{decoding.clips_done:,} of {decoding.clips:,} long clips, {human_bytes(decoding.bytes)} of fragments"
+    )
+    if decoding.videos_failed:
+        line += f"; {plural(decoding.videos_failed, 'video')} failed"
+    if decoding.rate is not None:
+        line += f"; {3600 * decoding.rate:,.0f} tasks an hour"
+    if decoding.left_s is not None:
+        line += f", about {_duration(decoding.left_s)} left"
+    return line
+
+
+def _reasons(found: "Status") -> Table:
+    table = Table(title="Videos left out so far" if found.manifest is None else "Videos left out", title_justify="left")
+    for heading in ("in", "reason"):
+        table.add_column(heading)
+    table.add_column("videos", justify="right")
+    for step, reasons in found.failed.items():
+        for reason, number in reasons.items():
+            table.add_row(step, printable(reason), f"{number:,}")
+    return table
+
+
+def _some(names: list[str]) -> str:
+    if not names:
+        return ""
+    more = ", ..." if len(names) > _NAMES_SHOWN else ""
+    return f" ({', '.join(sorted(names)[:_NAMES_SHOWN])}{more})"
+
+
+def _age(found: "Status") -> str:
+    if found.last_sign is None:
+        return "none"
+    return f"{_duration(max(found.now - found.last_sign, 0))} ago"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.0f} s"

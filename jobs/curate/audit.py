@@ -1,0 +1,114 @@
+"""`longtake audit`: see a finished corpus, question it, sign it off."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from longtake.schemas.config import load_config
+from longtake.schemas.errors import ConfigError, CorpusError
+
+
+class Verify(StrEnum):
+    """How much of `longtake verify` an audit runs."""
+
+    NONE = "none"
+    SAMPLE = "sample"
+    FULL = "full"
+
+
+_VERIFIED = 100  # samples that are read with --verify sample
+
+
+def audit(
+    context: typer.Context,
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
+    compare: Annotated[
+        str | None, typer.Option("--compare", metavar="OTHER", help="Another corpus, or version, to show beside it.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, metavar="N", help="Draw so many samples for people to review.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses what is drawn; the same seed chooses the same.")] = 0,
+    strata: Annotated[
+        str | None, typer.Option(metavar="COLUMNS", help="What --sample is stratified by; split,seconds by default.")
+    ] = None,
+    accept: Annotated[
+        float | None, typer.Option("--accept", min=0, max=1, metavar="SHARE", help="The largest share of rejects to accept.")
+    ] = None,
+    frames: Annotated[
+        str, typer.Option(metavar="N|all", help="How many samples' frames to look at, drawn by the seed.")
+    ] = "2000",
+    verify: Annotated[
+        Verify, typer.Option(help="Run longtake verify not at all, with the contents of 100 samples, or in full.")
+    ] = Verify.SAMPLE,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="CONFIG", help="The corpus.yaml it was built with: shows frames of what was left "
+                     "out, and whether sources have changed."),
+    ] = None,
+    decisions: Annotated[
+        list[str] | None,
+        typer.Option("--decisions", metavar="FILE", help="What curators decided; CORPUS/decisions.csv by default."),
+    ] = None,
+    evaluation: Annotated[
+        list[str] | None,
+        typer.Option("--evaluation", metavar="NAME=FILE", help="Ids of videos (or NAME:texts=FILE) of an evaluation set."),
+    ] = None,
+    licences: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="The licences that are allowed, as cc-by-4.0,cc0-1.0; any other fails."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Where report and tables go, where the corpus is not to change."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
+) -> None:  # fmt: skip
+    """Write audit/report.html: what the corpus holds, what was left out and why, checks, examples; also its card and Croissant.
+
+    Exit code 1 if a check fails. The job that looks at frames is one of Apache Beam; its options go after `--`.
+    """
+    try:
+        from longtake.jobs.curate.audit_run import Asked, run
+    except ImportError as error:
+        raise CorpusError(f"audit needs {error.name}. Install it with: pip install 'longtake[audit]'") from None
+
+    if output is not None and sample is not None:
+        raise ConfigError("--sample is kept in the corpus, for longtake browse: it does not go with --output")
+    asked = Asked(
+        corpus=corpus.rstrip("/") or corpus,
+        compare=compare,
+        sample=sample,
+        seed=seed,
+        strata=tuple(name.strip() for name in strata.split(",")) if strata else None,
+        accept=accept,
+        frames=_number(frames),
+        verified={Verify.NONE: 0, Verify.SAMPLE: _VERIFIED, Verify.FULL: None}[verify],
+        config=load_config(config) if config is not None else None,
+        decisions=tuple(decisions or ()),
+        evaluation=tuple(evaluation or ()),
+        licences=_listed(licences),
+        output=output,
+        workers=workers,
+        beam_args=tuple(context.obj or ()),
+    )
+    failed = run(asked, Console())
+    if failed:
+        raise typer.Exit(1)
+
+
+def _listed(licences: str | None) -> tuple[str, ...]:
+    names = tuple(name for one in (licences or "").split(",") if (name := one.strip()))
+    if licences is not None and not names:
+        raise ConfigError("--licences: names no licence; write them as cc-by-4.0,cc0-1.0")
+    return names
+
+
+def _number(frames: str) -> int | None:
+    if frames == "all":
+        return None
+    if not frames.isascii() or not frames.isdigit():
+        raise ConfigError(f"--frames {frames}: must be a number of samples, or all")
+    return int(frames)

@@ -1,0 +1,152 @@
+"""`longtake show`: list the samples of a corpus, or look at one of them."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from longtake.pipeline.corpus.find_sample import find_drops, find_sample, list_samples, read_entry, read_files
+from longtake.pipeline.corpus.withdrawn import read_withdrawn
+from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.printable import printable
+from longtake.schemas.records import Drop, IndexEntry
+
+_SHOWN_DROPS = 10
+_FILE_WIDTH = 160
+
+
+def show(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
+    key: Annotated[
+        str | None, typer.Argument(metavar="KEY", help="A sample: its key, the start of it, or a video_id.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="PNG", help="Where the contact sheet goes; <key>.png by default."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="List the samples of this split only.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many samples to list.")] = 20,
+) -> None:
+    """List the first samples of a corpus; with KEY, print that sample and write its frames and text as a contact sheet."""
+    console, layout = Console(), Layout(corpus)
+    try:
+        manifest = read_manifest(layout)
+        if manifest is None:
+            raise CorpusError(f"{corpus}: unfinished: no corpus.json; run longtake build")
+        if key is None:
+            _list(console, layout, manifest, split, limit)
+        else:
+            _show_one(console, layout, key, output)
+    except (CorpusError, OSError) as error:
+        _line(console, str(error))
+        raise typer.Exit(1) from None
+
+
+def _list(console: Console, layout: Layout, manifest: CorpusManifest, split: str | None, limit: int) -> None:
+    splits = manifest.splits()
+    if split is not None and split not in splits:
+        raise CorpusError(f"{layout.root} has no split {split!r}; it has {', '.join(sorted(splits))}")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("key", overflow="fold")
+    for heading in ("split", "shard"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("duration", "sentences", "words"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    shown = 0
+    for row in list_samples(layout, split, limit):
+        shown += 1
+        duration = f"{(row['end_ms'] - row['start_ms']) / 1000:,.1f} s"
+        cells = [row["key"], row["split"], row["shard"], duration, f"{row['n_sentences']:,}", f"{row['n_words']:,}"]
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    total = sum(part["samples"] for name, part in splits.items() if split in (None, name))
+    if not console.is_terminal:  # then each sample stays on one line, for whatever reads them
+        console = Console(width=max(console.width, _FILE_WIDTH))
+    console.print(table)
+    _line(console, f"{shown:,} of {total:,} samples" + (f" of split {split}" if split else ""))
+
+
+def _show_one(console: Console, layout: Layout, name: str, output: str | None) -> None:
+    found = find_sample(layout, name)
+    if found is None:
+        _explain(console, layout, name)
+        raise typer.Exit(1)
+    entry = read_entry(layout, found)
+    files, is_sound = read_files(layout, entry)
+    if found.others:
+        _line(console, f"{name} has {found.others + 1:,} samples; this is the first.")
+    for line in describe(entry):
+        _line(console, line)
+    if not is_sound:
+        _line(console, "Its files are not what the index says. Find out more with: longtake verify")
+    try:
+        from longtake.pipeline.publish.contact_sheet import contact_sheet, to_png
+    except ImportError as error:
+        raise CorpusError(
+            f"a contact sheet needs {error.name}. Install it with: pip install 'longtake[audit]'"
+        ) from None
+    try:
+        picture = to_png(contact_sheet(entry, files))
+    except ValueError as error:
+        raise CorpusError(str(error)) from None
+    path = output or f"{found.key}.png"
+    storage.write_bytes(path, picture)
+    _line(console, f"Contact sheet: {path}")
+
+
+def describe(entry: IndexEntry) -> Iterator[str]:
+    """A sample as lines of text."""
+    from longtake.pipeline.publish.contact_sheet import timecode
+
+    clip, source = entry.clip, entry.source
+    facts = {
+        "video": clip.video.video_id,
+        "url": clip.video.url,
+        "license": clip.video.license,
+        "place": f"{entry.shard}.tar, position {entry.position}, split {clip.split}",
+        "time": f"{timecode(clip.start_ms)} to {timecode(clip.end_ms)}, {(clip.end_ms - clip.start_ms) / 1000:,.1f} s",
+        "text": f"{len(clip.sentences)} sentences, {clip.n_words:,} words",
+        "source": f"{source.width}x{source.height}, {source.fps:.5g} fps, {source.codec}, {source.duration_ms / 1000:,.1f} s",
+        "frames": f"{len(clip.frame_times_ms)} of {entry.frame_size[1]}x{entry.frame_size[0]}",
+        "meta": "" if clip.video.meta == "{}" else clip.video.meta,
+    }
+    yield clip.key
+    yield from (f"  {name:8} {value}" for name, value in facts.items() if value)
+    per_sentence = len(clip.frame_times_ms) // max(len(clip.sentences), 1)
+    for number, sentence in enumerate(clip.sentences):
+        yield ""
+        yield f"{number + 1:3}  {timecode(sentence.start_ms)} to {timecode(sentence.end_ms)}  {sentence.text}"
+        if sentence.asr is not None:
+            yield f"     said    {sentence.asr}"
+        own = slice(number * per_sentence, (number + 1) * per_sentence)
+        for what, times in (("wanted", clip.frame_times_ms[own]), ("actual", entry.frame_pts_ms[own])):
+            yield f"     {what}  {'  '.join(map(timecode, times))}"
+    yield ""
+
+
+def _explain(console: Console, layout: Layout, name: str) -> None:
+    """Why there is no such sample."""
+    drops = find_drops(layout, name)
+    if not drops:
+        _line(console, f"{name}: neither a sample of this corpus nor anything that was left out of it")
+        return
+    withdrawn = read_withdrawn(layout)
+    for drop in drops[:_SHOWN_DROPS]:
+        _line(console, _reason(withdrawn.told(drop)))
+    if len(drops) > _SHOWN_DROPS:
+        _line(console, f"and {len(drops) - _SHOWN_DROPS:,} more")
+
+
+def _reason(drop: Drop) -> str:
+    what = {"clip": "long clip"}.get(drop.subject.value, drop.subject.value)
+    detail = f" ({drop.detail})" if drop.detail else ""
+    return f"{drop.subject_id}: {what} left out at stage {drop.stage.value}: {drop.reason.value}{detail}"
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,49 @@
+"""Files of curators' decisions, as commands take them: the options, and what they reject."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from longtake.schemas.decisions import Decision, OnConflict, read_log, settle
+from longtake.schemas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from longtake.pipeline.filters.rejects import Rejects
+
+DecisionFiles = Annotated[
+    list[str] | None,
+    typer.Option("--decisions", metavar="FILE", help="Leave out what curators rejected; can be given again."),
+]
+ConflictPolicy = Annotated[
+    OnConflict,
+    typer.Option("--on-conflict", help="Which decision counts where curators differ; refuse: none, it is an error."),
+]
+
+
+def read_files(files: Sequence[str]) -> list[list[Decision]]:
+    """The rows of each file. Raises ConfigError."""
+    logs = []
+    for file in files:
+        try:
+            rows, unfinished = read_log(file)
+        except OSError as error:
+            raise ConfigError(f"{file}: cannot be read: {error}") from None
+        if unfinished:
+            Console(stderr=True).print(
+                f"{file}: its last line is not finished ({unfinished} bytes), and is passed over.",
+                style="yellow", markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+        logs.append(rows)
+    return logs
+
+
+def rejects_of(files: Sequence[str] | None, policy: OnConflict) -> "Rejects | None":
+    """What curators rejected; None where no file is named. Raises ConfigError, also where they differ and no policy says what
+    counts."""
+    from longtake.pipeline.filters.rejects import Rejects
+
+    if not files:
+        return None
+    return Rejects.of(settle((row for log in read_files(files) for row in log), policy))

@@ -1,0 +1,1 @@
+"""`longtake explain`: the answer as text and as a picture."""

@@ -1,0 +1,134 @@
+"""`longtake explain`: what came in of one video, what each step did to it, and why."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig, load_config
+from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import read_manifest
+from longtake.schemas.printable import masked
+
+if TYPE_CHECKING:
+    from longtake.pipeline.explain.explanation import Explanation
+    from longtake.pipeline.plan.summary import PlanSummary
+    from longtake.pipeline.run.slots import Slots
+
+_FILE_WIDTH = 160
+
+
+def explain(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")],
+    video_id: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="The video, as its record names it.")],
+    picture: Annotated[
+        str | None, typer.Option("--picture", "-p", metavar="PNG", help="Also draw it: a timeline of the video.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with everything, in the place of text.")] = False,
+    probe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|header|packets",
+            help="How closely to look at the source; by default as the plan did, without one at the header.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many rows of each list to print; 0: all.")] = 60,
+) -> None:
+    """Show what became of one video: what came in, what each step did, each cut and each drop with its reason.
+
+    Plans the video once more, alone; duplicates and what the build found out come from the corpus, if its plan is current.
+    For example: longtake explain corpus.yaml dQw4w9WgXcQ --picture explained.png
+    """
+    explanation = explain_video(load_config(config), video_id, probe)
+    data = None
+    if picture is not None:
+        from longtake.jobs.explain.picture import draw
+
+        data = draw(explanation)
+    if as_json:
+        typer.echo(masked(json.dumps(explanation.to_json(), indent=1, sort_keys=True)))
+    else:
+        from longtake.jobs.explain.text import print_explanation
+
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=max(console.width, _FILE_WIDTH))
+        print_explanation(explanation, console, limit)
+    if picture is not None and data is not None:
+        storage.write_bytes(picture, data)
+        Console(stderr=True).print(f"Picture: {picture}", markup=False, highlight=False, soft_wrap=True)
+
+
+def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Explanation":
+    """The explanation of one video. `probe` is "none", "header", "packets", or None for that of the plan. Raises ConfigError, and
+    CorpusError for a video that the manifest does not have."""
+    from longtake.jobs.build.plan import ProbeMode
+    from longtake.pipeline.corpus.withdrawn import read_withdrawn
+    from longtake.pipeline.explain.corpus import drops_of, known_of
+    from longtake.pipeline.explain.explain import explain as explained
+    from longtake.pipeline.explain.explain import plan_one
+    from longtake.pipeline.explain.read import read_video
+    from longtake.pipeline.explain.withheld import without_withdrawn
+    from longtake.pipeline.filters.clip_filter import check_filters
+    from longtake.pipeline.plan.summary import read_summary
+    from longtake.schemas.reasons import Subject
+
+    layout = Layout(config.root)
+    summary = read_summary(layout.plan)
+    missing = _not_current(config, summary)
+    if probe is None:
+        probe = "header" if missing or summary is None else summary.probe
+    elif probe not in [mode.value for mode in ProbeMode]:
+        raise ConfigError(f"--probe {probe}: must be one of none, header, packets")
+    check_filters(config, probe)
+    withdrawn = read_withdrawn(layout)
+    if withdrawn.video(video_id):
+        why = sorted({row.reason.value for row in drops_of(layout, video_id) if row.subject is Subject.VIDEO})
+        raise CorpusError(f"{config.root}: video {video_id!r} is out of it: {', '.join(why)}. Nothing of it is shown.")
+    reading = read_video(video_id, config)
+    if reading.record is None:
+        reasons = "; ".join(f"{row.reason.value}: {row.detail}" for row in reading.drops)
+        raise CorpusError(f"{config.source.videos}: the record of video {video_id!r} cannot be used: {reasons}")
+    with _slots(probe) as slots:
+        planned = plan_one(reading, config, slots, probe, layout.embeddings)
+    notes, known = [], None
+    if missing or summary is None:
+        notes.append(f"{missing} Nothing is known of duplicates among videos, of shards, and of what the build said.")
+    else:
+        known = known_of(layout, video_id, read_manifest(layout) is not None, summary.edited is not None)
+        if probe != summary.probe:
+            notes.append(f"The plan was made with --probe {summary.probe}, this with --probe {probe}.")
+    return without_withdrawn(explained(reading, planned, config, known, notes), withdrawn)
+
+
+def _not_current(config: CorpusConfig, summary: "PlanSummary | None") -> str:
+    """Why the output has no plan of this configuration and these inputs; empty where it has."""
+    from longtake.jobs.build.plan import inputs_changed
+    from longtake.pipeline.plan.fingerprint import fingerprint
+
+    if summary is None:
+        return f"There is no plan in {config.root} yet."
+    if summary.fingerprint != fingerprint(config):
+        return f"The plan in {config.root} was made with other settings, or another version of longtake."
+    if inputs_changed(config):
+        return f"The plan in {config.root} was made from other inputs."
+    return ""
+
+
+@contextmanager
+def _slots(probe: str) -> "Iterator[Slots | None]":
+    """A process to look at the source in, which ends with the block."""
+    if probe == "none":
+        yield None
+        return
+    from longtake.pipeline.run.slots import close_shared_slots, shared_slots
+
+    try:
+        yield shared_slots(1)
+    finally:
+        close_shared_slots()

@@ -1,0 +1,1 @@
+"""The commands that make a new version of a corpus."""

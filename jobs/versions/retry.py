@@ -1,0 +1,192 @@
+"""`longtake retry`: try the videos again that failed, and fold what comes of them into the corpus as its next version."""
+
+import json
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig, load_config
+from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusManifest
+from longtake.schemas.reasons import Reason
+
+
+def retry(
+    context: typer.Context,
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
+    config: Annotated[
+        str, typer.Option("--config", help="The configuration that it was built with; limits may have been raised.")
+    ] = "corpus.yaml",
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="REASON,...", help="Only what failed for these; by default, for any reason."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Decoder processes; 0: one for each core.")] = 0,
+) -> None:
+    """Try again what failed, and fold it in as the next version of the corpus. Nothing else is read or decoded.
+
+    The result is what a build would have given if the failures had not been. Interrupted, it leaves the corpus whole; run it
+    again.
+    """
+    from longtake.jobs.lock import check_there, locked
+    from longtake.jobs.versions.revise import (
+        finished,
+        next_manifest,
+        print_change,
+        reason_rows,
+        replace,
+    )
+    from longtake.pipeline.revise.change import Change
+    from longtake.pipeline.revise.install import next_version
+    from longtake.pipeline.revise.select import failed_videos
+    from longtake.schemas.wording import plural
+
+    wanted, settings, console = parse_reasons(reason), load_config(config), Console()
+    check_there(corpus)
+    with locked(corpus):
+        old = finished(corpus)
+        check_settings(old.manifest, settings, config, corpus)
+        failed = failed_videos(old.layout, wanted)
+        if not failed.rows:
+            more = f" Others: {reason_rows(failed.other)}." if failed.other else ""
+            console.print(f"Nothing in {corpus} failed for that: nothing to do.{more}", markup=False, highlight=False)
+            return
+        unplanned = failed.unplanned
+        same = settings.duplicates
+        if unplanned and (same.paragraphs, same.videos) != ("keep", "keep"):
+            raise CorpusError(
+                f"{plural(len(unplanned), 'video')} failed before being planned, and duplicates.paragraphs is "
+                f"{same.paragraphs}, duplicates.videos {same.videos}: what repeats another is decided for all at once. "
+                f"Plan again with: longtake build {config} --overwrite (what was decoded is not decoded again)"
+            )
+        change = Change(
+            (old.layout,),
+            next_version(old.layout),
+            settings.seed,
+            settings.shards.samples,
+            keep_places=not unplanned,
+            retried=failed.planned - unplanned,
+            replanned=unplanned,
+        )
+        planning, decoding = _work(settings, old, unplanned, workers, context.obj)
+        done = {"reasons": sorted({name for _, name in failed.rows}), "videos": len(failed.planned | unplanned)}
+        made = replace(old, change, next_manifest(old, "retry", done), context.obj, console, planning, decoding)
+        _remember_limits(settings, old.layout.staging)
+        after = failed_videos(old.layout, wanted).rows if made else failed.rows
+    _print_tried(failed.rows, after, console)
+    if made is None:
+        console.print("All of it failed again: the corpus stays as it is.", highlight=False)
+    else:
+        print_change(f"{made.name}: retried", old.manifest, made, corpus, console)
+
+
+def parse_reasons(text: str | None) -> frozenset[Reason]:
+    """The reasons of `--reason`; all that another attempt can do away with where it is None. Raises ConfigError."""
+    from longtake.pipeline.revise.select import RETRIABLE
+
+    if text is None:
+        return RETRIABLE
+    names = {name.strip() for name in text.split(",")} - {""}
+    known = {reason.value for reason in Reason}
+    listed = ", ".join(sorted(RETRIABLE))
+    for name in sorted(names):
+        if name not in known:
+            raise ConfigError(f"--reason {name}: no such reason. Those that can be retried: {listed}")
+        if Reason(name) not in RETRIABLE:
+            raise ConfigError(
+                f"--reason {name}: no failure, so trying again changes nothing. Those that can be: {listed}"
+            )
+    if not names:
+        raise ConfigError(f"--reason names none. Those that can be retried: {listed}")
+    return frozenset(map(Reason, names))
+
+
+def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, corpus: str) -> None:
+    """Raise CorpusError where the corpus was made with other settings or by other versions than what is tried again."""
+    from longtake.jobs.build.plan import other_models
+    from longtake.pipeline.decode import versions as decoder_versions
+    from longtake.pipeline.plan.fingerprint import fingerprint
+    from longtake.schemas.versions import versions
+
+    mine, theirs = config.published(), manifest.config
+    names = sorted(name for name in mine | theirs if mine.get(name) != theirs.get(name))
+    if names:
+        raise CorpusError(f"{corpus} was made with other settings than {path} has: {', '.join(names)}")
+    now = versions() | decoder_versions(config.frames.decoder)
+    names = sorted(name for name in now | manifest.versions if now.get(name) != manifest.versions.get(name))
+    if names:
+        what = ", ".join(
+            f"{name} {manifest.versions.get(name, 'none')} (here {now.get(name, 'none')})" for name in names
+        )
+        raise CorpusError(f"{corpus} was made with {what}. Install these versions, so that all of it is made alike.")
+    derived = any(
+        entry["command"] in ("merge", "reshard") for entry in manifest.history
+    )  # has a fingerprint of its own
+    if not derived and fingerprint(config) != manifest.fingerprint:
+        raise CorpusError(
+            f"{corpus} was made with other versions of the libraries that its filters and models use. Install those, "
+            "so that all of it is made alike."
+        )
+    if models := other_models(config, Layout(corpus)):
+        raise CorpusError(
+            f"{corpus} was made with other files of: {', '.join(models)}. {path} has to name those models."
+        )
+
+
+def _work(
+    config: CorpusConfig, old: Any, unplanned: frozenset[str], workers: int, beam_args: list[str]
+) -> tuple[Any, Any]:
+    """What plans and decodes the videos that are tried again. What curators had rejected of them stays out."""
+    from longtake.jobs.build.plan import captioning, embedding
+    from longtake.pipeline.embeddings.clip_model import clip_folder, shared_clip_model
+    from longtake.pipeline.filters.rejects import rejects_file
+    from longtake.pipeline.plan.graph import plan_videos
+    from longtake.pipeline.revise.shards_graph import Decoding
+    from longtake.pipeline.run.runner import check_reachable, pipeline_options, slots_per_process
+
+    options = pipeline_options(beam_args, workers)
+    check_reachable(config, options)
+    slots = slots_per_process(options, workers)
+    layout, decided = old.layout, old.plan.decisions
+    decoding = Decoding(config, layout, slots)
+    if config.filters.clip_model is not None:
+        shared_clip_model(clip_folder(config))  # one that does not load is an error before any work
+    if not unplanned:
+        return None, decoding
+    rejects = None
+    if decided:
+        rejects = rejects_file(layout, decided["sha256"], decided["rejects"])
+        rejects.read()  # that they are gone is an error before any work
+    embed, caption, probe = embedding(config, layout, False), captioning(config), old.plan.probe
+    return lambda root: plan_videos(root, config, probe, slots, embed, caption, unplanned, rejects=rejects), decoding
+
+
+def _remember_limits(config: CorpusConfig, staging: str) -> None:
+    """So that `longtake build` does not take limits that were raised for other inputs."""
+    path = storage.join(staging, "inputs.json")
+    try:
+        known = json.loads(storage.read_bytes(path))
+    except (OSError, ValueError):
+        return
+    storage.write_bytes(path, json.dumps(known | {"limits": config.limits.model_dump(mode="json")}).encode())
+
+
+def _print_tried(before: Counter[tuple[str, str]], after: Counter[tuple[str, str]], console: Console) -> None:
+    table = Table(title="Tried again", title_justify="left")
+    for heading in ("what", "reason"):
+        table.add_column(heading)
+    for heading in ("failed before", "still"):
+        table.add_column(heading, justify="right")
+    for subject, name in sorted(before | after):
+        table.add_row(
+            "long clip" if subject == "clip" else subject,
+            name,
+            f"{before[subject, name]:,}",
+            f"{after[subject, name]:,}",
+        )
+    console.print(table)

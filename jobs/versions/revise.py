@@ -1,0 +1,179 @@
+"""What the commands that make a new version of a corpus do alike: run the two graphs, put it in place, say what was done."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from longtake.jobs.job import run_pipeline
+from longtake.jobs.lock import locked
+from longtake.pipeline.plan.summary import PlanSummary, read_summary
+from longtake.pipeline.revise.change import Change
+from longtake.pipeline.revise.install import PARENT, digest, discard, install, stays_in_place
+from longtake.pipeline.revise.shards_graph import Decoding, Sealed, add_shards
+from longtake.pipeline.revise.tables_graph import Planning, add_tables, carried
+from longtake.pipeline.run.runner import pipeline_options
+from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.printable import printable
+from longtake.schemas.wording import human_bytes, plural
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finished corpus: where it lies, its corpus.json and the figures of its plan."""
+
+    layout: Layout
+    manifest: CorpusManifest
+    plan: PlanSummary
+
+
+def finished(root: str) -> Finished:
+    """The finished corpus at `root`. Raises CorpusError where there is none."""
+    layout = Layout(root.rstrip("/") or root)
+    manifest, plan = read_manifest(layout), read_summary(layout.plan)
+    if manifest is None:
+        raise CorpusError(f"{root}: unfinished: no corpus.json; run longtake build")
+    if plan is None:
+        raise CorpusError(f"{root}: its plan has no _plan.json; see longtake verify {root}")
+    return Finished(layout, manifest, plan)
+
+
+def next_manifest(old: Finished, command: str, done: dict[str, Any], **changes: Any) -> CorpusManifest:
+    """corpus.json of the version after `old`, but for counts and shards. `done` says what was done; changed settings make another
+    fingerprint."""
+    version = old.manifest.version + 1
+    entry = {"version": version, "command": command} | done | {PARENT: digest(old.layout)}
+    if changes:
+        changes["fingerprint"] = derived_fingerprint([old.manifest], changes)
+    return old.manifest.model_copy(update=changes | {"version": version, "history": (*old.manifest.history, entry)})
+
+
+def derived_fingerprint(origins: list[CorpusManifest], changes: dict[str, Any]) -> str:
+    """The digest of what decides a corpus that was made of others."""
+    decides = {"of": [origin.fingerprint for origin in origins], "changes": changes}
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def make(
+    change: Change,
+    origins: list[Finished],
+    manifest: CorpusManifest,
+    beam_args: list[str],
+    console: Console,
+    stay: bool = False,
+    planning: Planning | None = None,
+    decoding: Decoding | None = None,
+) -> CorpusManifest:
+    """Make the new version below the target, where nothing may lie yet but what an interrupted attempt left."""
+    options, target = pipeline_options(beam_args, decoding.workers if decoding else 0), change.target
+    for folder in (target.plan, target.ledger, target.shards, target.index, carried(target)):
+        storage.delete_folder(folder)
+    run_pipeline(
+        lambda root: add_tables(root, change, tuple(origin.plan for origin in origins), planning),
+        options,
+        console,
+        lambda counts, _: f"planning: {counts['planned']:,} long clips",
+    )
+    summary = read_summary(target.plan)
+    if summary is None:
+        raise CorpusError(f"{target.plan}: the runner ended without writing a plan; see its log")
+    total = sum(split["shards"] for split in summary.splits.values())
+    run_pipeline(
+        lambda root: add_shards(root, change, Sealed(manifest, summary), stay, decoding),
+        options,
+        console,
+        lambda counts, _: f"packing: {counts['shards']:,}/{total:,} shards, {human_bytes(counts['bytes'])}",
+    )
+    made = read_manifest(target)
+    if made is None:
+        raise CorpusError(f"{target.root}: the runner ended without sealing the corpus; see its log")
+    return made
+
+
+def replace(
+    old: Finished,
+    change: Change,
+    manifest: CorpusManifest,
+    beam_args: list[str],
+    console: Console,
+    planning: Planning | None = None,
+    decoding: Decoding | None = None,
+    even_same: bool = False,
+) -> CorpusManifest | None:
+    """Make the next version of a corpus, whose lock is held, and put it in its place.
+
+    None, and all stays as it was, where the two hold the same samples and counts, unless `even_same`."""
+    discard(old.layout)
+    with ExitStack() as stack:
+        if not storage.is_remote(change.target.root):
+            stack.enter_context(locked(change.target.root))  # the folder that takes the name of the corpus
+        stay = stays_in_place(old.layout)
+        try:
+            made = make(change, [old], manifest, beam_args, console, stay, planning, decoding)
+        except Exception:
+            discard(old.layout)
+            raise
+        if not even_same and _same(old.manifest, made):
+            discard(old.layout)
+            return None
+        install(old.layout)
+    return made
+
+
+def _same(old: CorpusManifest, made: CorpusManifest) -> bool:
+    return (old.shards, old.counts, old.config) == (made.shards, made.counts, made.config)
+
+
+def print_change(
+    title: str,
+    before: CorpusManifest | None,
+    after: CorpusManifest,
+    root: str,
+    console: Console,
+    rows: Sequence[Any] = (),
+) -> None:
+    """What a command did, as a table of before and after. `rows` are more of it: (what, before, after)."""
+    table = Table(title=printable(title), title_justify="left")
+    table.add_column("")
+    for heading in ("before", "after") if before else ("corpus",):
+        table.add_column(heading, justify="right")
+    for what in _FIGURES:
+        table.add_row(what, *(_FIGURES[what](m) for m in (before, after) if m))
+    for what, *cells in rows:
+        table.add_row(what, *(str(cell) for cell in cells))
+    console.print(table, markup=False)
+    if before:
+        old = {(shard.name, shard.sha256) for shard in before.shards}
+        kept = sum((shard.name, shard.sha256) in old for shard in after.shards)
+        written = len(after.shards) - kept
+        console.print(f"{plural(written, 'shard')} written, {kept:,} kept as they were.", highlight=False)
+    console.print(f"Corpus: {root}   Check it with: longtake verify {root}", markup=False, highlight=False)
+
+
+def _kept(subject: str) -> Any:
+    return lambda manifest: f"{manifest.counts[subject].kept:,}"
+
+
+_FIGURES: dict[str, Any] = {
+    "version": lambda manifest: f"{manifest.version:,}",
+    "videos kept": _kept("videos"),
+    "sentences kept": _kept("sentences"),
+    "long clips kept": _kept("clips"),
+    "videos dropped": lambda manifest: f"{manifest.counts['videos'].dropped:,}",
+    "shards": lambda manifest: ", ".join(f"{s['shards']:,} {name}" for name, s in sorted(manifest.splits().items())),
+    "bytes": lambda manifest: human_bytes(sum(shard.bytes for shard in manifest.shards)),
+}
+
+
+def reason_rows(counts: Counter[str]) -> str:
+    """Counts by name, for a message."""
+    return ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))

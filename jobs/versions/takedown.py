@@ -1,0 +1,216 @@
+"""`longtake takedown`: remove videos from a finished corpus for good, and samples that curators rejected."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from longtake.jobs.decision_files import ConflictPolicy, DecisionFiles, read_files
+from longtake.schemas import storage
+from longtake.schemas.decision import NOBODY, OnConflict
+from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.printable import printable
+
+if TYPE_CHECKING:
+    from longtake.pipeline.revise.known_copies import Copies
+    from longtake.pipeline.revise.select import Known, KnownSamples
+
+_SHOWN = 10
+_REMEMBERED = 1000  # known copies in corpus.json
+_COPY = "a known copy of what was taken down"
+
+
+def takedown(
+    context: typer.Context,
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
+    videos: Annotated[
+        str | None, typer.Option("--videos", metavar="FILE", help="Ids of videos, one per line; -: from stdin.")
+    ] = None,
+    decided: DecisionFiles = None,
+    on_conflict: ConflictPolicy = OnConflict.REFUSE,
+    with_duplicates: Annotated[
+        bool,
+        typer.Option("--with-duplicates", help="Take known copies along: the same frames or words under another id."),
+    ] = False,
+    note: Annotated[str, typer.Option("--note", help="Why; goes into the ledger and corpus.json.")] = "",
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", help="Pass over ids of which the corpus knows nothing.")
+    ] = False,
+) -> None:
+    """Remove videos, and samples that curators rejected, for good: their frames and text from shards, index, plan, embeddings and
+    staging.
+
+    The ledger keeps their ids, with reason taken_down (a video) or rejected (a sample), why, and none of their text. Shards that
+    hold nothing of them are not touched. Known copies that stay are listed. Interrupted, it leaves the corpus whole; run it
+    again.
+    """
+    if videos is None and not decided:
+        raise ConfigError("takedown: say what: --videos FILE, --decisions FILE, or both")
+    from longtake.jobs.lock import check_there, locked
+    from longtake.jobs.versions.revise import finished, next_manifest, print_change, replace
+    from longtake.pipeline.revise.change import Change
+    from longtake.pipeline.revise.install import next_version
+    from longtake.pipeline.revise.known_copies import Copies, known_copies
+    from longtake.pipeline.revise.rejection import Rejection
+    from longtake.pipeline.revise.select import known_samples, known_videos
+    from longtake.schemas.reasons import Stage
+
+    console, note = Console(), _checked_note(note)
+    asked = read_asked(videos, decided, on_conflict, note)
+    check_there(corpus)
+    with locked(corpus):
+        old = finished(corpus)
+        known = known_videos(old.layout, frozenset(asked.videos))
+        samples = known_samples(old.layout, frozenset(asked.samples))
+        _check_known(asked, known, samples, corpus, ignore_unknown, console)
+        taken_down = {name: asked.videos[name] for name in known.here - known.taken_down}
+        copies = known_copies(old.layout, known.here & asked.videos.keys(), samples.here | samples.gone)
+        if copies and with_duplicates:
+            asked = asked.with_copies(copies)
+            samples = known_samples(old.layout, frozenset(asked.samples))
+            taken_down |= {name: asked.videos[name] for name in copies.videos}
+        planned = [clip for clip in samples.planned if clip.video_id not in taken_down]
+        rejection = Rejection.of({key: (Stage.TAKEDOWN, asked.samples[key]) for key in samples.here}, planned)
+        if not taken_down and not rejection.why:
+            console.print(f"{_already(asked, known, samples)}: nothing to do.", highlight=False)
+            return
+        settings = old.manifest.config
+        change = Change(
+            (old.layout,),
+            next_version(old.layout),
+            settings["seed"],
+            settings["shards"]["samples"],
+            keep_places=True,
+            taken_down=taken_down,
+            rejection=rejection,
+        )
+        done = asked.told(taken_down, rejection.why) | ({"note": note} if note else {})
+        stay = Copies() if with_duplicates else copies
+        done |= {"copies": stay.names[:_REMEMBERED]} if stay else {}
+        made = replace(old, change, next_manifest(old, "takedown", done), context.obj, console, even_same=True)
+    if made is not None:
+        what = [f"{_counted(len(taken_down), 0)} taken down"] if taken_down else []
+        what += [f"{_counted(0, len(rejection.why))} rejected"] if rejection.why else []
+        print_change(f"{made.name}: {', '.join(what)}", old.manifest, made, corpus, console)
+    if stay:
+        _print_copies(stay, console)
+    console.print(
+        "Nothing of them is left in the corpus. Copies of it, and the sources, are yours to see to.", highlight=False
+    )
+
+
+def _print_copies(stay: "Copies", console: Console) -> None:
+    """The known copies that are still there."""
+    number = _counted(len(stay.videos), len(stay.clips))
+    named = "\n  ".join(printable(name) for name in stay.names[:_SHOWN])
+    more = f"\n  ... and {len(stay) - _SHOWN:,} more" if len(stay) > _SHOWN else ""
+    text = f"Known copies stay, with the same frames or words: {number}. --with-duplicates takes them along.\n  {named}{more}"
+    console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to go: ids of videos and keys of samples, each with the detail of its ledger row. `curators` decided so, by subject
+    and id; None where no file with decisions is named."""
+
+    videos: Mapping[str, str]
+    samples: Mapping[str, str]
+    curators: Mapping[tuple[str, str], frozenset[str]] | None
+
+    def with_copies(self, copies: "Copies") -> "Asked":
+        """The same with known copies, which say so in their rows."""
+        videos = {**dict.fromkeys(copies.videos, _COPY), **self.videos}
+        return Asked(videos, {**dict.fromkeys(copies.clips, _COPY), **self.samples}, self.curators)
+
+    def told(self, videos: Iterable[str], samples: Iterable[str]) -> dict[str, Any]:
+        """What the history of the corpus says of those that go."""
+        gone = [*(("video", name) for name in videos), *(("sample", key) for key in samples)]
+        done: dict[str, Any] = {"videos": sum(subject == "video" for subject, _ in gone)}
+        if self.curators is None:
+            return done
+        names = frozenset[str]().union(*(self.curators.get(about, frozenset()) for about in gone))
+        return done | {"samples": len(gone) - done["videos"], "curators": sorted(names)}
+
+
+def read_asked(videos: str | None, decided: Sequence[str] | None, policy: OnConflict, note: str) -> Asked:
+    """What the files name. Raises ConfigError for one that cannot be used, and where curators differ and no policy says what
+    counts."""
+    from longtake.pipeline.filters.rejects import REJECT, Rejects
+    from longtake.schemas.decisions import current, settle
+
+    ids = frozenset[str]() if videos is None else read_ids(videos)
+    if not decided:
+        return Asked(dict.fromkeys(ids, note), {}, None)
+    rows = [row for log in read_files(decided) for row in log]
+    rejects = Rejects.of(settle(rows, policy))
+    curators = {
+        about: frozenset(one.curator or NOBODY for one in those if one.decision == REJECT)
+        for about, those in current(rows).items()
+    }
+    return Asked(
+        {**rejects.videos, **{name: note or rejects.videos.get(name, "") for name in ids}}, rejects.samples, curators
+    )
+
+
+def _check_known(
+    asked: Asked, known: "Known", samples: "KnownSamples", corpus: str, ignore_unknown: bool, console: Console
+) -> None:
+    """Say what the corpus knows nothing of. Raises CorpusError unless that is to be passed over."""
+    videos = sorted(asked.videos.keys() - known.here)
+    keys = sorted(asked.samples.keys() - samples.here - samples.gone)
+    if not videos and not keys:
+        return
+    number = _counted(len(videos), len(keys))
+    if ignore_unknown:
+        console.print(f"Unknown, passed over: {number}.", highlight=False)
+        return
+    unknown = [*videos, *keys]
+    named = "\n  ".join(printable(name) for name in unknown[:_SHOWN])
+    more = f"\n  ... and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
+    raise CorpusError(
+        f"{corpus} knows nothing of {number}; nothing was changed. --ignore-unknown passes over them.\n  {named}{more}"
+    )
+
+
+def _already(asked: Asked, known: "Known", samples: "KnownSamples") -> str:
+    """Why there is nothing to do."""
+    if not asked.videos and not asked.samples:
+        return "No decision rejects anything"
+    gone = _counted(len(known.taken_down), len(samples.gone))
+    if not gone:
+        return "None of them is in the corpus"
+    return f"{gone} taken down already" + (" or left out before" if samples.gone else "")
+
+
+def _counted(videos: int, samples: int) -> str:
+    from longtake.schemas.wording import plural
+
+    named = ((videos, "video"), (samples, "sample"))
+    return " and ".join(plural(number, noun) for number, noun in named if number)
+
+
+def read_ids(path: str) -> frozenset[str]:
+    """The ids in a file, one per line; empty lines are passed over. Raises ConfigError where there is none."""
+    import sys
+
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else storage.read_bytes(path)
+        lines = data.decode("utf-8-sig").split("\n")
+    except FileNotFoundError:
+        raise ConfigError(f"--videos {path}: no such file. It holds the ids of videos, one per line.") from None
+    except IsADirectoryError:
+        raise ConfigError(f"--videos {path}: a folder, not a file with the ids of videos") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--videos {path}: not UTF-8 text: {error}") from None
+    ids = frozenset(line.strip() for line in lines) - {""}
+    if not ids:
+        raise ConfigError(f"--videos {path}: no id in it; write one per line")
+    return ids
+
+
+def _checked_note(note: str) -> str:
+    if len(note) > 1000 or not note.isprintable():
+        raise ConfigError("--note: at most 1,000 characters, on one line")
+    return note

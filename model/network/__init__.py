@@ -1,0 +1,1 @@
+"""LF-VILA itself: encoders, attention, losses, and the sizes it comes in."""

@@ -1,0 +1,84 @@
+"""The losses of stage 2: masked words, and whether a paragraph and a video match."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from longtake.model.network.compat import Compat
+from longtake.model.network.gather import mean_over_ranks
+
+IGNORED = -100
+
+
+class Pairing(NamedTuple):
+    """Which video each paragraph is shown with."""
+
+    video: Tensor  # (B,)
+    label: Tensor  # (B,): 1 where it is the paragraph's own
+
+
+def pairing(batch: int, device: torch.device, compat: Compat) -> Pairing:
+    """Show the first floor(B / 2) paragraphs with the video of the next one, the others with their own.
+
+    The released code rolls within the first half, so that with B = 2 or 3 the "mismatch" is the paragraph's own video
+    (BEHAVIOUR 5b). Taking the next of the whole batch differs from the paragraph's own for every B.
+    """
+    own = torch.arange(batch, device=device)
+    half = batch // 2
+    shown = own.clone()
+    if compat.mismatch_within_half:
+        shown[:half] = own[:half].roll(1)
+    else:
+        shown[:half] = own[:half] + 1  # half <= batch - 1, so the next one exists
+    return Pairing(shown, (own >= half).long())
+
+
+class WordLoss(NamedTuple):
+    """Scalars of the masked-word prediction."""
+
+    loss: Tensor
+    accuracy: Tensor
+
+
+def word_loss(scores: Tensor, labels: Tensor, compat: Compat) -> WordLoss:
+    """Mean of -log softmax(scores)[label] over the masked words: scores (W, vocabulary), labels (W,) of words only.
+
+    Without words the loss is 0. With several ranks the mean is over the words of all of them.
+    """
+    total = F.cross_entropy(scores, labels, reduction="sum")
+    count = torch.tensor(float(len(labels)), device=scores.device)
+    if compat.mlm_mean_per_rank:
+        loss = total / (count if compat.nan_without_labels else count.clamp(min=1))
+    else:
+        loss = mean_over_ranks(total, count)
+    return WordLoss(loss, accuracy_of(scores, labels))
+
+
+def accuracy_of(scores: Tensor, labels: Tensor) -> Tensor:
+    """Share of rows whose largest score is the label; 0 without rows."""
+    return (scores.argmax(-1) == labels).float().sum() / max(len(labels), 1)
+
+
+def mask_words(
+    ids: Tensor,
+    keep: Tensor,
+    special: Tensor,
+    mask_id: int,
+    vocabulary: int,
+    share: float = 0.15,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Hide words for masked-language modelling (BERT, arXiv 1810.04805, 3.1): ids (B, M, L) to ids and labels, same shape.
+
+    Each word that is not special (`special` lists ids such as [CLS] and [SEP]) is chosen with probability `share`; of those
+    80 % become `mask_id`, 10 % a random word, 10 % stay. Labels are IGNORED where nothing was chosen. CPU tensors.
+    """
+    words = keep.bool() & ~torch.isin(ids, special)
+    chosen = (torch.rand(ids.shape, generator=generator) < share) & words
+    fate = torch.rand(ids.shape, generator=generator)
+    random = torch.randint(vocabulary, ids.shape, generator=generator)
+    hidden = torch.where(chosen & (fate < 0.8), mask_id, ids)
+    hidden = torch.where(chosen & (fate >= 0.8) & (fate < 0.9), random, hidden)
+    return hidden, torch.where(chosen, ids, IGNORED)

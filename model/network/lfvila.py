@@ -1,0 +1,243 @@
+"""LF-VILA (arXiv 2210.06031): a dual encoder of long videos and paragraphs, and fusion layers on top of it.
+
+Stage 1 trains the dual encoder with the global contrastive loss and MTC. Stage 2 freezes it and trains the fusion layers with
+masked words and video-text matching. Parameters have the names of the released weights (docs/lfvila.md).
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from longtake.model.network.clip_pooling import VideoTokenPosition, clip_vectors, frame_tokens
+from longtake.model.network.compat import Compat, Preset, compat_of
+from longtake.model.network.contrast import SigmoidContrast, info_nce
+from longtake.model.network.fusion_losses import IGNORED, accuracy_of, pairing, word_loss
+from longtake.model.network.gather import gather
+from longtake.model.network.sizes import ModelSize
+from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
+from longtake.model.network.text_encoder import SentenceEmbedding, TextEncoder, start_token
+from longtake.model.network.video_encoder import VideoEncoder
+
+# The parts that stage 2 keeps as stage 1 left them, besides the sentence and paragraph layers of the text encoder.
+STAGE_ONE = (
+    "video_encoder",
+    "video_local_proj",
+    "text_local_proj",
+    "video_global_proj",
+    "text_global_proj",
+    "sent_embedding",
+)
+
+
+class VideoFeatures(NamedTuple):
+    """A batch of videos, encoded."""
+
+    video: Tensor  # (B, C), unit length
+    clips: Tensor  # (B, M, C), unit length
+    tokens: Tensor  # (B, T, H', W', C), for the fusion layers
+
+
+class TextFeatures(NamedTuple):
+    """A batch of paragraphs, encoded."""
+
+    paragraph: Tensor  # (B, C), unit length
+    sentences: Tensor  # (B, M, C), unit length; 0 for sentences that are all padding
+    present: Tensor  # (B, M): which sentences are not
+    tokens: Tensor  # (B, 1 + M L, C), for the fusion layers
+    keep: Tensor  # (B, 1 + M L): which of the tokens are words
+
+
+class LFVila(nn.Module):
+    """Both encoders, the projections, and what stage 2 adds."""
+
+    def __init__(self, size: ModelSize, stage: Literal[1, 2] = 1, compat: Preset | Compat = "corrected") -> None:
+        super().__init__()
+        if stage not in (1, 2):
+            raise ValueError(f"stage is {stage}; it must be 1 or 2")
+        self.size, self.stage, self.compat = size, stage, compat_of(compat)
+        width = size.text.hidden
+        self.video_encoder = VideoEncoder(size.video, self.compat)
+        self.text_encoder = TextEncoder(size.text, fusion=stage == 2, compat=self.compat)
+        self.video_local_proj = nn.Linear(width, width)
+        self.text_local_proj = nn.Linear(width, width)
+        self.video_global_proj = nn.Linear(width, width)
+        self.text_global_proj = nn.Linear(width, width)
+        self.sent_embedding = SentenceEmbedding(size.text, self.compat)
+        self.contrast = SigmoidContrast() if size.losses.contrast == "sigmoid" else None
+        self.video_token_pos: VideoTokenPosition | None = None
+        if stage == 2:
+            grid = size.pooled_grid(whole_patches_only=self.compat.misplaced_patch_padding)
+            self.video_token_pos = VideoTokenPosition(size.clips * size.frames_per_clip, grid, width)
+        for module in self._untrained():
+            module.requires_grad_(False)
+        self.train()
+
+    def _untrained(self) -> list[nn.Module]:
+        """Parts that get no gradient in this stage. They do not ask for one, which DistributedDataParallel relies on."""
+        text = self.text_encoder
+        if self.stage == 2:
+            dual: list[nn.Module] = [self.get_submodule(name) for name in STAGE_ONE]
+            dual += [text.bert.embeddings, *text.bert.encoder.layer[: self.size.text.paragraph_layers]]
+            return dual if self.contrast is None else [*dual, self.contrast]
+        unused: list[nn.Module] = [text.bert.pooler, text.cls, text.seq_relationship]
+        if self.size.losses.mtc_weight == 0:
+            unused += [self.video_local_proj, self.text_local_proj]
+        if self.size.losses.mtc_weight == 0 or self.compat.global_map_as_local or self.size.video.tap is None:
+            unused += [self.video_encoder.norm_local, self.video_encoder.local_feat_proj]
+        return unused
+
+    def train(self, mode: bool = True) -> "LFVila":
+        """Set training mode; what stage 2 keeps frozen stays in evaluation mode."""
+        super().train(mode)
+        if self.stage == 2:
+            frozen = [self.video_encoder] if self.compat.frozen_parts_drop_out else self._untrained()
+            for module in frozen:
+                module.eval()
+        return self
+
+    def set_checkpointing(self, enabled: bool) -> None:
+        """Recompute activations in the backward pass, block by block: less memory for about a third more time."""
+        self.video_encoder.checkpointing = enabled
+        self.text_encoder.checkpointing = enabled
+
+    def encode_video(self, video: Tensor, clips: int | None = None) -> VideoFeatures:
+        """Encode (B, 3, N, height, width), normalised frames of `clips` clips (default: `size.clips`) one after the other."""
+        clips = self.size.clips if clips is None else clips
+        maps = self.video_encoder(video, clips)
+        tokens = frame_tokens(maps.video, self.compat)
+        whole = clip_vectors(tokens.flatten(2, 3), clips, self.compat)
+        local = whole
+        if maps.clip is not maps.video:
+            local = clip_vectors(frame_tokens(maps.clip, self.compat).flatten(2, 3), clips, self.compat)
+        return VideoFeatures(
+            video=F.normalize(self.video_global_proj(whole.mean(1)), dim=-1),
+            clips=F.normalize(self.video_local_proj(local), dim=-1),
+            tokens=tokens,
+        )
+
+    def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
+        """Encode token ids (B, M, L) of M sentences; the mask, of the same shape, is 1 for words and 0 for padding."""
+        keep = attention_mask.bool()
+        present = keep.any(-1)
+        words = self.text_encoder.sentences(ids.flatten(0, 1), keep.flatten(0, 1))
+        words = words.view(*ids.shape, words.shape[-1])
+        local = F.normalize(self.text_local_proj(words[:, :, 0]), dim=-1)
+        if not self.compat.padded_sentence_features:
+            local = local * present.unsqueeze(-1)
+        x, keep = self.paragraph_input(words, keep)
+        x = self.text_encoder.paragraph(x, keep)
+        paragraph = F.normalize(self.text_global_proj(x[:, 0]), dim=-1)
+        return TextFeatures(paragraph, local, present, tokens=x, keep=keep)
+
+    def paragraph_input(self, words: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+        """Sentences (B, M, L, C) as one paragraph behind a start token, (B, 1 + M L, C), and which tokens are words."""
+        x = self.sent_embedding(words, keep)
+        firsts = x.view(*keep.shape, x.shape[-1])[:, :, 0]
+        counted = torch.ones_like(keep[..., 0]) if self.compat.padding_in_start_token else keep.any(-1)
+        x = torch.cat([start_token(firsts, counted).unsqueeze(1), x], dim=1)
+        return x, F.pad(keep.flatten(1), (1, 0), value=True)
+
+    def fusion_input(self, text: TextFeatures, video_tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Paragraph tokens followed by the video's (B, T X, C), and which of them count."""
+        keep = F.pad(text.keep, (0, video_tokens.shape[1]), value=True)
+        return torch.cat([text.tokens, video_tokens], dim=1), keep
+
+    def contrastive_losses(
+        self,
+        video: VideoFeatures,
+        text: TextFeatures,
+        generator: torch.Generator | None = None,
+        drawn: Draw | None = None,
+    ) -> dict[str, Tensor]:
+        """The losses of stage 1 over the batch of all ranks: `loss`, the weighted sum, and `contrast`, `mtc` without weights.
+
+        Ranks must hold equally many samples and generators of the same seed.
+        """
+        losses = self.size.losses
+        # In full precision: a temperature of 0.05 magnifies what bfloat16 rounds off twentyfold.
+        with torch.autocast(video.video.device.type, enabled=False):
+            videos, paragraphs = gather(_exact(video.video)), gather(_exact(text.paragraph))
+            if self.contrast is None:
+                contrast = info_nce(videos, paragraphs, losses.temperature)
+            else:
+                contrast = self.contrast(videos, paragraphs)
+            if losses.mtc_weight == 0:
+                return {"loss": losses.contrast_weight * contrast, "contrast": contrast}
+            present = gather(text.present)
+            if self.compat.padded_sentence_features:
+                present = torch.ones_like(present)
+            drawn = drawn or draw(present, losses.mtc_keys, losses.mtc_values, generator)
+            mtc = mtc_loss(
+                gather(_exact(video.clips)),
+                gather(_exact(text.sentences)),
+                drawn,
+                losses.mtc_others,
+                losses.mtc_temperature,
+                self.compat,
+                present,
+            )
+        return {"loss": losses.contrast_weight * contrast + losses.mtc_weight * mtc, "contrast": contrast, "mtc": mtc}
+
+    def fusion_losses(self, video: VideoFeatures, text: TextFeatures, mlm_labels: Tensor) -> dict[str, Tensor]:
+        """The losses of stage 2: `loss`, the weighted sum, `mlm` and `matching` without weights, and accuracies.
+
+        `mlm_labels` (B, M, L) or (B, M L) holds the hidden words, -100 elsewhere.
+        """
+        if self.video_token_pos is None:
+            raise RuntimeError("a model of stage 1 has no fusion layers")
+        losses = self.size.losses
+        pairs = pairing(len(mlm_labels), mlm_labels.device, self.compat)
+        x = self.text_encoder.fusion(*self.fusion_input(text, self.video_token_pos(video.tokens)[pairs.video]))
+        # Only hidden words meet the vocabulary: one row in seven of the text, and none of the video.
+        labels = mlm_labels.flatten(1)
+        matched = pairs.label.bool().unsqueeze(1) & (labels != IGNORED)
+        words = x[:, 1 : 1 + labels.shape[1]]
+        scores, matching = self.text_encoder.cls(words[matched]), self.matching_scores(x)
+        with torch.autocast(x.device.type, enabled=False):
+            mlm = word_loss(_exact(scores), labels[matched], self.compat)
+            accuracy = mlm.accuracy
+            if self.compat.mlm_accuracy_of_all_rows:
+                with torch.no_grad():
+                    hidden = labels != IGNORED
+                    accuracy = accuracy_of(self.text_encoder.cls(words[hidden]), labels[hidden])
+            match_loss = F.cross_entropy(_exact(matching), pairs.label)
+        return {
+            "loss": losses.mlm_weight * mlm.loss + losses.matching_weight * match_loss,
+            "mlm": mlm.loss,
+            "matching": match_loss,
+            "mlm_accuracy": accuracy,
+            "matching_accuracy": accuracy_of(matching, pairs.label),
+        }
+
+    def matching_scores(self, x: Tensor) -> Tensor:
+        """Scores (B, 2) of mismatch and match from the fusion layers' output."""
+        scores: Tensor = self.text_encoder.seq_relationship(self.text_encoder.bert.pooler(x))
+        return scores
+
+    def forward(
+        self,
+        video: Tensor,
+        text_ids: Tensor,
+        attention_mask: Tensor,
+        mlm_labels: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        drawn: Draw | None = None,
+    ) -> dict[str, Tensor]:
+        """The losses of a batch: video (B, 3, N, height, width), text (B, M, L), clip k shown while sentence k is said.
+
+        Stage 2 needs `mlm_labels`. MTC draws from `generator`, or takes `drawn`.
+        """
+        # The released code cuts videos into as many clips as its configuration says, whatever the text.
+        videos = self.encode_video(video, self.size.clips if self.compat.reshaped_clips else text_ids.shape[1])
+        texts = self.encode_text(text_ids, attention_mask)
+        if self.stage == 1:
+            return self.contrastive_losses(videos, texts, generator, drawn)
+        if mlm_labels is None:
+            raise ValueError("stage 2 needs mlm_labels")
+        return self.fusion_losses(videos, texts, mlm_labels)
+
+
+def _exact(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()

@@ -1,0 +1,212 @@
+"""Readers of annotation files in the forms that the data sets are published in.
+
+activitynet       ActivityNet Captions, val_1.json: {id: {"duration", "timestamps", "sentences"}}; YouCook2 and others use it too
+didemo            DiDeMo, test_data.json: [{"video", "description", "times", ...}], a row for each sentence
+queryd            QuerYD, raw_captions_combined_filtered as JSON: {id: [[word, ...], ...]}
+condensed-movies  descriptions.csv (videoid, description), its split in clips.csv and split.csv beside it; or the challenge's
+                  test_challf0.csv (videoid, caption, split)
+jsonl             {"clip_id", "text"} on each line, text a string or a list of sentences: the form of the released code
+
+The paragraph of a video is its sentences in the order of the file, which is how these data sets are compared.
+"""
+
+import csv
+import io
+import json
+import shlex
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from longtake.model.retrieval.annotations import Annotation, AnnotationError, Annotations, Problem
+from longtake.schemas import storage
+
+_CSV_FIELD = 1 << 20  # characters of one field at most
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a data set is read and compared."""
+
+    read: Callable[[str, str | None], Annotations]  # path, split
+    prefix: str = ""  # of ids, that files may lack
+    sentences: int | None = None  # most sentences of a paragraph, where that is not the model's number of clips
+    splits: bool = False  # whether the file knows of splits
+
+
+def read_annotations(path: str, name: str, split: str | None = None) -> Annotations:
+    """The annotations in a file. Raises AnnotationError for a file, or a format, that cannot be used."""
+    if name not in FORMATS:
+        raise AnnotationError(f"no format {name!r}; there are {', '.join(FORMATS)}")
+    if split is not None and not FORMATS[name].splits:
+        raise AnnotationError(f"{name} files hold one split each; name the file instead of split {split!r}")
+    found = FORMATS[name].read(path, split)
+    if not found.total:
+        raise AnnotationError(f"{path}: no annotations in it")
+    return found
+
+
+def read_list(path: str) -> list[str]:
+    """The ids in a text file, one on each line, as the data sets publish their splits."""
+    return [line.strip() for line in _text(path).splitlines() if line.strip()]
+
+
+def _text(path: str) -> str:
+    try:
+        data = storage.read_bytes(path)
+    except FileNotFoundError:
+        raise AnnotationError(f"{path}: no such file") from None
+    if path.endswith((".pkl", ".pickle", ".p")) or (data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05"):
+        raise AnnotationError(
+            f"{path} is a pickle, which runs code when it is read: refused. If you trust where it came from, convert it once: "
+            'python -c "import json, pickle, sys; json.dump(pickle.load(sys.stdin.buffer), sys.stdout)" '
+            f"< {shlex.quote(path)} > captions.json"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def _json(path: str, kind: type) -> tuple[Any, list[str]]:
+    """A JSON file, and the names that an object of it has twice. Raises AnnotationError unless it is a `kind`."""
+    twice: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice.extend(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        return dict(pairs)
+
+    try:
+        raw = json.loads(_text(path), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(f"{path}: not JSON: {error}") from None
+    if not isinstance(raw, kind):
+        expected = "an object by video id" if kind is dict else "a list of records"
+        raise AnnotationError(f"{path}: holds {type(raw).__name__}, not {expected}: is --format right?")
+    return raw, twice
+
+
+def _sentences(value: object) -> list[object]:
+    """Sentences from a text or a list of texts; anything else is left for `Annotations.add` to refuse."""
+    return value if isinstance(value, list) else [value]
+
+
+def _activitynet(path: str, split: str | None) -> Annotations:
+    raw, twice = _json(path, dict)
+    found = Annotations(
+        problems=[Problem(name, "malformed", "the id comes twice; the last is taken") for name in twice]
+    )
+    for video_id, record in raw.items():
+        if isinstance(record, dict) and isinstance(record.get("sentences"), list):
+            found.add(video_id, record["sentences"])
+        else:
+            found.problems.append(Problem(video_id, "malformed", "no list called sentences"))
+    return found
+
+
+def _didemo(path: str, split: str | None) -> Annotations:
+    raw, _ = _json(path, list)
+    found, paragraphs = Annotations(), dict[str, list[object]]()
+    for number, record in enumerate(raw):
+        video_id = record.get("video") if isinstance(record, dict) else None
+        if not isinstance(video_id, str) or "description" not in record:
+            found.problems.append(Problem(f"record {number}", "malformed", "no video or no description"))
+        else:
+            paragraphs.setdefault(video_id, []).append(record["description"])
+    for video_id, sentences in paragraphs.items():
+        found.add(video_id, sentences)
+    return found
+
+
+def _queryd(path: str, split: str | None) -> Annotations:
+    raw, twice = _json(path, dict)
+    found = Annotations(
+        problems=[Problem(name, "malformed", "the id comes twice; the last is taken") for name in twice]
+    )
+    for video_id, captions in raw.items():
+        if not isinstance(captions, list):
+            found.problems.append(Problem(video_id, "malformed", "not a list of captions"))
+            continue
+        words = [c for c in captions if isinstance(c, list) and all(isinstance(word, str) for word in c)]
+        joined = [" ".join(c) for c in words] if len(words) == len(captions) else captions
+        found.add(video_id, joined)
+    return found
+
+
+def _condensed_movies(path: str, split: str | None) -> Annotations:
+    rows = _csv(path, {"videoid"})
+    column = "description" if rows and "description" in rows[0] else "caption"
+    if rows and column not in rows[0]:
+        raise AnnotationError(f"{path}: no column called description or caption")
+    if split is not None:
+        rows = _of_split(path, rows, split)
+    texts = Counter((row[column] or "").strip() for row in rows)
+    found = Annotations()
+    for row in rows:
+        text = (row[column] or "").strip()
+        # As their loader does: a text that comes more than once is an error of the channel (drop_duplicates, keep=False).
+        if text and texts[text] > 1:
+            found.problems.append(
+                Problem(row["videoid"], "duplicate_text", f"{texts[text]} videos have this description")
+            )
+        else:
+            found.add(row["videoid"], [text])
+    return found
+
+
+def _of_split(path: str, rows: list[dict[str, str]], split: str) -> list[dict[str, str]]:
+    if rows and "split" in rows[0]:
+        chosen = [row for row in rows if row["split"] == split]
+        splits = {row["split"] for row in rows}
+    else:
+        folder = storage.parent(path)
+        movies = {row["imdbid"]: row["split"] for row in _csv(storage.join(folder, "split.csv"), {"imdbid", "split"})}
+        clips = _csv(storage.join(folder, "clips.csv"), {"videoid", "imdbid"})
+        of_video = {row["videoid"]: movies.get(row["imdbid"]) for row in clips}
+        chosen = [row for row in rows if of_video.get(row["videoid"]) == split]
+        splits = set(movies.values())
+    if not chosen:
+        raise AnnotationError(f"{path}: no video of split {split!r}; there are {', '.join(sorted(splits))}")
+    return chosen
+
+
+def _csv(path: str, needed: set[str]) -> list[dict[str, str]]:
+    csv.field_size_limit(_CSV_FIELD)
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""), restval="")
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise AnnotationError(f"{path}: not CSV after line {reader.line_num}: {error}") from None
+    missing = needed - set(reader.fieldnames or ())
+    if missing:
+        raise AnnotationError(f"{path}: no column called {' or '.join(sorted(missing))}: is --format right?")
+    return rows
+
+
+def _jsonl(path: str, split: str | None) -> Annotations:
+    found = Annotations()
+    for number, line in enumerate(_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            found.problems.append(Problem(f"line {number}", "malformed", f"not JSON: {error}"))
+            continue
+        if not isinstance(record, dict) or "clip_id" not in record or "text" not in record:
+            found.problems.append(Problem(f"line {number}", "malformed", "no clip_id or no text"))
+            continue
+        found.add(record["clip_id"], _sentences(record["text"]))
+    return found
+
+
+FORMATS = {
+    "activitynet": Format(_activitynet, prefix="v_"),
+    "didemo": Format(_didemo),
+    "queryd": Format(_queryd, prefix="video-"),
+    "condensed-movies": Format(_condensed_movies, sentences=1, splits=True),
+    "jsonl": Format(_jsonl),
+}
+
+__all__ = ["FORMATS", "Annotation", "Format", "read_annotations", "read_list"]

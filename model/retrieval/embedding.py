@@ -1,0 +1,132 @@
+"""Embeddings of loose videos and texts: `Embedder.load(run)`, then `.frames(array)` and `.text(sentences)`.
+
+A video is encoded as the released code does in its retrieval tasks: so many frames as the model takes, evenly over its length,
+with the transform of evaluation. A paragraph has at most as many sentences as a video has clips (annotations.merge_sentences).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from longtake.model.data.samples import decode
+from longtake.model.data.text import SentenceTokenizer
+from longtake.model.data.transforms import evaluation_frames, normalise
+from longtake.model.network.lfvila import LFVila
+from longtake.model.retrieval.annotations import merge_sentences
+from longtake.model.retrieval.evaluation import evaluating
+from longtake.model.weights.checkpoint import ModelCard, load_model
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+class VideoEmbeddings(NamedTuple):
+    """Videos, on the CPU, float32, unit length."""
+
+    video: Tensor  # (B, C)
+    clips: Tensor  # (B, M, C): local vectors, to be compared with those of sentences
+
+
+class TextEmbeddings(NamedTuple):
+    """Paragraphs, on the CPU, float32, unit length."""
+
+    paragraph: Tensor  # (B, C)
+    sentences: Tensor  # (B, M, C): 0 where a paragraph has fewer than M sentences
+    counts: tuple[int, ...]  # real sentences of each paragraph, after merging
+
+
+class Embedder:
+    """A model with all that it takes to feed it. The dot product of a video's vector and a paragraph's is their cosine."""
+
+    def __init__(
+        self,
+        model: LFVila,
+        card: ModelCard,
+        device: torch.device | str = "cpu",
+        autocast_dtype: torch.dtype | None = None,
+    ) -> None:
+        self.model, self.card, self.size = model.to(device), card, model.size
+        self.device, self.autocast_dtype = torch.device(device), autocast_dtype
+        self.tokenizer = SentenceTokenizer(card.tokenizer, card.tokens)
+
+    @classmethod
+    def load(
+        cls, run: str, device: torch.device | str | None = None, autocast_dtype: torch.dtype | None = None
+    ) -> "Embedder":
+        """The model of a run, a checkpoint or a model.safetensors; on the GPU where there is one. Raises CheckpointError."""
+        return cls(*load_model(run), device or ("cuda" if torch.cuda.is_available() else "cpu"), autocast_dtype)
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of a video that the model looks at."""
+        return self.size.clips * self.size.frames_per_clip
+
+    @property
+    def width(self) -> int:
+        """Numbers in an embedding."""
+        return self.size.text.hidden
+
+    def text(self, sentences: str | Sequence[str]) -> Tensor:
+        """The vector (C,) of one paragraph: its sentences, or a text that is cut into sentences."""
+        return self.texts([split_sentences(sentences) if isinstance(sentences, str) else sentences]).paragraph[0]
+
+    def frames(self, frames: NDArray[np.uint8]) -> Tensor:
+        """The vector (C,) of one video: RGB frames (N, height, width, 3), in order, evenly over its length.
+
+        Of any other number than `frame_count` those at floor(linspace(0, N - 1, frame_count)) are taken.
+        """
+        return self.videos([self.prepare(frames)]).video[0]
+
+    def prepare(self, frames: NDArray[np.uint8]) -> Tensor:
+        """Choose frames and cut them to size: (N, h, w, 3) to (frame_count, height, width, 3), uint8. Raises ValueError."""
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
+            raise ValueError(f"frames must be uint8 (N, height, width, 3), not {frames.dtype} {frames.shape}")
+        if len(frames) != self.frame_count:
+            frames = frames[evenly(len(frames), self.frame_count)]
+        return evaluation_frames(torch.from_numpy(np.ascontiguousarray(frames)), self.size.height, self.size.width)
+
+    def prepare_jpegs(self, jpegs: Sequence[bytes]) -> Tensor:
+        """`prepare` for frames as JPEG. Raises data.shards.Damaged where one cannot be decoded."""
+        return self.prepare(decode(jpegs).numpy())
+
+    def videos(self, prepared: Sequence[Tensor], clips: int | None = None) -> VideoEmbeddings:
+        """Encode videos that `prepare` made, of `clips` clips each (by default the model's number), as one batch."""
+        with evaluating(self.model), torch.inference_mode(), self._autocast():
+            frames = torch.stack(list(prepared)).to(self.device, non_blocking=True)
+            found = self.model.encode_video(normalise(frames), clips)
+        return VideoEmbeddings(found.video.float().cpu(), found.clips.float().cpu())
+
+    def texts(self, paragraphs: Sequence[Sequence[str]], sentences: int | None = None) -> TextEmbeddings:
+        """Encode paragraphs as one batch, each merged to at most `sentences` sentences (by default the model's clips).
+
+        A sentence of more tokens than the model takes (card.tokens) is cut off there. Raises ValueError for no sentence.
+        """
+        rows = sentences or self.size.clips
+        merged = [merge_sentences(paragraph, rows) for paragraph in paragraphs]
+        if not all(merged):
+            raise ValueError("a paragraph without a sentence")
+        ids, mask = self.tokenizer(merged)
+        # The same number of rows always: with compat="official" rows of padding change the result, as they did there.
+        missing = (0, 0, 0, rows - ids.shape[1])
+        ids, mask = F.pad(ids, missing, value=self.size.text.padding_id), F.pad(mask, missing)
+        with evaluating(self.model), torch.inference_mode(), self._autocast():
+            found = self.model.encode_text(ids.to(self.device), mask.to(self.device))
+        return TextEmbeddings(found.paragraph.float().cpu(), found.sentences.float().cpu(), tuple(map(len, merged)))
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=self.autocast_dtype, enabled=self.autocast_dtype is not None)
+
+
+def evenly(total: int, wanted: int) -> NDArray[np.int64]:
+    """floor(linspace(0, total - 1, wanted)): the frames that the released code takes in its retrieval tasks (facts 2)."""
+    return np.linspace(0, total - 1, wanted).astype(np.int64)
+
+
+def split_sentences(text: str) -> list[str]:
+    """A text cut behind each . ! or ? that white space follows; blank text gives no sentence."""
+    return [part for part in _SENTENCE_END.split(text.strip()) if part]

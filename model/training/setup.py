@@ -1,0 +1,195 @@
+"""From a training's configuration to what it needs: the model, its starting weights, its loader."""
+
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from longtake.model.data.loader import LoaderSettings
+from longtake.model.data.text import UNCASED, load_tokenizer
+from longtake.model.data.transforms import CropRange
+from longtake.model.network.compat import Compat, compat_of
+from longtake.model.network.lfvila import LFVila
+from longtake.model.network.sizes import SIZES, ModelSize
+from longtake.model.weights.checkpoint import ModelCard, weights_path
+from longtake.model.weights.official import load_official
+from longtake.model.weights.pretrained import load_bert, load_swin, weights_file
+from longtake.schemas import storage
+from longtake.schemas.errors import ConfigError
+from longtake.schemas.train_config import TrainConfig
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_WEIGHTS_FILE = re.compile(r".*\.(safetensors|bin|pt|pth|ckpt)")
+
+
+def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
+    """The model that the configuration describes, for a corpus of so many frames per sentence. Raises ConfigError."""
+    data = config.data
+    size = asdict(SIZES[config.model.size])
+    size["clips"] = data.sentences
+    size["frames_per_clip"] = data.frames_per_sentence or frames_per_sentence
+    size["height"], size["width"] = data.height or size["height"], data.width or size["width"]
+    for part in ("video", "text", "losses"):
+        changes = getattr(config.model, part)
+        _known(f"model.{part}", changes, size[part])
+        size[part] |= changes
+    try:
+        whole = TypeAdapter(ModelSize).validate_python(size)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, ("model", *fault["loc"])))
+        raise ConfigError(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from None
+    if whole.video.channels != 3:
+        raise ConfigError(f"model.video.channels is {whole.video.channels}, but frames have 3")
+    tokenizer = _tokenizer(config)
+    _check_text(config, whole, tokenizer)
+    return ModelCard(whole, config.model.stage, _compat(config), tokenizer, data.tokens)
+
+
+def check_recipe(config: TrainConfig, ranks: int) -> None:
+    """Raise ConfigError for a training that would run and learn nothing."""
+    stage, batch = config.model.stage, config.batch_size
+    if stage == 2 and config.init.weights is None:
+        raise ConfigError(
+            "init.weights: stage 2 keeps both encoders as they are, and without weights they are random. "
+            "Name the run of stage 1, or released weights"
+        )
+    if stage == 1 and batch * ranks < 2:
+        raise ConfigError("batch_size: 1 in one process leaves nothing to contrast with; take 2 or more")
+    if stage == 2 and batch < 2:
+        raise ConfigError("batch_size: 1 leaves no other video to match a text with; take 2 or more")
+
+
+def make_model(card: ModelCard) -> LFVila:
+    """The model with fresh weights. Raises ConfigError where its parts do not fit each other."""
+    try:
+        return card.make()
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"model: {error}") from None
+
+
+def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ConfigError(f"{where}.{unknown[0]}: no such setting; there are {', '.join(known)}")
+
+
+def _compat(config: TrainConfig) -> Compat:
+    chosen = config.model.compat
+    if isinstance(chosen, str):
+        return compat_of(chosen)
+    _known("model.compat", chosen, {field.name: None for field in fields(Compat)})
+    return Compat(**chosen)
+
+
+def _tokenizer(config: TrainConfig) -> str:
+    name = config.data.tokenizer
+    try:
+        return name if name == UNCASED else _place(config, name)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"data.tokenizer {name!r}: {error}") from None
+
+
+def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
+    data, text = config.data, size.text
+    if data.sentences > text.segments:
+        raise ConfigError(
+            f"data.sentences is {data.sentences}, but the model has segments for {text.segments}: "
+            f"set model.text: {{segments: {data.sentences}}}"
+        )
+    if data.sentences * data.tokens > text.positions:
+        raise ConfigError(
+            f"data.sentences x data.tokens is {data.sentences * data.tokens}, but the model has {text.positions} positions: "
+            "take fewer tokens, or set model.text.positions"
+        )
+    try:
+        loaded = load_tokenizer(tokenizer)
+        known = len(loaded)
+    except Exception as error:  # whatever the files of somebody else lead to
+        raise ConfigError(f"data.tokenizer {data.tokenizer!r}: {str(error).strip().splitlines()[0]}") from None
+    if known > text.vocabulary:
+        raise ConfigError(
+            f"data.tokenizer {data.tokenizer!r} has {known} tokens, but the model {text.vocabulary}: "
+            f"set model.text: {{vocabulary: {known}}}"
+        )
+    if config.model.stage == 2 and loaded.mask_token_id is None:
+        raise ConfigError(f"data.tokenizer {data.tokenizer!r} has no mask token, which stage 2 hides words with")
+
+
+def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
+    """How training samples are loaded."""
+    data = config.data
+    return LoaderSettings(
+        corpus=config.resolve(config.corpus),
+        tokenizer=card.tokenizer,
+        split=data.split,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        shuffle_shards=data.shuffle_shards,
+        sentences=data.sentences,
+        frames_per_sentence=data.frames_per_sentence,
+        height=card.size.height,
+        width=card.size.width,
+        tokens=data.tokens,
+        crop=CropRange(data.crop_area, data.crop_ratio),
+        flip=data.flip,
+        antialias=data.antialias,
+        workers=data.workers,
+        prefetch=data.prefetch,
+    )
+
+
+def load_start(config: TrainConfig, model: LFVila) -> None:
+    """Load the weights that the configuration starts from, if any. Raises ConfigError where they do not fit."""
+    init = config.init
+    for name, given, load in (
+        ("bert", init.bert, load_bert),
+        ("swin", init.swin, load_swin),
+        ("weights", init.weights, load_official),
+    ):
+        if given is None:
+            continue
+        try:
+            with _file(config, given, own=name == "weights") as file:
+                load(model, file)
+        except pickle.UnpicklingError:
+            raise ConfigError(f"init.{name} {given!r}: not a PyTorch file of tensors; nothing else is read") from None
+        except Exception as error:  # whatever the files of somebody else lead to
+            raise ConfigError(f"init.{name} {given!r}: {str(error).strip() or type(error).__name__}") from None
+
+
+@contextmanager
+def _file(config: TrainConfig, given: str, own: bool) -> Iterator[str]:
+    """A local file of weights: what `given` names here, or a download from the hub or another storage."""
+    place = _place(config, given)
+    found = weights_path(place) if own and storage.exists(place) else weights_file(place)
+    if not storage.is_remote(found):
+        yield found
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, os.path.basename(found))
+        storage.fetch(found, local)
+        yield local
+
+
+def _place(config: TrainConfig, given: str) -> str:
+    """`given` as a path from the configuration's folder where something is there, else as it is, for the hub.
+
+    Raises FileNotFoundError for what can only be a path: the hub would be asked for it again and again.
+    """
+    place = config.resolve(given)
+    if storage.exists(place):
+        return place
+    if (
+        not _HUB_NAME.fullmatch(given)
+        or _WEIGHTS_FILE.fullmatch(given)
+        or storage.exists(config.resolve(given.split("/")[0]))
+    ):
+        raise FileNotFoundError(f"{place} does not exist")
+    return given

@@ -1,0 +1,1 @@
+"""Weights on disk: checkpoints of ours, the official release, pretrained parts."""

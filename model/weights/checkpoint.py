@@ -1,0 +1,168 @@
+"""Checkpoints of a training: weights that describe themselves, and the state to go on from.
+
+RUN/checkpoints/step-00000100/model.safetensors    weights, with the ModelCard in the header
+RUN/checkpoints/step-00000100/state.pt             the trainer's state; written last, so its presence means complete
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from longtake.model.data.text import UNCASED
+from longtake.model.network.compat import Compat
+from longtake.model.network.lfvila import LFVila
+from longtake.model.network.sizes import ModelSize
+from longtake.schemas import storage
+
+FORMAT = 1
+MODEL, STATE, CHECKPOINTS = "model.safetensors", "state.pt", "checkpoints"
+_CARD = "longtake"  # its name in the header of the weights
+
+
+class CheckpointError(OSError):
+    """A checkpoint cannot be read or does not fit; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that is needed to make the model again and to feed it."""
+
+    size: ModelSize
+    stage: Literal[1, 2] = 1
+    compat: Compat = Compat()  # noqa: RUF009 frozen
+    tokenizer: str = UNCASED
+    tokens: Annotated[int, Field(ge=3, le=512)] = 50  # of a sentence
+
+    def make(self) -> LFVila:
+        """The model with fresh weights."""
+        return LFVila(self.size, self.stage, self.compat)
+
+
+def save_model(path: str, model: LFVila, card: ModelCard) -> None:
+    """Write the weights with their card, whole or not at all. Raises CheckpointError."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    header = {_CARD: json.dumps({"format": FORMAT, **asdict(card)}, sort_keys=True)}
+    with _written(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+@contextmanager
+def _written(path: str) -> Iterator[str]:
+    """As storage.writing; whatever a full or broken disk leads to becomes a CheckpointError."""
+    try:
+        with storage.writing(path) as temporary:
+            yield temporary
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"{path}: cannot write: {reason}. Earlier checkpoints are whole; make room, then go on with --resume."
+        ) from None
+
+
+def load_model(path: str) -> tuple[LFVila, ModelCard]:
+    """The model of a run (its newest checkpoint), a checkpoint folder or a weights file, on the CPU, in evaluation mode.
+
+    Raises CheckpointError where there is none, or it is damaged.
+    """
+    source = weights_path(path)
+    with storage.as_local(source) as local:
+        card = read_card(local, source)
+        try:
+            with torch.device("meta"):  # a header may claim any size; only what the file really holds takes memory
+                model = card.make()
+            model.load_state_dict(load_file(local), assign=True)
+        except (RuntimeError, ValueError, OSError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise CheckpointError(f"{source}: does not hold the model of its header: {reason}") from None
+    return model.eval(), card
+
+
+def weights_path(path: str) -> str:
+    """Where the weights of a run, a checkpoint folder or a weights file are. Raises CheckpointError where there are none."""
+    if storage.is_file(path):
+        return path
+    if storage.is_file(storage.join(path, MODEL)):
+        return storage.join(path, MODEL)
+    found = latest(path)
+    if found is None:
+        raise CheckpointError(f"{path}: no checkpoint there. Name a run of longtake train, or a {MODEL}.")
+    return storage.join(found, MODEL)
+
+
+def read_card(local: str, source: str) -> ModelCard:
+    """The card in the header of a weights file. Raises CheckpointError; `source` is how people know the file."""
+    try:
+        with safe_open(local, framework="pt") as stream:
+            header = (stream.metadata() or {}).get(_CARD)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{source}: not a readable safetensors file: {error}") from None
+    if header is None:
+        raise CheckpointError(
+            f"{source}: no description of the model in it. Weights of other origin start a training: init.weights."
+        )
+    try:
+        fields = json.loads(header)
+        if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
+            raise CheckpointError(f"{source}: written by another version of Longtake (format {FORMAT} is known)")
+        return TypeAdapter(ModelCard).validate_python(fields)
+    except (ValueError, RecursionError) as error:  # pydantic's are ValueErrors
+        fault = error.errors()[0] if isinstance(error, ValidationError) else None
+        reason = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault else str(error)
+        raise CheckpointError(f"{source}: the description of the model is damaged: {reason}") from None
+
+
+def checkpoints(run: str) -> list[tuple[int, str]]:
+    """Step and folder of the complete checkpoints of a run, oldest first."""
+    found = []
+    for folder in storage.list_folders(storage.join(run, CHECKPOINTS)):
+        step = re.fullmatch(r"step-(\d{8})", folder.rstrip("/").rsplit("/", 1)[-1])
+        if step and storage.is_file(storage.join(folder, STATE)):
+            found.append((int(step[1]), folder))
+    return sorted(found)
+
+
+def latest(run: str) -> str | None:
+    """The folder of a run's newest checkpoint."""
+    found = checkpoints(run)
+    return found[-1][1] if found else None
+
+
+def save_checkpoint(run: str, step: int, model: LFVila, card: ModelCard, state: Mapping[str, Any], keep: int) -> str:
+    """Write a checkpoint, then delete all but the newest `keep`. Returns its folder. Raises OSError, with the others intact."""
+    folder = storage.join(run, CHECKPOINTS, f"step-{step:08d}")
+    _delete(folder)  # what a killed process left there
+    save_model(storage.join(folder, MODEL), model, card)
+    with _written(storage.join(folder, STATE)) as temporary, open(temporary, "wb") as stream:
+        torch.save({"format": FORMAT, "step": step, **state}, stream)
+    for _, old in checkpoints(run)[:-keep]:
+        _delete(old)
+    return folder
+
+
+def _delete(folder: str) -> None:
+    storage.delete(storage.join(folder, STATE))  # first, so that what is half deleted is incomplete
+    storage.delete_folder(folder)
+
+
+def load_state(folder: str) -> dict[str, Any]:
+    """The state that was saved beside the weights, read with `weights_only`. Raises CheckpointError."""
+    path = storage.join(folder, STATE)
+    try:
+        with storage.as_local(path) as local:
+            state = torch.load(local, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever the damage leads to
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"{path}: cannot be read: {reason}. Delete {folder} to go on from the checkpoint before."
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: written by another version of Longtake (format {FORMAT} is known)")
+    return state

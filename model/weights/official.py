@@ -1,0 +1,112 @@
+"""Weights of the released LF-VILA: load them, and write ours in their form.
+
+Our parameters carry the released names (../shared/oracle/STATE_DICT.md), so the two differ only in what is not learned: index
+buffers, and the vocabulary bias that is stored twice.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from longtake.model.network.compat import OFFICIAL
+from longtake.model.network.lfvila import LFVila
+from longtake.model.network.video_blocks import WindowAttention
+from longtake.model.network.window_geometry import WindowGeometry, bias_index
+
+SEGMENTS = "sent_embedding.segment_embeddings.weight"
+VOCABULARY_BIAS = "text_encoder.cls.predictions.bias"
+VOCABULARY_BIAS_AGAIN = "text_encoder.cls.predictions.decoder.bias"
+POSITIONS = ("text_encoder.bert.embeddings.position_ids", "sent_embedding.position_ids")
+LAYER = "text_encoder.bert.encoder.layer."
+OURS = "contrast."  # the sigmoid loss's scale and bias, which the released code does not know
+
+
+class Loaded(NamedTuple):
+    """What did not come from the file, and what of the file was not used."""
+
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """Tensors by name from safetensors, or from a PyTorch file read with `weights_only`: nothing in it is executed."""
+    if Path(path).suffix == ".safetensors":
+        return load_file(path)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    for wrapper in ("model", "state_dict", "module"):
+        if isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    return {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def load_official(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> Loaded:
+    """Load released weights (half precision or not) into `model`.
+
+    A stage-1 file may be loaded into a stage-2 model, and a stage-2 file into a stage-1 model. Everything else must match:
+    a name that is missing or a shape that differs raises, where the released loader skips it with a line in the log.
+    """
+    source = dict(read_weights(weights) if isinstance(weights, Path | str) else weights)
+    source = {name: value for name, value in source.items() if not _is_buffer(name)}
+    target = model.state_dict()
+    if SEGMENTS in source and len(source[SEGMENTS]) < len(target[SEGMENTS]):
+        # A model with room for more sentences keeps its own rows behind those of the file.
+        known = source[SEGMENTS].to(target[SEGMENTS].dtype)
+        source[SEGMENTS] = torch.cat([known, target[SEGMENTS][len(known) :].cpu()])
+    missing = tuple(name for name in target if name not in source)
+    unused = tuple(name for name in source if name not in target)
+    mismatched = [
+        f"{name}: {tuple(value.shape)} in the file, {tuple(target[name].shape)} in the model"
+        for name, value in source.items()
+        if name in target and value.shape != target[name].shape
+    ]
+    lacking = [name for name in missing if not _is_of_stage_two(name, model) and not name.startswith(OURS)]
+    strange = [name for name in unused if not _is_of_stage_two(name, model)]
+    if mismatched or lacking or strange:
+        raise ValueError(_complaint(mismatched, lacking, strange))
+    model.load_state_dict(source, strict=False)
+    return Loaded(missing, unused)
+
+
+def _is_buffer(name: str) -> bool:
+    return name.endswith(".relative_position_index") or name in (*POSITIONS, VOCABULARY_BIAS_AGAIN)
+
+
+def _is_of_stage_two(name: str, model: LFVila) -> bool:
+    if name.startswith(LAYER):
+        return int(name.removeprefix(LAYER).split(".")[0]) >= model.size.text.paragraph_layers
+    return name.startswith("video_token_pos.")
+
+
+def _complaint(mismatched: list[str], lacking: list[str], strange: list[str]) -> str:
+    parts = [("shapes differ", mismatched), ("not in the file", lacking), ("not in the model", strange)]
+    shown = (f"{title}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" for title, names in parts if names)
+    return "these weights do not fit: " + "; ".join(shown)
+
+
+def export_official(model: LFVila, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+    """The state dict that the released classes expect, buffers and double entries included, on the CPU."""
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items() if not name.startswith(OURS)}
+    if dtype is not None:
+        state = {name: value.to(dtype) for name, value in state.items()}
+    state[VOCABULARY_BIAS_AGAIN] = state[VOCABULARY_BIAS].clone()
+    state.update({name: torch.arange(model.size.text.positions).unsqueeze(0) for name in POSITIONS})
+    for name, module in model.named_modules():
+        if isinstance(module, WindowAttention):
+            layer = int(name.split(".")[2])
+            window = model.size.video.windows[layer]
+            whole = WindowGeometry.of(window, window, (0, 0, 0), 1, OFFICIAL)
+            state[f"{name}.relative_position_index"] = bias_index(whole).view(whole.tokens, whole.tokens)
+    return state
+
+
+def save_official(model: LFVila, path: Path | str, dtype: torch.dtype | None = None) -> None:
+    """Write `export_official` as safetensors, or with another suffix as a PyTorch file."""
+    state = {name: value.contiguous() for name, value in export_official(model, dtype).items()}
+    if Path(path).suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path)

@@ -1,0 +1,1 @@
+"""Building: planned videos decoded, their samples packed into shards, the corpus sealed."""

@@ -1,0 +1,62 @@
+"""Seal: check that everything is accounted for, then write the dataset card and corpus.json. Nothing is published before."""
+
+from collections.abc import Sequence
+
+from longtake.pipeline.decode import versions as decoder_versions
+from longtake.pipeline.ledger.counts import dropped
+from longtake.pipeline.ledger.tally import Tally
+from longtake.pipeline.plan.fingerprint import fingerprint
+from longtake.pipeline.plan.summary import PlanSummary
+from longtake.pipeline.publish.card import dataset_card
+from longtake.pipeline.publish.loader_columns import most_frames
+from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import CorpusError
+from longtake.schemas.layout import FORMAT, Layout
+from longtake.schemas.manifest import CorpusManifest, Count, ShardRecord
+from longtake.schemas.versions import versions
+
+
+def seal(
+    layout: Layout, config: CorpusConfig, plan: PlanSummary, decode_drops: Tally, shards: Sequence[ShardRecord]
+) -> None:
+    """Write README.md, then corpus.json, with bytes that depend on the corpus alone. Raises CorpusError."""
+    if not shards:
+        raise CorpusError(
+            f"No sample is left: {plan.counts['sentences'].total} sentences came in and all were dropped. "
+            f"The reasons are in {layout.ledger}."
+        )
+    manifest = CorpusManifest(
+        format=FORMAT,
+        name=config.name,
+        versions=versions() | decoder_versions(config.frames.decoder),
+        config=config.published(),
+        fingerprint=fingerprint(config),
+        counts=final_counts(plan, decode_drops, sum(shard.samples for shard in shards)),
+        shards=tuple(sorted(shards, key=lambda shard: shard.name)),
+        decisions=plan.decisions,
+    )
+    publish(layout, manifest)
+
+
+def publish(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None = None) -> None:
+    """Check that the counts balance, then write README.md, then corpus.json; an audit's metadata of an earlier corpus goes.
+    Shards that a new version does not write anew are in the corpus `unchanged`. Raises CorpusError."""
+    for subject, count in manifest.counts.items():
+        if not count.balances:
+            raise CorpusError(
+                f"{subject}: {count.total} in, {count.kept} kept, {count.dropped} dropped; please report this"
+            )
+    storage.delete(layout.croissant)
+    storage.write_bytes(layout.card, dataset_card(manifest, most_frames(layout, manifest, unchanged)).encode())
+    storage.write_bytes(layout.manifest, manifest.to_bytes())
+
+
+def final_counts(plan: PlanSummary, decode_drops: Tally, samples: int) -> dict[str, Count]:
+    """The counts of the plan with what decoding lost taken off. Samples are counted in the shards, not inferred."""
+    counts = {}
+    for subject, planned in plan.counts.items():
+        lost = dropped(decode_drops, subject.removesuffix("s"))
+        kept = samples if subject == "clips" else planned.kept - lost
+        counts[subject] = Count(total=planned.total, kept=kept, dropped=planned.dropped + lost)
+    return counts

@@ -1,0 +1,105 @@
+"""Samples of a finished corpus, read back through its index: frames that need no decoding any more.
+
+Their bytes are checked against the index, and go into a new shard as they are.
+"""
+
+import hashlib
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+
+from longtake.pipeline.build.sample import Sample
+from longtake.pipeline.fragments.fragment import FragmentSample, Marker, tar_entry
+from longtake.schemas import storage, tables
+from longtake.schemas.errors import CorpusError
+from longtake.schemas.layout import Layout, frame_member, shard_name
+from longtake.schemas.manifest import ShardRecord, read_manifest
+from longtake.schemas.records import IndexEntry, LongClip
+
+_INDEX = ".parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A sample of the finished corpus at `root`."""
+
+    root: str
+    entry: IndexEntry
+
+    def sample(self, clip: LongClip) -> Sample:
+        """The sample of `clip`, which is that of this entry but for its place and perhaps its split."""
+        entry = self.entry
+        frames = FragmentSample(
+            key=clip.key,
+            offset=0,
+            size=0,
+            sha256="",
+            frame_sizes=tuple(member.size for member in entry.members[2:]),
+            frame_pts_ms=entry.frame_pts_ms,
+            scores=entry.frame_scores,
+        )
+        marker = Marker("", 0, entry.source, entry.frame_size, (), ())
+        return Sample(clip, marker, frames, partial(read_frames, self))
+
+
+def is_index(path: str) -> bool:
+    """Whether frames come from the index of a finished corpus, as against from a fragment's marker."""
+    return path.endswith(_INDEX)
+
+
+def stored_samples(index: str, videos: Container[str]) -> dict[str, Stored]:
+    """The samples of these videos in one shard, by key. Raises OSError, and CorpusError for one that says it lies in
+    another shard."""
+    root = storage.parent(storage.parent(index))
+    rows = storage.read_parquet(index).to_pylist()
+    name = index.rsplit("/", 1)[-1].removesuffix(_INDEX)
+    if any(row["shard"] != name for row in rows):  # it becomes a path, and the corpus may be a stranger's
+        raise CorpusError(f"{index}: names another shard than {name}; see longtake verify {root}")
+    return {row["key"]: Stored(root, tables.entry_from_row(row)) for row in rows if row["video_id"] in videos}
+
+
+def read_frames(stored: Stored) -> bytes:
+    """The tar entries of a sample's frames. Raises OSError where they are missing, CorpusError where they are not
+    what the index says."""
+    members = stored.entry.members
+    start, end = members[0].offset, members[-1].offset + members[-1].size
+    shard = Layout(stored.root).shard(stored.entry.shard)
+    data = memoryview(storage.read_range(shard, start, end - start))
+    files = [data[m.offset - start : m.offset - start + m.size] for m in members]
+    if hashlib.sha256(b"".join(files)).hexdigest() != stored.entry.sha256:
+        raise CorpusError(f"{shard}: sample {stored.entry.clip.key} is damaged; see longtake verify {stored.root}")
+    frames, key = files[2:], stored.entry.clip.key
+    return b"".join(tar_entry(f"{key}.{frame_member(i, len(frames))}", bytes(file)) for i, file in enumerate(frames))
+
+
+# -- shards that stay as they are --------------------------------------------------------------------------------------
+
+
+def unchanged(split: str, number: int, samples: Sequence[Sample], stored: Mapping[str, Stored]) -> ShardRecord | None:
+    """The record of the stored shard that holds just these samples under this very name; None where there is none."""
+    name = shard_name(split, number)
+    roots = set()
+    for position, sample in enumerate(samples):
+        found = stored.get(sample.clip.key)
+        if found is None or (found.entry.shard, found.entry.position) != (name, position):
+            return None
+        if replace(found.entry.clip, shard=-1, position=-1) != replace(sample.clip, shard=-1, position=-1):
+            return None
+        roots.add(found.root)
+    record = _records(roots.pop()).get(f"{name}.tar") if len(roots) == 1 else None
+    return record if record is not None and record.samples == len(samples) else None
+
+
+@lru_cache(maxsize=16)
+def _records(root: str) -> dict[str, ShardRecord]:
+    manifest = read_manifest(Layout(root))
+    return {shard.name: shard for shard in manifest.shards} if manifest else {}
+
+
+def keep_shard(record: ShardRecord, stored: Stored, layout: Layout, stay: str | None) -> None:
+    """Put a stored shard and its index into `layout`, as it is; nothing where its corpus is `stay`."""
+    if stored.root == stay:
+        return
+    name, origin = record.name.removesuffix(".tar"), Layout(stored.root)
+    storage.link(origin.shard(name), layout.shard(name))
+    storage.link(origin.shard_index(name), layout.shard_index(name))

@@ -1,0 +1,1 @@
+"""Reading a finished corpus without trusting it."""

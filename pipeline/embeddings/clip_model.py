@@ -1,0 +1,88 @@
+"""A CLIP model through sentence-transformers: texts and pictures in one space, loaded once per process."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from longtake.pipeline.embeddings.sentence_model import LIBRARIES, load_model
+from longtake.pipeline.run.model_files import find_model, first_line, versions_of
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError
+
+_SETTING = "filters.clip_model"
+_BATCH = 64  # of texts, or of pictures
+_DECIMALS = 4
+
+Rows = npt.NDArray[np.float32]
+
+
+class ClipModel:
+    """A loaded model. One thread at a time uses it, so that its memory is that of one batch. Raises ConfigError where it cannot
+    be loaded, or reads no pictures."""
+
+    def __init__(self, folder: str, device: str | None = None) -> None:
+        self._model = load_model(folder, device, _SETTING)
+        self._lock = threading.Lock()
+        try:
+            self.relevance(["text"], [simplejpeg.encode_jpeg(np.full((32, 32, 3), 128, np.uint8))])
+        except Exception as error:  # a model of texts only, or one whose parts do not fit
+            problem = first_line(error)
+            raise ConfigError(f"{_SETTING} {folder}: does not compare texts with pictures: {problem}") from None
+
+    def relevance(self, texts: Sequence[str], jpegs: Sequence[bytes]) -> float:
+        """The mean cosine similarity, -1 to 1, of each text with its pictures: as many for each, in the order of the texts.
+
+        The cosine of CLIPScore (Hessel et al. 2021, arXiv:2104.08718), without its factor of 2.5 and its cut at 0. A text is cut
+        off at what the model takes: 77 tokens. Batches hold what is given here and nothing else, and the result is rounded to
+        4 decimals, so that it does not depend on what else is scored. Raises ValueError where it is not finite.
+        """
+        different = list(dict.fromkeys(jpegs))
+        with self._lock:
+            of_texts = self._encode(list(texts))
+            of_pictures = self._encode([_picture(jpeg) for jpeg in different])
+        at = [different.index(jpeg) for jpeg in jpegs]
+        frames = of_pictures[at].reshape(len(texts), -1, of_pictures.shape[1])
+        found = float(np.einsum("sd,sfd->sf", of_texts, frames).mean())
+        if not np.isfinite(found):
+            raise ValueError("the model's embedding is not finite")
+        return round(found, _DECIMALS)
+
+    def _encode(self, values: list[Any]) -> Rows:
+        rows = self._model.encode(
+            values, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+        )
+        return np.asarray(rows, np.float32)
+
+
+def _picture(jpeg: bytes) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(simplejpeg.decode_jpeg(jpeg))
+
+
+_loaded: dict[str, ClipModel] = {}
+_loading = threading.Lock()
+
+
+def shared_clip_model(folder: str) -> ClipModel:
+    """The model that all threads of this process share; the first who asks loads it. Raises ConfigError."""
+    with _loading:
+        if folder not in _loaded:
+            _loaded[folder] = ClipModel(folder)
+        return _loaded[folder]
+
+
+def clip_folder(config: CorpusConfig) -> str:
+    """The local folder of `filters.clip_model`, which must be set. Raises ConfigError."""
+    if config.filters.clip_model is None:
+        raise ConfigError(f"{_SETTING} is not set")
+    return find_model(config.filters.clip_model, _SETTING, config, owner="sentence-transformers")
+
+
+def clip_versions(config: CorpusConfig) -> dict[str, str]:
+    """Versions of the libraries that decide relevance, where a configuration asks for it."""
+    return versions_of((*LIBRARIES, "pillow")) if config.filters.clip_model is not None else {}

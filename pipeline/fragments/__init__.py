@@ -1,0 +1,1 @@
+"""Fragments: the decoded frames of one video in staging/, and the work that makes them."""

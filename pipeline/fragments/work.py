@@ -1,0 +1,153 @@
+"""Work on one source video in a process slot: probe, cost, decode. What a source does to it becomes a SourceError."""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import ParamSpec, TypeVar
+
+from longtake.pipeline.decode import FrameFault, Probe, SourceError, decode_cost, decode_frames, probe, probe_header
+from longtake.pipeline.fragments.fragment import Marker, Wanted, write_fragment
+from longtake.pipeline.fragments.seen import Version
+from longtake.pipeline.run.copies import shared_copies
+from longtake.pipeline.run.memory import start_measuring, was_close
+from longtake.pipeline.run.slots import SlotCrashed, Slots, SlotTimeout
+from longtake.schemas import storage
+from longtake.schemas.config import Frames, Limits
+from longtake.schemas.layout import Layout
+from longtake.schemas.printable import masked
+from longtake.schemas.reasons import Reason
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_DAMAGE = (Reason.UNREADABLE, Reason.NO_FRAMES)  # what a decoder makes of memory that it does not get
+
+
+def in_slot(slots: Slots, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`work` on one source, in a slot, within `seconds`.
+
+    Raises SourceError for whatever the source did to it; any other OSError is that of the storage written to.
+    """
+    try:
+        return slots.run(seconds, work, *args, **kwargs)
+    except SlotTimeout as error:
+        raise SourceError(Reason.TIMEOUT, str(error)) from None
+    except SlotCrashed as error:
+        if error.signal == signal.SIGKILL:  # as the system does that is out of memory
+            raise SourceError(Reason.OUT_OF_MEMORY, str(error)) from None
+        raise SourceError(Reason.DECODER_CRASHED, str(error)) from None
+    except MemoryError as error:
+        raise SourceError(Reason.OUT_OF_MEMORY, f"it takes more than limits.memory_bytes ({error})") from None
+
+
+@contextmanager
+def within_memory() -> Iterator[None]:
+    """What fails inside is a MemoryError where want of memory is the likely cause."""
+    start_measuring()
+    try:
+        yield
+    except MemoryError:
+        raise MemoryError("an allocation was refused") from None  # a plain one: that of PyAV cannot leave the process
+    except SourceError as error:
+        if error.reason in _DAMAGE and was_close():
+            raise MemoryError(str(error)) from None
+        raise
+
+
+@contextmanager
+def blaming_the_source() -> Iterator[None]:
+    """Anything but a MemoryError that is raised inside is the source's fault; missing credentials are nobody's but the user's."""
+    try:
+        yield
+    except (SourceError, MemoryError, storage.CredentialsError):
+        raise
+    except storage.UnreachableError as error:
+        raise SourceError(Reason.UNREACHABLE, str(error)) from None
+    except storage.BucketError as error:
+        raise SourceError(Reason.MISSING, str(error)) from None
+    except FileNotFoundError:
+        raise SourceError(Reason.MISSING, "no such file") from None
+    except Exception as error:
+        raise SourceError(Reason.UNREADABLE, f"{type(error).__name__}: {error}"[:300]) from None
+
+
+def detail_of(error: SourceError, uri: str) -> str:
+    """What the ledger says of a source that could not be used: with the place that was tried, where nothing is there."""
+    return f"{error.detail}: {masked(uri)}" if error.reason is Reason.MISSING else error.detail
+
+
+@contextmanager
+def local_source(uri: str, limits: Limits, version: Version | None = None) -> Iterator[str]:
+    """The local path of a source: its own, or that of a copy for the time being, which is to be one of `version`.
+
+    Raises SourceError, CredentialsError.
+    """
+    with ExitStack() as stack:
+        path = storage.local_path(uri)
+        if storage.is_remote(uri):
+            with blaming_the_source():
+                path = stack.enter_context(shared_copies(limits.scratch_bytes).of(uri))
+                check_version(uri, version)
+        yield path
+
+
+def check_version(uri: str, version: Version | None) -> None:
+    """Raise SourceError where a source is not what it was when its decoding was asked for: no fragment may bear a wrong name."""
+    now = storage.size_and_tag(uri)
+    if version is not None and now != version:
+        detail = f"{version[0]} bytes (tag {version[1]}) before it was decoded, {now[0]} bytes (tag {now[1]}) after"
+        raise SourceError(Reason.SOURCE_CHANGED, detail)
+
+
+def look_at(slots: Slots, uri: str, limits: Limits, packets: bool) -> Probe:
+    """The facts of a source: from its header, or from its packets. For a header, only that is fetched of a remote one."""
+    seconds = limits.decode_seconds
+    if storage.is_remote(uri) and not packets:
+        facts = in_slot(slots, seconds, probe_remote, uri, limits)
+        if facts is not None:
+            return facts
+    with local_source(uri, limits) as path:
+        return in_slot(slots, seconds, probe_source, path, limits, packets)
+
+
+def probe_remote(uri: str, limits: Limits) -> Probe | None:
+    """The facts in the header of a remote source; None where it takes the whole file to know them."""
+    with within_memory(), blaming_the_source(), storage.open_ranges(uri) as stream:
+        return probe_header(stream, limits)
+
+
+def probe_source(path: str, limits: Limits, packets: bool) -> Probe:
+    """The facts of a local file: from its header, or from its packets."""
+    with within_memory(), blaming_the_source():
+        return probe(path, limits, packets=packets)
+
+
+def source_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limits) -> int:
+    """How many frames of a local file have to be decoded for the frames at `times_ms`."""
+    with within_memory(), blaming_the_source():
+        return decode_cost(path, times_ms, frames, limits)
+
+
+def decode_source(
+    path: str,
+    wanted: Sequence[Wanted],
+    frames: Frames,
+    limits: Limits,
+    layout: Layout,
+    digest: str,
+    scored: bool = False,
+    version: Version | None = None,
+) -> tuple[Marker, dict[str, float]]:
+    """Decode the wanted samples of a local file and write their fragment, with scores of the frames where `scored`.
+
+    The second result is seconds by kind of work. Nothing is written of a file that is no longer of `version` by then.
+
+    Raises OSError where the fragment cannot be written.
+    """
+    with within_memory(), blaming_the_source():
+        decoded = decode_frames(path, [t for w in wanted for t in w.frame_times_ms], frames, limits)
+        check_version(path, version)
+        damage = [f for f in decoded.frames if isinstance(f, FrameFault) and f.reason is Reason.FRAMES_DAMAGED]
+        if damage and was_close():
+            raise MemoryError(damage[0].detail)
+    return write_fragment(layout, digest, wanted, decoded, scored), dict(decoded.seconds)

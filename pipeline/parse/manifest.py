@@ -1,0 +1,219 @@
+"""A line of the video manifest: one source video and, where the line lists them, the spans of its sentences."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from longtake.pipeline.parse.lines import Line, bad_record, canonical_json, load_json, parse_json, quoted, where
+from longtake.pipeline.parse.texts import clean_text, parse_id
+from longtake.pipeline.parse.timecode import MAX_MS, format_timecode, parse_seconds, parse_timecode
+from longtake.schemas import storage
+from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.records import Drop, Sentence, SourceVideo, compact, drop_sentences
+
+_CONTROL_CHARACTERS = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_CONTROL = re.compile(f"[{_CONTROL_CHARACTERS}]")
+_UNSAFE_NAME = re.compile(rf"\A(?:\.{{0,2}}\Z|~)|[/\\{_CONTROL_CHARACTERS}]")
+_MAX_NAME_BYTES = 240  # file systems take 255 for a name, and the template adds an extension
+
+
+@compact
+@dataclass(frozen=True, slots=True)
+class ClipSpan:
+    """The span of one sentence in milliseconds, and its text, None where the text comes from elsewhere."""
+
+    clip_id: str
+    start_ms: int
+    end_ms: int
+    text: str | None
+
+
+@compact
+@dataclass(frozen=True, slots=True)
+class ParsedVideo:
+    """What a manifest line says.
+
+    Where `usable` is false, `clips` is empty and `drops` holds the video and each of its sentences. `canonical` is the
+    record as canonical JSON: of several lines for one video, it decides which counts, whatever their order.
+    """
+
+    video: SourceVideo
+    clips: tuple[ClipSpan, ...]
+    drops: tuple[Drop, ...]
+    where: str
+    canonical: str
+    usable: bool = True
+
+
+def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> ParsedVideo | Drop:
+    """The video of a manifest line; a Drop of the whole record where the line cannot be read.
+
+    `uri_template`, with {video_id} in it, makes the URI of a record that has none. Sentences stand under `clip` (as in
+    HD-VILA; each needs a clip_id) or under `sentences`. Each of them ends in `clips` or has exactly one sentence Drop.
+    Without `own_text` their texts are passed over, because a file of its own has them.
+    """
+    record = parse_json(line)
+    if isinstance(record, Drop):
+        return record
+    video_id = parse_id(record.get("video_id"))
+    if video_id is None:
+        problem = f'"video_id" must be a text of 1 to 512 characters, not {quoted(record.get("video_id"))}'
+        return bad_record(line, Reason.MALFORMED, problem)
+    try:
+        uri, url, licence = (_text_field(record, name) for name in ("uri", "url", "license"))
+        if not uri and not uri_template:
+            raise ValueError('has no "uri"; add one, or set source.uri in corpus.yaml, as in videos/{video_id}.mp4')
+        meta = _meta(record)
+        entries, ids_required = _entries(record)
+        canonical = canonical_json(record, strict=False)
+    except ValueError as error:
+        return bad_record(line, Reason.MALFORMED, str(error), video_id)
+    place = where(line)
+    clips, drops = _clips(video_id, entries, ids_required, own_text, place)
+    try:
+        video = SourceVideo(video_id, safe_uri(uri or None, video_id, uri_template), url, licence, meta)
+    except ValueError as error:
+        detail = f"{place}: {error}"
+        sentences = tuple(Sentence(c.clip_id, c.start_ms, c.end_ms, c.text or "") for c in clips)
+        own = Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.UNSAFE_URI, detail)
+        lost = drop_sentences(video_id, sentences, Stage.READ, Reason.UNSAFE_URI, detail)
+        video = SourceVideo(video_id, "", url, licence, meta)
+        return ParsedVideo(video, (), (own, *drops, *lost), place, canonical, usable=False)
+    return ParsedVideo(video, tuple(clips), tuple(drops), place, canonical)
+
+
+def safe_uri(uri: str | None, video_id: str, template: str | None) -> str:
+    """The URI of a video: `uri`, else `template` with the video id in it. Raises ValueError for an unsafe one.
+
+    An id that enters a template must be one plain path component, so that none leads out of the folder of the videos.
+    """
+    if uri is not None:
+        if _CONTROL.search(uri):
+            raise ValueError(f"uri {quoted(uri)} holds a control character; correct it")
+        if storage.scheme(uri) not in storage.SCHEMES:
+            raise ValueError(f"uri {quoted(uri)} is of no kind that is read; use a local path, gs:// or s3://")
+        return uri
+    if template is None:
+        raise ValueError("there is neither a uri nor a template for one")
+    if _UNSAFE_NAME.search(video_id) or len(video_id.encode("utf-8", "replace")) > _MAX_NAME_BYTES:
+        raise ValueError(f'video id {quoted(video_id)} is not safe as a file name; give the record a "uri" of its own')
+    return template.replace("{video_id}", video_id)
+
+
+def _text_field(record: dict[str, Any], name: str) -> str:
+    value = record.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f'"{name}" must be a text, not {quoted(value)}')
+    return value
+
+
+def _meta(record: dict[str, Any]) -> str:
+    value = record.get("meta")
+    if isinstance(value, str):  # how Parquet tables hold free-form objects
+        try:
+            value = load_json(value.encode("utf-8", "surrogatepass"))
+        except ValueError as error:
+            raise ValueError(f'"meta": {error}; correct or remove it') from None
+    if value is None:
+        return "{}"
+    if not isinstance(value, dict):
+        raise ValueError(f'"meta" must be a JSON object, not {quoted(value)}')
+    try:
+        return canonical_json(value)
+    except ValueError as error:
+        raise ValueError(f'"meta" cannot be written as JSON: {error}; correct or remove it') from None
+
+
+def _entries(record: dict[str, Any]) -> tuple[list[Any], bool]:
+    """The sentences as listed, and whether each must bring its clip id."""
+    clip, sentences = record.get("clip"), record.get("sentences")
+    if clip is not None and sentences is not None:
+        raise ValueError('has both "clip" and "sentences"; keep one of them')
+    entries = sentences if clip is None else clip
+    if entries is not None and not isinstance(entries, list):
+        name = "sentences" if clip is None else "clip"
+        raise ValueError(f'"{name}" must be a list, not {quoted(entries)}')
+    return entries or [], clip is not None
+
+
+def _clips(
+    video_id: str, entries: list[Any], ids_required: bool, own_text: bool, place: str
+) -> tuple[list[ClipSpan], list[Drop]]:
+    best: dict[str, ClipSpan] = {}
+    drops: list[Drop] = []
+
+    def drop(subject_id: str, reason: Reason, problem: str) -> None:
+        detail = f"{place}: {problem}"
+        drops.append(Drop(video_id, Subject.SENTENCE, subject_id, Stage.READ, reason, detail))
+
+    for number, entry in enumerate(entries, 1):
+        nameless = f"{video_id}#{number}"
+        if not isinstance(entry, dict):
+            drop(nameless, Reason.MALFORMED, f"sentence {number} must be a JSON object, not {quoted(entry)}")
+            continue
+        raw_id = entry.get("clip_id")
+        clip_id = f"{video_id}.{number}" if raw_id is None and not ids_required else parse_id(raw_id)
+        if clip_id is None:
+            problem = f'"clip_id" of sentence {number} must be a text of 1 to 512 characters, not {quoted(raw_id)}'
+            drop(nameless, Reason.MALFORMED, problem)
+            continue
+        text = entry.get("text") if own_text else None
+        try:
+            start_ms, end_ms = _span(entry)
+            if text is not None and not isinstance(text, str):
+                raise ValueError(f'"text" must be a text, not {quoted(text)}')
+        except ValueError as error:
+            drop(clip_id, Reason.MALFORMED, f"sentence {number}: {error}")
+            continue
+        if start_ms >= end_ms or start_ms < 0:
+            span = f"{format_timecode(start_ms)} to {format_timecode(end_ms)}"
+            drop(clip_id, Reason.SPAN_REVERSED, f"sentence {number} lasts from {span}")
+            continue
+        if text is not None:
+            text = clean_text(text)
+            if not text:
+                drop(clip_id, Reason.EMPTY_TEXT, f"sentence {number} has no text")
+                continue
+        clip = ClipSpan(clip_id, start_ms, end_ms, text)
+        other = best.get(clip_id)
+        if other is None:
+            best[clip_id] = clip
+            continue
+        best[clip_id] = kept = min(clip, other, key=_in_order)
+        span = f"{format_timecode(kept.start_ms)} to {format_timecode(kept.end_ms)}"
+        drop(clip_id, Reason.DUPLICATE_ID, f"clip id used twice in this video; kept the one from {span}")
+    return list(best.values()), drops
+
+
+def _in_order(clip: ClipSpan) -> tuple[int, int, str]:
+    return clip.start_ms, clip.end_ms, clip.text or ""
+
+
+def _span(entry: dict[str, Any]) -> tuple[int, int]:
+    span = entry.get("span")
+    if span is not None:
+        if not isinstance(span, list | tuple) or len(span) != 2:
+            raise ValueError(f'"span" must be a list of start and end, not {quoted(span)}')
+        return _time(span[0]), _time(span[1])
+    if entry.get("start_ms") is not None or entry.get("end_ms") is not None:
+        return _whole_ms(entry.get("start_ms")), _whole_ms(entry.get("end_ms"))
+    return _time(entry.get("start")), _time(entry.get("end"))
+
+
+def _time(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_timecode(value) if ":" in value else parse_seconds(value)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return parse_seconds(value)
+    raise ValueError(f"{'no time' if value is None else quoted(value)} where a time such as 00:01:02.345 is expected")
+
+
+def _whole_ms(value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_MS:
+        raise ValueError(f"{quoted(value)} is not a whole number of milliseconds")
+    return value

@@ -1,0 +1,79 @@
+"""Times, texts and numbers out of JSON that nobody vouches for."""
+
+import json
+from typing import Any
+
+from longtake.pipeline.parse.lines import MAX_DEPTH, depth_exceeds, quoted
+from longtake.pipeline.parse.timecode import MAX_MS, parse_seconds, parse_timecode
+
+#: A transcript file of one video is not larger. The longest real ones, with the time of every word, have 20 MB.
+MAX_BYTES = 256 << 20
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SHALLOW = 16
+
+
+def read_json(data: bytes) -> Any:
+    """The value of a JSON file in UTF-8 or, with its mark, UTF-16. Raises ValueError.
+
+    NaN and infinity, which recognisers write among their scores, become None. Lone surrogates are left to the texts.
+    """
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{len(data):,} bytes are more than a transcript has")
+    try:
+        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        value = json.loads(text, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte 0x{data[error.start]:02x} at position {error.start} cannot be decoded") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
+    if not _is_shallow(data) and depth_exceeds(value, MAX_DEPTH):
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    return value
+
+
+def _no_number(name: str) -> None:
+    return None
+
+
+def _is_shallow(data: bytes) -> bool:
+    """Whether nothing is nested deep, as far as the brackets alone tell; much quicker than a walk through the value."""
+    brackets = data.translate(None, _NO_BRACKETS)
+    for _ in range(_SHALLOW):
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not brackets:
+            return True
+    return False
+
+
+def seconds(value: Any) -> int:
+    """Milliseconds of a time: seconds as a number, or as text, or a clock time. Raises ValueError."""
+    if type(value) is float and 0 <= value < 1e9:
+        return int(value * 1000 + 0.5)  # within half a millisecond of the exact decimal, and many times as fast
+    if isinstance(value, str):
+        return parse_timecode(value) if ":" in value else parse_seconds(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return parse_seconds(value)
+    raise ValueError(f"{'no time' if value is None else quoted(value)} where a time in seconds is expected")
+
+
+def whole_ms(value: Any) -> int:
+    """A time in milliseconds. Raises ValueError."""
+    if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) <= 13:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_MS:
+        raise ValueError(f"{'no time' if value is None else quoted(value)} where milliseconds are expected")
+    return value
+
+
+def text_of(value: Any) -> str:
+    """A text; none counts as an empty one. Raises ValueError."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"{quoted(value)} where a text is expected")
+    return value

@@ -1,0 +1,249 @@
+"""JSON of speech recognition: OpenAI whisper, faster-whisper, WhisperX, whisper-timestamped, whisper.cpp, transformers, NeMo.
+
+All are a list of segments with start, end and text, and perhaps with words; they differ in names. So the same reader
+takes what else is a list of timed texts.
+"""
+
+from typing import Any
+
+from longtake.pipeline.parse.lines import base_name, quoted
+from longtake.pipeline.parse.transcripts.cue import (
+    BREAK,
+    Cue,
+    Transcript,
+    Word,
+    name_of,
+    plain_lines,
+    read_cues,
+    record_drop,
+    trusted,
+    with_ends,
+    with_turns,
+)
+from longtake.pipeline.parse.transcripts.json_values import read_json, seconds, text_of, whole_ms
+
+#: Where the list of segments stands: whisper and its kin; transcripts of meetings; transformers; whisper.cpp; players.
+_LISTS = ("segments", "sentences", "chunks", "transcription", "transcriptCollection", "utterances", "results")
+_START = ("start", "start_time", "inTime", "from")
+_END = ("end", "end_time", "outTime", "to")
+_TEXT = ("text", "transcript", "sentence", "caption")
+_SPEAKER = ("speaker", "speaker_label", "speakerName", "speakerDisplayName", "speaker_id")
+# Seconds for each character: nobody speaks slower than that; and 1000 times as much, nor in milliseconds.
+_SLOWEST, _SLOWEST_MS = 5.0, 5000.0
+_SKIPPED = 40  # characters of the text that no word of the list accounts for
+
+
+def parse_whisper(data: bytes, video_id: str, file: str) -> Transcript:
+    """The cues of a JSON file of recognised speech: its segments, numbered as they stand. Raises nothing."""
+    name = base_name(file)
+    try:
+        segments = segments_of(read_json(data))
+    except ValueError as error:
+        return Transcript([], [record_drop(video_id, name, str(error))])
+    return parse_segments(segments, video_id, name)
+
+
+def segments_of(value: Any) -> list[Any]:
+    """The list of segments that a JSON value is or holds. Raises ValueError."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        for key in _LISTS:
+            if isinstance(value.get(key), list):
+                return list(value[key])
+    raise ValueError(f"holds no list of segments; looked for {', '.join(_LISTS)}")
+
+
+def parse_segments(segments: list[Any], video_id: str, name: str) -> Transcript:
+    """The cues of a list of segments of the file `name`. Raises nothing."""
+    segments, problem = _with_times(segments)
+    if problem is not None:
+        return Transcript([], [record_drop(video_id, name, problem)])
+    cues, drops = read_cues(segments, video_id, name, "segment", _cue)
+    if not segments:
+        drops.append(record_drop(video_id, name, "the list of segments is empty"))
+    return Transcript(with_turns(cues), drops, recognised=True)
+
+
+def _with_times(segments: list[Any]) -> tuple[list[Any], str | None]:
+    """The segments with all times in seconds and with an end each; or what is wrong with the times of all of them.
+
+    Milliseconds are told from seconds by how fast people would speak: as seconds, nobody says so little for so long.
+    """
+    if (unit := _unit(segments)) == "ms":
+        segments = [_in_seconds(segment) for segment in segments]
+    elif unit is not None:
+        return [], unit
+    return [
+        _ended(segment, segments[i + 1] if i + 1 < len(segments) else None) for i, segment in enumerate(segments)
+    ], None
+
+
+def _unit(segments: list[Any]) -> str | None:
+    """ "ms" where the times must be milliseconds, None where they are seconds, else what makes them neither."""
+    spoken = seconds_long = 0.0
+    for segment in segments:
+        if not isinstance(segment, dict) or "offsets" in segment:
+            continue
+        span = segment.get("timestamp") if isinstance(segment.get("timestamp"), list) else None
+        start, end = span if span and len(span) == 2 else (_first(segment, _START), _first(segment, _END))
+        text = _first(segment, _TEXT)
+        if type(start) not in (int, float) or type(end) not in (int, float) or not isinstance(text, str):
+            continue
+        if start != int(start) or end != int(end):
+            return None  # milliseconds have no fraction
+        if end > start and text.strip():
+            spoken += len(text.strip())
+            seconds_long += end - start
+    if not spoken or seconds_long <= spoken * _SLOWEST:
+        return None
+    if seconds_long >= spoken * _SLOWEST_MS:
+        return (
+            f"its segments last {seconds_long:,.0f} for {spoken:,.0f} characters: too long for seconds and for milliseconds; "
+            "write times in seconds"
+        )
+    return "ms"
+
+
+def _in_seconds(segment: Any) -> Any:
+    if not isinstance(segment, dict):
+        return segment
+    made = dict(segment)
+    for name in (*_START, *_END, "duration"):
+        if type(made.get(name)) in (int, float):
+            made[name] = made[name] / 1000
+    if isinstance(made.get("timestamp"), list):
+        made["timestamp"] = [t / 1000 if type(t) in (int, float) else t for t in made["timestamp"]]
+    if isinstance(made.get("words"), list):
+        made["words"] = [_in_seconds(word) for word in made["words"]]
+    return made
+
+
+def _ended(segment: Any, following: Any) -> Any:
+    """A segment without an end ends where the next one starts; the last one when its text can have been said."""
+    if not isinstance(segment, dict):
+        return segment
+    span = segment.get("timestamp")
+    if isinstance(span, list) and len(span) == 2 and span[1] is None and span[0] is not None:
+        return {**segment, "timestamp": [span[0], _end_of(segment, span[0], following)]}
+    if isinstance(span, list) or isinstance(segment.get("offsets"), dict) or segment.get("duration") is not None:
+        return segment
+    start = _first(segment, _START)
+    if start is None or _first(segment, _END) is not None:
+        return segment
+    return {**segment, "end": _end_of(segment, start, following)}
+
+
+def _end_of(segment: dict[str, Any], start: Any, following: Any) -> float | None:
+    """In seconds; None where the start cannot be read."""
+    text = _first(segment, _TEXT)
+    said = text if isinstance(text, str) else ""
+    begin = _time(start)
+    if begin is None:
+        return None
+    spans: list[tuple[int, int | None, str]] = [(begin, None, said)]
+    if isinstance(following, dict):
+        span = following.get("timestamp")
+        after = _time(span[0] if isinstance(span, list) and span else _first(following, _START))
+        spans += [] if after is None else [(after, None, "")]
+    return with_ends(spans)[0][1] / 1000
+
+
+def _time(value: Any) -> int | None:
+    try:
+        return seconds(value)
+    except ValueError:
+        return None
+
+
+def _cue(segment: Any, cue_id: str) -> Cue:
+    if not isinstance(segment, dict):
+        raise ValueError(f"{quoted(segment)} is no segment")
+    start, end = _span(segment)
+    raw = text_of(_first(segment, _TEXT))
+    words = segment.get("words")
+    if not raw and isinstance(words, list):
+        raw = " ".join(_word_text(word) for word in words)
+    text = plain_lines(raw.replace(BREAK, " "))
+    found = _aligned(words, text) if isinstance(words, list) and text else []
+    silence = segment.get("no_speech_prob")
+    if isinstance(silence, bool) or not isinstance(silence, int | float) or not 0 <= silence <= 1:
+        silence = 0.0
+    return Cue(cue_id, start, end, text, trusted(found, start, end), float(silence), speakers=_speakers(segment))
+
+
+def _speakers(segment: dict[str, Any]) -> tuple[str | None, ...]:
+    """Who speaks, as WhisperX, AssemblyAI and transcripts of meetings name it; () where the segment does not say."""
+    named = _first(segment, _SPEAKER)
+    if isinstance(named, int) and not isinstance(named, bool):
+        named = str(named)
+    name = name_of(named) if isinstance(named, str) else None
+    return () if name is None else (name,)
+
+
+def _span(segment: dict[str, Any]) -> tuple[int, int]:
+    timestamp = segment.get("timestamp")
+    if isinstance(timestamp, list) and len(timestamp) == 2:
+        return seconds(timestamp[0]), seconds(timestamp[1])
+    offsets = segment.get("offsets")
+    if isinstance(offsets, dict):  # whisper.cpp
+        return whole_ms(offsets.get("from")), whole_ms(offsets.get("to"))
+    start = seconds(_first(segment, _START))
+    end = _first(segment, _END)
+    if end is None and segment.get("duration") is not None:  # youtube-transcript-api
+        return start, start + seconds(segment["duration"])
+    return start, seconds(end)
+
+
+def _first(segment: dict[str, Any], names: tuple[str, ...]) -> Any:
+    for name in names:
+        value = segment.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def _word_text(word: Any) -> str:
+    if not isinstance(word, dict):
+        return ""
+    value = word.get("word") or word.get("text")
+    return value if isinstance(value, str) else ""
+
+
+def _aligned(words: list[Any], text: str) -> list[Word]:
+    """The words that are found in `text`, one after the other. One without times, as WhisperX has them, is passed over:
+    its characters count to the word before it."""
+    found: list[Word] = []
+    folded = text.lower()  # some write the words in lower case
+    if len(folded) != len(text):
+        folded = text
+    at, size = 0, len(text)
+    for word in words:
+        spelled = _word_text(word).strip()
+        if not spelled:
+            continue
+        if folded is not text or spelled.islower():
+            spelled = spelled.lower()
+        while at < size and folded[at] != spelled[0] and not text[at].isalnum():
+            at += 1
+        offset = at if folded.startswith(spelled, at) else _later(folded, spelled, at)
+        if offset < 0:
+            continue
+        at = offset + len(spelled)
+        start, end = word.get("start"), word.get("end")
+        try:
+            if start is None or end is None:
+                start, end = _first(word, _START), _first(word, _END)
+            found.append((offset, seconds(start), seconds(end)))
+        except ValueError:
+            continue
+    return found if len(found) * 2 >= len(words) else []
+
+
+def _later(text: str, word: str, at: int) -> int:
+    """Where `word` starts a word of `text` soon after `at`; -1 where it does not."""
+    for blank in " \n":
+        offset = text.find(blank + word, at, at + len(word) + _SKIPPED)
+        if offset >= 0:
+            return offset + 1
+    return -1

@@ -1,0 +1,1 @@
+"""The plan: which long clips a corpus will hold, decided before anything is decoded."""

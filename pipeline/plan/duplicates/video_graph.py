@@ -1,0 +1,113 @@
+"""The Beam graph that leaves out videos which are there already under another id: few frames of each are decoded and compared."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from longtake.pipeline.decode import SourceError
+from longtake.pipeline.fragments.work import in_slot, local_source
+from longtake.pipeline.plan.duplicates.footprint import (
+    DIFFERENT,
+    OF_VIDEOS,
+    SAME_SHARE,
+    Footprint,
+    different,
+    footprint_of,
+)
+from longtake.pipeline.plan.duplicates.graph import FILTERED, FindDuplicates
+from longtake.pipeline.plan.duplicates.survivors import Duplicate, key_of, ranked
+from longtake.pipeline.plan.video import PlannedVideo
+from longtake.pipeline.read.graph import DROPS, Dropped, drop
+from longtake.pipeline.run.slots import Slots, shared_slots
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.reasons import Reason, Stage, Subject
+from longtake.schemas.records import Drop, LongClip, drop_clip
+
+
+class TakeFootprint(beam.DoFn):
+    """PlannedVideo in; (name, Footprint) out, or a note on why the video is compared with no other."""
+
+    def __init__(self, config: CorpusConfig, workers: int) -> None:
+        self._config, self._workers = config, workers
+
+    def setup(self) -> None:
+        self._slots: Slots = shared_slots(self._workers, self._config.limits.memory_bytes)
+
+    def process(self, planned: PlannedVideo) -> Iterator[tuple[bytes, Footprint] | Dropped]:
+        video, limits = planned.clips[0].video, self._config.limits
+        try:
+            with local_source(self._config.resolve(video.uri), limits) as path:
+                found = in_slot(self._slots, limits.decode_seconds, footprint_of, path, limits)
+        except SourceError as error:
+            yield drop(_note(video.video_id, str(error)))
+            return
+        pictures = different(found.hashes)
+        if pictures < DIFFERENT:
+            yield drop(_note(video.video_id, f"{pictures} different pictures; {DIFFERENT} are needed"))
+        else:
+            yield ranked(video.video_id, self._config.seed), found
+
+
+def _note(video_id: str, detail: str) -> Drop:
+    return Drop(
+        video_id, Subject.NOTE, video_id, Stage.FILTER, Reason.NOT_COMPARED, f"compared with no video: {detail}"
+    )
+
+
+class LeaveOutVideos(beam.PTransform):
+    """PlannedVideo in; those that stay, marked or not, and ledger rows (DROPS) and the number of clips left out (FILTERED)."""
+
+    def __init__(self, config: CorpusConfig, workers: int) -> None:
+        super().__init__()
+        self._config, self._workers = config, workers
+
+    def expand(self, videos: Any) -> Any:
+        footprints = videos | "Footprint" >> beam.ParDo(TakeFootprint(self._config, self._workers)).with_outputs(
+            DROPS, main="found"
+        )
+        repeats = (
+            footprints.found
+            | "Same videos" >> FindDuplicates(SAME_SHARE, OF_VIDEOS)
+            | "Name" >> beam.Map(lambda duplicate: (key_of(duplicate.name), duplicate))
+        )
+        by_id = videos | "Id" >> beam.Map(lambda planned: (planned.clips[0].video.video_id, planned))
+        left = (
+            {"videos": by_id, "repeats": repeats}
+            | "By id" >> beam.CoGroupByKey()
+            | "Leave out"
+            >> beam.FlatMap(_leave_out, self._config.duplicates.videos == "flag").with_outputs(
+                DROPS, FILTERED, main="videos"
+            )
+        )
+        drops = (footprints[DROPS], left[DROPS]) | "Drops" >> beam.Flatten()
+        return {"videos": left.videos, DROPS: drops, FILTERED: left[FILTERED]}
+
+
+def _leave_out(element: tuple[str, dict[str, Iterable[Any]]], flag: bool) -> Iterator[Any]:
+    _, sides = element
+    repeat: Duplicate | None = next(iter(sides["repeats"]), None)
+    for planned in sides["videos"]:
+        if repeat is None:
+            yield planned
+        elif flag:
+            survivor = key_of(repeat.survivor)
+            yield replace(planned, clips=tuple(replace(c, duplicate_video_of=survivor) for c in planned.clips))
+        else:
+            yield from map(drop, video_drops(planned.clips, repeat))
+            yield TaggedOutput(FILTERED, len(planned.clips))
+
+
+def video_drops(clips: tuple[LongClip, ...], repeat: Duplicate) -> list[Drop]:
+    """The ledger rows of a video that is there already: its own, and those of its long clips and their sentences."""
+    survivor, like = key_of(repeat.survivor), key_of(repeat.like)
+    stays = f"{like}, which stays" if like == survivor else f"{like}; {survivor} stays"
+    share = 1.0 if repeat.similarity is None else repeat.similarity
+    video_id = clips[0].video.video_id
+    detail = f"{100 * share:.3g} % of the frames compared are those of {stays}"
+    rows = [Drop(video_id, Subject.VIDEO, video_id, Stage.FILTER, Reason.DUPLICATE_VIDEO, detail)]
+    for clip in clips:
+        rows += drop_clip(clip, Stage.FILTER, Reason.DUPLICATE_VIDEO, detail)
+    return rows

@@ -1,0 +1,207 @@
+"""The Beam graph of `longtake plan`: manifest and transcripts in; plan, ledger and summary out. No video is decoded.
+
+Everything that grows with the input goes through Beam's own joins; side inputs hold a few numbers per part of the plan.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsDict, AsSingleton
+
+from longtake.pipeline.filters.clip_filter import check_filters
+from longtake.pipeline.filters.rejects import RejectIndex, RejectsFile
+from longtake.pipeline.fragments.seen_graph import SEEN, WriteSeen
+from longtake.pipeline.ledger.merge_tallies import MergeTallies
+from longtake.pipeline.ledger.tally import Tally
+from longtake.pipeline.ledger.write import WriteLedger
+from longtake.pipeline.merge.groups import is_group_row, one_row
+from longtake.pipeline.plan import assign
+from longtake.pipeline.plan.duplicates.graph import FILTERED, LeaveOutDuplicates
+from longtake.pipeline.plan.duplicates.video_graph import LeaveOutVideos
+from longtake.pipeline.plan.summary import summarise, write_summary
+from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo
+from longtake.pipeline.read.chapters import add_chapters
+from longtake.pipeline.read.graph import DROPS, read_videos
+from longtake.schemas import storage, tables
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.layout import Layout, part_name
+from longtake.schemas.records import LongClip
+
+LEDGER_PREFIX = "part-plan"
+
+
+def add_planning(
+    root: Any,
+    config: CorpusConfig,
+    layout: Layout,
+    probe: str,
+    workers: int,
+    embed: beam.PTransform | None = None,
+    caption: beam.PTransform | None = None,
+    rejects: RejectsFile | None = None,
+) -> None:
+    """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"; `embed` gives texts their
+    embeddings (embeddings.graph), and `caption` what is left its captions (captions.graph), where that is asked for. What
+    curators rejected is left out."""
+    clips, drops, tallies = plan_videos(
+        root, config, probe, workers, embed, caption, seen=WriteSeen(layout, config.seed), rejects=rejects
+    )
+    tally = tallies | "Tally" >> beam.CombineGlobally(MergeTallies())
+    ledger = drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
+    parts = write_plan(clips, config.seed, config.shards.samples, layout)
+    _ = (
+        root
+        | "Last" >> beam.Create([None], reshuffle=False)
+        | "Summary"
+        >> beam.Map(
+            _write_summary, config, layout, probe, rejects, AsSingleton(tally), AsSingleton(ledger), AsSingleton(parts)
+        )
+    )
+
+
+def plan_videos(
+    root: Any,
+    config: CorpusConfig,
+    probe: str,
+    workers: int,
+    embed: beam.PTransform | None = None,
+    caption: beam.PTransform | None = None,
+    only: frozenset[str] | None = None,
+    seen: beam.PTransform | None = None,
+    rejects: RejectsFile | None = None,
+) -> tuple[Any, Any, Any]:
+    """Collections of long clips, ledger rows and tallies: what `config` plans for all of its videos, or for `only` some. `seen`
+    notes size and tag of the sources, and `rejects` says what is left out before duplicates are looked for."""
+    check_filters(config, probe)
+    texts, lost, unreadable = read_videos(root, config, only)
+    unread = [lost]
+    if config.source.chapters is not None:
+        texts, unknown = add_chapters(root, texts, config)
+        unread.append(unknown)
+    if embed is not None:
+        texts = texts | "Embed texts" >> embed
+    planned = texts | "Plan video" >> beam.ParDo(
+        PlanVideo(config, probe, workers), *rejected_there(root, rejects)
+    ).with_outputs(DROPS, TALLY, SEEN, main="videos")
+    unique, repeats, repeated = leave_out_duplicates(planned.videos, config, workers)
+    notes = []
+    if caption is not None:
+        captioned = unique | "Captions" >> caption
+        unique = captioned["videos"]
+        notes.append(captioned[DROPS])
+    measured = unique | "Measure video" >> beam.ParDo(MeasureVideo(config, probe, workers)).with_outputs(
+        TALLY, main="clips"
+    )
+    drops = (*unread, planned[DROPS], *repeats, *notes) | "Drops" >> beam.Flatten()
+    if config.source.groups is not None:
+        drops = _one_row_a_group(drops)
+    noted = () if seen is None else (planned[SEEN] | "Seen" >> seen,)
+    tallies = (unreadable, planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
+    return measured.clips, drops, tallies
+
+
+def _one_row_a_group(drops: Any) -> Any:
+    """The rows, but of each published group only one: its clips may be in several places, each of which told of it."""
+    of_groups = (
+        drops
+        | "Group rows" >> beam.Filter(is_group_row)
+        | "By group" >> beam.Map(lambda row: (row.subject_id, row))
+        | "Of each group" >> beam.GroupByKey()
+        | "One row" >> beam.Map(lambda element: one_row(element[1]))
+    )
+    others = drops | "Other rows" >> beam.Filter(lambda row: not is_group_row(row))
+    return (of_groups, others) | "All rows" >> beam.Flatten()
+
+
+def rejected_there(root: Any, rejects: RejectsFile | None) -> tuple[AsSingleton, ...]:
+    """What planning a video is told of rejects: read by the workers, since there may be too many to be carried by a step."""
+    if rejects is None:
+        return ()
+    found = root | "Rejects" >> beam.Create([rejects], reshuffle=False) | "Read rejects" >> beam.Map(_read_rejects)
+    return (AsSingleton(found),)
+
+
+def _read_rejects(file: RejectsFile) -> RejectIndex:
+    return RejectIndex(file.read())
+
+
+def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tuple[Any, list[Any], list[Any]]:
+    """The videos without what they repeat; collections of ledger rows and of tallies, none where nobody asks for it."""
+    drops, counted = [], []
+    steps: dict[str, beam.PTransform] = {}
+    if config.duplicates.videos != "keep":
+        steps["videos"] = LeaveOutVideos(config, workers)
+    if config.duplicates.paragraphs != "keep":
+        steps["paragraphs"] = LeaveOutDuplicates(config.duplicates, config.seed)
+    for name, step in steps.items():
+        found = videos | f"Duplicate {name}" >> step
+        videos = found["videos"]
+        drops.append(found[DROPS])
+        counted.append(found[FILTERED] | f"Count duplicate {name}" >> beam.Map(lambda n: Counter({("filtered",): n})))
+    return videos, drops, counted
+
+
+def write_plan(clips: Any, seed: int, samples: int, layout: Layout) -> Any:
+    """Assign splits' clips to shards of about `samples` and write the plan; the result is the number of clips written, once they
+    all are."""
+    total = clips | "Count clips" >> beam.combiners.Count.Globally()
+    keyed = clips | "Part" >> beam.Map(
+        lambda clip, n: (assign.part_of(clip.video.video_id, seed, assign.part_count(n)), clip), AsSingleton(total)
+    )
+    per_split = (
+        keyed
+        | "Part and split" >> beam.Map(lambda element: ((element[0], element[1].split), 1))
+        | "Per split" >> beam.CombinePerKey(sum)
+    )
+    assigned = (
+        keyed | "By part" >> beam.GroupByKey() | "Assign" >> beam.Map(_assign_part, seed, samples, AsDict(per_split))
+    )
+    return write_assigned(assigned, layout)
+
+
+def write_assigned(assigned: Any, layout: Layout) -> Any:
+    """Give the clips of each (part, clips in order) their positions in their shards, and write the plan, as `write_plan`."""
+    per_shard = assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
+    return (
+        assigned
+        | "Write part" >> beam.Map(_write_part, layout, AsDict(per_shard))
+        | "Written" >> beam.CombineGlobally(sum)
+    )
+
+
+def _assign_part(
+    element: tuple[int, Iterable[LongClip]], seed: int, samples: int, counts: dict[tuple[int, str], int]
+) -> tuple[int, list[LongClip]]:
+    part, clips = element
+    return part, assign.assign(clips, assign.offsets(counts)[part], samples, seed)
+
+
+def _shards_of_part(element: tuple[int, list[LongClip]]) -> Iterator[tuple[tuple[int, str, int], int]]:
+    part, clips = element
+    counts = Counter((part, clip.split, clip.shard) for clip in clips)
+    return iter(counts.items())
+
+
+def _write_part(element: tuple[int, list[LongClip]], layout: Layout, counts: dict[tuple[int, str, int], int]) -> int:
+    part, clips = element
+    placed = assign.place(clips, assign.starts(counts)[part])
+    path = storage.join(layout.plan, part_name(part))
+    storage.write_parquet(path, tables.table(map(tables.plan_row, placed), tables.PLAN))
+    return len(placed)
+
+
+def _write_summary(
+    _: None,
+    config: CorpusConfig,
+    layout: Layout,
+    probe: str,
+    rejects: RejectsFile | None,
+    tally: Tally,
+    ledger: Tally,
+    written: int,
+) -> None:
+    if written != tally[("clips",)]:
+        raise AssertionError(f"{written} clips written, {tally[('clips',)]} planned")
+    write_summary(layout.plan, summarise(config, probe, tally, ledger, rejects))

@@ -1,0 +1,1 @@
+"""What a corpus is shown as: its card, Croissant, licences, contact sheets."""

@@ -1,0 +1,1 @@
+"""Reading the source: manifest, texts and chapters joined by video."""

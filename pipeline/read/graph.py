@@ -1,0 +1,358 @@
+"""The reading half of the plan graph: manifest and transcripts in, videos with their sentences out.
+
+Three roads. Text that comes with each video (its record, or a transcript file of its own) is read video by video. A file
+with the captions of all videos is joined by video id. Text and groups that come in files of their own are joined by clip
+id, then by video id. The joins are Beam's: at 100 M rows no worker could hold either side.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from longtake.pipeline.ledger.tally import Tally
+from longtake.pipeline.merge.coherence import Embeddings
+from longtake.pipeline.merge.groups import lost_groups
+from longtake.pipeline.parse.caption_file import CaptionEntry, read_entries
+from longtake.pipeline.parse.lines import Line, where
+from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
+from longtake.pipeline.parse.texts import parse_group, parse_text
+from longtake.pipeline.parse.transcripts.columns import parse_columns_file
+from longtake.pipeline.read.line_source import ReadLines, files_of
+from longtake.pipeline.text.video_text import OwnText, TextTrace, finish_sentences, finish_transcript, read_own_text
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.reasons import UNREADABLE, Reason, Stage, Subject
+from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
+
+DROPS = "drops"  # the output tag of ledger rows, in every step
+Dropped: TypeAlias = TaggedOutput[Literal["drops"], Drop]
+VIDEOS = "videos"
+KeyedVideo: TypeAlias = TaggedOutput[Literal["videos"], tuple[str, SourceVideo]]
+
+GroupNames = tuple[tuple[str, int], ...]  # (group id, group size), one for each group that names a clip
+
+
+@compact
+@dataclass(frozen=True, slots=True)
+class VideoText:
+    """A video with its sentences, each beside the groups that name it, and how much each cleaning step removed.
+
+    Where they are asked for: the starts of its chapters, and `embeddings`, whose row i is that of sentence i; None where the
+    model failed, and `not_embedded` then says how.
+    """
+
+    video: SourceVideo
+    sentences: tuple[tuple[Sentence, GroupNames], ...]
+    removals: tuple[tuple[str, int], ...] = ()
+    chapters_ms: tuple[int, ...] = ()
+    embeddings: Embeddings | None = field(default=None, compare=False)
+    not_embedded: str = ""
+
+
+def drop(row: Drop) -> Dropped:
+    """A ledger row on its way to the ledger."""
+    return TaggedOutput(DROPS, row)
+
+
+def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = None) -> tuple[Any, Any, Any]:
+    """Collections of VideoText, of Drop, and of tallies of unreadable lines of the manifest and of published groups, for
+    everything that the configuration names as source.
+
+    With `only`, for the videos with these ids: of others no text is read where each has its own, and no rows come out.
+    """
+    records = (
+        root
+        | "Manifest" >> ReadLines(config.resolve(config.source.videos))
+        | "Parse videos" >> beam.Map(keyed_video, config.source.uri, config.source.text.format == "none")
+        | "By id" >> beam.GroupByKey()
+        | "One of each" >> beam.FlatMap(choose_record).with_outputs(DROPS, main="records")
+    )
+    by_clip = config.source.text.format == "hdvila" or config.source.groups is not None
+    road = _join_by_clip if by_clip else _join_by_video if config.source.text.is_joined else _read_by_video
+    wanted = records.records
+    if only is not None:
+        wanted = wanted | "Only some" >> beam.Filter(lambda record: record.video.video_id in only)
+    unreadable = records[DROPS] | "Unreadable lines" >> beam.FlatMap(_unreadable)
+    texts, drops, *groups = road(root, wanted, config)
+    drops = (records[DROPS], drops) | "Read drops" >> beam.Flatten()
+    if only is not None:
+        drops = drops | "Only their drops" >> beam.Filter(lambda row: row.video_id in only)
+    return texts, drops, (unreadable, *groups) | "Read tallies" >> beam.Flatten()
+
+
+def _unreadable(row: Drop) -> Iterator[Tally]:
+    if row.subject is Subject.RECORD and row.reason in UNREADABLE:
+        yield Counter({("unreadable",): 1})
+
+
+def keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
+    """The video of a manifest line, or what is wrong with the line, by video id."""
+    parsed = parse_video(line, template, own_text)
+    return (parsed.subject_id if isinstance(parsed, Drop) else parsed.video.video_id), parsed
+
+
+def choose_record(element: tuple[str, Iterable[ParsedVideo | Drop]]) -> Iterator[ParsedVideo | Dropped]:
+    """Of the records with one id, the one whose content sorts first: the order of the lines must not matter.
+
+    Rows for the sentences of the record are left to those who read its text, since a sentence may have halves elsewhere.
+    """
+    video_id, parsed = element
+    records: list[ParsedVideo] = []
+    for outcome in parsed:
+        if isinstance(outcome, Drop):
+            yield drop(outcome)
+        else:
+            records.append(outcome)
+    records.sort(key=lambda r: (r.canonical, r.where))
+    for other in records[1:]:
+        detail = f"{other.where}: video_id {video_id!r} again; the record at {records[0].where} is used"
+        yield drop(Drop(video_id, Subject.RECORD, other.where, Stage.READ, Reason.DUPLICATE_ID, detail))
+    for record in records[:1]:
+        yield from (drop(d) for d in record.drops if d.subject is not Subject.SENTENCE)
+        yield record
+
+
+def _sentence_drops(record: ParsedVideo) -> list[Drop]:
+    return [d for d in record.drops if d.subject is Subject.SENTENCE]
+
+
+# -- text that comes with each video -----------------------------------------------------------------------------------
+
+
+def _read_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
+    read = records | "Read text" >> beam.FlatMap(video_text, config).with_outputs(DROPS, main="videos")
+    return read.videos, read[DROPS]
+
+
+def video_text(
+    record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None
+) -> Iterator[VideoText | Dropped]:
+    """The video of a record with its own text."""
+    yield from map(drop, _sentence_drops(record))
+    if record.usable:
+        yield from _with_text(record.video, read_own_text(record, config, trace))
+
+
+def _with_text(video: SourceVideo, text: OwnText) -> Iterator[VideoText | Dropped]:
+    yield from map(drop, text.drops)
+    if text.sentences:
+        yield VideoText(video, tuple((s, ()) for s in text.sentences), tuple(sorted(text.removals.items())))
+    elif not any(d.subject is Subject.VIDEO for d in text.drops):
+        yield drop(_no_text(video.video_id))
+
+
+def _no_text(video_id: str) -> Drop:
+    return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, "no usable sentence")
+
+
+def _without_text(video_id: str, clip_id: str, detail: str) -> Drop:
+    return Drop(video_id, Subject.SENTENCE, clip_id, Stage.READ, Reason.CLIP_WITHOUT_TEXT, detail)
+
+
+# -- one file with the captions of all videos --------------------------------------------------------------------------
+
+
+def _join_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
+    entries = (
+        root
+        | "Caption files" >> beam.Create(files_of(config.resolve(str(config.source.text.path))), reshuffle=False)
+        | "Read captions" >> beam.FlatMap(_keyed_captions).with_outputs(DROPS, main="entries")
+    )
+    keyed = records | "Keyed" >> beam.Map(lambda record: (record.video.video_id, record))
+    joined = (
+        {"records": keyed, "entries": entries.entries}
+        | "By video" >> beam.CoGroupByKey()
+        | "Attach" >> beam.FlatMap(attach_captions, config).with_outputs(DROPS, main="videos")
+    )
+    return joined.videos, (entries[DROPS], joined[DROPS]) | "Join drops" >> beam.Flatten()
+
+
+def _keyed_captions(file: str) -> Iterator[tuple[str, CaptionEntry] | Dropped]:
+    for entry in read_entries(file):
+        yield drop(entry) if isinstance(entry, Drop) else entry
+
+
+def attach_captions(
+    element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig, trace: TextTrace | None = None
+) -> Iterator[VideoText | Dropped]:
+    """The record of a video and its entry, made one. Of several entries, the one whose text sorts first is used."""
+    video_id, sides = element
+    entries: list[CaptionEntry] = sorted(sides["entries"])
+    records: list[ParsedVideo] = list(sides["records"])
+    for other in entries[1:]:
+        detail = f"{other.where}: captions of video {video_id!r} again; those at {entries[0].where} are used"
+        yield drop(Drop(video_id, Subject.RECORD, other.where, Stage.READ, Reason.DUPLICATE_ID, detail))
+    if not records and entries:
+        at = entries[0].where
+        detail = f"{at}: no record names video {video_id!r}"
+        yield drop(Drop("", Subject.RECORD, at, Stage.READ, Reason.TRANSCRIPT_WITHOUT_VIDEO, detail))
+    for record in records:
+        yield from map(drop, _sentence_drops(record))
+        if not record.usable:
+            continue
+        if entries:
+            transcript = parse_columns_file(entries[0].data, video_id, entries[0].where)
+            yield from _with_text(record.video, finish_transcript(transcript, video_id, config, trace))
+        else:
+            yield drop(_no_text(video_id))
+
+
+# -- text and groups that are joined by clip id ------------------------------------------------------------------------
+
+
+@compact
+@dataclass(frozen=True, slots=True, order=True)
+class ClipText:
+    """A clip of a video; `text` is None where it comes from the text file."""
+
+    video_id: str
+    start_ms: int
+    end_ms: int
+    where: str
+    text: str | None
+
+
+def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, ...]:
+    source, counted = config.source, []
+    clips = records | "Clips" >> beam.FlatMap(keyed_clips, config).with_outputs(DROPS, VIDEOS, main="clips")
+    sides, drops = {"clips": clips.clips}, [clips[DROPS]]
+    if source.text.format == "hdvila":
+        lines = root | "Text" >> ReadLines(config.resolve(str(source.text.path)))
+        texts = lines | "Parse text" >> beam.FlatMap(keyed_text).with_outputs(DROPS, main="texts")
+        sides["texts"] = texts.texts
+        drops.append(texts[DROPS])
+    if source.groups is not None:
+        lines = root | "Groups" >> ReadLines(config.resolve(source.groups))
+        groups = lines | "Parse groups" >> beam.FlatMap(keyed_groups).with_outputs(DROPS, main="groups")
+        sides["groups"] = groups.groups
+        names = groups.groups | "Group names" >> beam.MapTuple(lambda _, group: group[0])
+        counted.append(
+            names | "Each once" >> beam.Distinct() | "Count groups" >> beam.Map(lambda _: Counter({("groups",): 1}))
+        )
+        drops.append(groups[DROPS])
+    matched = (
+        sides
+        | "By clip" >> beam.CoGroupByKey()
+        | "Match" >> beam.FlatMap(match_clip).with_outputs(DROPS, main="sentences")
+    )
+    texts = (
+        {"video": clips[VIDEOS], "sentences": matched.sentences}
+        | "By video" >> beam.CoGroupByKey()
+        | "Attach" >> beam.FlatMap(attach_sentences, config).with_outputs(DROPS, main="videos")
+    )
+    drops += [matched[DROPS], texts[DROPS]]
+    return texts.videos, drops | "Join drops" >> beam.Flatten(), *counted
+
+
+def keyed_clips(
+    record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None
+) -> Iterator[tuple[str, ClipText | Drop] | Dropped | KeyedVideo]:
+    """The clips of a record by their ids, those that cannot be used as drops; the video itself beside them."""
+    video_id = record.video.video_id
+    yield from ((d.subject_id, d) for d in _sentence_drops(record))
+    if not record.usable:
+        return
+    named = TaggedOutput(VIDEOS, (video_id, record.video))
+    if config.source.text.format == "hdvila":
+        yield named
+        for clip in record.clips:
+            yield clip.clip_id, ClipText(video_id, clip.start_ms, clip.end_ms, record.where, None)
+        return
+    text = read_own_text(record, config, trace)
+    if any(d.reason is Reason.TRANSCRIPT_UNREADABLE for d in text.drops):
+        yield from map(drop, text.drops)
+        return
+    yield named
+    # A video without text gets its row when the sentences are attached.
+    yield from (drop(d) for d in text.drops if d.reason is not Reason.NO_TEXT)
+    for s in text.sentences:
+        yield s.clip_id, ClipText(video_id, s.start_ms, s.end_ms, record.where, s.text)
+
+
+def keyed_text(line: Line) -> Iterator[tuple[str, tuple[str, str]] | Dropped]:
+    """The text of a line of the text file and where it stands, by clip id."""
+    parsed = parse_text(line)
+    if isinstance(parsed, Drop):
+        # An empty text still belongs to its clip: the pair is one sentence, and gets one row.
+        is_empty = parsed.reason is Reason.EMPTY_TEXT
+        yield (parsed.subject_id, ("", where(line))) if is_empty else drop(parsed)
+    else:
+        clip_id, text = parsed
+        yield clip_id, (text, where(line))
+
+
+def keyed_groups(line: Line) -> Iterator[tuple[str, tuple[str, int, str]] | Dropped]:
+    """The group of a line by each of its clip ids: its own id, its size, and where it stands."""
+    parsed = parse_group(line)
+    if isinstance(parsed, Drop):
+        yield drop(parsed)
+        return
+    for clip_id in parsed.clip_ids:
+        yield clip_id, (parsed.group_id, len(parsed.clip_ids), parsed.where)
+
+
+def match_clip(
+    element: tuple[str, dict[str, Iterable[Any]]],
+) -> Iterator[tuple[str, tuple[Sentence, GroupNames]] | Dropped]:
+    """Clip, text and groups of one clip id, made one sentence. Whatever has no counterpart is a drop, and so is a second one."""
+    clip_id, sides = element
+    clips = sorted(c for c in sides["clips"] if isinstance(c, ClipText))
+    lost = sorted(c for c in sides["clips"] if isinstance(c, Drop))
+    texts: list[tuple[str, str]] = sorted(sides.get("texts", ()), key=lambda t: (not t[0], t))
+    groups: list[tuple[str, int, str]] = sorted(sides.get("groups", ()))
+    yield from map(drop, lost)
+    for other in clips[1:]:
+        detail = f"{other.where}: clip_id {clip_id!r} again; that of video {clips[0].video_id!r} is used"
+        yield drop(_text_drop(other.video_id, clip_id, Reason.DUPLICATE_ID, detail))
+    if not clips and not lost:
+        for _, at in texts:
+            yield drop(_text_drop("", clip_id, Reason.TEXT_WITHOUT_CLIP, f"{at}: no video record names this clip"))
+    else:
+        video_id = clips[0].video_id if clips else lost[0].video_id
+        for _, at in texts[1:]:
+            detail = f"{at}: text for clip_id {clip_id!r} again; that at {texts[0][1]} is used"
+            yield drop(_text_drop(video_id, clip_id, Reason.DUPLICATE_ID, detail))
+    for clip in clips[:1]:
+        text, at = (clip.text, clip.where) if clip.text is not None else texts[0] if texts else (None, clip.where)
+        if text:
+            names = tuple(sorted({(group_id, size) for group_id, size, _ in groups}))
+            yield clip.video_id, (Sentence(clip_id, clip.start_ms, clip.end_ms, text), names)
+            return
+        if text is None:
+            yield drop(_without_text(clip.video_id, clip_id, f"{at}: no line of the text file names this clip"))
+        else:
+            yield drop(_text_drop(clip.video_id, clip_id, Reason.EMPTY_TEXT, f"{at}: nothing is left of the text"))
+    for group_id, _, at in groups:
+        detail = f"{at}: group {group_id} names clip {clip_id!r}, which has no usable sentence"
+        yield drop(Drop("", Subject.RECORD, group_id, Stage.READ, Reason.GROUP_UNKNOWN_CLIP, detail))
+
+
+def _text_drop(video_id: str, clip_id: str, reason: Reason, detail: str) -> Drop:
+    return Drop(video_id, Subject.SENTENCE, clip_id, Stage.READ, reason, detail)
+
+
+def attach_sentences(
+    element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig, trace: TextTrace | None = None
+) -> Iterator[VideoText | Dropped]:
+    """A video and its matched sentences, made one."""
+    video_id, sides = element
+    sentences = tuple(sides["sentences"])
+    for video in sides["video"]:
+        if sentences and config.source.text.format == "hdvila" and (config.cleans_text or config.splits_sentences):
+            in_order = sorted(sentences, key=lambda s: (s[0].start_ms, s[0].end_ms, s[0].clip_id))
+            text = finish_sentences([s for s, _ in in_order], video_id, config, trace)
+            names = {s.clip_id: groups for s, groups in sentences}
+            yield from map(drop, text.drops)
+            kept = tuple((s, names.get(s.clip_id, ())) for s in text.sentences)
+            yield from map(drop, lost_groups(video_id, sentences, kept, "cleaning left nothing of its clips"))
+            if kept:
+                yield VideoText(video, kept, tuple(sorted(text.removals.items())))
+            else:
+                yield drop(_no_text(video_id))
+        elif sentences:
+            yield VideoText(video, sentences)
+        else:
+            yield drop(_no_text(video_id))

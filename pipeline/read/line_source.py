@@ -1,0 +1,185 @@
+"""Reading line and row files as a Beam collection of numbered lines.
+
+A large file is read in blocks by many workers. Line numbers need the count of lines before a block, so blocks are counted
+first, then read: two cheap passes, no worker ever holds a file.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import IO, Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from longtake.pipeline.parse.lines import Line
+from longtake.schemas import storage
+from longtake.schemas.errors import ConfigError
+
+_BLOCK_BYTES = 32 << 20
+_MAX_LINE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a file: bytes [start, end) of a line file, or row group `start` of a Parquet file."""
+
+    file: str
+    number: int
+    start: int
+    end: int
+
+
+def files_of(path: str) -> list[str]:
+    """The files a configured path names; its last part may hold wildcards. Raises ConfigError where there is none."""
+    name = path.rsplit("/", 1)[-1]
+    if "*" in name or "?" in name:
+        found = [f for f in storage.list_files(storage.parent(path)) if fnmatch(f.rsplit("/", 1)[-1], name)]
+    else:
+        found = [path] if storage.is_file(path) else []
+    if not found:
+        problem = "is a folder; name files in it, as with *" if storage.exists(path) else "no such file"
+        raise ConfigError(f"{path}: {problem}")
+    return found
+
+
+def check_columns(file: str, wanted: tuple[str, ...]) -> None:
+    """Raise ConfigError where a Parquet file lacks one of the columns; other files are no tables."""
+    if not file.endswith(".parquet"):
+        return
+    with storage.open_table(file) as stream:
+        try:
+            names = pq.read_schema(stream).names
+        except storage.PARQUET_ERRORS as error:
+            raise ConfigError(f"{file}: not a Parquet file, or a damaged one: {storage.damage(error)}") from None
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise ConfigError(f"{file}: no column {', '.join(missing)}; it has {', '.join(names)}")
+
+
+def blocks_of(file: str) -> list[Block]:
+    """The blocks a file is read in."""
+    if file.endswith(".parquet"):
+        try:
+            with storage.open_table(file) as stream:
+                return [Block(file, i, i, i + 1) for i in range(pq.ParquetFile(stream).num_row_groups)]
+        except storage.PARQUET_ERRORS as error:
+            raise ConfigError(f"{file}: not a Parquet file, or a damaged one: {storage.damage(error)}") from None
+    size, _ = storage.size_and_tag(file)
+    if file.endswith(".gz"):
+        return [Block(file, 0, 0, size)]
+    starts = range(0, max(size, 1), _BLOCK_BYTES)
+    return [Block(file, i, start, min(start + _BLOCK_BYTES, size)) for i, start in enumerate(starts)]
+
+
+def count_lines(block: Block) -> int:
+    """How many lines start in the block."""
+    if block.file.endswith(".parquet"):
+        with storage.open_table(block.file) as stream:
+            return int(pq.ParquetFile(stream).metadata.row_group(block.start).num_rows)
+    if block.file.endswith(".gz"):
+        return 0  # a single block: nothing follows it
+    return sum(1 for _ in _plain_lines(block))
+
+
+def read_block(block: Block, first: int) -> Iterator[Line]:
+    """The lines that start in the block, numbered from `first`."""
+    if block.file.endswith(".parquet"):
+        rows: Any = _table_rows(block)
+    elif block.file.endswith(".gz"):
+        rows = _unzipped_lines(block.file)
+    else:
+        rows = _plain_lines(block)
+    for number, data in enumerate(rows, start=first):
+        if data:
+            yield Line(block.file, number, data)
+
+
+def _table_rows(block: Block) -> list[dict[str, Any] | bytes]:
+    """The rows of a row group; a line for the ledger in the place of a row that is no text, or of all where they are damaged."""
+    try:
+        with storage.open_table(block.file) as stream:
+            table = pq.ParquetFile(stream).read_row_group(block.start)
+        try:
+            return list(table.to_pylist())
+        except UnicodeDecodeError:
+            return [_row(table, number) for number in range(len(table))]
+    except storage.PARQUET_ERRORS as error:
+        return [f"rows that cannot be read: {storage.damage(error)}".encode()]
+
+
+def _row(table: pa.Table, number: int) -> dict[str, Any] | bytes:
+    try:
+        row: dict[str, Any] = table.slice(number, 1).to_pylist()[0]
+        return row
+    except UnicodeDecodeError as error:
+        return error.object  # which is no UTF-8 either, and said to be so
+
+
+def _plain_lines(block: Block) -> Iterator[bytes]:
+    with storage.open_read(block.file) as stream:
+        if block.start:
+            stream.seek(block.start - 1)
+            _next_line(stream)  # the line that began before this block belongs to the one before
+        at = stream.tell()
+        while at < block.end:
+            line, size = _next_line(stream)
+            if not size:
+                return  # the file has become shorter
+            at += size
+            yield line.rstrip(b"\r\n")
+
+
+def _unzipped_lines(file: str) -> Iterator[bytes]:
+    """Lines of a gzip file. One that breaks off ends with a line that says so, for the ledger."""
+    with storage.open_read(file) as raw, gzip.open(raw) as stream:
+        try:
+            while line := _next_line(stream)[0]:
+                yield line.rstrip(b"\r\n")
+        except (EOFError, OSError, zlib.error) as error:
+            yield f"gzip data breaks off here: {error}".encode()
+
+
+def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
+    """The next line, and how many bytes it takes. Of an absurd one only the start is kept, which will not parse."""
+    line = end = stream.readline(_MAX_LINE_BYTES)
+    size = len(line)
+    while len(end) == _MAX_LINE_BYTES and not end.endswith(b"\n"):
+        end = stream.readline(_MAX_LINE_BYTES)
+        size += len(end)
+    return line, size
+
+
+def read_lines(path: str) -> Iterator[Line]:
+    """What ReadLines gives, in order and in this process; what is in memory is one line, or one row group."""
+    for file in files_of(path):
+        first = 1
+        for block in blocks_of(file):
+            yield from read_block(block, first)
+            first += count_lines(block)
+
+
+class ReadLines(beam.PTransform):
+    """Every non-empty line of the files, as a Line with its number counted from 1."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._files = files_of(path)
+
+    def expand(self, begin: Any) -> Any:
+        blocks = (
+            begin
+            | "Files" >> beam.Create(self._files, reshuffle=False)
+            | "Blocks" >> beam.FlatMap(blocks_of)
+            | "Spread" >> beam.Reshuffle()
+        )
+        counts = blocks | "Count" >> beam.Map(lambda block: ((block.file, block.number), count_lines(block)))
+        return blocks | "Read" >> beam.FlatMap(_read_numbered, counts=beam.pvalue.AsDict(counts))
+
+
+def _read_numbered(block: Block, counts: dict[tuple[str, int], int]) -> Iterator[Line]:
+    first = 1 + sum(counts[block.file, number] for number in range(block.number))
+    return read_block(block, first)

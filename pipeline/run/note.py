@@ -1,0 +1,73 @@
+"""staging/job.json: which command works, or worked last, on an output. For people and `longtake status` alone."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields, replace
+
+from longtake.pipeline.run.events import redacted
+from longtake.schemas import storage
+from longtake.schemas.layout import Layout
+
+_ERROR_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class JobNote:
+    """One run of a command: times in seconds since 1970. `ended` is None while it runs, and where it was killed."""
+
+    command: str
+    host: str
+    pid: int
+    started: float
+    ended: float | None = None
+    error: str | None = None  # why it ended, where it did not end well
+    left_to_runner: bool = False  # it ended, and the runner goes on with the job
+
+
+def _path(layout: Layout) -> str:
+    return storage.join(layout.staging, "job.json")
+
+
+@contextmanager
+def noted(layout: Layout, command: str, left_to_runner: bool = False) -> Iterator[None]:
+    """Note that `command` is at work on an output while the block runs, and how it ended."""
+    note = JobNote(command, socket.gethostname(), os.getpid(), time.time())
+    _write(layout, note)
+    error: str | None = None
+    try:
+        yield
+    except BaseException as failure:
+        error = "stopped" if isinstance(failure, KeyboardInterrupt) else str(failure) or type(failure).__name__
+        raise
+    finally:
+        with suppress(OSError):  # on a full disk the failure that counts is the other one
+            text = None if error is None else redacted(error.partition("\n")[0])[:_ERROR_CHARACTERS]
+            _write(
+                layout, replace(note, ended=time.time(), error=text, left_to_runner=left_to_runner and error is None)
+            )
+
+
+def _write(layout: Layout, note: JobNote) -> None:
+    storage.write_bytes(_path(layout), json.dumps(asdict(note)).encode())
+
+
+def read_note(layout: Layout) -> JobNote | None:
+    """The last note; None where there is none, or none that can be read."""
+    try:
+        raw = json.loads(storage.read_bytes(_path(layout)))
+        note = JobNote(**{field.name: raw[field.name] for field in fields(JobNote) if field.name in raw})
+        sound = (
+            isinstance(note.command, str)
+            and isinstance(note.host, str)
+            and type(note.pid) is int
+            and isinstance(note.started, int | float)
+            and isinstance(note.ended, int | float | None)
+            and isinstance(note.error, str | None)
+        )
+        return note if sound else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,188 @@
+"""Beam runners and options: which are fit for this job, and how they are set."""
+
+import re
+from typing import Any, NoReturn
+
+from apache_beam.options.pipeline_options import (
+    DebugOptions,
+    DirectOptions,
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    SparkRunnerOptions,
+    StandardOptions,
+)
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.runners.worker import sdk_worker
+from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment, ExternalEnvironment
+
+from longtake.pipeline.run import beam_lookups, dataflow
+from longtake.pipeline.run.slots import cores
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError
+from longtake.schemas.settings import did_you_mean
+
+_LOCAL = "longtake.pipeline.run.runner.LocalRunner"
+_NEVER_MS = 10**11
+_THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
+_THREADS = 16  # at most, where the amount of work is not known: each costs 0.8 CPU-seconds of the job, whatever it does
+_ALL_CORES = 0  # of the worker, whatever it is: a number that only the worker knows
+_SERVED = (
+    "FlinkRunner",
+    "SparkRunner",
+    "PortableRunner",
+)  # their job servers take options that Beam's Python part does not know
+_HERE = re.compile(r"\[(local|auto)\]|local(\[.+\])?")  # Flink's and Spark's names for a cluster inside the job server
+
+
+def _say_nothing(*_: object, **__: object) -> None: ...
+
+
+class LocalRunner(fn_runner.FnApiRunner):
+    """Beam's in-process runner, but it hands the options to its workers, never downloads Prism, and does not tear elements.
+
+    Beam's own `multi_threading` mode flushes output buffers from a timer thread once a second, with no lock against the thread
+    that is writing an element (2.77, data_plane.TimeBasedBufferingClosableOutputStream): bundles that last longer can be cut in
+    the middle of an element and are then decoded as rubbish. Buffers here are flushed by size alone.
+
+    With `--environment_type=EXTERNAL` the steps run in worker processes of the pool at `--environment_config`, as many as
+    `--direct_num_workers`: the way of Flink and Spark, with no server between.
+    """
+
+    def run_pipeline(self, pipeline: Any, options: Any) -> Any:
+        sdk_worker.print = _say_nothing  # of each failed bundle it prints a traceback; the job tells the cause once
+        direct = options.view_as(DirectOptions)
+        portable = options.view_as(PortableOptions)
+        if portable.environment_type == "EXTERNAL":
+            self._default_environment = ExternalEnvironment.from_options(portable)
+            direct.direct_running_mode = None
+        elif direct.direct_running_mode == "multi_threading":
+            self._default_environment = EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=_NEVER_MS)
+            direct.direct_running_mode = None  # else the environment is replaced by the faulty one
+        encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+        self._provision_info = fn_runner.ExtendedProvisionInfo(
+            beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
+        )
+        return super().run_pipeline(pipeline, options)
+
+
+def pipeline_options(
+    beam_args: list[str], workers: int, one_thread: bool = False, pieces: int | None = None
+) -> PipelineOptions:
+    """Options for `beam_args`, given after `--`; where no runner is named, LocalRunner with `workers` decode slots, 0: all cores.
+
+    `one_thread` is for graphs that neither wait for slots nor for storage: there Python's threads only get in each other's way.
+    `pieces`: how many pieces of work there are, where that is known; more threads than pieces cost and do nothing.
+
+    Raises ConfigError for a runner that is known to give wrong results, and for options that cannot work or that nobody knows.
+    """
+    beam_lookups.remember()
+    options = PipelineOptions(beam_args)
+    options.get_all_options(add_extra_args_fn=lambda parser: _check_names(parser, beam_args))
+    runner = options.view_as(StandardOptions).runner
+    if runner and "dask" in runner.lower():
+        raise ConfigError(
+            "DaskRunner loses outputs of this graph without an error; use another runner (docs/architecture.md)"
+        )
+    if runner in (None, "", "DirectRunner"):
+        options.view_as(StandardOptions).runner = _LOCAL
+        direct = options.view_as(DirectOptions)
+        elsewhere = options.view_as(PortableOptions).environment_type is not None
+        if not any(argument.startswith("--direct_running_mode") for argument in beam_args):
+            direct.direct_running_mode = "in_memory" if one_thread else "multi_threading"
+        if not any(argument.startswith("--direct_num_workers") for argument in beam_args):
+            slots = workers or cores()
+            direct.direct_num_workers = slots if elsewhere else 1 if one_thread else _threads(slots, pieces)
+    if dataflow.is_dataflow(options):
+        dataflow.prepare(options)
+    else:
+        _check_environment(options)
+    return options
+
+
+def _threads(slots: int, pieces: int | None) -> int:
+    """Threads of the local runner: two for each slot, so that none of the slots waits; no more than there is work for."""
+    return max(2, min(slots * _THREADS_PER_SLOT, _THREADS if pieces is None else pieces))
+
+
+def _check_names(parser: Any, beam_args: list[str]) -> None:
+    """Raise ConfigError for arguments that Beam would pass over without a word, and for values that it cannot read."""
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"options for Apache Beam: {message}")
+
+    parser.error = refuse
+    known, unknown = parser.parse_known_args(beam_args)
+    names = [name for action in parser._actions for name in action.option_strings]
+    served = str(known.runner).rsplit(".", 1)[-1] in _SERVED
+    faults = []
+    for argument in unknown:
+        name = argument.partition("=")[0]
+        meant = did_you_mean(name, names, 0.85 if served else 0.7)
+        if name.startswith("-") and (meant or not served):
+            faults.append(f"{name}: Apache Beam has no such option.{meant}")
+    if not faults and unknown and not unknown[0].startswith("-"):
+        faults.append(f"{unknown[0]!r} belongs to no option of Apache Beam; after -- they are given as --name=value")
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def _check_environment(options: PipelineOptions) -> None:
+    """Raise ConfigError where the workers would not have longtake, or could not be started."""
+    portable, runner = options.view_as(PortableOptions), options.view_as(StandardOptions).runner
+    kind = portable.environment_type
+    if runner == _LOCAL and kind not in (None, "EXTERNAL"):
+        raise ConfigError(f"--environment_type={kind}: this runner starts its workers itself, or takes EXTERNAL ones")
+    if kind == "EXTERNAL" and not portable.environment_config:
+        raise ConfigError(
+            "--environment_type=EXTERNAL: say where the workers are, as in --environment_config=localhost:50000"
+        )
+    name = str(runner).rsplit(".", 1)[-1]
+    master = {
+        "FlinkRunner": options.view_as(FlinkRunnerOptions).flink_master,
+        "SparkRunner": options.view_as(SparkRunnerOptions).spark_master_url,
+        "PortableRunner": "elsewhere",
+    }.get(name)
+    if master is not None and kind is None and not _HERE.fullmatch(master):
+        raise ConfigError(
+            f"{name}: Beam's own image for workers has no longtake. Give --environment_type=EXTERNAL and --environment_config, "
+            "or --environment_type=DOCKER and the image of docker/Dockerfile as --environment_config (docs/cloud.md)"
+        )
+
+
+def slots_per_process(options: PipelineOptions, workers: int) -> int:
+    """How many decoders each worker process is to run, where `workers` were asked for, or 0. A result of 0: one for each core.
+
+    Runners that start a process for each core need one decoder in each, and those with one process per machine need all.
+    """
+    if workers:
+        return workers
+    if is_local(options):
+        return cores()
+    if dataflow.is_dataflow(options):
+        one_process = options.view_as(DebugOptions).lookup_experiment("no_use_multiple_sdk_containers")
+        return _ALL_CORES if one_process else 1
+    if options.view_as(StandardOptions).runner == _LOCAL:
+        return 1
+    processes = options.view_as(PortableOptions).sdk_worker_parallelism
+    return _ALL_CORES if str(processes) == "1" else 1
+
+
+def check_reachable(config: CorpusConfig, options: PipelineOptions) -> None:
+    """Raise ConfigError where the workers cannot read or write what the configuration names."""
+    if dataflow.is_dataflow(options):
+        dataflow.check_paths(config)
+
+
+def is_local(options: PipelineOptions) -> bool:
+    """Whether the job runs inside this process."""
+    return bool(
+        options.view_as(StandardOptions).runner == _LOCAL
+        and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
+        and options.view_as(PortableOptions).environment_type is None
+    )
+
+
+__all__ = ["LocalRunner", "check_reachable", "cores", "is_local", "pipeline_options", "slots_per_process"]

@@ -1,0 +1,206 @@
+"""Process slots: work on untrusted media runs in child processes that can be killed, one piece of work each at a time.
+
+A pool of N single-process executors, shared by all threads of the process. Whoever has work takes the next free slot, so
+the load evens out however skewed it is. A child that crashes or exceeds its time loses the piece of work it held and
+nothing else; its slot gets a new child.
+"""
+
+import gc
+import os
+import queue
+import resource
+import signal as signals
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from typing import Any, ParamSpec, TypeVar
+
+from longtake.pipeline.run.memory import limit_memory
+from longtake.schemas.children import attend, end_forks, forks_of, lifeline
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: What a child may allocate, in bytes, where the configuration does not say: a video that takes more fails alone.
+MEMORY_LIMIT = 8 << 30
+_IMPORTED = ["longtake.pipeline.fragments.work"]  # what the children work with, imported once for all of them
+_START_SECONDS = 60.0  # what a child may take to start, before its work's own time counts
+
+
+class SlotTimeout(Exception):
+    """The work did not end in its time and was killed."""
+
+
+class SlotCrashed(Exception):
+    """The child process died while it worked (native crash, out of memory, killed), by `signal` if that is known, else 0."""
+
+    def __init__(self, message: str, signal: int = 0) -> None:
+        super().__init__(message, signal)
+        self.signal = signal
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Slots:
+    """`size` child processes. Children start when first needed; `close` ends them for good."""
+
+    def __init__(self, size: int, memory_limit: int = MEMORY_LIMIT) -> None:
+        self.size = size
+        self._memory_limit = memory_limit
+        self._free: queue.LifoQueue[ProcessPoolExecutor | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._free.put(None)
+        self._closed = False
+
+    def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work(*args)` in a child. Exceptions of the work come back as they are.
+
+        Raises SlotTimeout after `seconds`, SlotCrashed when the child died on it twice: a first death may be somebody
+        else's fault, as when the system kills the largest process. A MemoryError, too, comes back from a second, new child:
+        one that ran out of memory does not give all of it back.
+        """
+        for last_try in (False, True):
+            slot = self._free.get()
+            try:
+                if self._closed:
+                    raise RuntimeError("the slots are closed")
+                slot = slot or self._start()
+                future: Future[T] = slot.submit(_worked, work, *args, **kwargs)  # type: ignore[arg-type]
+                ended, _ = wait([future], seconds)  # not result(seconds): the work may raise a TimeoutError of its own
+                if not ended:
+                    raise SlotTimeout(f"did not end within {seconds:g} s")
+                return future.result()
+            except BrokenProcessPool:
+                signal = _died_of(slot)
+                _kill(slot)
+                slot = None
+                if last_try:
+                    of = f" of {_name(signal)}" if signal else ""
+                    raise SlotCrashed(f"the decoder process died on it{of}, twice", signal) from None
+            except MemoryError:
+                _kill(slot)
+                slot = None
+                if last_try:
+                    raise
+            except BaseException:
+                if slot is not None and not _is_idle(slot):
+                    _kill(slot)
+                    slot = None
+                raise
+            finally:
+                self._free.put(slot)
+        raise AssertionError("unreachable")
+
+    def _start(self) -> ProcessPoolExecutor:
+        slot = ProcessPoolExecutor(
+            1,
+            mp_context=forks_of(_IMPORTED),
+            initializer=_prepare_child,
+            initargs=(self._memory_limit, lifeline()),
+        )
+        try:
+            slot.submit(_nothing).result(_START_SECONDS)
+        except BaseException:
+            _kill(slot)
+            raise
+        return slot
+
+    def close(self) -> None:
+        """End the children. Work in progress is waited for; no more is taken."""
+        self._closed = True
+        slots = [self._free.get() for _ in range(self.size)]
+        for slot in slots:
+            if slot is not None:
+                slot.shutdown()
+            self._free.put(None)
+
+    def __enter__(self) -> "Slots":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _prepare_child(memory_limit: int, line: Connection) -> None:
+    attend(line)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(memory_limit)
+
+
+def _worked(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    if not gc.get_freeze_count():
+        gc.freeze()  # what the work has imported never goes: collecting it again costs 20 ms in the midst of a video
+    return work(*args, **kwargs)
+
+
+def _nothing() -> None:
+    """What a new child does first: it proves that it has started."""
+
+
+def _is_idle(slot: ProcessPoolExecutor) -> bool:
+    return not slot._pending_work_items
+
+
+def _died_of(slot: ProcessPoolExecutor | None, patience: float = 2.0) -> int:
+    """The signal that ended the child of a broken slot, 0 if it was none or is not known."""
+    until = time.monotonic() + patience
+    while slot is not None and slot._processes and time.monotonic() < until:
+        codes = [process.exitcode for process in list(slot._processes.values())]
+        if None not in codes:
+            return max((-code for code in codes if code is not None and code < 0), default=0)
+        time.sleep(0.01)
+    return 0
+
+
+def _name(number: int) -> str:
+    return signals.Signals(number).name if number in {one.value for one in signals.Signals} else f"signal {number}"
+
+
+def _kill(slot: ProcessPoolExecutor | None) -> None:
+    if slot is None:
+        return
+    for process in list((slot._processes or {}).values()):
+        process.kill()
+    slot.shutdown(wait=False)
+
+
+_shared: dict[tuple[int, int], Slots] = {}
+_lock = threading.Lock()
+
+
+def shared_slots(size: int, memory_limit: int = MEMORY_LIMIT) -> Slots:
+    """The slots that all threads of this process share; 0: one for each core of this machine, which may be a worker's."""
+    key = size or cores(), memory_limit
+    with _lock:
+        if key not in _shared:
+            _shared[key] = Slots(*key)
+        return _shared[key]
+
+
+def close_shared_slots() -> None:
+    """End all shared slots; new ones start when asked for."""
+    with _lock:
+        slots = list(_shared.values())
+        _shared.clear()
+    for slot in slots:
+        slot.close()
+    if slots:
+        end_forks()
+
+
+def cores(quota: str = "/sys/fs/cgroup/cpu.max") -> int:
+    """How many cores this process may use: those it is bound to, or fewer where its container's `quota` of CPU time says so."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open(quota) as stream:
+            share, period = stream.read().split()
+        return found if share == "max" else max(1, min(found, int(share) // int(period)))
+    except (OSError, ValueError):  # no cgroup of version 2
+        return found
+
+
+__all__: list[Any] = ["SlotCrashed", "SlotTimeout", "Slots", "close_shared_slots", "cores", "shared_slots"]

@@ -1,0 +1,1 @@
+"""Cues into sentences: cleaning, then sentence ends."""

@@ -1,0 +1,43 @@
+"""Texts that nobody says: credits of subtitlers, and the courtesies that Whisper hears in silence."""
+
+from longtake.pipeline.parse.transcripts.cue import Cue
+from longtake.pipeline.text.clean.cleaned import Cleaned
+from longtake.pipeline.text.clean.credits import SIGNS, is_courtesy, is_credit
+
+_MAX_CHARACTERS = 120
+_SILENT = 0.6  # Whisper's own threshold for no_speech_prob
+
+
+def remove_boilerplate(cues: list[Cue], from_recognition: bool) -> Cleaned:
+    """The cues without credits, and without hallucinated courtesies.
+
+    A courtesy may well be said. It goes only from a file of recognised speech, and there only where the recogniser
+    itself doubts that anyone speaks, or the same words come again later: one says goodbye once.
+    """
+    kept: list[Cue] = []
+    gone: list[tuple[Cue, str]] = []
+    later: set[str] = set()
+    whole = " ".join([cue.text for cue in cues]).lower()
+    signs = [sign for sign in SIGNS if sign in whole]
+    for cue in reversed(cues):
+        text = cue.text.replace("\n", " ")
+        reason = None
+        if len(text) <= _MAX_CHARACTERS:
+            if signs and _has_sign(text.lower(), signs) and is_credit(text):
+                reason = "credits of the subtitles"
+            elif from_recognition and is_courtesy(text):
+                said = text.lower().strip(" .!")
+                if cue.no_speech >= _SILENT:
+                    reason = f"a courtesy where nobody speaks (no_speech_prob {cue.no_speech:.2f})"
+                elif said in later:
+                    reason = "a courtesy that comes again later"
+                later.add(said)
+        if reason is None:
+            kept.append(cue)
+        else:
+            gone.append((cue, reason))
+    return Cleaned(kept[::-1], gone[::-1], len(gone))
+
+
+def _has_sign(text: str, signs: list[str]) -> bool:
+    return any(sign in text for sign in signs)

@@ -1,0 +1,45 @@
+"""What a cleaning step hands on: the cues that are left, those that are not, and how much it took out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from longtake.pipeline.parse.transcripts.cue import Cue
+from longtake.pipeline.text.clean.edit_cue import Edit, edited
+
+
+@dataclass(slots=True)
+class Cleaned:
+    """The cues after a step; the cues that vanished, each with the reason in words; how many removals there were."""
+
+    cues: list[Cue]
+    gone: list[tuple[Cue, str]]
+    removals: int
+    shortened: list[tuple[Cue, str]] = field(default_factory=list)  # of which a part of what was said is gone, and why
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One cleaning step of a video: the cues it was given, and what it made of them."""
+
+    name: str
+    before: list[Cue]
+    made: Cleaned
+
+
+def remove(cues: list[Cue], find: Callable[[str], list[Edit]], what: str) -> Cleaned:
+    """Apply the edits that `find` names for each text. A cue of which nothing is left is gone."""
+    kept: list[Cue] = []
+    gone: list[tuple[Cue, str]] = []
+    removals = 0
+    for cue in cues:
+        edits = find(cue.text)
+        if not edits:
+            kept.append(cue)
+            continue
+        removals += len(edits)
+        rest = edited(cue, edits)
+        if any(c.isalnum() for c in rest.text):
+            kept.append(rest)
+        else:
+            gone.append((cue, f"nothing but {what}"))
+    return Cleaned(kept, gone, removals)

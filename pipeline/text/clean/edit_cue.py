@@ -1,0 +1,101 @@
+"""Taking characters out of a cue, with the times of its words kept right."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from longtake.pipeline.parse.transcripts.cue import BREAK, Cue, Word
+
+#: Characters [start, end) of a text, and what comes in their place: nothing, or a BREAK and the name of who speaks then.
+Edit = tuple[int, int, str]
+
+_BLANK = " \n" + BREAK
+
+
+def edited(cue: Cue, edits: Sequence[Edit]) -> Cue:
+    """The cue after `edits`, which are in order and apart. Its text is empty where nothing but white space is left."""
+    text = cue.text
+    out: list[str] = []
+    moves: list[tuple[int, int, int]] = []  # (old start, old end, new start) of what stays
+    size = at = 0
+    turn = cue.turn
+    speakers = _Speakers(cue)
+    for start, end, put in [*edits, (len(text), len(text), "")]:
+        piece = text[at:start]
+        before = at
+        if piece and (not size or out[-1][-1] in _BLANK):
+            bare = piece.lstrip(_BLANK)
+            at += len(piece) - len(bare)
+            piece = bare
+        speakers.passed(text[before:at])
+        if piece:
+            moves.append((at, start, size))
+            speakers.kept(piece)
+            out.append(piece)
+            size += len(piece)
+        speakers.passed(text[start:end])
+        if put and size:
+            out.append(put[0])
+            size += 1
+            speakers.starts(put[1:] or None)
+        elif put:
+            turn = True
+            speakers.is_now(put[1:] or None)
+        at = end
+    whole = "".join(out)
+    bare = whole.rstrip(_BLANK)
+    return replace(cue, text=bare, words=_moved(cue.words, moves, len(bare)), turn=turn, speakers=speakers.names(bare))
+
+
+class _Speakers:
+    """Who speaks at the start of the text that is left, and after each BREAK in it."""
+
+    def __init__(self, cue: Cue) -> None:
+        names = list(cue.speakers) or [None]
+        self._old = names + [None] * (cue.text.count(BREAK) + 1 - len(names))
+        self._found: list[str | None] = [self._old.pop(0)]
+
+    def passed(self, text: str) -> None:
+        """Breaks that are taken out: who spoke from there on does so from what is kept next."""
+        for _ in range(text.count(BREAK)):
+            self._found[-1] = self._old.pop(0)
+
+    def kept(self, text: str) -> None:
+        for _ in range(text.count(BREAK)):
+            self._found.append(self._old.pop(0))
+
+    def starts(self, name: str | None) -> None:
+        self._found.append(name)
+
+    def is_now(self, name: str | None) -> None:
+        self._found[-1] = name
+
+    def names(self, text: str) -> tuple[str | None, ...]:
+        found = self._found[: text.count(BREAK) + 1]
+        return tuple(found) if any(found) else ()
+
+
+def _moved(words: Sequence[Word], moves: Sequence[tuple[int, int, int]], size: int) -> tuple[Word, ...]:
+    """The words of which something is left. A word cut at its front starts where what is left of it starts."""
+    kept: list[Word] = []
+    if len(moves) == 1:  # nearly always: what is left is one piece, which is now at the start
+        old = moves[0][0]
+        kept = [(offset - old, start, end) for offset, start, end in words if old <= offset < old + size]
+        cut = len(words) - len([1 for word in words if word[0] > old])  # words that start there or before
+        if (not kept or kept[0][0] > 0) and cut and size:
+            kept.insert(0, (0, *words[cut - 1][1:]))
+        return tuple(kept)
+    at = 0
+    for number, (offset, start, end) in enumerate(words):
+        until = words[number + 1][0] if number + 1 < len(words) else 1 << 60
+        while at < len(moves) and moves[at][1] <= offset:
+            at += 1
+        if at == len(moves):
+            break
+        old, _, new = moves[at]
+        if old < until:
+            place = new + max(offset - old, 0)
+            if place < size:
+                kept.append((place, start, end))
+    if kept and kept[0][0] > 0:
+        kept[0] = (0, *kept[0][1:])
+    return tuple(kept)

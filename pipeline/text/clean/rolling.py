@@ -1,0 +1,114 @@
+"""Rolling captions: each cue shows the screen again, scrolled or grown, so that every word stands in several cues.
+
+YouTube's recognition writes two lines, of which the upper one was there before, and between them cues of 10 ms that only
+scroll; live captions grow letter by letter and scroll three lines. What is new in a cue is what the screen did not show
+before: with that alone each spoken word is there once, and at the time when it appeared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from longtake.pipeline.parse.transcripts.cue import Cue, Word
+from longtake.pipeline.text.clean.cleaned import Cleaned
+from longtake.pipeline.text.clean.edit_cue import edited
+
+_TOUCHING_MS = 250  # between two cues that show one screen
+_MIN_SHARE = 0.25  # of the cues that follow another at once: so many roll where a file rolls
+_MIN_CUES = 3
+_MIN_WORDS = 3  # said again at the join of two cues of one line each
+# No screen shows more, so no more is compared: the work stays linear, whatever a cue holds.
+_MOST_LINES, _MOST_WORDS = 32, 256
+
+
+def unroll(cues: list[Cue]) -> Cleaned:
+    """The cues with only what is new in each. A file that does not roll comes back as it is.
+
+    What a later cue adds to the last line goes to the cue in which that line began.
+    """
+    screens = [cue.text.split("\n") for cue in cues]
+    shown = [_shown(screens[i - 1], screens[i]) if i else 0 for i in range(len(cues))]
+    if _rolls(cues, screens, shown):
+        return _once(cues, screens, shown)
+    joined = [_joined(cues[i - 1].text, cues[i].text) if i else 0 for i in range(len(cues))]
+    if _rolls(cues, screens, joined, share=0.5):
+        return _once(cues, screens, joined)
+    return Cleaned(cues, [], 0)
+
+
+def _shown(before: list[str], screen: list[str]) -> int:
+    """How many characters of a screen were there before: the lines that scrolled up, and of the last one its beginning."""
+    last = len(before) - 1
+    for scrolled in range(max(0, len(before) - _MOST_LINES), len(before)):
+        count = last - scrolled + 1
+        if count > len(screen) or before[scrolled:last] != screen[: count - 1]:
+            continue
+        if screen[count - 1].startswith(before[last]):
+            return sum(map(len, screen[: count - 1])) + count - 1 + len(before[last])
+    return 0
+
+
+def _joined(before: str, text: str) -> int:
+    """As _shown, where the lines of each screen were joined: how much of the text repeats the end of the one before."""
+    new = text.split(maxsplit=_MIN_WORDS)
+    if len(new) < _MIN_WORDS or new[0] not in before:
+        return 0
+    words, new = before.split()[-_MOST_WORDS:], text.split()
+    for at, word in enumerate(words):
+        if word == new[0] and (count := len(words) - at) >= _MIN_WORDS and words[at:] == new[:count]:
+            return len(" ".join(new[:count])) if " ".join(new) == text.replace("\n", " ") else 0
+    return 0
+
+
+def _rolls(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[int], share: float = _MIN_SHARE) -> bool:
+    """Whether a file rolls. Two equal cues prove nothing, for people do say things twice; a screen that moves does."""
+    pairs = moves = 0
+    for i in range(1, len(cues)):
+        if cues[i].start_ms - cues[i - 1].end_ms <= _TOUCHING_MS:
+            pairs += 1
+            moves += shown[i] > 0 and screens[i] != screens[i - 1]
+    timed = any(cue.words for cue in cues) and any(len(screen) > 1 for screen in screens)
+    return moves >= (1 if timed else _MIN_CUES) and moves >= share * pairs
+
+
+def _once(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[int]) -> Cleaned:
+    kept: list[Cue] = []
+    parts: list[Cue] = []  # the cue that the last line on the screen began in, and what was added to it
+    gone: list[tuple[Cue, str]] = []
+    removals = 0
+    for i, cue in enumerate(cues):
+        size = shown[i]
+        if size and cue.start_ms - cues[i - 1].end_ms > _TOUCHING_MS and "\n" not in cue.text[size:]:
+            size = 0  # the screen was empty in between, and nothing scrolled: it is said again
+        if not size:
+            kept += _closed(parts)
+            parts = [cue]
+            continue
+        removals += 1
+        if size >= len(cue.text):
+            gone.append((cue, f"shows again what {cues[i - 1].cue_id} shows"))
+            continue
+        new = edited(cue, [(0, size, "")])
+        if cue.text[size] == "\n" or not parts:
+            kept += _closed(parts)
+            parts = [new]
+        else:  # the line grew, perhaps inside of a word
+            parts.append(replace(new, text=cue.text[size:], words=_shifted(cue, new, size)))
+    return Cleaned(kept + _closed(parts), gone, removals)
+
+
+def _shifted(cue: Cue, new: Cue, size: int) -> tuple[Word, ...]:
+    """The words of `new` by their offsets in the text after `size` characters, white space and all."""
+    lead = len(cue.text) - size - len(new.text)
+    return tuple((offset + lead if offset else 0, start, end) for offset, start, end in new.words)
+
+
+def _closed(parts: list[Cue]) -> list[Cue]:
+    """The line that grew, as one cue; what was added without times of its words was said while it was added."""
+    if len(parts) < 2:
+        return list(parts)
+    text, words = "", []
+    for part in parts:
+        own = part.words or ((0, part.start_ms, part.end_ms),)
+        words += [(offset + len(text), start, end) for offset, start, end in own]
+        text += part.text
+    return [replace(parts[0], end_ms=max(p.end_ms for p in parts), text=text, words=tuple(words))]

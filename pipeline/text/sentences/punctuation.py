@@ -1,0 +1,205 @@
+"""Where sentences end by their punctuation. Rules, not a model: quick, the same everywhere, and explained in docs/text.md."""
+
+import re
+from collections.abc import Container
+
+from longtake.pipeline.parse.transcripts.cue import BREAK
+from longtake.pipeline.text.sentences.abbreviations import (
+    AFTER_ORDINAL,
+    AFTER_TIME,
+    ANY,
+    BEFORE_ORDINAL,
+    CLOSING,
+    NEVER,
+    NUMBERED,
+    ORDINALS,
+    PERHAPS,
+    STARTERS,
+)
+from longtake.schemas.words import HAN_KANA
+
+_CLOSING = "\"'\u201d\u2019\u00bb\u203a)\\]}\u300d\u300f\u3011\uff09"
+# A full stop of scripts that use spaces must have one after it; that of others, and marks that are nothing else, need none.
+_MARKS = ".!?\u2026\u203c\u203d\u2047-\u2049"
+_SURE = "\u3002\uff01\uff1f\uff61\uff0e\u061f\u06d4\u0964\u0965\u0589\u1362\u1367\u1368\u104b\u17d4\u17d5"
+_INDIC = "\u0900-\u0dff"
+# Closing marks after a space, as in French; and those that open in other languages, where no word follows at once.
+_MORE_CLOSING = rf"[{_CLOSING}]|[ \u00a0\u202f]?[\u00bb\u203a](?=[\s,.;:)]|$)|[\u00ab\u201c\u201f\u2039](?=[\s,.;:)]|$)"
+# From the first mark of several and without going back, else a long row of them took the square of its length.
+_END = re.compile(
+    rf"(?<![{_MARKS}])[{_MARKS}]++\ufe0f?(?:{_MORE_CLOSING})*+(?=[\s{BREAK}]|$)"
+    rf"|[{_SURE}][{_SURE}!?.]*\ufe0f?(?:{_MORE_CLOSING})*"
+    rf"|(?<=[{HAN_KANA}])[.!?]+[{_CLOSING}]*(?=[{HAN_KANA}\u201c\u300c\u300e\uff08(\"])"
+    rf"|(?<=[{_INDIC}]) ?\|+(?=[\s{BREAK}{_INDIC}]|$)"
+)
+# Of texts in ASCII, which need not try the rest at every character.
+_ASCII_END = re.compile(rf"(?<![.!?])[.!?]++[\"')\]}}]*+(?=[\s{BREAK}]|$)")
+_ASCII_TERMINAL = re.compile(r"[.!?](?=[^\w.,]|$)")
+_TERMINAL = re.compile(
+    rf"[.!?\u2026{_SURE}](?=[^\w.,]|$|(?<=[{_SURE}]))|(?<=[{HAN_KANA}])[.!?](?=[{HAN_KANA}])|(?<=[{_INDIC}]) ?\|"
+)
+# In Japanese what was quoted, or asked, goes on with these.
+_QUOTED = re.compile(r"(?:と|って|という|とか|なんて)")
+_ASKED = re.compile(r"と(?:言|云|聞|訊|尋|思|考|叫|答|述|話|呼|書|い[いうえわ]|おも|き[いか])")
+_STREET = frozenset(("st", "ave", "rd", "blvd", "dr"))
+_ALONG = frozenset(
+    re.findall(
+        r"\S+",
+        "on at from off along down to near across",
+    )
+)
+_LANDFORMS = frozenset(
+    re.findall(
+        r"\S+",
+        "mount mt lake port fort east west north south new",
+    )
+)
+_ELIDED = re.compile(r"^[^\W\d_]{1,4}['\u2019](?=[^\W\d_])")
+_INITIALS = re.compile(r"[^\W\d_]\.?-[^\W\d_]")  # "J.-P."
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+_NEXT = re.compile(rf"[\s{BREAK}]*[\"'\u201c\u2018\u00ab\u00bf\u00a1(\[{{\u2026.\-\u2013\u2014]*\s*")
+
+
+def sentence_ends(text: str, cue_ends: Container[int] = (), language: str | None = None) -> list[int]:
+    """Offsets just after the end of each sentence that punctuation ends, closing quotes and brackets included.
+
+    A full stop at one of `cue_ends` ends a sentence also before a small letter. `language` (ISO 639-1) says whose abbreviations
+    and ordinals count; None: those that are the same everywhere.
+    """
+    rules = _Rules(text, language)
+    ends: list[int] = []
+    for found in (_ASCII_END if text.isascii() else _END).finditer(text):
+        start, end = found.span()
+        if rules.ends(start, end, end in cue_ends, ends[-1] if ends else 0):
+            ends.append(end)
+    return ends
+
+
+def is_punctuated(text: str, words: int) -> bool:
+    """Whether a text of so many words has sentence ends as often as written text: one in 40 words or more."""
+    return len((_ASCII_TERMINAL if text.isascii() else _TERMINAL).findall(text)) * 40 >= words
+
+
+def _is_cased(text: str) -> bool:
+    """Whether capitals mean something: neither all in one case, nor without capitals after full stops."""
+    letters = text[:20_000]
+    upper = sum(map(str.isupper, letters))
+    lower = sum(map(str.islower, letters))
+    return 0.01 * lower <= upper <= 0.5 * lower
+
+
+class _Rules:
+    """Whether a mark ends a sentence, in one text."""
+
+    def __init__(self, text: str, language: str | None) -> None:
+        self._text, self._language = text, language
+        self._cased = _is_cased(text)
+        self._never, self._perhaps, self._numbered = (
+            lists.get(language or ANY, lists[ANY]) for lists in (NEVER, PERHAPS, NUMBERED)
+        )
+
+    def ends(self, start: int, end: int, ends_cue: bool, last: int) -> bool:
+        """Whether the marks at [start, end) end a sentence. `last`: where the sentence before ended."""
+        text = self._text
+        mark = text[start]
+        if mark in "!?" or (mark > "\u00ff" and mark != "\u2026"):
+            return self._question_ends(start, end)
+        if mark in " |":
+            return True
+        following = _following(text, end)
+        if not following:
+            return True
+        if mark == "\u2026" or text.startswith("..", start):
+            return not self._cased or not following.islower()
+        if self._cased and following.islower() and not ends_cue:
+            return False
+        word = _word_before(text, start)
+        return not word or self._word_ends(word, start, end, following, last)
+
+    def _question_ends(self, start: int, end: int) -> bool:
+        text = self._text
+        if not text.isascii() and _goes_on(text, start, end):
+            return False
+        if not self._cased or text[end - 1] in "!?\u061f\ufe0f" or text[start] > "\u00ff":
+            return True
+        return not _following(text, end).islower()  # "Really?" she said
+
+    def _word_ends(self, word: str, start: int, end: int, following: str, last: int) -> bool:
+        """Whether a full stop after `word` ends a sentence before another word."""
+        text = self._text
+        word = _ELIDED.sub("", word)  # "l'avv."
+        folded = word.lower()
+        if word.isdigit():
+            return self._number_ends(word, start, end, last)
+        if folded in _STREET and self._is_street(word, start):
+            return self._cased and following.isupper()
+        if following.isdigit() and (folded in self._numbered or (self._language == "de" and folded.endswith("str"))):
+            return False  # "Bahnhofstr. 12"
+        if folded in self._perhaps and self._may_end(folded, start):
+            if not self._cased or self._language not in (None, "en"):
+                return self._cased and following.isupper()
+            if not following.isupper():
+                return False
+            following_word = _next_word(text, end)
+            return following_word in STARTERS or (folded in CLOSING and following_word not in AFTER_TIME)
+        if folded in self._never:
+            return False
+        # Initials: "J. Smith". Capitals end a sentence too ("plan B.", "of the U.S."): told by what comes after is no name.
+        is_initial = (len(word) == 1 and word != "I") or _INITIALS.fullmatch(word) is not None
+        return not (is_initial and word.isupper() and following.isupper() and self._cased)
+
+    def _may_end(self, folded: str, start: int) -> bool:
+        """What is both: Russian "г." is a year after a number and a town before a name, "д." ends "и т. д."."""
+        if folded not in self._never:
+            return True
+        before = self._text[max(0, start - len(folded) - 8) : start - len(folded)].rstrip()
+        return before[-1:].isdigit() or before.endswith(".")
+
+    def _number_ends(self, word: str, start: int, end: int, last: int) -> bool:
+        text = self._text
+        if not text[last : start - len(word)].strip(_BEFORE_STEP):
+            return False  # a numbered step: "1. Open the box."
+        if self._language in ORDINALS and len(word) <= 2:
+            before = _word_before(text, start - len(word) - 1).lower()
+            return before not in BEFORE_ORDINAL and _next_word(text, end) not in AFTER_ORDINAL
+        return True
+
+    def _is_street(self, word: str, start: int) -> bool:
+        """ "on Main St.", as against "St. Paul" and "Mount St. Helens"."""
+        at = start - len(word) - 1
+        name = _word_before(self._text, at)
+        along = _word_before(self._text, at - len(name) - 1).lower()
+        return name[:1].isupper() and name.lower() not in _LANDFORMS and along in _ALONG
+
+
+_BEFORE_STEP = " \n\x1e\x1f([\"'\u2022*-"
+
+
+def _goes_on(text: str, start: int, end: int) -> bool:
+    """Whether Japanese goes on after what was quoted or asked."""
+    at = end
+    while at < len(text) and text[at] == "\x1f":
+        at += 1
+    closed = text[end - 1] in '\u300d\u300f\u201d"'
+    return (_QUOTED if closed else _ASKED).match(text, at) is not None
+
+
+def _next_word(text: str, end: int) -> str:
+    """The next word, in small letters."""
+    found = _NEXT.match(text, end)
+    word = _WORD.match(text, found.end() if found else end)
+    return word[0].lower().replace("\u2019", "'") if word else ""
+
+
+def _word_before(text: str, start: int) -> str:
+    """The word that the full stop at `start` ends."""
+    at = max(text.rfind(" ", max(0, start - 24), start), text.rfind(BREAK, max(0, start - 24), start)) + 1
+    return text[max(at, start - 24) : start].lstrip("\"'\u201c\u2018([\u00ab\u00bf\u00a1")
+
+
+def _following(text: str, end: int) -> str:
+    """The first character of the next word; "" where the text ends or another person starts."""
+    found = _NEXT.match(text, end)
+    if found is None or BREAK in found[0]:
+        return ""
+    return text[found.end() : found.end() + 1]

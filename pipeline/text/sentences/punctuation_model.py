@@ -1,0 +1,112 @@
+"""Punctuation for text that has none, from a token classification model of Hugging Face.
+
+Such a model labels tokens with the mark that follows them. Names of labels differ from model to model; what matters is
+which mark they name: "." or "PERIOD", ".U" (a full stop, and the word has a capital), "?" or "QUESTION".
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from longtake.pipeline.run.model_files import find_model, first_line, quiet_loading, versions_of
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError
+
+_LIBRARIES = ("transformers", "tokenizers", "torch")
+_WORDS = 180  # in one window: within 512 tokens of any tokenizer for nearly all text
+_OVERLAP = 40  # words that two windows share; each trusts the half of them that is further from its edge
+_BATCH = 16
+_WORD = re.compile(r"\S+")
+_NAMED = {
+    "PERIOD": ".", "FULLSTOP": ".", "DOT": ".", "QUESTION": "?", "QUESTIONMARK": "?", "EXCLAMATION": "!",
+    "COMMA": ",", "COLON": ":", "SEMICOLON": ";",
+}  # fmt: skip
+_LOCK = threading.Lock()  # one model for all threads of a process; it runs one text at a time
+
+
+class PunctuationModel:
+    """A model and its tokenizer. Raises ConfigError where they cannot be loaded, or no label names an end of a sentence."""
+
+    def __init__(self, folder: str) -> None:
+        try:
+            import torch  # noqa: F401  transformers is there without it, and loads nothing
+            from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+        except ImportError as error:
+            raise ConfigError(
+                f"sentences.model needs transformers and torch: {error}; pip install 'longtake[text]'"
+            ) from None
+        quiet_loading()
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **local)
+            network = AutoModelForTokenClassification.from_pretrained(folder, use_safetensors=True, **local)
+        except Exception as error:  # whatever is wrong with the files
+            raise ConfigError(f"sentences.model {folder}: cannot be loaded: {first_line(error)}") from None
+        if not tokenizer.is_fast:
+            raise ConfigError(f"sentences.model {folder}: it has no fast tokenizer, which tells where tokens are")
+        self._marks = {label: mark_of(label) for label in network.config.id2label.values()}
+        if not set(self._marks.values()) & set(".?!"):
+            labels = ", ".join(map(repr, list(self._marks)[:12]))
+            raise ConfigError(f"sentences.model {folder}: no label names an end of a sentence; it has {labels}")
+        self._pipeline: Any = pipeline("token-classification", model=network, tokenizer=tokenizer, ignore_labels=[])
+
+    def punctuate(self, text: str) -> dict[int, str]:
+        """The marks that `text` lacks, each by the offset of the end of the word it follows."""
+        words = [found.span() for found in _WORD.finditer(text)]
+        windows = list(_windows(len(words)))
+        pieces = [text[words[first][0] : words[last - 1][1]] for first, last, _, _ in windows]
+        with _LOCK:
+            found = self._pipeline(pieces, batch_size=_BATCH) if pieces else []
+        marks: dict[int, str] = {}
+        for (first, _, keep_from, keep_to), tokens in zip(windows, found, strict=True):
+            start = words[first][0]
+            ends = {words[i][1]: i for i in range(keep_from, keep_to)}
+            for token in tokens:
+                offset = start + token["end"]
+                mark = self._marks.get(token["entity"], "")
+                if mark and offset in ends and text[offset - 1].isalnum():
+                    marks[offset] = mark
+        return marks
+
+
+def _windows(words: int) -> Iterator[tuple[int, int, int, int]]:
+    """First and last word of each window, and of the words whose marks count."""
+    step = _WORDS - _OVERLAP
+    for first in range(0, max(words - _OVERLAP, 1) if words else 0, step):
+        last = min(first + _WORDS, words)
+        keep_from = first + _OVERLAP // 2 if first else 0
+        yield first, last, keep_from, last if last == words else last - _OVERLAP // 2
+
+
+def mark_of(label: str) -> str:
+    """The punctuation mark that a label names; "" for none."""
+    for mark in ".?!,:;":
+        if mark in label:
+            return mark
+    name = re.sub(r"[^A-Z]", "", label.upper().removeprefix("B-").removeprefix("I-"))
+    return next((mark for word, mark in _NAMED.items() if name == word), "")
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: str) -> PunctuationModel:
+    return PunctuationModel(folder)
+
+
+def punctuation_model(folder: str) -> PunctuationModel:
+    """The model in that folder, loaded once in each process. Raises ConfigError."""
+    with _LOCK:
+        return _loaded(folder)
+
+
+def punctuation_folder(config: CorpusConfig) -> str | None:
+    """The local folder of `sentences.model`; None where no model is asked for, or texts stay as they are. Raises ConfigError."""
+    if config.sentences.model is None or not config.splits_sentences:
+        return None
+    return find_model(config.sentences.model, "sentences.model", config)
+
+
+def punctuation_versions(config: CorpusConfig) -> dict[str, str]:
+    """Versions of the libraries that decide punctuation, where a configuration asks for a model."""
+    return versions_of(_LIBRARIES) if config.sentences.model is not None else {}

@@ -1,0 +1,129 @@
+"""The cues of a video as one text, with the time of each of its characters."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from longtake.pipeline.parse.transcripts.cue import BREAK, Cue
+from longtake.schemas.words import HAN_KANA, UNSPACED
+
+_LINK = re.compile(r"(?:https?://|www\.)\S+")
+#: Stands in a stream for the end of a line or cue between characters of scripts that put no spaces between words: it is none
+#: in the sentence. White space to str.split(). A space that somebody wrote stays.
+LINE_END = "\x1f"
+_WIDE_MARKS = "\u3001-\u303f\uff01-\uff9f"
+# In Thai and its kin a space ends a phrase, as a cue does; a line within a cue is only full.
+_WIDE = re.compile(f"[{HAN_KANA}{_WIDE_MARKS}]")
+_UNSPACED_LINE_END = re.compile(f"(?<=[{UNSPACED}{_WIDE_MARKS}])\n(?=[{UNSPACED}{_WIDE_MARKS}])")
+
+
+class Stream:
+    """The texts of cues in time order, divided by a space, or by BREAK where nobody spoke for longer than `max_pause_ms`,
+    or another person starts to speak.
+
+    `offsets[i]` is where the text of `cues[i]` starts. Of cues that overlap, the earlier ends where the next one starts.
+    """
+
+    def __init__(self, cues: Sequence[Cue], max_pause_ms: int) -> None:
+        self.cues = sorted(cues, key=lambda cue: cue.start_ms)  # stable: in the order of the file where that is equal
+        self.offsets: list[int] = []
+        self.ends: list[int] = []  # in ms, of each cue
+        parts: list[str] = []
+        size = 0
+        last = None
+        for cue in self.cues:
+            if last is not None:
+                end = min(last.end_ms, cue.start_ms) if cue.start_ms > last.start_ms else last.end_ms
+                self.ends.append(end)
+                turns = cue.turn or cue.start_ms - end > max_pause_ms
+                parts.append(BREAK if turns else _between(last.text, cue.text))
+                size += 1
+            self.offsets.append(size)
+            parts.append(mark_line_ends(cue.text))
+            size += len(cue.text)
+            last = cue
+        if last is not None:
+            self.ends.append(last.end_ms)
+        self.text = "".join(parts)
+        self.speakers = self._speakers(max_pause_ms)
+        self.has_words = any(cue.words for cue in self.cues)  # then ends of cues are those of lines, and mean nothing
+
+    def _speakers(self, max_pause_ms: int) -> list[tuple[int, str | None]]:
+        """From which offset on who speaks. Whoever was named last does, until another turn or a long silence."""
+        found: list[tuple[int, str | None]] = []
+        if not any(cue.speakers for cue in self.cues):
+            return found
+        for number, (cue, offset) in enumerate(zip(self.cues, self.offsets, strict=True)):
+            pauses = number > 0 and cue.start_ms - self.ends[number - 1] > max_pause_ms
+            names = cue.speakers or (None,)
+            if cue.turn or pauses or names[0] is not None:
+                found.append((offset, names[0]))
+            turns = (at for at, character in enumerate(cue.text) if character == BREAK)
+            found += [
+                (offset + at, name) for at, name in zip(turns, [*names[1:], *[None] * len(cue.text)], strict=False)
+            ]
+        return found
+
+    def speaker_of(self, offset: int) -> str | None:
+        """Who speaks at an offset, where that is known."""
+        at = bisect_right(self.speakers, offset, key=lambda entry: entry[0]) - 1
+        return self.speakers[at][1] if at >= 0 else None
+
+    def links(self) -> list[int]:
+        """Offsets around cues that are nothing but a link, as on a title: they are part of no sentence."""
+        if "://" not in self.text and "www." not in self.text:
+            return []
+        found = (i for i, cue in enumerate(self.cues) if _LINK.fullmatch(cue.text))
+        return [at for i in found for at in (self.offsets[i], self.offsets[i] + len(self.cues[i].text))]
+
+    def cue_at(self, offset: int) -> int:
+        """The number of the cue that a character belongs to."""
+        return bisect_right(self.offsets, offset) - 1
+
+    def start_of(self, offset: int) -> tuple[int, str]:
+        """When the character at `offset` starts to be said, in ms, and how that is known."""
+        number = self.cue_at(offset)
+        cue, inside = self.cues[number], offset - self.offsets[number]
+        if cue.words:
+            at = bisect_right(cue.words, (inside, 1 << 60, 0)) - 1
+            begin, start, end = cue.words[at]
+            if begin == inside:
+                return start, "words"
+            until = cue.words[at + 1][0] if at + 1 < len(cue.words) else len(cue.text)
+            return start + (end - start) * (inside - begin) // max(until - begin, 1), "interpolated"
+        if inside == 0:
+            return cue.start_ms, "cue"
+        return cue.start_ms + (self.ends[number] - cue.start_ms) * inside // len(cue.text), "interpolated"
+
+    def end_of(self, offset: int) -> tuple[int, str]:
+        """When the character before `offset` has been said, in ms, and how that is known."""
+        number = self.cue_at(offset - 1)
+        cue, inside = self.cues[number], offset - self.offsets[number]
+        limit = self.ends[number]
+        if cue.words:
+            at = bisect_right(cue.words, (inside - 1, 1 << 60, 0)) - 1
+            begin, start, end = cue.words[at]
+            until = cue.words[at + 1][0] if at + 1 < len(cue.words) else len(cue.text)
+            if inside >= until or not cue.text[inside:until].strip():
+                return min(end, limit), "words"
+            return min(start + (end - start) * (inside - begin) // (until - begin), limit), "interpolated"
+        if inside >= len(cue.text):
+            return limit, "cue"
+        return cue.start_ms + (limit - cue.start_ms) * inside // len(cue.text), "interpolated"
+
+
+def _between(before: str, text: str) -> str:
+    """What stands between the texts of two cues."""
+    return LINE_END if _WIDE.match(before[-1:]) and _WIDE.match(text[:1]) else " "
+
+
+def join_lines(text: str) -> str:
+    """`text` with single spaces, and none where a line of Han or kana ended; see LINE_END."""
+    return " ".join(text.replace(LINE_END, "").split())
+
+
+def mark_line_ends(text: str) -> str:
+    """`text` with a space for each line end: LINE_END between characters that no space divides. The length stays."""
+    if "\n" not in text:
+        return text
+    return (text if text.isascii() else _UNSPACED_LINE_END.sub(LINE_END, text)).replace("\n", " ")
