@@ -55,7 +55,7 @@ class Watch:
 
     def graph(self, pipeline: beam.Pipeline) -> None:
         class Labels(PipelineVisitor):
-            def visit_transform(_, node: AppliedPTransform) -> None:  # noqa: N805
+            def visit_transform(_, node: AppliedPTransform) -> None:
                 self.steps.update(node.full_label.split("/"))
 
         pipeline.visit(Labels())
