@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from longtake.pipeline.decode import decode_frames
-from longtake.pipeline.fragments.fragment import Marker, Wanted, write_fragment
+from longtake.pipeline.fragments.fragment import Marker, WantedClip, write_fragment
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.layout import Layout
 
@@ -16,7 +16,7 @@ _started = False
 
 def decode_source(
     path: str,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedClip],
     frames: Frames,
     limits: Limits,
     layout: Layout,

@@ -13,7 +13,7 @@ import simplejpeg
 
 from longtake.pipeline.build.pack import pack, samples_of
 from longtake.pipeline.decode import Decoded, Frame
-from longtake.pipeline.fragments.fragment import Wanted, marker_path, write_fragment
+from longtake.pipeline.fragments.fragment import WantedClip, marker_path, write_fragment
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import ShardRecord
@@ -48,7 +48,7 @@ def write_shard(layout: Layout, clips: Sequence[LongClip], sources: Sequence[Sou
             for at, t in enumerate(clip.frame_times_ms)
         )
         digest = hashlib.sha256(clip.key.encode()).hexdigest()
-        wanted = [Wanted(clip.key, clip.frame_times_ms)]
+        wanted = [WantedClip(clip.key, clip.frame_times_ms)]
         markers[marker_path(layout, digest)] = write_fragment(
             layout, digest, wanted, Decoded(source, SIZE, frames, len(frames))
         )

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import corpora
 from flask.testing import FlaskClient
 
-from longtake.pipeline.audit.sampling import Drawn, write_sample
+from longtake.pipeline.audit.sampling import ReviewSample, write_sample
 from longtake.pipeline.browse.app import create_app
 from longtake.pipeline.browse.guard import Access
 from longtake.pipeline.browse.server import Options, Server
@@ -51,7 +51,7 @@ def _changed(clip: LongClip) -> LongClip:
 
 def draw(layout: Layout, *keys: str) -> None:
     """Make these samples the sample for review."""
-    rows = [Drawn(key, key.partition("-")[0], "train", "split train", len(keys), 1.0, 7) for key in keys]
+    rows = [ReviewSample(key, key.partition("-")[0], "train", "split train", len(keys), 1.0, 7) for key in keys]
     write_sample(layout, rows)
 
 

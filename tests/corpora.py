@@ -16,7 +16,7 @@ import simplejpeg
 
 from longtake.pipeline.build import pack
 from longtake.pipeline.decode import Decoded, Frame, FrameFault
-from longtake.pipeline.fragments.fragment import Marker, Wanted, marker_path, write_fragment
+from longtake.pipeline.fragments.fragment import Marker, WantedClip, marker_path, write_fragment
 from longtake.pipeline.merge.merge import long_clip
 from longtake.pipeline.plan import assign
 from longtake.schemas import storage, tables
@@ -132,7 +132,7 @@ def _decode(layout: Layout, clips: Sequence[LongClip]) -> tuple[dict[str, Marker
             frames += [fault] * len(times) if is_damaged else [Frame(t - t % 40, jpeg(t // 40)) for t in times]
         digest = hashlib.sha256(video.encode()).hexdigest()
         decoded = Decoded(source, SIZE, tuple(frames), len(frames))
-        marker = write_fragment(layout, digest, [Wanted(c.key, c.frame_times_ms) for c in own], decoded)
+        marker = write_fragment(layout, digest, [WantedClip(c.key, c.frame_times_ms) for c in own], decoded)
         markers[marker_path(layout, digest)] = marker
     return markers, lost
 

@@ -25,7 +25,7 @@ def look_at(root: str, key: str) -> str:
     import typer
 
     from longtake.jobs.curate.show import show
-    from longtake.model.data.shards import LoaderError, ShardReader, Wanted
+    from longtake.model.data.shards import LoaderError, ShardReader, WantedFrames
     from longtake.pipeline.build.status import read_status
     from longtake.pipeline.verify import verify
 
@@ -48,7 +48,7 @@ def look_at(root: str, key: str) -> str:
     reader = ShardReader(Layout(root))
     with contextlib.suppress(LoaderError):
         found = reader.index("train-000000")
-        reader.read([Wanted("train-000000", number, 0, 2) for number in range(len(found.keys))])
+        reader.read([WantedFrames("train-000000", number, 0, 2) for number in range(len(found.keys))])
     return outcome
 
 

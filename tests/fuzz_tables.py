@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from longtake.pipeline.build.status import read_status
 from longtake.pipeline.fragments.fragment import is_sound, read_marker
 from longtake.pipeline.parse.manifest import parse_video
-from longtake.pipeline.plan.edit.row import Problem, check_row, inspect_file, read_rows
+from longtake.pipeline.plan.edit.row import RowProblem, check_row, inspect_file, read_rows
 from longtake.pipeline.plan.summary import summarise, write_summary
 from longtake.pipeline.read.line_source import blocks_of, check_columns, read_block
 from longtake.schemas import tables
@@ -99,7 +99,7 @@ def check_plan_row(change: dict[str, Any]) -> None:
     else:
         assert found
         for problem in found:
-            assert isinstance(problem, Problem)
+            assert isinstance(problem, RowProblem)
             check_text(str(problem))
 
 

@@ -7,7 +7,8 @@ from corpora import jpeg
 
 from longtake.pipeline.audit.result import (
     Audit,
-    Check,
+    AuditCheck,
+    CheckStatus,
     Distribution,
     DropGroup,
     Estimate,
@@ -21,7 +22,6 @@ from longtake.pipeline.audit.result import (
     Sheet,
     SheetGroup,
     SheetSentence,
-    Status,
     Table,
 )
 
@@ -43,7 +43,7 @@ def audit() -> Audit:
         name=f"documentaries {SCRIPT}",
         version=3,
         fingerprint="0123456789abcdef" * 4,
-        verdict=Status.FAIL,
+        verdict=CheckStatus.FAIL,
         summary=("The corpus holds 982,113 long clips of 41,020 videos.", f"Do not sign it off. {HOSTILE}"),
         numbers=_numbers(),
         flows=_flows(),
@@ -84,18 +84,18 @@ def other() -> Audit:
         replace(d, series=tuple(Series(s.name, tuple(n // 2 for n in s.counts)) for s in d.series))
         for d in one.distributions
     )
-    passed = tuple(replace(check, status=Status.PASS, found="None.") for check in one.checks[1:])
+    passed = tuple(replace(check, status=CheckStatus.PASS, found="None.") for check in one.checks[1:])
     more = replace(one.dropped[0], name="drop-clip-filter-slides", reason="slides", count=77)
     settings = Table("Settings", ("section", "values"), (("merge", '{"max_sentences": 8}'),), note="From corpus.json.")
     return replace(
-        one, version=4, fingerprint="f" * 64, verdict=Status.PASS, numbers=numbers, distributions=halved[:-1], checks=passed,
+        one, version=4, fingerprint="f" * 64, verdict=CheckStatus.PASS, numbers=numbers, distributions=halved[:-1], checks=passed,
         dropped=(*one.dropped, more), tables=(settings,),
     )  # fmt: skip
 
 
 def empty() -> Audit:
     """An audit of next to nothing."""
-    return Audit("empty", 1, "", Status.SKIP, (), (), (), (), (), (), ())
+    return Audit("empty", 1, "", CheckStatus.SKIP, (), (), (), (), (), (), ())
 
 
 def _numbers() -> tuple[Number, ...]:
@@ -181,13 +181,14 @@ def _distributions() -> tuple[Distribution, ...]:
     )  # fmt: skip
 
 
-def _checks() -> tuple[Check, ...]:
+def _checks() -> tuple[AuditCheck, ...]:
     examples = Table("Examples", ("key", "text"), (("a-0-1", HOSTILE), ("b-0-1", LONG)), f"SELECT key, text {INDEX}")
+    passed, skipped, warned, failed = CheckStatus.PASS, CheckStatus.SKIP, CheckStatus.WARN, CheckStatus.FAIL
     return (
-        Check("integrity", "Shards and index agree", Status.PASS, "200 samples are sound.", sql=f"SELECT 'sound' {INDEX}"),
-        Check("stale", "Sources are as they were", Status.SKIP, "Not checked.", "Give --config corpus.yaml."),
-        Check("pii", "No text holds personal data", Status.WARN, f"3 do: {TAG}", "Mask them.", f"SELECT 'pii' {INDEX}", examples),
-        Check("leakage", "No video is in two splits", Status.FAIL, "12 videos are.", "Build again.", f"SELECT 'leak' {INDEX}"),
+        AuditCheck("integrity", "Shards and index agree", passed, "200 samples are sound.", sql=f"SELECT 'sound' {INDEX}"),
+        AuditCheck("stale", "Sources are as they were", skipped, "Not checked.", "Give --config corpus.yaml."),
+        AuditCheck("pii", "No text holds personal data", warned, f"3 do: {TAG}", "Mask them.", f"SELECT 'pii' {INDEX}", examples),
+        AuditCheck("leakage", "No video is in two splits", failed, "12 videos are.", "Build again.", f"SELECT 'leak' {INDEX}"),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from longtake.schemas.printable import printable
 from longtake.schemas.wording import human_bytes, plural
 
 if TYPE_CHECKING:
-    from longtake.pipeline.build.status import Decoding, Status
+    from longtake.pipeline.build.status import DecodeProgress, JobStatus
 
 _NAMES_SHOWN = 8
 _STAGES = {
@@ -53,7 +53,7 @@ def status(
         console.print(printable(f"{video_id}  {state}"), markup=False, highlight=False, soft_wrap=True)
 
 
-def _lines(found: "Status") -> list[str]:
+def _lines(found: "JobStatus") -> list[str]:
     lines = [f"{found.output}: {_STAGES[found.stage]}{_liveness(found)}"]
     if found.note is not None and found.note.error is not None and found.stage != "sealed":
         lines.append(f"It ended with: {found.note.error}")
@@ -87,7 +87,7 @@ def _lines(found: "Status") -> list[str]:
     return lines
 
 
-def _liveness(found: "Status") -> str:
+def _liveness(found: "JobStatus") -> str:
     if found.running:
         who = f" (process {found.note.pid} on {found.note.host})" if found.note and found.note.ended is None else ""
         return f", running{who}"
@@ -100,7 +100,7 @@ def _liveness(found: "Status") -> str:
     return ", stopped"
 
 
-def _decoded(decoding: "Decoding") -> str:
+def _decoded(decoding: "DecodeProgress") -> str:
     line = (
         f"decoded: {decoding.videos_done:,} of {decoding.videos:,} videos, "
         f"{decoding.clips_done:,} of {decoding.clips:,} long clips, {human_bytes(decoding.bytes)} of fragments"
@@ -114,7 +114,7 @@ def _decoded(decoding: "Decoding") -> str:
     return line
 
 
-def _reasons(found: "Status") -> Table:
+def _reasons(found: "JobStatus") -> Table:
     table = Table(title="Videos left out so far" if found.manifest is None else "Videos left out", title_justify="left")
     for heading in ("in", "reason"):
         table.add_column(heading)
@@ -132,7 +132,7 @@ def _some(names: list[str]) -> str:
     return f" ({', '.join(sorted(names)[:_NAMES_SHOWN])}{more})"
 
 
-def _age(found: "Status") -> str:
+def _age(found: "JobStatus") -> str:
     if found.last_sign is None:
         return "none"
     return f"{_duration(max(found.now - found.last_sign, 0))} ago"

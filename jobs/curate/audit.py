@@ -71,13 +71,13 @@ def audit(
     Exit code 1 if a check fails. The job that looks at frames is one of Apache Beam; its options go after `--`.
     """
     try:
-        from longtake.jobs.curate.audit_run import Asked, run
+        from longtake.jobs.curate.audit_run import AuditOptions, run
     except ImportError as error:
         raise CorpusError(f"audit needs {error.name}. Install it with: pip install 'longtake[audit]'") from None
 
     if output is not None and sample is not None:
         raise ConfigError("--sample is kept in the corpus, for longtake browse: it does not go with --output")
-    asked = Asked(
+    asked = AuditOptions(
         corpus=corpus.rstrip("/") or corpus,
         compare=compare,
         sample=sample,

@@ -23,8 +23,8 @@ from longtake.pipeline.audit.frames import pieces
 from longtake.pipeline.audit.frames_graph import add_looking
 from longtake.pipeline.audit.replay import Replay
 from longtake.pipeline.audit.report.page import render
-from longtake.pipeline.audit.result import Audit, Check, Status
-from longtake.pipeline.audit.sampling import DEFAULT_STRATA, Drawn, draw, is_of, read_sample, write_sample
+from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus
+from longtake.pipeline.audit.sampling import DEFAULT_STRATA, ReviewSample, draw, is_of, read_sample, write_sample
 from longtake.pipeline.plan.summary import read_summary
 from longtake.pipeline.publish.card import audited_card
 from longtake.pipeline.publish.croissant import write_croissant
@@ -41,11 +41,11 @@ from longtake.schemas.printable import printable
 from longtake.schemas.versions import versions
 from longtake.schemas.wording import human_bytes, plural
 
-_COLOURS = {Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
+_COLOURS = {CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red", CheckStatus.SKIP: "dim"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AuditOptions:
     """The options of the command. `frames` and `verified` count samples to look at; None: all; 0: none."""
 
     corpus: str
@@ -65,7 +65,7 @@ class Asked:
     beam_args: tuple[str, ...] = ()
 
 
-def run(asked: Asked, console: Console) -> bool:
+def run(asked: AuditOptions, console: Console) -> bool:
     """Audit a corpus; whether a check failed. Raises CorpusError and ConfigError."""
     check_there(asked.corpus)
     layout = Layout(asked.corpus)
@@ -89,7 +89,7 @@ def run(asked: Asked, console: Console) -> bool:
         if asked.compare is not None:
             _compare(found, asked, folder, console)
     print_audit(found, folder, console)
-    return found.verdict is Status.FAIL
+    return found.verdict is CheckStatus.FAIL
 
 
 def _manifest(layout: Layout) -> CorpusManifest:
@@ -115,7 +115,7 @@ def _decisions(layout: Layout, paths: tuple[str, ...]) -> tuple[Decision, ...]:
     return tuple(one for path in paths or (layout.decisions,) for one in read_decisions(path))
 
 
-def _drawn(database: Database, asked: Asked, console: Console) -> list[Drawn]:
+def _drawn(database: Database, asked: AuditOptions, console: Console) -> list[ReviewSample]:
     """The sample for review: drawn now, or the one that was drawn before."""
     layout = database.layout
     if asked.sample is not None:
@@ -132,7 +132,7 @@ def _drawn(database: Database, asked: Asked, console: Console) -> list[Drawn]:
     return known or []
 
 
-def _look(database: Database, asked: Asked, folder: str, console: Console) -> int:
+def _look(database: Database, asked: AuditOptions, folder: str, console: Console) -> int:
     """Look at the frames of samples; how many were looked at."""
     tables = storage.join(folder, "frames")
     storage.delete_folder(tables)
@@ -152,7 +152,7 @@ def _look(database: Database, asked: Asked, folder: str, console: Console) -> in
     return len(chosen)
 
 
-def _verified(asked: Asked, console: Console) -> Report | None:
+def _verified(asked: AuditOptions, console: Console) -> Report | None:
     if asked.verified == 0:
         return None
     with console.status("verifying") if console.is_terminal else nullcontext():
@@ -173,21 +173,25 @@ def with_acceptance(found: Audit, limit: float) -> Audit:
     """The audit with a check whether few enough samples would be rejected."""
     title = "Few enough samples would be rejected"
     if not found.estimates:
-        check = Check(
-            "acceptance", title, Status.SKIP, "No sample was drawn.", "Draw one: longtake audit --sample 200."
+        check = AuditCheck(
+            "acceptance", title, CheckStatus.SKIP, "No sample was drawn.", "Draw one: longtake audit --sample 200."
         )
     else:
         outcome = acceptance(found.estimates[0], limit)
-        status = {Verdict.ACCEPT: Status.PASS, Verdict.REJECT: Status.FAIL, Verdict.REVIEW_MORE: Status.WARN}
+        status = {
+            Verdict.ACCEPT: CheckStatus.PASS,
+            Verdict.REJECT: CheckStatus.FAIL,
+            Verdict.REVIEW_MORE: CheckStatus.WARN,
+        }
         todo = (
             "" if outcome.verdict is Verdict.ACCEPT else "Go on reviewing in longtake browse, or mend what was found."
         )
-        check = Check("acceptance", title, status[outcome.verdict], outcome.text, todo)
+        check = AuditCheck("acceptance", title, status[outcome.verdict], outcome.text, todo)
     checks = (*found.checks, check)
     return replace(found, checks=checks, verdict=worst(checks))
 
 
-def _compare(found: Audit, asked: Asked, folder: str, console: Console) -> None:
+def _compare(found: Audit, asked: AuditOptions, folder: str, console: Console) -> None:
     """Write the page that shows another corpus beside this one."""
     layout = Layout(str(asked.compare).rstrip("/"))
     check_there(layout.root)
@@ -251,7 +255,7 @@ def print_audit(found: Audit, folder: str, console: Console) -> None:
     table = Table(title="Checks that did not pass", title_justify="left")
     for heading in ("", "check", "found"):
         table.add_column(heading, overflow="fold")
-    order = (Status.FAIL, Status.WARN, Status.SKIP)
+    order = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP)
     asking = [check for check in found.checks if check.status in order]
     for check in sorted(asking, key=lambda check: order.index(check.status)):
         style = _COLOURS[check.status]

@@ -15,7 +15,7 @@ import numpy as np
 from longtake.jobs.explain.labels import Labels
 from longtake.jobs.explain.legend import CUTS, DARK, GREY, RED, SILENCE, handles_of
 from longtake.jobs.explain.lines import line_spans
-from longtake.pipeline.explain.explanation import Check, ClipFate, Explanation, Said
+from longtake.pipeline.explain.explanation import ClipFate, Explanation, FilterCheck, Said
 from longtake.schemas.errors import ConfigError
 
 _LEGEND_COLUMNS = 5
@@ -216,7 +216,7 @@ def _score(ax: Any, line: _Line, score: str, clips: Sequence[ClipFate], labels: 
         _level(ax, line, clip, check, labels if only else None)
 
 
-def _level(ax: Any, line: _Line, clip: ClipFate, check: Check, labels: Labels | None) -> None:
+def _level(ax: Any, line: _Line, clip: ClipFate, check: FilterCheck, labels: Labels | None) -> None:
     span = max(clip.start_ms, line.start_ms), min(clip.end_ms, line.end_ms)
     if span[0] >= span[1]:
         return

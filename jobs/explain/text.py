@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from longtake.pipeline.explain.explanation import Check, Cut, Explanation, Said
+from longtake.pipeline.explain.explanation import ExplainedCut, Explanation, FilterCheck, Said
 from longtake.pipeline.parse.timecode import format_timecode
 from longtake.pipeline.parse.transcripts.cue import BREAK
 from longtake.schemas.printable import printable
@@ -139,7 +139,7 @@ def _sentence_row(said: Said, has_curve: bool) -> list[Text]:
     return row
 
 
-def _cut_words(cut: Cut) -> str:
+def _cut_words(cut: ExplainedCut) -> str:
     return f"{cut.kind}: {cut.detail}" + (f" ({cut.silence_ms / 1000:.1f} s of silence)" if cut.kind != "gap" else "")
 
 
@@ -173,7 +173,7 @@ def _clips(found: Explanation, console: Console, limit: int) -> None:
 
 def _scores(found: Explanation, console: Console) -> None:
     """Scores against thresholds: of a few long clips each, of many the range."""
-    by_score: dict[str, list[tuple[int, Check]]] = {}
+    by_score: dict[str, list[tuple[int, FilterCheck]]] = {}
     for number, clip in enumerate(found.clips, 1):
         for check in clip.checks:
             by_score.setdefault(check.score, []).append((number, check))
@@ -202,7 +202,7 @@ def _scores(found: Explanation, console: Console) -> None:
     console.print(table)
 
 
-def _value(check: Check | None) -> Text:
+def _value(check: FilterCheck | None) -> Text:
     if check is None:
         return Text("")
     return Text(f"{check.value:.4g} !", "bold red") if check.fault else Text(f"{check.value:.4g}")

@@ -29,7 +29,7 @@ from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
-    from longtake.model.retrieval.annotations import Annotations, Problem
+    from longtake.model.retrieval.annotations import AnnotationProblem, Annotations
 
 _NAMES = {
     "paragraph_to_video": "paragraph to video",
@@ -172,7 +172,7 @@ def _counted(metrics: dict[str, float]) -> str:
 
 def _evaluate_annotations(
     use: _Use, path: str, name: str, videos: str, only: str | None
-) -> "tuple[dict[str, float], list[Problem]]":
+) -> "tuple[dict[str, float], list[AnnotationProblem]]":
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("annotations are evaluated by one process: start it without torchrun")
     needs_extras("evaluate --annotations", "av")

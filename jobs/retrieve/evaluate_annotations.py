@@ -10,20 +10,20 @@ from torch import Tensor
 
 from longtake.jobs.retrieve.ahead import in_order
 from longtake.jobs.retrieve.video_frames import Sampling, SourceError, video_windows
-from longtake.model.retrieval.annotations import Annotation, Annotations, Problem, VideoFiles
+from longtake.model.retrieval.annotations import Annotation, AnnotationProblem, Annotations, VideoFiles
 from longtake.model.retrieval.embedding import Embedder
 from longtake.model.retrieval.metrics import retrieval_metrics
 from longtake.pipeline.run.slots import Slots
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedVideos:
     """Videos (V, C), paragraphs (P, C), and for each paragraph the number of its video."""
 
     videos: Tensor
     paragraphs: Tensor
     of_video: Tensor  # (P,) int64
-    problems: list[Problem]
+    problems: list[AnnotationProblem]
 
     def metrics(self, records: int) -> dict[str, float]:
         """Retrieval in both directions; a video of several paragraphs is found by the best of them. `records`: in the file.
@@ -43,21 +43,21 @@ def encode(
     short_side: int,
     batch_size: int,
     sentences: int | None,
-) -> Encoded:
+) -> EncodedVideos:
     """Encode every video that can be read, once, and every paragraph of it."""
     of_video: dict[str, list[Annotation]] = {}
     for record in annotations.records:
         of_video.setdefault(record.video_id, []).append(record)
     sampling = Sampling(embedder.frame_count, short_side=short_side)
     jobs = (partial(_frames, name, files, embedder, sampling, slots) for name in of_video)
-    problems, usable, videos = list[Problem](), list[str](), list[Tensor]()
+    problems, usable, videos = list[AnnotationProblem](), list[str](), list[Tensor]()
     for batch in _batches(in_order(jobs, slots.size), batch_size, problems, of_video):
         videos.append(embedder.videos([frames for _, frames in batch]).video)
         usable += [name for name, _ in batch]
     texts = [(number, record.sentences) for number, name in enumerate(usable) for record in of_video[name]]
     parts = [texts[i : i + batch_size] for i in range(0, len(texts), batch_size)]
     nothing = torch.zeros(0, embedder.width)
-    return Encoded(
+    return EncodedVideos(
         videos=torch.cat([nothing, *videos]),
         paragraphs=torch.cat([nothing, *(embedder.texts([t for _, t in part], sentences).paragraph for part in parts)]),
         of_video=torch.tensor([number for number, _ in texts], dtype=torch.int64),
@@ -67,31 +67,31 @@ def encode(
 
 def _frames(
     name: str, files: VideoFiles, embedder: Embedder, sampling: Sampling, slots: Slots
-) -> list[tuple[str, Tensor | Problem]]:
+) -> list[tuple[str, Tensor | AnnotationProblem]]:
     """The prepared frames of a video, or what is wrong with it."""
     path = files.find(name)
     if path is None:
-        return [(name, Problem(name, "missing", f"no such file in {files.place}"))]
+        return [(name, AnnotationProblem(name, "missing", f"no such file in {files.place}"))]
     try:
         window = next(iter(video_windows(path, sampling, slots)))
     except SourceError as error:
-        return [(name, Problem(name, "video", str(error)))]
+        return [(name, AnnotationProblem(name, "video", str(error)))]
     if window.reason is not None:
-        return [(name, Problem(name, "video", f"{window.reason.value}: {window.detail}"))]
+        return [(name, AnnotationProblem(name, "video", f"{window.reason.value}: {window.detail}"))]
     return [(name, embedder.prepare_jpegs(window.jpegs))]
 
 
 def _batches(
-    found: Iterable[tuple[str, Tensor | Problem]],
+    found: Iterable[tuple[str, Tensor | AnnotationProblem]],
     size: int,
-    problems: list[Problem],
+    problems: list[AnnotationProblem],
     of_video: dict[str, list[Annotation]],
 ) -> Iterator[list[tuple[str, Tensor]]]:
     """Batches of what can be encoded. A problem with a video is one for each of its paragraphs."""
 
     def sound() -> Iterator[tuple[str, Tensor]]:
         for name, value in found:
-            if isinstance(value, Problem):
+            if isinstance(value, AnnotationProblem):
                 problems.extend([value] * len(of_video[name]))
             else:
                 yield name, value

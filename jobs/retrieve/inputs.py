@@ -11,10 +11,10 @@ from torch import Tensor
 
 from longtake.jobs.retrieve.ahead import in_order
 from longtake.jobs.retrieve.video_frames import Sampling, SourceError, video_windows
-from longtake.model.data.shards import Damaged, LoaderError
+from longtake.model.data.shards import DamagedSample, LoaderError
 from longtake.model.retrieval.annotations import EXTENSIONS, is_text
 from longtake.model.retrieval.embedding import Embedder, split_sentences
-from longtake.model.retrieval.embedding_corpus import CorpusWindows, Place
+from longtake.model.retrieval.embedding_corpus import CorpusWindows, WindowPlace
 from longtake.pipeline.parse.lines import load_json
 from longtake.pipeline.run.slots import Slots
 from longtake.schemas import storage
@@ -105,10 +105,10 @@ def _corpus_jobs(source: str, embedder: Embedder, split: str | None) -> Iterator
             yield partial(_corpus_items, windows, place)
 
 
-def _corpus_items(windows: CorpusWindows, place: Place) -> list[Item]:
+def _corpus_items(windows: CorpusWindows, place: WindowPlace) -> list[Item]:
     try:
         window = windows.read(place)
-    except Damaged as damage:
+    except DamagedSample as damage:
         name = f"{place.key} sentences {place.first + 1} to {place.last}"
         return [Failure(windows.corpus, name, f"damaged_{damage.reason}", damage.detail)]
     where = windows.corpus, window.start_ms, window.end_ms

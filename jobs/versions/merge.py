@@ -26,7 +26,7 @@ def merge(
     """
     from longtake.jobs.lock import locked
     from longtake.jobs.versions.revise import finished, make, print_change
-    from longtake.pipeline.revise.change import Change
+    from longtake.pipeline.revise.change import VersionChange
 
     console, target = Console(), Layout(output.rstrip("/") or output)
     _check_places(corpora, target)
@@ -37,7 +37,7 @@ def merge(
     size = samples or first.config["shards"]["samples"]
     order = first.config["seed"] if seed is None else seed
     manifest = merged_manifest([origin.manifest for origin in origins], name, size, order)
-    change = Change(
+    change = VersionChange(
         tuple(origin.layout for origin in origins), target, order, size, tuple(_names(manifest.history[0]["of"]))
     )
     with locked(target.root):

@@ -27,7 +27,7 @@ def reshard(
     shares = parse_split(split) if split is not None else {}
     from longtake.jobs.lock import check_there, locked
     from longtake.jobs.versions.revise import finished, next_manifest, print_change, replace
-    from longtake.pipeline.revise.change import Change
+    from longtake.pipeline.revise.change import VersionChange
     from longtake.pipeline.revise.install import next_version
 
     console = Console()
@@ -36,7 +36,7 @@ def reshard(
         old = finished(corpus)
         settings = old.manifest.config
         size = samples or settings["shards"]["samples"]
-        change = Change(
+        change = VersionChange(
             (old.layout,), next_version(old.layout), settings["seed"], size, shares=tuple(sorted(shares.items()))
         )
         done: dict[str, Any] = {"samples": size} | ({"split": shares} if shares else {})

@@ -41,7 +41,7 @@ def retry(
         reason_rows,
         replace,
     )
-    from longtake.pipeline.revise.change import Change
+    from longtake.pipeline.revise.change import VersionChange
     from longtake.pipeline.revise.install import next_version
     from longtake.pipeline.revise.select import failed_videos
     from longtake.schemas.wording import plural
@@ -64,7 +64,7 @@ def retry(
                 f"{same.paragraphs}, duplicates.videos {same.videos}: what repeats another is decided for all at once. "
                 f"Plan again with: longtake build {config} --overwrite (what was decoded is not decoded again)"
             )
-        change = Change(
+        change = VersionChange(
             (old.layout,),
             next_version(old.layout),
             settings.seed,
@@ -146,14 +146,14 @@ def _work(
     from longtake.pipeline.embeddings.clip_model import clip_folder, shared_clip_model
     from longtake.pipeline.filters.rejects import rejects_file
     from longtake.pipeline.plan.graph import plan_videos
-    from longtake.pipeline.revise.shards_graph import Decoding
+    from longtake.pipeline.revise.shards_graph import DecodeSettings
     from longtake.pipeline.run.runner import check_reachable, pipeline_options, slots_per_process
 
     options = pipeline_options(beam_args, workers)
     check_reachable(config, options)
     slots = slots_per_process(options, workers)
     layout, decided = old.layout, old.plan.decisions
-    decoding = Decoding(config, layout, slots)
+    decoding = DecodeSettings(config, layout, slots)
     if config.filters.clip_model is not None:
         shared_clip_model(clip_folder(config))  # one that does not load is an error before any work
     if not unplanned:

@@ -14,9 +14,9 @@ from rich.table import Table
 from longtake.jobs.job import run_pipeline
 from longtake.jobs.lock import locked
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
-from longtake.pipeline.revise.change import Change
+from longtake.pipeline.revise.change import VersionChange
 from longtake.pipeline.revise.install import PARENT, digest, discard, install, stays_in_place
-from longtake.pipeline.revise.shards_graph import Decoding, Sealed, add_shards
+from longtake.pipeline.revise.shards_graph import DecodeSettings, SealFacts, add_shards
 from longtake.pipeline.revise.tables_graph import Planning, add_tables, carried
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas import storage
@@ -28,7 +28,7 @@ from longtake.schemas.wording import human_bytes, plural
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedCorpus:
     """A finished corpus: where it lies, its corpus.json and the figures of its plan."""
 
     layout: Layout
@@ -36,7 +36,7 @@ class Finished:
     plan: PlanSummary
 
 
-def finished(root: str) -> Finished:
+def finished(root: str) -> FinishedCorpus:
     """The finished corpus at `root`. Raises CorpusError where there is none."""
     layout = Layout(root.rstrip("/") or root)
     manifest, plan = read_manifest(layout), read_summary(layout.plan)
@@ -44,10 +44,10 @@ def finished(root: str) -> Finished:
         raise CorpusError(f"{root}: unfinished: no corpus.json; run longtake build")
     if plan is None:
         raise CorpusError(f"{root}: its plan has no _plan.json; see longtake verify {root}")
-    return Finished(layout, manifest, plan)
+    return FinishedCorpus(layout, manifest, plan)
 
 
-def next_manifest(old: Finished, command: str, done: dict[str, Any], **changes: Any) -> CorpusManifest:
+def next_manifest(old: FinishedCorpus, command: str, done: dict[str, Any], **changes: Any) -> CorpusManifest:
     """corpus.json of the version after `old`, but for counts and shards. `done` says what was done; changed settings make another
     fingerprint."""
     version = old.manifest.version + 1
@@ -64,14 +64,14 @@ def derived_fingerprint(origins: list[CorpusManifest], changes: dict[str, Any]) 
 
 
 def make(
-    change: Change,
-    origins: list[Finished],
+    change: VersionChange,
+    origins: list[FinishedCorpus],
     manifest: CorpusManifest,
     beam_args: list[str],
     console: Console,
     stay: bool = False,
     planning: Planning | None = None,
-    decoding: Decoding | None = None,
+    decoding: DecodeSettings | None = None,
 ) -> CorpusManifest:
     """Make the new version below the target, where nothing may lie yet but what an interrupted attempt left."""
     options, target = pipeline_options(beam_args, decoding.workers if decoding else 0), change.target
@@ -88,7 +88,7 @@ def make(
         raise CorpusError(f"{target.plan}: the runner ended without writing a plan; see its log")
     total = sum(split["shards"] for split in summary.splits.values())
     run_pipeline(
-        lambda root: add_shards(root, change, Sealed(manifest, summary), stay, decoding),
+        lambda root: add_shards(root, change, SealFacts(manifest, summary), stay, decoding),
         options,
         console,
         lambda counts, _: f"packing: {counts['shards']:,}/{total:,} shards, {human_bytes(counts['bytes'])}",
@@ -100,13 +100,13 @@ def make(
 
 
 def replace(
-    old: Finished,
-    change: Change,
+    old: FinishedCorpus,
+    change: VersionChange,
     manifest: CorpusManifest,
     beam_args: list[str],
     console: Console,
     planning: Planning | None = None,
-    decoding: Decoding | None = None,
+    decoding: DecodeSettings | None = None,
     even_same: bool = False,
 ) -> CorpusManifest | None:
     """Make the next version of a corpus, whose lock is held, and put it in its place.

@@ -14,8 +14,8 @@ from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.printable import printable
 
 if TYPE_CHECKING:
-    from longtake.pipeline.revise.known_copies import Copies
-    from longtake.pipeline.revise.select import Known, KnownSamples
+    from longtake.pipeline.revise.known_copies import CopiedVideos
+    from longtake.pipeline.revise.select import KnownSamples, KnownVideos
 
 _SHOWN = 10
 _REMEMBERED = 1000  # known copies in corpus.json
@@ -50,9 +50,9 @@ def takedown(
         raise ConfigError("takedown: say what: --videos FILE, --decisions FILE, or both")
     from longtake.jobs.lock import check_there, locked
     from longtake.jobs.versions.revise import finished, next_manifest, print_change, replace
-    from longtake.pipeline.revise.change import Change
+    from longtake.pipeline.revise.change import VersionChange
     from longtake.pipeline.revise.install import next_version
-    from longtake.pipeline.revise.known_copies import Copies, known_copies
+    from longtake.pipeline.revise.known_copies import CopiedVideos, known_copies
     from longtake.pipeline.revise.rejection import Rejection
     from longtake.pipeline.revise.select import known_samples, known_videos
     from longtake.schemas.reasons import Stage
@@ -77,7 +77,7 @@ def takedown(
             console.print(f"{_already(asked, known, samples)}: nothing to do.", highlight=False)
             return
         settings = old.manifest.config
-        change = Change(
+        change = VersionChange(
             (old.layout,),
             next_version(old.layout),
             settings["seed"],
@@ -87,7 +87,7 @@ def takedown(
             rejection=rejection,
         )
         done = asked.told(taken_down, rejection.why) | ({"note": note} if note else {})
-        stay = Copies() if with_duplicates else copies
+        stay = CopiedVideos() if with_duplicates else copies
         done |= {"copies": stay.names[:_REMEMBERED]} if stay else {}
         made = replace(old, change, next_manifest(old, "takedown", done), context.obj, console, even_same=True)
     if made is not None:
@@ -101,7 +101,7 @@ def takedown(
     )
 
 
-def _print_copies(stay: "Copies", console: Console) -> None:
+def _print_copies(stay: "CopiedVideos", console: Console) -> None:
     """The known copies that are still there."""
     number = _counted(len(stay.videos), len(stay.clips))
     named = "\n  ".join(printable(name) for name in stay.names[:_SHOWN])
@@ -111,7 +111,7 @@ def _print_copies(stay: "Copies", console: Console) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TakedownOptions:
     """What is to go: ids of videos and keys of samples, each with the detail of its ledger row. `curators` decided so, by subject
     and id; None where no file with decisions is named."""
 
@@ -119,10 +119,10 @@ class Asked:
     samples: Mapping[str, str]
     curators: Mapping[tuple[str, str], frozenset[str]] | None
 
-    def with_copies(self, copies: "Copies") -> "Asked":
+    def with_copies(self, copies: "CopiedVideos") -> "TakedownOptions":
         """The same with known copies, which say so in their rows."""
         videos = {**dict.fromkeys(copies.videos, _COPY), **self.videos}
-        return Asked(videos, {**dict.fromkeys(copies.clips, _COPY), **self.samples}, self.curators)
+        return TakedownOptions(videos, {**dict.fromkeys(copies.clips, _COPY), **self.samples}, self.curators)
 
     def told(self, videos: Iterable[str], samples: Iterable[str]) -> dict[str, Any]:
         """What the history of the corpus says of those that go."""
@@ -134,7 +134,7 @@ class Asked:
         return done | {"samples": len(gone) - done["videos"], "curators": sorted(names)}
 
 
-def read_asked(videos: str | None, decided: Sequence[str] | None, policy: OnConflict, note: str) -> Asked:
+def read_asked(videos: str | None, decided: Sequence[str] | None, policy: OnConflict, note: str) -> TakedownOptions:
     """What the files name. Raises ConfigError for one that cannot be used, and where curators differ and no policy says what
     counts."""
     from longtake.pipeline.filters.rejects import REJECT, Rejects
@@ -142,20 +142,25 @@ def read_asked(videos: str | None, decided: Sequence[str] | None, policy: OnConf
 
     ids = frozenset[str]() if videos is None else read_ids(videos)
     if not decided:
-        return Asked(dict.fromkeys(ids, note), {}, None)
+        return TakedownOptions(dict.fromkeys(ids, note), {}, None)
     rows = [row for log in read_files(decided) for row in log]
     rejects = Rejects.of(settle(rows, policy))
     curators = {
         about: frozenset(one.curator or NOBODY for one in those if one.decision == REJECT)
         for about, those in current(rows).items()
     }
-    return Asked(
+    return TakedownOptions(
         {**rejects.videos, **{name: note or rejects.videos.get(name, "") for name in ids}}, rejects.samples, curators
     )
 
 
 def _check_known(
-    asked: Asked, known: "Known", samples: "KnownSamples", corpus: str, ignore_unknown: bool, console: Console
+    asked: TakedownOptions,
+    known: "KnownVideos",
+    samples: "KnownSamples",
+    corpus: str,
+    ignore_unknown: bool,
+    console: Console,
 ) -> None:
     """Say what the corpus knows nothing of. Raises CorpusError unless that is to be passed over."""
     videos = sorted(asked.videos.keys() - known.here)
@@ -174,7 +179,7 @@ def _check_known(
     )
 
 
-def _already(asked: Asked, known: "Known", samples: "KnownSamples") -> str:
+def _already(asked: TakedownOptions, known: "KnownVideos", samples: "KnownSamples") -> str:
     """Why there is nothing to do."""
     if not asked.videos and not asked.samples:
         return "No decision rejects anything"

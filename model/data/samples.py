@@ -12,7 +12,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from longtake.model.data.order import Places, Ticket
-from longtake.model.data.shards import Damaged, Fault, LoaderError, Raw, ShardReader, Wanted, read_texts
+from longtake.model.data.shards import (
+    DamagedSample,
+    LoaderError,
+    RawSample,
+    SampleFault,
+    ShardReader,
+    WantedFrames,
+    read_texts,
+)
 from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import CropRange, draw_crop, evaluation_frames, normalise, training_frames
 
@@ -26,7 +34,7 @@ class Batch:
     mask: Tensor  # (B, M, L) int64, 1 for tokens
     keys: tuple[str, ...]
     starts: tuple[int, ...]  # the first sentence of each sample's window
-    faults: tuple[Fault, ...]  # damaged samples met on the way
+    faults: tuple[SampleFault, ...]  # damaged samples met on the way
     filled: tuple[str, ...]  # keys of the samples that stand in for them
 
     def __len__(self) -> int:
@@ -86,7 +94,7 @@ class BatchMaker(Dataset[Batch]):
         size, spares = len(ticket.places), ticket.spares
         made = self._make(ticket.places, ticket.epoch)
         samples = [sample for sample in made if isinstance(sample, _Sample)]
-        faults = [fault for fault in made if isinstance(fault, Fault)]
+        faults = [fault for fault in made if isinstance(fault, SampleFault)]
         filled: list[str] = []
         while self.training and len(samples) < size:
             missing = size - len(samples)
@@ -97,13 +105,13 @@ class BatchMaker(Dataset[Batch]):
                 )
             made = self._make(spares[:missing], ticket.epoch)
             spares = spares[missing:]
-            faults += [fault for fault in made if isinstance(fault, Fault)]
+            faults += [fault for fault in made if isinstance(fault, SampleFault)]
             found = [sample for sample in made if isinstance(sample, _Sample)]
             filled += [sample.key for sample in found]
             samples += found
         return self._batch(samples, faults, filled)
 
-    def _batch(self, samples: Sequence[_Sample], faults: Sequence[Fault], filled: Sequence[str]) -> Batch:
+    def _batch(self, samples: Sequence[_Sample], faults: Sequence[SampleFault], filled: Sequence[str]) -> Batch:
         shape = self.shape
         size = (len(samples), shape.sentences * shape.frames_per_sentence, shape.height, shape.width, 3)
         frames = torch.empty(size, dtype=torch.uint8)
@@ -113,9 +121,9 @@ class BatchMaker(Dataset[Batch]):
         keys, starts = tuple(sample.key for sample in samples), tuple(sample.start for sample in samples)
         return Batch(frames, ids, mask, keys, starts, tuple(faults), tuple(filled))
 
-    def _make(self, places: Places, epoch: int) -> list[_Sample | Fault]:
+    def _make(self, places: Places, epoch: int) -> list[_Sample | SampleFault]:
         """A sample or a fault for each place."""
-        shape, out, plans = self.shape, list[_Sample | Fault](), []
+        shape, out, plans = self.shape, list[_Sample | SampleFault](), []
         for shard_number, position in places:
             shard = self.shards[shard_number]
             index = self.reader.index(shard)
@@ -123,21 +131,21 @@ class BatchMaker(Dataset[Batch]):
             rng = sample_generator(self.seed, epoch, key)
             start = int(rng.integers(sentences - shape.sentences + 1)) if self.training else 0
             first, last = start * shape.per_sentence, (start + shape.sentences) * shape.per_sentence
-            plans.append((Wanted(shard, int(position), first, last), key, sentences, start, rng))
+            plans.append((WantedFrames(shard, int(position), first, last), key, sentences, start, rng))
         for plan, raw in zip(plans, self.reader.read([plan[0] for plan in plans]), strict=True):
             wanted, key, sentences, start, rng = plan
             try:
                 frames = self.reader.index(wanted.shard).frames(wanted.position)
                 if frames != sentences * shape.per_sentence:
-                    raise Damaged("member", f"{frames} frames for {sentences} sentences")
-                if isinstance(raw, Damaged):
+                    raise DamagedSample("member", f"{frames} frames for {sentences} sentences")
+                if isinstance(raw, DamagedSample):
                     raise raw
                 out.append(self._sample(raw, key, sentences, start, rng))
-            except Damaged as damage:
-                out.append(Fault(wanted.shard, key, damage.reason, damage.detail))
+            except DamagedSample as damage:
+                out.append(SampleFault(wanted.shard, key, damage.reason, damage.detail))
         return out
 
-    def _sample(self, raw: Raw, key: str, sentences: int, start: int, rng: np.random.Generator) -> _Sample:
+    def _sample(self, raw: RawSample, key: str, sentences: int, start: int, rng: np.random.Generator) -> _Sample:
         shape = self.shape
         texts = read_texts(raw.json, key, sentences, shape.per_sentence)[start : start + shape.sentences]
         frames = decode(chosen(raw.jpegs, shape.per_sentence, shape.frames_per_sentence))
@@ -172,5 +180,5 @@ def decode(jpegs: Sequence[bytes]) -> Tensor:
                 raise ValueError(f"not {width} x {height} as the first")
             simplejpeg.decode_jpeg(data, "RGB", buffer=frames[number])
     except ValueError as error:
-        raise Damaged("jpeg", f"frame {number} of the window: {error}") from None
+        raise DamagedSample("jpeg", f"frame {number} of the window: {error}") from None
     return torch.from_numpy(frames)

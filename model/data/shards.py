@@ -29,7 +29,7 @@ class LoaderError(CorpusError):
     """A corpus cannot be loaded; the message says what is wrong and what to do."""
 
 
-class Fault(NamedTuple):
+class SampleFault(NamedTuple):
     """A damaged sample.
 
     `unreadable`: storage refused; `truncated`: the shard ends too early; `member`: one is missing or another lies in its place;
@@ -42,7 +42,7 @@ class Fault(NamedTuple):
     detail: str
 
 
-class Damaged(ValueError):
+class DamagedSample(ValueError):
     """A sample is damaged; `reason` says how."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -50,7 +50,7 @@ class Damaged(ValueError):
         self.reason, self.detail = reason, detail
 
 
-class Wanted(NamedTuple):
+class WantedFrames(NamedTuple):
     """Frames `first` to `last`, exclusive, of the sample at `position` of a shard."""
 
     shard: str
@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
     last: int
 
 
-class Raw(NamedTuple):
+class RawSample(NamedTuple):
     """A sample as it lies in the shard: its JSON and the JPEGs that were asked for."""
 
     json: bytes
@@ -122,25 +122,25 @@ class ShardReader:
         self._indexes.move_to_end(shard)
         return self._indexes[shard]
 
-    def read(self, wanted: Sequence[Wanted]) -> list[Raw | Damaged]:
+    def read(self, wanted: Sequence[WantedFrames]) -> list[RawSample | DamagedSample]:
         """The samples asked for, in this order, or what is wrong with them. Object stores get all requests at once."""
         spans = [span for one in wanted for span in self._spans(one)]
         if not spans:
             return []
         paths, starts, ends = (list(column) for column in zip(*spans, strict=True))
         found = storage.read_ranges(paths, starts, ends)
-        out: list[Raw | Damaged] = []
+        out: list[RawSample | DamagedSample] = []
         for number, one in enumerate(wanted):
             try:
                 parts = {}
                 for i in (2 * number, 2 * number + 1):
                     parts.update(_members(found[i], ends[i] - starts[i]))
                 out.append(self._raw(one, parts))
-            except Damaged as damage:
+            except DamagedSample as damage:
                 out.append(damage)
         return out
 
-    def _spans(self, wanted: Wanted) -> list[tuple[str, int, int]]:
+    def _spans(self, wanted: WantedFrames) -> list[tuple[str, int, int]]:
         index, path = self.index(wanted.shard), self.layout.shard(wanted.shard)
         first, end = index.bounds[wanted.position : wanted.position + 2]
         # Past the JSON and the text; a sample without all its frames is found out later.
@@ -150,7 +150,7 @@ class ShardReader:
             (path, int(index.starts[lo]), int(index.ends[hi])),
         ]
 
-    def _raw(self, wanted: Wanted, parts: Mapping[str, bytes]) -> Raw:
+    def _raw(self, wanted: WantedFrames, parts: Mapping[str, bytes]) -> RawSample:
         index = self.index(wanted.shard)
         key = index.keys[wanted.position]
         first, end = index.bounds[wanted.position : wanted.position + 2]
@@ -159,20 +159,20 @@ class ShardReader:
         names = [f"{key}.{extension}" for extension in extensions]
         for name in names:
             if name not in parts:
-                raise Damaged("member", f"{name} is not where the index says")
-        return Raw(parts[names[0]], [parts[name] for name in names[1:]])
+                raise DamagedSample("member", f"{name} is not where the index says")
+        return RawSample(parts[names[0]], [parts[name] for name in names[1:]])
 
 
 def _members(data: bytes | Exception, size: int) -> dict[str, bytes]:
     """The members of a piece of a tar."""
     if isinstance(data, Exception):
-        raise Damaged("unreadable", f"{type(data).__name__}: {data}")
+        raise DamagedSample("unreadable", f"{type(data).__name__}: {data}")
     if len(data) < size:
-        raise Damaged("truncated", f"{size - len(data)} bytes are missing")
+        raise DamagedSample("truncated", f"{size - len(data)} bytes are missing")
     try:
         return {member["fname"]: member["data"] for member in tar_file_iterator(io.BytesIO(data), skip_meta=None)}
     except (tarfile.TarError, ValueError, OSError) as error:
-        raise Damaged("member", f"not a tar where the index says: {error}") from None
+        raise DamagedSample("member", f"not a tar where the index says: {error}") from None
 
 
 def read_texts(data: bytes, key: str, sentences: int, per_sentence: int) -> list[str]:
@@ -182,9 +182,9 @@ def read_texts(data: bytes, key: str, sentences: int, per_sentence: int) -> list
         texts = [sentence["text"] for sentence in raw["sentences"]]
         owners, own = raw["frame_sentence"], raw["key"]
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged("json", f"{type(error).__name__}: {error}") from None
+        raise DamagedSample("json", f"{type(error).__name__}: {error}") from None
     if own != key or len(texts) != sentences or not all(isinstance(text, str) for text in texts):
-        raise Damaged("json", f"key {own!r} with {len(texts)} sentences; the index says {sentences}")
+        raise DamagedSample("json", f"key {own!r} with {len(texts)} sentences; the index says {sentences}")
     if owners != [number for number in range(sentences) for _ in range(per_sentence)]:
-        raise Damaged("json", f"frame_sentence is not {per_sentence} frames for each sentence")
+        raise DamagedSample("json", f"frame_sentence is not {per_sentence} frames for each sentence")
     return texts

@@ -28,7 +28,7 @@ class CropRange(NamedTuple):
     ratio: tuple[float, float] = (1.5, 2.0)
 
 
-class Crop(NamedTuple):
+class TrainingCrop(NamedTuple):
     """A rectangle of pixels, mirrored or not."""
 
     top: int
@@ -38,7 +38,7 @@ class Crop(NamedTuple):
     flip: bool
 
 
-def draw_crop(height: int, width: int, allowed: CropRange, rng: np.random.Generator, flip: float = 0.5) -> Crop:
+def draw_crop(height: int, width: int, allowed: CropRange, rng: np.random.Generator, flip: float = 0.5) -> TrainingCrop:
     """Draw a crop of a picture.
 
     The area is uniform. The ratio is log-uniform over that part of `allowed.ratio` in which a rectangle of this area fits into
@@ -53,10 +53,10 @@ def draw_crop(height: int, width: int, allowed: CropRange, rng: np.random.Genera
     crop_height = min(height, max(1, round(math.sqrt(area * height * width / ratio))))
     top = int(rng.integers(height - crop_height + 1))
     left = int(rng.integers(width - crop_width + 1))
-    return Crop(top, left, crop_height, crop_width, bool(rng.random() < flip))
+    return TrainingCrop(top, left, crop_height, crop_width, bool(rng.random() < flip))
 
 
-def training_frames(frames: Tensor, crop: Crop, height: int, width: int, antialias: bool = True) -> Tensor:
+def training_frames(frames: Tensor, crop: TrainingCrop, height: int, width: int, antialias: bool = True) -> Tensor:
     """Cut `crop` out of all frames, resize it, mirror it: (N, h, w, 3) to (N, height, width, 3)."""
     cut = frames[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
     out = _resize(cut, height, width, antialias)

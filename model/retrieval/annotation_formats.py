@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from longtake.model.retrieval.annotations import Annotation, AnnotationError, Annotations, Problem
+from longtake.model.retrieval.annotations import Annotation, AnnotationError, AnnotationProblem, Annotations
 from longtake.schemas import storage
 
 _CSV_FIELD = 1 << 20  # characters of one field at most
@@ -95,13 +95,13 @@ def _sentences(value: object) -> list[object]:
 def _activitynet(path: str, split: str | None) -> Annotations:
     raw, twice = _json(path, dict)
     found = Annotations(
-        problems=[Problem(name, "malformed", "the id comes twice; the last is taken") for name in twice]
+        problems=[AnnotationProblem(name, "malformed", "the id comes twice; the last is taken") for name in twice]
     )
     for video_id, record in raw.items():
         if isinstance(record, dict) and isinstance(record.get("sentences"), list):
             found.add(video_id, record["sentences"])
         else:
-            found.problems.append(Problem(video_id, "malformed", "no list called sentences"))
+            found.problems.append(AnnotationProblem(video_id, "malformed", "no list called sentences"))
     return found
 
 
@@ -111,7 +111,7 @@ def _didemo(path: str, split: str | None) -> Annotations:
     for number, record in enumerate(raw):
         video_id = record.get("video") if isinstance(record, dict) else None
         if not isinstance(video_id, str) or "description" not in record:
-            found.problems.append(Problem(f"record {number}", "malformed", "no video or no description"))
+            found.problems.append(AnnotationProblem(f"record {number}", "malformed", "no video or no description"))
         else:
             paragraphs.setdefault(video_id, []).append(record["description"])
     for video_id, sentences in paragraphs.items():
@@ -122,11 +122,11 @@ def _didemo(path: str, split: str | None) -> Annotations:
 def _queryd(path: str, split: str | None) -> Annotations:
     raw, twice = _json(path, dict)
     found = Annotations(
-        problems=[Problem(name, "malformed", "the id comes twice; the last is taken") for name in twice]
+        problems=[AnnotationProblem(name, "malformed", "the id comes twice; the last is taken") for name in twice]
     )
     for video_id, captions in raw.items():
         if not isinstance(captions, list):
-            found.problems.append(Problem(video_id, "malformed", "not a list of captions"))
+            found.problems.append(AnnotationProblem(video_id, "malformed", "not a list of captions"))
             continue
         words = [c for c in captions if isinstance(c, list) and all(isinstance(word, str) for word in c)]
         joined = [" ".join(c) for c in words] if len(words) == len(captions) else captions
@@ -148,7 +148,7 @@ def _condensed_movies(path: str, split: str | None) -> Annotations:
         # As their loader does: a text that comes more than once is an error of the channel (drop_duplicates, keep=False).
         if text and texts[text] > 1:
             found.problems.append(
-                Problem(row["videoid"], "duplicate_text", f"{texts[text]} videos have this description")
+                AnnotationProblem(row["videoid"], "duplicate_text", f"{texts[text]} videos have this description")
             )
         else:
             found.add(row["videoid"], [text])
@@ -192,10 +192,10 @@ def _jsonl(path: str, split: str | None) -> Annotations:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            found.problems.append(Problem(f"line {number}", "malformed", f"not JSON: {error}"))
+            found.problems.append(AnnotationProblem(f"line {number}", "malformed", f"not JSON: {error}"))
             continue
         if not isinstance(record, dict) or "clip_id" not in record or "text" not in record:
-            found.problems.append(Problem(f"line {number}", "malformed", "no clip_id or no text"))
+            found.problems.append(AnnotationProblem(f"line {number}", "malformed", "no clip_id or no text"))
             continue
         found.add(record["clip_id"], _sentences(record["text"]))
     return found

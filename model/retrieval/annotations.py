@@ -52,7 +52,7 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class Problem:
+class AnnotationProblem:
     """A record that cannot be used."""
 
     id: str  # the video's, or the place in the file
@@ -65,7 +65,7 @@ class Annotations:
     """What a file holds: `records` can be used as far as their text goes; `total` counts those and the problems."""
 
     records: list[Annotation] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[AnnotationProblem] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -76,15 +76,17 @@ class Annotations:
         """Take a record, or note what is wrong with it. Sentences that are blank are no sentences."""
         texts = list(sentences)
         if not is_text(video_id) or not video_id:
-            self.problems.append(Problem(repr(video_id)[:100], "malformed", "the id of the video is not a text"))
+            self.problems.append(
+                AnnotationProblem(repr(video_id)[:100], "malformed", "the id of the video is not a text")
+            )
         elif _UNSAFE.search(video_id) or video_id == ".":
             self.problems.append(
-                Problem(video_id, "unsafe_id", "an id may hold no separator, no .. and no control character")
+                AnnotationProblem(video_id, "unsafe_id", "an id may hold no separator, no .. and no control character")
             )
         elif not all(map(is_text, texts)):
-            self.problems.append(Problem(video_id, "malformed", "a sentence is not a text"))
+            self.problems.append(AnnotationProblem(video_id, "malformed", "a sentence is not a text"))
         elif not (kept := tuple(text for text in texts if is_text(text) and text.strip())):
-            self.problems.append(Problem(video_id, "no_text"))
+            self.problems.append(AnnotationProblem(video_id, "no_text"))
         else:
             self.records.append(Annotation(video_id, kept))
 
@@ -93,7 +95,9 @@ class Annotations:
         names = set(wanted)
         known = {record.video_id for record in self.records} | {problem.id for problem in self.problems}
         missing = [
-            Problem(name, "no_text", "in the list, but not in the annotations") for name in wanted if name not in known
+            AnnotationProblem(name, "no_text", "in the list, but not in the annotations")
+            for name in wanted
+            if name not in known
         ]
         records = [record for record in self.records if record.video_id in names]
         return Annotations(records, [problem for problem in self.problems if problem.id in names] + missing)

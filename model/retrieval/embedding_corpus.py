@@ -9,7 +9,7 @@ import torch
 
 from longtake.model.data.loader import finished_manifest
 from longtake.model.data.samples import chosen, decode
-from longtake.model.data.shards import Damaged, LoaderError, Raw, ShardReader, Wanted, read_texts
+from longtake.model.data.shards import DamagedSample, LoaderError, RawSample, ShardReader, WantedFrames, read_texts
 from longtake.model.data.transforms import evaluation_frames
 from longtake.model.network.sizes import ModelSize
 from longtake.schemas.layout import Layout
@@ -27,7 +27,7 @@ class CorpusWindow:
 
 
 @dataclass(frozen=True)
-class Place:
+class WindowPlace:
     """A window that is still to be read: sentences `first` to `last`, exclusive, of a sample of `sentences`."""
 
     shard: str
@@ -70,26 +70,26 @@ class CorpusWindows:
         reader: ShardReader = self._readers.own
         return reader
 
-    def places(self, shard: str) -> Iterator[Place]:
+    def places(self, shard: str) -> Iterator[WindowPlace]:
         """The windows of a shard, in the order of the corpus. Raises LoaderError for an index that cannot be read."""
         index = self.reader.index(shard)
         for position, (key, sentences) in enumerate(zip(index.keys, index.sentences.tolist(), strict=True)):
             for first in starts(sentences, self.size.clips):
-                yield Place(shard, position, key, sentences, first, min(first + self.size.clips, sentences))
+                yield WindowPlace(shard, position, key, sentences, first, min(first + self.size.clips, sentences))
 
-    def read(self, place: Place) -> CorpusWindow:
+    def read(self, place: WindowPlace) -> CorpusWindow:
         """One window, cut to the model's size. Raises Damaged."""
         per, size = self.per_sentence, self.size
         if self.reader.index(place.shard).frames(place.position) != place.sentences * per:
-            raise Damaged("member", f"not {per} frames for each of {place.sentences} sentences")
-        raw = self.reader.read([Wanted(place.shard, place.position, place.first * per, place.last * per)])[0]
-        if not isinstance(raw, Raw):
+            raise DamagedSample("member", f"not {per} frames for each of {place.sentences} sentences")
+        raw = self.reader.read([WantedFrames(place.shard, place.position, place.first * per, place.last * per)])[0]
+        if not isinstance(raw, RawSample):
             raise raw
         texts = read_texts(raw.json, place.key, place.sentences, per)[place.first : place.last]
         own = json.loads(raw.json)["sentences"][place.first : place.last]
         try:
             start_ms, end_ms = int(own[0]["start_ms"]), int(own[-1]["end_ms"])
         except (KeyError, TypeError, ValueError) as error:
-            raise Damaged("json", f"times of sentences: {error}") from None
+            raise DamagedSample("json", f"times of sentences: {error}") from None
         frames = decode(chosen(raw.jpegs, per, size.frames_per_clip))
         return CorpusWindow(place.key, start_ms, end_ms, texts, evaluation_frames(frames, size.height, size.width))

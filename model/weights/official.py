@@ -25,7 +25,7 @@ LAYER = "text_encoder.bert.encoder.layer."
 OURS = "contrast."  # the sigmoid loss's scale and bias, which the released code does not know
 
 
-class Loaded(NamedTuple):
+class LoadReport(NamedTuple):
     """What did not come from the file, and what of the file was not used."""
 
     missing: tuple[str, ...]
@@ -43,7 +43,7 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def load_official(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> Loaded:
+def load_official(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> LoadReport:
     """Load released weights (half precision or not) into `model`.
 
     A stage-1 file may be loaded into a stage-2 model, and a stage-2 file into a stage-1 model. Everything else must match:
@@ -68,7 +68,7 @@ def load_official(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> 
     if mismatched or lacking or strange:
         raise ValueError(_complaint(mismatched, lacking, strange))
     model.load_state_dict(source, strict=False)
-    return Loaded(missing, unused)
+    return LoadReport(missing, unused)
 
 
 def _is_buffer(name: str) -> bool:

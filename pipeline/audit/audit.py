@@ -12,8 +12,8 @@ from longtake.pipeline.audit.distributions import distributions
 from longtake.pipeline.audit.drops import Sheets, dropped
 from longtake.pipeline.audit.estimates import estimate, strata_table
 from longtake.pipeline.audit.provenance import beside_published, provenance
-from longtake.pipeline.audit.result import Audit, Check, Number, Status
-from longtake.pipeline.audit.sampling import Drawn
+from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus, Number
+from longtake.pipeline.audit.sampling import ReviewSample
 from longtake.pipeline.audit.sheets import kept
 from longtake.pipeline.filters.evaluation_sets import EvaluationSets
 from longtake.pipeline.plan.summary import PlanSummary
@@ -38,7 +38,7 @@ class Question:
     evaluation: EvaluationSets | None = None
     evaluation_names: tuple[str, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    drawn: tuple[Drawn, ...] = ()
+    drawn: tuple[ReviewSample, ...] = ()
     made: str = ""
     licences: tuple[str, ...] = ()
 
@@ -71,7 +71,7 @@ def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
     )
 
 
-def checks(database: Database, question: Question) -> tuple[Check, ...]:
+def checks(database: Database, question: Question) -> tuple[AuditCheck, ...]:
     """All checks, in the order of the report's sections."""
     manifest, config = question.manifest, question.manifest.config
     sets = tuple(str(one.get("name")) for one in config.get("duplicates", {}).get("evaluation", ()))
@@ -110,7 +110,7 @@ def _share(counts: Mapping[str, Count]) -> str:
     return f"In it are {told[0]}, {told[1]} and {told[2]}{'; the ledger has a reason for each other' if rest else ''}."
 
 
-def summary(manifest: CorpusManifest, found: Sequence[Number], checked: Sequence[Check]) -> tuple[str, ...]:
+def summary(manifest: CorpusManifest, found: Sequence[Number], checked: Sequence[AuditCheck]) -> tuple[str, ...]:
     """A few sentences for whoever decides about the corpus and will read no more."""
     text = {number.name: number.text for number in found}
     sentences = [
@@ -118,9 +118,9 @@ def summary(manifest: CorpusManifest, found: Sequence[Number], checked: Sequence
         f"{text['sentences']} sentences and {text['words']} words, in {plural(len(manifest.shards), 'shard')}.",
         _share(manifest.counts),
     ]
-    by_status = {status: [check for check in checked if check.status is status] for status in Status}
-    failed, warned, skipped = by_status[Status.FAIL], by_status[Status.WARN], by_status[Status.SKIP]
-    verdict = f"{len(by_status[Status.PASS])} of {len(checked)} checks passed"
+    by_status = {status: [check for check in checked if check.status is status] for status in CheckStatus}
+    failed, warned, skipped = by_status[CheckStatus.FAIL], by_status[CheckStatus.WARN], by_status[CheckStatus.SKIP]
+    verdict = f"{len(by_status[CheckStatus.PASS])} of {len(checked)} checks passed"
     for these, word in ((failed, "failed"), (warned, "warn"), (skipped, "could not be made")):
         verdict += f", {len(these)} {word}" if these else ""
     sentences.append(f"{verdict}.")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.audit.result import Check, Status
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus
 from longtake.pipeline.publish.card import CardFigures, Shares, SplitFigures
 
 _INDEX = "'index/*.parquet'"
@@ -56,9 +56,9 @@ def _shares(database: Database, query: str, samples: int) -> Shares:
     return Shares(counts, samples - sum(count for _, count in counts))
 
 
-def limits_of(checks: Iterable[Check]) -> tuple[str, ...]:
+def limits_of(checks: Iterable[AuditCheck]) -> tuple[str, ...]:
     """What a card says of checks: what failed, what was found wanting, and what could not be checked."""
-    told = {Status.FAIL: "{} failed: {}", Status.WARN: "{}: {}", Status.SKIP: "Not checked: {}. {}"}
+    told = {CheckStatus.FAIL: "{} failed: {}", CheckStatus.WARN: "{}: {}", CheckStatus.SKIP: "Not checked: {}. {}"}
     order = list(told)
     kept = sorted((check for check in checks if check.status in told), key=lambda check: order.index(check.status))
     return tuple(told[check.status].format(check.title, check.found) for check in kept)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from longtake.pipeline.audit.checks.verdicts import as_table
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.audit.result import Check, Status, Table
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus, Table
 from longtake.schemas.decisions import Decision, OnConflict, conflicts, current, settle
 from longtake.schemas.wording import plural
 
@@ -51,12 +51,12 @@ def decision_tables(database: Database, decisions: Sequence[Decision]) -> tuple[
     return tuple(tables)
 
 
-def pending(database: Database, decisions: Sequence[Decision]) -> Check:
+def pending(database: Database, decisions: Sequence[Decision]) -> AuditCheck:
     """Whether what was rejected is still in the corpus, and whether curators agree."""
     title = "Decisions are applied, and curators agree"
     if not decisions:
-        return Check(
-            "decisions", title, Status.SKIP, "Nobody has decided anything yet.",
+        return AuditCheck(
+            "decisions", title, CheckStatus.SKIP, "Nobody has decided anything yet.",
             "Look through the corpus with longtake browse, or draw a sample to review: longtake audit --sample 200.",
         )  # fmt: skip
     differing = len(conflicts(decisions))
@@ -66,10 +66,10 @@ def pending(database: Database, decisions: Sequence[Decision]) -> Check:
     said = f"{plural(len(rejects), 'reject')}, {len(waiting):,} not applied yet; "
     said += f"curators differ on {plural(differing, 'subject')}."
     if not waiting and not differing:
-        return Check("decisions", title, Status.PASS, said)
+        return AuditCheck("decisions", title, CheckStatus.PASS, said)
     todo = "Settle conflicts: longtake decisions FILE shows them. " if differing else ""
     todo += "Apply: longtake takedown CORPUS --decisions FILE." if waiting else ""
-    return Check("decisions", title, Status.WARN, said, todo.strip())
+    return AuditCheck("decisions", title, CheckStatus.WARN, said, todo.strip())
 
 
 def _there(database: Database, decisions: Sequence[Decision]) -> set[tuple[str, str]]:

@@ -7,13 +7,13 @@ from enum import StrEnum
 
 from longtake.pipeline.audit.interval import share_limits
 from longtake.pipeline.audit.result import Estimate, Table
-from longtake.pipeline.audit.sampling import Drawn
+from longtake.pipeline.audit.sampling import ReviewSample
 from longtake.schemas.decisions import Decision, OnConflict, conflicts, settle
 
 REJECT, FLAG, UNLABELLED = "reject", "flag", "unlabelled"
 
 
-def estimate(drawn: Sequence[Drawn], decisions: Iterable[Decision], confidence: float = 0.95) -> list[Estimate]:
+def estimate(drawn: Sequence[ReviewSample], decisions: Iterable[Decision], confidence: float = 0.95) -> list[Estimate]:
     """The shares of the corpus that would be rejected: in all, then by label, the most frequent first; then the share flagged.
 
     The share is that of a stratified sample, the sum of N_h/N times the share among those reviewed in stratum h. Only drawn
@@ -70,7 +70,7 @@ class _Review:
     differing: int
 
     @classmethod
-    def of(cls, drawn: Sequence[Drawn], decisions: Iterable[Decision]) -> "_Review":
+    def of(cls, drawn: Sequence[ReviewSample], decisions: Iterable[Decision]) -> "_Review":
         decisions = list(decisions)
         by_subject = {one.about: one for one in settle(decisions, OnConflict.STRICTEST)}
         reviewed, subjects = {}, set()
@@ -199,7 +199,7 @@ def acceptance(estimated: Estimate, limit: float) -> Acceptance:
     return Acceptance(Verdict.REVIEW_MORE, f"undecided: {between}; {how}")
 
 
-def strata_table(drawn: Sequence[Drawn], decisions: Iterable[Decision]) -> Table:
+def strata_table(drawn: Sequence[ReviewSample], decisions: Iterable[Decision]) -> Table:
     """The strata of a sample for review: their sizes, what was drawn and reviewed of each, and what was rejected and flagged."""
     review = _Review.of(drawn, decisions)
     rows: dict[str, list[int]] = {}

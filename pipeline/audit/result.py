@@ -97,7 +97,7 @@ class Distribution:
     whole: bool = False  # all values are whole numbers
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """The verdict of a check. SKIP: it could not be made, and `todo` says what it needs."""
 
     PASS = "pass"  # noqa: S105  (no password)
@@ -107,12 +107,12 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class AuditCheck:
     """A check with its verdict: what was found, what to do about it, and examples. `sql` gives the number that decides."""
 
     name: str  # a slug, unique in the audit
     title: str
-    status: Status
+    status: CheckStatus
     found: str
     todo: str = ""
     sql: str = ""
@@ -202,12 +202,12 @@ class Audit:
     name: str
     version: int
     fingerprint: str
-    verdict: Status  # the worst of its checks
+    verdict: CheckStatus  # the worst of its checks
     summary: tuple[str, ...]  # sentences that a manager can read
     numbers: tuple[Number, ...]
     flows: tuple[Flow, ...]
     distributions: tuple[Distribution, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[AuditCheck, ...]
     kept: tuple[SheetGroup, ...]
     dropped: tuple[DropGroup, ...]
     tables: tuple[Table, ...] = ()  # provenance: sources, licences, versions, history

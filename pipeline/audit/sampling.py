@@ -29,7 +29,7 @@ _MOST = 100_000  # strata
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class ReviewSample:
     """A sample drawn for review. `stratum_size` samples of the corpus are in its stratum; it stands for `weight` of them."""
 
     key: str
@@ -41,10 +41,10 @@ class Drawn:
     seed: int
 
 
-COLUMNS = tuple(field.name for field in fields(Drawn))
+COLUMNS = tuple(field.name for field in fields(ReviewSample))
 
 
-def draw(database: Database, size: int, seed: int = 0, strata: Sequence[str] = DEFAULT_STRATA) -> list[Drawn]:
+def draw(database: Database, size: int, seed: int = 0, strata: Sequence[str] = DEFAULT_STRATA) -> list[ReviewSample]:
     """Draw `size` samples of a corpus; all of it where it has no more.
 
     Strata are the values of columns together; a numeric column is cut into three parts of about as many samples. Each stratum
@@ -73,11 +73,11 @@ def draw(database: Database, size: int, seed: int = 0, strata: Sequence[str] = D
     order = sorted(cells)
     taken = dict(zip(order, allocate([cells[cell] for cell in order], min(size, total)), strict=True))
     labels = chosen.labels(database, order)
-    ranked: list[tuple[float, str, Drawn]] = []
+    ranked: list[tuple[float, str, ReviewSample]] = []
     for cell, found in chosen.lowest(database, max(taken.values()), seed):
         wanted = taken[cell]
         for rank, (digest, key, video_id, split) in enumerate(found[:wanted]):
-            one = Drawn(key, video_id, split, labels[cell], cells[cell], cells[cell] / wanted, seed)
+            one = ReviewSample(key, video_id, split, labels[cell], cells[cell], cells[cell] / wanted, seed)
             ranked.append(((rank + 0.5) / wanted, digest, one))
     return [one for *_, one in sorted(ranked, key=lambda entry: (entry[0], entry[1], entry[2].key))]
 
@@ -217,7 +217,7 @@ def sample_path(layout: Layout) -> str:
     return layout.path("audit", "sample.csv")
 
 
-def write_sample(layout: Layout, drawn: Iterable[Drawn]) -> None:
+def write_sample(layout: Layout, drawn: Iterable[ReviewSample]) -> None:
     """Write CORPUS/audit/sample.csv."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -230,7 +230,7 @@ def _text(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def read_sample(layout: Layout) -> list[Drawn] | None:
+def read_sample(layout: Layout) -> list[ReviewSample] | None:
     """The sample as it was written; None where none was drawn. Raises ConfigError for a file that is none."""
     path = sample_path(layout)
     if not storage.exists(path):
@@ -245,13 +245,13 @@ def read_sample(layout: Layout) -> list[Drawn] | None:
             if not is_sample_key(row["key"]) or size < 1 or not 1 <= weight <= size:
                 raise ValueError(f"line {reader.line_num} holds no key, size and weight of a sample")
             texts = (row["key"], row["video_id"], row["split"], row["stratum"])
-            drawn.append(Drawn(*texts, size, weight, int(row["seed"])))
+            drawn.append(ReviewSample(*texts, size, weight, int(row["seed"])))
     except (ValueError, TypeError, csv.Error) as error:
         raise ConfigError(f"{path}: not a sample for review: {error}. Draw it again.") from None
     return drawn
 
 
-def is_of(database: Database, drawn: Sequence[Drawn]) -> bool:
+def is_of(database: Database, drawn: Sequence[ReviewSample]) -> bool:
     """Whether a sample is of the corpus as it is now: its keys are all there, and as many samples as when it was drawn."""
     query = f"SELECT count(*), count(*) FILTER (key IN (SELECT unnest(?::VARCHAR[]))) FROM {INDEX}"
     sizes = {one.stratum: one.stratum_size for one in drawn}

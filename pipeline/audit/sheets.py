@@ -8,7 +8,7 @@ from PIL import Image
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.frames import is_shard_name
 from longtake.pipeline.audit.result import Picture, Sheet, SheetGroup, SheetSentence
-from longtake.pipeline.corpus.find_sample import Found, read_entry, read_files
+from longtake.pipeline.corpus.find_sample import FoundSample, read_entry, read_files
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import frame_member
@@ -68,7 +68,7 @@ def sheet_of(database: Database, key: str, shard: str, facts: Sequence[tuple[str
     layout = database.layout
     if not is_sample_key(key) or not is_shard_name(shard):
         raise CorpusError(f"{layout.index}: {key!r} in {shard!r} is no sample; see longtake verify")
-    entry = read_entry(layout, Found(shard, key, 0))
+    entry = read_entry(layout, FoundSample(shard, key, 0))
     try:
         files, sound = read_files(layout, entry)
         note = "" if sound else "Its data in the shard is not what the index says."

@@ -21,7 +21,7 @@ About = tuple[str, str]  # "sample" or "video", and its id
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionTable:
     """The rows of a file at one time. `version` changes when they do."""
 
     version: str
@@ -55,9 +55,9 @@ class Marks:
             raise ConfigError(f"{path}: decisions are kept in a file that ends in .csv or .parquet")
         self.path, self._now = path, now
         self._lock, self._undoing = threading.Lock(), threading.Lock()
-        self._decided = Decided("", (), {})
+        self._decided = DecisionTable("", (), {})
 
-    def read(self) -> Decided:
+    def read(self) -> DecisionTable:
         """What the file holds; it is read again where it has changed. Raises ConfigError for a file that is none, and OSError."""
         try:
             version = "/".join(map(str, storage.size_and_tag(self.path)))
@@ -66,7 +66,7 @@ class Marks:
         with self._lock:
             if version != self._decided.version:
                 rows = tuple(read_decisions(self.path)) if version else ()
-                self._decided = Decided(version, rows, current(rows))
+                self._decided = DecisionTable(version, rows, current(rows))
             return self._decided
 
     def add(self, subject: str, subject_id: str, decision: str, label: str, note: str, curator: str) -> None:
@@ -95,7 +95,7 @@ class Marks:
         return ~found if state == "undecided" else found
 
 
-def _rows_in(store: Store, decided: Decided, state: str, curator: str) -> Ids:
+def _rows_in(store: Store, decided: DecisionTable, state: str, curator: str) -> Ids:
     verdicts: dict[About, set[str]] = {}
     for about, those in decided.current.items():
         own = {one.decision for one in those if not curator or one.curator == curator}

@@ -20,7 +20,7 @@ _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", 
 _NUMBERS = (*_INTEGERS, "FLOAT", "DOUBLE", "DECIMAL")  # types of columns that are aligned to the right
 
 
-class Refused(Exception):
+class QueryRefused(Exception):
     """A query cannot be run; the message is for whoever typed it."""
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     body = b""
     try:
         answer, body = _answer(request)
-    except Refused as error:
+    except QueryRefused as error:
         answer = {"error": str(error)}
     except (duckdb.Error, MemoryError, RuntimeError, ValueError, OverflowError) as error:
         answer = {"error": (str(error) or "out of memory")[:_MAX_MESSAGE]}
@@ -56,11 +56,11 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         if most is None:  # a condition
             found = connection.execute(query).fetchnumpy()
             if list(found) != ["row_id"]:
-                raise Refused("not a condition")
+                raise QueryRefused("not a condition")
             return {}, np.asarray(found["row_id"], dtype="<i4").tobytes()
         described = connection.execute(f"DESCRIBE FROM (\n{checked}\n)").fetchall()
         if len(described) > _MAX_COLUMNS:
-            raise Refused(f"a result of {len(described):,} columns; at most {_MAX_COLUMNS} are shown")
+            raise QueryRefused(f"a result of {len(described):,} columns; at most {_MAX_COLUMNS} are shown")
         wrapped = f"SELECT left(CAST(COLUMNS(*) AS VARCHAR), {_MAX_CELL}) FROM (\n{checked}\n) LIMIT {most + 1}"  # noqa: S608
         rows: list[Any] = []
         size, more = 0, False
@@ -96,9 +96,9 @@ def _checked(typed: str) -> str:
     """A query that is one statement and only reads, without a semicolon."""
     statements = duckdb.extract_statements(typed)
     if len(statements) != 1:
-        raise Refused(f"{len(statements)} statements; write one")
+        raise QueryRefused(f"{len(statements)} statements; write one")
     if statements[0].type != duckdb.StatementType.SELECT:
-        raise Refused("only a query that reads can be run here: SELECT, WITH, FROM, DESCRIBE or SUMMARIZE")
+        raise QueryRefused("only a query that reads can be run here: SELECT, WITH, FROM, DESCRIBE or SUMMARIZE")
     return typed.strip().rstrip(";").rstrip()
 
 

@@ -13,7 +13,7 @@ from longtake.schemas.scores import column
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class SampleCheck:
     """One thing that was asked of a sample, or could have been. `verdict`: "passes", "fails" (of plans that a person edited),
     "flagged", "unknown" (asked, but there is no score) or "not asked"."""
 
@@ -25,7 +25,7 @@ class Check:
     limit: float | None = None
 
 
-def checks(row: Mapping[str, Any], config: Mapping[str, Any]) -> list[Check]:
+def checks(row: Mapping[str, Any], config: Mapping[str, Any]) -> list[SampleCheck]:
     """The checks of a sample, by its scalar columns; those that were asked first."""
     found = [*_lengths(row, _section(config, "merge")), *_filters(row, _section(config, "filters"))]
     found += _copies(row, _section(config, "duplicates"))
@@ -37,19 +37,19 @@ def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _lengths(row: Mapping[str, Any], merge: Mapping[str, Any]) -> Iterator[Check]:
+def _lengths(row: Mapping[str, Any], merge: Mapping[str, Any]) -> Iterator[SampleCheck]:
     duration = (row["end_ms"] or 0) - (row["start_ms"] or 0)
     yield _compared("min_sentences", row["n_sentences"], _number(merge.get("min_sentences")))
     yield _compared("max_sentences", row["n_sentences"], _number(merge.get("max_sentences")))
     yield _compared("max_duration_ms", duration, _number(merge.get("max_duration_ms")))
 
 
-def _filters(row: Mapping[str, Any], filters: Mapping[str, Any]) -> Iterator[Check]:
+def _filters(row: Mapping[str, Any], filters: Mapping[str, Any]) -> Iterator[SampleCheck]:
     languages = filters.get("languages")
     languages = [str(one) for one in languages] if isinstance(languages, list) else []
     spoken = row.get("language")
     verdict = "not asked" if not languages else "passes" if spoken in languages else "fails" if spoken else "unknown"
-    yield Check("languages", ", ".join(languages), spoken or "", verdict)
+    yield SampleCheck("languages", ", ".join(languages), spoken or "", verdict)
     for rule in (*CLIP_RULES, *FRAME_RULES):
         limit = _number(filters.get(rule.setting))
         if rule.score == "language" and not languages:
@@ -62,31 +62,31 @@ def _filters(row: Mapping[str, Any], filters: Mapping[str, Any]) -> Iterator[Che
         verdict = "fails"
     if asked == "mask" and findings:
         verdict = "flagged"
-    yield Check("pii", asked, "" if findings is None else f"{findings:g} found", verdict, findings)
+    yield SampleCheck("pii", asked, "" if findings is None else f"{findings:g} found", verdict, findings)
 
 
-def _copies(row: Mapping[str, Any], duplicates: Mapping[str, Any]) -> Iterator[Check]:
+def _copies(row: Mapping[str, Any], duplicates: Mapping[str, Any]) -> Iterator[SampleCheck]:
     for name, own in (("paragraphs", "duplicate_of"), ("videos", "duplicate_video_of")):
         asked = duplicates.get(name)
         asked = asked if asked in ("flag", "drop") else ""
         verdict = "flagged" if row.get(own) else "passes" if asked else "not asked"
-        yield Check(f"duplicates.{name}", asked, f"repeats {row[own]}" if row.get(own) else "", verdict)
+        yield SampleCheck(f"duplicates.{name}", asked, f"repeats {row[own]}" if row.get(own) else "", verdict)
     sets = duplicates.get("evaluation")
     names = [str(one.get("name")) for one in sets if isinstance(one, dict)] if isinstance(sets, list) else []
     overlap = row.get("evaluation_overlap")
     verdict = "flagged" if overlap else "passes" if names else "not asked"
-    yield Check("duplicates.evaluation", ", ".join(names), f"in {overlap}" if overlap else "", verdict)
+    yield SampleCheck("duplicates.evaluation", ", ".join(names), f"in {overlap}" if overlap else "", verdict)
 
 
-def _compared(setting: str, value: float | None, limit: float | None) -> Check:
+def _compared(setting: str, value: float | None, limit: float | None) -> SampleCheck:
     shown = "" if value is None else f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
     if limit is None:
-        return Check(setting, "", shown, "not asked", value)
+        return SampleCheck(setting, "", shown, "not asked", value)
     sign = "≥" if setting.startswith("min_") else "≤"
     verdict = "unknown"
     if value is not None:
         verdict = "passes" if (value >= limit if setting.startswith("min_") else value <= limit) else "fails"
-    return Check(setting, f"{sign} {limit:,.6g}", shown, verdict, value, limit)
+    return SampleCheck(setting, f"{sign} {limit:,.6g}", shown, verdict, value, limit)
 
 
 def _number(value: object) -> float | None:

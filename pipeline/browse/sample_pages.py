@@ -13,7 +13,7 @@ from longtake.pipeline.browse.reasons_kept import checks
 from longtake.pipeline.browse.sandbox import QueryError
 from longtake.pipeline.browse.selection import PAGE, Selection, read_selection
 from longtake.pipeline.browse.site import Site
-from longtake.pipeline.browse.store import Place, SlowSearch
+from longtake.pipeline.browse.store import ListPlace, SlowSearch
 from longtake.pipeline.browse.video_timeline import timeline
 from longtake.pipeline.publish.source_link import source_link
 from longtake.schemas.keys import is_sample_key
@@ -108,7 +108,7 @@ def _found(site: Site, key: str) -> tuple[dict[str, Any], IndexEntry]:
     return row, entry
 
 
-def _place(site: Site, selection: Selection, row_id: int) -> Place | None:
+def _place(site: Site, selection: Selection, row_id: int) -> ListPlace | None:
     try:
         return site.store.place(*site.rows(selection), row_id)
     except (QueryError, SlowSearch):
@@ -159,7 +159,7 @@ def _facts(row: dict[str, Any], entry: IndexEntry) -> list[tuple[str, str]]:
     facts = {
         "Licence": clip.video.license or "none given",
         "Split": clip.split,
-        "Place": f"{entry.shard}.tar, position {entry.position}",
+        "ListPlace": f"{entry.shard}.tar, position {entry.position}",
         "Text": f"{len(clip.sentences)} sentences, {clip.n_words:,} words"
         + (f", {per_second:.2f} words per second" if per_second else ""),
         "Language": clip.language or "",

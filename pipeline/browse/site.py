@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from longtake.pipeline.audit.sampling import Drawn, read_sample
+from longtake.pipeline.audit.sampling import ReviewSample, read_sample
 from longtake.pipeline.browse.cache import corpus_digest
 from longtake.pipeline.browse.entries import Entries
 from longtake.pipeline.browse.marks import Marks
@@ -56,7 +56,7 @@ class Site:
         """Whether SQL was asked for by one of our own pages since the server started."""
         return hmac.compare_digest(self.proof(sql).encode(), proof.encode("utf-8", "surrogatepass"))
 
-    def sample_for_review(self) -> list[Drawn] | None:
+    def sample_for_review(self) -> list[ReviewSample] | None:
         """The sample that `longtake audit --sample` drew, in the order in which to review it. Raises ConfigError."""
         return read_sample(self.layout)
 

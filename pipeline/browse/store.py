@@ -32,7 +32,7 @@ LISTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPlace:
     """Where a sample is in a list: its number from 0, how many there are, and the keys beside it."""
 
     number: int
@@ -211,7 +211,7 @@ class Store:
         by_id = {row["row_id"]: row for row in found}
         return [by_id[row_id] for row_id in ids if row_id in by_id]
 
-    def place(self, masks: Sequence[Mask], order: Ids | None, row_id: int) -> Place | None:
+    def place(self, masks: Sequence[Mask], order: Ids | None, row_id: int) -> ListPlace | None:
         """Where a row is in a list, or would be: what was just marked may be in it no more. None where its order has no place
         for it."""
         mask = _all(masks)
@@ -225,7 +225,7 @@ class Store:
         before = found[number - 1 : number] if number else found[:0]
         after = found[number + is_there : number + is_there + 1]
         keys = [self.key_of(int(one[0])) if len(one) else None for one in (before, after)]
-        return Place(number, len(found), *keys)
+        return ListPlace(number, len(found), *keys)
 
     def key_of(self, row_id: int) -> str | None:
         key = self._one("SELECT key FROM samples WHERE row_id = ?", [row_id])

@@ -33,7 +33,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class VideoTimeline:
     """The moments of a video in time order; sentences that nothing places in `elsewhere`; ledger rows about the video itself."""
 
     video_id: str
@@ -69,7 +69,7 @@ class Timeline:
 
 def timeline(
     store: Store, entry_of: Callable[[str], IndexEntry | None], video_id: str, near: str | None = None
-) -> Timeline | None:
+) -> VideoTimeline | None:
     """The timeline of a video, None where nothing is known of it. With `near`, a sample's key, sentences are placed only next to
     it and the samples beside it: each place costs a look at the index."""
     kept, drops = store.clips_of(video_id, MAX_CLIPS), store.drops_of(video_id, MAX_DROPS)
@@ -86,7 +86,7 @@ def timeline(
     clips = [replace(clip, taken=taken.get(clip.id, 0)) for clip in clips]
     clips.sort(key=lambda clip: (clip.start_ms or 0, clip.end_ms or 0, clip.id))
     moments, elsewhere = _placed(clips, alone, video_id, entry_of, _asked(clips, near))
-    return Timeline(
+    return VideoTimeline(
         video_id,
         kept[0]["url"] if kept else "",
         kept[0]["license"] if kept else "",

@@ -15,11 +15,11 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
 from longtake.pipeline.build import pack, seal
 from longtake.pipeline.build.relevance import Relevance, with_relevance
-from longtake.pipeline.build.stored import Stored, is_index, keep_shard, stored_samples, unchanged
+from longtake.pipeline.build.stored import StoredSample, is_index, keep_shard, stored_samples, unchanged
 from longtake.pipeline.decode import SourceError, SourceNote, versions
 from longtake.pipeline.filters.frame_filter import frame_fault
 from longtake.pipeline.fragments import fragment
-from longtake.pipeline.fragments.fragment import Marker, Wanted
+from longtake.pipeline.fragments.fragment import Marker, WantedClip
 from longtake.pipeline.fragments.plan_table import Task, clips_of, clips_of_shard, plan_parts
 from longtake.pipeline.fragments.tasks import listed_tasks, note_failure
 from longtake.pipeline.fragments.work import decode_source, detail_of, in_slot, local_source
@@ -139,7 +139,7 @@ class Decode(beam.DoFn):
             on_source: tuple[SourceNote, ...] = ()
             try:
                 marker = self._earlier(path) if earlier else None
-                marker = marker or self._decode(task, [Wanted(c.key, c.frame_times_ms) for c in clips])
+                marker = marker or self._decode(task, [WantedClip(c.key, c.frame_times_ms) for c in clips])
                 on_source = marker.notes
                 if self._relevance is not None:
                     relevance, marker, notes = self._relevance.score(clips, path, marker)
@@ -170,7 +170,7 @@ class Decode(beam.DoFn):
         step_metrics.count("decode", tasks_reused=1)
         return marker
 
-    def _decode(self, task: Task, wanted: list[Wanted]) -> Marker:
+    def _decode(self, task: Task, wanted: list[WantedClip]) -> Marker:
         config = self._config
         uri = config.resolve(task.uri)
         with step_metrics.timed("decode", "task_ms"), local_source(uri, config.limits, task.source) as path:
@@ -298,7 +298,7 @@ def _pack_shard(
 ) -> ShardRecord:
     (split, planned), fragments = element[0], list(element[1])
     markers = {}
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredSample] = {}
     for path, relevance in sorted({path: relevance for _, path, relevance, *_ in fragments}.items()):
         if is_index(path):
             found |= stored_samples(path, {video_id for _, own, _, video_id, _ in fragments if own == path})

@@ -8,7 +8,7 @@ from functools import partial
 from typing import IO, Any
 
 from longtake.pipeline.build.sample import Sample
-from longtake.pipeline.build.stored import Stored
+from longtake.pipeline.build.stored import StoredSample
 from longtake.pipeline.filters.frame_filter import frame_fault
 from longtake.pipeline.fragments.fragment import BLOCK, Marker, read_entries, tar_header
 from longtake.pipeline.merge.frame_times import frame_sentence
@@ -27,7 +27,7 @@ def samples_of(
     clips: Iterable[LongClip],
     markers: Mapping[str, Marker],
     filters: Filters | None = None,
-    stored: Mapping[str, Stored] | None = None,
+    stored: Mapping[str, StoredSample] | None = None,
 ) -> Iterator[Sample]:
     """The clips, in order of position, whose frames are in one of the markers (by marker path) and pass the filters, or are
     `stored` in a finished corpus (by key). The others were dropped."""

@@ -32,7 +32,7 @@ _BUILD_LEDGER = "part-build-"
 
 
 @dataclass(frozen=True)
-class Decoding:
+class DecodeProgress:
     """Decode tasks (a video each, or ten minutes of a long one) and the videos that they make up."""
 
     tasks: int
@@ -49,7 +49,7 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Status:
+class JobStatus:
     """What the files of `output` say. Times are in seconds since 1970."""
 
     output: str
@@ -59,7 +59,7 @@ class Status:
     last_sign: float | None  # when the newest file was written
     now: float
     plan: PlanSummary | None
-    decoding: Decoding | None
+    decoding: DecodeProgress | None
     shards: dict[str, int]  # name of each shard that is whole -> its bytes
     planned_shards: dict[str, int]  # by split
     failed: dict[str, dict[str, int]]  # videos by step ("plan", "decode") and reason
@@ -102,7 +102,7 @@ class _Staged:
     entries: list[Entry]
 
 
-def read_status(output: str, list_videos: bool = False, now: float | None = None) -> Status:
+def read_status(output: str, list_videos: bool = False, now: float | None = None) -> JobStatus:
     """The status of `output`, a folder or a URI. Raises CorpusError for what is no output of Longtake's, and OSError."""
     layout, now = Layout(output), time.time() if now is None else now
     note = read_note(layout)  # before the rest, so that what is newer than it belongs to it
@@ -130,7 +130,7 @@ def read_status(output: str, list_videos: bool = False, now: float | None = None
     signs = [e.modified for e in seen if e.modified is not None]
     signs += [t for t in (note.started, note.ended) if t is not None] if note else []
     decoding = _decoding(tasks, staged, failures, lists, note, now, stage == "decoding" and running is not False)
-    return Status(
+    return JobStatus(
         output=output,
         stage=stage,
         running=running,
@@ -249,7 +249,7 @@ def _decoding(
     note: JobNote | None,
     now: float,
     goes_on: bool,
-) -> Decoding:
+) -> DecodeProgress:
     done = [task for task in tasks if task.digest in staged.markers]
     open_videos = {t.video_id for t in tasks if t.digest not in staged.markers and t.digest not in failures}
     failed_videos = _failed_videos(tasks, failures).keys() - open_videos
@@ -269,7 +269,7 @@ def _decoding(
         rate = len(fresh) / max(until - begun, 0.1)
     left = len(tasks) - len(done) - len(failures)
     payloads = {entry.name.partition(".")[0]: entry.size for entry in staged.entries if entry.name.endswith(".frag")}
-    return Decoding(
+    return DecodeProgress(
         tasks=len(tasks),
         tasks_done=len(done),
         tasks_failed=len(failures),

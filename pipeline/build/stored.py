@@ -20,7 +20,7 @@ _INDEX = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredSample:
     """A sample of the finished corpus at `root`."""
 
     root: str
@@ -47,7 +47,7 @@ def is_index(path: str) -> bool:
     return path.endswith(_INDEX)
 
 
-def stored_samples(index: str, videos: Container[str]) -> dict[str, Stored]:
+def stored_samples(index: str, videos: Container[str]) -> dict[str, StoredSample]:
     """The samples of these videos in one shard, by key. Raises OSError, and CorpusError for one that says it lies in
     another shard."""
     root = storage.parent(storage.parent(index))
@@ -55,10 +55,10 @@ def stored_samples(index: str, videos: Container[str]) -> dict[str, Stored]:
     name = index.rsplit("/", 1)[-1].removesuffix(_INDEX)
     if any(row["shard"] != name for row in rows):  # it becomes a path, and the corpus may be a stranger's
         raise CorpusError(f"{index}: names another shard than {name}; see longtake verify {root}")
-    return {row["key"]: Stored(root, tables.entry_from_row(row)) for row in rows if row["video_id"] in videos}
+    return {row["key"]: StoredSample(root, tables.entry_from_row(row)) for row in rows if row["video_id"] in videos}
 
 
-def read_frames(stored: Stored) -> bytes:
+def read_frames(stored: StoredSample) -> bytes:
     """The tar entries of a sample's frames. Raises OSError where they are missing, CorpusError where they are not
     what the index says."""
     members = stored.entry.members
@@ -75,7 +75,9 @@ def read_frames(stored: Stored) -> bytes:
 # -- shards that stay as they are --------------------------------------------------------------------------------------
 
 
-def unchanged(split: str, number: int, samples: Sequence[Sample], stored: Mapping[str, Stored]) -> ShardRecord | None:
+def unchanged(
+    split: str, number: int, samples: Sequence[Sample], stored: Mapping[str, StoredSample]
+) -> ShardRecord | None:
     """The record of the stored shard that holds just these samples under this very name; None where there is none."""
     name = shard_name(split, number)
     roots = set()
@@ -96,7 +98,7 @@ def _records(root: str) -> dict[str, ShardRecord]:
     return {shard.name: shard for shard in manifest.shards} if manifest else {}
 
 
-def keep_shard(record: ShardRecord, stored: Stored, layout: Layout, stay: str | None) -> None:
+def keep_shard(record: ShardRecord, stored: StoredSample, layout: Layout, stay: str | None) -> None:
     """Put a stored shard and its index into `layout`, as it is; nothing where its corpus is `stay`."""
     if stored.root == stay:
         return

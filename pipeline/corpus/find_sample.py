@@ -22,7 +22,7 @@ _LISTED = ["key", "split", "shard", "position", "start_ms", "end_ms", "n_sentenc
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSample:
     """Where a sample is. `others` is how many more samples the same name stands for."""
 
     shard: str
@@ -41,7 +41,7 @@ def list_samples(layout: Layout, split: str | None, limit: int) -> Iterator[dict
             yield from rows
 
 
-def find_sample(layout: Layout, name: str) -> Found | None:
+def find_sample(layout: Layout, name: str) -> FoundSample | None:
     """The sample that `name` stands for: a key, the unique start of one, or a video_id (its first sample).
 
     None where there is no such sample. Raises CorpusError where `name` starts the keys of several videos.
@@ -60,7 +60,7 @@ def find_sample(layout: Layout, name: str) -> Found | None:
         raise CorpusError(f"{len(rows):,} samples have keys that start with {name!r}: {some}")
     if not is_sample_key(chosen[0]["key"]):  # else it could lead anywhere as the name of a contact sheet
         raise CorpusError(f"{chosen[0]['key']!r} is no key of a sample. Find out more with: longtake verify")
-    return Found(chosen[0]["shard"], chosen[0]["key"], len(chosen) - 1)
+    return FoundSample(chosen[0]["shard"], chosen[0]["key"], len(chosen) - 1)
 
 
 def _matches(path: str, name: str) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def _name(path: str) -> str:
     return path.rsplit("/", 1)[-1].removesuffix(".parquet")
 
 
-def read_entry(layout: Layout, found: Found) -> IndexEntry:
+def read_entry(layout: Layout, found: FoundSample) -> IndexEntry:
     """The index row of a sample. Raises CorpusError where it is not what it was found as."""
     table = _read(layout.shard_index(found.shard), filters=[("key", "=", found.key)])
     try:

@@ -10,7 +10,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from longtake.pipeline.decode.clock import NO_TIME
-from longtake.pipeline.decode.source import PacketFeed, Source
+from longtake.pipeline.decode.source import OpenSource, PacketFeed
 from longtake.pipeline.decode.table import PacketTable
 
 #: Bytes of file that are worth a seek rather than reading on.
@@ -31,9 +31,9 @@ class Cursor:
 
     def __init__(
         self,
-        source: Source,
+        source: OpenSource,
         table: PacketTable,
-        reopen: Callable[[], Source],
+        reopen: Callable[[], OpenSource],
         kept: "Sequence[Packet[VideoStream]]" = (),
     ) -> None:
         self._source, self._table, self._reopen, self._kept = source, table, reopen, kept

@@ -16,7 +16,7 @@ from longtake.pipeline.decode.geometry import Crop, scaled_size
 from longtake.pipeline.decode.inspect import first_orientation
 from longtake.pipeline.decode.pyav_backend import end_ms, measured_info, past_end
 from longtake.pipeline.decode.results import ContainerError, Decoded, Frame, FrameFault, SourceError
-from longtake.pipeline.decode.source import Source, check_duration, open_source
+from longtake.pipeline.decode.source import OpenSource, check_duration, open_source
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
@@ -100,7 +100,7 @@ def _open(path: str, width: int, height: int) -> Any:
         raise _refuse(f"open it ({str(error).splitlines()[0][:120]})") from None
 
 
-def _agree(reader: Any, source: Source, table: PacketTable) -> None:
+def _agree(reader: Any, source: OpenSource, table: PacketTable) -> None:
     """Raise SourceError unless decord lists the frames that the packet table has, and is known to decode the like."""
     if not _NO_SEEK.isdisjoint(source.container.format.name.split(",")):
         raise _refuse(f"seek in {source.container.format.name} reliably")

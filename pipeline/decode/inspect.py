@@ -10,7 +10,7 @@ from longtake.pipeline.decode.pyav_backend import measured_info, planned_cost
 from longtake.pipeline.decode.repair import with_repair
 from longtake.pipeline.decode.results import ContainerError, Probe
 from longtake.pipeline.decode.sound import audio_span
-from longtake.pipeline.decode.source import Source, check_duration, open_source, source_info
+from longtake.pipeline.decode.source import OpenSource, check_duration, open_source, source_info
 from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
@@ -36,7 +36,7 @@ def probe_header(stream: io.IOBase, limits: Limits) -> Probe | None:
         return None
 
 
-def _header(source: Source) -> Probe | None:
+def _header(source: OpenSource) -> Probe | None:
     if not source.header_ms:
         return None
     info = source_info(source, Orientation(), source.header_ms)
@@ -66,7 +66,7 @@ def decode_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limi
     return with_repair(path, limits, measure)
 
 
-def _table(source: Source, limits: Limits) -> PacketTable:
+def _table(source: OpenSource, limits: Limits) -> PacketTable:
     table = read_table(source, limits)
     if not len(table):
         raise ContainerError(Reason.NO_FRAMES, table.error or "the video stream is empty")

@@ -14,7 +14,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from longtake.pipeline.decode.color import color_of, hdr_detail
 from longtake.pipeline.decode.geometry import Crop, Orientation, orientation_of, scaled_size
 from longtake.pipeline.decode.results import FrameFault, SourceError
-from longtake.pipeline.decode.source import Source, check_picture
+from longtake.pipeline.decode.source import OpenSource, check_picture
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
@@ -33,7 +33,7 @@ _OFF_SHAPE = 2
 class Painter:
     """Turns the frames of one source into JPEGs of one size. Holds the scaler, which is expensive to make."""
 
-    def __init__(self, source: Source, frames: Frames, limits: Limits, watch: Stopwatch) -> None:
+    def __init__(self, source: OpenSource, frames: Frames, limits: Limits, watch: Stopwatch) -> None:
         self._source, self._limits, self._watch = source, limits, watch
         self._context = source.stream.codec_context
         self._frames = frames

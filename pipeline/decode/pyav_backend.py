@@ -17,7 +17,7 @@ from longtake.pipeline.decode.planned import PlannedPass, Unsound
 from longtake.pipeline.decode.results import ContainerError, Decoded, Frame, FrameFault, SourceError, SourceNote
 from longtake.pipeline.decode.sequential import SequentialPass
 from longtake.pipeline.decode.sound import audio_end_ms
-from longtake.pipeline.decode.source import Source, check_duration, open_source, source_info
+from longtake.pipeline.decode.source import OpenSource, check_duration, open_source, source_info
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
@@ -42,13 +42,13 @@ class PyAvBackend:
 _LIBRARIES = ("libavcodec", "libavformat", "libswscale")
 
 
-def measured_info(source: Source, table: PacketTable, orientation: Orientation) -> SourceInfo:
+def measured_info(source: OpenSource, table: PacketTable, orientation: Orientation) -> SourceInfo:
     """The facts of a source whose packets have been listed, and which is shown as `orientation` says."""
     duration = max(end_ms(source, table), 0) if len(table) else source.header_ms
     return source_info(source, orientation, duration)
 
 
-def end_ms(source: Source, table: PacketTable) -> int:
+def end_ms(source: OpenSource, table: PacketTable) -> int:
     """When the last frame leaves the screen if nothing holds it there, in ms from the start of the source."""
     if not len(table.shown):
         known = table.dts[table.dts != NO_TIME]
@@ -73,7 +73,7 @@ class _Job:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _open(self) -> Source:
+    def _open(self) -> OpenSource:
         """A fresh source at its first packet; the one before is closed."""
         self._stack.close()
         return self._stack.enter_context(open_source(self._path, self._limits))
@@ -123,7 +123,7 @@ class _Job:
         return end
 
     def _planned(
-        self, planned: PlannedPass, source: Source, table: PacketTable, painter: Painter, times_ms: list[int]
+        self, planned: PlannedPass, source: OpenSource, table: PacketTable, painter: Painter, times_ms: list[int]
     ) -> list[Frame | FrameFault]:
         timeline = source.timeline
         end = self._last_ms(end_ms(source, table), times_ms)
@@ -136,7 +136,7 @@ class _Job:
         return [taken[chosen[t]] if t in chosen else past_end(t, end, table) for t in times_ms]
 
     def _sequential(
-        self, sequential: SequentialPass, source: Source, table: PacketTable, times_ms: list[int]
+        self, sequential: SequentialPass, source: OpenSource, table: PacketTable, times_ms: list[int]
     ) -> list[Frame | FrameFault]:
         timeline = source.timeline
         found = sequential.run(times_ms)
@@ -159,7 +159,7 @@ class _Job:
                 taken.append(FrameFault(Reason.FRAMES_DAMAGED, detail))
         return taken
 
-    def _note_times(self, clock: FrameClock, source: Source) -> None:
+    def _note_times(self, clock: FrameClock, source: OpenSource) -> None:
         if clock.steps_back:
             detail = f"{clock.steps_back} frames have times before that of the frame shown before them"
             self._note(Reason.TIMES_REPAIRED, f"{detail}; the order of showing was kept")
@@ -180,7 +180,7 @@ def past_end(time_ms: int, end: int, table: PacketTable) -> FrameFault:
     return FrameFault(Reason.FRAMES_PAST_END, f"{time_ms} ms; the video ends at {end} ms")
 
 
-def planned_cost(source: Source, table: PacketTable, times_ms: Iterable[int], frames: Frames) -> int:
+def planned_cost(source: OpenSource, table: PacketTable, times_ms: Iterable[int], frames: Frames) -> int:
     """How many packets `PyAvBackend.decode` will give to the decoder, at most where it decodes in sequence."""
     if not table.is_plannable:
         return len(table)

@@ -20,7 +20,7 @@ from longtake.pipeline.decode.choose import on_screen
 from longtake.pipeline.decode.clock import NO_TIME, FrameClock
 from longtake.pipeline.decode.geometry import Orientation, orientation_of
 from longtake.pipeline.decode.results import FrameFault
-from longtake.pipeline.decode.source import Source
+from longtake.pipeline.decode.source import OpenSource
 from longtake.pipeline.decode.table import CORRUPT, PacketTable
 
 Paint = Callable[[VideoFrame, Orientation | None], bytes | FrameFault]
@@ -50,7 +50,7 @@ class _Output:
 class SequentialPass:
     """One decode of the file from its start. `decoded` counts packets; `clock` tells what was wrong with its times."""
 
-    def __init__(self, table: PacketTable, source: Source, paint: Paint) -> None:
+    def __init__(self, table: PacketTable, source: OpenSource, paint: Paint) -> None:
         self._table, self._source, self._paint = table, source, paint
         self.clock = FrameClock(source.frame_step)
         self.decoded = 0
@@ -197,7 +197,7 @@ def _errors_told(listen: bool) -> Iterator[Sequence[object]]:
         av.logging.set_skip_repeated(skips)
 
 
-def _all_packets(source: Source) -> "Iterator[Packet[VideoStream] | None]":
+def _all_packets(source: OpenSource) -> "Iterator[Packet[VideoStream] | None]":
     """The packets that are not empty, then None to drain the decoder; a demuxer that fails ends the file."""
     left = source.packets()
     while True:

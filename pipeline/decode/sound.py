@@ -5,11 +5,11 @@ from fractions import Fraction
 import av
 from av.stream import Discard
 
-from longtake.pipeline.decode.source import Source, open_container
+from longtake.pipeline.decode.source import OpenSource, open_container
 from longtake.schemas.config import Limits
 
 
-def audio_span(source: Source, duration_ms: int) -> tuple[int, int] | None:
+def audio_span(source: OpenSource, duration_ms: int) -> tuple[int, int] | None:
     """When sound starts and ends, in ms from the start of the source: the span of the longest audio stream.
 
     From the headers of the streams. Where these have no times, as in Matroska, it is that of the whole file.

@@ -43,7 +43,7 @@ _LATE_US = 1_000_000
 
 
 @dataclass(frozen=True)
-class Source:
+class OpenSource:
     """An opened file and the stream of it that is the video.
 
     `codec` is the codec's canonical name. `width` and `height` are those on display but for the way the picture lies, which only
@@ -121,7 +121,7 @@ def check_file(path: str) -> int:
 
 
 @contextmanager
-def open_source(file: str | io.IOBase, limits: Limits) -> Iterator[Source]:
+def open_source(file: str | io.IOBase, limits: Limits) -> Iterator[OpenSource]:
     """Open a path, or a seekable stream, for one pass, with single-threaded decoding, and close what was opened at the end.
 
     Raises SourceError: UNREADABLE (no container in FORMATS, or no decoder), NO_VIDEO_STREAM, LIMIT_EXCEEDED. What reading a
@@ -182,7 +182,7 @@ def _first_line(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).splitlines()[0][:200]
 
 
-def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> Source:
+def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> OpenSource:
     if len(container.streams) > limits.streams:
         raise SourceError(Reason.LIMIT_EXCEEDED, f"{len(container.streams)} streams; the limit is {limits.streams}")
     stream = choose_stream(container, reopen)
@@ -210,7 +210,7 @@ def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> Sourc
     if header_ms > limits.duration_ms:
         header_ms = 0  # it may lie: the packets will tell
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-    return Source(
+    return OpenSource(
         container=container,
         stream=stream,
         timeline=timeline,
@@ -240,7 +240,7 @@ def _header_duration(container: InputContainer, stream: VideoStream, timeline: T
     return max((container.duration or 0) // 1000, 0)
 
 
-def source_info(source: Source, orientation: Orientation, duration_ms: int) -> SourceInfo:
+def source_info(source: OpenSource, orientation: Orientation, duration_ms: int) -> SourceInfo:
     """The facts of a source that is shown as `orientation` says."""
     width, height = orientation.size(source.width, source.height)
     color = source.color

@@ -17,7 +17,7 @@ from longtake.pipeline.decode import bitstream
 from longtake.pipeline.decode.bitstream import BACKWARD, CHANGES, ENTRY, LAYERED, REFERENCE, VISIBLE
 from longtake.pipeline.decode.clock import NO_TIME
 from longtake.pipeline.decode.results import SourceError
-from longtake.pipeline.decode.source import Source
+from longtake.pipeline.decode.source import OpenSource
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason
 
@@ -136,7 +136,7 @@ class PacketTable:
         return bool(np.all(rises[after:] != backward[after:]))
 
 
-def read_table(source: Source, limits: Limits, kept: "list[Packet[VideoStream]] | None" = None) -> PacketTable:
+def read_table(source: OpenSource, limits: Limits, kept: "list[Packet[VideoStream]] | None" = None) -> PacketTable:
     """Demux the whole file. Raises SourceError(LIMIT_EXCEEDED) for more than `limits.packets` packets.
 
     The packets of a file that is small enough to be held are added to `kept`; of another one none are.

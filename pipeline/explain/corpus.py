@@ -15,7 +15,7 @@ from longtake.schemas.scores import INDEX_SCORES, Scores, column
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CorpusSample:
     """Where a long clip is in the finished corpus, the scores that decoding gave it, and its row."""
 
     place: str
@@ -24,24 +24,24 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CorpusVideo:
     """The long clips of a video in the plan, its ledger rows, and where its samples are, by key; none of the latter where the
     corpus is unfinished (None). `edited`: a person has edited the plan."""
 
     clips: tuple[LongClip, ...]
     drops: tuple[Drop, ...]
-    samples: dict[str, Sample] | None
+    samples: dict[str, CorpusSample] | None
     edited: bool = False
 
 
-def known_of(layout: Layout, video_id: str, finished: bool, edited: bool) -> Known:
+def known_of(layout: Layout, video_id: str, finished: bool, edited: bool) -> CorpusVideo:
     """Read what is known of a video. Raises CorpusError for a table that is damaged."""
     clips = sorted(_clips(layout, video_id), key=lambda clip: (clip.start_ms, clip.key))
     drops = drops_of(layout, video_id)
     samples = None
     if finished:
         samples = {row["key"]: _sample(row) for row in _rows(layout.index, video_id)}
-    return Known(tuple(clips), tuple(drops), samples, edited)
+    return CorpusVideo(tuple(clips), tuple(drops), samples, edited)
 
 
 def drops_of(layout: Layout, video_id: str) -> list[Drop]:
@@ -49,10 +49,10 @@ def drops_of(layout: Layout, video_id: str) -> list[Drop]:
     return sorted(_drops(_rows(layout.ledger, video_id)))
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def _sample(row: dict[str, Any]) -> CorpusSample:
     scores = ((name, row.get(column(name))) for name in INDEX_SCORES)
     place = f"{row['shard']}.tar, position {row['position']}"
-    return Sample(place, tuple((n, v) for n, v in scores if v is not None), _clip(row))
+    return CorpusSample(place, tuple((n, v) for n, v in scores if v is not None), _clip(row))
 
 
 def place_of(clip: LongClip) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from longtake.pipeline.explain.explanation import Cut, Said
+from longtake.pipeline.explain.explanation import ExplainedCut, Said
 from longtake.pipeline.plan.video import Planning
 from longtake.schemas.config import CorpusConfig, Merge
 from longtake.schemas.records import LongClip, Sentence
@@ -11,7 +11,7 @@ from longtake.schemas.records import LongClip, Sentence
 
 def find_cuts(
     ordered: Sequence[Sentence], sentences: Sequence[Said], planning: Planning, config: CorpusConfig
-) -> Iterator[Cut]:
+) -> Iterator[ExplainedCut]:
     """The cuts among `ordered`, the sentences that were merged; they are numbered as in `sentences`, all there are."""
     clips = planning.merged.clips
     numbers = {said.clip_id: number for number, said in enumerate(sentences)}
@@ -38,7 +38,7 @@ def find_cuts(
             kind, detail = "left out", "a sentence beside it fits into no long clip"
         else:
             kind, detail = _choice(clips[one], clips[other], config.merge, planning.topics is not None)
-        yield Cut(numbers[after.clip_id], after.start_ms, kind, detail, silence)
+        yield ExplainedCut(numbers[after.clip_id], after.start_ms, kind, detail, silence)
 
 
 def _choice(one: LongClip, other: LongClip, merge: Merge, by_topic: bool) -> tuple[str, str]:

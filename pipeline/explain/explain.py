@@ -5,25 +5,25 @@ from dataclasses import dataclass, replace
 
 from longtake.pipeline.decode import Probe, SourceError
 from longtake.pipeline.embeddings.embed import embed_video
-from longtake.pipeline.explain.corpus import Known, place_of
+from longtake.pipeline.explain.corpus import CorpusVideo, place_of
 from longtake.pipeline.explain.cuts import find_cuts
 from longtake.pipeline.explain.explanation import (
-    Change,
-    Check,
     CleaningStep,
     ClipFate,
+    ExplainedSource,
     Explanation,
+    FilterCheck,
     Passage,
     Said,
-    Source,
+    TextChange,
 )
 from longtake.pipeline.explain.read import Reading
-from longtake.pipeline.filters.clip_filter import ClipFilter, Filtered
+from longtake.pipeline.filters.clip_filter import ClipFilter, FilteredClips
 from longtake.pipeline.filters.rules import CLIP_RULES, FRAME_RULES, Rule, pii_fault
 from longtake.pipeline.plan.video import Planning, facts_of, lost_video, notes_of, plan_clips
 from longtake.pipeline.read.graph import VideoText
 from longtake.pipeline.run.slots import Slots
-from longtake.pipeline.text.clean.cleaned import Step
+from longtake.pipeline.text.clean.cleaned import CleanStep
 from longtake.schemas.config import CorpusConfig, Filters
 from longtake.schemas.reasons import Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence
@@ -31,21 +31,21 @@ from longtake.schemas.scores import Scores
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class ExplainedPlan:
     """One video planned: what was found out on the way, as far as it came. `drops` are all ledger rows from reading on."""
 
     text: VideoText | None
     facts: Probe | None
     planning: Planning | None
-    filtered: Filtered | None
+    filtered: FilteredClips | None
     drops: list[Drop]
 
 
-def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe: str, saved: str) -> Planned:
+def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe: str, saved: str) -> ExplainedPlan:
     """Plan the video as the plan graph does. `saved` is the folder of saved embeddings. Raises ConfigError."""
     text, drops = reading.text, list(reading.drops)
     if text is None:
-        return Planned(None, None, None, None, drops)
+        return ExplainedPlan(None, None, None, None, drops)
     if config.coherence.enabled:
         text = embed_video(text, config, saved)
     drops += notes_of(text)
@@ -53,14 +53,14 @@ def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe:
         facts = facts_of(text.video, [s for s, _ in text.sentences], slots, probe, config)
     except SourceError as error:
         drops += lost_video(text, error)
-        return Planned(text, None, None, None, drops)
+        return ExplainedPlan(text, None, None, None, drops)
     planning = plan_clips(text, facts, config)
     filtered = ClipFilter(config).apply(planning.clips, facts)
-    return Planned(text, facts, planning, filtered, drops + planning.drops + filtered.drops)
+    return ExplainedPlan(text, facts, planning, filtered, drops + planning.drops + filtered.drops)
 
 
 def explain(
-    reading: Reading, planned: Planned, config: CorpusConfig, known: Known | None, notes: Sequence[str] = ()
+    reading: Reading, planned: ExplainedPlan, config: CorpusConfig, known: CorpusVideo | None, notes: Sequence[str] = ()
 ) -> Explanation:
     """The explanation of a video that was read and planned. `known` is what its corpus holds of it, None where that is not there
     or not current; `notes` are said first."""
@@ -88,7 +88,7 @@ def explain(
         video=reading.record.video,
         record=reading.record.where,
         text_from=_text_from(reading, config),
-        source=Source(facts.width, facts.height, facts.fps, facts.codec, facts.duration_ms) if facts else None,
+        source=ExplainedSource(facts.width, facts.height, facts.fps, facts.codec, facts.duration_ms) if facts else None,
         cues=tuple(Passage(c.cue_id, c.start_ms, c.end_ms, c.text) for c in reading.trace.cues),
         steps=tuple(map(_step, reading.trace.steps)),
         sentences=sentences,
@@ -111,7 +111,7 @@ def _text_from(reading: Reading, config: CorpusConfig) -> str:
     return f"{str(text.path).replace('{video_id}', video_id)} ({text.format}){groups}"
 
 
-def _how_cut(planned: Planned, config: CorpusConfig) -> str:
+def _how_cut(planned: ExplainedPlan, config: CorpusConfig) -> str:
     if config.source.groups is not None:
         return "by the groups of the source"
     if planned.planning and planned.planning.topics:
@@ -122,7 +122,7 @@ def _how_cut(planned: Planned, config: CorpusConfig) -> str:
 # -- cleaning ----------------------------------------------------------------------------------------------------------
 
 
-def _step(step: Step) -> CleaningStep:
+def _step(step: CleanStep) -> CleaningStep:
     after = {cue.cue_id: cue for cue in step.made.cues}
     why = {cue.cue_id: reason for cue, reason in step.made.gone}
     changes = []
@@ -130,16 +130,16 @@ def _step(step: Step) -> CleaningStep:
         left = after.get(cue.cue_id)
         if left is None:
             reason = why.get(cue.cue_id, "what it adds went to the cue in which its line began")
-            changes.append(Change(cue.cue_id, cue.start_ms, cue.text, None, reason, cue.cue_id in why))
+            changes.append(TextChange(cue.cue_id, cue.start_ms, cue.text, None, reason, cue.cue_id in why))
         elif left.text != cue.text:
-            changes.append(Change(cue.cue_id, cue.start_ms, cue.text, left.text))
+            changes.append(TextChange(cue.cue_id, cue.start_ms, cue.text, left.text))
     return CleaningStep(step.name, len(step.before), len(step.made.cues), step.made.removals, tuple(changes))
 
 
 # -- sentences ---------------------------------------------------------------------------------------------------------
 
 
-def _ordered(planned: Planned) -> list[Sentence]:
+def _ordered(planned: ExplainedPlan) -> list[Sentence]:
     """The sentences that merging put in order, or that groups did."""
     if planned.planning is None:
         return []
@@ -148,7 +148,7 @@ def _ordered(planned: Planned) -> list[Sentence]:
     return found or [s for clip in merged.clips for s in clip.sentences]
 
 
-def _sentences(planned: Planned, config: CorpusConfig) -> tuple[Said, ...]:
+def _sentences(planned: ExplainedPlan, config: CorpusConfig) -> tuple[Said, ...]:
     if planned.text is None:
         return ()
     ordered = _ordered(planned)
@@ -178,7 +178,7 @@ def _sentences(planned: Planned, config: CorpusConfig) -> tuple[Said, ...]:
 # -- long clips --------------------------------------------------------------------------------------------------------
 
 
-def _fates(filtered: Filtered, filters: Filters) -> Iterator[ClipFate]:
+def _fates(filtered: FilteredClips, filters: Filters) -> Iterator[ClipFate]:
     kept = {clip.key: clip for clip in filtered.clips}
     for scored, fault in filtered.judged:
         clip = kept.get(scored.key, scored)
@@ -200,7 +200,7 @@ def _fates(filtered: Filtered, filters: Filters) -> Iterator[ClipFate]:
         yield fate
 
 
-def _checks(clip: LongClip, filters: Filters) -> Iterator[Check]:
+def _checks(clip: LongClip, filters: Filters) -> Iterator[FilterCheck]:
     """Each score of a clip against its threshold; min_language is one only where languages are asked for."""
     rules = [rule for rule in CLIP_RULES if rule.score != "language" or filters.languages]
     for check in _against(clip.scores, rules, filters):
@@ -209,24 +209,24 @@ def _checks(clip: LongClip, filters: Filters) -> Iterator[Check]:
         yield check
 
 
-def _against(scores: Scores, rules: Sequence[Rule], filters: Filters) -> Iterator[Check]:
+def _against(scores: Scores, rules: Sequence[Rule], filters: Filters) -> Iterator[FilterCheck]:
     by_score = {rule.score: rule for rule in rules if getattr(filters, rule.setting) is not None}
     for score, value in scores:
         rule = by_score.get(score)
         if rule is None:
-            yield Check(score, value)
+            yield FilterCheck(score, value)
         else:
             limit = float(getattr(filters, rule.setting))
-            yield Check(score, value, rule.setting, limit, rule.fault(value, filters))
+            yield FilterCheck(score, value, rule.setting, limit, rule.fault(value, filters))
 
 
-def _with_captions(sentences: Sequence[Said], known: Known) -> Iterator[Said]:
+def _with_captions(sentences: Sequence[Said], known: CorpusVideo) -> Iterator[Said]:
     clips = [*known.clips, *(sample.clip for sample in (known.samples or {}).values())]
     captions = {s.clip_id: s.text for clip in clips for s in clip.sentences if s.asr is not None}
     return (replace(said, caption=captions.get(said.clip_id)) for said in sentences)
 
 
-def _with_known(fate: ClipFate, known: Known, filters: Filters) -> ClipFate:
+def _with_known(fate: ClipFate, known: CorpusVideo, filters: Filters) -> ClipFate:
     """The fate of a long clip, with what the corpus says of it."""
     planned = next((clip for clip in known.clips if clip.key == fate.key), None)
     row = next((d for d in known.drops if d.subject is Subject.CLIP and d.subject_id == fate.key), None)
@@ -242,7 +242,7 @@ def _with_known(fate: ClipFate, known: Known, filters: Filters) -> ClipFate:
     return fate
 
 
-def _differences(planned: Planned, fates: Sequence[ClipFate], known: Known) -> Iterator[str]:
+def _differences(planned: ExplainedPlan, fates: Sequence[ClipFate], known: CorpusVideo) -> Iterator[str]:
     """Where the corpus says something else than planning its video again."""
     if known.edited:
         yield "The plan was edited by hand: long clips that a person changed are not those shown here."
@@ -258,4 +258,4 @@ def _differences(planned: Planned, fates: Sequence[ClipFate], known: Known) -> I
         yield f"{len(missing)} of the reasons shown are not in the ledger: the source may have changed since the plan was made"
 
 
-__all__ = ["Planned", "explain", "plan_one"]
+__all__ = ["ExplainedPlan", "explain", "plan_one"]

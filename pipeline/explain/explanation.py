@@ -17,7 +17,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TextChange:
     """What a cleaning step did to a cue; `after` is None where nothing is left of it, and `why` then says more. `lost`: it is in
     the ledger, as against one whose words went to another cue.
     """
@@ -38,7 +38,7 @@ class CleaningStep:
     cues_in: int
     cues_out: int
     removals: int
-    changes: tuple[Change, ...]
+    changes: tuple[TextChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class ExplainedCut:
     """Why sentences that follow each other are not in one long clip. `before` is the number of the second one.
 
     `kind` is "gap" (silence of more than max_gap_ms), "chapter", "topic" (the best place by coherence), "limit" (together
@@ -78,7 +78,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class FilterCheck:
     """A score against its threshold. `setting` and `limit` are None where there is no threshold, `fault` where it passes."""
 
     score: str
@@ -101,7 +101,7 @@ class ClipFate:
     text: str
     coherence: float | None
     language: str | None
-    checks: tuple[Check, ...]
+    checks: tuple[FilterCheck, ...]
     state: str
     stage: str = ""
     reason: str = ""
@@ -113,7 +113,7 @@ class ClipFate:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ExplainedSource:
     """What the header of the source says."""
 
     width: int
@@ -134,12 +134,12 @@ class Explanation:
     video: SourceVideo
     record: str  # where its record stands
     text_from: str
-    source: Source | None
+    source: ExplainedSource | None
     cues: tuple[Passage, ...]
     steps: tuple[CleaningStep, ...]
     sentences: tuple[Said, ...]
     chapters_ms: tuple[int, ...]
-    cuts: tuple[Cut, ...]
+    cuts: tuple[ExplainedCut, ...]
     clips: tuple[ClipFate, ...]
     coherence: str  # how runs were cut
     masked: tuple[tuple[str, int], ...]

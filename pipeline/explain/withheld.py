@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from longtake.pipeline.corpus.withdrawn import HIDDEN, Withdrawn
-from longtake.pipeline.explain.explanation import Change, ClipFate, Explanation, Passage, Said
+from longtake.pipeline.explain.explanation import ClipFate, Explanation, Passage, Said, TextChange
 from longtake.schemas.reasons import Subject
 from longtake.schemas.records import Drop
 
@@ -41,7 +41,7 @@ def _cue(one: Passage) -> Passage:
     return replace(one, text=HIDDEN)
 
 
-def _change(one: Change) -> Change:
+def _change(one: TextChange) -> TextChange:
     return replace(one, before=HIDDEN, after=one.after and HIDDEN)
 
 

@@ -23,7 +23,7 @@ ClipScore = Callable[[LongClip], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Filtered:
+class FilteredClips:
     """The clips that stay, with their scores; the ledger rows of the others; what was masked, by kind; and all clips in order,
     scored and not masked, each with the first fault found in it."""
 
@@ -54,7 +54,7 @@ class ClipFilter:
         self._evaluation = EvaluationSets(config)
         self._drops_overlaps = config.duplicates.evaluation_overlap == "drop"
 
-    def apply(self, clips: Sequence[LongClip], facts: Probe | None) -> Filtered:
+    def apply(self, clips: Sequence[LongClip], facts: Probe | None) -> FilteredClips:
         """Filter the long clips of one video. One of which none is left has a ledger row itself."""
         kept: list[LongClip] = []
         drops: list[Drop] = []
@@ -74,7 +74,7 @@ class ClipFilter:
             kept.append(scored)
         if clips and not kept:
             drops.append(video_row(clips))
-        return Filtered(kept, drops, len(clips) - len(kept), masked, judged)
+        return FilteredClips(kept, drops, len(clips) - len(kept), masked, judged)
 
     def _scored(self, clip: LongClip, facts: Probe | None) -> LongClip:
         found: dict[str, float] = {}

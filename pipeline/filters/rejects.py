@@ -131,7 +131,7 @@ def spans_in(keys: Mapping[str, str]) -> dict[str, list[RejectedSpan]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class RejectedClips:
     """Where the long clips of a video meet rejected samples: for each clip that is rejected, by key, by which sample and the
     detail for the ledger; and the rejected samples that were found."""
 
@@ -139,7 +139,7 @@ class Met:
     spans: frozenset[str]
 
 
-def rejected_clips(clips: Sequence[LongClip], rejected: Iterable[RejectedSpan]) -> Met:
+def rejected_clips(clips: Sequence[LongClip], rejected: Iterable[RejectedSpan]) -> RejectedClips:
     """Which long clips of a video are rejected: that of the key, and where there is none, those that share its time."""
     keys = {clip.key for clip in clips}
     found: dict[str, tuple[RejectedSpan, str]] = {}
@@ -153,7 +153,7 @@ def rejected_clips(clips: Sequence[LongClip], rejected: Iterable[RejectedSpan]) 
                 detail = f"shares at least half of its time with {span.key}: {span.detail}"
                 found.setdefault(clip.key, (span, detail))
                 spans.add(span.key)
-    return Met(found, frozenset(spans))
+    return RejectedClips(found, frozenset(spans))
 
 
 class RejectIndex:

@@ -31,7 +31,7 @@ BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedClip:
     """One sample to decode: its key and the times of its frames."""
 
     key: str
@@ -76,7 +76,7 @@ class Marker:
 def fragment_digest(
     uri: str,
     source: tuple[int, str],
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedClip],
     frames: Frames,
     versions: dict[str, str],
     scored: bool = False,
@@ -115,7 +115,7 @@ def tar_header(name: str, size: int) -> bytes:
 
 
 def write_fragment(
-    layout: Layout, digest: str, wanted: Sequence[Wanted], decoded: Decoded, scored: bool = False
+    layout: Layout, digest: str, wanted: Sequence[WantedClip], decoded: Decoded, scored: bool = False
 ) -> Marker:
     """Write payload, then marker. A sample with a fault in any of its frames is left out and reported in the marker."""
     payload = io.BytesIO()

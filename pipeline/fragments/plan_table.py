@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from longtake.pipeline.fragments.fragment import Wanted, fragment_digest
-from longtake.pipeline.fragments.seen import Seen, Version, difference, version_of
+from longtake.pipeline.fragments.fragment import WantedClip, fragment_digest
+from longtake.pipeline.fragments.seen import SourceVersions, Version, difference, version_of
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
@@ -44,7 +44,7 @@ def tasks_of(
 ) -> Iterator[Task]:
     """The decode tasks of one part of the plan, or of `only` some of its rows."""
     columns = ["key", "video_id", "uri", "start_ms", "end_ms", "frame_times_ms"]
-    seen = Seen(Layout(config.root), config.seed)
+    seen = SourceVersions(Layout(config.root), config.seed)
     with storage.open_table(part) as stream:
         numbered = enumerate(_rows(pq.ParquetFile(stream), columns))
         rows = (row for row in numbered if only is None or row[0] in only)
@@ -53,7 +53,7 @@ def tasks_of(
             source = found or (0, "")  # decoding will say what is wrong with it
             changed = difference(seen.of(video_id), found) if found else ""
             for piece in _ranges(group):
-                wanted = [Wanted(row["key"], tuple(row["frame_times_ms"])) for _, row in piece]
+                wanted = [WantedClip(row["key"], tuple(row["frame_times_ms"])) for _, row in piece]
                 digest = fragment_digest(uri, source, wanted, config.frames, versions, config.filters.scores_frames)
                 yield Task(part, piece[0][0], len(piece), video_id, uri, digest, source, changed)
                 changed = ""

@@ -40,7 +40,7 @@ def write_rows(path: str, rows: Iterable[tuple[str, Version]]) -> None:
     storage.write_parquet(path, pa.Table.from_pylist(table, schema=_COLUMNS), row_group_size=65_536)
 
 
-class Seen:
+class SourceVersions:
     """Size and tag of the sources that the plan of a corpus looked at. One part of the table is in memory at a time."""
 
     def __init__(self, layout: Layout, seed: int) -> None:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import ParamSpec, TypeVar
 
 from longtake.pipeline.decode import FrameFault, Probe, SourceError, decode_cost, decode_frames, probe, probe_header
-from longtake.pipeline.fragments.fragment import Marker, Wanted, write_fragment
+from longtake.pipeline.fragments.fragment import Marker, WantedClip, write_fragment
 from longtake.pipeline.fragments.seen import Version
 from longtake.pipeline.run.copies import shared_copies
 from longtake.pipeline.run.memory import start_measuring, was_close
@@ -130,7 +130,7 @@ def source_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limi
 
 def decode_source(
     path: str,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedClip],
     frames: Frames,
     limits: Limits,
     layout: Layout,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from longtake.pipeline.merge.merge import Merged, Ordered, long_clip, order
+from longtake.pipeline.merge.merge import MergedVideo, Ordered, long_clip, order
 from longtake.schemas.keys import sample_key
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop_sentences
@@ -16,7 +16,7 @@ GROUP_REASONS = (Reason.GROUP_INCOMPLETE, Reason.GROUP_CONFLICT, Reason.GROUP_UN
 
 def group_video(
     video: SourceVideo, sentences_with_groups: Sequence[GroupedSentence], frames_per_sentence: int
-) -> Merged:
+) -> MergedVideo:
     """One long clip for each group whose sentences are all here, whatever their number, length and gaps.
 
     Of complete groups that share a sentence, or span the same time and so would share a key, the one that starts first
@@ -63,7 +63,7 @@ def group_video(
     for group_id in sorted(members.keys() - set(winner_of_key.values())):  # also one whose sentences all went elsewhere
         reason, detail = _why([group_id], members, wanted, beaten_by)
         drops.append(Drop(video.video_id, Subject.RECORD, group_id, Stage.MERGE, reason, detail))
-    return Merged(clips, drops, trimmed)
+    return MergedVideo(clips, drops, trimmed)
 
 
 def lost_groups(

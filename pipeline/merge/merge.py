@@ -33,7 +33,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergedVideo:
     """The long clips of a video in time order, not yet assigned to a shard, and the sentences left out.
 
     `trimmed` counts sentences that were shortened because the next one starts before they end. `stretches` are the runs that
@@ -120,7 +120,7 @@ def merge_video(
     frames_per_sentence: int,
     topics: Topics | None = None,
     chapters_ms: Sequence[int] = (),
-) -> Merged:
+) -> MergedVideo:
     """The long clips of a video. Every sentence ends in exactly one of them or has exactly one Drop.
 
     `topics` are those of all its sentences, `chapters_ms` the starts of its chapters, in order; no long clip spans two of them.
@@ -142,7 +142,7 @@ def merge_video(
             f"{merge.max_sentences} sentences and at most {merge.max_duration_ms} ms"
         )
         drops += drop_sentences(video.video_id, parts.remainder, Stage.MERGE, Reason.CUT_REMAINDER, detail)
-    return Merged(clips, drops, ordered.trimmed, stretches)
+    return MergedVideo(clips, drops, ordered.trimmed, stretches)
 
 
 def long_clip(video: SourceVideo, sentences: tuple[Sentence, ...], frames_per_sentence: int) -> LongClip:

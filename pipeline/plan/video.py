@@ -18,7 +18,7 @@ from longtake.pipeline.fragments.work import detail_of, in_slot, local_source, l
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.merge.coherence import Topics
 from longtake.pipeline.merge.groups import GroupedSentence, group_video, lost_groups
-from longtake.pipeline.merge.merge import Merged, merge_video
+from longtake.pipeline.merge.merge import MergedVideo, merge_video
 from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.estimate import estimate
 from longtake.pipeline.read.graph import Dropped, VideoText, drop
@@ -214,7 +214,7 @@ class Planning:
     drops: list[Drop]
     inside: list[GroupedSentence]
     topics: Topics | None
-    merged: Merged
+    merged: MergedVideo
 
 
 def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) -> Planning:
@@ -245,7 +245,9 @@ def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) ->
     return Planning(clips, drops, inside, topics, merged)
 
 
-def _merge(element: VideoText, sentences: list[GroupedSentence], topics: Topics | None, config: CorpusConfig) -> Merged:
+def _merge(
+    element: VideoText, sentences: list[GroupedSentence], topics: Topics | None, config: CorpusConfig
+) -> MergedVideo:
     if config.source.groups is not None:
         return group_video(element.video, sentences, config.frames.per_sentence)
     said, frames = [s for s, _ in sentences], config.frames.per_sentence

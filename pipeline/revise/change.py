@@ -11,7 +11,7 @@ from longtake.schemas.records import Drop, LongClip, drop_clip
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class VersionChange:
     """What is to be made of the finished corpora `origins`; the first that has samples of a video is the one that counts.
 
     `target` is where the new version is made; `seed` and `samples` decide the order of its videos and the size of its shards.

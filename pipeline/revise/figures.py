@@ -8,14 +8,16 @@ from longtake.pipeline.ledger.counts import dropped
 from longtake.pipeline.ledger.tally import Tally, distribution, histogram
 from longtake.pipeline.plan.assign import shard_count
 from longtake.pipeline.plan.summary import PlanSummary, applied
-from longtake.pipeline.revise.change import Change
+from longtake.pipeline.revise.change import VersionChange
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.manifest import Count
 
 _SCALED = "; scaled to the hours and frames of the revised plan"
 
 
-def revised_summary(change: Change, origins: tuple[PlanSummary, ...], tally: Tally, ledger: Tally) -> PlanSummary:
+def revised_summary(
+    change: VersionChange, origins: tuple[PlanSummary, ...], tally: Tally, ledger: Tally
+) -> PlanSummary:
     """The figures of the new plan. `tally` is of its rows and of what was planned anew, `ledger` of all rows but those of decode.
 
     Raises CorpusError where something got lost on the way.

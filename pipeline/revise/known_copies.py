@@ -26,7 +26,7 @@ Node = tuple[str, str]  # "video" or "clip", and its id
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
+class CopiedVideos:
     """Copies that are in the plan: videos as a whole, and long clips of other videos, by key."""
 
     videos: frozenset[str] = frozenset()
@@ -40,14 +40,14 @@ class Copies:
         return [*sorted(self.videos), *sorted(self.clips)]
 
 
-def known_copies(layout: Layout, videos: Collection[str], clips: Collection[str]) -> Copies:
+def known_copies(layout: Layout, videos: Collection[str], clips: Collection[str]) -> CopiedVideos:
     """The copies of some videos and long clips that stay where these go."""
     gone = {("video", name) for name in videos} | {("clip", key) for key in clips}
     reached = reachable([*_flagged(layout), *_left_out(layout)], gone)
     found_videos = {name for kind, name in reached if kind == "video"} - set(videos)
     found_clips = {name for kind, name in reached if kind == "clip"} - set(clips)
     if not (found_videos or found_clips):
-        return Copies()
+        return CopiedVideos()
     planned_videos, planned_clips = set[str](), set[str]()
     names, keys = pa.array(sorted(found_videos), pa.string()), pa.array(sorted(found_clips), pa.string())
     for part in plan_parts(layout):
@@ -56,7 +56,7 @@ def known_copies(layout: Layout, videos: Collection[str], clips: Collection[str]
             planned_videos.update(batch.filter(of_video).column("video_id").to_pylist())
             others = batch.filter(pc.and_(pc.is_in(batch.column("key"), keys), pc.invert(of_video)))
             planned_clips.update(row["key"] for row in others.to_pylist() if row["video_id"] not in videos)
-    return Copies(frozenset(planned_videos), frozenset(planned_clips))
+    return CopiedVideos(frozenset(planned_videos), frozenset(planned_clips))
 
 
 def reachable(links: Iterable[tuple[Node, Node]], start: Iterable[Node]) -> set[Node]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from longtake.pipeline.filters.rejects import rejected_clips, spans_in
-from longtake.pipeline.revise.select import RETRIABLE, Planned
+from longtake.pipeline.revise.select import RETRIABLE, PlannedSample
 from longtake.schemas.keys import safe_name
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
@@ -24,9 +24,9 @@ class Rejection:
     undecoded: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, why: Mapping[str, tuple[Stage, str]], planned: Iterable[Planned]) -> "Rejection":
+    def of(cls, why: Mapping[str, tuple[Stage, str]], planned: Iterable[PlannedSample]) -> "Rejection":
         """The rejection of the long clips in `why`, given all that is `planned` of their videos."""
-        by_video: dict[str, list[Planned]] = {}
+        by_video: dict[str, list[PlannedSample]] = {}
         for clip in planned:
             by_video.setdefault(clip.video_id, []).append(clip)
         emptied, undecoded = dict[str, Stage](), dict[str, tuple[Reason, str]]()
@@ -115,7 +115,7 @@ def _is_rejected(row: Drop) -> bool:
     return row.reason is Reason.REJECTED and row.subject in (Subject.CLIP, Subject.NOTE)
 
 
-def _planned(clips: Iterable[LongClip], rows: Collection[Drop]) -> Iterator[Planned]:
+def _planned(clips: Iterable[LongClip], rows: Collection[Drop]) -> Iterator[PlannedSample]:
     lost = {
         row.subject_id: (row.reason, row.detail)
         for row in rows
@@ -123,4 +123,4 @@ def _planned(clips: Iterable[LongClip], rows: Collection[Drop]) -> Iterator[Plan
     }
     for clip in clips:
         sentences = tuple(sentence.clip_id for sentence in clip.sentences)
-        yield Planned(clip.video.video_id, clip.key, sentences, lost.get(clip.key))
+        yield PlannedSample(clip.video.video_id, clip.key, sentences, lost.get(clip.key))

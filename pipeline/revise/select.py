@@ -20,7 +20,7 @@ _FEW_ROWS = 1024  # where texts are among them
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedVideos:
     """Videos to try again: `planned` ones failed in decoding, `unplanned` ones before they had a plan.
 
     `rows` counts the ledger rows that say so by subject and reason, `other` those with reasons that were not asked for.
@@ -32,7 +32,7 @@ class Failed:
     other: Counter[str]
 
 
-def failed_videos(layout: Layout, reasons: frozenset[Reason]) -> Failed:
+def failed_videos(layout: Layout, reasons: frozenset[Reason]) -> FailedVideos:
     """The videos of which all, or a long clip, failed for one of the reasons."""
     planned, unplanned = set[str](), set[str]()
     rows, other = Counter[tuple[str, str]](), Counter[str]()
@@ -45,18 +45,18 @@ def failed_videos(layout: Layout, reasons: frozenset[Reason]) -> Failed:
                 continue
             rows[row["subject"], row["reason"]] += 1
             (planned if row["stage"] == Stage.DECODE else unplanned).add(row["video_id"])
-    return Failed(frozenset(planned), frozenset(unplanned), rows, other)
+    return FailedVideos(frozenset(planned), frozenset(unplanned), rows, other)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownVideos:
     """Of some ids: those that the corpus holds something of, and those that were taken down before."""
 
     here: frozenset[str]
     taken_down: frozenset[str]
 
 
-def known_videos(layout: Layout, ids: frozenset[str]) -> Known:
+def known_videos(layout: Layout, ids: frozenset[str]) -> KnownVideos:
     """Which of the ids are videos that went into the corpus, whatever became of them."""
     wanted = pa.array(sorted(ids), pa.string())
     here, gone = set[str](), set[str]()
@@ -68,11 +68,11 @@ def known_videos(layout: Layout, ids: frozenset[str]) -> Known:
     for batch in ledger_batches(layout, ["video_id", "subject", "reason"]):
         here.update(_present(batch.filter(is_video), wanted))
         gone.update(_present(batch.filter(is_video & down), wanted))
-    return Known(frozenset(here), frozenset(gone))
+    return KnownVideos(frozenset(here), frozenset(gone))
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedSample:
     """A long clip of a plan: what is needed to tell what goes with it. `lost` is why decoding lost it."""
 
     video_id: str
@@ -88,7 +88,7 @@ class KnownSamples:
 
     here: frozenset[str]
     gone: frozenset[str]
-    planned: tuple[Planned, ...]
+    planned: tuple[PlannedSample, ...]
 
 
 def known_samples(layout: Layout, keys: frozenset[str]) -> KnownSamples:
@@ -113,7 +113,7 @@ def known_samples(layout: Layout, keys: frozenset[str]) -> KnownSamples:
         for batch in batches_of(part, ["key", "video_id", "sentences"], _FEW_ROWS):
             for row in batch.filter(pc.is_in(batch.column("video_id"), of_them)).to_pylist():
                 sentences = tuple(sentence["clip_id"] for sentence in row["sentences"])
-                planned.append(Planned(row["video_id"], row["key"], sentences, lost.get(row["key"])))
+                planned.append(PlannedSample(row["video_id"], row["key"], sentences, lost.get(row["key"])))
     return KnownSamples(frozenset(here), frozenset(gone - here), tuple(planned))
 
 

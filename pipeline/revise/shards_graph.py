@@ -23,7 +23,7 @@ from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.plan.summary import PlanSummary
 from longtake.pipeline.read.graph import DROPS
-from longtake.pipeline.revise.change import Change
+from longtake.pipeline.revise.change import VersionChange
 from longtake.pipeline.revise.tables_graph import carried, read_drops
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, Filters
@@ -36,7 +36,7 @@ _MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
-class Decoding:
+class DecodeSettings:
     """How long clips that have no frames yet are decoded. `staging` is the corpus whose fragments are used and added to."""
 
     config: CorpusConfig
@@ -44,7 +44,9 @@ class Decoding:
     workers: int
 
 
-def add_shards(root: Any, change: Change, sealed: "Sealed", stay: bool, decoding: Decoding | None = None) -> None:
+def add_shards(
+    root: Any, change: VersionChange, sealed: "SealFacts", stay: bool, decoding: DecodeSettings | None = None
+) -> None:
     """Pack the shards of the target, and seal it. With `stay`, unchanged shards of the first origin are not written."""
     joined = (
         {
@@ -109,7 +111,7 @@ def _stored(element: tuple[int, str]) -> Iterator[tuple[str, tuple[int, str, str
         yield row["video_id"], (number, index, row["key"])
 
 
-def _find(element: tuple[str, dict[str, Iterable[Any]]], change: Change) -> Iterator[Any]:
+def _find(element: tuple[str, dict[str, Iterable[Any]]], change: VersionChange) -> Iterator[Any]:
     """Where the samples of a video are, as results of decoding; rows of its plan that are to be decoded."""
     video_id, sides = element
     stored: list[tuple[int, str, str]] = list(sides["stored"])
@@ -134,7 +136,7 @@ def _tasks(element: tuple[str, Iterable[int]], config: CorpusConfig, found: dict
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealFacts:
     """What corpus.json of the new version says besides its counts and shards; `plan` has the figures of its plan."""
 
     manifest: CorpusManifest
@@ -142,7 +144,7 @@ class Sealed:
 
 
 def _seal(
-    _: None, change: Change, sealed: Sealed, unchanged: Layout | None, drops: Tally, shards: list[ShardRecord]
+    _: None, change: VersionChange, sealed: SealFacts, unchanged: Layout | None, drops: Tally, shards: list[ShardRecord]
 ) -> None:
     if not shards:
         raise CorpusError("nothing would be left of the corpus; to give it up, delete its folder")

@@ -25,7 +25,7 @@ from longtake.pipeline.plan.graph import write_assigned, write_plan
 from longtake.pipeline.plan.summary import PlanSummary, write_summary
 from longtake.pipeline.plan.video import speech_ms
 from longtake.pipeline.read.graph import DROPS, drop
-from longtake.pipeline.revise.change import Change, merge_video, takedown_row, takedown_rows
+from longtake.pipeline.revise.change import VersionChange, merge_video, takedown_row, takedown_rows
 from longtake.pipeline.revise.figures import revised_summary
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage, tables
@@ -48,7 +48,9 @@ def carried(target: Layout) -> str:
     return target.path(_CARRIED)
 
 
-def add_tables(root: Any, change: Change, origins: tuple[PlanSummary, ...], planning: Planning | None = None) -> None:
+def add_tables(
+    root: Any, change: VersionChange, origins: tuple[PlanSummary, ...], planning: Planning | None = None
+) -> None:
     """Write plan and ledger of the new version below the target. `origins` are the figures of the plans it is made from."""
     if change.is_merge:
         clips, drops = _merged(root, change)
@@ -122,7 +124,7 @@ def _ledger_parts(layout: Layout) -> list[str]:
     return storage.list_files(layout.ledger, ".parquet")
 
 
-def _old_drops(root: Any, change: Change) -> Any:
+def _old_drops(root: Any, change: VersionChange) -> Any:
     """The ledger rows that go on, and those that say that videos are taken down."""
     takedowns = [takedown_row(video_id, note) for video_id, note in sorted(change.taken_down.items())]
     takedowns += change.rejection.video_rows()
@@ -135,7 +137,7 @@ def _old_drops(root: Any, change: Change) -> Any:
     return (kept, root | "Takedowns" >> beam.Create(takedowns)) | "All drops" >> beam.Flatten()
 
 
-def _kept(root: Any, change: Change) -> tuple[Any, Any]:
+def _kept(root: Any, change: VersionChange) -> tuple[Any, Any]:
     """(part, clips) of each part, less what is taken down; the ledger rows."""
     parts = (
         root
@@ -145,7 +147,7 @@ def _kept(root: Any, change: Change) -> tuple[Any, Any]:
     return parts.clips, (parts[DROPS], _old_drops(root, change)) | "Rows" >> beam.Flatten()
 
 
-def _take_down(element: tuple[int, str], change: Change) -> Iterator[Any]:
+def _take_down(element: tuple[int, str], change: VersionChange) -> Iterator[Any]:
     number, part = element
     clips = []
     for clip in read_clips(part):
@@ -159,7 +161,7 @@ def _take_down(element: tuple[int, str], change: Change) -> Iterator[Any]:
         yield number, clips
 
 
-def _of_one(root: Any, change: Change) -> tuple[Any, Any]:
+def _of_one(root: Any, change: VersionChange) -> tuple[Any, Any]:
     clips = (
         root
         | "Old plan" >> beam.Create(plan_parts(change.origins[0]))
@@ -169,7 +171,7 @@ def _of_one(root: Any, change: Change) -> tuple[Any, Any]:
     return clips, _old_drops(root, change)
 
 
-def _replanned(clips: Any, drops: Any, planned: tuple[Any, Any, Any], change: Change) -> tuple[Any, Any, Any]:
+def _replanned(clips: Any, drops: Any, planned: tuple[Any, Any, Any], change: VersionChange) -> tuple[Any, Any, Any]:
     """With what became of the videos that were planned anew. One that the sources no longer name keeps its rows."""
     new, new_drops, tallies = planned
     of_them = drops | "Theirs" >> beam.Filter(lambda row: row.video_id in change.replanned)
@@ -203,7 +205,7 @@ def _outcome(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[Any]:
     yield from map(drop, drops if clips or drops else sides["old"])
 
 
-def _merged(root: Any, change: Change) -> tuple[Any, Any]:
+def _merged(root: Any, change: VersionChange) -> tuple[Any, Any]:
     """The clips and ledger rows of several corpora, each video from one of them."""
     numbered = list(enumerate(change.origins))
     drops = (
@@ -252,7 +254,7 @@ def _merge(element: tuple[str, dict[str, Iterable[Any]]], names: tuple[str, ...]
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def _write_ledger(drops: Any, change: Change) -> Any:
+def _write_ledger(drops: Any, change: VersionChange) -> Any:
     """Write the rows below the prefixes of their stages; a tally of all but those of stage decode."""
     used = {PLAN_PREFIX}
     for layout in change.origins:
@@ -291,7 +293,7 @@ def measure(clip: LongClip) -> Tally:
 
 
 def _conclude(
-    _: None, change: Change, origins: tuple[PlanSummary, ...], tally: Tally, ledger: Tally, written: int
+    _: None, change: VersionChange, origins: tuple[PlanSummary, ...], tally: Tally, ledger: Tally, written: int
 ) -> None:
     if written != tally[("clips",)]:
         raise AssertionError(f"{written} clips written, {tally[('clips',)]} planned")

@@ -8,7 +8,7 @@ from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.parse.transcripts.cue import Cue, Transcript
 from longtake.pipeline.parse.transcripts.parse import parse_transcript
 from longtake.pipeline.text.clean.clean import clean
-from longtake.pipeline.text.clean.cleaned import Step
+from longtake.pipeline.text.clean.cleaned import CleanStep
 from longtake.pipeline.text.sentences.punctuation_model import punctuation_folder, punctuation_model
 from longtake.pipeline.text.sentences.split import split_sentences, take_cues
 from longtake.schemas import storage
@@ -32,7 +32,7 @@ class TextTrace:
     """What the text of one video was on its way to sentences, for `longtake explain`: the functions below note it here."""
 
     cues: list[Cue] = field(default_factory=list)  # as read
-    steps: list[Step] = field(default_factory=list)
+    steps: list[CleanStep] = field(default_factory=list)
     cleaned: list[Cue] = field(default_factory=list)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from longtake.pipeline.corpus.faults import Fault, FaultList
 from longtake.pipeline.run.slots import cores
 from longtake.pipeline.verify.accounts import Accounts
-from longtake.pipeline.verify.manifest import Listed, check_files, check_manifest
+from longtake.pipeline.verify.manifest import ListedShards, check_files, check_manifest
 from longtake.pipeline.verify.shard import ShardResult, ShardTask, check_drawn, check_shard
 from longtake.pipeline.verify.tables import LedgerFacts, PlanFacts, ledger_facts, plan_facts, published_groups
 from longtake.schemas import storage
@@ -70,7 +70,7 @@ def verify(
     return _report(listed, faults, compared, None if sample is None else drawn)
 
 
-def _report(listed: Listed | None, faults: Iterable[FaultList], compared: bool, drawn: int | None) -> Report:
+def _report(listed: ListedShards | None, faults: Iterable[FaultList], compared: bool, drawn: int | None) -> Report:
     faults = list(faults)
     shards = listed.manifest.shards if listed else ()
     return Report(
@@ -86,7 +86,13 @@ def _report(listed: Listed | None, faults: Iterable[FaultList], compared: bool, 
 
 
 def _read(
-    root: str, listed: Listed, sample: int | None, seed: int, workers: int, progress: Progress, faults: list[FaultList]
+    root: str,
+    listed: ListedShards,
+    sample: int | None,
+    seed: int,
+    workers: int,
+    progress: Progress,
+    faults: list[FaultList],
 ) -> tuple[list[ShardResult], list[PlanFacts], list[LedgerFacts]]:
     """Look at every file of the corpus, each once. Faults are added in the order of the files."""
     layout = Layout(root)
@@ -119,7 +125,7 @@ def _read(
 
 
 def _draw(
-    root: str, listed: Listed, results: Sequence[ShardResult], sample: int, workers: int, faults: list[FaultList]
+    root: str, listed: ListedShards, results: Sequence[ShardResult], sample: int, workers: int, faults: list[FaultList]
 ) -> int:
     """Read the samples whose keys rank lowest in the hash order of the seed; the result is how many were read."""
     ranked = ((rank, key, shard) for shard, result in enumerate(results) for rank, key in result.facts.drawn)

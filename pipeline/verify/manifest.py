@@ -17,7 +17,7 @@ _NAME = re.compile(r"([A-Za-z0-9]+)-([0-9]{6,})\.tar")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedShards:
     """What corpus.json says that all other checks start from. `shards` are those whose files can be looked at."""
 
     manifest: CorpusManifest
@@ -25,7 +25,7 @@ class Listed:
     shards: tuple[ShardRecord, ...]
 
 
-def check_manifest(layout: Layout, faults: FaultList) -> Listed | None:
+def check_manifest(layout: Layout, faults: FaultList) -> ListedShards | None:
     """corpus.json; None where nothing can be checked against it. Raises CorpusError where there is none."""
     try:
         manifest = read_manifest(layout)
@@ -42,7 +42,7 @@ def check_manifest(layout: Layout, faults: FaultList) -> Listed | None:
     _check_splits(layout, manifest, faults)
     _check_counts(manifest, faults)
     _check_history(manifest, faults)
-    return Listed(manifest, frames, _check_names(manifest, faults))
+    return ListedShards(manifest, frames, _check_names(manifest, faults))
 
 
 def _check_splits(layout: Layout, manifest: CorpusManifest, faults: FaultList) -> None:
@@ -100,7 +100,7 @@ def _check_names(manifest: CorpusManifest, faults: FaultList) -> tuple[ShardReco
     return tuple(shard for *_, shard in sorted(usable.values(), key=lambda entry: entry[:2]))
 
 
-def check_files(layout: Layout, listed: Listed) -> list[FaultList]:
+def check_files(layout: Layout, listed: ListedShards) -> list[FaultList]:
     """Files in shards/ and index/ that corpus.json does not list. Missing ones are reported by whoever reads them."""
     names = [shard.name.removesuffix(".tar") for shard in listed.shards]
     expected: Mapping[str, set[str]] = {

@@ -41,7 +41,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Comparison:
+class FrameComparison:
     """What came of one pass: how many frames ffmpeg showed, when the first, the shape of the picture, the differences."""
 
     frames: int = 0
@@ -50,13 +50,13 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
 
 
-def compare(shown: FfmpegPass, wants: Sequence[Want], from_first: bool = False) -> Comparison:
+def compare(shown: FfmpegPass, wants: Sequence[Want], from_first: bool = False) -> FrameComparison:
     """Compare frames, in the order of their times, with a pass. `from_first`: 0:00 is the first frame. Raises what `read` does.
 
     In memory are the frames around the present one; the pass ends where all are compared. A frame that is wanted after the end
     is the last one.
     """
-    found = Comparison()
+    found = FrameComparison()
     window = _Window(shown, from_first)
     waiting: list[tuple[int, Want]] = []
     at = 0

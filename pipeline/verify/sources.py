@@ -20,12 +20,12 @@ from longtake.pipeline.corpus.faults import Fault
 from longtake.pipeline.corpus.find_sample import read_files
 from longtake.pipeline.decode import SourceError
 from longtake.pipeline.decode.source import check_file
-from longtake.pipeline.fragments.seen import Seen, difference, version_of
+from longtake.pipeline.fragments.seen import SourceVersions, difference, version_of
 from longtake.pipeline.fragments.work import blaming_the_source, local_source
 from longtake.pipeline.plan.summary import read_summary
 from longtake.pipeline.run.slots import cores
 from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass, reference_binary
-from longtake.pipeline.verify.source_frames import Comparison, Want, compare, excused
+from longtake.pipeline.verify.source_frames import FrameComparison, Want, compare, excused
 from longtake.pipeline.verify.source_text import text_faults
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig, Frames, Limits
@@ -188,7 +188,7 @@ class _Job:
         """Compare the samples of one video. What a source does to it, and what cannot be told, is in the outcome."""
         video_id, uri, outcome = entries[0].clip.video.video_id, self.uri(entries[0]), _Outcome()
         now = version_of(uri)
-        changed = difference(Seen(self._layout, self._seen_seed).of(video_id), now) if now is not None else ""
+        changed = difference(SourceVersions(self._layout, self._seen_seed).of(video_id), now) if now is not None else ""
         if changed:
             outcome.unjudged.append(f"{video_id}: the source has changed since the plan: {changed}")
             return outcome
@@ -233,7 +233,7 @@ class _Job:
         """What came of the decoding; where it looks wrong, perhaps with another clock or stream. Or why there is nothing."""
         height, width = frame_size
 
-        def decode(stream: int | None = None, from_first: bool = False) -> tuple[FfmpegPass, Comparison]:
+        def decode(stream: int | None = None, from_first: bool = False) -> tuple[FfmpegPass, FrameComparison]:
             shown = FfmpegPass(self._binary, path, (width, height), self._limits, seconds, stream)
             return shown, compare(shown, wants, from_first)
 
@@ -277,7 +277,7 @@ class _Job:
 @dataclass(frozen=True, slots=True)
 class _Compared:
     shown: FfmpegPass
-    comparison: Comparison
+    comparison: FrameComparison
     wrong_stream: str = ""
 
 

@@ -14,7 +14,7 @@ from sources import MAMMALS, SourceSet, Video, build, ledger, longtake, manifest
 from tiny_language_models import tiny_model
 
 from longtake.jobs.build.plan import current_plan
-from longtake.model.data.shards import ShardReader, Wanted, read_texts
+from longtake.model.data.shards import ShardReader, WantedFrames, read_texts
 from longtake.pipeline.plan.captions.prompt import render
 from longtake.pipeline.plan.diff import diff_plans
 from longtake.pipeline.run.model_files import model_digest
@@ -199,7 +199,7 @@ def test_trainers_read_the_captions(made: SourceSet) -> None:
     reader = ShardReader(Layout(str(made.output)))
     rows = rows_of(made.output, "index")
     for row in rows:
-        (raw,) = reader.read([Wanted(row["shard"], row["position"], 0, 1)])
+        (raw,) = reader.read([WantedFrames(row["shard"], row["position"], 0, 1)])
         texts = read_texts(raw.json, row["key"], row["n_sentences"], 8)  # type: ignore[union-attr]
         assert texts == [s["text"] for s in row["sentences"]]
     assert any(row["sentences"][0]["asr"] for row in rows)

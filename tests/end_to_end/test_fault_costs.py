@@ -169,7 +169,7 @@ def test_a_source_that_changes_after_being_planned_is_told(tmp_path: Path, clean
 def decode_all(config: str, stop: Event, written: Event) -> None:
     """What a worker does that everybody thinks dead: it decodes all the tasks of the plan, again and again."""
     from longtake.pipeline.decode import versions
-    from longtake.pipeline.fragments.fragment import Wanted
+    from longtake.pipeline.fragments.fragment import WantedClip
     from longtake.pipeline.fragments.plan_table import clips_of, plan_parts, tasks_of
     from longtake.pipeline.fragments.work import decode_source
     from longtake.schemas.config import load_config
@@ -180,7 +180,7 @@ def decode_all(config: str, stop: Event, written: Event) -> None:
     while not stop.is_set():
         for part in plan_parts(layout):
             for task in tasks_of(part, corpus, versions(corpus.frames.decoder)):
-                wanted = [Wanted(clip.key, clip.frame_times_ms) for clip in clips_of(task)]
+                wanted = [WantedClip(clip.key, clip.frame_times_ms) for clip in clips_of(task)]
                 path = corpus.resolve(task.uri)
                 decode_source(path, wanted, corpus.frames, corpus.limits, layout, task.digest)
                 written.set()

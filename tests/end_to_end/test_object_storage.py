@@ -110,7 +110,7 @@ def ran(*arguments: str, **options: Any) -> str:
 def test_every_command_works_on_a_store_and_gives_the_bytes_of_the_disk(
     kind: str, local: SourceSet, tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from longtake.model.data.shards import Raw, ShardReader, Wanted
+    from longtake.model.data.shards import RawSample, ShardReader, WantedFrames
     from longtake.schemas.layout import Layout
 
     root = remote_set(local, kind)
@@ -129,10 +129,14 @@ def test_every_command_works_on_a_store_and_gives_the_bytes_of_the_disk(
     assert not storage.list_folders(storage.join(corpus, "staging"))
     assert [path.name for path in scratch.rglob("*") if path.is_file()] == ["lock"], "no copy stays behind"
 
-    wanted = [Wanted("train-000000", 1, 0, 4), Wanted("train-000001", 0, 2, 6), Wanted("train-000000", 0, 0, 3)]
+    wanted = [
+        WantedFrames("train-000000", 1, 0, 4),
+        WantedFrames("train-000001", 0, 2, 6),
+        WantedFrames("train-000000", 0, 0, 3),
+    ]
     found, same = (ShardReader(Layout(where)).read(wanted) for where in (corpus, str(local.output)))
     assert found == same
-    assert all(isinstance(one, Raw) for one in found)
+    assert all(isinstance(one, RawSample) for one in found)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import fsspec
 import pytest
 from sources import LAST_MAN, SourceSet, Video, build, command, longtake, source_set, spoken
 
-from longtake.pipeline.build.status import STAGES, Status, read_status
+from longtake.pipeline.build.status import STAGES, JobStatus, read_status
 from longtake.schemas.errors import CorpusError
 
 FAULTS = Path(__file__).parent / "faults"
@@ -33,7 +33,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
-def look(sources: SourceSet, **options: Any) -> Status:
+def look(sources: SourceSet, **options: Any) -> JobStatus:
     """The status of an output at rest, with the promise that looking changes nothing."""
     before = snapshot(sources.output)
     found = read_status(str(sources.output), **options)

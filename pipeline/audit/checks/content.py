@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table, counted
 from longtake.pipeline.audit.database import Database, quoted
-from longtake.pipeline.audit.result import Check, Status
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus
 from longtake.pipeline.publish.licences import OTHER, UNKNOWN, licence
 from longtake.schemas.wording import plural
 
@@ -18,7 +18,7 @@ _UNEVEN = 0.1
 _LISTED = 20  # licences
 
 
-def licences(database: Database, allowed: Sequence[str] = ()) -> Iterator[Check]:
+def licences(database: Database, allowed: Sequence[str] = ()) -> Iterator[AuditCheck]:
     """Whether each sample has a licence, what that allows, and personal data in its text. `allowed` are licences, by their ids on
     the hub or as records state them; none: no list was given."""
     where = "FROM 'index/*.parquet' WHERE trim(coalesce(license, '')) = ''"
@@ -56,7 +56,7 @@ def licences(database: Database, allowed: Sequence[str] = ()) -> Iterator[Check]
     )  # fmt: skip
 
 
-def _terms(database: Database, allowed: Sequence[str]) -> Check:
+def _terms(database: Database, allowed: Sequence[str]) -> AuditCheck:
     """What the licences of the samples allow: by a list where one was given, else by what they are known to restrict."""
     title = "Licences are on the list" if allowed else "Licences allow commercial use and derivatives"
     stated = "coalesce(trim(license), '')"
@@ -69,15 +69,15 @@ def _terms(database: Database, allowed: Sequence[str]) -> Check:
             if allowed
             else "None that is stated restricts either, as far as licences are known here."
         )
-        return Check("licence_terms", title, Status.PASS, found)
+        return AuditCheck("licence_terms", title, CheckStatus.PASS, found)
     listed = ", ".join(quoted(text) for text in judged)
     sql = f"SELECT count(*) AS value FROM 'index/*.parquet' WHERE {stated} IN ({listed})"
     by_licence = f"""SELECT {stated} AS license, count(*) AS samples FROM 'index/*.parquet'
 WHERE {stated} IN ({listed}) GROUP BY ALL ORDER BY samples DESC, license"""
     rows = [(text, judged[str(text)], samples) for text, samples in database.rows(by_licence)]
     n, why = sum(samples for *_, samples in rows), sorted(set(judged.values()))
-    return Check(
-        "licence_terms", title, Status.FAIL if allowed else Status.WARN,
+    return AuditCheck(
+        "licence_terms", title, CheckStatus.FAIL if allowed else CheckStatus.WARN,
         f"{plural(n, 'sample')} of {plural(len(judged), 'licence')}: {'; '.join(why)}.",
         "Take these videos down, or ask whoever knows whether your use is allowed; --licences LIST says what is.",
         database.printed(sql), as_table("Licences", ("license", "why", "samples"), list(rows[:_LISTED])),
@@ -105,7 +105,7 @@ def _names(text: str) -> set[str]:
     return {text.lower(), found.name.lower(), found.hub_id} - {OTHER, UNKNOWN, "cc"}
 
 
-def balance(database: Database) -> Iterator[Check]:
+def balance(database: Database) -> Iterator[AuditCheck]:
     """Whether few sources make up most of it, and shards are alike."""
     total = int(database.value("SELECT count(*) AS value FROM 'index/*.parquet'"))
     videos = "SELECT video_id, count(*) AS n FROM 'index/*.parquet' GROUP BY ALL"
@@ -117,16 +117,18 @@ def balance(database: Database) -> Iterator[Check]:
     top = database.table("Videos with the most samples", f"{videos} ORDER BY n DESC, video_id LIMIT {EXAMPLES}")
     if share <= _MAX_SHARE or n_videos < 10:
         few = f" With {n_videos:,} videos that is no fault." if share > _MAX_SHARE else ""
-        yield Check("balance_videos", title, Status.PASS, found + few, sql=database.printed(sql), examples=top)
+        yield AuditCheck(
+            "balance_videos", title, CheckStatus.PASS, found + few, sql=database.printed(sql), examples=top
+        )
     else:
         todo = "Limit what one video may bring: edit the plan with SQL (docs/format.md), and build that."
-        yield Check("balance_videos", title, Status.WARN, found, todo, database.printed(sql), top)
+        yield AuditCheck("balance_videos", title, CheckStatus.WARN, found, todo, database.printed(sql), top)
     hosts = f"SELECT {_HOST} AS host, count(*) AS n FROM 'index/*.parquet' GROUP BY ALL"
     table = database.table("Samples by host", f"{hosts} ORDER BY n DESC, host LIMIT {EXAMPLES}")
     sql = f"SELECT max(n) / sum(n) AS value FROM ({hosts})"
     share = float(database.value(sql) or 0)
-    yield Check(
-        "balance_hosts", "Where samples come from", Status.PASS,
+    yield AuditCheck(
+        "balance_hosts", "Where samples come from", CheckStatus.PASS,
         f"{share:.1%} of {total:,} samples come from {table.rows[0][0] if table.rows else 'nowhere'}.",
         sql=database.printed(sql), examples=table,
     )  # fmt: skip
@@ -136,8 +138,8 @@ GROUP BY ALL ORDER BY split"""
     shards = database.table("Samples in a shard", sizes)
     sql = f"SELECT count(*) AS value FROM ({sizes}) WHERE shards > 1 AND most - fewest > greatest(1, {_UNEVEN} * most)"
     uneven = int(database.value(sql))
-    yield Check(
-        "shard_evenness", "Shards are of a size", Status.WARN if uneven else Status.PASS,
+    yield AuditCheck(
+        "shard_evenness", "Shards are of a size", CheckStatus.WARN if uneven else CheckStatus.PASS,
         f"In {uneven} of {len(shards.rows)} splits the smallest shard has over {_UNEVEN:.0%} fewer samples than the largest."
         if uneven else "Shards of a split differ by 10 % of their samples at most.",
         "Distributed training waits for the largest: longtake reshard CORPUS evens them out." if uneven else "",
@@ -145,12 +147,12 @@ GROUP BY ALL ORDER BY split"""
     )  # fmt: skip
 
 
-def belonging(database: Database) -> Iterator[Check]:
+def belonging(database: Database) -> Iterator[AuditCheck]:
     """Whether text and frames belong together, as far as scores tell."""
     title = "Texts fit their frames"
     if not int(database.value("SELECT count(score_relevance) AS value FROM 'index/*.parquet'")):
-        yield Check(
-            "text_frames", title, Status.SKIP, "Not measured: no model scored texts against frames.",
+        yield AuditCheck(
+            "text_frames", title, CheckStatus.SKIP, "Not measured: no model scored texts against frames.",
             "Set filters.clip_model and build again; or let people judge: longtake audit --sample 200.",
         )  # fmt: skip
     else:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table, counted
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.audit.result import Check, Status, Table
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus, Table
 from longtake.pipeline.plan.summary import PlanSummary
 from longtake.pipeline.verify.corpus import Report
 from longtake.schemas.manifest import CorpusManifest
@@ -25,26 +25,26 @@ _RECOUNT = """SELECT subject, "in", kept, dropped, kept_here, dropped_here FROM 
     (SELECT count(*) FROM 'ledger/*.parquet' WHERE subject = 'clip') FROM 'corpus.json')"""
 
 
-def integrity(report: Report | None, how: str) -> Check:
+def integrity(report: Report | None, how: str) -> AuditCheck:
     """What `longtake verify` says. `report` is None where it was not asked."""
     title = "The files of the corpus agree"
     if report is None:
-        return Check(
-            "integrity", title, Status.SKIP, "Not checked.", "Run longtake verify, or audit without --verify none."
+        return AuditCheck(
+            "integrity", title, CheckStatus.SKIP, "Not checked.", "Run longtake verify, or audit without --verify none."
         )
     if not report.number:
         read = "all samples were read" if report.drawn is None else f"{report.drawn:,} samples were read"
         found = f"longtake verify found nothing wrong in {report.samples:,} samples; {read}{how}."
-        return Check("integrity", title, Status.PASS, found)
+        return AuditCheck("integrity", title, CheckStatus.PASS, found)
     rows: list[tuple[object, ...]] = [(printable(f.where), printable(f.what)) for f in report.faults[:EXAMPLES]]
-    return Check(
-        "integrity", title, Status.FAIL, f"longtake verify found {report.number:,} faults.",
+    return AuditCheck(
+        "integrity", title, CheckStatus.FAIL, f"longtake verify found {report.number:,} faults.",
         "Do not use the corpus. longtake verify lists all faults; build it again, or fetch it again from where it came.",
         examples=as_table("Faults", ("where", "what"), rows),
     )  # fmt: skip
 
 
-def accounting(database: Database) -> Check:
+def accounting(database: Database) -> AuditCheck:
     """Whether in = kept + dropped, recounted from index and ledger."""
     title = "Everything that went in is accounted for"
     wrong = f"SELECT count(*) AS value FROM ({_RECOUNT})\n" + (
@@ -53,18 +53,18 @@ def accounting(database: Database) -> Check:
     found = database.table("In, kept and dropped as corpus.json has them, and recounted", _RECOUNT)
     bad = int(database.value(wrong))
     if bad:
-        return Check(
-            "accounting", title, Status.FAIL, f"The numbers of {bad} of 3 subjects do not add up.",
+        return AuditCheck(
+            "accounting", title, CheckStatus.FAIL, f"The numbers of {bad} of 3 subjects do not add up.",
             "The corpus was changed by hand, or files are missing: see longtake verify.", database.printed(wrong), found,
         )  # fmt: skip
-    return Check(
-        "accounting", title, Status.PASS,
+    return AuditCheck(
+        "accounting", title, CheckStatus.PASS,
         "In = kept + dropped for videos, sentences and long clips, recounted from index and ledger.",
         sql=database.printed(wrong), examples=found,
     )  # fmt: skip
 
 
-def left_out(database: Database, manifest: CorpusManifest) -> Check:
+def left_out(database: Database, manifest: CorpusManifest) -> AuditCheck:
     """Whether one reason took a large share of what came in."""
     title = "No reason took much of what came in"
     sql = """SELECT subject, stage, reason, count(*) AS n FROM 'ledger/*.parquet'
@@ -78,23 +78,23 @@ GROUP BY ALL ORDER BY n DESC, subject, stage, reason"""
     rows.sort(key=lambda row: (-float(str(row[5])), str(row[0]), str(row[2])))
     if not rows:
         found = f"None took over {_MUCH:.0%} of the videos, sentences or long clips."
-        return Check("left_out", title, Status.PASS, found, sql=database.printed(sql))
+        return AuditCheck("left_out", title, CheckStatus.PASS, found, sql=database.printed(sql))
     what, stage, reason, n, total, share = rows[0]
-    return Check(
-        "left_out", title, Status.WARN, f"{reason!s} (stage {stage}) took {n:,} of {total:,} {what} ({share:.1%}).",
+    return AuditCheck(
+        "left_out", title, CheckStatus.WARN, f"{reason!s} (stage {stage}) took {n:,} of {total:,} {what} ({share:.1%}).",
         "Look at its examples below: a threshold or an input may be wrong. If it is meant, say so to whoever uses the corpus.",
         database.printed(sql), as_table("Reasons", ("what", "stage", "reason", "left out", "came in", "share"), rows[:EXAMPLES]),
     )  # fmt: skip
 
 
-def drift(database: Database, manifest: CorpusManifest) -> Iterator[Check]:
+def drift(database: Database, manifest: CorpusManifest) -> Iterator[AuditCheck]:
     """What became otherwise than planned."""
     lost = """SELECT count(*) AS value FROM 'plan/*.parquet' p ANTI JOIN 'index/*.parquet' i ON p.key = i.key
 ANTI JOIN (SELECT subject_id FROM 'ledger/*.parquet' WHERE subject = 'clip') l ON p.key = l.subject_id"""
     yield counted(
         database, "plan_lost", "Every planned long clip is a sample or in the ledger", lost,
         none="Each planned long clip is there, or the ledger says why not.", some="{n} planned long clips are neither.",
-        todo="See longtake verify; build again.", bad=Status.FAIL,
+        todo="See longtake verify; build again.", bad=CheckStatus.FAIL,
         examples=lost.replace("count(*) AS value", "p.key, p.split, p.shard"),
     )  # fmt: skip
     planned = int(database.value("SELECT count(*) AS value FROM 'plan/*.parquet'"))
@@ -104,18 +104,18 @@ ANTI JOIN (SELECT subject_id FROM 'ledger/*.parquet' WHERE subject = 'clip') l O
     title = "Few long clips were lost after planning"
     found = f"{n:,} of {planned:,} planned long clips ({share:.1%}) were lost when their frames were decoded."
     if share <= 0.05:
-        yield Check("plan_drift", title, Status.PASS, found, sql=database.printed(sql))
+        yield AuditCheck("plan_drift", title, CheckStatus.PASS, found, sql=database.printed(sql))
     else:
         reasons = """SELECT reason, count(*) AS n FROM 'ledger/*.parquet' WHERE subject = 'clip' AND stage = 'decode'
 GROUP BY ALL ORDER BY n DESC"""
-        yield Check(
-            "plan_drift", title, Status.WARN, found, "Look at the reasons; mend the sources, then longtake retry.",
+        yield AuditCheck(
+            "plan_drift", title, CheckStatus.WARN, found, "Look at the reasons; mend the sources, then longtake retry.",
             database.printed(sql), database.table("Reasons", reasons),
         )  # fmt: skip
     yield _failed(database, manifest)
 
 
-def _failed(database: Database, manifest: CorpusManifest) -> Check:
+def _failed(database: Database, manifest: CorpusManifest) -> AuditCheck:
     from longtake.schemas.reasons import FAILURES
 
     names = ", ".join(f"'{reason.value}'" for reason in sorted(FAILURES))
@@ -123,11 +123,11 @@ def _failed(database: Database, manifest: CorpusManifest) -> Check:
     n, limit = int(database.value(sql)), float(manifest.config.get("max_failed", 1))
     total = manifest.counts["videos"].total
     share = n / max(total, 1)
-    status = Status.FAIL if share > limit else Status.WARN if share > limit / 2 else Status.PASS
-    return Check(
+    status = CheckStatus.FAIL if share > limit else CheckStatus.WARN if share > limit / 2 else CheckStatus.PASS
+    return AuditCheck(
         "failed_videos", "Few videos failed", status,
         f"{n:,} of {total:,} videos ({share:.1%}) could not be used; max_failed is {limit:.0%}.",
-        "" if status is Status.PASS else "The reasons are below, with examples. Mend the sources, then longtake retry.",
+        "" if status is CheckStatus.PASS else "The reasons are below, with examples. Mend the sources, then longtake retry.",
         database.printed(sql),
     )  # fmt: skip
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from longtake.pipeline.audit.checks.verdicts import counted
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.audit.result import Check, Status
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus
 
 _LATE_MS = 1000
 
 
-def pictures(database: Database, config: Mapping[str, Any], measured: int) -> Iterator[Check]:
+def pictures(database: Database, config: Mapping[str, Any], measured: int) -> Iterator[AuditCheck]:
     """Checks of frames. `measured` is how many samples were looked at."""
     tolerance = int(config.get("frames", {}).get("tolerance_ms", 0))
     limit = tolerance + _LATE_MS
@@ -25,8 +25,8 @@ def pictures(database: Database, config: Mapping[str, Any], measured: int) -> It
         examples=f"SELECT key, source_fps FROM 'index/*.parquet' WHERE {late} ORDER BY key",
     )  # fmt: skip
     if not measured:
-        yield Check(
-            "frames_read", "Frames can be read", Status.SKIP, "Not checked: no frames were measured.",
+        yield AuditCheck(
+            "frames_read", "Frames can be read", CheckStatus.SKIP, "Not checked: no frames were measured.",
             "Run without --frames 0, where the shards are.",
         )  # fmt: skip
         return
@@ -34,7 +34,7 @@ def pictures(database: Database, config: Mapping[str, Any], measured: int) -> It
         database, "frames_read", "Frames can be read",
         "SELECT count(*) AS value FROM 'audit/frames/*.parquet' WHERE fault IS NOT NULL",
         none=f"The frames of {measured:,} samples were read, and their checksums are right.",
-        some=f"Of {measured:,} samples that were looked at, {{n}} could not be read.", bad=Status.FAIL,
+        some=f"Of {measured:,} samples that were looked at, {{n}} could not be read.", bad=CheckStatus.FAIL,
         todo="See longtake verify. Fetch the shards again, or longtake retry.",
         examples="SELECT key, fault FROM 'audit/frames/*.parquet' WHERE fault IS NOT NULL ORDER BY key",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, counted
 from longtake.pipeline.audit.database import Database, quoted
-from longtake.pipeline.audit.result import Check, Status
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus
 from longtake.pipeline.corpus.withdrawn import REASONS_SQL
 
 _SAME_TEXT = """SELECT min(key) AS key, count(*) AS n, count(DISTINCT split) AS splits
@@ -25,7 +25,7 @@ FROM few a JOIN few b ON a.text = b.text AND a.key < b.key
 GROUP BY a.key, b.key HAVING share >= {_SHARE}"""
 
 
-def copies(database: Database, history: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
+def copies(database: Database, history: Sequence[Mapping[str, Any]]) -> Iterator[AuditCheck]:
     """Whether known copies of what was taken down or rejected are left; no check where nothing was."""
     out = f"SELECT subject_id FROM 'ledger/*.parquet' WHERE reason IN {REASONS_SQL} AND subject ="
     if not int(database.value(f"SELECT count(*) AS value FROM ({out} 'video' UNION ALL {out} 'clip')")):
@@ -42,19 +42,19 @@ def copies(database: Database, history: Sequence[Mapping[str, Any]]) -> Iterator
     )  # fmt: skip
 
 
-def leakage(database: Database) -> Iterator[Check]:
+def leakage(database: Database) -> Iterator[AuditCheck]:
     """Whether validation or test data is known from training."""
     videos = "SELECT video_id FROM 'index/*.parquet' GROUP BY video_id HAVING count(DISTINCT split) > 1"
     yield counted(
         database, "split_videos", "No video is in two splits", f"SELECT count(*) AS value FROM ({videos})",
-        none="Each video is in one split.", some="{n} videos are in several splits.", bad=Status.FAIL,
+        none="Each video is in one split.", some="{n} videos are in several splits.", bad=CheckStatus.FAIL,
         todo="Splits follow the video id, so a plan was edited: undo that, or longtake reshard CORPUS --split.",
         examples=f"{videos} ORDER BY video_id",
     )  # fmt: skip
     yield counted(
         database, "split_texts", "No paragraph is in two splits",
         f"SELECT count(*) AS value FROM ({_SAME_TEXT}) WHERE splits > 1",
-        none="No paragraph is in two splits.", some="{n} paragraphs are in several splits.", bad=Status.FAIL,
+        none="No paragraph is in two splits.", some="{n} paragraphs are in several splits.", bad=CheckStatus.FAIL,
         todo="The same talk under two ids: plan with duplicates: {paragraphs: drop}, or reject one of each with longtake browse.",
         examples=f"SELECT * FROM ({_SAME_TEXT}) WHERE splits > 1 ORDER BY n DESC, key",
     )  # fmt: skip
@@ -66,12 +66,12 @@ WHERE a.split <> b.split"""
         database, "split_pictures", "No video shows the pictures of one in another split",
         f"SELECT count(*) AS value FROM ({flagged})",
         none="None of the videos that were flagged as repeats is in another split than what it repeats.",
-        some="{n} long clips show a video that is in another split.", bad=Status.FAIL,
+        some="{n} long clips show a video that is in another split.", bad=CheckStatus.FAIL,
         todo="Plan with duplicates: {videos: drop}.", examples=f"{flagged} ORDER BY a.key",
     )  # fmt: skip
 
 
-def duplicates(database: Database) -> Iterator[Check]:
+def duplicates(database: Database) -> Iterator[AuditCheck]:
     """Whether long clips say the same."""
     yield counted(
         database, "exact_duplicates", "No two long clips have the same words",
@@ -85,14 +85,14 @@ def duplicates(database: Database) -> Iterator[Check]:
     title = "No two long clips share half of their sentences"
     what = f"sentences of at least {_LONG} characters, alike but for case"
     if not n:
-        yield Check(
-            "near_duplicates", title, Status.PASS, f"No pair of long clips shares half of its {what}.",
+        yield AuditCheck(
+            "near_duplicates", title, CheckStatus.PASS, f"No pair of long clips shares half of its {what}.",
             sql=database.printed(sql),
         )  # fmt: skip
         return
     pairs = "pair" if n == 1 else "pairs"
-    yield Check(
-        "near_duplicates", title, Status.FAIL if across else Status.WARN,
+    yield AuditCheck(
+        "near_duplicates", title, CheckStatus.FAIL if across else CheckStatus.WARN,
         f"{n:,} {pairs} of long clips share half or more of their {what}; {across:,} of them across splits.",
         "Plan with duplicates: {paragraphs: drop}; its similarity finds also what differs in single words.",
         database.printed(sql),
@@ -100,22 +100,22 @@ def duplicates(database: Database) -> Iterator[Check]:
     )  # fmt: skip
 
 
-def contamination(database: Database, sets: tuple[str, ...], audited: "Check | None") -> Iterator[Check]:
+def contamination(database: Database, sets: tuple[str, ...], audited: "AuditCheck | None") -> Iterator[AuditCheck]:
     """Whether evaluation data is in it: what the plan flagged, and what the audit itself was asked to look for."""
     if sets:
         sql = "SELECT count(*) AS value FROM 'index/*.parquet' WHERE evaluation_overlap IS NOT NULL"
         yield counted(
             database, "contamination", "Nothing is from an evaluation set", sql,
             none=f"No sample meets {', '.join(sets)}; what did was left out when planning.",
-            some="{n} samples meet an evaluation set.", bad=Status.FAIL,
+            some="{n} samples meet an evaluation set.", bad=CheckStatus.FAIL,
             todo="Plan with duplicates: {evaluation_overlap: drop}, or do not evaluate on these sets.",
             examples="SELECT key, evaluation_overlap FROM 'index/*.parquet' WHERE evaluation_overlap IS NOT NULL ORDER BY key",
         )  # fmt: skip
     if audited is not None:
         yield audited
     elif not sets:
-        yield Check(
-            "contamination", "Nothing is from an evaluation set", Status.SKIP, "Not checked: no evaluation set is known.",
+        yield AuditCheck(
+            "contamination", "Nothing is from an evaluation set", CheckStatus.SKIP, "Not checked: no evaluation set is known.",
             "Name the sets that models will be tested on: longtake audit --evaluation NAME=FILE (ids or texts), or "
             "duplicates: {evaluation: [...]} when planning.",
         )  # fmt: skip

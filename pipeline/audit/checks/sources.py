@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.audit.result import Check, Status
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus
 from longtake.pipeline.filters.evaluation_sets import EvaluationSets
-from longtake.pipeline.fragments.seen import Seen, difference, version_of
+from longtake.pipeline.fragments.seen import SourceVersions, difference, version_of
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
@@ -15,17 +15,17 @@ _ASKED = 1000  # sources
 _ROWS = 4096
 
 
-def stale(database: Database, config: CorpusConfig | None, seed: int) -> Check:
+def stale(database: Database, config: CorpusConfig | None, seed: int) -> AuditCheck:
     """Whether the sources are still those that the plan looked at. `config` knows where they are."""
     title = "Sources are as they were"
     if config is None:
-        return Check(
-            "stale_sources", title, Status.SKIP, "Not checked: the corpus does not know where its sources are.",
+        return AuditCheck(
+            "stale_sources", title, CheckStatus.SKIP, "Not checked: the corpus does not know where its sources are.",
             "Audit with --config corpus.yaml, the configuration that it was built with.",
         )  # fmt: skip
     sql = f"""SELECT video_id, any_value(uri) AS uri FROM 'plan/*.parquet' GROUP BY video_id
 ORDER BY md5('{seed}:' || video_id), video_id LIMIT {_ASKED}"""
-    seen, asked, rows = Seen(database.layout, config.seed), 0, []
+    seen, asked, rows = SourceVersions(database.layout, config.seed), 0, []
     for video_id, uri in database.rows(sql):
         asked += 1
         now = version_of(config.resolve(uri))
@@ -33,9 +33,11 @@ ORDER BY md5('{seed}:' || video_id), video_id LIMIT {_ASKED}"""
         if changed:
             rows.append((video_id, changed))
     if not rows:
-        return Check("stale_sources", title, Status.PASS, f"{asked:,} sources were asked; none has changed.", sql=sql)
-    return Check(
-        "stale_sources", title, Status.WARN, f"Of {asked:,} sources that were asked, {len(rows):,} have changed or gone.",
+        return AuditCheck(
+            "stale_sources", title, CheckStatus.PASS, f"{asked:,} sources were asked; none has changed.", sql=sql
+        )
+    return AuditCheck(
+        "stale_sources", title, CheckStatus.WARN, f"Of {asked:,} sources that were asked, {len(rows):,} have changed or gone.",
         "The corpus is as it was built, but could not be built again. Keep the sources, or take down what their owners withdrew.",
         sql, as_table("Examples", ("video_id", "what"), list(rows[:EXAMPLES])),
     )  # fmt: skip
@@ -60,7 +62,7 @@ def evaluation_sets(wanted: Sequence[str]) -> EvaluationSets | None:
     return EvaluationSets(parse_config(raw, "--evaluation"))
 
 
-def contaminated(database: Database, sets: EvaluationSets, names: Sequence[str]) -> Check:
+def contaminated(database: Database, sets: EvaluationSets, names: Sequence[str]) -> AuditCheck:
     """Whether samples are from a video of the sets, or say what a text of theirs says."""
     title, asked = "Nothing is from an evaluation set", ", ".join(n.partition("=")[0] for n in names)
     sql = "SELECT key, video_id, url, paragraph FROM 'index/*.parquet'"
@@ -74,9 +76,9 @@ def contaminated(database: Database, sets: EvaluationSets, names: Sequence[str])
                 number += 1
                 found = sorted([*found, (key, overlap)])[:EXAMPLES]
     if not number:
-        return Check("contamination", title, Status.PASS, f"No sample meets {asked}.")
-    return Check(
-        "contamination", title, Status.FAIL, f"{number:,} samples meet {asked}.",
+        return AuditCheck("contamination", title, CheckStatus.PASS, f"No sample meets {asked}.")
+    return AuditCheck(
+        "contamination", title, CheckStatus.FAIL, f"{number:,} samples meet {asked}.",
         "Do not evaluate on these sets; or name them in duplicates.evaluation and build again, or reject the samples.",
         examples=as_table("Examples", ("key", "set"), list(found)),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """What the checks are made of: a number, the limits that make it a warning or a failure, and examples."""
 
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.audit.result import Check, Status, Table
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus, Table
 
 EXAMPLES = 10
 _SINGULAR = {
@@ -27,24 +27,24 @@ def counted(
     none: str,
     some: str,
     todo: str,
-    bad: Status = Status.WARN,
+    bad: CheckStatus = CheckStatus.WARN,
     examples: str = "",
-) -> Check:
+) -> AuditCheck:
     """A check that passes where the number that `sql` gives is 0. `some` says what was found, with {n} for the number."""
     n = int(database.value(sql) or 0)
     if not n:
-        return Check(name, title, Status.PASS, none, sql=database.printed(sql))
+        return AuditCheck(name, title, CheckStatus.PASS, none, sql=database.printed(sql))
     found = some.replace("{n}", f"{n:,}")
     for many, one in _SINGULAR.items() if n == 1 else ():
         found = found.replace(many, one, 1)
     shown = database.table("Examples", f"{examples}\nLIMIT {EXAMPLES}") if examples else None
-    return Check(name, title, bad, found, todo, database.printed(sql), shown)
+    return AuditCheck(name, title, bad, found, todo, database.printed(sql), shown)
 
 
-def worst(checks: "tuple[Check, ...] | list[Check]") -> Status:
+def worst(checks: "tuple[AuditCheck, ...] | list[AuditCheck]") -> CheckStatus:
     """The verdict of several checks; one that could not be made does not count."""
-    order = (Status.FAIL, Status.WARN)
-    return next((status for status in order if any(check.status is status for check in checks)), Status.PASS)
+    order = (CheckStatus.FAIL, CheckStatus.WARN)
+    return next((status for status in order if any(check.status is status for check in checks)), CheckStatus.PASS)
 
 
 def as_table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]], note: str = "") -> Table:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longtake.pipeline.audit.report.formats import number, percent
-from longtake.pipeline.audit.result import Audit, Check, Distribution, Table
+from longtake.pipeline.audit.result import Audit, AuditCheck, Distribution, Table
 
 _ABSENT, _LESS = "\u2013", "\u2212"
 
@@ -24,7 +24,7 @@ class CheckPair:
     """A check of both; None where one has no such check."""
 
     title: str
-    both: tuple[Check | None, Check | None]
+    both: tuple[AuditCheck | None, AuditCheck | None]
     sql: tuple[str, ...]
 
     @property
@@ -46,7 +46,7 @@ class DistributionPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class AuditComparison:
     """All that a page shows which compares two audits. `names` tells them apart; `short` too, beside many other things."""
 
     names: tuple[str, str]
@@ -58,12 +58,12 @@ class Comparison:
     settings: Table
 
 
-def compare(audit: Audit, other: Audit) -> Comparison:
+def compare(audit: Audit, other: Audit) -> AuditComparison:
     """What the two have in common and in what they differ."""
     short = _told_apart(audit, other)
     names = (f"{audit.name} {short[0]}", f"{other.name} {short[1]}")
     heads = short if audit.name == other.name else names
-    return Comparison(
+    return AuditComparison(
         names, heads, _numbers(audit, other), _checks(audit, other), _distributions(audit, other),
         _reasons(audit, other, heads), _settings(audit, other, heads),
     )  # fmt: skip

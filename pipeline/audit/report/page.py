@@ -13,12 +13,12 @@ from markupsafe import Markup
 from longtake.pipeline.audit.report import charts, formats, score_lines
 from longtake.pipeline.audit.report.anchors import Anchors
 from longtake.pipeline.audit.report.charts import Spec
-from longtake.pipeline.audit.report.comparison import Comparison, compare
+from longtake.pipeline.audit.report.comparison import AuditComparison, compare
 from longtake.pipeline.audit.report.pictures import Pictures, sheets_of
-from longtake.pipeline.audit.result import Audit, Check, Status
+from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus
 
 _PACKAGE = "longtake.pipeline.audit.report"
-_WORST_FIRST = (Status.FAIL, Status.WARN, Status.SKIP, Status.PASS)
+_WORST_FIRST = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.PASS)
 _SECTIONS = {
     "summary": "Summary",
     "checks": "Checks",
@@ -67,7 +67,7 @@ def render(audit: Audit, other: Audit | None = None) -> str:
 
 
 def _compared(audit: Audit, other: Audit) -> str:
-    found: Comparison = compare(audit, other)
+    found: AuditComparison = compare(audit, other)
     drawn = {}
     for pair in found.distributions:
         one, two = pair.both
@@ -79,7 +79,7 @@ def _compared(audit: Audit, other: Audit) -> str:
     )  # fmt: skip
 
 
-def worst_first(checks: tuple[Check, ...]) -> list[Check]:
+def worst_first(checks: tuple[AuditCheck, ...]) -> list[AuditCheck]:
     """The checks, those that failed first; else in their order."""
     return sorted(checks, key=lambda check: _WORST_FIRST.index(check.status))
 

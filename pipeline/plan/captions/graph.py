@@ -29,7 +29,7 @@ _SHOWN = 80  # characters of an answer in a note
 
 
 @dataclass(frozen=True, slots=True)
-class Captioned:
+class CaptionedVideo:
     """A video whose long clips have captions, and a note for each that has none."""
 
     video: PlannedVideo
@@ -54,7 +54,7 @@ def prepare_captions(config: CorpusConfig) -> WriteCaptions:
     return WriteCaptions(config)
 
 
-class Captioner(ModelHandler[PlannedVideo, Captioned, "ModelOnDemand"]):
+class Captioner(ModelHandler[PlannedVideo, CaptionedVideo, "ModelOnDemand"]):
     """Writes the captions of videos."""
 
     def __init__(self, config: CorpusConfig) -> None:
@@ -67,7 +67,7 @@ class Captioner(ModelHandler[PlannedVideo, Captioned, "ModelOnDemand"]):
 
     def run_inference(
         self, batch: Sequence[PlannedVideo], model: "ModelOnDemand", inference_args: dict[str, Any] | None = None
-    ) -> list[Captioned]:
+    ) -> list[CaptionedVideo]:
         if not batch:
             return []  # what Beam hands over before a video of more long clips than a batch holds
         found = write_captions(batch, model.get(), self._config.captions.prompt)
@@ -92,7 +92,7 @@ class ModelOnDemand:
         return caption_model(self._config)
 
 
-def write_captions(videos: Sequence[PlannedVideo], model: CaptionModel, template: str) -> list[Captioned]:
+def write_captions(videos: Sequence[PlannedVideo], model: CaptionModel, template: str) -> list[CaptionedVideo]:
     """The videos with captions. A clip has captions for all its sentences, or keeps what was said and has a note."""
     special = model.special
     prompts = {clip: render(template, clip, special) for video in videos for clip in video.clips}
@@ -107,7 +107,7 @@ def write_captions(videos: Sequence[PlannedVideo], model: CaptionModel, template
             except ValueError as error:
                 clips.append(clip)
                 notes.append(_note(clip, str(error)))
-        found.append(Captioned(replace(video, clips=tuple(clips)), tuple(notes)))
+        found.append(CaptionedVideo(replace(video, clips=tuple(clips)), tuple(notes)))
     return found
 
 
@@ -133,7 +133,7 @@ def _note(clip: LongClip, problem: str) -> Drop:
     return Drop(clip.video.video_id, Subject.NOTE, clip.key, Stage.CAPTION, Reason.NOT_REWRITTEN, detail)
 
 
-def _apart(found: Captioned) -> Iterator[PlannedVideo | Dropped]:
+def _apart(found: CaptionedVideo) -> Iterator[PlannedVideo | Dropped]:
     yield found.video
     yield from map(drop, found.notes)
 

@@ -18,7 +18,7 @@ from longtake.pipeline.ledger.merge_tallies import MergeTallies
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.parse.lines import base_name, quoted
-from longtake.pipeline.plan.edit.row import Problem, RowGroup, check_row, read_rows, recomputed
+from longtake.pipeline.plan.edit.row import RowGroup, RowProblem, check_row, read_rows, recomputed
 from longtake.pipeline.plan.edit.summary import edited_summary
 from longtake.pipeline.plan.graph import write_plan
 from longtake.pipeline.plan.summary import PlanSummary, write_summary
@@ -37,7 +37,7 @@ PROBLEMS_FILE = "problems.json"
 _PROBLEMS = "problems"
 _SHOWN = 20
 
-Flagged: TypeAlias = TaggedOutput[Literal["problems"], Problem]
+Flagged: TypeAlias = TaggedOutput[Literal["problems"], RowProblem]
 Span = tuple[str, int, int]  # clip id, start and end: what a sentence is known by
 
 
@@ -159,7 +159,7 @@ def compare_video(
     PROGRESS.add(videos=1)
 
 
-def _contradictions(video_id: str, rows: Sequence[EditedClip]) -> Iterator[Problem]:
+def _contradictions(video_id: str, rows: Sequence[EditedClip]) -> Iterator[RowProblem]:
     """Where the rows of a video contradict each other."""
     keys: dict[str, tuple[str, int]] = {}
     spans: dict[Span, tuple[str, int]] = {}
@@ -168,36 +168,36 @@ def _contradictions(video_id: str, rows: Sequence[EditedClip]) -> Iterator[Probl
         clip = row.clip
         if first is not None and clip.split != first.clip.split:
             other = f"in split {first.clip.split} at {_at(first.where)}"
-            yield Problem(
+            yield RowProblem(
                 *row.where, f"video {quoted(video_id)} is in split {clip.split}, but {other}; a video has one split"
             )
         if first is not None and clip.video.uri != first.clip.video.uri:
             other = f"at {_at(first.where)} its uri is {quoted(first.clip.video.uri)}"
-            yield Problem(*row.where, f"video {quoted(video_id)} has the uri {quoted(clip.video.uri)}, but {other}")
+            yield RowProblem(*row.where, f"video {quoted(video_id)} has the uri {quoted(clip.video.uri)}, but {other}")
         if clip.key in keys:
-            yield Problem(*row.where, f"long clip {clip.key} is at {_at(keys[clip.key])} already")
+            yield RowProblem(*row.where, f"long clip {clip.key} is at {_at(keys[clip.key])} already")
             continue
         keys[clip.key] = row.where
         for sentence in clip.sentences:
             at = spans.setdefault(_span(sentence), row.where)
             if at != row.where:
-                yield Problem(
+                yield RowProblem(
                     *row.where, f"sentence {_shown(_span(sentence))} is in the long clip at {_at(at)} already"
                 )
 
 
-def _inventions(video_id: str, rows: Sequence[EditedClip], planned: Sequence[PlannedClip]) -> Iterator[Problem]:
+def _inventions(video_id: str, rows: Sequence[EditedClip], planned: Sequence[PlannedClip]) -> Iterator[RowProblem]:
     """What the edited rows hold and the plan does not: there is no speech to be found for it."""
     known = {span for clip in planned for span in clip.spans}
     times = {span[0]: span for span in known}
     for row in rows:
         if not planned:
-            yield Problem(*row.where, f"video {quoted(video_id)} is not in the plan that was edited")
+            yield RowProblem(*row.where, f"video {quoted(video_id)} is not in the plan that was edited")
             return
         for span in map(_span, row.clip.sentences):
             if span not in known:
                 other = f"; there it is {times[span[0]][1]} to {times[span[0]][2]} ms" if span[0] in times else ""
-                yield Problem(*row.where, f"sentence {_shown(span)} is not in the plan that was edited{other}")
+                yield RowProblem(*row.where, f"sentence {_shown(span)} is not in the plan that was edited{other}")
 
 
 def left_out(video_id: str, clips: Sequence[LongClip], planned: Sequence[PlannedClip]) -> list[Drop]:
@@ -243,7 +243,7 @@ def _conclude(
     ledger: Tally,
     written: int,
     number: int,
-    problems: list[Problem],
+    problems: list[RowProblem],
 ) -> None:
     if number:
         text = json.dumps({"number": number, "first": [str(problem) for problem in problems]})

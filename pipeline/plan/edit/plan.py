@@ -19,7 +19,7 @@ from longtake.pipeline.ledger.counts import TAKEDOWN_PREFIX
 from longtake.pipeline.parse.lines import base_name
 from longtake.pipeline.plan import graph as plan_graph
 from longtake.pipeline.plan.edit.graph import LEDGER_PREFIX, PROBLEMS_FILE, Origin, add_edited_plan
-from longtake.pipeline.plan.edit.row import Problem, RowGroup, inspect_file
+from longtake.pipeline.plan.edit.row import RowGroup, RowProblem, inspect_file
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -73,7 +73,7 @@ def edited_groups(layout: Layout, folder: str) -> list[RowGroup]:
             "(COPY with PARTITION_BY writes folders, which are not read.)"
         )
     groups: list[RowGroup] = []
-    problems: list[Problem] = []
+    problems: list[RowProblem] = []
     for path in files:
         found, faults = inspect_file(path)
         groups += found

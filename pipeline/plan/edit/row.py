@@ -34,7 +34,7 @@ _MAX_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class RowProblem:
     """What is wrong with a row of an edited plan. Rows are counted from 1 in each file; 0: the file as a whole."""
 
     file: str
@@ -57,19 +57,19 @@ class RowGroup:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def inspect_file(path: str) -> tuple[list[RowGroup], list[Problem]]:
+def inspect_file(path: str) -> tuple[list[RowGroup], list[RowProblem]]:
     """The row groups of a file, and the columns that are missing or of no use."""
     name = base_name(path)
     try:
         with storage.open_table(path) as stream:
             file = pq.ParquetFile(stream)
-            problems = [Problem(name, 0, text) for text in _schema_problems(file.schema_arrow)]
+            problems = [RowProblem(name, 0, text) for text in _schema_problems(file.schema_arrow)]
             groups, first = [], 1
             for number in range(file.num_row_groups):
                 groups.append(RowGroup(path, number, first))
                 first += file.metadata.row_group(number).num_rows
     except storage.PARQUET_ERRORS as error:
-        return [], [Problem(name, 0, f"is not a Parquet file, or a damaged one: {storage.damage(error)}")]
+        return [], [RowProblem(name, 0, f"is not a Parquet file, or a damaged one: {storage.damage(error)}")]
     return (groups if first > 1 else []), problems
 
 
@@ -141,7 +141,7 @@ def read_rows(group: RowGroup) -> Iterator[tuple[int, dict[str, Any]]]:
 # -- rows --------------------------------------------------------------------------------------------------------------
 
 
-def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig) -> LongClip | list[Problem]:
+def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig) -> LongClip | list[RowProblem]:
     """The long clip of an edited row, with all that derives from its sentences made anew; or all that is wrong with it.
 
     `where` is the name of the file and the number of the row. The split is the row's own; shard and position are left
@@ -163,7 +163,7 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
     scores = {name: _number(column, row, wrong) for column, name in _SCORES.items()}
     marks = {name: _text(name, row, wrong) for name in _MARKS}
     if wrong or video is None:
-        return [Problem(*where, text) for text in wrong]
+        return [RowProblem(*where, text) for text in wrong]
     made = long_clip(video, tuple(sentences), config.frames.per_sentence)
     return replace(
         made,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from longtake.pipeline.parse.transcripts.cue import Cue
-from longtake.pipeline.text.clean.cleaned import Cleaned
+from longtake.pipeline.text.clean.cleaned import CleanedCues
 from longtake.pipeline.text.languages import NOT_LATIN, language_of, script_of
 from longtake.schemas.words import words_of
 
@@ -15,7 +15,7 @@ _SHARE = 0.5  # of the cues of a file that must be in pairs, before it counts as
 _MIN_PAIRS = 2
 
 
-def once(cues: list[Cue], languages: Sequence[str] = ()) -> Cleaned:
+def once(cues: list[Cue], languages: Sequence[str] = ()) -> CleanedCues:
     """The cues without those that say at one time what another says, and in one language where two run side by side.
 
     The language that stays is the first of `languages` that is there, else that of the cue, or line, that comes first.
@@ -23,7 +23,7 @@ def once(cues: list[Cue], languages: Sequence[str] = ()) -> Cleaned:
     starts = sorted(cue.start_ms for cue in cues)
     if all(after - before > _SAME_MS for before, after in pairwise(starts)):  # nearly always
         kept, shortened = _one_line(cues, languages)
-        return Cleaned(kept, [], len(shortened), shortened)
+        return CleanedCues(kept, [], len(shortened), shortened)
     groups = _groups(cues)
     gone: dict[int, str] = {}
     for group in groups:
@@ -38,7 +38,7 @@ def once(cues: list[Cue], languages: Sequence[str] = ()) -> Cleaned:
     gone |= _other_languages(cues, [group for group in left if len(group) > 1], len(left), languages)
     kept = [cue for i, cue in enumerate(cues) if i not in gone]
     kept, shortened = _one_line(kept, languages)
-    return Cleaned(kept, [(cues[i], why) for i, why in sorted(gone.items())], len(gone) + len(shortened), shortened)
+    return CleanedCues(kept, [(cues[i], why) for i, why in sorted(gone.items())], len(gone) + len(shortened), shortened)
 
 
 def _groups(cues: Sequence[Cue]) -> list[list[int]]:

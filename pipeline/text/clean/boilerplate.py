@@ -1,14 +1,14 @@
 """Texts that nobody says: credits of subtitlers, and the courtesies that Whisper hears in silence."""
 
 from longtake.pipeline.parse.transcripts.cue import Cue
-from longtake.pipeline.text.clean.cleaned import Cleaned
+from longtake.pipeline.text.clean.cleaned import CleanedCues
 from longtake.pipeline.text.clean.credits import SIGNS, is_courtesy, is_credit
 
 _MAX_CHARACTERS = 120
 _SILENT = 0.6  # Whisper's own threshold for no_speech_prob
 
 
-def remove_boilerplate(cues: list[Cue], from_recognition: bool) -> Cleaned:
+def remove_boilerplate(cues: list[Cue], from_recognition: bool) -> CleanedCues:
     """The cues without credits, and without hallucinated courtesies.
 
     A courtesy may well be said. It goes only from a file of recognised speech, and there only where the recogniser
@@ -36,7 +36,7 @@ def remove_boilerplate(cues: list[Cue], from_recognition: bool) -> Cleaned:
             kept.append(cue)
         else:
             gone.append((cue, reason))
-    return Cleaned(kept[::-1], gone[::-1], len(gone))
+    return CleanedCues(kept[::-1], gone[::-1], len(gone))
 
 
 def _has_sign(text: str, signs: list[str]) -> bool:

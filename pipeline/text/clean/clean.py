@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from longtake.pipeline.parse.transcripts.cue import Cue, sentence_drop
 from longtake.pipeline.text.clean.at_once import once
 from longtake.pipeline.text.clean.boilerplate import remove_boilerplate
-from longtake.pipeline.text.clean.cleaned import Cleaned, Step
+from longtake.pipeline.text.clean.cleaned import CleanedCues, CleanStep
 from longtake.pipeline.text.clean.loops import remove_loops
 from longtake.pipeline.text.clean.rolling import unroll
 from longtake.pipeline.text.clean.sound_tags import remove_sound_tags
@@ -24,7 +24,7 @@ class CleanCues:
     cues: list[Cue]
     drops: list[Drop]
     removals: Counter[str]
-    steps: list[Step] = field(default_factory=list)
+    steps: list[CleanStep] = field(default_factory=list)
 
 
 def clean(
@@ -34,9 +34,9 @@ def clean(
     those that are wanted, where there are two at one time."""
     out = CleanCues(cues, [], Counter())
 
-    def step(name: str, reason: Reason, work: Callable[[list[Cue]], Cleaned]) -> None:
+    def step(name: str, reason: Reason, work: Callable[[list[Cue]], CleanedCues]) -> None:
         cleaned = work(out.cues)
-        out.steps.append(Step(name, out.cues, cleaned))
+        out.steps.append(CleanStep(name, out.cues, cleaned))
         out.cues = cleaned.cues
         out.drops += [sentence_drop(video_id, cue.cue_id, reason, why, Stage.CLEAN) for cue, why in cleaned.gone]
         out.drops += [Drop(video_id, Subject.NOTE, video_id, Stage.CLEAN, reason, why) for _, why in cleaned.shortened]

@@ -8,7 +8,7 @@ from longtake.pipeline.text.clean.edit_cue import Edit, edited
 
 
 @dataclass(slots=True)
-class Cleaned:
+class CleanedCues:
     """The cues after a step; the cues that vanished, each with the reason in words; how many removals there were."""
 
     cues: list[Cue]
@@ -18,15 +18,15 @@ class Cleaned:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CleanStep:
     """One cleaning step of a video: the cues it was given, and what it made of them."""
 
     name: str
     before: list[Cue]
-    made: Cleaned
+    made: CleanedCues
 
 
-def remove(cues: list[Cue], find: Callable[[str], list[Edit]], what: str) -> Cleaned:
+def remove(cues: list[Cue], find: Callable[[str], list[Edit]], what: str) -> CleanedCues:
     """Apply the edits that `find` names for each text. A cue of which nothing is left is gone."""
     kept: list[Cue] = []
     gone: list[tuple[Cue, str]] = []
@@ -42,4 +42,4 @@ def remove(cues: list[Cue], find: Callable[[str], list[Edit]], what: str) -> Cle
             kept.append(rest)
         else:
             gone.append((cue, f"nothing but {what}"))
-    return Cleaned(kept, gone, removals)
+    return CleanedCues(kept, gone, removals)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from longtake.pipeline.parse.transcripts.cue import Cue
-from longtake.pipeline.text.clean.cleaned import Cleaned
+from longtake.pipeline.text.clean.cleaned import CleanedCues
 from longtake.pipeline.text.clean.edit_cue import edited
 from longtake.schemas.words import spelled_words, word_spans
 
@@ -21,7 +21,7 @@ _PUNCTUATION = ".,;:!?\"'-\u2026\u3001\u3002\uff01\uff0c\uff1f\u060c\u061f\u2013
 _SAID_BY_PEOPLE = 2
 
 
-def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> Cleaned:
+def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> CleanedCues:
     """The cues without what repeats a phrase of up to 64 words for the second and further time, where it comes at least
     `times` times in a row and fills 32 characters or more.
 
@@ -41,12 +41,12 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
             found.append(code)
         first.append(len(found))
     if len(found) < times:
-        return Cleaned(cues, [], 0)
+        return CleanedCues(cues, [], 0)
     lengths = np.fromiter((len(word) + (word.isascii() or 1) for word in codes), np.int64, len(codes))
     stream = np.array(found, np.int64)
     excess = _excess(stream, lengths[stream], times, first, from_recognition)
     if not excess.any():
-        return Cleaned(cues, [], 0)
+        return CleanedCues(cues, [], 0)
     return _without(cues, first, excess)
 
 
@@ -99,7 +99,7 @@ def _phrases(stream: npt.NDArray[np.int64], times: int) -> list[int]:
     return found + [int(phrase) for phrase in longer[run.any(axis=0)]]
 
 
-def _without(cues: list[Cue], first: list[int], excess: npt.NDArray[np.bool_]) -> Cleaned:
+def _without(cues: list[Cue], first: list[int], excess: npt.NDArray[np.bool_]) -> CleanedCues:
     kept: list[Cue] = []
     gone: list[tuple[Cue, str]] = []
     shortened: list[tuple[Cue, str]] = []
@@ -121,4 +121,4 @@ def _without(cues: list[Cue], first: list[int], excess: npt.NDArray[np.bool_]) -
             )
         else:
             gone.append((cue, "repeats what was said just before, as recognition does when it loops"))
-    return Cleaned(kept, gone, removals, shortened)
+    return CleanedCues(kept, gone, removals, shortened)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from longtake.pipeline.parse.transcripts.cue import Cue, Word
-from longtake.pipeline.text.clean.cleaned import Cleaned
+from longtake.pipeline.text.clean.cleaned import CleanedCues
 from longtake.pipeline.text.clean.edit_cue import edited
 
 _TOUCHING_MS = 250  # between two cues that show one screen
@@ -20,7 +20,7 @@ _MIN_WORDS = 3  # said again at the join of two cues of one line each
 _MOST_LINES, _MOST_WORDS = 32, 256
 
 
-def unroll(cues: list[Cue]) -> Cleaned:
+def unroll(cues: list[Cue]) -> CleanedCues:
     """The cues with only what is new in each. A file that does not roll comes back as it is.
 
     What a later cue adds to the last line goes to the cue in which that line began.
@@ -32,7 +32,7 @@ def unroll(cues: list[Cue]) -> Cleaned:
     joined = [_joined(cues[i - 1].text, cues[i].text) if i else 0 for i in range(len(cues))]
     if _rolls(cues, screens, joined, share=0.5):
         return _once(cues, screens, joined)
-    return Cleaned(cues, [], 0)
+    return CleanedCues(cues, [], 0)
 
 
 def _shown(before: list[str], screen: list[str]) -> int:
@@ -70,7 +70,7 @@ def _rolls(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[in
     return moves >= (1 if timed else _MIN_CUES) and moves >= share * pairs
 
 
-def _once(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[int]) -> Cleaned:
+def _once(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[int]) -> CleanedCues:
     kept: list[Cue] = []
     parts: list[Cue] = []  # the cue that the last line on the screen began in, and what was added to it
     gone: list[tuple[Cue, str]] = []
@@ -93,7 +93,7 @@ def _once(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[int
             parts = [new]
         else:  # the line grew, perhaps inside of a word
             parts.append(replace(new, text=cue.text[size:], words=_shifted(cue, new, size)))
-    return Cleaned(kept + _closed(parts), gone, removals)
+    return CleanedCues(kept + _closed(parts), gone, removals)
 
 
 def _shifted(cue: Cue, new: Cue, size: int) -> tuple[Word, ...]:

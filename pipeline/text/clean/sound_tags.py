@@ -3,7 +3,7 @@
 import re
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue
-from longtake.pipeline.text.clean.cleaned import Cleaned, remove
+from longtake.pipeline.text.clean.cleaned import CleanedCues, remove
 from longtake.pipeline.text.clean.edit_cue import Edit
 from longtake.pipeline.text.languages import small_words
 from longtake.schemas.words import count_words, words_of
@@ -66,7 +66,7 @@ _MAX_WORDS = 6
 _SENTENCE = 4  # words, from which on what fills a line may be a sentence
 
 
-def remove_sound_tags(cues: list[Cue]) -> Cleaned:
+def remove_sound_tags(cues: list[Cue]) -> CleanedCues:
     """The cues without sound tags. Of lyrics only the notes go: they are sung, and so said."""
     return remove(cues, _tags, "sound tags")
 

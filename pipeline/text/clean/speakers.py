@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue
-from longtake.pipeline.text.clean.cleaned import Cleaned, remove
+from longtake.pipeline.text.clean.cleaned import CleanedCues, remove
 from longtake.pipeline.text.clean.edit_cue import Edit
 
 _ARROWS = re.compile(r"(?:>{2,4}|\u00bb(?=\s*[^\s\u00bb]))[ \t]*(?:\n|(?=\S)|\Z)")
@@ -37,7 +37,7 @@ _NO_NAMES = frozenset(
 )
 
 
-def remove_speakers(cues: list[Cue]) -> Cleaned:
+def remove_speakers(cues: list[Cue]) -> CleanedCues:
     """The cues without speaker labels: `>>`, a dash that starts a line, `NAME:`, `[SPEAKER_00]:`, `Speaker 1:`; in their place
     a BREAK, with the name where there is one.
 

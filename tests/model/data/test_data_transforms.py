@@ -9,8 +9,8 @@ from torch import Tensor
 from longtake.model.data.transforms import (
     MEAN,
     STD,
-    Crop,
     CropRange,
+    TrainingCrop,
     draw_crop,
     evaluation_frames,
     normalise,
@@ -52,12 +52,14 @@ def noise(height: int, width: int, frames: int = 2) -> Tensor:
 @pytest.mark.parametrize(
     ("crop", "size"),
     [
-        (Crop(3, 5, 48, 80, False), (24, 40)),
-        (Crop(0, 0, 60, 107, True), (48, 80)),
-        (Crop(7, 20, 37, 61, True), (64, 96)),
+        (TrainingCrop(3, 5, 48, 80, False), (24, 40)),
+        (TrainingCrop(0, 0, 60, 107, True), (48, 80)),
+        (TrainingCrop(7, 20, 37, 61, True), (64, 96)),
     ],
 )
-def test_training_frames_are_the_crop_resized_and_mirrored(crop: Crop, size: tuple[int, int], antialias: bool) -> None:
+def test_training_frames_are_the_crop_resized_and_mirrored(
+    crop: TrainingCrop, size: tuple[int, int], antialias: bool
+) -> None:
     frames = noise(60, 107)
     cut = frames[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width].numpy().astype(float)
     expected = resized(cut, *size, antialias=antialias)
@@ -77,7 +79,7 @@ def test_evaluation_frames_are_those_of_the_released_code() -> None:
 
 def test_every_frame_of_a_sample_gets_the_same_geometry() -> None:
     frames = noise(40, 70, 1).repeat(3, 1, 1, 1)
-    for out in (training_frames(frames, Crop(2, 3, 30, 50, True), 24, 40), evaluation_frames(frames, 24, 40)):
+    for out in (training_frames(frames, TrainingCrop(2, 3, 30, 50, True), 24, 40), evaluation_frames(frames, 24, 40)):
         assert out.shape == (3, 24, 40, 3)
         assert torch.equal(out[0], out[1]) and torch.equal(out[0], out[2])
 

@@ -11,8 +11,8 @@ from longtake.model.retrieval.annotation_formats import FORMATS, read_annotation
 from longtake.model.retrieval.annotations import (
     Annotation,
     AnnotationError,
+    AnnotationProblem,
     Annotations,
-    Problem,
     VideoFiles,
     merge_sentences,
 )
@@ -62,7 +62,7 @@ def test_an_id_that_comes_twice_in_an_object_is_said(tmp_path: Path) -> None:
     text = '{"v_a": {"sentences": ["first"]}, "v_a": {"sentences": ["second"]}}'
     found = read_annotations(write(tmp_path, "val_1.json", text), "activitynet")
     assert found.records == [Annotation("v_a", ("second",))]
-    assert found.problems == [Problem("v_a", "malformed", "the id comes twice; the last is taken")]
+    assert found.problems == [AnnotationProblem("v_a", "malformed", "the id comes twice; the last is taken")]
 
 
 def test_didemo_joins_the_rows_of_a_video(tmp_path: Path) -> None:

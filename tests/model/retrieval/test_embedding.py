@@ -11,7 +11,7 @@ from data_corpora import PER_SENTENCE, Members
 from small_models import HEIGHT, SMALL, WIDTH, small
 
 from longtake.model.data.loader import LoaderSettings, ShardLoader
-from longtake.model.data.shards import Damaged, LoaderError
+from longtake.model.data.shards import DamagedSample, LoaderError
 from longtake.model.data.transforms import evaluation_frames, normalise
 from longtake.model.network.compat import Compat
 from longtake.model.network.lfvila import LFVila
@@ -186,7 +186,7 @@ def test_a_damaged_sample_and_what_cannot_be_opened(corpus: Path, tmp_path: Path
     windows = CorpusWindows(str(tmp_path / "damaged"), SIZE)
     places = list(windows.places(windows.shards[0]))
     assert windows.read(places[0]).key == places[0].key
-    with pytest.raises(Damaged, match="json"):
+    with pytest.raises(DamagedSample, match="json"):
         windows.read(places[1])
     (tmp_path / "damaged" / "index" / "train-000001.parquet").unlink()
     with pytest.raises(LoaderError, match="cannot read the index"):

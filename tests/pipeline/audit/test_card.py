@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 
 from longtake.pipeline.audit.card_figures import card_figures, limits_of
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.audit.result import Check, Status
+from longtake.pipeline.audit.result import AuditCheck, CheckStatus
 from longtake.pipeline.publish.card import CardFigures, Publication, Shares, SplitFigures, audited_card, dataset_card
 from longtake.pipeline.publish.markdown import escape, fenced
 from longtake.schemas.layout import Layout
@@ -101,8 +101,8 @@ def test_licences_and_hosts_beyond_those_listed_are_counted(tmp_path: Path) -> N
 
 
 def test_limits_are_what_checks_did_not_pass() -> None:
-    status = (Status.PASS, Status.SKIP, Status.WARN, Status.FAIL)
-    checks = [Check(f"c{n}", f"Check {n}", one, f"found {n}") for n, one in enumerate(status)]
+    status = (CheckStatus.PASS, CheckStatus.SKIP, CheckStatus.WARN, CheckStatus.FAIL)
+    checks = [AuditCheck(f"c{n}", f"Check {n}", one, f"found {n}") for n, one in enumerate(status)]
     assert limits_of(checks) == ("Check 3 failed: found 3", "Check 2: found 2", "Not checked: Check 1. found 1")
 
 

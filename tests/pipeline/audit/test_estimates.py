@@ -10,7 +10,7 @@ from scipy.stats import beta, hypergeom
 from longtake.pipeline.audit.estimates import Verdict, acceptance, estimate, percent, strata_table
 from longtake.pipeline.audit.interval import share_limits
 from longtake.pipeline.audit.result import Estimate
-from longtake.pipeline.audit.sampling import Drawn, allocate
+from longtake.pipeline.audit.sampling import ReviewSample, allocate
 from longtake.schemas.decisions import Decision
 
 
@@ -18,9 +18,9 @@ def key(stratum: int, number: int) -> str:
     return f"v{stratum}-{number:09d}-{number + 1:09d}"
 
 
-def sample(sizes: Sequence[int], numbers: Sequence[int]) -> list[Drawn]:
+def sample(sizes: Sequence[int], numbers: Sequence[int]) -> list[ReviewSample]:
     return [
-        Drawn(key(h, n), f"v{h}-{n}", "train", f"split {h}", size, size / number, 0)
+        ReviewSample(key(h, n), f"v{h}-{n}", "train", f"split {h}", size, size / number, 0)
         for h, (size, number) in enumerate(zip(sizes, numbers, strict=True))
         for n in range(number)
     ]
@@ -185,7 +185,7 @@ def test_labels_and_flags_have_shares_of_their_own() -> None:
 
 
 def test_a_decision_on_a_video_counts_for_its_samples_unless_they_have_their_own() -> None:
-    drawn = [Drawn(key(0, n), "film", "train", "all", 40, 10.0, 0) for n in range(4)]
+    drawn = [ReviewSample(key(0, n), "film", "train", "all", 40, 10.0, 0) for n in range(4)]
     of_video = Decision("video", "film", "reject", "privacy", "", "ada")
     assert by_label(estimate(drawn, [of_video])) == {"reject": (1, 4), "privacy": (1, 4), "flag": (0, 4)}
     own = Decision("sample", key(0, 1), "ok", "", "", "bob")
@@ -223,7 +223,7 @@ def test_what_is_not_reviewed_counts_for_nothing_and_is_said() -> None:
 def test_a_stratum_without_a_review_is_counted_with_the_one_most_like_it() -> None:
     strata = [("split a, seconds 1/3", 100, 4), ("split a, seconds 2/3", 300, 0), ("split b, seconds 1/3", 600, 6)]
     drawn = [
-        Drawn(key(h, n), f"v{h}-{n}", "a", name, size, size / 10, 0)
+        ReviewSample(key(h, n), f"v{h}-{n}", "a", name, size, size / 10, 0)
         for h, (name, size, _) in enumerate(strata)
         for n in range(10)
     ]

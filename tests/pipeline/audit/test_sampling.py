@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from longtake.pipeline.audit.database import Database
-from longtake.pipeline.audit.sampling import Drawn, allocate, draw, is_of, read_sample, sample_path, write_sample
+from longtake.pipeline.audit.sampling import ReviewSample, allocate, draw, is_of, read_sample, sample_path, write_sample
 from longtake.schemas import tables
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.keys import sample_key
@@ -189,7 +189,7 @@ def test_the_file_comes_back(tmp_path: Path) -> None:
     assert read_sample(layout) is None
     database = write_index(tmp_path, rows_of(100))
     drawn = draw(database, 30, 5, ("split", "host"))
-    hostile = Drawn("x-000000000-000000001", HOSTILE + "\r\n'", HOSTILE, HOSTILE, 3, 1.5, -1)
+    hostile = ReviewSample("x-000000000-000000001", HOSTILE + "\r\n'", HOSTILE, HOSTILE, 3, 1.5, -1)
     write_sample(layout, [*drawn, hostile])
     assert read_sample(layout) == [*drawn, hostile]
     header = Path(sample_path(layout)).read_text().partition("\n")[0]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from longtake.pipeline.build.pack import pack, samples_of, shard_numbers
 from longtake.pipeline.decode import Decoded, Frame, FrameFault
-from longtake.pipeline.fragments.fragment import Marker, Wanted, marker_path, write_fragment
+from longtake.pipeline.fragments.fragment import Marker, WantedClip, marker_path, write_fragment
 from longtake.pipeline.merge.frame_times import frame_times_ms
 from longtake.schemas import tables
 from longtake.schemas.keys import sample_key
@@ -42,7 +42,7 @@ def markers(tmp_path: Path) -> dict[str, Marker]:
     layout, out = Layout(str(tmp_path)), {}
     for number, video in enumerate((CLIPS[:2], CLIPS[2:3], CLIPS[3:])):
         digest = f"{number:064x}"
-        wanted = [Wanted(c.key, c.frame_times_ms) for c in video]
+        wanted = [WantedClip(c.key, c.frame_times_ms) for c in video]
         frames: list[Frame | FrameFault] = [
             Frame(t - 3, f"{c.key} {t}".encode()) for c in video for t in c.frame_times_ms
         ]

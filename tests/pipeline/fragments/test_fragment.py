@@ -10,7 +10,7 @@ import pytest
 from longtake.pipeline.decode import Decoded, Frame, FrameFault
 from longtake.pipeline.fragments.fragment import (
     Marker,
-    Wanted,
+    WantedClip,
     fragment_digest,
     is_sound,
     marker_path,
@@ -26,7 +26,7 @@ from longtake.schemas.reasons import Reason
 from longtake.schemas.records import SourceInfo
 
 DIGEST = "ab" + "0" * 62
-WANTED = [Wanted("v-000000000-000001000", (0, 500)), Wanted("v-000002000-000003000", (2000, 2500))]
+WANTED = [WantedClip("v-000000000-000001000", (0, 500)), WantedClip("v-000002000-000003000", (2000, 2500))]
 INFO = SourceInfo(640, 360, 29.97, "h264", 60_000)
 
 
@@ -168,7 +168,7 @@ def test_the_digest_tells_apart_everything_that_decides_the_bytes() -> None:
         {"source": (11, "1")},
         {"source": (10, "2")},
         {"wanted": WANTED[:1]},
-        {"wanted": [Wanted(WANTED[0].key, (0, 501)), WANTED[1]]},
+        {"wanted": [WantedClip(WANTED[0].key, (0, 501)), WANTED[1]]},
         {"wanted": WANTED[::-1]},
         {"frames": Frames(quality=89)},
         {"frames": Frames(short_side=241)},

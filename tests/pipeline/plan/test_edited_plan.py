@@ -18,7 +18,7 @@ import pytest
 from longtake.pipeline.merge.frame_times import frame_times_ms
 from longtake.pipeline.plan.edit import plan as edited_plan
 from longtake.pipeline.plan.edit.plan import adopt_plan
-from longtake.pipeline.plan.edit.row import Problem, check_row, recomputed
+from longtake.pipeline.plan.edit.row import RowProblem, check_row, recomputed
 from longtake.pipeline.plan.graph import add_planning
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
 from longtake.pipeline.run.runner import pipeline_options
@@ -452,8 +452,8 @@ def test_a_row_shows_a_few_problems_only(config: CorpusConfig) -> None:
 
 
 def test_problems_read_as_places() -> None:
-    assert str(Problem("f", 0, "x")) == "f: x"
-    assert str(Problem("f", 2, "x")) == "f row 2: x"
+    assert str(RowProblem("f", 0, "x")) == "f: x"
+    assert str(RowProblem("f", 2, "x")) == "f row 2: x"
 
 
 @pytest.mark.parametrize("make", [lambda t: pa.large_list(t), lambda t: pa.list_(t)])

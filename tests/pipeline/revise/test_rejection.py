@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from longtake.pipeline.embeddings.saved import without_videos
-from longtake.pipeline.revise.change import Change, merge_video, without_text
+from longtake.pipeline.revise.change import VersionChange, merge_video, without_text
 from longtake.pipeline.revise.rejection import Rejection
-from longtake.pipeline.revise.select import KnownSamples, Planned, known_samples
+from longtake.pipeline.revise.select import KnownSamples, PlannedSample, known_samples
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage, tables
 from longtake.schemas.keys import sample_key
@@ -32,8 +32,8 @@ GONE = Drop("alpha", Subject.VIDEO, "alpha", Stage.FILTER, Reason.REJECTED, "rej
 DOWN = Drop("alpha", Subject.VIDEO, "alpha", Stage.TAKEDOWN, Reason.TAKEN_DOWN, "please")
 
 
-def planned(one: Any = None, two: Any = None) -> list[Planned]:
-    return [Planned("alpha", ONE, ("a.1", "a.2"), one), Planned("alpha", TWO, ("a.3",), two)]
+def planned(one: Any = None, two: Any = None) -> list[PlannedSample]:
+    return [PlannedSample("alpha", ONE, ("a.1", "a.2"), one), PlannedSample("alpha", TWO, ("a.3",), two)]
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_rows_of_what_goes_are_replaced_and_quote_nothing() -> None:
 
 
 def test_a_rejected_sample_of_a_video_that_is_taken_down_later_keeps_its_rows() -> None:
-    change = Change((Layout("a"),), Layout("b"), 0, 4, taken_down={"alpha": "please"})
+    change = VersionChange((Layout("a"),), Layout("b"), 0, 4, taken_down={"alpha": "please"})
     assert change.keeps(OUT) == replace(OUT, detail="") == without_text(OUT)
     assert change.keeps(replace(OUT, reason=Reason.TAKEN_DOWN)) is None
-    assert change.forgets and not Change((Layout("a"),), Layout("b"), 0, 4).forgets
+    assert change.forgets and not VersionChange((Layout("a"),), Layout("b"), 0, 4).forgets
 
 
 # -- merging -----------------------------------------------------------------------------------------------------------

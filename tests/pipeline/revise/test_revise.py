@@ -15,7 +15,7 @@ from longtake.pipeline.build.stored import read_frames, stored_samples, unchange
 from longtake.pipeline.embeddings.saved import without_videos
 from longtake.pipeline.fragments.plan_table import plan_parts
 from longtake.pipeline.plan.summary import summarise
-from longtake.pipeline.revise.change import Change, merge_video, without_text
+from longtake.pipeline.revise.change import VersionChange, merge_video, without_text
 from longtake.pipeline.revise.figures import revised_summary
 from longtake.pipeline.revise.select import failed_videos, known_videos
 from longtake.pipeline.revise.tables_graph import measure, read_clips
@@ -151,7 +151,7 @@ def test_captions_are_counted_anew(tmp_path: Path) -> None:
     first = CLIPS[0]
     captioned = replace(first, sentences=tuple(replace(s, asr="what was said") for s in first.sentences))
     tally = sum((Counter(measure(clip)) for clip in (captioned, CLIPS[1])), Counter())
-    change = Change((layout, layout), Layout(str(tmp_path / "new")), 0, 4)
+    change = VersionChange((layout, layout), Layout(str(tmp_path / "new")), 0, 4)
     assert revised_summary(change, (summary, summary), tally, Counter()).rewritten == 1
 
 

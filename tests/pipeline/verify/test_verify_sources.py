@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from sources import SourceSet, Video, build, source_set, spoken
 
 from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass, reference_binary
-from longtake.pipeline.verify.source_frames import Comparison, Want, compare
+from longtake.pipeline.verify.source_frames import FrameComparison, Want, compare
 from longtake.pipeline.verify.sources import SourceReport, verify_sources
 from longtake.schemas.config import Limits, load_config
 from longtake.schemas.errors import ConfigError, CorpusError
@@ -255,7 +255,7 @@ def test_a_pass_that_hangs_is_ended() -> None:
 
 def test_giant_pictures_are_refused() -> None:
     shown = FfmpegPass(str(reference_binary()), str(numbered("verify.mp4")), (160, 120), Limits(pixels=1000), 60)
-    assert compare(shown, []) == Comparison()
+    assert compare(shown, []) == FrameComparison()
     assert shown.complaints
 
 
