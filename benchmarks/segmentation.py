@@ -23,7 +23,7 @@ from segmentation_material import SIDES, documents, recipes, side, transcripts
 from segmentation_scores import half_mean_length, pk, window_diff
 from segmenters import at_pauses, at_random, embedding_similarity, even, longtake, texttiling, word_similarity
 
-from longtake.pipeline.embeddings.sentence_model import model_folder, shared_model
+from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL
 from longtake.schemas.config import Coherence, CorpusConfig
 
 DATA = Path(os.environ.get("LONGTAKE_SHARED", HERE.parent.parent / "shared")) / "data"
@@ -72,7 +72,7 @@ class Embedded:
     """Embeddings of documents; each text is embedded once."""
 
     def __init__(self) -> None:
-        self._model, self._known = shared_model(model_folder(config()), "cpu"), {}
+        self._model, self._known = SENTENCE_MODEL.get(config()), {}
 
     def add(self, docs: list[Any]) -> None:
         new = sorted({s.text for d in docs for s in d.sentences} - self._known.keys())
@@ -157,7 +157,7 @@ def throughput() -> dict[str, Any]:
     from longtake.schemas.records import Sentence, SourceVideo
 
     settings = config()
-    model = shared_model(model_folder(settings), "cpu")
+    model = SENTENCE_MODEL.get(settings)
     texts = sorted({s.text for videos in families().values() for said in videos.values() for s in said})[::2]
     videos = [
         VideoText(

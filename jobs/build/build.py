@@ -24,7 +24,7 @@ from longtake.jobs.build.plan import (
 from longtake.jobs.job import run_pipeline
 from longtake.jobs.lock import locked
 from longtake.pipeline.build.graph import LEDGER_PREFIX, add_building
-from longtake.pipeline.embeddings.clip_model import clip_folder, shared_clip_model
+from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
 from longtake.pipeline.filters.rejects import Rejects
 from longtake.pipeline.fragments.tasks import tasks_folder
 from longtake.pipeline.plan.edit.plan import adopt_plan
@@ -110,8 +110,8 @@ def _build(
         if (lost := _failed_videos(layout)) and plan is None:
             console.print(f"{plural(lost, 'video')} had failed; longtake retry tries again.", highlight=False)
         return finished
-    if config.filters.clip_model is not None:
-        shared_clip_model(clip_folder(config))  # one that does not load is an error before any work
+    if CLIP_MODEL.asked(config):
+        CLIP_MODEL.get(config)  # one that does not load is an error before any work
     with noted(layout, "build", left_to_runner=not wait):
         return _plan_and_build(config, layout, probe, workers, beam_args, console, plan, overwrite, rejects, wait)
 

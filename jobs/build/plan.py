@@ -12,23 +12,20 @@ from rich.console import Console
 from rich.table import Table
 
 from longtake.jobs.job import run_pipeline
-from longtake.pipeline.embeddings.clip_model import clip_folder
-from longtake.pipeline.embeddings.sentence_model import model_folder
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.lists import lists_of
 from longtake.pipeline.filters.rejects import Rejects, keep_rejects, rejects_file
 from longtake.pipeline.fragments.seen import seen_folder
 from longtake.pipeline.ledger.counts import TAKEDOWN_PREFIX
-from longtake.pipeline.plan.captions.model import caption_folder
 from longtake.pipeline.plan.estimate import likely, price_of
 from longtake.pipeline.plan.fingerprint import fingerprint
 from longtake.pipeline.plan.graph import add_planning
+from longtake.pipeline.plan.models import MODELS
 from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, empty_splits, read_summary
 from longtake.pipeline.read.chapters import IN_META
 from longtake.pipeline.read.line_source import check_columns, files_of
-from longtake.pipeline.run.model_files import model_digest
 from longtake.pipeline.run.runner import check_reachable, is_local, pipeline_options, slots_per_process
-from longtake.pipeline.text.sentences.punctuation_model import punctuation_folder, punctuation_model
+from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError
@@ -117,8 +114,8 @@ def planning_job(
     check_reachable(config, options)
     layout, slots = Layout(config.root), slots_per_process(options, workers)
     check_filters(config, probe.value)
-    if (punctuation := punctuation_folder(config)) is not None:
-        punctuation_model(punctuation)  # loaded here, so that one which cannot be does not end the command halfway
+    if PUNCTUATION_MODEL.asked(config):
+        PUNCTUATION_MODEL.get(config)  # loaded here, so that one which cannot be does not end the command halfway
     embed, caption = embedding(config, layout, save_embeddings), captioning(config)
     file = rejects_file(layout, rejects.digest, len(rejects)) if rejects and rejects.digest else None
     return lambda root: add_planning(root, config, layout, probe.value, slots, embed, caption, file), options
@@ -233,14 +230,7 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
 
 def models_of(config: CorpusConfig) -> dict[str, str]:
     """The digest of each model that the configuration asks for. Raises ConfigError for one that is not there."""
-    models = {"model": model_folder(config)} if config.coherence.enabled else {}
-    if config.filters.clip_model is not None:
-        models["clip_model"] = clip_folder(config)
-    if config.captions.model is not None:
-        models["captions_model"] = caption_folder(config)
-    if (punctuation := punctuation_folder(config)) is not None:
-        models["sentences_model"] = punctuation
-    return {name: model_digest(folder) for name, folder in models.items()}
+    return {name: model.digest(config) for name, model in MODELS.items() if model.asked(config)}
 
 
 def other_models(config: CorpusConfig, layout: Layout) -> list[str]:

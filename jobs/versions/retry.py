@@ -143,7 +143,7 @@ def _work(
 ) -> tuple[Any, Any]:
     """What plans and decodes the videos that are tried again. What curators had rejected of them stays out."""
     from longtake.jobs.build.plan import captioning, embedding
-    from longtake.pipeline.embeddings.clip_model import clip_folder, shared_clip_model
+    from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
     from longtake.pipeline.filters.rejects import rejects_file
     from longtake.pipeline.plan.graph import plan_videos
     from longtake.pipeline.revise.shards_graph import DecodeSettings
@@ -154,8 +154,8 @@ def _work(
     slots = slots_per_process(options, workers)
     layout, decided = old.layout, old.plan.decisions
     decoding = DecodeSettings(config, layout, slots)
-    if config.filters.clip_model is not None:
-        shared_clip_model(clip_folder(config))  # one that does not load is an error before any work
+    if CLIP_MODEL.asked(config):
+        CLIP_MODEL.get(config)  # one that does not load is an error before any work
     if not unplanned:
         return None, decoding
     rejects = None

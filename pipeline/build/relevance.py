@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from longtake.pipeline.embeddings.clip_model import clip_folder, clip_versions, shared_clip_model
+from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
 from longtake.pipeline.fragments.fragment import MARKER_SUFFIX, Marker, entry_data, read_entries
-from longtake.pipeline.run.model_files import first_line, model_digest
+from longtake.pipeline.run.model_files import first_line
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
@@ -25,8 +25,8 @@ class Relevance:
     """The relevance of the samples of a configuration. Loads the model for the first sample that has no score yet."""
 
     def __init__(self, config: CorpusConfig) -> None:
-        self._folder = clip_folder(config)
-        self._decides = [model_digest(self._folder), clip_versions(config)]
+        self._config = config
+        self._decides = [CLIP_MODEL.digest(config), CLIP_MODEL.versions(config)]
 
     def score(self, clips: Sequence[LongClip], path: str, marker: Marker) -> tuple[str, Marker, list[Drop]]:
         """Where the relevance of the samples of the marker at `path` is kept, the marker with it, and a note for each sample that
@@ -38,7 +38,7 @@ class Relevance:
         known = _read(kept_at)
         if known is not None and all(value is not None for value in known.values()):
             return kept_at, _added(marker, known), []
-        model, scores, notes = shared_clip_model(self._folder), dict[str, float | None](), list[Drop]()
+        model, scores, notes = CLIP_MODEL.get(self._config), dict[str, float | None](), list[Drop]()
         videos = {clip.key: clip.video.video_id for clip in clips}
         for sample in marker.samples:
             jpegs = entry_data(read_entries(path, marker, sample), sample)

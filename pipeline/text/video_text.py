@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.parse.transcripts.cue import Cue, Transcript
 from longtake.pipeline.parse.transcripts.parse import parse_transcript
 from longtake.pipeline.text.clean.clean import clean
 from longtake.pipeline.text.clean.cleaned import CleanStep
-from longtake.pipeline.text.sentences.punctuation_model import punctuation_folder, punctuation_model
+from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
 from longtake.pipeline.text.sentences.split import split_sentences, take_cues
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -107,13 +106,8 @@ def _finish(cues: list[Cue], video_id: str, config: CorpusConfig, recognised: bo
             trace.steps, trace.cleaned = cleaned.steps, cues
     if not config.splits_sentences:
         return OwnText(take_cues(cues), drops, removals)
-    folder = punctuation_folder(config)
-    punctuate = None if folder is None else partial(_punctuate, folder)
+    punctuate = PUNCTUATION_MODEL.get(config).punctuate if PUNCTUATION_MODEL.asked(config) else None
     return OwnText(split_sentences(cues, config.sentences, punctuate), drops, removals)
-
-
-def _punctuate(folder: str, text: str) -> dict[int, str]:
-    return punctuation_model(folder).punctuate(text)
 
 
 def _unreadable(video_id: str, detail: str) -> Drop:

@@ -24,7 +24,7 @@ from tiny_clip import tiny_clip
 
 from longtake.jobs.versions.retry import check_settings
 from longtake.pipeline.embeddings.clip_model import ClipModel
-from longtake.pipeline.plan import fingerprint
+from longtake.pipeline.run import optional_models
 from longtake.pipeline.verify.corpus import verify
 from longtake.schemas.config import load_config
 from longtake.schemas.errors import CorpusError
@@ -174,6 +174,6 @@ def test_a_retry_by_another_model_or_library_is_refused(corpus: SourceSet, monke
     other = config.model_copy(update={"filters": config.filters.model_copy(update={"clip_model": "other/clip"})})
     with pytest.raises(CorpusError, match=r"made with other files of: clip_model"):
         check_settings(found, other, "corpus.yaml", str(corpus.output))
-    monkeypatch.setattr(fingerprint, "clip_versions", lambda config: {"transformers": "0.1"})
+    monkeypatch.setattr(optional_models, "versions_of", lambda libraries: {"transformers": "0.1"})
     with pytest.raises(CorpusError, match=r"other versions of the libraries"):
         check_settings(found, config, "corpus.yaml", str(corpus.output))

@@ -4,14 +4,15 @@ Long clips pass through Beam's RunInference. Nothing is shuffled: a video keeps 
 and times.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
-from longtake.pipeline.plan.captions.model import Answer, CaptionModel, caption_model
+from longtake.pipeline.plan.captions.model import CAPTION_MODEL, Answer, CaptionModel
 from longtake.pipeline.plan.captions.parse import parse
 from longtake.pipeline.plan.captions.prompt import render
 from longtake.pipeline.plan.video import PlannedVideo
@@ -50,11 +51,11 @@ class WriteCaptions(beam.PTransform):
 
 def prepare_captions(config: CorpusConfig) -> WriteCaptions:
     """The step for the plan graph. Raises ConfigError where the model cannot be loaded."""
-    caption_model(config)
+    CAPTION_MODEL.get(config)
     return WriteCaptions(config)
 
 
-class Captioner(ModelHandler[PlannedVideo, CaptionedVideo, "ModelOnDemand"]):
+class Captioner(ModelHandler[PlannedVideo, CaptionedVideo, Callable[[], CaptionModel]]):
     """Writes the captions of videos."""
 
     def __init__(self, config: CorpusConfig) -> None:
@@ -62,15 +63,18 @@ class Captioner(ModelHandler[PlannedVideo, CaptionedVideo, "ModelOnDemand"]):
         super().__init__(min_batch_size=clips, max_batch_size=clips, element_size_fn=_size)
         self._config = config
 
-    def load_model(self) -> "ModelOnDemand":
-        return ModelOnDemand(self._config)
+    def load_model(self) -> Callable[[], CaptionModel]:
+        return partial(CAPTION_MODEL.get, self._config)  # what RunInference may pickle
 
     def run_inference(
-        self, batch: Sequence[PlannedVideo], model: "ModelOnDemand", inference_args: dict[str, Any] | None = None
+        self,
+        batch: Sequence[PlannedVideo],
+        model: Callable[[], CaptionModel],
+        inference_args: dict[str, Any] | None = None,
     ) -> list[CaptionedVideo]:
         if not batch:
             return []  # what Beam hands over before a video of more long clips than a batch holds
-        found = write_captions(batch, model.get(), self._config.captions.prompt)
+        found = write_captions(batch, model(), self._config.captions.prompt)
         PROGRESS.add(captioned=sum(map(_size, batch)))
         return found
 
@@ -79,17 +83,6 @@ class Captioner(ModelHandler[PlannedVideo, CaptionedVideo, "ModelOnDemand"]):
 
     def get_metrics_namespace(self) -> str:
         return "Caption"
-
-
-class ModelOnDemand:
-    """The model that a process shares, as what RunInference may pickle."""
-
-    def __init__(self, config: CorpusConfig) -> None:
-        self._config = config
-
-    def get(self) -> CaptionModel:
-        """The model. Raises ConfigError."""
-        return caption_model(self._config)
 
 
 def write_captions(videos: Sequence[PlannedVideo], model: CaptionModel, template: str) -> list[CaptionedVideo]:

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from longtake.pipeline.run.model_files import find_model, first_line, quiet_loading, versions_of
-from longtake.schemas.config import CorpusConfig
+from longtake.pipeline.run.model_files import first_line, quiet_loading
+from longtake.pipeline.run.optional_models import OptionalModel
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.text_config import Captions
 
-_LIBRARIES = ("transformers", "tokenizers", "torch")
 _BUCKET = 64  # tokens; lengths of padded prompts are multiples of it
 #: What is kept of a model's own ways of generating: which tokens begin and end. No sampling, beams, or penalties; and no end
 #: that is forced, which would make an answer that was cut off look finished.
@@ -177,26 +176,4 @@ class CaptionModel:
         return Answer(text, None if end is not None else f"its answer does not end within {limit:,} tokens")
 
 
-_loaded: dict[tuple[str, Captions], CaptionModel] = {}
-_loading = threading.Lock()
-
-
-def caption_model(config: CorpusConfig) -> CaptionModel:
-    """The model of a configuration, which all threads of this process share; the first who asks loads it. Raises ConfigError."""
-    folder, captions = caption_folder(config), config.captions
-    with _loading:
-        if (folder, captions) not in _loaded:
-            _loaded[folder, captions] = CaptionModel(folder, captions)
-        return _loaded[folder, captions]
-
-
-def caption_folder(config: CorpusConfig) -> str:
-    """The local folder of `captions.model`. Raises ConfigError."""
-    if config.captions.model is None:
-        raise ConfigError("captions.model is null, so nothing is rewritten")
-    return find_model(config.captions.model, "captions.model", config)
-
-
-def caption_versions(config: CorpusConfig) -> dict[str, str]:
-    """Versions of the libraries that decide captions, where a configuration asks for them."""
-    return versions_of(_LIBRARIES) if config.captions.model is not None else {}
+CAPTION_MODEL = OptionalModel("captions.model", CaptionModel, ("transformers", "tokenizers", "torch"), ("captions",))

@@ -7,14 +7,12 @@ which mark they name: "." or "PERIOD", ".U" (a full stop, and the word has a cap
 import re
 import threading
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
-from longtake.pipeline.run.model_files import find_model, first_line, quiet_loading, versions_of
-from longtake.schemas.config import CorpusConfig
+from longtake.pipeline.run.model_files import first_line, quiet_loading
+from longtake.pipeline.run.optional_models import OptionalModel
 from longtake.schemas.errors import ConfigError
 
-_LIBRARIES = ("transformers", "tokenizers", "torch")
 _WORDS = 180  # in one window: within 512 tokens of any tokenizer for nearly all text
 _OVERLAP = 40  # words that two windows share; each trusts the half of them that is further from its edge
 _BATCH = 16
@@ -23,7 +21,7 @@ _NAMED = {
     "PERIOD": ".", "FULLSTOP": ".", "DOT": ".", "QUESTION": "?", "QUESTIONMARK": "?", "EXCLAMATION": "!",
     "COMMA": ",", "COLON": ":", "SEMICOLON": ";",
 }  # fmt: skip
-_LOCK = threading.Lock()  # one model for all threads of a process; it runs one text at a time
+_LOCK = threading.Lock()  # it runs one text at a time
 
 
 class PunctuationModel:
@@ -89,24 +87,6 @@ def mark_of(label: str) -> str:
     return next((mark for word, mark in _NAMED.items() if name == word), "")
 
 
-@lru_cache(maxsize=2)
-def _loaded(folder: str) -> PunctuationModel:
-    return PunctuationModel(folder)
-
-
-def punctuation_model(folder: str) -> PunctuationModel:
-    """The model in that folder, loaded once in each process. Raises ConfigError."""
-    with _LOCK:
-        return _loaded(folder)
-
-
-def punctuation_folder(config: CorpusConfig) -> str | None:
-    """The local folder of `sentences.model`; None where no model is asked for, or texts stay as they are. Raises ConfigError."""
-    if config.sentences.model is None or not config.splits_sentences:
-        return None
-    return find_model(config.sentences.model, "sentences.model", config)
-
-
-def punctuation_versions(config: CorpusConfig) -> dict[str, str]:
-    """Versions of the libraries that decide punctuation, where a configuration asks for a model."""
-    return versions_of(_LIBRARIES) if config.sentences.model is not None else {}
+PUNCTUATION_MODEL = OptionalModel(
+    "sentences.model", PunctuationModel, ("transformers", "tokenizers", "torch"), wanted="splits_sentences"
+)

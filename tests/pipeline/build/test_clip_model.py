@@ -11,7 +11,7 @@ from sources import LAST_MAN, MAMMALS
 from tiny_clip import tiny_clip
 
 from longtake.pipeline.decode import Frame, decode_frames
-from longtake.pipeline.embeddings.clip_model import ClipModel, clip_folder, shared_clip_model
+from longtake.pipeline.embeddings.clip_model import CLIP_MODEL, ClipModel
 from longtake.schemas.config import Frames, Limits, parse_config
 from longtake.schemas.errors import ConfigError
 
@@ -80,11 +80,7 @@ def test_the_form_of_the_models_on_the_hub(tmp_path: Path, folder: Path, model: 
     config = parse_config(
         {"name": "a", "output": "o", "source": {"videos": "v"}, "filters": {"clip_model": str(legacy)}}
     )
-    assert clip_folder(config) == str(legacy)
-
-
-def test_loaded_once(folder: Path) -> None:
-    assert shared_clip_model(str(folder)) is shared_clip_model(str(folder))
+    assert CLIP_MODEL.folder(config) == str(legacy)
 
 
 def test_a_model_of_texts_only(tmp_path: Path) -> None:

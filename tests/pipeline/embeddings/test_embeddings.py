@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.testing.util import assert_that
 
-from longtake.pipeline.embeddings import sentence_model as models
 from longtake.pipeline.embeddings.embed import embed
 from longtake.pipeline.embeddings.graph import EmbedTexts, SentenceEmbedder, prepare_embedding
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
-from longtake.pipeline.embeddings.sentence_model import EmbeddingModel, model_folder, shared_model
+from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL, EmbeddingModel
 from longtake.pipeline.merge.coherence import Topics
 from longtake.pipeline.merge.merge import merge_video
 from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.run import optional_models as models
 from longtake.pipeline.run.model_files import model_digest
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig, parse_config
@@ -61,7 +61,7 @@ def video(video_id: str, texts: Sequence[str]) -> VideoText:
 
 @pytest.fixture(scope="module")
 def model() -> EmbeddingModel:
-    return shared_model(model_folder(config()), "cpu")
+    return SENTENCE_MODEL.get(config())
 
 
 class Failing:
@@ -93,7 +93,7 @@ def test_an_embedding_is_the_same_whatever_is_beside_it(model: EmbeddingModel) -
 def test_it_agrees_with_sentence_transformers(model: EmbeddingModel) -> None:
     from sentence_transformers import SentenceTransformer
 
-    bare = SentenceTransformer(model_folder(config()), device="cpu")
+    bare = SentenceTransformer(SENTENCE_MODEL.folder(config()), device="cpu")
     expected = bare.encode([*COOKING, *SPACE], normalize_embeddings=True)
     assert model.encode([*COOKING, *SPACE], 8) == pytest.approx(expected, abs=1e-3)
 
@@ -175,13 +175,13 @@ def test_the_graph_loads_one_model_for_all_threads_and_none_where_all_is_saved(
 ) -> None:
     loaded = []
     start = EmbeddingModel.__init__
-    monkeypatch.setattr(models, "_loaded", {})
+    monkeypatch.setattr(models, "_LOADED", {})
     monkeypatch.setattr(
         EmbeddingModel, "__init__", lambda self, folder, device: (loaded.append(folder), start(self, folder, device))[1]
     )
     settings = config(batch_size=8)
     videos = [video(f"v{n}", (COOKING + SPACE)[n % 5 : n % 5 + 6]) for n in range(12)] + [video("empty", ())]
-    digest, folder = model_digest(model_folder(settings)), str(tmp_path)
+    digest, folder = SENTENCE_MODEL.digest(settings), str(tmp_path)
 
     def run(known: frozenset[str]) -> None:
         def check(found: list[VideoText]) -> None:
@@ -196,7 +196,7 @@ def test_the_graph_loads_one_model_for_all_threads_and_none_where_all_is_saved(
     run(frozenset())
     assert len(loaded) == 1
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    monkeypatch.setattr(models, "_loaded", {})
+    monkeypatch.setattr(models, "_LOADED", {})
     step = prepare_embedding(settings, folder, save=True)
     assert step._known == saved_parts(folder, digest) != frozenset()
     run(step._known)

@@ -9,12 +9,12 @@ from apache_beam.testing.util import assert_that
 from test_caption_answers import GOOD, SAID, clip
 from tiny_language_models import tiny_model
 
-from longtake.pipeline.plan.captions import model as models
 from longtake.pipeline.plan.captions.graph import Captioner, WriteCaptions, prepare_captions, write_captions
-from longtake.pipeline.plan.captions.model import CaptionModel, caption_model
+from longtake.pipeline.plan.captions.model import CAPTION_MODEL, CaptionModel
 from longtake.pipeline.plan.captions.prompt import render
 from longtake.pipeline.plan.video import PlannedVideo
 from longtake.pipeline.read.graph import DROPS
+from longtake.pipeline.run import optional_models as models
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.records import Drop
@@ -47,7 +47,7 @@ def video(name: str, *clips: Any) -> PlannedVideo:
 
 def test_a_clip_has_captions_or_keeps_what_was_said(taught: str) -> None:
     settings = config(taught)
-    (found,) = write_captions([video("a", KNOWN, OTHER)], caption_model(settings), TEMPLATE)
+    (found,) = write_captions([video("a", KNOWN, OTHER)], CAPTION_MODEL.get(settings), TEMPLATE)
     first, second = found.video.clips
     assert [s.text for s in first.sentences] == ["A man chops two onions.", "He fries them."]
     assert tuple(s.asr for s in first.sentences) == SAID
@@ -69,7 +69,7 @@ def test_a_clip_has_captions_or_keeps_what_was_said(taught: str) -> None:
 def test_a_random_model_costs_every_clip_its_captions_and_nothing_else(tmp_path: Path) -> None:
     settings = config(tiny_model(tmp_path, "t5", {render(PROMPT, KNOWN): GOOD}), max_new_tokens=8)
     videos = [video("a", KNOWN, OTHER), video("b", KNOWN)]
-    found = write_captions(videos, caption_model(settings), TEMPLATE)
+    found = write_captions(videos, CAPTION_MODEL.get(settings), TEMPLATE)
     assert [one.video for one in found] == videos
     assert [note.subject_id for one in found for note in one.notes] == ["a-0", "a-1", "b-0"]
 
@@ -77,7 +77,7 @@ def test_a_random_model_costs_every_clip_its_captions_and_nothing_else(tmp_path:
 def test_the_model_is_loaded_once_and_every_video_comes_out(taught: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
     start = CaptionModel.__init__
-    monkeypatch.setattr(models, "_loaded", {})
+    monkeypatch.setattr(models, "_LOADED", {})
     monkeypatch.setattr(
         CaptionModel, "__init__", lambda self, folder, given: (loaded.append(folder), start(self, folder, given))[1]
     )
@@ -101,7 +101,7 @@ def test_the_model_is_loaded_once_and_every_video_comes_out(taught: str, monkeyp
 
 
 def _load(folder: str) -> CaptionModel:
-    return caption_model(config(folder))
+    return CAPTION_MODEL.get(config(folder))
 
 
 def test_nothing_to_caption(taught: str) -> None:

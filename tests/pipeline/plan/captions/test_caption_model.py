@@ -9,9 +9,9 @@ import pytest
 from test_caption_answers import GOOD, clip
 from tiny_language_models import KINDS, tiny_model
 
-from longtake.pipeline.plan.captions import model as models
-from longtake.pipeline.plan.captions.model import CaptionModel, caption_model
+from longtake.pipeline.plan.captions.model import CAPTION_MODEL, CaptionModel
 from longtake.pipeline.plan.captions.prompt import render
+from longtake.pipeline.run import optional_models as models
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.text_config import Captions
@@ -132,18 +132,18 @@ def test_what_the_model_fails_on_costs_only_its_own_prompt(random: str) -> None:
 
 
 def test_all_share_one_model(random: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_loaded", {})
-    assert caption_model(config(random)) is caption_model(config(random))
-    assert caption_model(config(random)) is not caption_model(config(random, max_new_tokens=9))
+    monkeypatch.setattr(models, "_LOADED", {})
+    assert CAPTION_MODEL.get(config(random)) is CAPTION_MODEL.get(config(random))
+    assert CAPTION_MODEL.get(config(random)) is not CAPTION_MODEL.get(config(random, max_new_tokens=9))
 
 
 def test_a_model_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(models, "_loaded", {})
+    monkeypatch.setattr(models, "_LOADED", {})
 
     def problem(name: object, **settings: Any) -> str:
         with pytest.raises(ConfigError, match=r"^captions\.model ") as raised:
-            caption_model(config(name, **settings))
+            CAPTION_MODEL.get(config(name, **settings))
         return str(raised.value)
 
     assert "can be fetched" in problem("nobody/no-such-model")

@@ -7,7 +7,7 @@ import pytest
 from sources import Video, longtake, source_set
 
 from longtake.pipeline.parse.transcripts.cue import Cue
-from longtake.pipeline.text.sentences.punctuation_model import PunctuationModel, mark_of, punctuation_model
+from longtake.pipeline.text.sentences.punctuation_model import PunctuationModel, mark_of
 from longtake.pipeline.text.sentences.split import split_sentences
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.text_config import Sentences
@@ -54,7 +54,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_marks_follow_their_words(model: str) -> None:
     assert PunctuationModel(model).punctuate("so we go on stopped why so") == {8: ".", 23: "?"}
     assert PunctuationModel(model).punctuate("") == {}
-    assert punctuation_model(model) is punctuation_model(model), "loaded once"
 
 
 def test_windows_give_each_word_one_answer(model: str) -> None:
