@@ -62,17 +62,21 @@ def _watch_build() -> None:
     seal.seal = partial(timed, "seal", seal.seal)
 
 
+def _request(job: dict[str, Any]) -> Any:
+    from longtake.jobs.build.request import BuildRequest, ProbeMode
+    from longtake.schemas.config import load_config
+
+    return BuildRequest(load_config(job["config"]), ProbeMode(job["probe"]), job["workers"], job.get("beam_args", ()))
+
+
 def _plan(job: dict[str, Any]) -> dict[str, Any]:
     from rich.console import Console
 
-    from longtake.jobs.build.plan import ProbeMode, make_plan
+    from longtake.jobs.build.plan import make_plan
     from longtake.pipeline.run.progress import PROGRESS
-    from longtake.schemas.config import load_config
 
     start = _usage()
-    summary = make_plan(
-        load_config(job["config"]), ProbeMode(job["probe"]), job["workers"], job["beam_args"], Console()
-    )
+    summary = make_plan(_request(job), Console())
     counts = {name: [count.total, count.kept, count.dropped] for name, count in summary.counts.items()}
     return {"start": start, "end": _usage(), "counts": counts, "progress": dict(PROGRESS.read())}
 
@@ -81,17 +85,15 @@ def _build(job: dict[str, Any]) -> dict[str, Any]:
     from rich.console import Console
 
     from longtake.jobs.build.build import build_corpus
-    from longtake.jobs.build.plan import ProbeMode, make_plan
+    from longtake.jobs.build.plan import make_plan
     from longtake.pipeline.run.progress import PROGRESS
-    from longtake.schemas.config import load_config
 
     _watch_build()
-    config = load_config(job["config"])
-    probe, workers, console = ProbeMode(job["probe"]), job["workers"], Console()
+    request, console = _request(job), Console()
     start = _usage()
-    make_plan(config, probe, workers, [], console)  # build_corpus would do it: here it is measured by itself
+    make_plan(request, console)  # build_corpus would do it: here it is measured by itself
     planned = _usage()
-    manifest = build_corpus(config, probe, workers, [], console)
+    manifest = build_corpus(request, console)
     counts = {name: [count.total, count.kept, count.dropped] for name, count in manifest.counts.items()}
     return {
         "start": start,

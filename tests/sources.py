@@ -164,12 +164,12 @@ def build(
     from rich.console import Console
 
     from longtake.jobs.build.build import build_corpus
-    from longtake.jobs.build.plan import ProbeMode
+    from longtake.jobs.build.request import BuildRequest, ProbeMode
     from longtake.schemas.config import load_config
 
     printed = io.StringIO()
     console = Console(file=printed, width=160)
-    build_corpus(load_config(str(sources.config)), ProbeMode(probe), workers, list(beam), console, **options)
+    build_corpus(BuildRequest(load_config(str(sources.config)), ProbeMode(probe), workers, beam, **options), console)
     return printed.getvalue()
 
 

@@ -65,31 +65,41 @@ def plan(
 
     Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
     """
-    from longtake.jobs.build.plan import launch_plan, make_plan, print_plan
+    from longtake.jobs.build.plan import launch_plan, make_plan
+    from longtake.jobs.build.report import print_plan
+    from longtake.jobs.build.request import BuildRequest
     from longtake.jobs.lock import locked
     from longtake.pipeline.plan.summary import check_plan
     from longtake.pipeline.run.note import noted
 
     log_as_asked(log_json)
-    settings, console, rejects = load_config(config), Console(), rejects_of(decided, on_conflict)
-    layout = Layout(settings.root)
-    mode = _probe_mode(probe)
+    settings, console = load_config(config), Console()
+    request = BuildRequest(
+        settings,
+        _probe_mode(probe),
+        workers,
+        context.obj,
+        rejects_of(decided, on_conflict),
+        save_embeddings=save_embeddings,
+        wait=not no_wait,
+    )
+    layout = request.layout
     if dry_run:
         from longtake.jobs.build.dry_run import print_request, request_plan
 
-        print_request(request_plan(settings, mode, workers, context.obj, rejects), console)
+        print_request(request_plan(request), console)
         return
     with locked(layout.root):
         _refuse_finished(layout)
         with noted(layout, "plan", left_to_runner=no_wait):
             if no_wait:
-                launch_plan(settings, mode, workers, context.obj, console, save_embeddings, False, rejects)
+                launch_plan(request, console)
                 console.print(
                     f"Launched. The plan is whole when this is there: {layout.plan}/_plan.json",
                     markup=False, highlight=False, soft_wrap=True,
                 )  # fmt: skip
                 return
-            summary = make_plan(settings, mode, workers, context.obj, console, save_embeddings, rejects)
+            summary = make_plan(request, console)
     print_plan(summary, layout, console, price)
     try:
         check_plan(summary, settings, layout.ledger)
@@ -118,6 +128,7 @@ def build(
     Options for Apache Beam go after `--`, as in: longtake build corpus.yaml -- --runner=FlinkRunner
     """
     from longtake.jobs.build.build import build_corpus, launch_build
+    from longtake.jobs.build.request import BuildRequest
 
     log_as_asked(log_json)
     settings, console, mode = load_config(config), Console(), _probe_mode(probe)
@@ -130,17 +141,18 @@ def build(
             "--decisions are for planning, and --plan names a plan: take rejected rows out of it, or give one"
         )
     rejects = rejects_of(decided, on_conflict)
+    request = BuildRequest(settings, mode, workers, context.obj, rejects, plan, overwrite, wait=not no_wait)
     if dry_run:
         from longtake.jobs.build.dry_run import print_request, request_build
 
-        print_request(request_build(settings, workers, context.obj, rejects), console)
+        print_request(request_build(request), console)
     elif no_wait:
-        launch_build(settings, workers, context.obj, console, rejects)
+        launch_build(request, console)
         console.print(
-            f"Launched. The corpus is complete when this is there: {Layout(settings.root).manifest}", highlight=False
+            f"Launched. The corpus is complete when this is there: {request.layout.manifest}", highlight=False
         )
     else:
-        build_corpus(settings, mode, workers, context.obj, console, plan, overwrite, rejects)
+        build_corpus(request, console)
 
 
 def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder of a finished corpus.")]) -> None:
@@ -156,7 +168,7 @@ def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The fold
 
 
 def _probe_mode(name: str) -> Any:
-    from longtake.jobs.build.plan import ProbeMode
+    from longtake.jobs.build.request import ProbeMode
 
     try:
         return ProbeMode(name)

@@ -20,13 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from longtake.jobs.build.build import building_job
-from longtake.jobs.build.plan import ProbeMode, current_plan, planning_job
-from longtake.pipeline.filters.rejects import Rejects
+from longtake.jobs.build.plan import current_plan, planning_job
+from longtake.jobs.build.request import BuildRequest
 from longtake.pipeline.run.dataflow import is_dataflow
-from longtake.pipeline.run.runner import pipeline_options
-from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError
-from longtake.schemas.layout import Layout
 from longtake.schemas.wording import human_bytes
 
 #: Dataflow refuses a request above 10 MB. The graph is staged as a file and may be larger; ours has no reason to be.
@@ -91,30 +88,26 @@ class JobRequest:
         return found
 
 
-def request_plan(
-    config: CorpusConfig, probe: ProbeMode, workers: int, beam_args: list[str], rejects: Rejects | None = None
-) -> JobRequest:
+def request_plan(request: BuildRequest) -> JobRequest:
     """The request of the job that plans. Raises ConfigError."""
-    _check_runner(beam_args, workers)
-    return job_request(*planning_job(config, probe, workers, beam_args, rejects=rejects))
+    _check_runner(request)
+    return job_request(*planning_job(request))
 
 
-def request_build(
-    config: CorpusConfig, workers: int, beam_args: list[str], rejects: Rejects | None = None
-) -> JobRequest:
+def request_build(request: BuildRequest) -> JobRequest:
     """The request of the job that builds the plan in the output. Raises ConfigError, and CorpusError where there is no plan."""
-    _check_runner(beam_args, workers)
-    summary = current_plan(config, despite_failures=True, rejects=rejects)
+    _check_runner(request)
+    summary = current_plan(request.config, despite_failures=True, rejects=request.rejects)
     if summary is None:
         raise CorpusError(
-            f"{Layout(config.root).plan}: no plan of this configuration, so this is not the next job. See that one with: "
+            f"{request.layout.plan}: no plan of this configuration, so this is not the next job. See that one with: "
             "longtake plan --dry-run"
         )
-    return job_request(*building_job(config, summary, workers, beam_args))
+    return job_request(*building_job(request, summary))
 
 
-def _check_runner(beam_args: list[str], workers: int) -> None:
-    if not is_dataflow(pipeline_options(beam_args, workers)):
+def _check_runner(request: BuildRequest) -> None:
+    if not is_dataflow(request.options()):
         raise ConfigError("--dry-run makes a request for Dataflow: add -- --runner=DataflowRunner and its options")
 
 

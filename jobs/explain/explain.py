@@ -67,7 +67,7 @@ def explain(
 def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Explanation":
     """The explanation of one video. `probe` is "none", "header", "packets", or None for that of the plan. Raises ConfigError, and
     CorpusError for a video that the manifest does not have."""
-    from longtake.jobs.build.plan import ProbeMode
+    from longtake.jobs.build.request import ProbeMode
     from longtake.pipeline.corpus.withdrawn import read_withdrawn
     from longtake.pipeline.explain.corpus import drops_of, known_of
     from longtake.pipeline.explain.explain import explain as explained
@@ -108,7 +108,7 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
 
 def _not_current(config: CorpusConfig, summary: "PlanSummary | None") -> str:
     """Why the output has no plan of this configuration and these inputs; empty where it has."""
-    from longtake.jobs.build.plan import inputs_changed
+    from longtake.jobs.build.inputs import inputs_changed
     from longtake.pipeline.plan.fingerprint import fingerprint
 
     if summary is None:

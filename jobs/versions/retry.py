@@ -108,7 +108,7 @@ def parse_reasons(text: str | None) -> frozenset[Reason]:
 
 def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, corpus: str) -> None:
     """Raise CorpusError where the corpus was made with other settings or by other versions than what is tried again."""
-    from longtake.jobs.build.plan import other_models
+    from longtake.jobs.build.inputs import other_models
     from longtake.pipeline.decode import versions as decoder_versions
     from longtake.pipeline.plan.fingerprint import fingerprint
     from longtake.schemas.versions import versions

@@ -11,12 +11,12 @@ from sources import LAST_MAN, Video, source_set, spoken
 MEASURE = """
 import io, json, resource, sys
 from longtake.jobs.build.build import build_corpus
-from longtake.jobs.build.plan import ProbeMode
+from longtake.jobs.build.request import BuildRequest, ProbeMode
 from longtake.schemas.config import load_config
 from rich.console import Console
 
 if __name__ == "__main__":
-    build_corpus(load_config(sys.argv[1]), ProbeMode.NONE, 2, [], Console(file=io.StringIO()))
+    build_corpus(BuildRequest(load_config(sys.argv[1]), ProbeMode.NONE, 2), Console(file=io.StringIO()))
     print(json.dumps([resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]))
 """
 

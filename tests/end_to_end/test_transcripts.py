@@ -73,12 +73,14 @@ def plan_here(sources: SourceSet) -> str:
 
     from rich.console import Console
 
-    from longtake.jobs.build.plan import ProbeMode, make_plan, print_plan
+    from longtake.jobs.build.plan import make_plan
+    from longtake.jobs.build.report import print_plan
+    from longtake.jobs.build.request import BuildRequest, ProbeMode
     from longtake.schemas.layout import Layout
 
     config = load_config(str(sources.config))
     console = Console(file=StringIO(), width=160)
-    print_plan(make_plan(config, ProbeMode.NONE, 1, [], console), Layout(config.root), console)
+    print_plan(make_plan(BuildRequest(config, ProbeMode.NONE, 1), console), Layout(config.root), console)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sources import LAST_MAN, Video, build, rows_of, source_set, spoken
 
-from longtake.jobs.build.build import progress_line
+from longtake.jobs.build.report import building_line
 from longtake.jobs.job import _explained
 from longtake.jobs.lock import locked
 from longtake.pipeline.plan.summary import PlanSummary
@@ -26,11 +26,11 @@ def plan(clips: int) -> PlanSummary:
 
 def test_progress_says_how_much_how_fast_and_how_long() -> None:
     counts = Counter(clips=1000, dropped=250, frames=60_000, video_ms=7_200_000)
-    line = progress_line(counts, 120, plan(5000))
+    line = building_line(counts, 120, plan(5000))
     for text in ("1,250/5,000 long clips", "500 frames/s", "1.00 h of video per minute", "250 dropped", "6.0 min left"):
         assert text in line
-    assert "starting" in progress_line(Counter(), 0, plan(10))
-    assert "packing: 2/5 shards" in progress_line(Counter(clips=10, shards=2), 5, plan(10))
+    assert "starting" in building_line(Counter(), 0, plan(10))
+    assert "packing: 2/5 shards" in building_line(Counter(clips=10, shards=2), 5, plan(10))
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ from longtake.jobs.build.dry_run import (
     request_build,
     request_plan,
 )
-from longtake.jobs.build.plan import ProbeMode, current_plan, make_plan
+from longtake.jobs.build.plan import current_plan, make_plan
+from longtake.jobs.build.request import BuildRequest, ProbeMode
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
@@ -80,13 +81,13 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def planned(bucket: str) -> CorpusConfig:
     """The configuration of a corpus whose plan has been made, by the local runner, in the bucket."""
     config = load_config(bucket)
-    make_plan(config, ProbeMode.NONE, 1, [], Console(file=io.StringIO()))
+    make_plan(BuildRequest(config, ProbeMode.NONE, 1), Console(file=io.StringIO()))
     return config
 
 
 @pytest.fixture(scope="module")
 def build_request(planned: CorpusConfig) -> JobRequest:
-    return request_build(planned, 0, DATAFLOW)
+    return request_build(BuildRequest(planned, beam_args=DATAFLOW))
 
 
 def test_the_build_asks_for_the_machines_of_its_steps(build_request: JobRequest) -> None:
@@ -124,7 +125,7 @@ def test_what_the_user_says_goes_before_the_defaults(planned: CorpusConfig) -> N
         "--decode_cpu_count=8",
         "--service_account_email=longtake@test.iam.gserviceaccount.com",
     ]
-    request = request_build(planned, 0, [*DATAFLOW, *said])
+    request = request_build(BuildRequest(planned, beam_args=[*DATAFLOW, *said]))
     assert request.faults() == []
     pool = request.pool
     assert (pool["machineType"], pool["diskSizeGb"], pool["numWorkers"]) == ("n2-highmem-8", 300, 7)
@@ -136,18 +137,18 @@ def test_what_the_user_says_goes_before_the_defaults(planned: CorpusConfig) -> N
 def test_the_accelerator_is_for_the_step_that_embeds(bucket: str) -> None:
     config = load_config(bucket)
     accelerator = "type:nvidia-l4;count:1;install-nvidia-driver"
-    request = request_plan(config, ProbeMode.HEADER, 0, [*DATAFLOW, f"--embed_accelerator={accelerator}"])
+    request = request_plan(BuildRequest(config, beam_args=[*DATAFLOW, f"--embed_accelerator={accelerator}"]))
     assert request.faults() == []
     assert request.environment_of("Embed texts/Embed").hints == {"accelerator": accelerator}
     assert request.environment_of("Plan video").hints == {}
-    plain = request_plan(config, ProbeMode.HEADER, 0, DATAFLOW)
+    plain = request_plan(BuildRequest(config, beam_args=DATAFLOW))
     assert {json.dumps(dict(e.hints)) for e in plain.environments} == {"{}"}
 
 
 def test_neither_request_nor_graph_holds_a_secret(planned: CorpusConfig) -> None:
     summary = current_plan(planned)
     assert summary is not None
-    graph, options = building_job(planned, summary, 0, DATAFLOW)
+    graph, options = building_job(BuildRequest(planned, beam_args=DATAFLOW), summary)
     request = job_request(graph, options)
     pipeline = beam.Pipeline(options=pipeline_options([], 1))
     graph(pipeline)
@@ -173,7 +174,7 @@ def test_a_large_plan_does_not_make_a_large_graph(planned: CorpusConfig, build_r
     try:
         for name in names:
             storage.write_bytes(name, part)
-        request = request_build(planned, 0, DATAFLOW)
+        request = request_build(BuildRequest(planned, beam_args=DATAFLOW))
     finally:
         for name in names:
             storage.delete(name)
@@ -228,7 +229,7 @@ def test_options_that_cannot_work_are_refused(without: str, added: str, message:
 def test_files_of_this_machine_are_refused(tmp_path: Path) -> None:
     sources = source_set(tmp_path, [Video("v1", spoken(6))], "hdvila")
     with pytest.raises(ConfigError) as refused:
-        request_plan(load_config(str(sources.config)), ProbeMode.NONE, 0, DATAFLOW)
+        request_plan(BuildRequest(load_config(str(sources.config)), ProbeMode.NONE, beam_args=DATAFLOW))
     lines = str(refused.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["output", "source.videos", "source.uri", "source.text.path"]
     assert "gs://" in lines[0]
@@ -260,7 +261,7 @@ def test_what_makes_no_sense_is_refused(bucket: str, arguments: list[str], code:
 def test_without_a_plan_the_build_is_not_the_next_job(tmp_path: Path, bucket: str) -> None:
     config = load_config(bucket).model_copy(update={"output": "gs://corpora/elsewhere"})
     with pytest.raises(CorpusError, match="so this is not the next job"):
-        request_build(config, 0, DATAFLOW)
+        request_build(BuildRequest(config, beam_args=DATAFLOW))
 
 
 @pytest.mark.slow

@@ -38,11 +38,13 @@ def planned(sources: SourceSet, **options: Any) -> list[dict[str, Any]]:
 
     from rich.console import Console
 
-    from longtake.jobs.build.plan import ProbeMode, make_plan, print_plan
+    from longtake.jobs.build.plan import make_plan
+    from longtake.jobs.build.report import print_plan
+    from longtake.jobs.build.request import BuildRequest, ProbeMode
     from longtake.schemas.layout import Layout
 
     config, printed = load_config(str(sources.config)), io.StringIO()
-    summary = make_plan(config, ProbeMode.NONE, 2, [], Console(file=printed), **options)
+    summary = make_plan(BuildRequest(config, ProbeMode.NONE, 2, **options), Console(file=printed))
     print_plan(summary, Layout(config.root), Console(file=printed))
     planned.printed = printed.getvalue()  # type: ignore[attr-defined]
     return sorted(rows_of(sources.output, "plan"), key=lambda row: row["key"])

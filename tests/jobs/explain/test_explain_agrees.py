@@ -11,7 +11,8 @@ import torch
 from rich.console import Console
 from sources import POLAR_MAMMALS, SourceSet, Video, rows_of, source_set, spoken, write_rows
 
-from longtake.jobs.build.plan import ProbeMode, make_plan
+from longtake.jobs.build.plan import make_plan
+from longtake.jobs.build.request import BuildRequest, ProbeMode
 from longtake.jobs.explain.explain import explain_video
 from longtake.pipeline.explain.explanation import Explanation
 from longtake.schemas import tables
@@ -32,7 +33,7 @@ DUPLICATES = {"exact_duplicate", "near_duplicate", "all_clips_filtered"}
 def planned(sources: SourceSet, probe: ProbeMode = ProbeMode.NONE) -> dict[str, Explanation]:
     """Plan a source set; the explanations of its videos, each checked against the plan."""
     config = load_config(str(sources.config))
-    make_plan(config, probe, 2, [], Console(file=io.StringIO()))
+    make_plan(BuildRequest(config, probe, 2), Console(file=io.StringIO()))
     plan, ledger = rows_of(sources.output, "plan"), rows_of(sources.output, "ledger")
     videos = {row["video_id"] for row in plan + ledger if row["video_id"]}
     found = {}

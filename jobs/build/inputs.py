@@ -1,0 +1,93 @@
+"""What a plan was made from: sources, models, an edited plan. Kept in staging/, so that a change is noticed."""
+
+import json
+from typing import Any
+
+from longtake.pipeline.filters.lists import lists_of
+from longtake.pipeline.plan.models import MODELS
+from longtake.pipeline.read.chapters import IN_META
+from longtake.pipeline.read.line_source import check_columns, files_of
+from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.layout import Layout
+
+
+def remember_inputs(layout: Layout, inputs: dict[str, Any]) -> None:
+    """Note what a plan is made from."""
+    storage.write_bytes(_inputs_path(layout), json.dumps(inputs).encode())
+
+
+def inputs_changed(config: CorpusConfig) -> bool:
+    """Whether the sources are others than those that the plan was made from, as far as that is still known."""
+    try:
+        known = json.loads(storage.read_bytes(_inputs_path(Layout(config.root))))
+    except (OSError, ValueError):
+        return False
+    return bool(known != inputs_of(config))
+
+
+def inputs_of(config: CorpusConfig) -> dict[str, Any]:
+    """What the configuration says of its sources, and size and tag of each file that it names itself: manifest, text, groups.
+
+    Raises ConfigError for one that is missing.
+    """
+    source = config.source
+    named = {
+        source.videos: ("video_id",),
+        source.groups: (),
+        None if source.chapters == IN_META else source.chapters: (),
+    }
+    if source.text.format == "hdvila":
+        named[source.text.path] = ("clip_id", "text")
+    elif source.text.is_joined:
+        named[source.text.path] = ()
+    files = []
+    for path, columns in named.items():
+        for file in files_of(config.resolve(path)) if path else ():
+            check_columns(file, columns)
+            files.append(file)
+    for path in lists_of(config):
+        files += files_of(config.resolve(path))
+    sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
+    known = {"source": source.model_dump(mode="json"), "limits": config.limits.model_dump(mode="json"), "files": sizes}
+    return known | models_of(config)
+
+
+def models_of(config: CorpusConfig) -> dict[str, str]:
+    """The digest of each model that the configuration asks for. Raises ConfigError for one that is not there."""
+    return {name: model.digest(config) for name, model in MODELS.items() if model.asked(config)}
+
+
+def other_models(config: CorpusConfig, layout: Layout) -> list[str]:
+    """Which of them are others than those that the corpus was made with, as far as that is still known there."""
+    try:
+        known = json.loads(storage.read_bytes(_inputs_path(layout)))
+    except (OSError, ValueError):
+        return []
+    return [name for name, digest in models_of(config).items() if known.get(name, digest) != digest]
+
+
+def _inputs_path(layout: Layout) -> str:
+    return storage.join(layout.staging, "inputs.json")
+
+
+def remember_adopted(layout: Layout, folder: str) -> None:
+    """Note which edited plan was taken over."""
+    storage.write_bytes(_adopted_path(layout), json.dumps(_files_in(folder)).encode())
+
+
+def is_adopted(layout: Layout, folder: str) -> bool:
+    """Whether the edited plan in `folder` is the one that was taken over last."""
+    try:
+        return bool(json.loads(storage.read_bytes(_adopted_path(layout))) == _files_in(folder))
+    except (OSError, ValueError):
+        return False
+
+
+def _files_in(folder: str) -> dict[str, list[Any]]:
+    files = storage.list_files(folder, ".parquet") or [folder]
+    return {file: list(storage.size_and_tag(file)) for file in files}
+
+
+def _adopted_path(layout: Layout) -> str:
+    return storage.join(layout.staging, "adopted.json")

@@ -1,0 +1,62 @@
+"""What `longtake plan` and `longtake build` are asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from longtake.pipeline.filters.rejects import Rejects
+from longtake.pipeline.run.runner import is_local, pipeline_options
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError
+from longtake.schemas.layout import Layout
+
+
+class ProbeMode(StrEnum):
+    """How closely `plan` looks at the sources."""
+
+    NONE = "none"
+    HEADER = "header"
+    PACKETS = "packets"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """A corpus to plan or to build.
+
+    Attributes:
+        config: its configuration.
+        probe: how closely planning looks at the sources.
+        workers: decoder processes, on a cluster of each worker process; 0: so many that each core has one.
+        beam_args: options for Apache Beam, as on a command line.
+        rejects: what curators rejected; None where no decisions are given.
+        plan: the folder of an edited plan to build; None: the one in the output, or a new one.
+        overwrite: replace a finished corpus.
+        save_embeddings: keep the embeddings of sentences for the next plan.
+        wait: stay until the job ends; otherwise it is left to its runner.
+    """
+
+    config: CorpusConfig
+    probe: ProbeMode = ProbeMode.HEADER
+    workers: int = 0
+    beam_args: Sequence[str] = ()
+    rejects: Rejects | None = None
+    plan: str | None = None
+    overwrite: bool = False
+    save_embeddings: bool = False
+    wait: bool = True
+
+    @property
+    def layout(self) -> Layout:
+        """The paths of the corpus."""
+        return Layout(self.config.root)
+
+    def options(self, one_thread: bool = False, pieces: int | None = None) -> PipelineOptions:
+        """Beam's options for a job of about so many `pieces`. Raises ConfigError."""
+        return pipeline_options(list(self.beam_args), self.workers, one_thread, pieces=pieces)
+
+    def check_wait(self) -> None:
+        """Raise ConfigError where a job is left to a runner that ends with this process."""
+        if not self.wait and is_local(self.options()):
+            raise ConfigError("--no-wait: the job would end with this process; name the runner that goes on with it")
