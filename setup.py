@@ -1,4 +1,4 @@
-"""Maps the four folders at the top of the repository to sub-packages of `longtake`."""
+"""Maps the four folders at the top of the repository to sub-packages of `longtake`, which is `package`."""
 
 from setuptools import setup
 
@@ -58,8 +58,10 @@ DATA = (
 )
 
 setup(
-    packages=[f"longtake.{package}" for package in PACKAGES + DATA],
-    package_dir={f"longtake.{package}": package.replace(".", "/") for package in PACKAGES + DATA},
-    package_data={f"longtake.{package}": ["py.typed", "*.yaml"] for package in PACKAGES}
+    packages=["longtake", *(f"longtake.{package}" for package in PACKAGES + DATA)],
+    package_dir={"longtake": "package"}
+    | {f"longtake.{package}": package.replace(".", "/") for package in PACKAGES + DATA},
+    package_data={"longtake": ["py.typed"]}
+    | {f"longtake.{package}": ["py.typed", "*.yaml"] for package in PACKAGES}
     | {f"longtake.{package}": ["*"] for package in DATA},
 )

@@ -30,8 +30,7 @@ from longtake.model.network.sizes import BASE, TINY, ModelSize
 from longtake.model.network.temporal_contrast import draw
 
 sys.path.insert(0, str(HERE.parent / "tests" / "model"))
-from small_models import batch as small_batch
-from small_models import small
+from small_models import batch as small_batch, small
 
 TOLERANCE = 2e-3  # of a gradient, relative: float32, sums in another order
 TOLERANCE_BF16 = 0.05  # of losses and vectors, relative: 8 bits of mantissa, some ten layers

@@ -49,8 +49,7 @@ def timed(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 def _watch_build() -> None:
     import slot_work
 
-    from longtake.pipeline.build import graph as build_graph
-    from longtake.pipeline.build import pack, seal
+    from longtake.pipeline.build import graph as build_graph, pack, seal
     from longtake.pipeline.run import metrics as step_metrics
 
     step_metrics.measure = lambda *_, **__: None  # it knows no phases but the build's own

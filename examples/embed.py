@@ -2,8 +2,8 @@
 
 import sys
 
-from longtake.jobs.retrieve.video_frames import read_video
-from longtake.model.retrieval.embedding import Embedder
+from longtake.jobs import read_video
+from longtake.model import Embedder
 
 if __name__ == "__main__":  # needed: videos are decoded in a process of their own
     run, video, text = sys.argv[1:]

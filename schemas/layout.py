@@ -15,6 +15,7 @@ class Layout:
     root: str
 
     def path(self, *parts: str) -> str:
+        """A path below the root."""
         return storage.join(self.root, *parts)
 
     @property
@@ -63,9 +64,11 @@ class Layout:
         return self.path("staging")
 
     def shard(self, name: str) -> str:
+        """The tar of a shard, by its name without `.tar`."""
         return self.path("shards", f"{name}.tar")
 
     def shard_index(self, name: str) -> str:
+        """The index of a shard, by its name without `.tar`."""
         return self.path("index", f"{name}.parquet")
 
 

@@ -69,6 +69,7 @@ class CorpusManifest(_Part):
         return out
 
     def to_bytes(self) -> bytes:
+        """The content of the file."""
         whole = self.model_dump(mode="json")
         if not self.history:  # as a build writes it
             del whole["version"], whole["history"]

@@ -13,8 +13,7 @@ from pathlib import Path
 from fuzz_corpus import fuzz_corpus
 from fuzz_targets import TARGETS, timed
 from fuzz_video import fuzz_video
-from hypothesis import HealthCheck, given, settings
-from hypothesis import seed as seeded
+from hypothesis import HealthCheck, given, seed as seeded, settings
 
 _CASES = 400  # of a hypothesis target between two looks at the clock
 _FILES = {"videos": fuzz_video, "corpora": fuzz_corpus}

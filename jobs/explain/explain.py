@@ -70,8 +70,7 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
     from longtake.jobs.build.request import ProbeMode
     from longtake.pipeline.corpus.withdrawn import read_withdrawn
     from longtake.pipeline.explain.corpus import drops_of, known_of
-    from longtake.pipeline.explain.explain import explain as explained
-    from longtake.pipeline.explain.explain import plan_one
+    from longtake.pipeline.explain.explain import explain as explained, plan_one
     from longtake.pipeline.explain.read import read_video
     from longtake.pipeline.explain.withheld import without_withdrawn
     from longtake.pipeline.filters.clip_filter import check_filters

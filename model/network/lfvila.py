@@ -151,9 +151,16 @@ class LFVila(nn.Module):
         generator: torch.Generator | None = None,
         drawn: Draw | None = None,
     ) -> dict[str, Tensor]:
-        """The losses of stage 1 over the batch of all ranks: `loss`, the weighted sum, and `contrast`, `mtc` without weights.
+        """Compute the losses of stage 1 over the batch of all ranks.
 
-        Ranks must hold equally many samples and generators of the same seed.
+        Args:
+            video: the encoded videos of this rank.
+            text: the encoded paragraphs of this rank, as many.
+            generator: what MTC draws positions from, of the same seed on every rank; None: PyTorch's own.
+            drawn: the positions, if they are drawn already.
+
+        Returns:
+            `loss`, the weighted sum, and `contrast` and `mtc` without weights.
         """
         losses = self.size.losses
         # In full precision: a temperature of 0.05 magnifies what bfloat16 rounds off twentyfold.
@@ -225,9 +232,21 @@ class LFVila(nn.Module):
         generator: torch.Generator | None = None,
         drawn: Draw | None = None,
     ) -> dict[str, Tensor]:
-        """The losses of a batch: video (B, 3, N, height, width), text (B, M, L), clip k shown while sentence k is said.
+        """Compute the losses of a batch, in which clip k is shown while sentence k is said.
 
-        Stage 2 needs `mlm_labels`. MTC draws from `generator`, or takes `drawn`.
+        Args:
+            video: (B, 3, N, height, width), normalised.
+            text_ids: (B, M, L) token ids.
+            attention_mask: (B, M, L), 1 for tokens and 0 for padding.
+            mlm_labels: (B, M, L): the hidden tokens, -100 elsewhere; stage 2 needs them.
+            generator: what MTC draws positions from; None: PyTorch's own.
+            drawn: the positions, if they are drawn already.
+
+        Returns:
+            The losses by name, scalars.
+
+        Raises:
+            ValueError: stage 2 without `mlm_labels`.
         """
         # The released code cuts videos into as many clips as its configuration says, whatever the text.
         videos = self.encode_video(video, self.size.clips if self.compat.reshaped_clips else text_ids.shape[1])

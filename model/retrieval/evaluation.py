@@ -32,11 +32,23 @@ class CorpusFeatures:
 def evaluate_corpus(
     model: LFVila, loader: ShardLoader, device: torch.device | str, autocast_dtype: torch.dtype | None = None
 ) -> dict[str, float]:
-    """Metrics of a model over all samples of a loader with `training=False`; every rank must call it and gets the same.
+    """Measure a model over all samples of a loader; every rank must call it and gets the same.
 
-    Keys: `paragraph_to_video/r1`, `clip_to_sentence/accuracy` and so on (metrics.py), `samples`, `damaged`, `short`
-    (left out for having too few sentences). The model comes back in the modes that it had; no random number is drawn.
-    Raises ValueError for a loader that trains or stands inside an epoch, LoaderError for storage that fails.
+    The model comes back in the modes that it had; no random number is drawn.
+
+    Args:
+        model: the model, on `device`.
+        loader: a loader with `training=False`, at the start of an epoch.
+        device: where batches go.
+        autocast_dtype: None: the precision of the model.
+
+    Returns:
+        `paragraph_to_video/r1`, `clip_to_sentence/accuracy` and so on (metrics.py), `samples`, `damaged`, and `short`: the
+        samples with too few sentences, which are not measured.
+
+    Raises:
+        ValueError: the loader trains or stands inside an epoch.
+        LoaderError: storage fails.
     """
     return encode_corpus(model, loader, device, autocast_dtype).metrics() | {"short": float(loader.short)}
 

@@ -118,9 +118,20 @@ def _median(places: Tensor) -> float:
 def retrieval_metrics(
     paragraphs: Tensor, videos: Tensor, paragraph_group: Tensor | None = None, video_group: Tensor | None = None
 ) -> dict[str, float]:
-    """Both directions over features (P, C) and (V, C): `paragraph_to_video/r1` and so on, `.../chance_r1` beside each.
+    """Measure retrieval in both directions.
 
-    `nan_scores` counts the pairs whose score was no number; they rank last.
+    Args:
+        paragraphs: features (P, C).
+        videos: features (V, C).
+        paragraph_group: (P,): the video group that is right for each paragraph; None: the video of the same row.
+        video_group: (V,): the group of each video; None: its row.
+
+    Returns:
+        `paragraph_to_video/r1` and so on, with `.../chance_r1` beside each. `nan_scores` counts the pairs whose score is no
+        number; they rank last.
+
+    Raises:
+        ValueError: a query has no right item.
     """
     paragraph_group = torch.arange(len(paragraphs)) if paragraph_group is None else paragraph_group.cpu()
     video_group = torch.arange(len(videos)) if video_group is None else video_group.cpu()

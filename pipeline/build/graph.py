@@ -37,8 +37,7 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import ShardRecord
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
-from longtake.schemas.versions import check_versions
-from longtake.schemas.versions import versions as installed
+from longtake.schemas.versions import check_versions, versions as installed
 
 LEDGER_PREFIX = "part-build"
 

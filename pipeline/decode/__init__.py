@@ -35,12 +35,20 @@ __all__ = [
 def decode_frames(
     path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, *, clock: Clock | None = None
 ) -> Decoded:
-    """The frame on screen at each of `times_ms` (ms from the start of the source; any order, repeats allowed).
+    """Decode the frame on screen at each wanted time: the last one shown at or before it, or the first of all.
 
-    `path` is a local file. The frame of a time is the last one shown at or before it, or the first of all; with
-    `frames.tolerance_ms`, one that is cheaper to reach and no further off. `clock` measures `Decoded.seconds`
-    (wall clock by default; pass time.process_time for CPU seconds). Raises SourceError when nothing of the file can be
-    used.
+    Args:
+        path: a local file.
+        times_ms: times in ms from the start of the source, in any order, repeats allowed.
+        frames: size and coding of the frames. With `tolerance_ms`, a frame that is cheaper to reach and no further off serves.
+        limits: bounds against hostile files.
+        clock: measures `Decoded.seconds`; None: the wall clock. Pass time.process_time for CPU seconds.
+
+    Returns:
+        A Frame or a FrameFault for each time.
+
+    Raises:
+        SourceError: nothing of the file can be used.
     """
     chosen = backend(frames.decoder)
     watch = Stopwatch(clock)

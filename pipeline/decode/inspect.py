@@ -54,9 +54,19 @@ def _probe(path: str, limits: Limits, packets: bool) -> Probe:
 
 
 def decode_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limits) -> int:
-    """How many packets decode_frames will decode for these times, from the packet table alone.
+    """Count the packets that decode_frames will decode for these times, from the packet table alone.
 
-    With decoder "pyav". Exact where the table can be believed, and the most it may take elsewhere. Raises SourceError.
+    Args:
+        path: a local file.
+        times_ms: times in ms from the start of the source.
+        frames: as for decode_frames; the decoder is "pyav".
+        limits: bounds against hostile files.
+
+    Returns:
+        The number of packets: exact where the table can be believed, elsewhere the most it may take.
+
+    Raises:
+        SourceError: the file cannot be used.
     """
 
     def measure(usable: str) -> int:

@@ -121,9 +121,18 @@ def merge_video(
     topics: Topics | None = None,
     chapters_ms: Sequence[int] = (),
 ) -> MergedVideo:
-    """The long clips of a video. Every sentence ends in exactly one of them or has exactly one Drop.
+    """Merge sentences into the long clips of a video. Every sentence ends in exactly one of them or has exactly one Drop.
 
-    `topics` are those of all its sentences, `chapters_ms` the starts of its chapters, in order; no long clip spans two of them.
+    Args:
+        video: the video.
+        sentences: its sentences, in any order.
+        merge: the limits of a long clip.
+        frames_per_sentence: how many frame times each sentence gets.
+        topics: the topics of all sentences, for cuts where they turn; None: even cuts.
+        chapters_ms: the starts of its chapters in ms, in order. No long clip spans two chapters.
+
+    Returns:
+        The long clips in time order, the drops, and what decided the cuts.
     """
     ordered = order(video.video_id, sentences)
     clips: list[LongClip] = []

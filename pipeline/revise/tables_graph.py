@@ -20,8 +20,7 @@ from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.parse.lines import quoted
 from longtake.pipeline.plan.edit.graph import LEDGER_PREFIX as EDIT_PREFIX
-from longtake.pipeline.plan.graph import LEDGER_PREFIX as PLAN_PREFIX
-from longtake.pipeline.plan.graph import write_assigned, write_plan
+from longtake.pipeline.plan.graph import LEDGER_PREFIX as PLAN_PREFIX, write_assigned, write_plan
 from longtake.pipeline.plan.summary import PlanSummary, write_summary
 from longtake.pipeline.plan.video import speech_ms
 from longtake.pipeline.read.graph import DROPS, drop

@@ -50,9 +50,20 @@ def verify(
     workers: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Report:
-    """Check the corpus at `root`. With `sample`, only the contents of so many samples are read, chosen by `seed`.
+    """Check a finished corpus: plan, index, shards, ledger and corpus.json against each other.
 
-    Raises CorpusError where there is no finished corpus. `workers` processes share the work; 0: one for each core.
+    Args:
+        root: its folder or URI.
+        sample: read the contents of so many samples only; None: of all.
+        seed: chooses them.
+        workers: processes that share the work; 0: one for each core.
+        progress: called with the number of checked samples and of all.
+
+    Returns:
+        The faults, and what was looked at.
+
+    Raises:
+        CorpusError: there is no finished corpus.
     """
     layout, of_manifest = Layout(root), FaultList("corpus.json")
     listed = check_manifest(layout, of_manifest)

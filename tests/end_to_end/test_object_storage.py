@@ -29,8 +29,7 @@ from sources import (
     spoken,
 )
 
-from longtake.schemas import scratch as temporary
-from longtake.schemas import storage
+from longtake.schemas import scratch as temporary, storage
 
 FAULTS = Path(__file__).parent / "faults"
 SETTINGS = {"frames": {"short_side": 32, "per_sentence": 2}, "shards": {"samples": 2}}

@@ -30,7 +30,18 @@ _BY_SUFFIX: dict[str, FileFormat] = {
 
 
 def parse_transcript(data: bytes, video_id: str, file: str, format: str, encoding: str = "utf-8") -> Transcript:
-    """The cues of a transcript file, and a Drop for all that cannot be used. `format` may be "auto". Raises nothing."""
+    """Read the cues of a transcript file. A fault in it is a Drop, never an exception.
+
+    Args:
+        data: the content of the file.
+        video_id: the video that it belongs to.
+        file: the name of the file, for ledger rows and, with "auto", for its suffix.
+        format: one of the formats of docs/text.md, or "auto".
+        encoding: what is tried after UTF-8, before the encoding is detected.
+
+    Returns:
+        The cues in the order of the file, and a Drop for each that cannot be used.
+    """
     form = format_of(data, file) if format == "auto" else format
     read_as = None
     if not (form in _XML and declares_encoding(data)):

@@ -30,8 +30,18 @@ class CleanCues:
 def clean(
     cues: list[Cue], video_id: str, settings: Clean, from_recognition: bool = False, languages: Sequence[str] = ()
 ) -> CleanCues:
-    """Clean the cues of a video. `from_recognition`: they come from a file that only speech recognition writes. `languages`:
-    those that are wanted, where there are two at one time."""
+    """Clean the cues of a video: each word once, without loops, credits and sound tags.
+
+    Args:
+        cues: the cues in time order.
+        video_id: the video, for ledger rows.
+        settings: which steps to take.
+        from_recognition: whether they come from a file that only speech recognition writes.
+        languages: the languages to keep where two are on screen at one time; empty: the first.
+
+    Returns:
+        The cues that are left, a Drop for each that is not, and the number of removals of each step.
+    """
     out = CleanCues(cues, [], Counter())
 
     def step(name: str, reason: Reason, work: Callable[[list[Cue]], CleanedCues]) -> None:

@@ -17,8 +17,7 @@ from sources import LAST_MAN, MAMMALS, REPOSITORY, leftovers, longtake
 from typer.testing import CliRunner, Result
 
 from longtake.jobs import cli
-from longtake.jobs.retrieve import inputs as embed_inputs
-from longtake.jobs.retrieve import table as embed_table
+from longtake.jobs.retrieve import inputs as embed_inputs, table as embed_table
 from longtake.jobs.retrieve.inputs import Failure, TextItem, VideoItem, text_items
 from longtake.jobs.retrieve.video_frames import read_video
 from longtake.model.network.sizes import TINY

@@ -8,8 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import webdataset
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.build.pack import pack, samples_of, shard_numbers
 from longtake.pipeline.decode import Decoded, Frame, FrameFault

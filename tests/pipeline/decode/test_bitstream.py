@@ -1,8 +1,7 @@
 """What the bytes of pictures say: entry points, references, order, parameter sets."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from longtake.pipeline.decode.bitstream import BACKWARD, CHANGES, ENTRY, LAYERED, REFERENCE, VISIBLE, reader
 

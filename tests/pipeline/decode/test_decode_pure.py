@@ -5,8 +5,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from longtake.pipeline.decode.bitstream import BACKWARD, CHANGES, ENTRY, REFERENCE, VISIBLE
 from longtake.pipeline.decode.choose import choose, cost, on_screen, segments

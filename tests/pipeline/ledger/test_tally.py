@@ -2,8 +2,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.ledger.merge_tallies import MergeTallies
 from longtake.pipeline.ledger.tally import distribution, histogram

@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.merge.frame_times import frame_sentence, frame_times_ms
 from longtake.schemas.records import Sentence

@@ -1,5 +1,4 @@
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.merge.groups import GroupedSentence, group_video
 from longtake.schemas.reasons import Reason, Stage, Subject

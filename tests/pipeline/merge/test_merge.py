@@ -2,8 +2,7 @@ import itertools
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.merge.merge import Cut, cut, merge_video, order, runs
 from longtake.schemas.config import Merge

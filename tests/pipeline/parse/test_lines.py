@@ -3,8 +3,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.parse.lines import Line, canonical_json, parse_json, parse_json_value, quoted, where
 from longtake.schemas.reasons import Reason, Stage, Subject

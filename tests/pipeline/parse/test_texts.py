@@ -3,8 +3,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.texts import Group, clean_text, parse_group, parse_id, parse_text

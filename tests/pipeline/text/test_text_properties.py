@@ -7,8 +7,7 @@ from html import escape
 
 import pytest
 import regex
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.parse.timecode import format_timecode
 from longtake.pipeline.parse.transcripts.parse import parse_transcript

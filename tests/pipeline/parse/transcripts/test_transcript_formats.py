@@ -11,8 +11,7 @@ from typing import Any
 
 import imageio_ffmpeg
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sources import SHARED
 
 from longtake.pipeline.parse.transcripts.cue import Cue, Transcript

@@ -6,8 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from paragraphs import clip_of, clips_of_file, texts_of
 from sources import DEMO
 

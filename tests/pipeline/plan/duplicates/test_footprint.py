@@ -5,8 +5,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from media import make, shared
 from PIL import Image
 from sources import LAST_MAN, MAMMALS, POLAR_MAMMALS
