@@ -28,26 +28,31 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
     What stands within one cue must come twice as often, unless the file is one that only recognition writes. A cue of which
     a part goes is named in `shortened`.
     """
-    codes: dict[str, int] = {}  # of words without their punctuation
-    spelled: dict[str, int] = {}
+    codes = _Codes()
     found: list[int] = []
     first = [0]  # of each cue's words among all
     for cue in cues:
-        text = cue.text
-        for word in spelled_words(text):
-            code = spelled.get(word)
-            if code is None:
-                code = spelled[word] = codes.setdefault(word.lower().strip(_PUNCTUATION), len(codes))
-            found.append(code)
+        found += map(codes.__getitem__, spelled_words(cue.text))
         first.append(len(found))
     if len(found) < times:
         return Cleaned(cues, [], 0)
-    lengths = np.fromiter((len(word) + (word.isascii() or 1) for word in codes), np.int64, len(codes))
+    lengths = np.fromiter((len(word) + (word.isascii() or 1) for word in codes.bare), np.int64, len(codes.bare))
     stream = np.array(found, np.int64)
     excess = _excess(stream, lengths[stream], times, first, from_recognition)
     if not excess.any():
         return Cleaned(cues, [], 0)
     return _without(cues, first, excess)
+
+
+class _Codes(dict[str, int]):
+    """A number for each word as it is spelled, the same for those that differ in case and punctuation alone."""
+
+    def __init__(self) -> None:
+        self.bare: dict[str, int] = {}  # the words without their punctuation
+
+    def __missing__(self, word: str) -> int:
+        code = self[word] = self.bare.setdefault(word.lower().strip(_PUNCTUATION), len(self.bare))
+        return code
 
 
 def _excess(
@@ -59,15 +64,16 @@ def _excess(
         same = stream[phrase:] == stream[:-phrase]
         if np.count_nonzero(same) < (times - 1) * phrase:
             continue
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False]))))
-        for start, end in edges.reshape(-1, 2):
-            stop = int(end) + phrase
+        runs = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])))).reshape(-1, 2)
+        enough = runs[:, 1] - runs[:, 0] >= (times - 1) * phrase  # nearly none are
+        for start, end in runs[enough].tolist():
+            stop = end + phrase
             needed = times
             if not recognised and bisect_right(first, start) == bisect_right(first, stop - 1):
                 needed = times * _SAID_BY_PEOPLE
             if stop - start < needed * phrase or lengths[start:stop].sum() < _MIN_CHARACTERS:
                 continue
-            begin = _first_round(first, int(start), stop - needed * phrase, phrase)
+            begin = _first_round(first, start, stop - needed * phrase, phrase)
             if first[bisect_left(first, stop)] != stop:  # what follows in the cue may only begin alike
                 stop -= (stop - begin) % phrase
             out[begin + phrase : stop] = True
