@@ -64,7 +64,7 @@ def _worth(text: str, at: int, silence: int | None, has_words: bool) -> int:
     worth = _MARKS.get(text[last], 0) if at else 0
     if silence is not None:
         return worth + silence + (0 if has_words else _CUE_END)
-    if not _UNSPACED.match(text[last]) or worth:
+    if worth or text[last].isascii() or not _UNSPACED.match(text[last]):
         return worth
     return _SPACE if last < at - 1 else _NO_SPACE
 
