@@ -32,6 +32,7 @@ def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pa
     if total < 2 * least or (total <= most and not at_pauses):
         return []
     silences = _silences(stream, start, end)
+    is_bare = text.isascii() and not any(mark in text for mark in _MARKS)  # then silences alone are worth anything
     cuts: list[int] = []
     chosen: tuple[int, int] | None = None  # worth, the word
     done, number = 0, 1  # words before the last cut, the next word
@@ -48,7 +49,7 @@ def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pa
                     done = number = chosen[1]
                     chosen = None
                 else:
-                    worth = _worth(text, at, silence, stream.has_words)
+                    worth = 0 if is_bare and silence is None else _worth(text, at, silence, stream.has_words)
                     if chosen is None or worth >= chosen[0]:
                         chosen = worth, number
         number += 1
