@@ -180,14 +180,17 @@ def _meant_as_timing(line: str) -> bool:
 
 def _is_odd_timing(line: str) -> bool:
     """Whether a line holds two times, or one beside an arrow, in whatever digits, and nothing else."""
-    plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in unicodedata.normalize("NFKC", line))
-    plain = _SPREAD.sub(r"\1", plain)
+    plain = _SPREAD.sub(r"\1", line if line.isascii() else _in_ascii_digits(line))
     arrow = _ARROWS.search(plain)
     if arrow is not None and (">" in arrow[0] or not arrow[0].isascii() or "<" in arrow[0]):
         before, after = plain[: arrow.start()], plain[arrow.end() :]
         sides = [side.strip() for side in (before, after)]
         return any(_CLOCK.fullmatch(side) for side in sides) and all(_CLOCK_LIKE.fullmatch(side) for side in sides)
     return _ONLY_TIMES.fullmatch(plain) is not None
+
+
+def _in_ascii_digits(line: str) -> str:
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in unicodedata.normalize("NFKC", line))
 
 
 class _Reader:
