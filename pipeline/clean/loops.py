@@ -28,31 +28,21 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
     What stands within one cue must come twice as often, unless the file is one that only recognition writes. A cue of which
     a part goes is named in `shortened`.
     """
-    codes = _Codes()
-    found: list[int] = []
+    words: list[str] = []
     first = [0]  # of each cue's words among all
     for cue in cues:
-        found += map(codes.__getitem__, spelled_words(cue.text))
-        first.append(len(found))
-    if len(found) < times:
+        words += spelled_words(cue.text)
+        first.append(len(words))
+    if len(words) < times:
         return Cleaned(cues, [], 0)
-    lengths = np.fromiter((len(word) + (word.isascii() or 1) for word in codes.bare), np.int64, len(codes.bare))
-    stream = np.array(found, np.int64)
+    bare: dict[str, int] = {}  # a number for each word without its punctuation
+    codes = {word: bare.setdefault(word.lower().strip(_PUNCTUATION), len(bare)) for word in dict.fromkeys(words)}
+    lengths = np.fromiter((len(word) + (word.isascii() or 1) for word in bare), np.int64, len(bare))
+    stream = np.fromiter(map(codes.__getitem__, words), np.int64, len(words))
     excess = _excess(stream, lengths[stream], times, first, from_recognition)
     if not excess.any():
         return Cleaned(cues, [], 0)
     return _without(cues, first, excess)
-
-
-class _Codes(dict[str, int]):
-    """A number for each word as it is spelled, the same for those that differ in case and punctuation alone."""
-
-    def __init__(self) -> None:
-        self.bare: dict[str, int] = {}  # the words without their punctuation
-
-    def __missing__(self, word: str) -> int:
-        code = self[word] = self.bare.setdefault(word.lower().strip(_PUNCTUATION), len(self.bare))
-        return code
 
 
 def _excess(
