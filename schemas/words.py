@@ -6,7 +6,7 @@ Thai, Lao, Burmese, Khmer) are divided by the dictionaries of ICU, which come wi
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 #: Scripts that put no spaces between words, as the inside of a character class.
@@ -22,6 +22,8 @@ _BLANK = "\\s\u2014\u2015\u2026\u1361\u0f0b"
 # Anchored to where a token starts, and without going back: a long row of signs would take the square of its length.
 _WORD = re.compile(rf"(?<![^{_BLANK}])(?:[^\w{_BLANK}]|_)*+[^\W_][^{_BLANK}]*+")
 _ASCII_WORD = re.compile(r"(?<!\S)[^A-Za-z0-9\s]*+[A-Za-z0-9]\S*+")
+# What stands between white space and is no word. Begins with the sign itself, for which the search can skip ahead.
+_ASCII_SIGNS = re.compile(r"[^A-Za-z0-9\s](?<!\S.)[^A-Za-z0-9\s]*+(?!\S)")
 _TOKEN = re.compile(rf"[^{_BLANK}]+")
 _HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _RUNS = re.compile(f"([{UNSPACED}]+)|[^{UNSPACED}]+")
@@ -38,14 +40,16 @@ def words_of(text: str) -> list[str]:
 def spelled_words(text: str) -> list[str]:
     """The words of `text` with the punctuation around them: the texts of `word_spans`."""
     if text.isascii():
-        return _ASCII_WORD.findall(text)
+        return _ASCII_WORD.findall(text) if _ASCII_SIGNS.search(text) else text.split()
     return [text[start:end] for start, end in word_spans(text)]
 
 
 def count_words(text: str) -> int:
     """How many words `words_of` gives, without making them."""
     if text.isascii():
-        return len(_ASCII_WORD.findall(text))
+        return len(text.split()) - len(_ASCII_SIGNS.findall(text))
+    if not _HAS_UNSPACED.search(text):
+        return len(_WORD.findall(text))
     return len(word_spans(text))
 
 
@@ -61,7 +65,9 @@ def word_spans(text: str) -> list[Span]:
     spans: list[Span] = []
     for token in _TOKEN.finditer(text):
         if _HAS_UNSPACED.search(token[0]):
-            spans += _divided(text, *_after_marks(text, *token.span()))
+            start, end = _after_marks(text, *token.span())
+            divided = _divided_short if end - start <= _SHORT else _divided
+            spans += [(start + begin, start + until) for begin, until in divided(text[start:end])]
         elif any(map(str.isalnum, token[0])):
             spans.append(_after_marks(text, *token.span()))
     return spans
@@ -74,11 +80,11 @@ def _after_marks(text: str, start: int, end: int) -> Span:
     return start, end
 
 
-def _divided(text: str, start: int, end: int) -> list[Span]:
+def _divided(text: str) -> tuple[Span, ...]:
     """The words of a token that holds unspaced characters."""
     spans: list[Span] = []
-    opened = start  # from where on punctuation belongs to the next word
-    for run in _RUNS.finditer(text, start, end):
+    opened = 0  # from where on punctuation belongs to the next word
+    for run in _RUNS.finditer(text):
         at = run.start()
         pieces = _dictionary_words(run[0]) if run[1] else [run[0]]
         for piece in pieces:
@@ -97,7 +103,12 @@ def _divided(text: str, start: int, end: int) -> list[Span]:
                     spans[-1] = spans[-1][0], at
                     opened = at
             at = until
-    return spans
+    return tuple(spans)
+
+
+#: Each step asks for the same tokens of a video again.
+_divided_short = lru_cache(maxsize=1 << 10)(_divided)
+_SHORT = 256  # characters of a token whose words are kept
 
 
 def _dictionary_words(text: str) -> list[str]:

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import chardet
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -116,12 +115,17 @@ def decoded_lines(data: bytes, encoding: str = "utf-8") -> list[tuple[str, bool]
         data, encoding = data.removeprefix(codecs.BOM_UTF8), "utf-8"
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     try:
-        return [(line.lstrip(_HIDDEN), True) for line in _LINE_END.split(data.decode(marked or encoding))]
+        lines = _lines(data.decode(marked or encoding))
+        return [(line if line.isascii() else line.lstrip(_HIDDEN), True) for line in lines]
     except UnicodeDecodeError:
         if marked is None and encoding == "utf-8":  # line by line, which no other encoding is safe for
             return [_decoded(line) for line in _LINE_END_BYTES.split(data)]
         text = data.decode(marked or encoding, "replace")
-        return [(line, "\ufffd" not in line) for line in _LINE_END.split(text)]
+        return [(line, "\ufffd" not in line) for line in _lines(text)]
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _decoded(line: bytes) -> tuple[str, bool]:

@@ -106,9 +106,8 @@ def parse_subtitles(data: bytes, video_id: str, file: str, format: CueFormat, en
     return Transcript(reader.cues, reader.drops)
 
 
-def cue_text(lines: list[str]) -> str:
+def cue_text(text: str) -> str:
     """The text of a cue's lines: tags, times and position codes removed, entities resolved."""
-    text = "\n".join(lines)
     if "<" in text:
         text = _TAG.sub("", _BREAK.sub("\n", text))
     return plain_lines(_without_codes(text))
@@ -129,32 +128,39 @@ def _without_codes(text: str) -> str:
     return text
 
 
-def _timed(lines: list[str], cue: _Cue, end_ms: int) -> tuple[str, tuple[Word, ...]]:
+def _timed(text: str, cue: _Cue, end_ms: int) -> tuple[str, tuple[Word, ...]]:
     """Text and words of a cue in whose text times stand. The times are dropped where they cannot be those of the cue."""
-    whole = "\n".join(lines).replace("<c>", "").replace("</c>", "")
+    whole = text.replace("<c>", "").replace("</c>", "")
     found = _SPOKEN_AT.split(_BREAK.sub("\n", whole) if "r" in whole else whole)
     if len(found) == 1:
-        return cue_text(lines), ()
+        return cue_text(text), ()
     has_tags, has_codes = whole.count("<") > len(found) // 2, "{" in whole or "&" in whole or "\\" in whole
     try:
         times = [cue.start_ms, *[parse_timecode(time) + cue.shift_ms for time in found[1::2]]]
     except ValueError:
-        return cue_text(lines), ()
-    texts = found[::2]
+        return cue_text(text), ()
+    pieces = found[::2]
     if has_tags:
-        texts = [_TAG.sub("", text) for text in texts]
+        pieces = [_TAG.sub("", piece) for piece in pieces]
     if has_codes:
-        texts = list(map(_without_codes, texts))
-    text, words = timed_text(zip(times, texts, strict=True), end_ms)
-    if has_tags and text != (whole := cue_text(lines)):  # a tag was cut in two by a time
+        pieces = list(map(_without_codes, pieces))
+    said, words = timed_text(zip(times, pieces, strict=True), end_ms)
+    if has_tags and said != (whole := cue_text(text)):  # a tag was cut in two by a time
         return whole, ()
-    return text, trusted(words, cue.start_ms, end_ms)
+    return said, trusted(words, cue.start_ms, end_ms)
 
 
 def _has_segments(lines: list[tuple[str, bool]]) -> bool:
     """Whether the file is put together from segments at different times."""
     maps = {line for line, _ in lines if line.startswith("X-TIMESTAMP-MAP=")}
     return len(maps) > 1
+
+
+def _timing(line: str) -> re.Match[str] | None:
+    """The start, and the end where it has one, of a timing line."""
+    if ":" not in line:
+        return None
+    return _TIMING.fullmatch(line) or (_SBV_TIMING.fullmatch(line) if "," in line else None)
 
 
 def _meant_as_timing(line: str) -> bool:
@@ -174,14 +180,17 @@ def _meant_as_timing(line: str) -> bool:
 
 def _is_odd_timing(line: str) -> bool:
     """Whether a line holds two times, or one beside an arrow, in whatever digits, and nothing else."""
-    plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in unicodedata.normalize("NFKC", line))
-    plain = _SPREAD.sub(r"\1", plain)
+    plain = _SPREAD.sub(r"\1", line if line.isascii() else _in_ascii_digits(line))
     arrow = _ARROWS.search(plain)
     if arrow is not None and (">" in arrow[0] or not arrow[0].isascii() or "<" in arrow[0]):
         before, after = plain[: arrow.start()], plain[arrow.end() :]
         sides = [side.strip() for side in (before, after)]
         return any(_CLOCK.fullmatch(side) for side in sides) and all(_CLOCK_LIKE.fullmatch(side) for side in sides)
     return _ONLY_TIMES.fullmatch(plain) is not None
+
+
+def _in_ascii_digits(line: str) -> str:
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in unicodedata.normalize("NFKC", line))
 
 
 class _Reader:
@@ -209,13 +218,12 @@ class _Reader:
             self._skipping = True
         self._numbers_only = _numbers_only(lines)
         for number, (line, decodable) in enumerate(lines, 1):
-            timing = _TIMING.fullmatch(line) or (_SBV_TIMING.fullmatch(line) if "," in line else None)
-            if timing is not None:
+            if not line:
+                self._blank()
+            elif (timing := _timing(line)) is not None:
                 self._start(number, line, timing[1], timing[2])
             elif _meant_as_timing(line):
                 self._broken(number, line, "this timing line cannot be read")
-            elif not line:
-                self._blank()
             elif self._has_segments and (found := _TIMESTAMP_MAP.match(line)):
                 self._start_segment(found[1], found[2])
             else:
@@ -323,25 +331,22 @@ class _Reader:
         """The open cue, block or text outside of cues ends here."""
         if self._cue is not None:
             self._deliver(self._cue)
+        self._cue = None
+        self._skipping = False
+        if not self._outside:
+            return
         stray = next(((n, line) for n, line, _ in self._outside if re.search(r"[^\W\d_]", line)), None)
         if stray is not None:
             place = f"{self._file}:{stray[0]}"
             self._record(place, f"text outside any cue: {quoted(stray[1].strip())}; give it a timing line")
-        self._cue = None
-        self._skipping = False
         self._outside = []
 
     def _deliver(self, cue: _Cue) -> None:
-        has_tags = any("<" in line for line in cue.text)
-        has_times = has_tags and any(_SPOKEN_AT.search(line) for line in cue.text)
-        text, speakers = _voices(cue.text) if has_tags else (cue_text(cue.text), ())
-        words: tuple[Word, ...] = ()
         cue_id = f"{self._video_id}.{cue.number}"
         if cue.end_ms is None:
             self._endless.add(cue_id)
         end_ms = cue.start_ms + LONGEST_MS if cue.end_ms is None else cue.end_ms
-        if has_times and BREAK not in text:
-            text, words = _timed(cue.text, cue, end_ms)
+        text, words, speakers = _said(cue, end_ms)
         if cue.undecodable_line:
             place = f"{self._file}:{cue.undecodable_line}"
             detail = f"{place}: not UTF-8: {quoted(text)}; save the file as UTF-8, or set source.text.encoding"
@@ -380,14 +385,25 @@ def _numbers_only(lines: list[tuple[str, bool]]) -> bool:
     return len(known) * 2 > len(numbers) and rising * 2 >= len(known) - 1
 
 
-def _voices(lines: list[str]) -> tuple[str, tuple[str | None, ...]]:
+def _said(cue: _Cue, end_ms: int) -> tuple[str, tuple[Word, ...], tuple[str | None, ...]]:
+    """What a cue says, the times of its words, and who speaks."""
+    whole = "\n".join(cue.text)
+    if "<" not in whole:
+        return cue_text(whole), (), ()
+    text, speakers = _voices(whole) if "<v" in whole or "</v" in whole else (None, ())
+    if _SPOKEN_AT.search(whole) and not (text and BREAK in text):
+        return *_timed(whole, cue, end_ms), speakers
+    return cue_text(whole) if text is None else text, (), speakers
+
+
+def _voices(whole: str) -> tuple[str, tuple[str | None, ...]]:
     """The text of a cue, with a BREAK where WebVTT names another speaker, and their names."""
-    parts = _VOICE.split("\n".join(lines))
+    parts = _VOICE.split(whole)
     if len(parts) == 1:
-        return cue_text(lines), ()
+        return cue_text(whole), ()
     said: list[tuple[str, str | None]] = []
     for text, name in zip(parts[::2], [None, *parts[1::2]], strict=True):
-        plain_text, speaker = cue_text([text]), None if name is None else name_of(html.unescape(name))
+        plain_text, speaker = cue_text(text), None if name is None else name_of(html.unescape(name))
         if not plain_text:
             continue
         if said and said[-1][1] == speaker:

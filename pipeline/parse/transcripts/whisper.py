@@ -121,8 +121,8 @@ def _in_seconds(segment: Any) -> Any:
 
 def _ended(segment: Any, following: Any) -> Any:
     """A segment without an end ends where the next one starts; the last one when its text can have been said."""
-    if not isinstance(segment, dict):
-        return segment
+    if not isinstance(segment, dict) or (segment.get("end") is not None and "timestamp" not in segment):
+        return segment  # nearly all
     span = segment.get("timestamp")
     if isinstance(span, list) and len(span) == 2 and span[1] is None and span[0] is not None:
         return {**segment, "timestamp": [span[0], _end_of(segment, span[0], following)]}

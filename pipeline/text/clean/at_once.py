@@ -20,8 +20,7 @@ def once(cues: list[Cue], languages: Sequence[str] = ()) -> CleanedCues:
 
     The language that stays is the first of `languages` that is there, else that of the cue, or line, that comes first.
     """
-    starts = sorted(cue.start_ms for cue in cues)
-    if all(after - before > _SAME_MS for before, after in pairwise(starts)):  # nearly always
+    if _none_at_once(cues):  # nearly always
         kept, shortened = _one_line(cues, languages)
         return CleanedCues(kept, [], len(shortened), shortened)
     groups = _groups(cues)
@@ -39,6 +38,13 @@ def once(cues: list[Cue], languages: Sequence[str] = ()) -> CleanedCues:
     kept = [cue for i, cue in enumerate(cues) if i not in gone]
     kept, shortened = _one_line(kept, languages)
     return CleanedCues(kept, [(cues[i], why) for i, why in sorted(gone.items())], len(gone) + len(shortened), shortened)
+
+
+def _none_at_once(cues: Sequence[Cue]) -> bool:
+    """Whether _groups would put each cue on its own. It puts what is shown briefly only with what has the same times."""
+    brief = [(cue.start_ms, cue.end_ms) for cue in cues if cue.end_ms - cue.start_ms <= _SAME_MS]
+    starts = sorted(cue.start_ms for cue in cues if cue.end_ms - cue.start_ms > _SAME_MS)
+    return len(set(brief)) == len(brief) and all(after - before > _SAME_MS for before, after in pairwise(starts))
 
 
 def _groups(cues: Sequence[Cue]) -> list[list[int]]:

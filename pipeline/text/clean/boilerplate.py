@@ -17,8 +17,8 @@ def remove_boilerplate(cues: list[Cue], from_recognition: bool) -> CleanedCues:
     kept: list[Cue] = []
     gone: list[tuple[Cue, str]] = []
     later: set[str] = set()
-    whole = " ".join([cue.text for cue in cues]).lower()
-    signs = [sign for sign in SIGNS if sign in whole]
+    words = " ".join(set(" ".join([cue.text for cue in cues]).lower().split()))  # each once: far less than the text
+    signs = [sign for sign in SIGNS if sign.partition(" ")[0] in words]
     for cue in reversed(cues):
         text = cue.text.replace("\n", " ")
         reason = None

@@ -1,5 +1,6 @@
 """What a cleaning step hands on: the cues that are left, those that are not, and how much it took out."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -26,13 +27,13 @@ class CleanStep:
     made: CleanedCues
 
 
-def remove(cues: list[Cue], find: Callable[[str], list[Edit]], what: str) -> CleanedCues:
-    """Apply the edits that `find` names for each text. A cue of which nothing is left is gone."""
+def remove(cues: list[Cue], signs: re.Pattern[str], find: Callable[[str], list[Edit]], what: str) -> CleanedCues:
+    """Apply the edits that `find` names for each text that holds one of `signs`. A cue of which nothing is left is gone."""
     kept: list[Cue] = []
     gone: list[tuple[Cue, str]] = []
     removals = 0
     for cue in cues:
-        edits = find(cue.text)
+        edits = find(cue.text) if signs.search(cue.text) else None  # few have any
         if not edits:
             kept.append(cue)
             continue

@@ -1,7 +1,6 @@
 """Taking characters out of a cue, with the times of its words kept right."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue, Word
 
@@ -18,7 +17,7 @@ def edited(cue: Cue, edits: Sequence[Edit]) -> Cue:
     moves: list[tuple[int, int, int]] = []  # (old start, old end, new start) of what stays
     size = at = 0
     turn = cue.turn
-    speakers = _Speakers(cue)
+    speakers = _Speakers(cue) if cue.speakers or any(len(put) > 1 for *_, put in edits) else None
     for start, end, put in [*edits, (len(text), len(text), "")]:
         piece = text[at:start]
         before = at
@@ -26,24 +25,24 @@ def edited(cue: Cue, edits: Sequence[Edit]) -> Cue:
             bare = piece.lstrip(_BLANK)
             at += len(piece) - len(bare)
             piece = bare
-        speakers.passed(text[before:at])
         if piece:
             moves.append((at, start, size))
-            speakers.kept(piece)
             out.append(piece)
             size += len(piece)
-        speakers.passed(text[start:end])
+        if speakers is not None:
+            speakers.follow(text[before:at], piece, text[start:end])
+            if put:
+                speakers.turn(put[1:] or None, at_start=not size)
         if put and size:
             out.append(put[0])
             size += 1
-            speakers.starts(put[1:] or None)
         elif put:
             turn = True
-            speakers.is_now(put[1:] or None)
         at = end
     whole = "".join(out)
     bare = whole.rstrip(_BLANK)
-    return replace(cue, text=bare, words=_moved(cue.words, moves, len(bare)), turn=turn, speakers=speakers.names(bare))
+    names = () if speakers is None else speakers.names(bare)
+    return cue.with_text(bare, _moved(cue.words, moves, len(bare)), turn, names)
 
 
 class _Speakers:
@@ -54,20 +53,24 @@ class _Speakers:
         self._old = names + [None] * (cue.text.count(BREAK) + 1 - len(names))
         self._found: list[str | None] = [self._old.pop(0)]
 
-    def passed(self, text: str) -> None:
+    def follow(self, blank: str, kept: str, removed: str) -> None:
+        """The next of the text: white space that goes, what stays, and what is taken out."""
+        self._pass(blank)
+        for _ in range(kept.count(BREAK)):
+            self._found.append(self._old.pop(0))
+        self._pass(removed)
+
+    def turn(self, name: str | None, at_start: bool) -> None:
+        """Here `name` starts to speak; `at_start`: before anything is said."""
+        if at_start:
+            self._found[-1] = name
+        else:
+            self._found.append(name)
+
+    def _pass(self, text: str) -> None:
         """Breaks that are taken out: who spoke from there on does so from what is kept next."""
         for _ in range(text.count(BREAK)):
             self._found[-1] = self._old.pop(0)
-
-    def kept(self, text: str) -> None:
-        for _ in range(text.count(BREAK)):
-            self._found.append(self._old.pop(0))
-
-    def starts(self, name: str | None) -> None:
-        self._found.append(name)
-
-    def is_now(self, name: str | None) -> None:
-        self._found[-1] = name
 
     def names(self, text: str) -> tuple[str | None, ...]:
         found = self._found[: text.count(BREAK) + 1]

@@ -28,22 +28,17 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
     What stands within one cue must come twice as often, unless the file is one that only recognition writes. A cue of which
     a part goes is named in `shortened`.
     """
-    codes: dict[str, int] = {}  # of words without their punctuation
-    spelled: dict[str, int] = {}
-    found: list[int] = []
+    words: list[str] = []
     first = [0]  # of each cue's words among all
     for cue in cues:
-        text = cue.text
-        for word in spelled_words(text):
-            code = spelled.get(word)
-            if code is None:
-                code = spelled[word] = codes.setdefault(word.lower().strip(_PUNCTUATION), len(codes))
-            found.append(code)
-        first.append(len(found))
-    if len(found) < times:
+        words += spelled_words(cue.text)
+        first.append(len(words))
+    if len(words) < times:
         return CleanedCues(cues, [], 0)
-    lengths = np.fromiter((len(word) + (word.isascii() or 1) for word in codes), np.int64, len(codes))
-    stream = np.array(found, np.int64)
+    bare: dict[str, int] = {}  # a number for each word without its punctuation
+    codes = {word: bare.setdefault(word.lower().strip(_PUNCTUATION), len(bare)) for word in dict.fromkeys(words)}
+    lengths = np.fromiter((len(word) + (word.isascii() or 1) for word in bare), np.int64, len(bare))
+    stream = np.fromiter(map(codes.__getitem__, words), np.int64, len(words))
     excess = _excess(stream, lengths[stream], times, first, from_recognition)
     if not excess.any():
         return CleanedCues(cues, [], 0)
@@ -59,15 +54,16 @@ def _excess(
         same = stream[phrase:] == stream[:-phrase]
         if np.count_nonzero(same) < (times - 1) * phrase:
             continue
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False]))))
-        for start, end in edges.reshape(-1, 2):
-            stop = int(end) + phrase
+        runs = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])))).reshape(-1, 2)
+        enough = runs[:, 1] - runs[:, 0] >= (times - 1) * phrase  # nearly none are
+        for start, end in runs[enough].tolist():
+            stop = end + phrase
             needed = times
             if not recognised and bisect_right(first, start) == bisect_right(first, stop - 1):
                 needed = times * _SAID_BY_PEOPLE
             if stop - start < needed * phrase or lengths[start:stop].sum() < _MIN_CHARACTERS:
                 continue
-            begin = _first_round(first, int(start), stop - needed * phrase, phrase)
+            begin = _first_round(first, start, stop - needed * phrase, phrase)
             if first[bisect_left(first, stop)] != stop:  # what follows in the cue may only begin alike
                 stop -= (stop - begin) % phrase
             out[begin + phrase : stop] = True

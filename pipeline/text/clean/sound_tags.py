@@ -68,12 +68,10 @@ _SENTENCE = 4  # words, from which on what fills a line may be a sentence
 
 def remove_sound_tags(cues: list[Cue]) -> CleanedCues:
     """The cues without sound tags. Of lyrics only the notes go: they are sung, and so said."""
-    return remove(cues, _tags, "sound tags")
+    return remove(cues, _SIGNS, _tags, "sound tags")
 
 
 def _tags(text: str) -> list[Edit]:
-    if not _SIGNS.search(text):
-        return []
     found = [m.span() for m in _SQUARE.finditer(text) if not _LABEL.match(text, m.start())]
     found += [m.span() for m in _ROUND.finditer(text) if _is_sound(text, m)]
     found += [m.span() for m in _STARRED.finditer(text) if _describes(m[1])]

@@ -46,7 +46,7 @@ def remove_speakers(cues: list[Cue]) -> CleanedCues:
     """
     has_lower = any(map(_has_lower, cues))
     names = _names(cues) if has_lower else frozenset()
-    return remove(cues, lambda text: _labels(text, has_lower, names), "speaker labels")
+    return remove(cues, _SIGNS, lambda text: _labels(text, has_lower, names), "speaker labels")
 
 
 def _has_lower(cue: Cue) -> bool:
@@ -69,8 +69,6 @@ def _names(cues: list[Cue]) -> frozenset[str]:
 
 
 def _labels(text: str, with_names: bool, names: frozenset[str]) -> list[Edit]:
-    if not _SIGNS.search(text):
-        return []
     found: list[tuple[int, int, str]] = []
     if ">>" in text or "\u00bb" in text:
         found = [(*m.span(), "") for m in _ARROWS.finditer(text) if _starts_turn(text, m.start())]

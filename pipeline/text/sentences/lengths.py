@@ -32,6 +32,7 @@ def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pa
     if total < 2 * least or (total <= most and not at_pauses):
         return []
     silences = _silences(stream, start, end)
+    is_bare = text.isascii() and not any(mark in text for mark in _MARKS)  # then silences alone are worth anything
     cuts: list[int] = []
     chosen: tuple[int, int] | None = None  # worth, the word
     done, number = 0, 1  # words before the last cut, the next word
@@ -48,7 +49,7 @@ def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pa
                     done = number = chosen[1]
                     chosen = None
                 else:
-                    worth = _worth(text, at, silence, stream.has_words)
+                    worth = 0 if is_bare and silence is None else _worth(text, at, silence, stream.has_words)
                     if chosen is None or worth >= chosen[0]:
                         chosen = worth, number
         number += 1
@@ -64,7 +65,7 @@ def _worth(text: str, at: int, silence: int | None, has_words: bool) -> int:
     worth = _MARKS.get(text[last], 0) if at else 0
     if silence is not None:
         return worth + silence + (0 if has_words else _CUE_END)
-    if not _UNSPACED.match(text[last]) or worth:
+    if worth or text[last].isascii() or not _UNSPACED.match(text[last]):
         return worth
     return _SPACE if last < at - 1 else _NO_SPACE
 

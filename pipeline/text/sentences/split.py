@@ -13,7 +13,6 @@ from longtake.pipeline.text.sentences.punctuation import is_punctuated, sentence
 from longtake.pipeline.text.sentences.stream import Stream, join_lines, mark_line_ends
 from longtake.schemas.records import Sentence
 from longtake.schemas.text_config import Sentences
-from longtake.schemas.words import count_words
 
 _BREAKS = re.compile(BREAK)
 _FINAL = ".?!\u3002\uff1f\uff01"
@@ -46,7 +45,7 @@ def split_sentences(
     if not cues:
         return []
     stream = Stream(cues, settings.max_pause_ms)
-    bare = not is_punctuated(stream.text, count_words(stream.text))
+    bare = not is_punctuated(stream.text)
     marks = punctuate(stream.text) if bare and punctuate is not None else {}
     made: list[Sentence] = []
     earliest = 0  # where cues overlap, times within one may lie after the start of the next
@@ -63,9 +62,8 @@ def cut(stream: Stream, settings: Sentences, bare: bool, marks: dict[int, str]) 
     """
     text = stream.text
     cue_ends = {offset + len(cue.text) for offset, cue in zip(stream.offsets, stream.cues, strict=True)}
-    ends = sentence_ends(text, cue_ends, language_of(text)) + [
-        offset for offset, mark in marks.items() if mark in _FINAL
-    ]
+    language = language_of(text) if "." in text else None  # only full stops have another meaning in each
+    ends = sentence_ends(text, cue_ends, language) + [offset for offset, mark in marks.items() if mark in _FINAL]
     ends += [found.start() for found in _BREAKS.finditer(text)] if BREAK in text else []
     ends += stream.links()
     starts = [0]

@@ -114,6 +114,8 @@ class Stream:
 
 def _between(before: str, text: str) -> str:
     """What stands between the texts of two cues."""
+    if before.isascii() or text.isascii():
+        return " "
     return LINE_END if _WIDE.match(before[-1:]) and _WIDE.match(text[:1]) else " "
 
 

@@ -105,7 +105,7 @@ def test_a_text_that_is_a_number_stays() -> None:
     ],
 )
 def test_text_is_plain(lines: list[str], text: str) -> None:
-    assert cue_text(lines).replace("\n", " ") == text
+    assert cue_text("\n".join(lines)).replace("\n", " ") == text
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_real_files_lose_what_is_broken_in_them_and_nothing_else(path: Path) -> 
 def test_clean_files_read_as_webvtt_py_reads_them(path: Path) -> None:
     webvtt = pytest.importorskip("webvtt", reason="webvtt-py is not installed: pip install -e '.[dev]'")
     captions = webvtt.from_srt(str(path)) if path.suffix == ".srt" else webvtt.read(str(path))
-    theirs = [(c.start_in_seconds, c.start, c.end, cue_text([c.text])) for c in captions]
+    theirs = [(c.start_in_seconds, c.start, c.end, cue_text(c.text)) for c in captions]
     sentences, _ = read_file(path)
     ours = {(s.start_ms, s.end_ms, s.text) for s in sentences}
     from longtake.pipeline.parse.timecode import parse_timecode

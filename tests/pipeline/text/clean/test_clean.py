@@ -1,6 +1,7 @@
 """Cleaning: what each step takes out, what it leaves, and that every word is there once."""
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 from time import process_time
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue, Word
 from longtake.pipeline.parse.transcripts.parse import parse_transcript
-from longtake.pipeline.text.clean.at_once import once
+from longtake.pipeline.text.clean.at_once import _groups, _none_at_once, once
 from longtake.pipeline.text.clean.boilerplate import remove_boilerplate
 from longtake.pipeline.text.clean.clean import clean
 from longtake.pipeline.text.clean.edit_cue import edited
@@ -51,6 +52,20 @@ def texts(cues: list[Cue]) -> list[str]:
 
 
 # -- editing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_cue_with_another_text_keeps_all_else() -> None:
+    cue = Cue("v.1", 1, 2, "so we go", ((0, 1, 2),), 0.5, False, ("Anna",))
+    told = cue.with_text("we go", ((0, 1, 1),), True, ("Ben",))
+    assert told == replace(cue, text="we go", words=((0, 1, 1),), turn=True, speakers=("Ben",))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3000), st.sampled_from((1, 10, 250, 251, 300, 500, 501, 600, 2000)))))
+def test_cues_taken_for_apart_are_each_a_group(spans: list[tuple[int, int]]) -> None:
+    cues = [Cue(f"v.{i}", start, start + length, "so") for i, (start, length) in enumerate(spans, 1)]
+    if _none_at_once(cues):
+        assert all(len(group) == 1 for group in _groups(cues))
 
 
 def test_words_keep_their_times_when_text_is_taken_out() -> None:
