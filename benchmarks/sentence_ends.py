@@ -14,7 +14,7 @@ from pathlib import Path
 
 from longtake.pipeline.text.sentences.punctuation import sentence_ends
 
-CASES = Path(__file__).parents[1] / "tests" / "pipeline" / "sentences" / "sentence_ends.txt"
+CASES = Path(__file__).parents[1] / "tests" / "pipeline" / "text" / "sentences" / "sentence_ends.txt"
 END = "\u2016"
 UNSPACED = ("zh", "ja")
 
