@@ -1,7 +1,7 @@
 """The examples that the help of each command ends with. A test parses them all."""
 
 EXAMPLES = {
-    "init": ("longtake init mine", "longtake init mine --train mine/out/my-corpus"),
+    "init": ("longtake init mine", "longtake init mine --full", "longtake init mine --train mine/out/my-corpus"),
     "plan": (
         "longtake plan mine/corpus.yaml",
         "longtake plan mine/corpus.yaml --probe packets --price-per-core-hour 0.05",

@@ -13,7 +13,7 @@ from longtake.jobs.dashed_ids import CommandsWithIds
 #: What a command is for in one line, by what one wants to do.
 GROUPS = {
     "Start": {
-        "init": "Write a configuration with every setting explained.",
+        "init": "Write a configuration to start from.",
     },
     "Build": {
         "plan": "Decide what the corpus will be and what it costs.",

@@ -1,4 +1,4 @@
-"""`longtake init`: a configuration to start from, with every setting and its default."""
+"""`longtake init`: a configuration to start from; short, or with every setting and its default."""
 
 import json
 import os
@@ -20,13 +20,14 @@ def init(
         str | None,
         typer.Option("--train", metavar="CORPUS", help="Write train.yaml, for training on this finished corpus."),
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Write every setting, its default, unit and meaning.")] = False,
 ) -> None:
-    """Write DIR/corpus.yaml: every setting, its default, its unit and what it does. An existing file is left alone."""
+    """Write DIR/corpus.yaml with what you must set, or with every setting. An existing file is left alone."""
     if train is None:
-        path = write_template(folder, CORPUS, template("corpus_template.yaml"))
+        path = write_template(folder, CORPUS, template("corpus", full))
         typer.echo(f"Wrote {path}. Name your corpus and its source in it, then: longtake plan {path}")
     else:
-        path = write_template(folder, TRAINING, training_template(train))
+        path = write_template(folder, TRAINING, training_template(train, full))
         typer.echo(f"Wrote {path}. Choose size and steps in it, then: longtake train {path}")
 
 
@@ -41,17 +42,18 @@ def write_template(folder: str, name: str, content: str) -> str:
     return path
 
 
-def template(name: str) -> str:
-    """A commented configuration that comes with Longtake."""
+def template(kind: str, full: bool = True) -> str:
+    """A commented configuration that comes with Longtake; `kind` is "corpus" or "train"."""
+    name = f"{kind}_template.yaml" if full else f"{kind}_short_template.yaml"
     return files("longtake.jobs").joinpath(name).read_text(encoding="utf-8")
 
 
-def training_template(corpus: str) -> str:
+def training_template(corpus: str, full: bool = True) -> str:
     """The configuration of a training on `corpus`, run in `run` beside it. Raises ConfigError where no corpus is finished."""
     root = corpus if storage.is_remote(corpus) else os.path.abspath(storage.local_path(corpus))
     if not storage.exists(Layout(root).manifest):
         raise ConfigError(f"{corpus}: no corpus.json there. Name the folder of a finished corpus.")
-    lines = template("train_template.yaml").splitlines(keepends=True)
+    lines = template("train", full).splitlines(keepends=True)
     ours = {"corpus: ": f"corpus: {json.dumps(root, ensure_ascii=False)}\n", "output: ": "output: run\n"}
     for number, line in enumerate(lines):
         for start, text in ours.items():

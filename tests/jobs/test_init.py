@@ -1,4 +1,4 @@
-"""`longtake init`: the template shows every setting, with the defaults that the configuration really has."""
+"""`longtake init`: the full template shows every setting with its default, the short one what must be set, and nothing else."""
 
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from longtake.schemas.train_config import TrainConfig, load_train_config, parse_
 
 # The settings whose values are examples, not defaults.
 EXAMPLES = {
-    "corpus_template.yaml": {"name", "output", "source.videos", "source.uri"},
-    "train_template.yaml": {"corpus", "output", "steps"},
+    "corpus": {"name", "output", "source.videos", "source.uri"},
+    "train": {"corpus", "output", "steps"},
 }
-KINDS = [("corpus_template.yaml", CorpusConfig), ("train_template.yaml", TrainConfig)]
+KINDS = [("corpus", CorpusConfig), ("train", TrainConfig)]
 FREE = ("split", "video", "text", "losses")  # mappings whose names are the user's
 
 
@@ -83,8 +83,28 @@ def test_a_training_on_a_corpus_is_written_whole(tmp_path: Path) -> None:
     assert config.model_dump() == parse_train_config(least | {"base": config.base}).model_dump()
 
 
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_the_short_one_says_the_same_in_ten_lines(name: str, kind: type[BaseModel]) -> None:
+    short, full = yaml.safe_load(template(name, full=False)), yaml.safe_load(template(name))
+    lines = [line for line in template(name, full=False).splitlines() if line.strip() and not line.startswith("#")]
+    assert len(lines) <= 10
+    assert all(":" in line.partition("#")[0] for line in lines)
+    assert shown(short).items() <= shown(full).items()
+    assert kind.model_validate(short) == kind.model_validate(full)
+
+
+@pytest.mark.parametrize("options", [[], ["--full"]])
+def test_both_can_be_written_and_loaded(tmp_path: Path, options: list[str]) -> None:
+    result = CliRunner().invoke(application(), [str(tmp_path), *options])
+    assert result.exit_code == 0, result.output
+    written = (tmp_path / "corpus.yaml").read_text()
+    assert written == template("corpus", full=bool(options))
+    (tmp_path / "videos.jsonl").write_text('{"video_id": "a"}\n')
+    assert load_config(str(tmp_path / "corpus.yaml")).name == "my-corpus"
+
+
 def write_corpus_template(folder: str) -> str:
-    return write_template(folder, CORPUS, template("corpus_template.yaml"))
+    return write_template(folder, CORPUS, template("corpus"))
 
 
 def application() -> typer.Typer:
