@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DecisionFiles = Annotated[
     list[str] | None,
-    typer.Option("--decisions", metavar="FILE", help="Leave out what curators rejected; can be given again."),
+    typer.Option("--decisions", metavar="FILE", help="Drop what curators rejected; can be given again."),
 ]
 ConflictPolicy = Annotated[
     OnConflict,

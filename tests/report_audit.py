@@ -101,7 +101,7 @@ def empty() -> Audit:
 def _numbers() -> tuple[Number, ...]:
     values = (
         ("samples", "long clips", 982_113), ("videos", "videos", 41_020), ("hours", "hours of long clips", 12_345.25),
-        ("sentences", "sentences", 7_654_321), ("words", "words", 123_456_789), ("left_out", "long clips left out", 17_887),
+        ("sentences", "sentences", 7_654_321), ("words", "words", 123_456_789), ("left_out", "long clips dropped", 17_887),
     )  # fmt: skip
     found = tuple(
         Number(name, label, n, f"{n:,}", f"SELECT {n} AS value, '{name}' {INDEX}") for name, label, n in values

@@ -60,7 +60,9 @@ def test_what_a_worker_installs_from_it_works(sdist: Path, tmp_path: Path) -> No
     run = [sys.executable, "-I", "-c", program, str(tmp_path / "site"), "init", str(tmp_path / "mine")]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "mine" / "corpus.yaml").read_text() == (REPOSITORY / "jobs/corpus_short_template.yaml").read_text()
+    assert (tmp_path / "mine" / "corpus.yaml").read_text() == (
+        REPOSITORY / "jobs/corpus_short_template.yaml"
+    ).read_text()
 
 
 def test_requirements_of_workers_are_those_that_were_tested() -> None:

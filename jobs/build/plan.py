@@ -51,7 +51,7 @@ def launch_plan(request: BuildRequest, console: Console) -> None:
     refuse_taken_down(layout)
     if request.rejects is None and (forgotten := _rejects_before(layout)):
         console.print(
-            f"The plan before this one left out what {plural(forgotten, 'reject')} named; without --decisions it comes back.",
+            f"The plan before this one dropped what {plural(forgotten, 'reject')} named; without --decisions it comes back.",
             style="yellow",
             highlight=False,
         )

@@ -44,7 +44,7 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
             f"{plural(unread, 'input line')} could not be used; see the ledger.", style="bold red", highlight=False
         )
     if summary.drops:
-        drops = Table(title="Left out", title_justify="left")
+        drops = Table(title="Dropped", title_justify="left")
         for heading in ("what", "stage", "reason"):
             drops.add_column(heading)
         drops.add_column("rows", justify="right")

@@ -115,7 +115,7 @@ def _decoded(decoding: "DecodeProgress") -> str:
 
 
 def _reasons(found: "JobStatus") -> Table:
-    table = Table(title="Videos left out so far" if found.manifest is None else "Videos left out", title_justify="left")
+    table = Table(title="Videos dropped so far" if found.manifest is None else "Videos dropped", title_justify="left")
     for heading in ("in", "reason"):
         table.add_column(heading)
     table.add_column("videos", justify="right")

@@ -66,7 +66,7 @@ def audit(
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
 ) -> None:  # fmt: skip
-    """Write audit/report.html: what the corpus holds, what was left out and why, checks, examples; also its card and Croissant.
+    """Write audit/report.html: what the corpus holds, what was dropped and why, checks, examples; also its card and Croissant.
 
     Exit code 1 if a check fails. The job that looks at frames is one of Apache Beam; its options go after `--`.
     """

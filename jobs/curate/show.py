@@ -133,7 +133,7 @@ def _explain(console: Console, layout: Layout, name: str) -> None:
     """Why there is no such sample."""
     drops = find_drops(layout, name)
     if not drops:
-        _line(console, f"{name}: neither a sample of this corpus nor anything that was left out of it")
+        _line(console, f"{name}: neither a sample of this corpus nor anything that was dropped from it")
         return
     withdrawn = read_withdrawn(layout)
     for drop in drops[:_SHOWN_DROPS]:
@@ -145,7 +145,7 @@ def _explain(console: Console, layout: Layout, name: str) -> None:
 def _reason(drop: Drop) -> str:
     what = {"clip": "long clip"}.get(drop.subject.value, drop.subject.value)
     detail = f" ({drop.detail})" if drop.detail else ""
-    return f"{drop.subject_id}: {what} left out at stage {drop.stage.value}: {drop.reason.value}{detail}"
+    return f"{drop.subject_id}: {what} dropped at stage {drop.stage.value}: {drop.reason.value}{detail}"
 
 
 def _line(console: Console, text: str) -> None:

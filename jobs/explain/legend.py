@@ -13,7 +13,7 @@ CUTS = {  # colour, line style, what the legend says
     "group": ("#1d3557", "-.", "cut: another group"),
     "chapter": ("#7b2cbf", "--", "cut: chapter"),
     "gap": ("none", "-", ""),  # the silence itself is drawn
-    "left out": (RED, ":", "sentence that fits nowhere"),
+    "dropped": (RED, ":", "sentence that fits nowhere"),
 }
 
 
@@ -36,13 +36,13 @@ def handles_of(found: Explanation) -> list[Any]:
         handles.append(Line2D([], [], color="#cdd6e4", linewidth=4, label="depth score of the gap"))
     lost = Counter(said.reason for said in found.sentences if said.clip is None and said.reason)
     handles += [
-        Patch(color=RED, label=f"{plural(n, 'sentence')} left out: {reason}") for reason, n in sorted(lost.items())
+        Patch(color=RED, label=f"{plural(n, 'sentence')} dropped: {reason}") for reason, n in sorted(lost.items())
     ]
     gone = {step.name: sum(change.lost for change in step.changes) for step in found.steps}
-    handles += [Patch(color=RED, label=f"{plural(n, 'cue')} left out: {name}") for name, n in gone.items() if n]
-    clips = Counter(clip.reason for clip in found.clips if clip.state == "left out")
+    handles += [Patch(color=RED, label=f"{plural(n, 'cue')} dropped: {name}") for name, n in gone.items() if n]
+    clips = Counter(clip.reason for clip in found.clips if clip.state == "dropped")
     look: dict[str, Any] = {"facecolor": "#fdecec", "edgecolor": RED}
     handles += [
-        Patch(label=f"{plural(n, 'long clip')} left out: {reason}", **look) for reason, n in sorted(clips.items())
+        Patch(label=f"{plural(n, 'long clip')} dropped: {reason}", **look) for reason, n in sorted(clips.items())
     ]
     return handles

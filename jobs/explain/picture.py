@@ -150,17 +150,17 @@ def _spans(line: _Line, found: Explanation, labels: Labels, only: bool) -> None:
 def _sentence_colours(said: Said, clips: Sequence[ClipFate]) -> tuple[str, str]:
     if said.clip is None:
         return (RED, "white") if said.reason else (GREY, "white")
-    left_out = bool(clips) and clips[said.clip].state == "left out"
+    left_out = bool(clips) and clips[said.clip].state == "dropped"
     return (_FILLS[said.clip % len(_FILLS)], RED if left_out else "white")
 
 
 def _clip(line: _Line, number: int, clip: ClipFate, labels: Labels, only: bool) -> None:
-    left_out = clip.state == "left out"
+    left_out = clip.state == "dropped"
     look = {"facecolor": _FILLS[number % len(_FILLS)], "edgecolor": "white", "linewidth": 1.0}
     if left_out:
         look = {"facecolor": "#fdecec", "edgecolor": RED, "linewidth": 1.0, "hatch": "////" if not only else ""}
     box = _bar(line.spans, clip.start_ms, clip.end_ms, 0.42, 0.5, **look)
-    fate = f"left out: {clip.reason}" if left_out else clip.state
+    fate = f"dropped: {clip.reason}" if left_out else clip.state
     coherence = "" if clip.coherence is None else f", coherence {clip.coherence:.2f}"
     told = [f"clip {number + 1}: {fate}", f"{clip.sentences} sentences, {clip.words} words{coherence}"]
     if left_out and clip.detail:

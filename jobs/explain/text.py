@@ -44,7 +44,7 @@ def print_explanation(found: Explanation, console: Console, limit: int) -> None:
         _scores(found, console)
     drops = [row for row in (*found.recomputed, *found.later) if not row.detail.startswith("in long clip ")]
     if drops:
-        _heading(console, f"Left out: {plural(len(drops), 'row')} of the ledger")
+        _heading(console, f"Dropped: {plural(len(drops), 'row')} of the ledger")
         _drops(drops, set(found.later), console, limit)
 
 
@@ -152,14 +152,14 @@ def _clips(found: Explanation, console: Console, limit: int) -> None:
     shown = found.clips[: limit or None]
     for number, clip in enumerate(shown, 1):
         fate, style = f"{clip.state}: {clip.place}" if clip.place else clip.state, "green"
-        if clip.state == "left out":
+        if clip.state == "dropped":
             why = f" ({clip.detail})" if clip.detail else ""
-            fate, style = f"left out at stage {clip.stage}: {clip.reason}{why}", "red"
+            fate, style = f"dropped at stage {clip.stage}: {clip.reason}{why}", "red"
         if clip.duplicate_of:
             fate += f"; repeats {clip.duplicate_of}"
         if clip.duplicate_video_of:
             fate += f"; its video repeats {clip.duplicate_video_of}"
-        if clip.evaluation_overlap and clip.state != "left out":
+        if clip.evaluation_overlap and clip.state != "dropped":
             fate += f"; overlaps with {clip.evaluation_overlap}"
         coherence = "" if clip.coherence is None else f"{clip.coherence:.3f}"
         cells = (str(number), clock(clip.start_ms), clock(clip.end_ms), str(clip.sentences), str(clip.words), coherence)

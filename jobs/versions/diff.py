@@ -46,7 +46,7 @@ def print_diff(found: "PlanDiff", plan_a: str, plan_b: str, console: Console) ->
         console.print(_pairs("Settings that differ", found.settings, ("", "A", "B"), numbers=False))
     console.print(_pairs("Figures", found.figures, ("", "A", "B", "difference", "%")))
     if found.drops:
-        console.print(_pairs("Left out, by subject, stage and reason", found.drops, ("", "A", "B", "difference", "%")))
+        console.print(_pairs("Dropped, by subject, stage and reason", found.drops, ("", "A", "B", "difference", "%")))
     clips = _table("Long clips", ("", "number"))
     for name, number in found.clips.items():
         clips.add_row(_EXPLAINED.get(name, name), f"{number:,}")

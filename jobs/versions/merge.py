@@ -47,7 +47,7 @@ def merge(
         for name, o in zip(change.names, origins, strict=True)
     ]
     lost = sum(o.manifest.counts["clips"].kept for o in origins) - made.counts["clips"].kept
-    rows.append(("samples left out, of videos in several or taken down", f"{lost:,}"))
+    rows.append(("samples dropped, of videos in several or taken down", f"{lost:,}"))
     print_change(f"{made.name}: merged from {len(origins)} corpora", None, made, target.root, console, rows)
 
 

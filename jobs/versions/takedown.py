@@ -186,7 +186,7 @@ def _already(asked: TakedownOptions, known: "KnownVideos", samples: "KnownSample
     gone = _counted(len(known.taken_down), len(samples.gone))
     if not gone:
         return "None of them is in the corpus"
-    return f"{gone} taken down already" + (" or left out before" if samples.gone else "")
+    return f"{gone} taken down already" + (" or dropped before" if samples.gone else "")
 
 
 def _counted(videos: int, samples: int) -> str:

@@ -38,11 +38,11 @@ def numbers(database: Database) -> tuple[Number, ...]:
         database.number("words", "words", "SELECT sum(n_words)::BIGINT AS value FROM 'index/*.parquet'"),
         database.number("frames", "frames", "SELECT sum(len(frame_pts_ms))::BIGINT AS value FROM 'index/*.parquet'"),
         database.number(
-            "left_out", "long clips left out", "SELECT count(*) AS value FROM 'ledger/*.parquet' WHERE subject = 'clip'"
+            "left_out", "long clips dropped", "SELECT count(*) AS value FROM 'ledger/*.parquet' WHERE subject = 'clip'"
         ),
         database.number(
             "sentences_left_out",
-            "sentences left out",
+            "sentences dropped",
             "SELECT count(*) AS value FROM 'ledger/*.parquet' WHERE subject = 'sentence'",
         ),
     )

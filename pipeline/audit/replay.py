@@ -1,4 +1,4 @@
-"""Contact sheets of what was left out: its text from the plan, or planned again from the sources; its frames from the sources."""
+"""Contact sheets of what was dropped: its text from the plan, or planned again from the sources; its frames from the sources."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +16,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.records import LongClip
 
-_NO_SOURCES = "Frames of what was left out are not in the corpus: audit with --config to see them."
+_NO_SOURCES = "Frames of dropped long clips are not in the corpus: audit with --config to see them."
 
 
 class Replay:

@@ -35,7 +35,7 @@ def find_cuts(
         elif grouped:
             kind, detail = "group", "another group of the source"
         elif one is None or other is None:
-            kind, detail = "left out", "a sentence beside it fits into no long clip"
+            kind, detail = "dropped", "a sentence beside it fits into no long clip"
         else:
             kind, detail = _choice(clips[one], clips[other], config.merge, planning.topics is not None)
         yield ExplainedCut(numbers[after.clip_id], after.start_ms, kind, detail, silence)

@@ -78,7 +78,7 @@ def explain(
         said += _differences(planned, fates, known)
     elif config.duplicates.paragraphs != "keep" or config.duplicates.videos != "keep":
         said.append(
-            "Duplicates are found among all videos: only a plan says which of these long clips are left out as such."
+            "Duplicates are found among all videos: only a plan says which of these long clips are dropped as such."
         )
     if config.coherence.enabled and planned.text and planned.text.not_embedded:
         said.append(f"The model failed, so cuts are by length: {planned.text.not_embedded}")
@@ -196,7 +196,7 @@ def _fates(filtered: FilteredClips, filters: Filters) -> Iterator[ClipFate]:
             evaluation_overlap=clip.evaluation_overlap,
         )
         if fault is not None:
-            fate = replace(fate, state="left out", stage=Stage.FILTER.value, reason=fault[0].value, detail=fault[1])
+            fate = replace(fate, state="dropped", stage=Stage.FILTER.value, reason=fault[0].value, detail=fault[1])
         yield fate
 
 
@@ -238,7 +238,7 @@ def _with_known(fate: ClipFate, known: CorpusVideo, filters: Filters) -> ClipFat
         checks = (*fate.checks, *_against(sample.scores, FRAME_RULES, filters))
         return replace(fate, state="in the corpus", place=sample.place, checks=checks)
     if row is not None and fate.state == "planned":
-        return replace(fate, state="left out", stage=row.stage.value, reason=row.reason.value, detail=row.detail)
+        return replace(fate, state="dropped", stage=row.stage.value, reason=row.reason.value, detail=row.detail)
     return fate
 
 

@@ -66,7 +66,7 @@ class ExplainedCut:
     """Why sentences that follow each other are not in one long clip. `before` is the number of the second one.
 
     `kind` is "gap" (silence of more than max_gap_ms), "chapter", "topic" (the best place by coherence), "limit" (together
-    they would be too many or last too long), "group" (the groups of the source say so), or "left out" (a sentence beside it
+    they would be too many or last too long), "group" (the groups of the source say so), or "dropped" (a sentence beside it
     fits into no long clip).
     """
 
@@ -90,7 +90,7 @@ class FilterCheck:
 
 @dataclass(frozen=True, slots=True)
 class ClipFate:
-    """A long clip and what became of it. `state` is "planned", "left out", or "in the corpus"; `stage`, `reason` and `detail` say
+    """A long clip and what became of it. `state` is "planned", "dropped", or "in the corpus"; `stage`, `reason` and `detail` say
     why it was left out; `place` is its shard and position."""
 
     key: str

@@ -188,7 +188,7 @@ def test_nothing_of_a_rejected_sample_is_left_and_its_video_stays(
         "curators": ["Ann"],
         "note": "review 7",
     }
-    assert "1 sample taken down already or left out before: nothing to do" in done(
+    assert "1 sample taken down already or dropped before: nothing to do" in done(
         "takedown", corpus, "--decisions", decided
     )
     assert manifest(corpus)["version"] == 2
@@ -345,7 +345,7 @@ def test_other_decisions_make_another_plan(tmp_path: Path) -> None:
     done("build", sources.config, "--decisions", decided, "--overwrite", "--probe", "none")
     assert published(sources.output) == before
     printed = done("build", sources.config, "--overwrite", "--probe", "none")
-    assert "left out what 1 reject named; without --decisions it comes back" in printed
+    assert "dropped what 1 reject named; without --decisions it comes back" in printed
     assert SECOND in keys(sources.output) and "decisions" not in manifest(sources.output)
     assert "nothing to do" in done(
         "build", sources.config, "--decisions", rejects(tmp_path / "ok.csv", FIRST, decision="ok")

@@ -199,7 +199,7 @@ def test_sections_close_on_a_phone_when_one_is_chosen(browser: Any, address: str
     with watched_page(browser, width=360) as found:
         page = opened(found, f"{address}/report.html")
         page.locator("nav summary").click()
-        page.get_by_role("link", name="Left out").click()
+        page.get_by_role("link", name="Dropped").click()
         assert not page.locator("nav details").evaluate("node => node.open")
         until(page, "Math.abs(document.querySelector('#left-out').getBoundingClientRect().top) < 120")
 
@@ -287,7 +287,7 @@ def test_without_scripts_all_is_there_as_tables(browser: Any, address: str) -> N
 
 def test_an_audit_of_nothing_is_a_page_too(watched: Watched, address: str) -> None:
     page = opened(watched, f"{address}/empty.html")
-    assert page.get_by_text("Nothing was left out.").is_visible()
+    assert page.get_by_text("Nothing was dropped.").is_visible()
     assert page.locator(".chart").count() == 0
 
 

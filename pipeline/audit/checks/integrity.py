@@ -83,7 +83,7 @@ GROUP BY ALL ORDER BY n DESC, subject, stage, reason"""
     return AuditCheck(
         "left_out", title, CheckStatus.WARN, f"{reason!s} (stage {stage}) took {n:,} of {total:,} {what} ({share:.1%}).",
         "Look at its examples below: a threshold or an input may be wrong. If it is meant, say so to whoever uses the corpus.",
-        database.printed(sql), as_table("Reasons", ("what", "stage", "reason", "left out", "came in", "share"), rows[:EXAMPLES]),
+        database.printed(sql), as_table("Reasons", ("what", "stage", "reason", "dropped", "came in", "share"), rows[:EXAMPLES]),
     )  # fmt: skip
 
 

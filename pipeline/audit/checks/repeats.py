@@ -106,7 +106,7 @@ def contamination(database: Database, sets: tuple[str, ...], audited: "AuditChec
         sql = "SELECT count(*) AS value FROM 'index/*.parquet' WHERE evaluation_overlap IS NOT NULL"
         yield counted(
             database, "contamination", "Nothing is from an evaluation set", sql,
-            none=f"No sample meets {', '.join(sets)}; what did was left out when planning.",
+            none=f"No sample meets {', '.join(sets)}; what did was dropped in planning.",
             some="{n} samples meet an evaluation set.", bad=CheckStatus.FAIL,
             todo="Plan with duplicates: {evaluation_overlap: drop}, or do not evaluate on these sets.",
             examples="SELECT key, evaluation_overlap FROM 'index/*.parquet' WHERE evaluation_overlap IS NOT NULL ORDER BY key",

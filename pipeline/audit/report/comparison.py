@@ -145,7 +145,7 @@ def _reasons(audit: Audit, other: Audit, names: tuple[str, str]) -> Table:
         rows.append((*key, a, b, difference(a, b)))
     sql = """SELECT subject, stage, reason, count(*) AS n FROM 'ledger/*.parquet'
 GROUP BY ALL ORDER BY ALL"""
-    return Table("Left out, by reason", ("what", "stage", "reason", *names, "difference"), tuple(rows), sql)
+    return Table("Dropped, by reason", ("what", "stage", "reason", *names, "difference"), tuple(rows), sql)
 
 
 def _settings(audit: Audit, other: Audit, names: tuple[str, str]) -> Table:

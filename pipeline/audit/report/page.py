@@ -25,7 +25,7 @@ _SECTIONS = {
     "flows": "Where everything went",
     "distributions": "Distributions",
     "kept": "Kept samples",
-    "left-out": "Left out",
+    "left-out": "Dropped",
     "decisions": "Decisions",
     "review": "Sample for review",
     "published": "Beside published datasets",
@@ -35,7 +35,7 @@ _COMPARED = {
     "numbers": "Numbers",
     "checks": "Checks",
     "distributions": "Distributions",
-    "left-out": "Left out",
+    "left-out": "Dropped",
     "settings": "Settings that differ",
 }
 #: Ids that the templates give, apart from those of sections.

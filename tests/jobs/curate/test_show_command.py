@@ -106,12 +106,12 @@ def test_a_start_that_fits_several_is_refused(corpus: Path) -> None:
     [
         (
             "beta-000090500-000111002",
-            "beta-000090500-000111002: long clip left out at stage decode: frames_damaged (at 90500 ms)",
+            "beta-000090500-000111002: long clip dropped at stage decode: frames_damaged (at 90500 ms)",
         ),
-        ("beta-00009", "beta-000090500-000111002: long clip left out at stage decode: frames_damaged"),
-        ("epsilon", "epsilon: video left out at stage decode: unreadable (moov atom not found)"),
-        ("alpha.alone", "alpha.alone: sentence left out at stage merge: run_too_short (run of 1 sentence)"),
-        ("nobody", "nobody: neither a sample of this corpus nor anything that was left out of it"),
+        ("beta-00009", "beta-000090500-000111002: long clip dropped at stage decode: frames_damaged"),
+        ("epsilon", "epsilon: video dropped at stage decode: unreadable (moov atom not found)"),
+        ("alpha.alone", "alpha.alone: sentence dropped at stage merge: run_too_short (run of 1 sentence)"),
+        ("nobody", "nobody: neither a sample of this corpus nor anything that was dropped from it"),
     ],
 )
 def test_says_why_there_is_no_such_sample(sound: Path, name: str, said: str) -> None:

@@ -39,7 +39,7 @@ def planned(sources: SourceSet, probe: ProbeMode = ProbeMode.NONE) -> dict[str, 
     found = {}
     for video_id in sorted(videos):
         found[video_id] = explanation = explain_video(config, video_id, None)
-        kept = {n: clip for n, clip in enumerate(explanation.clips) if clip.state != "left out"}
+        kept = {n: clip for n, clip in enumerate(explanation.clips) if clip.state != "dropped"}
         assert {clip.key for clip in kept.values()} == {row["key"] for row in plan if row["video_id"] == video_id}
         for number, clip in kept.items():
             row = next(row for row in plan if row["key"] == clip.key)
@@ -216,7 +216,7 @@ def test_duplicates_and_evaluation_sets(tmp_path: Path) -> None:
     sources.change(duplicates={"paragraphs": "drop", "evaluation": held_back}, filters={"pii": "drop"})
     found = planned(sources)
     fates = {name: explanation.clips[0] for name, explanation in found.items()}
-    assert sorted((fates["a"].state, fates["b"].state)) == ["left out", "planned"]
+    assert sorted((fates["a"].state, fates["b"].state)) == ["dropped", "planned"]
     assert {fates["a"].reason, fates["b"].reason} == {"", "exact_duplicate"}
     assert (fates["c"].reason, fates["d"].state) == ("evaluation_overlap", "planned")
     assert [check.setting for check in fates["d"].checks] == ["pii"]

@@ -59,7 +59,7 @@ def test_text_says_what_each_step_did(sources: SourceSet) -> None:
         "1 00:04.000 00:05.900 Here \u05e9\u05dc\u05d5\u05dd is another.",
         "--- gap: nobody speaks for 4.0 s, more than max_gap_ms 2000",
         "1 00:02.000 00:05.900 2 9 planned",
-        "2 00:09.900 00:13.900 2 7 left out at stage filter: few_words "
+        "2 00:09.900 00:13.900 2 7 dropped at stage filter: few_words "
         "(words_per_sentence 3.5 is below min_words_per_sentence 4)",
         "words_per_sentence min_words_per_sentence 4 4.5 3.5 !",
         "clean: sentence sound_tag",
@@ -89,7 +89,7 @@ def test_json_holds_everything(sources: SourceSet) -> None:
     assert [step["name"] for step in found["steps"]] == [
         "at_once", "rolling", "boilerplate", "sound_tags", "speakers", "loops",
     ]  # fmt: skip
-    assert [clip["state"] for clip in found["clips"]] == ["planned", "left out"]
+    assert [clip["state"] for clip in found["clips"]] == ["planned", "dropped"]
     assert found["source"]["codec"] == "h264"
     assert [cut["kind"] for cut in found["cuts"]] == ["gap"]
 

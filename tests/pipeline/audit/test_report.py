@@ -183,7 +183,7 @@ def test_flows_are_tables_too(tree: Element) -> None:
     rows = [[cell.text for cell in row.children if isinstance(cell, Element)] for row in table.one("tbody").all("tr")]
     nodes = audit().flows[0].nodes
     assert [row[1] for row in rows] == [f"{node.count:,}" for node in nodes]
-    assert ["left out: few words", "9,000", "0.9 %", ""] in rows
+    assert ["dropped: few words", "9,000", "0.9 %", ""] in rows
     links = {a.text: a.attributes["href"] for a in table.all("a")}
     assert links["few words"] == "#drop-clip-filter-few_words"
     assert "val" not in links  # nothing on the page has its name
@@ -333,7 +333,7 @@ def test_two_audits_side_by_side(compared: Element) -> None:
     assert numbers[2][1:] == ["12,345.25", DASH, DASH]
     checks = compared.table("Checks of both, first those whose verdicts differ")
     assert checks[0] == ["Shards and index agree (differs)", "✓ pass 200 samples are sound.", "not checked"]
-    reasons = compared.table("Left out, by reason")
+    reasons = compared.table("Dropped, by reason")
     assert ["clip", "filter", "slides", "0", "77", "+77"] in reasons
     assert compared.table("Settings that differ") == [["merge", '{"max_sentences": 16}', '{"max_sentences": 8}']]
     drawn = json.loads(compared.one("script", id="charts").raw)

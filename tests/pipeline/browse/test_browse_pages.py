@@ -74,7 +74,7 @@ def test_neighbours_that_were_left_out_are_told(client: FlaskClient) -> None:
     assert "with 3 sentences" in text
     assert "at 90500 ms" in text
     whole = page(client, "/video?id=epsilon")
-    assert "0 samples, 2 long clips left out" in whole
+    assert "0 samples, 2 long clips dropped" in whole
     assert "moov atom not found" in whole
     assert "run too short" in page(client, "/video?id=alpha")
 
