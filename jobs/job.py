@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -24,9 +24,17 @@ from longtake.pipeline.run.runner import is_local
 from longtake.pipeline.run.slots import close_shared_slots
 from longtake.schemas.errors import ConfigError, CorpusError
 
+T = TypeVar("T")
 Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5
 _SECONDS_BETWEEN_LINES = 15.0  # where the output is not a terminal
+
+
+def written(found: T | None, where: str, what: str) -> T:
+    """What a job leaves behind when it ends well. Raises CorpusError where it is not there."""
+    if found is None:
+        raise CorpusError(f"{where}: the runner ended without {what}; see its log")
+    return found
 
 
 def run_pipeline(

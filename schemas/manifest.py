@@ -80,6 +80,14 @@ class CorpusManifest(_Part):
         return (json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
+def finished_manifest(layout: Layout) -> CorpusManifest:
+    """The manifest of a finished corpus. Raises CorpusError for one that is unfinished or broken."""
+    manifest = read_manifest(layout)
+    if manifest is None:
+        raise CorpusError(f"{layout.root}: unfinished: no corpus.json; run longtake build")
+    return manifest
+
+
 def read_manifest(layout: Layout) -> CorpusManifest | None:
     """The manifest of a finished corpus, None where the corpus is unfinished. Raises CorpusError for one that is broken."""
     if not storage.exists(layout.manifest):

@@ -1,4 +1,20 @@
-"""How numbers are said to people."""
+"""How numbers and times are said to people."""
+
+
+def clock(ms: int) -> str:
+    """A time in a video, m:ss, with hours where there are any."""
+    seconds, sign = abs(ms) // 1000, "-" if ms <= -1000 else ""
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{sign}{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{sign}{minutes}:{seconds % 60:02d}"
+
+
+def duration(seconds: float) -> str:
+    """How long something takes, or took."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86_400:,.1f} days"
 
 
 def human_bytes(number: float) -> str:

@@ -11,7 +11,7 @@ from longtake.jobs.build.inputs import inputs_changed, inputs_of, is_adopted, re
 from longtake.jobs.build.plan import current_plan, decided_otherwise, make_plan, refuse_taken_down
 from longtake.jobs.build.report import building_line, print_corpus, print_plan
 from longtake.jobs.build.request import BuildRequest
-from longtake.jobs.job import run_pipeline
+from longtake.jobs.job import run_pipeline, written
 from longtake.jobs.lock import locked
 from longtake.pipeline.build.graph import LEDGER_PREFIX, add_building
 from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
@@ -31,12 +31,9 @@ from longtake.schemas.wording import plural
 
 def build_corpus(request: BuildRequest, console: Console) -> CorpusManifest:
     """Build a corpus, planning it first where that is still to do. Raises CorpusError."""
-    layout = request.layout
-    with locked(layout.root):
-        manifest = _build(request, console)
-    if manifest is None:
-        raise CorpusError(f"{layout.root}: the runner ended without sealing the corpus; see its log")
-    return manifest
+    root = request.layout.root
+    with locked(root):
+        return written(_build(request, console), root, "sealing the corpus")
 
 
 def launch_build(request: BuildRequest, console: Console) -> None:

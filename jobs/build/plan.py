@@ -10,7 +10,7 @@ from rich.console import Console
 from longtake.jobs.build.inputs import inputs_changed, inputs_of, remember_inputs
 from longtake.jobs.build.report import planning_line
 from longtake.jobs.build.request import BuildRequest, ProbeMode
-from longtake.jobs.job import run_pipeline
+from longtake.jobs.job import run_pipeline, written
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.rejects import Rejects, keep_rejects, rejects_file
 from longtake.pipeline.fragments.seen import seen_folder
@@ -34,11 +34,8 @@ def make_plan(request: BuildRequest, console: Console) -> PlanSummary:
     """Write plan/ and ledger/ below the output, and embeddings/ where asked, without what curators rejected. Raises CorpusError.
     Whether the plan is good enough to be built is for `check_plan` to say, once a person can see it."""
     launch_plan(request, console)
-    layout = request.layout
-    summary = read_summary(layout.plan)
-    if summary is None:
-        raise CorpusError(f"{layout.plan}: the runner ended without writing a plan; see its log")
-    return summary
+    plan = request.layout.plan
+    return written(read_summary(plan), plan, "writing a plan")
 
 
 def launch_plan(request: BuildRequest, console: Console) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.printable import printable
-from longtake.schemas.wording import human_bytes, plural
+from longtake.schemas.wording import duration, human_bytes, plural
 
 if TYPE_CHECKING:
     from longtake.pipeline.build.status import DecodeProgress, JobStatus
@@ -110,7 +110,7 @@ def _decoded(decoding: "DecodeProgress") -> str:
     if decoding.rate is not None:
         line += f"; {3600 * decoding.rate:,.0f} tasks an hour"
     if decoding.left_s is not None:
-        line += f", about {_duration(decoding.left_s)} left"
+        line += f", about {duration(decoding.left_s)} left"
     return line
 
 
@@ -135,11 +135,4 @@ def _some(names: list[str]) -> str:
 def _age(found: "JobStatus") -> str:
     if found.last_sign is None:
         return "none"
-    return f"{_duration(max(found.now - found.last_sign, 0))} ago"
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:,.0f} s"
+    return f"{duration(max(found.now - found.last_sign, 0))} ago"

@@ -34,9 +34,8 @@ from longtake.pipeline.verify import Report, verify
 from longtake.schemas import scratch, storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.decisions import Decision, read_decisions
-from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, finished_manifest
 from longtake.schemas.printable import printable
 from longtake.schemas.versions import versions
 from longtake.schemas.wording import human_bytes, plural
@@ -73,7 +72,7 @@ def run(asked: AuditOptions, console: Console) -> bool:
     decisions = _decisions(layout, asked.decisions)
     folder = asked.output or layout.path("audit")
     with locked(asked.corpus) if asked.output is None else nullcontext(), _database(layout, asked.output) as database:
-        manifest = _manifest(layout)
+        manifest = finished_manifest(layout)
         drawn = _drawn(database, asked, console)
         looked = _look(database, asked, folder, console)
         report = _verified(asked, console)
@@ -90,13 +89,6 @@ def run(asked: AuditOptions, console: Console) -> bool:
             _compare(found, asked, folder, console)
     print_audit(found, folder, console)
     return found.verdict is CheckStatus.FAIL
-
-
-def _manifest(layout: Layout) -> CorpusManifest:
-    manifest = read_manifest(layout)
-    if manifest is None:
-        raise CorpusError(f"{layout.root}: unfinished: no corpus.json; run longtake build")
-    return manifest
 
 
 @contextmanager
@@ -196,7 +188,7 @@ def _compare(found: Audit, asked: AuditOptions, folder: str, console: Console) -
     layout = Layout(str(asked.compare).rstrip("/"))
     check_there(layout.root)
     with _database(layout, None) as database:
-        manifest = _manifest(layout)
+        manifest = finished_manifest(layout)
         looked = 0
         if storage.list_files(layout.path("audit", "frames"), ".parquet"):  # of its own audit
             looked = int(database.value("SELECT count(*) FROM 'audit/frames/*.parquet'"))

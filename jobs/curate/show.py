@@ -10,10 +10,11 @@ from rich.text import Text
 
 from longtake.pipeline.corpus.find_sample import find_drops, find_sample, list_samples, read_entry, read_files
 from longtake.pipeline.corpus.withdrawn import read_withdrawn
+from longtake.pipeline.parse.timecode import short_timecode
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, finished_manifest
 from longtake.schemas.printable import printable
 from longtake.schemas.records import Drop, IndexEntry
 
@@ -36,9 +37,7 @@ def show(
     """List the first samples of a corpus; with KEY, print that sample and write its frames and text as a contact sheet."""
     console, layout = Console(), Layout(corpus)
     try:
-        manifest = read_manifest(layout)
-        if manifest is None:
-            raise CorpusError(f"{corpus}: unfinished: no corpus.json; run longtake build")
+        manifest = finished_manifest(layout)
         if key is None:
             _list(console, layout, manifest, split, limit)
         else:
@@ -101,15 +100,14 @@ def _show_one(console: Console, layout: Layout, name: str, output: str | None) -
 
 def describe(entry: IndexEntry) -> Iterator[str]:
     """A sample as lines of text."""
-    from longtake.pipeline.publish.contact_sheet import timecode
-
     clip, source = entry.clip, entry.source
+    start, end = short_timecode(clip.start_ms), short_timecode(clip.end_ms)
     facts = {
         "video": clip.video.video_id,
         "url": clip.video.url,
         "license": clip.video.license,
         "place": f"{entry.shard}.tar, position {entry.position}, split {clip.split}",
-        "time": f"{timecode(clip.start_ms)} to {timecode(clip.end_ms)}, {(clip.end_ms - clip.start_ms) / 1000:,.1f} s",
+        "time": f"{start} to {end}, {(clip.end_ms - clip.start_ms) / 1000:,.1f} s",
         "text": f"{len(clip.sentences)} sentences, {clip.n_words:,} words",
         "source": f"{source.width}x{source.height}, {source.fps:.5g} fps, {source.codec}, {source.duration_ms / 1000:,.1f} s",
         "frames": f"{len(clip.frame_times_ms)} of {entry.frame_size[1]}x{entry.frame_size[0]}",
@@ -120,12 +118,12 @@ def describe(entry: IndexEntry) -> Iterator[str]:
     per_sentence = len(clip.frame_times_ms) // max(len(clip.sentences), 1)
     for number, sentence in enumerate(clip.sentences):
         yield ""
-        yield f"{number + 1:3}  {timecode(sentence.start_ms)} to {timecode(sentence.end_ms)}  {sentence.text}"
+        yield f"{number + 1:3}  {short_timecode(sentence.start_ms)} to {short_timecode(sentence.end_ms)}  {sentence.text}"
         if sentence.asr is not None:
             yield f"     said    {sentence.asr}"
         own = slice(number * per_sentence, (number + 1) * per_sentence)
         for what, times in (("wanted", clip.frame_times_ms[own]), ("actual", entry.frame_pts_ms[own])):
-            yield f"     {what}  {'  '.join(map(timecode, times))}"
+            yield f"     {what}  {'  '.join(map(short_timecode, times))}"
     yield ""
 
 

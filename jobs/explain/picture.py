@@ -17,6 +17,7 @@ from longtake.jobs.explain.legend import CUTS, DARK, GREY, RED, SILENCE, handles
 from longtake.jobs.explain.lines import line_spans
 from longtake.pipeline.explain.explanation import ClipFate, Explanation, FilterCheck, Said
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.wording import clock
 
 _LEGEND_COLUMNS = 5
 _WIDTH = 14.0  # inches
@@ -231,14 +232,8 @@ def _times(ax: Any, line: _Line) -> None:
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
     step = 1000 * next((s for s in steps if seconds / s <= 14), steps[-1])
     ticks = list(range(-(-line.start_ms // step) * step, line.end_ms + 1, step))
-    ax.set_xticks(ticks, [_clock(tick) for tick in ticks])
+    ax.set_xticks(ticks, [clock(tick) for tick in ticks])
     ax.tick_params(axis="x", length=3, labelbottom=True, labelsize=8)
-
-
-def _clock(ms: int) -> str:
-    minutes, seconds = divmod(ms // 1000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 # -- around them -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longtake.pipeline.explain.explanation import ExplainedCut, Explanation, FilterCheck, Said
-from longtake.pipeline.parse.timecode import format_timecode
+from longtake.pipeline.parse.timecode import short_timecode
 from longtake.pipeline.parse.transcripts.cue import BREAK
 from longtake.schemas.printable import printable
 from longtake.schemas.records import Drop
@@ -52,7 +52,7 @@ def _came_in(found: Explanation, console: Console) -> None:
     video, source = found.video, found.source
     look = "not looked at"
     if source is not None:
-        look = f"{source.width}x{source.height}, {source.fps:.5g} fps, {source.codec}, {clock(source.duration_ms)}"
+        look = f"{source.width}x{source.height}, {source.fps:.5g} fps, {source.codec}, {short_timecode(source.duration_ms)}"
     elif found.recomputed and any(row.stage.value == "probe" for row in found.recomputed):
         look = "cannot be used, see below; with --probe none, what would become of its text is shown"
     facts = {
@@ -62,7 +62,7 @@ def _came_in(found: Explanation, console: Console) -> None:
         "license": video.license,
         "source": look,
         "text": found.text_from,
-        "chapters": ", ".join(map(clock, found.chapters_ms)),
+        "chapters": ", ".join(map(short_timecode, found.chapters_ms)),
     }
     for name, value in facts.items():
         if value:
@@ -83,8 +83,8 @@ def _steps(found: Explanation, console: Console, limit: int) -> None:
             after = ("gone: " if change.lost else "") + change.why
             if change.after is not None:
                 after = _one_line(change.after, limit)
-            _line(console, f"    {clock(change.start_ms)}  {before}", "dim")
-            _line(console, f"    {'':{len(clock(change.start_ms))}}  -> {after}")
+            _line(console, f"    {short_timecode(change.start_ms)}  {before}", "dim")
+            _line(console, f"    {'':{len(short_timecode(change.start_ms))}}  -> {after}")
         if len(step.changes) > len(shown):
             _line(console, f"    and {len(step.changes) - len(shown):,} more", "dim")
 
@@ -132,7 +132,7 @@ def _sentence_row(said: Said, has_curve: bool) -> list[Text]:
         text = Text.assemble((printable(said.text), "strike dim"), (f"  {said.reason}", "red"))
     if said.caption is not None:
         text.append(f"\n-> {printable(said.caption)}", "green")
-    row = [Text(clip), Text(clock(said.start_ms)), Text(clock(said.end_ms)), text]
+    row = [Text(clip), Text(short_timecode(said.start_ms)), Text(short_timecode(said.end_ms)), text]
     if has_curve and said.similarity is not None and said.depth is not None:
         bar = "#" * round(max(said.similarity, 0) * _BAR)
         row += [Text(f"{said.similarity:5.2f} {bar}"), Text(f"{said.depth:.2f}")]
@@ -162,7 +162,8 @@ def _clips(found: Explanation, console: Console, limit: int) -> None:
         if clip.evaluation_overlap and clip.state != "dropped":
             fate += f"; overlaps with {clip.evaluation_overlap}"
         coherence = "" if clip.coherence is None else f"{clip.coherence:.3f}"
-        cells = (str(number), clock(clip.start_ms), clock(clip.end_ms), str(clip.sentences), str(clip.words), coherence)
+        times = short_timecode(clip.start_ms), short_timecode(clip.end_ms)
+        cells = (str(number), *times, str(clip.sentences), str(clip.words), coherence)
         table.add_row(*map(Text, cells), Text(printable(fate), style))
     console.print(table)
     if len(shown) < len(found.clips):
@@ -221,12 +222,6 @@ def _drops(drops: Sequence[Drop], later: set[Drop], console: Console, limit: int
             _line(console, f"    {row.subject_id}: {row.detail}".removesuffix(": "))
         if len(shown) < len(rows):
             _line(console, f"    and {len(rows) - len(shown):,} more", "dim")
-
-
-def clock(ms: int) -> str:
-    """A time as people read it: 1:02.345, from an hour on 1:00:02.345."""
-    whole = format_timecode(ms)
-    return whole.removeprefix("00:")
 
 
 def _one_line(text: str, limit: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from longtake.jobs.job import run_pipeline
+from longtake.jobs.job import run_pipeline, written
 from longtake.jobs.lock import locked
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
 from longtake.pipeline.revise.change import VersionChange
@@ -22,7 +22,7 @@ from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, finished_manifest, read_manifest
 from longtake.schemas.printable import printable
 from longtake.schemas.wording import human_bytes, plural
 
@@ -39,9 +39,7 @@ class FinishedCorpus:
 def finished(root: str) -> FinishedCorpus:
     """The finished corpus at `root`. Raises CorpusError where there is none."""
     layout = Layout(root.rstrip("/") or root)
-    manifest, plan = read_manifest(layout), read_summary(layout.plan)
-    if manifest is None:
-        raise CorpusError(f"{root}: unfinished: no corpus.json; run longtake build")
+    manifest, plan = finished_manifest(layout), read_summary(layout.plan)
     if plan is None:
         raise CorpusError(f"{root}: its plan has no _plan.json; see longtake verify {root}")
     return FinishedCorpus(layout, manifest, plan)
@@ -83,9 +81,7 @@ def make(
         console,
         lambda counts, _: f"planning: {counts['planned']:,} long clips",
     )
-    summary = read_summary(target.plan)
-    if summary is None:
-        raise CorpusError(f"{target.plan}: the runner ended without writing a plan; see its log")
+    summary = written(read_summary(target.plan), target.plan, "writing a plan")
     total = sum(split["shards"] for split in summary.splits.values())
     run_pipeline(
         lambda root: add_shards(root, change, SealFacts(manifest, summary), stay, decoding),
@@ -93,10 +89,7 @@ def make(
         console,
         lambda counts, _: f"packing: {counts['shards']:,}/{total:,} shards, {human_bytes(counts['bytes'])}",
     )
-    made = read_manifest(target)
-    if made is None:
-        raise CorpusError(f"{target.root}: the runner ended without sealing the corpus; see its log")
-    return made
+    return written(read_manifest(target), target.root, "sealing the corpus")
 
 
 def replace(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from longtake.schemas import storage
+from longtake.schemas.wording import duration
 
 EVALUATION = "eval/"  # what names of metrics start with
 METRICS, PICTURE = "metrics.jsonl", "loss.png"
@@ -97,15 +98,6 @@ def evaluation_line(step: int, metrics: Mapping[str, float]) -> str:
         if name in metrics
     )
     return "  ".join([f"evaluation at step {step}:", *shown])
-
-
-def duration(seconds: float) -> str:
-    """A time for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def draw_losses(run: str) -> str:

@@ -20,9 +20,9 @@ from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import Store
 from longtake.pipeline.browse.vectors import open_spaces
 from longtake.schemas import storage
-from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import read_manifest
+from longtake.schemas.manifest import finished_manifest
 
 _THREADS = 8
 _ASK_SECONDS = 0.25
@@ -54,9 +54,7 @@ class Server:
         self._serving = threading.Lock()
         self._stopped = False
         layout = Layout(corpus)
-        manifest = read_manifest(layout)
-        if manifest is None:
-            raise CorpusError(f"{corpus}: unfinished: no corpus.json; run longtake build")
+        manifest = finished_manifest(layout)
         marks = Marks(options.decisions or layout.decisions)
         marks.read()
         listening = _listen(options.host, options.port)

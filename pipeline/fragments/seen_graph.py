@@ -2,20 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import AsSingleton
 
 from longtake.pipeline.fragments.seen import Version, part_path, write_rows
 from longtake.pipeline.ledger.tally import Tally
-from longtake.schemas.keys import hash64
+from longtake.pipeline.run.parts import ByPart
 from longtake.schemas.layout import Layout
 
 SEEN = "seen"
-
 _ROWS_PER_PART = 50_000
-_MAX_PARTS = 4096
 
 
 class WriteSeen(beam.PTransform):
@@ -26,24 +24,11 @@ class WriteSeen(beam.PTransform):
         self._layout, self._seed = layout, seed
 
     def expand(self, rows: Any) -> Any:
-        parts = rows | "Count" >> beam.combiners.Count.Globally() | "Parts" >> beam.Map(_part_count)
-        return (
-            rows
-            | "Part" >> beam.Map(_with_part, self._seed, AsSingleton(parts))
-            | "By part" >> beam.GroupByKey()
-            | "Write" >> beam.Map(_write, self._layout, AsSingleton(parts))
-        )
+        parts = rows | "Parts" >> ByPart(itemgetter(0), _ROWS_PER_PART, self._seed)
+        return parts | "Write" >> beam.Map(_write, self._layout)
 
 
-def _part_count(rows: int) -> int:
-    return min(max(1, -(-rows // _ROWS_PER_PART)), _MAX_PARTS)
-
-
-def _with_part(row: tuple[str, Version], seed: int, parts: int) -> tuple[int, tuple[str, Version]]:
-    return hash64(row[0], seed) * parts >> 64, row
-
-
-def _write(element: tuple[int, Iterable[tuple[str, Version]]], layout: Layout, parts: int) -> Tally:
-    number, rows = element
+def _write(element: tuple[tuple[int, int], Iterable[tuple[str, Version]]], layout: Layout) -> Tally:
+    (number, parts), rows = element
     write_rows(part_path(layout, number, parts), rows)
     return Counter()

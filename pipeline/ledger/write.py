@@ -1,22 +1,20 @@
-"""Writing the ledger: one row for everything that was left out."""
+"""Writing the ledger: one row for everything that was dropped."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import AsSingleton
 
 from longtake.pipeline.ledger.counts import count
 from longtake.pipeline.ledger.merge_tallies import MergeTallies
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.run.metrics import counted
+from longtake.pipeline.run.parts import ByPart
 from longtake.schemas import storage, tables
-from longtake.schemas.keys import hash64
 from longtake.schemas.layout import part_name
 from longtake.schemas.records import Drop
 
 _ROWS_PER_PART = 200_000
-_MAX_PARTS = 4096
 
 
 class WriteLedger(beam.PTransform):
@@ -27,27 +25,22 @@ class WriteLedger(beam.PTransform):
         self._folder, self._prefix = folder, prefix
 
     def expand(self, drops: Any) -> Any:
-        drops = drops | "Metrics" >> beam.Map(counted)
-        total = drops | "Count" >> beam.combiners.Count.Globally()
-        parts = drops | "Part" >> beam.Map(_with_part, AsSingleton(total))
-        first = drops.pipeline | "First part" >> beam.Create([(0, None)], reshuffle=False)  # there also without a row
-        written = (
-            (parts, first)
-            | "All parts" >> beam.Flatten()
-            | "By part" >> beam.GroupByKey()
+        return (
+            drops
+            | "Metrics" >> beam.Map(counted)
+            | "Parts" >> ByPart(_key, _ROWS_PER_PART, first=True)  # the tally is there also without a row
             | "Write" >> beam.Map(write_part, self._folder, self._prefix)
+            | "Sum" >> beam.CombineGlobally(MergeTallies())
         )
-        return written | "Sum" >> beam.CombineGlobally(MergeTallies())
 
 
-def _with_part(drop: Drop, total: int) -> tuple[int, Drop]:
-    parts = min(max(1, -(-total // _ROWS_PER_PART)), _MAX_PARTS)
-    return hash64(drop.video_id or drop.subject_id) * parts >> 64, drop
+def _key(drop: Drop) -> str:
+    return drop.video_id or drop.subject_id
 
 
-def write_part(element: tuple[int, Iterable[Drop | None]], folder: str, prefix: str) -> Tally:
+def write_part(element: tuple[tuple[int, int], Iterable[Drop | None]], folder: str, prefix: str) -> Tally:
     """Write one part, sorted, and count its rows; one without rows is no file."""
-    number, drops = element[0], sorted(drop for drop in element[1] if drop is not None)
+    number, drops = element[0][0], sorted(drop for drop in element[1] if drop is not None)
     path = storage.join(folder, part_name(number, prefix))
     storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER), row_group_size=65_536)
     return count(drops)

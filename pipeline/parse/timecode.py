@@ -72,6 +72,11 @@ def format_timecode(ms: int) -> str:
     return f"{'-' if ms < 0 else ''}{hours:02d}:{minutes:02d}:{seconds:02d}.{thousandths:03d}"
 
 
+def short_timecode(ms: int) -> str:
+    """`MM:SS.mmm`, from an hour on `HH:MM:SS.mmm`: as people read it."""
+    return format_timecode(ms).replace("00:", "", 1) if abs(ms) < 3_600_000 else format_timecode(ms)
+
+
 def _fraction_ms(digits: str | None) -> int:
     if not digits:
         return 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
+from longtake.pipeline.parse.timecode import short_timecode
 from longtake.pipeline.publish.sheet_text import Colour, Typeface
 from longtake.schemas.layout import frame_member
 from longtake.schemas.printable import printable
@@ -18,12 +19,6 @@ _MAX_FRAME_HEIGHT = 260
 _MARGIN, _GAP, _SECTION = 28, 8, 30
 _PAPER, _INK, _FAINT, _RULE, _WARNING = (255, 255, 255), (24, 24, 27), (98, 98, 106), (222, 222, 228), (176, 32, 32)
 _MAX_HEIGHT = 60_000  # of a picture that viewers still open
-
-
-def timecode(ms: int) -> str:
-    """mm:ss.mmm; minutes go past 59."""
-    sign, ms = ("-", -ms) if ms < 0 else ("", ms)
-    return f"{sign}{ms // 60_000:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +128,7 @@ class _Sheet:
                 self._draw_frame(sheet, canvas, frame, _MARGIN + column * self._pitch, y)
             y += self._line_of_frames()
         y += 6
-        span = f"{timecode(row.sentence.start_ms)} to {timecode(row.sentence.end_ms)}"
+        span = f"{short_timecode(row.sentence.start_ms)} to {short_timecode(row.sentence.end_ms)}"
         self._small.draw(canvas, (_MARGIN + self._indent, y + self._small.size), span, _FAINT)
         y += 20
         for number, line in enumerate((*row.lines, *row.said)):
@@ -157,7 +152,7 @@ class _Sheet:
 
     def _label(self, frame: _Frame) -> tuple[str, Colour]:
         """The wanted time and how far off the frame is; of the latter nothing where there is no room."""
-        wanted, off = timecode(frame.wanted_ms), frame.taken_ms - frame.wanted_ms
+        wanted, off = short_timecode(frame.wanted_ms), frame.taken_ms - frame.wanted_ms
         long = f"{wanted}  {off:+d} ms"
         return (long if off and self._small.width(long) < self._pitch else wanted), _FAINT
 
@@ -168,7 +163,7 @@ def _at(times: Sequence[int], number: int) -> int:
 
 def _headline(entry: IndexEntry) -> list[str]:
     clip = entry.clip
-    span = f"{timecode(clip.start_ms)} to {timecode(clip.end_ms)} ({(clip.end_ms - clip.start_ms) / 1000:.1f} s)"
+    span = f"{short_timecode(clip.start_ms)} to {short_timecode(clip.end_ms)} ({(clip.end_ms - clip.start_ms) / 1000:.1f} s)"
     what = f"{len(clip.sentences)} sentences, {clip.n_words} words, {len(clip.frame_times_ms)} frames"
     place = f"{entry.shard}, position {entry.position}"
     legal = " | ".join(part for part in (clip.video.url, clip.video.license) if part)

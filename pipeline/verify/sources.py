@@ -32,7 +32,7 @@ from longtake.schemas.config import CorpusConfig, Frames, Limits
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout
-from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, finished_manifest
 from longtake.schemas.printable import printable
 from longtake.schemas.records import IndexEntry
 
@@ -83,9 +83,7 @@ def verify_sources(
         ConfigError: a source cannot be found without a configuration.
     """
     layout = Layout(root)
-    manifest = read_manifest(layout)
-    if manifest is None:
-        raise CorpusError(f"{root}: unfinished: no corpus.json; run longtake build")
+    manifest = finished_manifest(layout)
     binary = reference_binary()
     if binary is None:
         raise CorpusError("verify --sources needs ffmpeg. Install it, or: pip install 'longtake[build]'")

@@ -116,5 +116,5 @@ def test_tables_without_rows_are_no_files(tmp_path: Path) -> None:
     storage.write_parquet(path, pa.table({"a": [1]}))
     storage.write_parquet(path, pa.table({"a": pa.array([], pa.int64())}))
     assert list(tmp_path.iterdir()) == []
-    assert write_part((0, [None]), str(tmp_path), "part-build") == Counter()
+    assert write_part(((0, 1), [None]), str(tmp_path), "part-build") == Counter()
     assert list(tmp_path.iterdir()) == []

@@ -80,13 +80,6 @@ def rest(text: str) -> str:
     return left if len(text) <= _KEPT else f"{left[:_KEPT]} [{len(text) - _KEPT:,} more characters are left out here]"
 
 
-def timecode(ms: int) -> str:
-    """m:ss, with hours where there are any."""
-    seconds, sign = abs(ms) // 1000, "-" if ms <= -1000 else ""
-    hours, minutes = seconds // 3600, seconds // 60 % 60
-    return f"{sign}{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{sign}{minutes}:{seconds % 60:02d}"
-
-
 def link(url: str, start_ms: int | None = None) -> str:
     """The URL if it can be followed safely (http and https only), at its time where the site knows times; else ""."""
     found = source_link(url, start_ms or 0)

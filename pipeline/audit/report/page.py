@@ -16,6 +16,7 @@ from longtake.pipeline.audit.report.charts import Spec
 from longtake.pipeline.audit.report.comparison import AuditComparison, compare
 from longtake.pipeline.audit.report.pictures import Pictures, sheets_of
 from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus
+from longtake.schemas.wording import clock
 
 _PACKAGE = "longtake.pipeline.audit.report"
 _WORST_FIRST = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.PASS)
@@ -128,7 +129,6 @@ def _environment() -> Environment:
         "plain",
         "beginning",
         "rest",
-        "timecode",
         "link",
         "number",
         "percent",
@@ -136,6 +136,7 @@ def _environment() -> Environment:
         "jpeg_size",
     ):
         environment.filters[name] = getattr(formats, name)
+    environment.filters["clock"] = clock
     environment.filters["width"] = formats.width
     environment.tests["a_number"] = formats.is_number
     environment.globals.update(

@@ -12,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from longtake.model.training.log import (
     TrainingLog,
     draw_losses,
-    duration,
     evaluation_line,
     progress_line,
     read_metrics,
@@ -29,13 +28,6 @@ def test_the_progress_line_has_what_people_look_for() -> None:
         "50 min left"
     )
     assert progress_line({**RECORD, "damaged": 2}, 100, 0).endswith("2 damaged samples")
-    assert [duration(seconds) for seconds in (12, 89.6, 120, 3599, 7200)] == [
-        "12 s",
-        "90 s",
-        "2 min",
-        "60 min",
-        "2.0 h",
-    ]
 
 
 def test_the_evaluation_line_gives_chance_beside_what_was_reached() -> None:

@@ -430,13 +430,6 @@ def test_differences(a: float | None, b: float | None, text: str) -> None:
     assert difference(a, b) == text
 
 
-@pytest.mark.parametrize(
-    ("ms", "text"), [(0, "0:00"), (61_999, "1:01"), (3_600_000, "1:00:00"), (-1_500, "-0:01"), (-5, "0:00")]
-)
-def test_times(ms: int, text: str) -> None:
-    assert formats.timecode(ms) == text
-
-
 def test_sizes_of_pictures() -> None:
     for size in ((48, 64), (97, 170)):
         data = jpeg(3, size)

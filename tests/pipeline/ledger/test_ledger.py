@@ -51,8 +51,8 @@ def test_every_drop_is_one_row_whatever_the_number_of_parts(
 
 
 def test_a_part_does_not_depend_on_the_order_of_its_rows(tmp_path: Path) -> None:
-    write_part((0, DROPS), str(tmp_path / "a"), "p")
-    write_part((0, DROPS[::-1]), str(tmp_path / "b"), "p")
+    write_part(((0, 1), DROPS), str(tmp_path / "a"), "p")
+    write_part(((0, 1), DROPS[::-1]), str(tmp_path / "b"), "p")
     assert (tmp_path / "a" / "p-00000.parquet").read_bytes() == (tmp_path / "b" / "p-00000.parquet").read_bytes()
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from longtake.pipeline.parse.timecode import MAX_MS, format_timecode, parse_seconds, parse_timecode
+from longtake.pipeline.parse.timecode import MAX_MS, format_timecode, parse_seconds, parse_timecode, short_timecode
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,10 @@ def test_rounds_half_up(seconds: int, fraction: str) -> None:
     expected = (exact * 1000 + Fraction(1, 2)).__floor__()
     assert parse_timecode(f"{seconds // 60}:{seconds % 60:02d}.{fraction}") == expected
     assert parse_seconds(f"{seconds}.{fraction}") == expected
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"), [(0, "00:00.000"), (61_002, "01:01.002"), (3_600_000, "01:00:00.000"), (-40, "-00:00.040")]
+)
+def test_short_times(ms: int, text: str) -> None:
+    assert short_timecode(ms) == text

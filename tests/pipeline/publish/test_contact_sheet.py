@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from longtake.pipeline.corpus.find_sample import find_sample, read_entry, read_files
 from longtake.pipeline.publish import contact_sheet as sheets
-from longtake.pipeline.publish.contact_sheet import contact_sheet, timecode, to_png
+from longtake.pipeline.publish.contact_sheet import contact_sheet, to_png
 from longtake.pipeline.publish.sheet_text import Colour, Typeface
 from longtake.schemas.layout import frame_member
 from longtake.schemas.records import IndexEntry, Sentence
@@ -126,13 +126,6 @@ def test_refuses_a_sheet_that_no_viewer_opens(sample: Loaded) -> None:
     many = tuple(Sentence("c", n, n + 1, "w") for n in range(2000))
     with pytest.raises(ValueError, match="2000 sentences would be"):
         contact_sheet(replace(entry, clip=replace(entry.clip, sentences=many)), files)
-
-
-@pytest.mark.parametrize(
-    ("ms", "text"), [(0, "00:00.000"), (61_002, "01:01.002"), (3_600_000, "60:00.000"), (-40, "-00:00.040")]
-)
-def test_timecode(ms: int, text: str) -> None:
-    assert timecode(ms) == text
 
 
 def ink(typeface: Typeface, text: str) -> bytes:

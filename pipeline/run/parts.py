@@ -1,0 +1,37 @@
+"""Tables of any length, written in parts: the key of a row alone decides its part, whatever the runner and its workers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsSingleton
+
+from longtake.schemas.keys import hash64
+
+_MAX_PARTS = 4096
+
+
+class ByPart(beam.PTransform):
+    """Rows in; ((number, parts), rows) out for each part of a table with about `rows_per_part` rows in each.
+
+    With `first`, the first part comes also where it has no row: its rows then hold None.
+    """
+
+    def __init__(self, key_of: Callable[[Any], str], rows_per_part: int, seed: int = 0, first: bool = False) -> None:
+        super().__init__()
+        self._key_of, self._rows_per_part, self._seed, self._first = key_of, rows_per_part, seed, first
+
+    def expand(self, rows: Any) -> Any:
+        parts = (
+            rows
+            | "Count" >> beam.combiners.Count.Globally()
+            | "Parts" >> beam.Map(lambda total, most: min(max(1, -(-total // most)), _MAX_PARTS), self._rows_per_part)
+        )
+        placed = rows | "Part" >> beam.Map(self._placed, AsSingleton(parts))
+        if self._first:
+            start = parts | "First part" >> beam.Map(lambda number: ((0, number), None))
+            placed = (placed, start) | "All parts" >> beam.Flatten()
+        return placed | "By part" >> beam.GroupByKey()
+
+    def _placed(self, row: Any, parts: int) -> tuple[tuple[int, int], Any]:
+        return (hash64(self._key_of(row), self._seed) * parts >> 64, parts), row
