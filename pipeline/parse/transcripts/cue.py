@@ -50,7 +50,17 @@ class Cue:
     speakers: tuple[str | None, ...] = ()
 
     def with_text(self, text: str, words: tuple[Word, ...], turn: bool, speakers: tuple[str | None, ...]) -> "Cue":
-        """The cue with another text. As dataclasses.replace makes it, in a third of the time."""
+        """Put another text into the cue: dataclasses.replace in a third of the time.
+
+        Args:
+            text: its lines divided by a line feed.
+            words: the words with times of their own.
+            turn: whether somebody else begins to speak with it.
+            speakers: who speaks, in the text and after each change of speaker in it.
+
+        Returns:
+            A new cue with the same id, span and `no_speech`.
+        """
         return Cue(self.cue_id, self.start_ms, self.end_ms, text, words, self.no_speech, turn, speakers)
 
 
