@@ -23,6 +23,7 @@ from longtake.schemas.layout import Layout
 
 __all__ = ["Fault", "Report", "verify"]
 
+_BYTES_PER_PROCESS = 32 << 20  # of shards
 Progress = Callable[[int, int], None]  # pieces of work done, and all of them
 
 
@@ -71,14 +72,21 @@ def verify(
         return _report(None, [of_manifest], False, sample)
     of_summary = FaultList("plan/_plan.json")
     faults = [of_manifest, of_summary, *check_files(layout, listed)]
-    shards, plan, ledger = _read(root, listed, sample, seed, workers or cores(), progress, faults)
+    processes = _processes(workers or cores(), listed)
+    shards, plan, ledger = _read(root, listed, sample, seed, processes, progress, faults)
     compared = not any(of_file.unreadable for of_file in faults)
     if compared:
         facts = [result.facts for result in shards]
         accounts = Accounts(layout, listed.shards, facts, plan, ledger)
         faults += accounts.check(listed.manifest, published_groups(layout, of_summary))
-    drawn = _draw(root, listed, shards, sample, workers or cores(), faults) if sample and compared else 0
+    drawn = _draw(root, listed, shards, sample, processes, faults) if sample and compared else 0
     return _report(listed, faults, compared, None if sample is None else drawn)
+
+
+def _processes(workers: int, listed: ListedShards) -> int:
+    """How many processes share the work; 0: this one does it. Starting one takes as long as checking a small corpus."""
+    size = sum(shard.bytes for shard in listed.manifest.shards)
+    return 0 if workers == 1 else min(workers, 1 + size // _BYTES_PER_PROCESS)
 
 
 def _report(listed: ListedShards | None, faults: Iterable[FaultList], compared: bool, drawn: int | None) -> Report:
@@ -101,7 +109,7 @@ def _read(
     listed: ListedShards,
     sample: int | None,
     seed: int,
-    workers: int,
+    processes: int,
     progress: Progress,
     faults: list[FaultList],
 ) -> tuple[list[ShardResult], list[PlanFacts], list[LedgerFacts]]:
@@ -115,7 +123,7 @@ def _read(
     shards: list[ShardResult] = []
     plan: list[PlanFacts] = []
     ledger: list[LedgerFacts] = []
-    for result in _run(jobs, workers, progress):
+    for result in _run(jobs, processes, progress):
         match result:
             case ShardResult():
                 shards.append(result)
@@ -136,7 +144,12 @@ def _read(
 
 
 def _draw(
-    root: str, listed: ListedShards, results: Sequence[ShardResult], sample: int, workers: int, faults: list[FaultList]
+    root: str,
+    listed: ListedShards,
+    results: Sequence[ShardResult],
+    sample: int,
+    processes: int,
+    faults: list[FaultList],
 ) -> int:
     """Read the samples whose keys rank lowest in the hash order of the seed; the result is how many were read."""
     ranked = ((rank, key, shard) for shard, result in enumerate(results) for rank, key in result.facts.drawn)
@@ -145,7 +158,7 @@ def _draw(
         chosen.setdefault(shard, set()).add(key)
     drawn = [(listed.shards[number], keys) for number, keys in sorted(chosen.items())]
     jobs = [_Job(f"shards/{shard.name}", check_drawn, (root, shard, keys)) for shard, keys in drawn]
-    faults += _run(jobs, workers, lambda done, total: None)
+    faults += _run(jobs, processes, lambda done, total: None)
     return sum(map(len, chosen.values()))
 
 
@@ -156,14 +169,14 @@ class _Job:
     arguments: tuple[Any, ...]
 
 
-def _run(jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Any]:
+def _run(jobs: Sequence[_Job], processes: int, progress: Progress) -> Iterator[Any]:
     """The results in the order of the jobs; a FaultList for a job whose process died, as native libraries can make it."""
-    if workers == 1 or len(jobs) == 1:
+    if not processes:
         for done, job in enumerate(jobs):
             progress(done, len(jobs))
             yield job.work(*job.arguments)
         return
-    with ProcessPoolExecutor(workers, SPAWN, attend, (lifeline(),)) as pool:
+    with ProcessPoolExecutor(processes, SPAWN, attend, (lifeline(),)) as pool:
         pending = [pool.submit(job.work, *job.arguments) for job in jobs]
         for done, (job, future) in enumerate(zip(jobs, pending, strict=True)):
             progress(done, len(jobs))
