@@ -159,7 +159,7 @@ def _facts(row: dict[str, Any], entry: IndexEntry) -> list[tuple[str, str]]:
     facts = {
         "Licence": clip.video.license or "none given",
         "Split": clip.split,
-        "ListPlace": f"{entry.shard}.tar, position {entry.position}",
+        "Place": f"{entry.shard}.tar, position {entry.position}",
         "Text": f"{len(clip.sentences)} sentences, {clip.n_words:,} words"
         + (f", {per_second:.2f} words per second" if per_second else ""),
         "Language": clip.language or "",
