@@ -40,7 +40,7 @@ def end_forks() -> None:
 
 @functools.cache
 def lifeline() -> Connection:
-    """Return the pipe end that a child process attends to. It breaks when this process ends, even if not the child's parent."""
+    """Return a pipe end for a child process to `attend`. It breaks when this process ends, even if not the child's parent."""
     reader, writer = SPAWN.Pipe(duplex=False)
     _writers.append(writer)
     return cast(Connection, reader)
@@ -132,7 +132,7 @@ def _apart() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Hold SIGINT back in children that start inside: a child inherits the blocked signals of the thread that starts it."""
+    """Hold SIGINT back in children that start inside: a child inherits the blocked signals of its starting thread."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

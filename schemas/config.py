@@ -260,7 +260,7 @@ class CorpusConfig(Section):
         return whole | {"source": {"text": text.format, "groups": self.source.groups is not None} | encoding | chapters}
 
     def _published_coherence(self) -> dict[str, Any]:
-        """Return the settings that decide cuts. jobs/build/plan.py watches the files of the model, together with the inputs."""
+        """Return the settings that decide cuts. jobs/build/inputs.py notices other files of the model, like other inputs."""
         if not self.coherence.enabled:
             return {"enabled": False}
         model = self.coherence.model
@@ -269,7 +269,7 @@ class CorpusConfig(Section):
         return {"enabled": True, "model": model, "cut_cost": self.coherence.cut_cost}
 
     def _published_captions(self) -> dict[str, Any]:
-        """Return the settings that decide captions. The files of the model are watched like those of coherence."""
+        """Return the settings that decide captions. jobs/build/inputs.py notices other files of the model."""
         model = self.captions.model
         if model is None:
             return {"model": None}

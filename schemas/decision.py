@@ -21,7 +21,7 @@ _JOINERS = "\u200c\u200d"  # invisible, and part of correct spelling in Persian 
 
 
 class OnConflict(StrEnum):
-    """Which decision counts where curators differ."""
+    """Which decision counts if curators differ."""
 
     REFUSE = "refuse"
     STRICTEST = "strictest"

@@ -1,4 +1,4 @@
-"""Files and folders in a folder, local or remote."""
+"""Lists of files and folders."""
 
 import os
 from contextlib import suppress

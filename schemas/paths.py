@@ -15,7 +15,7 @@ def scheme(path: str) -> str:
 
 
 def is_remote(path: str) -> bool:
-    """Whether `path` lies outside the local file system."""
+    """Whether `path` is outside the local file system."""
     return scheme(path) != "file"
 
 

@@ -1,4 +1,4 @@
-"""Files on any storage that fsspec knows: local, gs://, s3://. Other modules open only locks, logs and local temporary files.
+"""Files on any storage that fsspec knows: local, gs://, s3://. Other modules reach remote storage only through this one.
 
 A write is whole or absent. Local: a temporary file in the same folder is flushed to the disk, then moved over the name. Object
 stores: the bytes are complete in memory or in a local file before one put, which is atomic there; nothing is renamed

@@ -157,7 +157,7 @@ def sentence_row(sentence: Sentence) -> dict[str, Any]:
 
 
 def sentence_json(sentence: Sentence) -> dict[str, Any]:
-    """A sentence as the JSON of a sample holds it: without `timing`, `asr` and `speaker` where they are None."""
+    """A sentence as the JSON of a sample holds it: without `timing`, `asr` and `speaker` if they are None."""
     row = sentence_row(sentence)
     return {name: value for name, value in row.items() if value is not None}
 

@@ -9,7 +9,7 @@ def clock(ms: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """How long something takes, or took."""
+    """A length of time for people."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

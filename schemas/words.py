@@ -45,7 +45,7 @@ def spelled_words(text: str) -> list[str]:
 
 
 def count_words(text: str) -> int:
-    """How many words `words_of` gives, without making them."""
+    """The number of words that `words_of` returns, without making them."""
     if text.isascii():
         return len(text.split()) - len(_ASCII_SIGNS.findall(text))
     if not _HAS_UNSPACED.search(text):
@@ -81,7 +81,7 @@ def _after_marks(text: str, start: int, end: int) -> Span:
 
 
 def _divided(text: str) -> tuple[Span, ...]:
-    """The words of a token that holds unspaced characters."""
+    """The spans of the words in a token with unspaced characters."""
     spans: list[Span] = []
     opened = 0  # from here on, punctuation belongs to the next word
     for run in _RUNS.finditer(text):

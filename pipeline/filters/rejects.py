@@ -56,7 +56,7 @@ def why(decision: Decision) -> str:
     return f"{decision.decision} by {decision.curator or NOBODY}{when}{said}"
 
 
-# -- where a plan finds them -------------------------------------------------------------------------------------------
+# -- the file for a plan -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def keep_rejects(layout: Layout, rejects: Rejects | None) -> RejectsFile | None:
     return file
 
 
-# -- which long clips they are -----------------------------------------------------------------------------------------
+# -- the long clips that match -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, order=True)

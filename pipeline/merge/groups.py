@@ -38,7 +38,7 @@ def group_video(
                 complete[group_id] = ordered
 
     clips: list[LongClip] = []
-    winner: dict[int, str] = {}  # by sentence: the group that takes it
+    winner: dict[int, str] = {}  # the group that takes a sentence
     winner_of_key: dict[str, str] = {}
     beaten_by: dict[str, str] = {}  # a complete group that was not taken, and the group in its way
     trimmed = 0

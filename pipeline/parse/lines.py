@@ -43,7 +43,7 @@ def where(line: Line) -> str:
 
 
 def quoted(value: object) -> str:
-    """`value` for a message: in quotes, escaped, shortened, on one line."""
+    """Return `value` for a message: in quotes, escaped, shortened, on one line."""
     text = value if isinstance(value, str) else repr(value)
     return repr(text if len(text) <= _QUOTED else text[:_QUOTED] + "...")
 

@@ -19,7 +19,7 @@ from longtake.schemas.records import Drop, Sentence
 
 @dataclass(frozen=True, slots=True)
 class OwnText:
-    """The sentences of a video, a Drop for everything left out of them, and the number of removals of each cleaning step."""
+    """The sentences of a video, the drops, and the number of removals of each cleaning step."""
 
     sentences: list[Sentence]
     drops: list[Drop]

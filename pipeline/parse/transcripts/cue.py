@@ -16,7 +16,7 @@ Word = tuple[int, int, int]
 #: Marks where another person starts to speak in a cue's text: no sentence crosses it. str.split() takes it for white space.
 BREAK = "\x1e"
 
-# Words this far outside their cue are still accepted; further out, their times say nothing about the speech.
+# Times of words may be this far outside their cue; further out, they are no evidence of the speech.
 _TOLERANCE_MS = 250
 # A word takes at most this long, whatever the time until the next one: a start, and about 14 characters a second.
 _WORD_MS, _CHARACTER_MS = 250, 70

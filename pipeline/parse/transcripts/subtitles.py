@@ -194,7 +194,7 @@ def _in_ascii_digits(line: str) -> str:
 
 
 class _Reader:
-    """Reads line by line. Of the state, at most one is set: an open cue, a block to skip, lines outside any cue."""
+    """Reads line by line. At most one of these is set: an open cue, a block to skip, lines outside any cue."""
 
     def __init__(self, video_id: str, file: str, format: CueFormat, has_segments: bool) -> None:
         self.cues: list[Cue] = []

@@ -110,5 +110,5 @@ def digest(footprint: Footprint) -> bytes:
     return hashlib.blake2b(repr((footprint.duration_ms, footprint.hashes)).encode(), digest_size=16).digest()
 
 
-#: Of footprints.
+#: For footprints.
 OF_VIDEOS = Likeness(digest, bands, N_FRAMES * _BANDS_PER_FRAME * 2, similarity)

@@ -28,7 +28,7 @@ class CleanStep:
 
 
 def remove(cues: list[Cue], signs: re.Pattern[str], find: Callable[[str], list[Edit]], what: str) -> CleanedCues:
-    """Apply the edits that `find` returns for each text with one of `signs`. A cue without letters or digits is dropped."""
+    """Apply the edits that `find` returns for each text with one of `signs`. A cue is dropped if no letter or digit is left."""
     kept: list[Cue] = []
     gone: list[tuple[Cue, str]] = []
     removals = 0

@@ -29,7 +29,7 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
     removed is in `shortened`.
     """
     words: list[str] = []
-    first = [0]  # the number of each cue's first word among all words
+    first = [0]  # position of each cue's first word
     for cue in cues:
         words += spelled_words(cue.text)
         first.append(len(words))

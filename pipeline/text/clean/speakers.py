@@ -54,7 +54,7 @@ def _has_lower(cue: Cue) -> bool:
 
 
 def _names(cues: list[Cue]) -> frozenset[str]:
-    """Return names in small letters that start lines again and again, if there are at least two."""
+    """Names in small letters that start lines again and again, if at least two do."""
     found = Counter(
         label
         for cue in cues
@@ -112,5 +112,5 @@ def _has_only_capitals(label: str) -> bool:
 
 
 def _starts_turn(text: str, at: int) -> bool:
-    """Whether a sign starts a turn. After a letter it is a closing quotation mark, as in French."""
+    """Whether a sign starts a turn: after a letter, it is a closing quotation mark, as in French."""
     return text[at] == ">" or at == 0 or text[at - 1] in "\n" + BREAK
