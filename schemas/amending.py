@@ -1,4 +1,4 @@
-"""Changing the end of a file that several processes write to, as a log is written."""
+"""Change the end of a file that several processes write to, such as a log."""
 
 import fcntl
 import os
@@ -7,16 +7,16 @@ from contextlib import contextmanager, suppress
 
 from longtake.schemas import storage
 
-#: Of what a file holds: how many of its first bytes stay, and what follows them.
+#: Takes the content of a file. Returns how many of its first bytes stay, and the bytes that follow them.
 Change = Callable[[bytes], tuple[int, bytes]]
 
 
 def amend(path: str, change: Change) -> None:
-    """Change the end of a file, one process at a time; where there is none, `change` gets no bytes and the file is made.
+    """Change the end of a file, one process at a time. If there is no file, `change` gets no bytes and the file is created.
 
-    A local file is locked (flock) and added to by one write that is on the disk when this returns; where nothing of it stays, it
-    is replaced whole. An object store has no lock and adds nothing to an object: there the object is replaced, and of two
-    processes that do so at the same time, one may lose what it wrote. Raises OSError, with a local file as it was.
+    A local file is locked (flock) and extended by one write, which is on disk when this returns. If none of its bytes stay, it is
+    replaced whole. An object store has no lock and cannot append, so the object is replaced. If two processes do so at the same
+    time, one may lose its write. Raises OSError and leaves a local file unchanged.
     """
     if storage.is_remote(path):
         data = b""
@@ -54,7 +54,7 @@ def _add(descriptor: int, stays: int, added: bytes) -> None:
 
 @contextmanager
 def _locked(path: str) -> Iterator[int]:
-    """The descriptor of the file that has this name once its lock is held: another process may replace it meanwhile."""
+    """Yield a locked descriptor of the file at `path`. Another process may replace the file before the lock is held."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:

@@ -1,4 +1,4 @@
-"""Child processes: they end with their parent, whatever ended it, and start without what the parent's program imports."""
+"""Child processes that end with their parent, whatever ended it, and start without the imports of the parent's program."""
 
 import functools
 import multiprocessing
@@ -16,13 +16,13 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnC
 from typing import Any, cast
 
 _server: Any = cast(Any, forkserver)._forkserver
-_SOCKET_FOLDER = 107 - len("/pymp-12345678/listener-12345678")  # what Linux leaves for the folder of a socket
-_SECONDS = 1.0  # between looks whether the parent is there
+_SOCKET_FOLDER = 107 - len("/pymp-12345678/listener-12345678")  # bytes that Linux leaves for a socket's folder
+_SECONDS = 1.0  # between two checks for the parent
 _writers: list[Connection] = []  # open as long as this process lives
 
 
 def leave_with(parent: int) -> None:
-    """End this process when `parent`, which started it, is gone: one killed with SIGKILL cannot tell its children."""
+    """End this process when its parent, process `parent`, is gone. A parent killed with SIGKILL cannot tell its children."""
     threading.Thread(target=_watch, args=(parent,), name="longtake-parent", daemon=True).start()
 
 
@@ -33,23 +33,23 @@ def _watch(parent: int) -> None:
 
 
 def end_forks() -> None:
-    """End the process that `forks_of` made, and count its CPU time as that of a child; the next fork makes another. Forks that
-    still run go on."""
+    """End the process whose forks `forks_of` gives. Its CPU time then counts as a child's. Running forks go on; the next fork
+    starts another such process."""
     _server._stop()  # there is no other way
 
 
 @functools.cache
 def lifeline() -> Connection:
-    """What a child process is given to `attend`: it breaks when this process ends, which need not be the child's parent."""
+    """Return a pipe end for a child process to `attend`. It breaks when this process ends, even if not the child's parent."""
     reader, writer = SPAWN.Pipe(duplex=False)
     _writers.append(writer)
     return cast(Connection, reader)
 
 
 def attend(line: Connection) -> None:
-    """End this process when the one whose `lifeline` it has is gone, and leave Ctrl-C to that one. For processes of SPAWN and
+    """End this process when the owner of the `lifeline` is gone, and leave Ctrl-C to the owner. For processes of SPAWN and
     `forks_of`, which start with SIGINT held back."""
-    if _server._forkserver_alive_fd is not None:  # else the process that it is a fork of lives as long as this one
+    if _server._forkserver_alive_fd is not None:  # open, it keeps the process that was forked alive
         os.close(_server._forkserver_alive_fd)
         _server._forkserver_alive_fd = None
     threading.Thread(target=_wait, args=(line,), name="longtake-parent", daemon=True).start()
@@ -74,7 +74,7 @@ class _Forked(popen_forkserver.Popen):
         super().__init__(process_obj)
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:
-        """The exit code, which stands in a pipe once: of two threads that read it, the second took it for 255."""
+        """Return the exit code. A pipe holds it only once: if two threads read at the same time, the second got 255."""
         with self._reading:
             return super().poll(flag)
 
@@ -103,16 +103,16 @@ class _Fork(ForkServerContext):
     Process = _ForkedProcess
 
 
-#: Starts new interpreters that import what their work needs, not the program's own main module with all of the command line
-#: behind it. SIGINT is held back in them until they call `attend`: Ctrl-C while they import would print a traceback.
+#: Starts new interpreters that import only what their work needs, not the program's main module with the whole command line.
+#: They hold SIGINT back until they call `attend`: Ctrl-C during their imports would print a traceback.
 SPAWN: Any = _Spawn()
 _FORK: Any = _Fork()
 
 
 def forks_of(modules: list[str]) -> Any:
-    """A context as SPAWN, but its processes are forks of one that has imported `modules`, and start in no time. That one has no
-    threads, which is what makes it safe; it is shared, so that the modules are those of whoever asks first. SPAWN where the path
-    of the folder for temporary files leaves no room for the name of its socket."""
+    """Return a context like SPAWN, but its processes start in milliseconds: they are forks of one process that has imported
+    `modules`. That process has no threads, so forking is safe. It is shared, so the first caller decides the modules. Returns
+    SPAWN if the path of the folder for temporary files leaves no room for the name of its socket."""
     if len(tempfile.gettempdir()) > _SOCKET_FOLDER:
         return SPAWN
     _FORK.set_forkserver_preload(modules)
@@ -124,15 +124,15 @@ _lock = threading.Lock()
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """What is started inside holds SIGINT back and does not import the main module."""
-    resource_tracker.ensure_running()  # starting it ends the holding back of signals
+    """Make processes that start inside hold SIGINT back and not import the main module."""
+    resource_tracker.ensure_running()  # its start unblocks signals, so it must come first
     with _interrupts_held_back(), _without_main():
         yield
 
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Children inherit the signals that the thread which starts them holds back."""
+    """Hold SIGINT back in children that start inside: a child inherits the blocked signals of its starting thread."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

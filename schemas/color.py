@@ -1,6 +1,6 @@
 """Colour signalling of videos: the code points of Rec. ITU-T H.273, by the names that ffmpeg prints."""
 
-#: For signalling that is absent.
+#: The name for absent signalling.
 UNKNOWN = "unknown"
 
 PRIMARIES = {

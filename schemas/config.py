@@ -1,4 +1,4 @@
-"""The configuration of a corpus: `corpus.yaml`. A wrong one fails here, before any work starts."""
+"""The configuration of a corpus, `corpus.yaml`. A wrong configuration fails here, before any work starts."""
 
 import os
 import re
@@ -47,7 +47,7 @@ class Merge(Section):
 
 
 class Coherence(Section):
-    """Cutting runs where the topic turns, as embeddings of the sentences tell it. `model` is a name or a folder."""
+    """How runs are cut where the topic changes, by embeddings of the sentences. `model` is a name or a folder."""
 
     enabled: bool = False
     model: str = Field("all-MiniLM-L6-v2", min_length=1)
@@ -58,24 +58,22 @@ class Coherence(Section):
 
 
 class Frames(Section):
-    """What is sampled: frames per sentence, their size in pixels and coding, and how exact their times must be."""
+    """Which frames to take: number per sentence, size in pixels, coding, and how exact their times must be."""
 
     per_sentence: int = Field(8, ge=1, le=256)
     short_side: int = Field(240, ge=16, le=4320)
     format: Literal["jpeg"] = "jpeg"
     quality: int = Field(90, ge=1, le=100)
     tolerance_ms: int = Field(0, ge=0)
-    hdr: Literal["drop", "tonemap", "keep"] = (
-        "drop"  # what is done with PQ and HLG; tonemap also brings BT.2020 to BT.709
-    )
+    hdr: Literal["drop", "tonemap", "keep"] = "drop"  # how to treat PQ and HLG; tonemap also converts BT.2020 to BT.709
     hold_last: bool = True  # the last frame stays on screen as long as the sound goes on
     decoder: Literal["pyav", "decord"] = "pyav"
 
 
 class Filters(Section):
-    """Thresholds of scores. A long clip beyond one is left out; None: not asked. Shares are 0 to 1."""
+    """Thresholds of scores. A long clip beyond a threshold is dropped; None: no threshold. Shares are 0 to 1."""
 
-    scores: bool = False  # compute them all, also those that have no threshold
+    scores: bool = False  # compute all scores, also those without a threshold
     min_words_per_sentence: float | None = Field(None, gt=0)
     max_words_per_second: float | None = Field(None, gt=0)
     max_repetition: Fraction | None = None
@@ -89,7 +87,7 @@ class Filters(Section):
     pii: Literal["keep", "mask", "drop"] = "keep"
     pii_kinds: tuple[Literal["email", "phone", "card", "ip"], ...] = ("email", "phone", "card")
     phone_region: str = Field("US", pattern=r"^[A-Z]{2}$")
-    color: dict[ColorProperty, tuple[str, ...]] | None = None  # what is allowed, by ffmpeg's names
+    color: dict[ColorProperty, tuple[str, ...]] | None = None  # allowed values, in ffmpeg's names
     min_short_side: int | None = Field(None, ge=1)
     max_aspect: float | None = Field(None, ge=1)
     min_seconds: float | None = Field(None, gt=0)
@@ -139,7 +137,7 @@ class Filters(Section):
 
 
 class EvaluationSet(Section):
-    """A list of an evaluation set: ids of videos, or texts. `field` is where they are in each record of a table."""
+    """A list of video ids or texts of an evaluation set. `field` names the field of a table that holds them."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     path: str
@@ -148,10 +146,10 @@ class EvaluationSet(Section):
 
 
 class Duplicates(Section):
-    """What is there twice, in the corpus or in an evaluation set, and what is done about it."""
+    """Which repeats to look for, in the corpus and in evaluation sets, and what to do with them."""
 
     paragraphs: Literal["keep", "flag", "drop"] = "keep"
-    similarity: float = Field(0.8, ge=0.5, le=1)  # Jaccard similarity from which two paragraphs count as one
+    similarity: float = Field(0.8, ge=0.5, le=1)  # lowest Jaccard similarity of two near duplicates
     videos: Literal["keep", "flag", "drop"] = "keep"  # the same pictures under two ids
     evaluation: tuple[EvaluationSet, ...] = ()
     evaluation_overlap: Literal["flag", "drop"] = "drop"
@@ -162,13 +160,14 @@ class Shards(Section):
 
 
 class Limits(Section):
-    """Bounds against hostile or absurd sources. A video beyond one is dropped with reason `limit_exceeded`."""
+    """Bounds against hostile or absurd sources. A video beyond a bound is dropped: reason `limit_exceeded`, for memory
+    `out_of_memory`, for seconds `timeout`."""
 
     pixels: int = Field(8192 * 4320, ge=1)  # of one frame
     duration_ms: int = Field(24 * 3600 * 1000, ge=1)
     streams: int = Field(64, ge=1)
     packets: int = Field(20_000_000, ge=1)
-    scratch_bytes: int = Field(16 << 30, ge=1)  # of copies of remote sources, at a time, for each process
+    scratch_bytes: int = Field(16 << 30, ge=1)  # for copies of remote sources at any time, per process
     memory_bytes: int = Field(8 << 30, ge=512 << 20)  # that one decoder process may allocate
     decode_seconds: float = Field(900, gt=0)  # wall clock for one decode task (up to ten minutes of one video)
 
@@ -231,19 +230,19 @@ class CorpusConfig(Section):
 
     @property
     def splits_sentences(self) -> bool:
-        """Whether cues are made into sentences, as against taken for sentences."""
+        """Whether sentences are made from cues. If not, each cue is a sentence."""
         if self.sentences.split == "auto":
             return self.source.text.is_transcript and self.source.groups is None
         return self.sentences.split == "sentences"
 
     def resolve(self, path: str) -> str:
-        """`path` as a usable location: relative ones start from the configuration's folder."""
+        """Return `path` as a usable location: a relative path starts from the configuration's folder."""
         joined = storage.join(self.base, path)
         return joined if storage.is_remote(joined) else os.path.normpath(joined)
 
     @property
     def root(self) -> str:
-        """Where the corpus goes."""
+        """The folder or URI of the corpus."""
         return self.resolve(self.output)
 
     def published(self) -> dict[str, Any]:
@@ -261,7 +260,7 @@ class CorpusConfig(Section):
         return whole | {"source": {"text": text.format, "groups": self.source.groups is not None} | encoding | chapters}
 
     def _published_coherence(self) -> dict[str, Any]:
-        """What of the section decides cuts. Which model a folder holds is watched with the inputs (jobs/build/plan.py)."""
+        """Return the settings that decide cuts. jobs/build/inputs.py notices other files of the model, like other inputs."""
         if not self.coherence.enabled:
             return {"enabled": False}
         model = self.coherence.model
@@ -270,7 +269,7 @@ class CorpusConfig(Section):
         return {"enabled": True, "model": model, "cut_cost": self.coherence.cut_cost}
 
     def _published_captions(self) -> dict[str, Any]:
-        """What of the section decides captions, but for the files of the model, which are watched as those of coherence are."""
+        """Return the settings that decide captions. jobs/build/inputs.py notices other files of the model."""
         model = self.captions.model
         if model is None:
             return {"model": None}

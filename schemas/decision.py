@@ -1,4 +1,4 @@
-"""What a curator decides of a sample or a video, and what follows from the decisions of several."""
+"""A curator's decision on a sample or source video, and the rules for decisions of several curators."""
 
 import re
 import unicodedata
@@ -21,7 +21,7 @@ _JOINERS = "\u200c\u200d"  # invisible, and part of correct spelling in Persian 
 
 
 class OnConflict(StrEnum):
-    """Which decision counts where curators differ."""
+    """Which decision counts if curators differ."""
 
     REFUSE = "refuse"
     STRICTEST = "strictest"
@@ -30,11 +30,11 @@ class OnConflict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One row of the log. Raises ConfigError for what is none.
+    """One row of the log. Raises ConfigError for invalid values.
 
-    `subject` is "sample" or "video", `subject_id` a sample key or a video id; `decision` is "reject", "flag", "ok", or "none"
-    where it is withdrawn. `label` is "" or a short name of what is wrong: misaligned, bad_text, privacy, not_video, other.
-    `decided_at` is "" or a time of ISO 8601, kept in UTC to the second ("2026-11-25T18:20:05Z"); without a zone it counts as UTC.
+    `subject` is "sample" or "video", `subject_id` a sample key or a video id. `decision` is "reject", "flag", "ok", or "none" to
+    withdraw one. `label` is "" or a short name for the problem: misaligned, bad_text, privacy, not_video, other. `decided_at` is
+    "" or an ISO 8601 time, kept in UTC to the second ("2026-11-25T18:20:05Z"). A time without a zone counts as UTC.
     """
 
     subject: str
@@ -63,12 +63,12 @@ class Decision:
 
     @property
     def about(self) -> tuple[str, str]:
-        """What it is a decision on."""
+        """The subject and its id."""
         return self.subject, self.subject_id
 
     @property
     def verdict(self) -> tuple[str, str, str]:
-        """What it says: the decision, its label and its note."""
+        """The decision with its label and note."""
         return self.decision, self.label, self.note
 
 
@@ -97,7 +97,7 @@ def _utc(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A subject on which curators differ, and what each of them decided."""
+    """A subject on which curators differ, with the decision of each curator."""
 
     subject: str
     subject_id: str
@@ -105,8 +105,8 @@ class Conflict:
 
 
 def current(decisions: Iterable[Decision]) -> dict[tuple[str, str], list[Decision]]:
-    """The decision of each curator on each subject, by subject and curator, without those that are withdrawn. The latest counts;
-    of several with the same time, or none, the last in the order given."""
+    """Return each curator's decision on each subject, by subject and curator, without withdrawn decisions. The latest decision
+    counts; of several with the same time or no time, the last in the given order."""
     latest: dict[tuple[str, str, str], Decision] = {}
     for decision in sorted(decisions, key=lambda decision: decision.decided_at):
         latest[*decision.about, decision.curator] = decision
@@ -118,9 +118,9 @@ def current(decisions: Iterable[Decision]) -> dict[tuple[str, str], list[Decisio
 
 
 def steps(decisions: Iterable[Decision], about: tuple[str, str], curator: str) -> list[Decision]:
-    """What a curator decided on a subject, step by step: the last is what counts now, and what is taken back is gone.
+    """Return a curator's decisions on a subject, step by step. The last one counts now; undone decisions are not included.
 
-    Going back to what was before counts as taking back, so that whoever undoes twice goes back two steps.
+    A return to the decision before counts as undoing, so undoing twice goes back two steps.
     """
     found: list[Decision] = []
     for one in sorted(decisions, key=lambda decision: decision.decided_at):
@@ -136,7 +136,7 @@ def steps(decisions: Iterable[Decision], about: tuple[str, str], curator: str) -
 
 
 def conflicts(decisions: Iterable[Decision]) -> list[Conflict]:
-    """The subjects on which the current decisions of curators differ. A video and a sample of it are two subjects."""
+    """Return the subjects on which current decisions of curators differ. A video and its sample are two subjects."""
     return [
         Conflict(*about, tuple(those))
         for about, those in current(decisions).items()
@@ -145,10 +145,10 @@ def conflicts(decisions: Iterable[Decision]) -> list[Conflict]:
 
 
 def settle(decisions: Iterable[Decision], policy: str = OnConflict.REFUSE) -> list[Decision]:
-    """One decision for each subject that has any, by subject; the same for the same current decisions in any order.
+    """Return one decision for each subject that has any, by subject. The order of the current decisions does not matter.
 
-    Where curators differ, `policy` says what counts: "refuse" raises ConfigError with a line for each conflict, "strictest" takes
-    reject before flag before ok, "latest" the one with the latest time.
+    If curators differ, `policy` decides: "refuse" raises ConfigError with a line for each conflict, "strictest" takes reject
+    before flag before ok, "latest" takes the decision with the latest time.
     """
     decisions = list(decisions)
     if policy == OnConflict.REFUSE and (found := conflicts(decisions)):
@@ -178,8 +178,8 @@ def _explained(found: Sequence[Conflict], shown: int = 20) -> str:
 
 
 def merge_logs(logs: Iterable[Iterable[Decision]]) -> list[Decision]:
-    """All rows of several logs in the order of their times, each once; those without a time come first, in the order given."""
+    """Return all rows of several logs, each once, ordered by time. Rows without a time come first, in the given order."""
     last_first = reversed([decision for log in logs for decision in log])
-    rows = list(dict.fromkeys(last_first))[::-1]  # of rows that are the same, the last counts
+    rows = list(dict.fromkeys(last_first))[::-1]  # of equal rows, the last counts
     rows.sort(key=lambda decision: decision.decided_at)
     return rows

@@ -1,7 +1,7 @@
-"""The file that decisions of curators are kept in: a log, CSV (UTF-8, RFC 4180, with a header) or Parquet by its suffix.
+"""The file with the decisions of curators: a log, by its suffix CSV (UTF-8, RFC 4180, with a header) or Parquet.
 
 Any tool may write one. The latest row of a curator on a subject is that curator's decision; a row "none" withdraws it. Texts are
-kept as they are: a spreadsheet takes a note that starts with `=`, `+`, `-` or `@` for a formula, so import it there as text.
+kept unchanged. A spreadsheet takes a note that starts with `=`, `+`, `-` or `@` for a formula, so import notes as text.
 """
 
 import csv
@@ -19,7 +19,7 @@ from longtake.schemas.amending import amend
 from longtake.schemas.decision import Conflict, Decision, OnConflict, conflicts, current, merge_logs, settle
 from longtake.schemas.errors import ConfigError
 
-__all__ = [  # what comes from the module beside this one, which nobody else needs to know
+__all__ = [  # names of decision.py; other modules import them from here
     "Conflict",
     "Decision",
     "OnConflict",
@@ -37,13 +37,13 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def read_decisions(path: str) -> list[Decision]:
-    """The rows of a log in their order; none for an empty file. Columns that are not ours are passed over, and so is an
-    unfinished last line of CSV, which a crash leaves. Raises ConfigError that names file and line, and OSError."""
+    """Return the rows of a log in their order; an empty file has none. Unknown columns are ignored, and so is an unfinished last
+    line of CSV after a crash. Raises ConfigError that names file and line, and OSError."""
     return read_log(path)[0]
 
 
 def read_log(path: str) -> tuple[list[Decision], int]:
-    """As read_decisions, with the number of bytes in an unfinished last line that was passed over."""
+    """Return the rows like read_decisions, and the number of bytes in an ignored, unfinished last line."""
     is_csv = _is_csv(path)
     try:
         data = storage.read_bytes(path)
@@ -60,22 +60,22 @@ def read_log(path: str) -> tuple[list[Decision], int]:
 
 
 def append_decision(path: str, decision: Decision) -> None:
-    """Add a row to a log, which is made where there is none. Safe for several processes on a local file (schemas/amending.py):
-    what others added is kept, columns that are not ours stay, and a last line that a crash left unfinished is cut off.
+    """Add a row to a log; create the log if there is none. Several processes may do so on a local file (schemas/amending.py).
+    Rows of others and unknown columns stay. A last line that a crash left unfinished is cut off.
 
-    Raises ConfigError for a file that is none with decisions, and OSError. Rows of a log that is whole are not looked at.
+    Raises ConfigError for a file without decisions, and OSError. Does not check the rows of a complete log.
     """
     change = _with_line if _is_csv(path) else _with_row
     amend(path, lambda data: change(path, data, decision))
 
 
 def write_decisions(path: str, decisions: Iterable[Decision]) -> None:
-    """Write a log whole, in place of what is there."""
+    """Write a whole log in place of the old one."""
     storage.write_bytes(path, _written(path, decisions))
 
 
 def merge_into(path: str, logs: Iterable[Iterable[Decision]]) -> None:
-    """Add the rows of other logs to a log, each row once, and keep what others add to it meanwhile."""
+    """Add the rows of other logs to a log, each row once, and keep rows that others add meanwhile."""
     rows = [list(log) for log in logs]
     amend(path, lambda data: (0, _written(path, merge_logs([_parsed(path, data), *rows]))))
 
@@ -116,7 +116,7 @@ class _Csv:
 
 
 def _read_csv(path: str, data: bytes) -> _Csv:
-    """Raises ConfigError. A last line without its end is read where it can be, and else is taken for unfinished."""
+    """Read a log in CSV. A last line without a line end is read if possible, else it is unfinished. Raises ConfigError."""
     if (_BOM + _HEADER.encode()).startswith(data) or _HEADER.encode().startswith(
         data
     ):  # not even its header is finished
@@ -134,7 +134,7 @@ def _read_csv(path: str, data: bytes) -> _Csv:
 
 
 def _ending(path: str, data: bytes) -> _Csv | None:
-    """What is to know of a long log to add to it, without its rows; None where its end has to be looked at."""
+    """Return what an append needs to know about a log, without its rows; None if the end of the log must be checked."""
     if not data.endswith(b"\n") or data.count(b'"') % 2:
         return None
     first = data[: data.index(b"\n") + 1]
@@ -181,12 +181,12 @@ def _checked(path: str, header: list[str]) -> list[str]:
 
 def _line(values: Iterable[str]) -> str:
     out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerow(values)  # fields with either of them are quoted
+    csv.writer(out, lineterminator="\r\n").writerow(values)  # quotes fields with \r or \n
     return out.getvalue().removesuffix("\r\n")
 
 
 def _with_line(path: str, data: bytes, decision: Decision) -> tuple[int, bytes]:
-    """What an appended decision makes of the content of a file: see amending.Change."""
+    """Return the change that appends a decision to a file with content `data`: see amending.Change."""
     read = _ending(path, data) or _read_csv(path, data)
     if not read.header:
         return 0, f"{_HEADER}\n{_line(getattr(decision, name) for name in COLUMNS)}\n".encode()
@@ -225,7 +225,7 @@ def _parquet_table(path: str, data: bytes) -> pa.Table | None:
         raise ConfigError(f"{path}: not a Parquet file that can be read: {storage.damage(error)}") from None
     _checked(path, list(table.column_names))
     for number, column in enumerate(table.schema):
-        if pa.types.is_timestamp(column.type):  # nanoseconds are more than Python's times have
+        if pa.types.is_timestamp(column.type):  # Python's times have no nanoseconds
             seconds = table[column.name].cast(pa.timestamp("s", column.type.tz), safe=False)
             table = table.set_column(number, column.name, seconds)
     return table
@@ -234,7 +234,7 @@ def _parquet_table(path: str, data: bytes) -> pa.Table | None:
 def _text(value: Any, where: str) -> str:
     if value is None:
         return ""
-    if isinstance(value, date):  # and so a datetime
+    if isinstance(value, date):  # or a datetime
         return value.isoformat()
     if not isinstance(value, str):
         raise ConfigError(f"{where}: must be text, not {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""The two errors that end a command with a message for its user. They import nothing: a command line knows them at once."""
+"""The two errors that end a command with a message for its user. This module imports nothing, so a command loads it at once."""
 
 
 class ConfigError(ValueError):

@@ -1,4 +1,4 @@
-"""Public names of a package, imported when somebody asks for them: looking at one costs nothing of the others (PEP 562)."""
+"""Public names of a package, imported on first use: importing one name does not load the modules of others (PEP 562)."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

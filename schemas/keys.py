@@ -1,4 +1,4 @@
-"""Sample keys and safe names made from ids that nobody vouches for."""
+"""Sample keys and safe names, made from untrusted ids."""
 
 import hashlib
 import re

@@ -1,10 +1,10 @@
-"""Where everything lies inside a corpus."""
+"""The paths of all files in a corpus."""
 
 from dataclasses import dataclass
 
 from longtake.schemas import storage
 
-FORMAT = 1  # of what a corpus holds; a change to docs/format.md raises it
+FORMAT = 1  # of a corpus; a change to docs/format.md raises it
 MEMBER_JSON, MEMBER_TEXT = "json", "txt"
 
 
@@ -29,7 +29,7 @@ class Layout:
 
     @property
     def croissant(self) -> str:
-        """Croissant metadata, which an audit writes of the corpus as it is; a new version does without until the next one."""
+        """Croissant metadata. An audit writes it for the current corpus; a new version has none until the next audit."""
         return self.path("croissant.json")
 
     @property
@@ -42,12 +42,12 @@ class Layout:
 
     @property
     def embeddings(self) -> str:
-        """What `longtake plan --save-embeddings` keeps; not part of the corpus."""
+        """Embeddings that `longtake plan --save-embeddings` keeps; not part of the corpus."""
         return self.path("embeddings")
 
     @property
     def decisions(self) -> str:
-        """What curators decided; not part of the corpus, and kept in its root since new versions leave what lies there."""
+        """Decisions of curators; not part of the corpus. The file is in the root, where new versions do not touch it."""
         return self.path("decisions.csv")
 
     @property
@@ -83,5 +83,5 @@ def part_name(number: int, prefix: str = "part") -> str:
 
 
 def frame_member(number: int, frames: int) -> str:
-    """The extension of a frame of a sample with so many frames: three digits, more where they are needed to sort by name."""
+    """Return the extension of a frame in a sample of `frames` frames: three digits, or more if sorting by name needs them."""
     return f"{number:0{max(3, len(str(frames - 1)))}d}.jpg"

@@ -1,4 +1,4 @@
-"""What lies in a folder."""
+"""Lists of files and folders."""
 
 import os
 from contextlib import suppress
@@ -10,12 +10,12 @@ from longtake.schemas import remote
 from longtake.schemas.paths import is_remote, join, local_path
 from longtake.schemas.remote import BucketError
 
-TEMPORARY = ".tmp-"  # names of unfinished writes begin like this
+TEMPORARY = ".tmp-"  # prefix of the names of unfinished writes
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file as a listing tells of it. `modified` is in seconds since 1970, None where the storage does not say."""
+    """A file in a listing. `modified` is in seconds since 1970, None if the storage does not say."""
 
     path: str
     size: int
@@ -28,7 +28,7 @@ class Entry:
 
 
 def list_files(folder: str, suffix: str = "") -> list[str]:
-    """The files directly in `folder` whose names end in `suffix`, sorted; none where there is no such folder.
+    """Return the files directly in `folder` whose names end in `suffix`, sorted; none if there is no such folder.
 
     Temporary files of unfinished writes are not listed.
     """
@@ -50,12 +50,12 @@ def list_folders(folder: str) -> list[str]:
 
 
 def list_entries(folder: str) -> list[Entry]:
-    """The files directly in `folder` by name, also the temporary ones of unfinished writes; none where there is no folder."""
+    """Return the files directly in `folder` by name, with temporary files of unfinished writes; none if there is no folder."""
     found = []
     if not is_remote(folder):
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(local_path(folder)) as entries:
             for entry in entries:
-                with suppress(FileNotFoundError):  # gone since it was listed
+                with suppress(FileNotFoundError):  # deleted since it was listed
                     if entry.is_file():
                         stat = entry.stat()
                         temporary = entry.name.startswith(TEMPORARY)
@@ -66,7 +66,7 @@ def list_entries(folder: str) -> list[Entry]:
 
 
 def _listed(folder: str, kind: str) -> list[tuple[str, dict[str, Any]]]:
-    """What of a kind lies directly in a remote folder, and what is known of it. Raises BucketError."""
+    """Return the path and details of each file or folder (`kind`) directly in a remote folder. Raises BucketError."""
 
     def work(files: Any) -> list[tuple[str, dict[str, Any]]]:
         itself = files._strip_protocol(folder)  # some stores keep an empty object for a folder

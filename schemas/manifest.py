@@ -1,4 +1,4 @@
-"""corpus.json: what a finished corpus consists of. It holds no clock, host or path of the machine that made it."""
+"""corpus.json: the contents of a finished corpus. It holds no time, host or path of the machine that made it."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ class _Part(BaseModel):
 
 
 class Count(_Part):
-    """Of one kind of subject: how many came in, and where each went."""
+    """For one kind of subject: how many came in, were kept, and were dropped."""
 
     total: int
     kept: int
@@ -34,7 +34,7 @@ class Count(_Part):
 
 
 class ShardRecord(_Part):
-    """One published shard. `name` is that of the file, with `.tar`."""
+    """One published shard. `name` is the file name, with `.tar`."""
 
     name: str
     split: str
@@ -56,7 +56,7 @@ class CorpusManifest(_Part):
     shards: tuple[ShardRecord, ...]
     version: int = 1
     history: tuple[dict[str, Any], ...] = ()  # what made each version after the first: docs/versions.md
-    decisions: dict[str, Any] | None = None  # of curators, that the plan was made with: docs/format.md
+    decisions: dict[str, Any] | None = None  # of curators, used by the plan: docs/format.md
 
     def splits(self) -> dict[str, dict[str, int]]:
         """Samples, frames and shards per split."""
@@ -71,7 +71,7 @@ class CorpusManifest(_Part):
     def to_bytes(self) -> bytes:
         """The content of the file."""
         whole = self.model_dump(mode="json")
-        if not self.history:  # as a build writes it
+        if not self.history:  # a build writes neither
             del whole["version"], whole["history"]
         if self.decisions is None:
             del whole["decisions"]
@@ -81,7 +81,7 @@ class CorpusManifest(_Part):
 
 
 def finished_manifest(layout: Layout) -> CorpusManifest:
-    """The manifest of a finished corpus. Raises CorpusError for one that is unfinished or broken."""
+    """Return the manifest of a finished corpus. Raises CorpusError if the corpus is unfinished or the manifest broken."""
     manifest = read_manifest(layout)
     if manifest is None:
         raise CorpusError(f"{layout.root}: unfinished: no corpus.json; run longtake build")
@@ -89,7 +89,7 @@ def finished_manifest(layout: Layout) -> CorpusManifest:
 
 
 def read_manifest(layout: Layout) -> CorpusManifest | None:
-    """The manifest of a finished corpus, None where the corpus is unfinished. Raises CorpusError for one that is broken."""
+    """Return the manifest of a finished corpus, None if the corpus is unfinished. Raises CorpusError for a broken manifest."""
     if not storage.exists(layout.manifest):
         return None
     try:

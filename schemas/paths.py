@@ -15,7 +15,7 @@ def scheme(path: str) -> str:
 
 
 def is_remote(path: str) -> bool:
-    """Whether `path` lies outside the local file system."""
+    """Whether `path` is outside the local file system."""
     return scheme(path) != "file"
 
 
@@ -25,14 +25,14 @@ def local_path(path: str) -> str:
 
 
 def join(base: str, *parts: str) -> str:
-    """`parts` below `base`; a part that is absolute or a URI of its own starts anew."""
+    """Join `parts` to `base`. An absolute part or a URI replaces everything before it."""
     for part in parts:
         base = part if _SCHEME.match(part) or os.path.isabs(part) else posixpath.join(base, part)
     return base if is_remote(base) else local_path(base)
 
 
 def parent(path: str) -> str:
-    """The folder that `path` lies in."""
+    """The folder that holds `path`."""
     return posixpath.dirname(path.rstrip("/"))
 
 

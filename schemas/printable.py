@@ -11,8 +11,8 @@ _JOINERS = "\u200c\u200d"  # invisible, harmless, and part of correct spelling i
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """`text` with all that a terminal would act on, or that cannot be seen, escaped; cut after `limit` characters. Credentials in
-    addresses are struck out."""
+    """Return `text`, cut after `limit` characters. Invisible characters and everything that a terminal acts on are escaped, and
+    credentials in addresses are masked."""
     text = masked(text)
     if limit is not None and len(text) > limit:
         text = text[:limit] + "..."
@@ -20,7 +20,7 @@ def printable(text: str, limit: int | None = None) -> str:
 
 
 def masked(text: str) -> str:
-    """`text` with the credentials in its addresses struck out: users and passwords, tokens and signatures in queries."""
+    """Mask the credentials in the addresses in `text`: users and passwords, tokens and signatures in queries."""
     if "://" not in text:
         return text
     return _SECRET.sub(r"\1***", _USER.sub("***", text))

@@ -1,4 +1,4 @@
-"""What each reason code means, in the words of docs/ledger.md; a test keeps the two in step."""
+"""The meaning of each reason code, in the words of docs/ledger.md; a test compares the two."""
 
 MEANINGS = {
     "all_clips_dropped": "Every one of its long clips was dropped in decoding; each has a row of its own.",

@@ -1,6 +1,6 @@
-"""Why something was left out of a corpus: the closed list of stages and reason codes.
+"""Why something was dropped: the closed list of stages and reason codes.
 
-Every code is explained to users in docs/ledger.md; a test keeps the two in step.
+docs/ledger.md explains every code to users; a test compares the two.
 """
 
 from enum import StrEnum
@@ -13,11 +13,11 @@ class Subject(StrEnum):
     VIDEO = "video"
     SENTENCE = "sentence"
     CLIP = "clip"  # a long clip
-    NOTE = "note"  # a video or long clip of which nothing was left out, but something was done otherwise than asked
+    NOTE = "note"  # nothing was dropped, but a video or long clip was not treated as asked
 
 
 class Stage(StrEnum):
-    """The step that left the subject out, in the order of the data's way."""
+    """The step that dropped the subject, in pipeline order."""
 
     READ = "read"
     CLEAN = "clean"
@@ -31,7 +31,7 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why the subject was left out."""
+    """Why the subject was dropped."""
 
     # records: lines that could not be used
     MALFORMED = "malformed"
@@ -70,7 +70,7 @@ class Reason(StrEnum):
     CLOCK_RESTARTED = "clock_restarted"
     TIMES_REPAIRED = "times_repaired"
     ODD_ROTATION = "odd_rotation"
-    # videos: nothing of it could be used
+    # videos: no part could be used
     NO_TEXT = "no_text"
     TRANSCRIPT_UNREADABLE = "transcript_unreadable"
     NO_LONG_CLIP = "no_long_clip"
@@ -91,9 +91,9 @@ class Reason(StrEnum):
     ALL_CLIPS_DROPPED = "all_clips_dropped"
     ALL_CLIPS_FILTERED = "all_clips_filtered"
     TAKEN_DOWN = "taken_down"
-    # long clips and videos: a curator decided so
+    # long clips and videos: a curator rejected them
     REJECTED = "rejected"
-    # long clips: filtered out by a threshold
+    # long clips: dropped by a threshold
     FEW_WORDS = "few_words"
     FAST_SPEECH = "fast_speech"
     REPETITION = "repetition"
@@ -111,18 +111,18 @@ class Reason(StrEnum):
     FROZEN_FRAMES = "frozen_frames"
     SLIDES = "slides"
     IRRELEVANT = "irrelevant"
-    # long clips: there already, or held back for an evaluation
+    # long clips: duplicates, or part of an evaluation set
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
     DUPLICATE_VIDEO = "duplicate_video"
     EVALUATION_OVERLAP = "evaluation_overlap"
-    # long clips: their frames cannot be had
+    # long clips: their frames cannot be decoded
     FRAMES_DAMAGED = "frames_damaged"
     FRAMES_PAST_END = "frames_past_end"
     SHAPE_CHANGED = "shape_changed"
 
 
-#: Reasons that mean the source is broken or out of reach, as against filtered out by choice.
+#: Reasons that mean the source is broken or out of reach, not filtered out by choice.
 #: Videos dropped for one of these count against `max_failed`.
 FAILURES = frozenset(
     {
@@ -144,5 +144,5 @@ FAILURES = frozenset(
     }
 )
 
-#: Reasons that mean a line of an input file is no record at all. Where too many are, `max_failed` stops the job.
+#: Reasons that mean an input line is no record at all. If there are too many such lines, `max_failed` stops the job.
 UNREADABLE = frozenset({Reason.MALFORMED, Reason.INVALID_UTF8})

@@ -16,8 +16,8 @@ Record = TypeVar("Record", bound=type)
 
 
 def compact(cls: Record) -> Record:
-    """Class decorator: pickle a dataclass as a call of its constructor. Records cross shuffles by the million, and the way that
-    dataclasses with slots pickle themselves is several times slower."""
+    """Class decorator that pickles a dataclass as a call of its constructor. Millions of records cross shuffles, and the default
+    pickling of dataclasses with slots is several times slower."""
     get = attrgetter(*(field.name for field in fields(cls)))
 
     def reduce(self: Any) -> tuple[type, tuple[Any, ...]]:
@@ -32,9 +32,9 @@ def compact(cls: Record) -> Record:
 class Sentence:
     """One ASR sentence of a video: text and its span [start_ms, end_ms).
 
-    `timing` says where the span comes from: "cue" (as the transcript has it), "words" (the times of its words) or
-    "interpolated" (by characters within a cue); None for sentences that came as such. `asr` is what was said where `text` is a
-    caption that a model made of it, else None. `speaker`: who says it, where the transcript names them.
+    `timing` says where the span comes from: "cue" (from the transcript), "words" (from the times of its words) or
+    "interpolated" (by characters within a cue); None for sentences given by the input. `asr` is the speech if `text` is a
+    caption that a model made from it, else None. `speaker` is the speaker, if the transcript names one.
     """
 
     clip_id: str
@@ -67,10 +67,10 @@ class SourceVideo:
 class LongClip:
     """One row of the plan: a run of sentences of one video that becomes one sample.
 
-    `coherence` is the topical coherence score, None where it was not computed. `split`, `shard` and `position` are
-    "" and -1 until the clip has been assigned to its place. `scores` are those of PLAN_SCORES that were computed, `language` an
-    ISO 639 code, `duplicate_of` the key of the long clip that it repeats, `duplicate_video_of` the id of the video that its
-    own repeats, `evaluation_overlap` the names of the evaluation sets it meets; None where that was not asked, or there is none.
+    `coherence` is the topical coherence score, None if it was not computed. `split`, `shard` and `position` are "" and -1 until
+    the long clip is assigned to its place. `scores` holds the computed PLAN_SCORES, `language` an ISO 639 code, `duplicate_of`
+    the key of the long clip that it repeats, `duplicate_video_of` the id of the video that its source video repeats,
+    `evaluation_overlap` the names of the evaluation sets that it overlaps. They are None if not asked for or not found.
     """
 
     key: str
@@ -97,12 +97,12 @@ class LongClip:
 
     @property
     def paragraph(self) -> str:
-        """The caption: the sentences joined by one space."""
+        """The sentences joined by one space."""
         return " ".join(s.text for s in self.sentences)
 
     @property
     def is_rewritten(self) -> bool:
-        """Whether its texts are captions that a model made of what was said."""
+        """Whether its texts are captions that a model made from the speech."""
         return any(s.asr is not None for s in self.sentences)
 
     @property
@@ -113,7 +113,7 @@ class LongClip:
 @compact
 @dataclass(frozen=True, slots=True, order=True)
 class Drop:
-    """One ledger row: a subject that was left out, where, and why."""
+    """One ledger row: a dropped subject, where it was dropped, and why."""
 
     video_id: str
     subject: Subject
@@ -124,13 +124,13 @@ class Drop:
 
     @property
     def is_failure(self) -> bool:
-        """True for a video that failed, as against one that was filtered out."""
+        """True for a video that failed, False for one that was filtered out."""
         return self.subject is Subject.VIDEO and self.reason in FAILURES
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file inside a shard: `offset` is that of its data in the tar, in bytes."""
+    """One file inside a shard. `offset` is the position of its data in the tar, in bytes."""
 
     name: str
     offset: int
@@ -139,10 +139,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """Facts of a decoded source. `width` and `height` are those on display: cropping, rotation and pixel aspect applied.
+    """Facts of a decoded source. `width` and `height` are as displayed: after cropping, rotation and pixel aspect.
 
-    `primaries`, `transfer`, `matrix` and `range` are the colour signalling by the names of ffmpeg; None where it was
-    not recorded, as in corpora of earlier versions.
+    `primaries`, `transfer`, `matrix` and `range` are the colour signalling in ffmpeg's names; None if it was not recorded,
+    as in corpora of earlier versions.
     """
 
     width: int
@@ -158,7 +158,7 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One sample of a shard, as the index tells it. `shard` is the tar's name without `.tar`."""
+    """One sample of a shard, as the index describes it. `shard` is the tar's name without `.tar`."""
 
     clip: LongClip
     shard: str
@@ -174,12 +174,12 @@ class IndexEntry:
 def drop_sentences(
     video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str = ""
 ) -> list[Drop]:
-    """One ledger row for each of the sentences."""
+    """Return one ledger row for each sentence."""
     return [Drop(video_id, Subject.SENTENCE, s.clip_id, stage, reason, detail) for s in sentences]
 
 
 def drop_clip(clip: LongClip, stage: Stage, reason: Reason, detail: str = "") -> list[Drop]:
-    """The ledger rows of a dropped long clip: its own, and one for each sentence it takes with it."""
+    """Return the ledger rows of a dropped long clip: one for itself, and one for each of its sentences."""
     video_id = clip.video.video_id
     own = Drop(video_id, Subject.CLIP, clip.key, stage, reason, detail)
     return [own, *drop_sentences(video_id, clip.sentences, stage, reason, f"in long clip {clip.key}")]

@@ -1,7 +1,7 @@
-"""Calls to object stores: tried again where a failure will pass, and explained in one line where it will not.
+"""Calls to object stores. A failure that may pass is tried again; any other is explained in one line.
 
-gcsfs and s3fs try again on their own, each in its way and not for all that passes; this comes on top. Their exceptions are told
-apart by name and status, so that neither library need be there.
+gcsfs and s3fs also try again, each in its own way and not after every failure that may pass; this module does so on top. It
+recognises their exceptions by name and status, so neither library must be installed.
 """
 
 import errno
@@ -23,9 +23,9 @@ from longtake.schemas.waiting import waiting
 T = TypeVar("T")
 
 ATTEMPTS = 6
-#: No new attempt is made so many seconds after the first one began; an attempt of a library may itself take a minute.
+#: No new attempt starts this long after the first one began. One attempt of a library may itself take a minute.
 PATIENCE_SECONDS = 120.0
-_FIRST_PAUSE = 0.5  # seconds, doubled each time, and shortened by chance so that many workers do not come back together
+_FIRST_PAUSE = 0.5  # seconds; doubled each time, and shortened at random so that workers do not all come back together
 _TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_KINDS = frozenset(
     {
@@ -60,10 +60,10 @@ _BAD_KEYS = frozenset(
 )
 _TRANSIENT_ERRNO = frozenset(
     {errno.EBUSY, errno.EREMOTEIO, errno.ETIMEDOUT}
-)  # what s3fs makes of SlowDown, InternalError
+)  # s3fs raises these for SlowDown, InternalError
 _BLOCK = 256 << 10
 _BLOCKS_KEPT = 64
-_BLOCKS_AHEAD = 16  # at most so many at once, where one block after the other is read
+_BLOCKS_AHEAD = 16  # most blocks fetched at once in sequential reading
 _CREDENTIALS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role",
     "gs": "run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, or use a service account",
@@ -75,7 +75,7 @@ class StorageError(OSError):
 
 
 class UnreachableError(StorageError):
-    """Storage still did not answer, or answered that it is overloaded, after several attempts."""
+    """Storage did not answer after several attempts, or still answered that it is overloaded."""
 
 
 class CredentialsError(StorageError):
@@ -83,7 +83,7 @@ class CredentialsError(StorageError):
 
 
 class AccessError(StorageError, PermissionError):
-    """The credentials are good, but not for this."""
+    """The credentials are valid, but do not allow this operation."""
 
 
 class BucketError(StorageError, FileNotFoundError):
@@ -91,17 +91,17 @@ class BucketError(StorageError, FileNotFoundError):
 
 
 def filesystem(path: str) -> Any:
-    """The fsspec file system of a remote `path`. Raises StorageError where its library is missing."""
+    """Return the fsspec file system of a remote `path`. Raises StorageError for an unknown scheme or a missing library."""
     kind = paths.scheme(path)
     if kind not in paths.SCHEMES:
         raise StorageError(f"{path}: cannot use {kind}://; use a local path, gs:// or s3://")
     if kind == "gs":
         os.environ.setdefault(
             "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false"
-        )  # it asks about every bucket over gRPC first
+        )  # true: it first asks about every bucket over gRPC
         logging.getLogger("gcsfs").setLevel(
             logging.CRITICAL
-        )  # it prints a traceback for what is tried again or told below
+        )  # it prints a traceback for errors that are tried again or explained below
     try:
         return fsspec.filesystem(kind, use_listings_cache=False)  # others write to the same folders
     except ImportError as error:
@@ -110,7 +110,7 @@ def filesystem(path: str) -> Any:
 
 
 def attempt(path: str, work: Callable[[Any], T]) -> T:
-    """`work(filesystem)`, again after failures that pass. `work` must be safe to repeat.
+    """Return `work(filesystem)`, repeated after failures that may pass. `work` must be safe to repeat.
 
     Raises FileNotFoundError, or a StorageError of one line that says what to do.
     """
@@ -135,7 +135,7 @@ def attempt(path: str, work: Callable[[Any], T]) -> T:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: timeouts, broken connections, 429 and 5xx. Never for what storage refuses."""
+    """Whether trying again may help: after timeouts, broken connections, 429 and 5xx. Never after a refusal of the storage."""
     status = _status(error)
     if status is not None:
         return status in _TRANSIENT_STATUS
@@ -148,7 +148,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and those it was made from."""
+    """Yield the exception and the exceptions that caused it."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -158,7 +158,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status that storage answered with, if it did."""
+    """The HTTP status of the storage's answer, if there is one."""
     for one in _causes(error):
         answer = getattr(one, "response", None)
         found = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(answer, dict) else None
@@ -171,7 +171,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _code(error: BaseException) -> str:
-    """The error code of S3, as NoSuchBucket."""
+    """The error code of S3, such as NoSuchBucket; "" if there is none."""
     for one in _causes(error):
         answer = getattr(one, "response", None)
         if isinstance(answer, dict):
@@ -180,7 +180,7 @@ def _code(error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """Kind and first line of an error, without what may follow a `?` in an address, where signatures are."""
+    """Kind and first line of an error. In an address, the part after `?` is removed, because signatures are there."""
     line = next(iter(str(error).strip().splitlines()), "")
     return re.sub(r"\?\S+", "?...", f"{type(error).__name__}: {line}"[:300]).rstrip(": ")
 
@@ -210,13 +210,13 @@ _known_buckets: set[str] = set()
 
 
 def _bucket_is_missing(path: str) -> bool:
-    """Whether the bucket of a file that is not there is missing as well. gs:// answers the same to both."""
+    """Whether not only the file but also its bucket is missing. gs:// gives the same answer for both."""
     bucket = paths.bucket(path)
     if paths.scheme(path) != "gs" or bucket in _known_buckets:
         return False
     try:
         missing = not filesystem(path).exists(bucket)
-    except Exception:  # not allowed to look: then it is there
+    except Exception:  # not allowed to look: assume that it exists
         missing = False
     if not missing:
         _known_buckets.add(bucket)
@@ -224,12 +224,12 @@ def _bucket_is_missing(path: str) -> bool:
 
 
 def is_past_end(error: BaseException) -> bool:
-    """Whether a range was asked for that begins after the end of the file."""
+    """Whether the error means that the range begins after the end of the file."""
     return _status(error) == 416 or _code(error) == "InvalidRange"
 
 
 def read_range(path: str, start: int, end: int, whole: bool = False) -> bytes:
-    """The bytes [start, end) of a file, fewer where it ends before, which with `whole` is an error. Raises OSError."""
+    """Return the bytes [start, end) of a file, fewer if it ends before. With `whole`, fewer are an error. Raises OSError."""
 
     def work(files: Any) -> bytes:
         try:
@@ -246,18 +246,18 @@ def read_range(path: str, start: int, end: int, whole: bool = False) -> bytes:
 
 
 class RemoteFile(io.RawIOBase):
-    """A remote file of `size` bytes to read and seek in, by ranges.
+    """A remote file of `size` bytes, to read and seek in by ranges.
 
-    Small reads fetch blocks of 256 KiB, and more of them the longer they go on without a gap; the last 16 MiB are kept. Large
-    reads fetch what they ask for. So the header of a video costs little of it, wherever in the file it lies.
+    Small reads fetch blocks of 256 KiB, and more blocks at once the longer they go on without a gap; the last 16 MiB are kept.
+    Large reads fetch exactly their range. So reading a video's header fetches few bytes, wherever in the file it is.
     """
 
     def __init__(self, path: str, size: int) -> None:
         super().__init__()
         self.path, self.size, self._at = path, size, 0
-        self.name = f"source{os.path.splitext(path)[1]}"  # what a decoder is told; the ending takes part in its guess
+        self.name = f"source{os.path.splitext(path)[1]}"  # for a decoder, which uses the ending to guess the format
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._next, self._ahead = -1, 1  # the block after the last that was fetched, and how many were fetched with it
+        self._next, self._ahead = -1, 1  # the block after the last fetch, and how many blocks that fetch had
 
     def readable(self) -> bool:
         return True

@@ -1,10 +1,10 @@
-"""The scores of a long clip: the closed list, and the column that each has.
+"""The scores of a long clip: the closed list, and the column of each score.
 
-A score is a number that says something about a long clip and no verdict. Filters compare it with a threshold; whoever has
-the plan or the index can do the same with SQL, so these columns are doubles: they compare as the thresholds do.
+A score is a number about a long clip, not a verdict. Filters compare it with a threshold. SQL on the plan or the index can do the
+same: these columns are doubles, so they compare like the thresholds.
 """
 
-#: What the plan knows, in the order in which filters are asked.
+#: Scores in the plan, in the order of the filters.
 PLAN_SCORES = (
     "words_per_sentence",
     "words_per_second",
@@ -19,12 +19,12 @@ PLAN_SCORES = (
     "seconds",
     "audio",
 )
-#: What only the decoded frames tell.
+#: Scores that need decoded frames.
 FRAME_SCORES = ("black", "frozen", "slides")
-#: What is known after decoding: columns of the index. Relevance needs the text as well, and a model.
+#: Scores known after decoding: columns of the index. Relevance also needs the text and a model.
 INDEX_SCORES = (*FRAME_SCORES, "relevance")
 
-Scores = tuple[tuple[str, float], ...]  # name and value; a score that was not computed is not there
+Scores = tuple[tuple[str, float], ...]  # name and value, only of computed scores
 
 
 def column(name: str) -> str:

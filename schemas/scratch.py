@@ -1,6 +1,6 @@
-"""Local space for what is on its way: copies of remote sources, files to upload. It goes with the process that uses it.
+"""Local space for temporary files: copies of remote sources, files to upload. It is deleted when its process ends.
 
-A process that is killed cannot tidy up; the next one that needs scratch space does it for it. The folder is below TMPDIR.
+A killed process cannot clean up; the next process that needs scratch space does so. The folder is below TMPDIR.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ _mine: tuple[int, str, IO[str]] | None = None  # process, folder, and its lock, 
 
 
 def folder() -> str:
-    """The scratch folder of this process, made when first asked for; nobody else may read it. Raises OSError."""
+    """Return the scratch folder of this process, created on first use. No other user may read it. Raises OSError."""
     global _mine
     with _lock:
         if _mine is None or _mine[0] != os.getpid():  # a fork has its own

@@ -1,4 +1,4 @@
-"""Reading settings files: YAML checked against a model, with errors for people."""
+"""Reads settings files: YAML checked against a model, with error messages for people."""
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -16,15 +16,15 @@ Location: TypeAlias = tuple[str | int, ...]  # names of settings and places in l
 
 
 class Section(BaseModel):
-    """A part of a settings file: unknown names are errors, and so are numbers that are none."""
+    """A part of a settings file. Unknown names are errors, and so are NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def read_settings(path: str, kind: type[Settings], missing: str, reference: str) -> Settings:
-    """Read `path` (local or a URI) as `kind`, whose `base` becomes the file's folder.
+    """Read `path` (local or a URI) as `kind`. Its `base` becomes the file's folder.
 
-    `missing` says what to do where there is no such file, `reference` where the settings are described. Raises ConfigError
+    `missing` says what to do if there is no such file, `reference` names the document on the settings. Raises ConfigError
     with one line for each fault.
     """
     try:
@@ -35,7 +35,7 @@ def read_settings(path: str, kind: type[Settings], missing: str, reference: str)
         raise ConfigError(f"{path}{_line_of(error)}: not valid YAML: {error}") from None
     except ConfigError:
         raise
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that is none, bytes that are not UTF-8
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an invalid date or number, bytes that are not UTF-8
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not valid settings: nested too deep") from None
@@ -48,8 +48,8 @@ def read_settings(path: str, kind: type[Settings], missing: str, reference: str)
 def check_settings(
     raw: dict[str, Any], kind: type[Settings], where: str, reference: str, lines: dict[Location, int] | None = None
 ) -> Settings:
-    """Validate settings already read; `lines` says on which line of `where` each stands. Raises ConfigError with one line for
-    each fault."""
+    """Validate settings already read. `lines` has the line of each setting in `where`. Raises ConfigError with one line for each
+    fault."""
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
@@ -60,7 +60,7 @@ def check_settings(
 
 
 def did_you_mean(name: str, known: Iterable[str], alike: float = 0.7) -> str:
-    """A question for a name that nobody knows; empty where no name is so much like it (difflib's ratio, 0 to 1)."""
+    """Return "Did you mean ...?" for an unknown name; empty if no known name is this `alike` (difflib's ratio, 0 to 1)."""
     close = get_close_matches(name, list(known), n=1, cutoff=alike)
     return f" Did you mean {close[0]}?" if close else ""
 
@@ -92,7 +92,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _at(location: Location, lines: dict[Location, int]) -> str:
-    """The line of a setting; where it is not there, that of what it should be in."""
+    """Return ":" and the line of a setting or, if it is missing, of the section that should hold it."""
     while location:
         if location in lines:
             return f":{lines[location]}"
@@ -106,8 +106,8 @@ def _line_of(error: yaml.MarkedYAMLError) -> str:
 
 
 def _read_yaml(text: str, path: str) -> tuple[Any, dict[Location, int]]:
-    """What a YAML text holds, and the line of each setting. Raises ConfigError for a name that is given twice: of the two, YAML
-    would take the last without a word."""
+    """Return the content of a YAML text, and the line of each setting. Raises ConfigError for a name that is given twice: YAML
+    would silently take the last one."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -123,8 +123,8 @@ def _read_yaml(text: str, path: str) -> tuple[Any, dict[Location, int]]:
 
 
 def _walk(node: yaml.Node, location: Location, lines: dict[Location, int], seen: set[int]) -> Iterator[str]:
-    """Note the line of each setting below `node`; the result is each name that a mapping gives twice."""
-    if id(node) in seen:  # an alias; following each would take for ever in a text that is made for that
+    """Store the line of each setting below `node`. Yield a message for each name that a mapping gives twice."""
+    if id(node) in seen:  # an alias; a hostile text can have so many that following each takes forever
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):

@@ -1,6 +1,6 @@
-"""Files on any storage that fsspec knows: local, gs://, s3://. The only module that opens a path.
+"""Files on any storage that fsspec knows: local, gs://, s3://. Other modules reach remote storage only through this one.
 
-A write is whole or absent. Local: a temporary file in the same folder, flushed to the disk, then moved over the name. Object
+A write is whole or absent. Local: a temporary file in the same folder is flushed to the disk, then moved over the name. Object
 stores: the bytes are complete in memory or in a local file before one put, which is atomic there; nothing is renamed
 (docs/reliability.md).
 """
@@ -30,7 +30,7 @@ from longtake.schemas.remote import (
     UnreachableError,
 )
 
-__all__ = [  # what comes from the modules beside this one, which nobody else needs to know
+__all__ = [  # names of the modules beside this one; other modules import them from here
     "SCHEMES",
     "AccessError",
     "BucketError",
@@ -49,17 +49,17 @@ __all__ = [  # what comes from the modules beside this one, which nobody else ne
     "scheme",
 ]
 
-_AHEAD = 8 << 20  # bytes fetched at once where a remote file is read from start to end
+_AHEAD = 8 << 20  # bytes fetched at once when a remote file is read from start to end
 _SMALL = 4 << 20  # a remote table up to this size is fetched whole
 
 
 def _info(path: str) -> dict[str, Any]:
-    """What a remote storage knows of a file or folder. Raises FileNotFoundError."""
+    """Return what remote storage knows about a file or folder. Raises FileNotFoundError."""
     return remote.attempt(path, lambda files: dict(files.info(path)))
 
 
 def _kind(path: str) -> str | None:
-    """ "file", "directory" or None. Raises BucketError."""
+    """Return "file", "directory", or None if nothing is there. Raises BucketError."""
     try:
         return str(_info(path)["type"])
     except BucketError:
@@ -81,8 +81,8 @@ def open_ranges(path: str) -> RemoteFile:
 def open_table(path: str) -> Any:
     """Open a Parquet file for pyarrow. Raises OSError.
 
-    Local files without Python in between: pyarrow reads ahead in threads of its own, and one that is still at it when the
-    interpreter ends would, going through a Python file, abort the process.
+    Local files are opened without a Python file object: pyarrow reads ahead in its own threads. If a thread still read through a
+    Python file when the interpreter ends, it would abort the process.
     """
     if not is_remote(path):
         return pa.OSFile(local_path(path), "rb")
@@ -91,14 +91,14 @@ def open_table(path: str) -> Any:
 
 
 def read_bytes(path: str) -> bytes:
-    """The whole content."""
+    """Return the whole content."""
     if not is_remote(path):
         return Path(local_path(path)).read_bytes()
     return remote.attempt(path, lambda files: bytes(files.cat_file(path)))
 
 
 def read_range(path: str, offset: int, size: int) -> bytes:
-    """`size` bytes from `offset`, fewer where the file ends before."""
+    """Return `size` bytes from `offset`, fewer if the file ends before."""
     if is_remote(path):
         return remote.read_range(path, offset, offset + size)
     with open_read(path) as stream:
@@ -107,7 +107,7 @@ def read_range(path: str, offset: int, size: int) -> bytes:
 
 
 def read_ranges(paths: list[str], starts: list[int], ends: list[int]) -> list[bytes | Exception]:
-    """The bytes [start, end) of each path, or what is wrong with it. Object stores get all requests at once."""
+    """Return the bytes [start, end) of each path, or its error. Object stores get all requests at once."""
     if not paths or not is_remote(paths[0]):
         found: list[bytes | Exception] = []
         for path, start, end in zip(paths, starts, ends, strict=True):
@@ -118,7 +118,7 @@ def read_ranges(paths: list[str], starts: list[int], ends: list[int]) -> list[by
         return found
     found = remote.attempt(paths[0], lambda files: files.cat_ranges(paths, starts, ends, on_error="return"))
     for number, one in enumerate(found):
-        if isinstance(one, Exception):  # one by one, with the patience of the others
+        if isinstance(one, Exception):  # once more, alone and with the usual patience
             try:
                 found[number] = remote.read_range(paths[number], starts[number], ends[number])
             except OSError as error:
@@ -137,9 +137,9 @@ def write_bytes(path: str, data: bytes) -> None:
 
 @contextmanager
 def writing(path: str) -> Iterator[str]:
-    """Yield the name of a local temporary file to fill; when the block ends well it becomes `path`, else it goes.
+    """Yield the name of a local temporary file to fill. If the block ends well, the file becomes `path`, else it is deleted.
 
-    Raises OSError (as ENOSPC on a full disk) with nothing left under `path`.
+    Raises OSError (such as ENOSPC on a full disk) and leaves no partial file at `path`.
     """
     if is_remote(path):
         with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
@@ -178,7 +178,7 @@ def is_file(path: str) -> bool:
 
 
 def size_and_tag(path: str) -> tuple[int, str]:
-    """Size in bytes, and what changes when the content does: an etag, else the time of modification.
+    """Return the size in bytes, and a tag that changes with the content: an etag or checksum, else a time.
 
     Raises FileNotFoundError.
     """
@@ -191,7 +191,7 @@ def size_and_tag(path: str) -> tuple[int, str]:
 
 
 def lock_is_held(path: str) -> bool:
-    """Whether a process holds the lock of the local file `path`. Nothing is changed, and no lock is kept."""
+    """Whether a process holds the lock of the local file `path`. Changes nothing and keeps no lock."""
     import fcntl
 
     try:
@@ -225,9 +225,9 @@ def delete_folder(folder: str) -> None:
 
 
 def link(source: str, target: str) -> None:
-    """Make `target` the same file as `source`, by a link where the file system has them, else as a copy. Whole or not at all.
+    """Make `target` the same file as `source`: a link if the file system has links, else a copy. Whole or not at all.
 
-    Links are on the disk once their folder is (`sync`): one flush for each of very many would take most of the time.
+    Links are on the disk only after `sync` of their folder: a flush for each of very many links would take most of the time.
     """
     if is_remote(source) and scheme(source) == scheme(target):
         remote.attempt(target, lambda files: files.copy(source, target))
@@ -247,15 +247,15 @@ def link(source: str, target: str) -> None:
 
 
 def sync(folder: str) -> None:
-    """Bring the names in a local folder to the disk; others need none of it."""
+    """Flush the names in a local folder to the disk. Remote folders do not need it."""
     if not is_remote(folder) and os.path.isdir(local_path(folder)):
         _sync_folder(local_path(folder))
 
 
 def fetch(path: str, target: str, known: tuple[int, str] | None = None) -> None:
-    """Copy a remote file, whose size and tag may be `known`, to the local path `target`.
+    """Copy a remote file to the local path `target`. `known` is its size and tag, if already read.
 
-    Raises StorageError where it changes meanwhile, OSError on a full disk.
+    Raises StorageError if it changes meanwhile, OSError on a full disk.
     """
     before = known or size_and_tag(path)
     with open(target, "wb") as stream:
@@ -268,7 +268,7 @@ def fetch(path: str, target: str, known: tuple[int, str] | None = None) -> None:
 def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None:
     """Write `table` whole or not at all, with bytes that depend on nothing but its rows.
 
-    Of a table without rows no file is left: readers of other people trip over Parquet without a row group.
+    For a table without rows, no file stays: other people's readers fail on Parquet without a row group.
     """
     if not table.num_rows:
         delete(path)
@@ -278,12 +278,12 @@ def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None
     write_bytes(path, sink.getvalue().to_pybytes())
 
 
-#: What pyarrow raises on a Parquet file that is damaged: `damage` tells it from trouble with the storage.
+#: Errors that pyarrow raises on a damaged Parquet file. `damage` tells them from errors of the storage.
 PARQUET_ERRORS = (OSError, pa.ArrowException, ValueError, MemoryError, OverflowError)
 
 
 def damage(error: BaseException) -> str:
-    """What is wrong with a damaged Parquet file, on one line. Raises `error` again where it is that of the storage."""
+    """Say in one line what is wrong with a damaged Parquet file. Raises `error` again if it is an error of the storage."""
     if isinstance(error, StorageError) or (isinstance(error, OSError) and error.errno is not None):
         raise error
     return (str(error) or type(error).__name__).splitlines()[0][:200]
@@ -297,7 +297,7 @@ def read_parquet(path: str, columns: list[str] | None = None, filters: Any = Non
 
 @contextmanager
 def as_local(path: str) -> Iterator[str]:
-    """A local path with the content of `path`: itself, or a temporary copy of a remote file."""
+    """Yield a local path with the content of `path`: `path` itself, or a temporary copy of a remote file."""
     if not is_remote(path):
         yield local_path(path)
         return

@@ -23,9 +23,9 @@ _SENTENCE = pa.struct(
         ("start_ms", pa.int64()),
         ("end_ms", pa.int64()),
         ("text", pa.string()),
-        ("timing", pa.string()),  # null: the sentence came as it is
-        ("asr", pa.string()),  # what was said; null: that is the text
-        ("speaker", pa.string()),  # who says it; null: the transcript does not tell
+        ("timing", pa.string()),  # null: the input gave the sentence
+        ("asr", pa.string()),  # the speech; null: it is the text
+        ("speaker", pa.string()),  # null: the transcript names none
     ]
 )
 
@@ -69,7 +69,7 @@ LEDGER = pa.schema(
 
 
 def embeddings(dimensions: int) -> pa.Schema:
-    """The schema of saved embeddings of unit length; the digest of their model is in its metadata."""
+    """The schema of saved embeddings of unit length. The metadata of the table holds the digest of their model."""
     return pa.schema(
         [
             ("video_id", pa.string()),
@@ -82,7 +82,7 @@ def embeddings(dimensions: int) -> pa.Schema:
 
 _MEMBER = pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())])
 SOURCE_COLOR = ("primaries", "transfer", "matrix", "range")  # of SourceInfo; null in corpora of earlier versions
-_OWN_IN_INDEX = ("shard", "position")  # here they say where the sample is, not where it was planned to be
+_OWN_IN_INDEX = ("shard", "position")  # in the index, the sample's actual place, not the planned one
 _MEASURED = [
     ("shard", pa.string()),
     ("position", pa.int32()),
@@ -157,7 +157,7 @@ def sentence_row(sentence: Sentence) -> dict[str, Any]:
 
 
 def sentence_json(sentence: Sentence) -> dict[str, Any]:
-    """A sentence as the JSON of a sample holds it: without `timing`, `asr` and `speaker` where they are None."""
+    """A sentence as the JSON of a sample holds it: without `timing`, `asr` and `speaker` if they are None."""
     row = sentence_row(sentence)
     return {name: value for name, value in row.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""The sections of `corpus.yaml` that say where text comes from and what becomes of it before it is merged."""
+"""The sections of `corpus.yaml` about text: where it comes from, cleaning, sentences and captions."""
 
 import codecs
 from typing import Literal, Self
@@ -22,11 +22,11 @@ TextFormat = Literal[
     "sami",
     "none",
 ]
-#: Formats of which one file may hold many videos.
+#: Formats in which one file may hold the transcripts of many videos.
 _IN_ONE_FILE = ("howto100m", "vidchapters")
 
 
-#: What a model is asked. The form of the answer is what pipeline/plan/captions/parse.py reads.
+#: The question to the model. pipeline/plan/captions/parse.py reads answers in this form.
 PROMPT = (
     "Below is speech from a video as recognised by a machine, in numbered sentences with the seconds at which each is said. "
     "Write one short caption for each of the {count} sentences. Say what can be seen, as far as the speech tells it, in the "
@@ -44,7 +44,7 @@ class TextSource(Section):
 
     @property
     def is_transcript(self) -> bool:
-        """Whether the text is a transcript: cues, as against sentences that somebody has made."""
+        """Whether the text is a transcript: cues, not finished sentences."""
         return self.format not in ("hdvila", "none")
 
     @property
@@ -57,7 +57,7 @@ class TextSource(Section):
     def _encoding_exists(cls, encoding: str) -> str:
         try:
             "".encode(encoding)
-            b"\xff".decode(encoding, "replace")  # those for names in networks know no way around a broken byte
+            b"\xff".decode(encoding, "replace")  # codecs for network names cannot replace a broken byte
             return codecs.lookup(encoding).name
         except (LookupError, UnicodeError, ValueError):
             raise ValueError(f"{encoding!r} is no text encoding; utf-8, cp1252 and cp1256 are") from None
@@ -73,7 +73,7 @@ class TextSource(Section):
 
 
 class Clean(Section):
-    """What is taken out of text before it becomes sentences. `loops`: how often in a row makes a phrase a loop; 0: off."""
+    """What to remove from text before it becomes sentences. `loops`: repeats in a row that make a phrase a loop; 0: off."""
 
     texts: Literal["transcripts", "all"] = "transcripts"
     at_once: bool = True
@@ -92,7 +92,7 @@ class Clean(Section):
 
 
 class Sentences(Section):
-    """How cues become sentences. Lengths in words (of scripts without spaces: two characters), times in milliseconds."""
+    """How cues become sentences. Lengths in words as schemas/words.py counts them, times in milliseconds."""
 
     split: Literal["auto", "cues", "sentences"] = "auto"
     model: str | None = Field(None, min_length=1)
@@ -111,7 +111,7 @@ class Sentences(Section):
 
 
 class Captions(Section):
-    """Texts that a model writes from what was said. `model` is a name or a folder; None: the text stays what was said."""
+    """Captions that a model writes from the speech. `model` is a name or a folder; None: the speech stays the text."""
 
     model: str | None = Field(None, min_length=1)
     prompt: str = PROMPT

@@ -1,4 +1,4 @@
-"""The configuration of a training: `train.yaml`. A wrong one fails here, before any work starts."""
+"""The configuration of a training run, `train.yaml`. A wrong configuration fails here, before any work starts."""
 
 import os
 from typing import Annotated, Any, Literal, Self
@@ -14,7 +14,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class Model(Section):
-    """Which model. `video`, `text` and `losses` change single fields of the size (model/network/sizes.py)."""
+    """The model to train. `video`, `text` and `losses` change single fields of the size (model/network/sizes.py)."""
 
     size: Literal["tiny", "compact", "base"] = "compact"
     stage: Literal[1, 2] = 1
@@ -34,7 +34,7 @@ class Model(Section):
 
 
 class Init(Section):
-    """Weights to start from: files, or names on the Hugging Face hub. `weights` may also be a run of ours, or released ones."""
+    """Weights to start from: files, or names on the Hugging Face hub. `weights` may also be a Longtake run or the release."""
 
     weights: str | None = None
     swin: str | None = None
@@ -48,7 +48,7 @@ class Init(Section):
 
 
 class Data(Section):
-    """What a sample is made into. Sizes in pixels; null: what the model's size says."""
+    """How a sample becomes model input. Sizes in pixels; null: as the model's size says."""
 
     split: str = "train"
     sentences: Annotated[int, Field(ge=1, le=64)] = 4
@@ -136,12 +136,12 @@ class TrainConfig(Section):
         return self
 
     def resolve(self, path: str) -> str:
-        """`path` as a usable location: relative ones start from the configuration's folder."""
+        """Return `path` as a usable location: a relative path starts from the configuration's folder."""
         joined = storage.join(self.base, path)
         return joined if storage.is_remote(joined) else os.path.normpath(joined)
 
     def deciding(self) -> dict[str, Any]:
-        """The settings that decide what a step does, besides the data's, which the loader compares itself."""
+        """Return the settings that decide a step, except the data settings, which the loader compares itself."""
         kept = ("seed", "model", "init", "batch_size", "accumulate", "steps", "epochs", "optimizer", "precision")
         return self.model_dump(mode="json", include=set(kept))
 

@@ -9,7 +9,7 @@ _DISTRIBUTIONS = ("longtake", "apache-beam", "av", "decord", "icu4py", "simplejp
 
 
 def versions() -> dict[str, str]:
-    """Installed versions by distribution name; those that are absent are left out."""
+    """Return the installed versions by distribution name, without absent distributions."""
     found = {}
     for name in _DISTRIBUTIONS:
         try:
@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 
 
 def check_versions(launcher: Mapping[str, str]) -> None:
-    """Raise CorpusError where this worker has other versions than the machine that launched the job: the bytes would differ."""
+    """Raise CorpusError if this worker has other versions than the machine that launched the job: the bytes would differ."""
     here = versions()
     other = [
         f"{name} {here.get(name, 'absent')} on the worker, {launcher.get(name, 'absent')} on the launcher"

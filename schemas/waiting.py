@@ -1,4 +1,4 @@
-"""Says, while object storage keeps a job waiting, what is tried and when it will be given up."""
+"""Messages while a job waits for object storage: what it tries, and when it will give up."""
 
 import logging
 import threading
@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-FIRST_WORD_SECONDS = 5.0  # after which a failing path is told of
-LONG_SECONDS = 30.0  # after which one is that has neither failed nor answered: large files take their time
-_BETWEEN_SECONDS = 30.0  # between two words: many threads may wait for the same storage
+FIRST_WORD_SECONDS = 5.0  # after this, report a failing path
+LONG_SECONDS = 30.0  # after this, report a path that has neither failed nor answered: large files take time
+_BETWEEN_SECONDS = 30.0  # between two messages: many threads may wait for the same storage
 _LOOK_SECONDS = 0.5
 
-#: Who is told. The command line prints it; elsewhere it is a warning in the log.
+#: Takes each message. The command line prints it; elsewhere it is a warning in the log.
 tell: Callable[[str], None] = logging.getLogger(__name__).warning
 
 _lock = threading.Lock()
@@ -24,7 +24,7 @@ _last_word = -_BETWEEN_SECONDS
 
 @dataclass(eq=False, slots=True)
 class Wait:
-    """A call to storage that has not come back; its attempts are counted by whoever makes them."""
+    """A call to storage that has not returned. The caller counts its attempts in `number`."""
 
     path: str
     attempts: int
@@ -34,7 +34,7 @@ class Wait:
     error: str = ""
 
     def word(self, now: float) -> str:
-        """What to say of it, "" where it is too soon."""
+        """The message about it, "" if it is too soon."""
         waited = now - self.start
         if waited < (FIRST_WORD_SECONDS if self.error else LONG_SECONDS):
             return ""
@@ -47,12 +47,12 @@ class Wait:
 
 @contextmanager
 def waiting(path: str, attempts: int, patience: float) -> Iterator[Wait]:
-    """While inside, somebody waits for storage."""
+    """Report that the block waits for storage, if it takes long."""
     global _watcher
     wait = Wait(path, attempts, patience, time.monotonic())
     with _lock:
         _waiting.add(wait)
-        if _watcher is None or not _watcher.is_alive():  # it does not live on in a fork
+        if _watcher is None or not _watcher.is_alive():  # a fork does not have the thread
             _watcher = threading.Thread(target=_watch, name="longtake-waiting", daemon=True)
             _watcher.start()
     try:

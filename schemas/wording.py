@@ -1,15 +1,15 @@
-"""How numbers and times are said to people."""
+"""Numbers and times as text for people."""
 
 
 def clock(ms: int) -> str:
-    """A time in a video, m:ss, with hours where there are any."""
+    """A time in a video, m:ss, with hours if there are any."""
     seconds, sign = abs(ms) // 1000, "-" if ms <= -1000 else ""
     hours, minutes = seconds // 3600, seconds // 60 % 60
     return f"{sign}{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{sign}{minutes}:{seconds % 60:02d}"
 
 
 def duration(seconds: float) -> str:
-    """How long something takes, or took."""
+    """A length of time for people."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

@@ -1,7 +1,7 @@
-"""Words: the one definition that counts, scores, lengths of sentences, loops, duplicates and the report share.
+"""Words: one definition for counts, scores, sentence lengths, loops, duplicates and the report.
 
-A word is what stands between white space and holds a letter or a digit. Scripts that put no spaces between words (Han, kana,
-Thai, Lao, Burmese, Khmer) are divided by the dictionaries of ICU, which come with the package icu4py.
+A word is text between white space that holds a letter or a digit. The dictionaries of ICU, from the package icu4py, divide
+scripts that put no spaces between words (Han, kana, Thai, Lao, Burmese, Khmer).
 """
 
 import re
@@ -14,15 +14,15 @@ HAN_KANA = (
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303b\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
-SOUTH_EAST = "\u0e00-\u0eff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff\u1780-\u17ff"  # here a space ends a phrase
+SOUTH_EAST = "\u0e00-\u0eff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff\u1780-\u17ff"  # in these, a space ends a phrase
 UNSPACED = HAN_KANA + SOUTH_EAST
 
-# What divides words beside white space: an em dash, an ellipsis, the word space of Ethiopic, the syllable mark of Tibetan.
+# These divide words, besides white space: long dashes, an ellipsis, the word space of Ethiopic, the syllable mark of Tibetan.
 _BLANK = "\\s\u2014\u2015\u2026\u1361\u0f0b"
-# Anchored to where a token starts, and without going back: a long row of signs would take the square of its length.
+# Anchored at the start of a token, without backtracking: with it, a long row of signs would take quadratic time.
 _WORD = re.compile(rf"(?<![^{_BLANK}])(?:[^\w{_BLANK}]|_)*+[^\W_][^{_BLANK}]*+")
 _ASCII_WORD = re.compile(r"(?<!\S)[^A-Za-z0-9\s]*+[A-Za-z0-9]\S*+")
-# What stands between white space and is no word. Begins with the sign itself, for which the search can skip ahead.
+# Text between white space that is no word. The pattern begins with the sign itself, so the search can skip ahead to it.
 _ASCII_SIGNS = re.compile(r"[^A-Za-z0-9\s](?<!\S.)[^A-Za-z0-9\s]*+(?!\S)")
 _TOKEN = re.compile(rf"[^{_BLANK}]+")
 _HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -33,19 +33,19 @@ Span = tuple[int, int]
 
 
 def words_of(text: str) -> list[str]:
-    """The words of `text` as they are spelled, without the punctuation around them."""
+    """Return the words of `text` as spelled, without the punctuation around them."""
     return [_trimmed(text[start:end]) for start, end in word_spans(text)]
 
 
 def spelled_words(text: str) -> list[str]:
-    """The words of `text` with the punctuation around them: the texts of `word_spans`."""
+    """Return the words of `text` with the punctuation around them: the texts of `word_spans`."""
     if text.isascii():
         return _ASCII_WORD.findall(text) if _ASCII_SIGNS.search(text) else text.split()
     return [text[start:end] for start, end in word_spans(text)]
 
 
 def count_words(text: str) -> int:
-    """How many words `words_of` gives, without making them."""
+    """The number of words that `words_of` returns, without making them."""
     if text.isascii():
         return len(text.split()) - len(_ASCII_SIGNS.findall(text))
     if not _HAS_UNSPACED.search(text):
@@ -54,7 +54,7 @@ def count_words(text: str) -> int:
 
 
 def word_spans(text: str) -> list[Span]:
-    """[start, end) of each word in `text`, with the punctuation that belongs to it: what opens before, what closes after.
+    """Return [start, end) of each word in `text` with its punctuation: opening marks before it, closing marks after it.
 
     No span starts or ends inside a grapheme cluster.
     """
@@ -74,16 +74,16 @@ def word_spans(text: str) -> list[Span]:
 
 
 def _after_marks(text: str, start: int, end: int) -> Span:
-    """A span without the marks at its start, which belong to the blank before it."""
+    """Return a span without the combining marks at its start, which belong to the blank before it."""
     while start < end and not text[start].isalnum() and _is_mark(text[start]):
         start += 1
     return start, end
 
 
 def _divided(text: str) -> tuple[Span, ...]:
-    """The words of a token that holds unspaced characters."""
+    """The spans of the words in a token with unspaced characters."""
     spans: list[Span] = []
-    opened = 0  # from where on punctuation belongs to the next word
+    opened = 0  # from here on, punctuation belongs to the next word
     for run in _RUNS.finditer(text):
         at = run.start()
         pieces = _dictionary_words(run[0]) if run[1] else [run[0]]
@@ -97,7 +97,7 @@ def _divided(text: str) -> tuple[Span, ...]:
                 if any(map(str.isalnum, text[at:until])):
                     spans.append((opened, until))
                     opened = until
-                elif spans and opened == at:  # punctuation: what closes stays with the word before it
+                elif spans and opened == at:  # closing punctuation stays with the word before it
                     while at < until and unicodedata.category(text[at]) not in _OPENING:
                         at += 1
                     spans[-1] = spans[-1][0], at
@@ -106,13 +106,13 @@ def _divided(text: str) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-#: Each step asks for the same tokens of a video again.
+#: Cached, because each step asks for the same tokens of a video again.
 _divided_short = lru_cache(maxsize=1 << 10)(_divided)
-_SHORT = 256  # characters of a token whose words are kept
+_SHORT = 256  # characters of the longest token that is cached
 
 
 def _dictionary_words(text: str) -> list[str]:
-    # By pieces, not offsets: those of ICU count UTF-16 units.
+    # By pieces, not offsets: ICU's offsets count UTF-16 units.
     return [piece for piece in _breaker()(text, "") if piece]
 
 

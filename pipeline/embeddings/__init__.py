@@ -1,1 +1,1 @@
-"""Embeddings of sentences: the model, its place in the plan graph, and the tables that keep what was computed."""
+"""Embeddings of sentences: the models, their place in the plan graph, and the tables of saved embeddings."""

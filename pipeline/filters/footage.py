@@ -1,11 +1,11 @@
-"""Scores of the source of a long clip, from what its header says: size, shape, sound; and how long the clip is."""
+"""Scores from the header of a long clip's source: size, shape and sound; and the length of the long clip."""
 
 from longtake.pipeline.decode import Probe
 from longtake.schemas.records import LongClip
 
 
 def seconds(clip: LongClip) -> float:
-    """How long the clip is."""
+    """The length of the clip in seconds."""
     return (clip.end_ms - clip.start_ms) / 1000
 
 
@@ -15,14 +15,14 @@ def short_side(facts: Probe) -> float:
 
 
 def aspect(facts: Probe) -> float:
-    """The longer side of the picture over the shorter, so that it does not matter how a phone was held: a header does not
-    tell rotations."""
+    """The longer side of the picture divided by the shorter. So it does not matter how a phone was held: a header does not tell
+    rotations."""
     return max(facts.source.width, facts.source.height) / max(1, short_side(facts))
 
 
 def audio(clip: LongClip, facts: Probe) -> float:
-    """Share of the speaking time in which the source has an audio stream, as its header has it. Speech where there is no
-    sound is a transcript of something else."""
+    """Share of the speaking time in which the source has an audio stream, by its header. Speech without sound means that the
+    transcript belongs to something else."""
     if facts.audio_ms is None:
         return 0.0
     start, end = facts.audio_ms

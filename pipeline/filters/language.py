@@ -1,4 +1,4 @@
-"""In which language a long clip is spoken, by py3langid: its model (139 languages, 4.5 MB) comes with the package."""
+"""The language of a long clip, by py3langid. Its model (139 languages, 4.5 MB) comes with the package."""
 
 from functools import cache
 from typing import Any
@@ -19,6 +19,6 @@ def known_languages() -> frozenset[str]:
 
 
 def language(clip: LongClip) -> tuple[str, float]:
-    """The most likely language (ISO 639; `zxx` for what is none) and its probability, from the whole paragraph."""
+    """The most likely language (ISO 639; `zxx`: no language) and its probability, from the whole paragraph."""
     code, confidence = _identifier().classify(clip.paragraph)
     return str(code), round(float(confidence), 6)

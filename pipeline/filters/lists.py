@@ -1,4 +1,4 @@
-"""Lists that a person supplies: words and phrases to look for, ids and texts of evaluation sets. Small: they fit in memory."""
+"""Lists from the user: words and phrases to look for, ids and texts of evaluation sets. They are small and fit in memory."""
 
 import csv
 import io
@@ -20,11 +20,11 @@ def lists_of(config: CorpusConfig) -> list[str]:
 
 
 def read_list(path: str, field: str | None = None) -> list[str]:
-    """The entries of a list, by the ending of its name: one per line (.txt and others; lines that start with # are left out),
-    JSON lines, JSON or a table (.csv, .tsv).
+    """Return the entries of a list. The ending of its name gives the format: one per line (.txt and others; lines that start with
+    # are ignored), JSON lines, JSON, or a table (.csv, .tsv).
 
-    `field` names the column or the field of each record. A JSON object without it gives its keys; where a field holds a list
-    (as "sentences" of ActivityNet Captions does), each item is an entry. Raises ConfigError with what is wrong and where.
+    `field` names the column or the field of each record. Without `field`, the keys of a JSON object are the entries. If a field
+    holds a list, as "sentences" of ActivityNet Captions, each item is an entry. Raises ConfigError that names fault and place.
     """
     try:
         text = storage.read_bytes(path).decode("utf-8-sig")

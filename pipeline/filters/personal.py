@@ -1,6 +1,6 @@
-"""Personal data in what is said: e-mail addresses, phone and card numbers, IP addresses. Found, counted, masked.
+"""Finds, counts and masks personal data in speech: e-mail addresses, phone and card numbers, IP addresses.
 
-Patterns only, for data as it is written: a number spelt out in words, or "name at example dot com", is not found.
+Patterns find only data as it is written. They do not find a number spelt out in words, or "name at example dot com".
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from longtake.schemas.records import LongClip
 
-KINDS = ("email", "card", "ip", "phone")  # in order of precedence where two overlap
+KINDS = ("email", "card", "ip", "phone")  # by precedence if two overlap
 
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
@@ -22,7 +22,7 @@ _SHORTEST_PHONE = 7  # digits
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """A place in a text, as a half-open range of characters, and what stands there: one of KINDS."""
+    """A finding in a text: its half-open range of characters, and its kind, one of KINDS."""
 
     start: int
     end: int
@@ -30,7 +30,7 @@ class Finding:
 
 
 def find(text: str, kinds: Collection[str], region: str) -> list[Finding]:
-    """What `text` holds of the `kinds`, in order of place. `region` (ISO 3166) is where numbers without a + are dialled."""
+    """Find data of the `kinds` in `text`, in order of place. Numbers without a + are dialled in `region` (ISO 3166)."""
     taken: list[Finding] = []
     for kind in KINDS:
         if kind in kinds:
@@ -41,7 +41,7 @@ def find(text: str, kinds: Collection[str], region: str) -> list[Finding]:
 
 
 def mask(text: str, findings: Sequence[Finding]) -> str:
-    """`text` with each finding replaced by its kind in brackets."""
+    """Replace each finding in `text` by its kind in brackets."""
     for found in sorted(findings, reverse=True):
         text = f"{text[: found.start]}[{found.kind}]{text[found.end :]}"
     return text
@@ -53,7 +53,7 @@ def find_in_clip(clip: LongClip, kinds: Collection[str], region: str) -> list[li
 
 
 def mask_clip(clip: LongClip, findings: Sequence[Sequence[Finding]]) -> LongClip:
-    """The clip with the findings of each sentence masked. Key, times and frames stay."""
+    """Mask the findings of each sentence of a clip. Key, times and frames stay."""
     sentences = tuple(
         replace(sentence, text=mask(sentence.text, found)) if found else sentence
         for sentence, found in zip(clip.sentences, findings, strict=True)

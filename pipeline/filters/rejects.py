@@ -1,7 +1,7 @@
-"""What curators rejected: samples and videos that no plan is to hold, and which long clips of a plan those are.
+"""Rejections of curators: samples and videos that no plan may hold, and the long clips of a plan that match them.
 
-A rejected sample is known by its key. Where other settings cut its video otherwise, so that no long clip has that key, what was
-rejected must not come back by another cut: long clips that share at least half of their time with it go too.
+The key identifies a rejected sample. If other settings cut its video differently, no long clip may have that key. The sample
+must not come back by another cut: long clips are rejected too if they share at least half the time of the shorter one.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ REJECT = STRICTEST_FIRST[0]
 
 @dataclass(frozen=True, slots=True)
 class Rejects:
-    """Rejected samples by key, and rejected videos by id, each with why: who said so, when, and the curator's note."""
+    """Rejected samples by key and rejected videos by id, each with the reason: curator, time and note."""
 
     samples: Mapping[str, str] = field(default_factory=dict)
     videos: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settled: Iterable[Decision]) -> "Rejects":
-        """Those among decisions of which there is one for each subject."""
+        """Return the rejections among settled decisions, one for each subject."""
         rejected = sorted((*one.about, why(one)) for one in settled if one.decision == REJECT)
         by_subject = {
             subject: {subject_id: detail for kind, subject_id, detail in rejected if kind == subject}
@@ -41,7 +41,7 @@ class Rejects:
 
     @property
     def digest(self) -> str | None:
-        """What they are known by, whatever order they came in; None where there are none."""
+        """A digest of the rejections, in any order; None if there are none."""
         return hashlib.sha256(self.to_bytes()).hexdigest() if len(self) else None
 
     def to_bytes(self) -> bytes:
@@ -50,25 +50,25 @@ class Rejects:
 
 
 def why(decision: Decision) -> str:
-    """A decision as the ledger tells it."""
+    """A decision as a ledger detail."""
     when = f" at {decision.decided_at}" if decision.decided_at else ""
     said = "".join(f": {text}" for text in (decision.label, decision.note) if text)
     return f"{decision.decision} by {decision.curator or NOBODY}{when}{said}"
 
 
-# -- where a plan finds them -------------------------------------------------------------------------------------------
+# -- the file for a plan -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class RejectsFile:
-    """Rejects in a file beside the plan, where the workers of any runner read them; what a plan is told to remember of them."""
+    """Rejections in a file beside the plan, which the workers of any runner read. The plan keeps digest and number."""
 
     path: str
     digest: str
     number: int
 
     def read(self) -> Rejects:
-        """Raises CorpusError where the file is gone or another one."""
+        """Read the rejections. Raises CorpusError if the file is missing or holds others."""
         try:
             raw = json.loads(storage.read_bytes(self.path))
             found = Rejects(dict(raw["samples"]), dict(raw["videos"]))
@@ -82,12 +82,12 @@ class RejectsFile:
 
 
 def rejects_file(layout: Layout, digest: str, number: int) -> RejectsFile:
-    """Where the rejects of a plan lie. Staging keeps its files when its folders are cleaned."""
+    """The file for the rejections of a plan, in staging, which keeps its files when its folders are cleaned."""
     return RejectsFile(storage.join(layout.staging, "rejects.json"), digest, number)
 
 
 def keep_rejects(layout: Layout, rejects: Rejects | None) -> RejectsFile | None:
-    """Put the rejects where the plan finds them, in place of those of an earlier one; None where there are none."""
+    """Write the rejections for the plan, in place of those for an earlier plan. Returns None if there are none."""
     if rejects is None or rejects.digest is None:
         storage.delete(rejects_file(layout, "", 0).path)
         return None
@@ -96,7 +96,7 @@ def keep_rejects(layout: Layout, rejects: Rejects | None) -> RejectsFile | None:
     return file
 
 
-# -- which long clips they are -----------------------------------------------------------------------------------------
+# -- the long clips that match -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,19 +109,19 @@ class RejectedSpan:
     detail: str
 
     def meets(self, clip: LongClip) -> bool:
-        """Whether they share at least half of the time of the shorter one."""
+        """Whether sample and clip share at least half the time of the shorter one."""
         shared = min(self.end_ms, clip.end_ms) - max(self.start_ms, clip.start_ms)
         return 2 * shared >= min(self.end_ms - self.start_ms, clip.end_ms - clip.start_ms) > 0
 
 
 def span_of(key: str, detail: str) -> tuple[str, RejectedSpan]:
-    """The safe name of the video in a sample key, and the span that it names."""
+    """The safe name of the video in a sample key, and the span in the key."""
     name, start, end = key.rsplit("-", 2)
     return name, RejectedSpan(key, int(start), int(end), detail)
 
 
 def spans_in(keys: Mapping[str, str]) -> dict[str, list[RejectedSpan]]:
-    """Rejected samples, key and detail, by the safe name of their video. What is no key is passed over."""
+    """Rejected samples by the safe name of their video, from details by key. Invalid keys are ignored."""
     found: dict[str, list[RejectedSpan]] = {}
     for key, detail in sorted(keys.items()):
         if is_sample_key(key):
@@ -132,19 +132,19 @@ def spans_in(keys: Mapping[str, str]) -> dict[str, list[RejectedSpan]]:
 
 @dataclass(frozen=True, slots=True)
 class RejectedClips:
-    """Where the long clips of a video meet rejected samples: for each clip that is rejected, by key, by which sample and the
-    detail for the ledger; and the rejected samples that were found."""
+    """The long clips of a video that match rejected samples: by key, the sample and the ledger detail for each; and the rejected
+    samples that were found."""
 
     clips: dict[str, tuple[RejectedSpan, str]]
     spans: frozenset[str]
 
 
 def rejected_clips(clips: Sequence[LongClip], rejected: Iterable[RejectedSpan]) -> RejectedClips:
-    """Which long clips of a video are rejected: that of the key, and where there is none, those that share its time."""
+    """Find the rejected long clips of a video: the clip with the rejected key or, if there is none, clips that share its time."""
     keys = {clip.key for clip in clips}
     found: dict[str, tuple[RejectedSpan, str]] = {}
     spans = set[str]()
-    for span in sorted(rejected, key=lambda span: (span.key not in keys, span)):  # those with the key itself first
+    for span in sorted(rejected, key=lambda span: (span.key not in keys, span)):  # exact keys first
         for clip in clips:
             if clip.key == span.key:
                 found[clip.key] = span, span.detail
@@ -157,13 +157,13 @@ def rejected_clips(clips: Sequence[LongClip], rejected: Iterable[RejectedSpan]) 
 
 
 class RejectIndex:
-    """Rejects, to be asked for each video."""
+    """Rejections by video."""
 
     def __init__(self, rejects: Rejects) -> None:
         self._videos, self._spans = rejects.videos, spans_in(rejects.samples)
 
     def video(self, video_id: str) -> str | None:
-        """Why a video is rejected; None where it is not."""
+        """Why a video is rejected; None if it is not."""
         return self._videos.get(video_id)
 
     def samples(self, video_id: str) -> list[RejectedSpan]:

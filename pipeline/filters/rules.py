@@ -1,4 +1,4 @@
-"""Which setting of `filters:` is the threshold of which score, and the reason that the ledger gives."""
+"""The rules of the filters: each score with its threshold, a setting of `filters:`, and its ledger reason."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from longtake.schemas.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A score and its threshold: `setting` starts with min_ or max_, and the threshold itself still passes."""
+    """A score and its threshold. `setting` starts with min_ or max_; a value equal to the threshold passes."""
 
     score: str
     setting: str
     reason: Reason
 
     def fault(self, value: float | None, filters: Filters) -> str | None:
-        """What is wrong with a value; None where it passes, was not computed, or nothing is asked."""
+        """The fault of a value; None if it passes, was not computed, or has no threshold."""
         limit: float | None = getattr(filters, self.setting)
         if value is None or limit is None:
             return None
@@ -30,7 +30,7 @@ CLIP_RULES = (
     Rule("words_per_second", "max_words_per_second", Reason.FAST_SPEECH),
     Rule("repetition", "max_repetition", Reason.REPETITION),
     Rule("non_speech", "max_non_speech", Reason.LITTLE_SPEECH),
-    Rule("language", "min_language", Reason.OTHER_LANGUAGE),  # asked only where `languages` names some
+    Rule("language", "min_language", Reason.OTHER_LANGUAGE),  # applies only if `languages` is set
     Rule("characters", "min_characters", Reason.STRANGE_CHARACTERS),
     Rule("profanity", "max_profanity", Reason.PROFANITY),
     Rule("short_side", "min_short_side", Reason.LOW_RESOLUTION),
@@ -44,17 +44,17 @@ FRAME_RULES = (
     Rule("frozen", "max_frozen", Reason.FROZEN_FRAMES),
     Rule("relevance", "min_relevance", Reason.IRRELEVANT),
 )
-#: Scores that need a look at the source, and so a probe.
+#: Scores that need a probe of the source.
 PROBED = frozenset({"short_side", "aspect", "audio"})
 
 
 def pii_fault(value: float) -> str | None:
-    """What is wrong with a number of findings where none is allowed (`pii: drop`)."""
+    """The fault of a number of findings if none is allowed (`pii: drop`)."""
     return f"pii {value:g} is above 0" if value else None
 
 
 def first_fault(rules: Sequence[Rule], scores: Mapping[str, float], filters: Filters) -> tuple[Reason, str] | None:
-    """The reason and detail of the first rule, in order, that the scores break; None where they break none."""
+    """The reason and detail of the first rule that the scores break; None if they break none."""
     for rule in rules:
         fault = rule.fault(scores.get(rule.score), filters)
         if fault is not None:

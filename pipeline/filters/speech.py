@@ -1,4 +1,4 @@
-"""Scores of what is said: how much, how fast, how often the same, in which characters."""
+"""Scores of speech: amount, speed, repetition, characters."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from longtake.schemas.records import LongClip
 _N = 5
 _CATEGORIES = frozenset("LMNP")  # letters, marks, numbers, punctuation
 _CURRENCY = "Sc"
-# A lead byte of UTF-8 and the bytes after it, as cp1252 shows them.
+# A lead byte of UTF-8 and its following bytes, as cp1252 shows them.
 _CONTROLS = "\x81\x8d\x8f\x90\x9d"
 _TAIL = "".join(bytes([byte]).decode("cp1252", "ignore") for byte in range(0x80, 0xC0)) + _CONTROLS
 _REST = f"[{re.escape(_TAIL)}]"
@@ -23,7 +23,7 @@ def words_per_sentence(clip: LongClip) -> float:
 
 
 def words_per_second(clip: LongClip) -> float:
-    """Words over the time in which sentences are spoken. People reach 5 for a while; far more is a fault of the times."""
+    """Words divided by the time in which sentences are spoken. People reach 5 for a while; if it is far more, times are wrong."""
     return len(words(clip.paragraph)) / (_spoken_ms(clip) / 1000)
 
 
@@ -33,14 +33,14 @@ def non_speech(clip: LongClip) -> float:
 
 
 def repetition(clip: LongClip) -> float:
-    """Share of its characters in word 5-grams that stood before: 0 where nothing is said twice.
+    """Share of its characters in word 5-grams that were said before: 0 if nothing is said twice.
 
-    "Fraction of characters in duplicate 5-grams" of Gopher (Rae et al. 2021, arXiv:2112.11446, table A1, where it may
-    reach 0.15); no character is counted twice.
+    This is "fraction of characters in duplicate 5-grams" of Gopher (Rae et al. 2021, arXiv:2112.11446, table A1, which allows
+    0.15). No character is counted twice.
     """
     spoken = words(clip.paragraph)
     seen: set[tuple[str, ...]] = set()
-    repeated = end = 0  # `end`: up to where words are counted already
+    repeated = end = 0  # `end`: words before it are already counted
     for at in range(len(spoken) - _N + 1):
         gram = tuple(spoken[at : at + _N])
         if gram in seen:
@@ -51,10 +51,10 @@ def repetition(clip: LongClip) -> float:
 
 
 def allowed_characters(allowed: str | None) -> Callable[[LongClip], float]:
-    """The score "share of characters that are allowed", white space aside.
+    """Return the score "share of characters that are allowed". White space does not count.
 
-    `allowed` is the inside of a character class of a regular expression ("a-zA-Z0-9.,!?'"); None: letters, marks,
-    digits and punctuation of any script, and currency signs, which leaves out symbols, emoji and broken text.
+    `allowed` is the inside of a character class of a regular expression ("a-zA-Z0-9.,!?'"). None allows letters, marks, digits
+    and punctuation of any script, and currency signs, but not symbols, emoji and broken text.
     """
     if allowed is None:
 
@@ -76,8 +76,8 @@ def allowed_characters(allowed: str | None) -> Callable[[LongClip], float]:
 
 
 def without_mojibake(text: str) -> str:
-    """`text` with U+FFFC, which no score allows, for each character that is half of another one: UTF-8 that was read as cp1252
-    and saved so, as in "fr\u00c3\u00bcher"."""
+    """Replace garbled characters in `text` by U+FFFC, which no score allows: UTF-8 that was read as cp1252 and saved so, as in
+    "fr\u00c3\u00bcher"."""
     return _HIGH.sub(_unread, text)
 
 
@@ -91,7 +91,7 @@ def _unread(found: re.Match[str]) -> str:
 
 
 def listed_words(phrases: Iterable[str]) -> Callable[[LongClip], float]:
-    """The score "share of words that are part of one of `phrases`" (a list of words and phrases that a person supplies)."""
+    """Return the score "share of words that are part of one of `phrases`" (a list of words and phrases from the user)."""
     by_first: dict[str, set[tuple[str, ...]]] = {}
     for phrase in phrases:
         if split := tuple(words(phrase)):
@@ -110,5 +110,5 @@ def listed_words(phrases: Iterable[str]) -> Callable[[LongClip], float]:
 
 
 def _spoken_ms(clip: LongClip) -> int:
-    """Sentences of a long clip do not overlap."""
+    """The time in which sentences are spoken: sentences of a long clip do not overlap."""
     return sum(s.end_ms - s.start_ms for s in clip.sentences)

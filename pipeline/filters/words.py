@@ -1,4 +1,4 @@
-"""Words, as the scores and the search for duplicates compare them: folded to one case."""
+"""Words as scores and the search for duplicates compare them: folded to one case."""
 
 from longtake.schemas.words import words_of
 

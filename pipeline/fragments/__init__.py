@@ -1,1 +1,1 @@
-"""Fragments: the decoded frames of one video in staging/, and the work that makes them."""
+"""Fragments: the decoded frames of one source video in staging/, and the code that makes them."""

@@ -1,10 +1,10 @@
 """Fragments: the decoded frames of one source video, or of a range of a long one, kept in staging until they are packed.
 
-A payload is the JPEG members of the samples as tar entries without an end of archive, under a name that no other attempt
-uses. A marker, written after it, says where it is, what each sample in it must hash to and where it lies; it is named by a
-digest of everything that decides the bytes. Whoever reads follows the marker and checks what it reads against it.
+A payload holds the JPEG members of the samples as tar entries without an end of archive, under a name that no other attempt
+uses. A marker, written after it, gives the name of the payload, and the hash and position of each sample in it. The marker's
+name is a digest of everything that decides the bytes. Readers follow the marker and check the samples against it.
 
-A fragment knows nothing of splits, shards or text: a plan may change in these and no video is decoded again.
+A fragment has no splits, shards or text: if a plan changes only these, no video is decoded again.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class WantedClip:
 
 @dataclass(frozen=True, slots=True)
 class FragmentSample:
-    """One sample of a fragment. `offset` and `size` are those of its frames' tar entries in the payload, in bytes."""
+    """One sample of a fragment. `offset` and `size` locate its frames' tar entries in the payload, in bytes."""
 
     key: str
     offset: int
@@ -48,12 +48,12 @@ class FragmentSample:
     sha256: str  # of these tar entries
     frame_sizes: tuple[int, ...]
     frame_pts_ms: tuple[int, ...]
-    scores: Scores = ()  # of INDEX_SCORES; in a marker those of FRAME_SCORES, where they were asked for
+    scores: Scores = ()  # of INDEX_SCORES; in a marker only FRAME_SCORES, if asked for
 
 
 @dataclass(frozen=True, slots=True)
 class FragmentFault:
-    """One sample that could not be had, and why."""
+    """One sample that could not be decoded, and why."""
 
     key: str
     reason: Reason
@@ -62,7 +62,7 @@ class FragmentFault:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a fragment holds. Where no sample could be had there is no payload. `notes` are on the source."""
+    """The content of a fragment. If no sample could be decoded, there is no payload. `notes` are about the source."""
 
     payload: str  # file name in the marker's folder
     size: int
@@ -81,8 +81,8 @@ def fragment_digest(
     versions: dict[str, str],
     scored: bool = False,
 ) -> str:
-    """The name of a fragment: a digest of everything that decides its bytes. `source` is the size and tag of the file, `scored`
-    whether the frames are scored.
+    """The name of a fragment: a digest of everything that decides its bytes. `source` is the size and tag of the file; `scored`
+    says whether the frames have scores.
     """
     decides: dict[str, Any] = {
         "format": FRAGMENT_FORMAT,
@@ -98,12 +98,12 @@ def fragment_digest(
 
 
 def marker_path(layout: Layout, digest: str) -> str:
-    """Where the marker of a fragment lies. The folders are spread by digest, so that none grows too large to list."""
+    """The path of a fragment's marker. Markers are in folders by digest, so that no folder grows too large to list."""
     return storage.join(layout.staging, digest[:2], f"{digest}{MARKER_SUFFIX}")
 
 
 def tar_entry(name: str, data: bytes) -> bytes:
-    """One tar entry: header, data, padding. The header carries no time, user or host."""
+    """One tar entry: header, data, padding. The header holds no time, user or host."""
     return tar_header(name, len(data)) + data + b"\0" * (-len(data) % BLOCK)
 
 
@@ -117,7 +117,7 @@ def tar_header(name: str, size: int) -> bytes:
 def write_fragment(
     layout: Layout, digest: str, wanted: Sequence[WantedClip], decoded: Decoded, scored: bool = False
 ) -> Marker:
-    """Write payload, then marker. A sample with a fault in any of its frames is left out and reported in the marker."""
+    """Write payload, then marker. A sample with a fault in any frame is not in the payload, and the marker says why."""
     payload = io.BytesIO()
     samples: list[FragmentSample] = []
     faults: list[FragmentFault] = []
@@ -165,7 +165,7 @@ def write_fragment(
 
 
 def read_marker(path: str) -> Marker | None:
-    """The marker at `path`; None where it is missing or not what was written."""
+    """The marker at `path`; None if it is missing or damaged."""
     try:
         raw = json.loads(storage.read_bytes(path))
         return _from_json(raw["marker"]) if raw["sha256"] == _sha256(raw["marker"]) else None
@@ -178,7 +178,7 @@ def _sha256(described: dict[str, Any]) -> str:
 
 
 def read_entries(marker_at: str, marker: Marker, sample: FragmentSample) -> bytes:
-    """The tar entries of one sample. Raises OSError where they are missing or not what the marker says."""
+    """The tar entries of one sample. Raises OSError if they are missing or do not match the marker."""
     payload = storage.join(storage.parent(marker_at), marker.payload)
     data = storage.read_range(payload, sample.offset, sample.size)
     if hashlib.sha256(data).hexdigest() != sample.sha256:
@@ -187,7 +187,7 @@ def read_entries(marker_at: str, marker: Marker, sample: FragmentSample) -> byte
 
 
 def entry_data(entries: bytes, sample: FragmentSample) -> list[bytes]:
-    """The frames, JPEGs in order of time, in the tar entries of a sample."""
+    """The frames in the tar entries of a sample: JPEGs in time order."""
     frames, at = [], 0
     for number, size in enumerate(sample.frame_sizes):
         at += len(tar_header(f"{sample.key}.{frame_member(number, len(sample.frame_sizes))}", size))
@@ -197,7 +197,7 @@ def entry_data(entries: bytes, sample: FragmentSample) -> list[bytes]:
 
 
 def is_sound(marker_at: str, marker: Marker) -> bool:
-    """Whether all samples of the marker at `marker_at` are there and are what it says."""
+    """Whether all samples of the marker at `marker_at` are present and match it."""
     try:
         for sample in marker.samples:
             read_entries(marker_at, marker, sample)

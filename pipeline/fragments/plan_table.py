@@ -1,4 +1,4 @@
-"""Reading the plan: by part, by the rows of a decode task, by shard. Only what is asked for is read."""
+"""Reads the plan by part, by the rows of a decode task, or by shard. Reads only the wanted rows."""
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.records import LongClip
 
 _TASK_MS = (
-    600_000  # a long video is decoded in ranges of about this much, so that a retry is cheap and none lags behind
+    600_000  # a long video is decoded in ranges of about this length, so that a retry is cheap and no task lags behind
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A decode task: `rows` consecutive rows of a plan part from `first`, all of one video. Small: it goes through shuffles."""
+    """A decode task: `rows` consecutive rows of a plan part from `first`, all of one video. It is small, for shuffles."""
 
     part: str
     first: int
@@ -30,8 +30,8 @@ class Task:
     video_id: str
     uri: str
     digest: str
-    source: Version = (0, "")  # what the digest says of the file; (0, "") where it could not be asked
-    changed: str = ""  # what has changed since the plan looked at it; said once for each video
+    source: Version = (0, "")  # size and tag of the file in the digest; (0, "") if unknown
+    changed: str = ""  # the change of the file since the plan; only in the first task of each video
 
 
 def plan_parts(layout: Layout) -> list[str]:
@@ -42,7 +42,7 @@ def plan_parts(layout: Layout) -> list[str]:
 def tasks_of(
     part: str, config: CorpusConfig, versions: dict[str, str], only: Container[int] | None = None
 ) -> Iterator[Task]:
-    """The decode tasks of one part of the plan, or of `only` some of its rows."""
+    """Yield the decode tasks of one part of the plan, or of the rows in `only`."""
     columns = ["key", "video_id", "uri", "start_ms", "end_ms", "frame_times_ms"]
     seen = SourceVersions(Layout(config.root), config.seed)
     with storage.open_table(part) as stream:
@@ -50,7 +50,7 @@ def tasks_of(
         rows = (row for row in numbered if only is None or row[0] in only)
         for (video_id, uri), group in groupby(rows, key=lambda row: (row[1]["video_id"], row[1]["uri"])):
             found = version_of(config.resolve(uri))
-            source = found or (0, "")  # decoding will say what is wrong with it
+            source = found or (0, "")  # decoding will report the problem
             changed = difference(seen.of(video_id), found) if found else ""
             for piece in _ranges(group):
                 wanted = [WantedClip(row["key"], tuple(row["frame_times_ms"])) for _, row in piece]

@@ -1,6 +1,6 @@
-"""staging/sources/: size and tag of each source as the plan saw it, so that the build can tell which ones have changed since.
+"""staging/sources/: size and tag of each source when the plan looked at it, so that the build can tell which ones have changed.
 
-Beside the plan and not in it: the tag of a local file is its time of modification, and a plan is to be the same on all machines.
+They are not in the plan itself: the tag of a local file is its modification time, and a plan must be the same on all machines.
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ _COLUMNS = pa.schema([("video_id", pa.string()), ("size", pa.int64()), ("tag", p
 
 
 def seen_folder(layout: Layout) -> str:
-    """Where it lies what the plan saw."""
+    """The folder with sizes and tags."""
     return storage.join(layout.staging, "sources")
 
 
 def version_of(uri: str) -> Version | None:
-    """Size and tag of a source; None where it cannot be asked."""
+    """Size and tag of a source; None if its storage does not answer."""
     with suppress(OSError):
         return storage.size_and_tag(uri)
     return None
@@ -50,7 +50,7 @@ class SourceVersions:
         self._loaded, self._rows = "", dict[str, Version]()
 
     def of(self, video_id: str) -> Version | None:
-        """What the plan saw of a video; None where it did not look, or that is not known any more."""
+        """Size and tag of a video's source at the time of the plan; None if unknown."""
         if not self._parts:
             return None
         number = hash64(video_id, self._seed) * self._parts >> 64
@@ -67,7 +67,7 @@ class SourceVersions:
 
 
 def difference(seen: Version | None, now: Version) -> str:
-    """What has changed of a source since the plan saw it, for people; nothing where it has not, or nobody knows."""
+    """The change of a source since the plan, for people; "" if it has not changed, or if that is unknown."""
     if seen is None or seen == now:
         return ""
     return f"the plan looked at {seen[0]} bytes (tag {seen[1]}); there are {now[0]} bytes (tag {now[1]}) now"

@@ -1,4 +1,4 @@
-"""Writing what the plan saw of the sources (seen.py), in parts of a size that fits into memory."""
+"""Writes the sizes and tags of the sources (seen.py), in parts that fit into memory."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _ROWS_PER_PART = 50_000
 
 
 class WriteSeen(beam.PTransform):
-    """(video_id, Version) in; an empty Tally out for each part that was written."""
+    """Takes (video_id, Version) and gives an empty Tally for each written part."""
 
     def __init__(self, layout: Layout, seed: int) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""staging/tasks/: the decode tasks of a build by digest, so that `longtake status` can tell from files alone what is done; and
-why a task failed, beside the markers of those that did not.
+"""staging/tasks/: the decode tasks of a build by digest, so that `longtake status` can tell from files alone what is done. A file
+beside the markers says why a task failed.
 """
 
 import json
@@ -21,7 +21,7 @@ _TASKS = pa.schema([("digest", pa.string()), ("video_id", pa.string()), ("clips"
 
 @dataclass(frozen=True, slots=True)
 class ListedTask:
-    """One decode task: its digest, which names its marker, its video, and how many long clips it is to give."""
+    """One decode task: its digest, which names its marker, its video, and its number of long clips."""
 
     digest: str
     video_id: str
@@ -29,12 +29,12 @@ class ListedTask:
 
 
 def tasks_folder(layout: Layout) -> str:
-    """Where the tasks of a build are listed, one file for each part of the plan."""
+    """The folder with the task lists of a build, one file for each part of the plan."""
     return storage.join(layout.staging, "tasks")
 
 
 def listed_tasks(part: str, layout: Layout, config: CorpusConfig, versions: dict[str, str]) -> Iterator[Task]:
-    """The decode tasks of one part of the plan, which are listed before the first is given out."""
+    """Yield the decode tasks of one part of the plan. Writes the list of all before it yields the first."""
     tasks = list(tasks_of(part, config, versions))
     rows = {
         "digest": [t.digest for t in tasks],
@@ -53,18 +53,18 @@ def read_tasks(path: str) -> list[ListedTask]:
 
 
 def failure_path(layout: Layout, digest: str) -> str:
-    """Where it is noted that a task failed."""
+    """The path of the file about a failed task."""
     return marker_path(layout, digest).removesuffix(MARKER_SUFFIX) + FAILURE_SUFFIX
 
 
 def note_failure(layout: Layout, task: Task, reason: Reason) -> None:
-    """Note that nothing of a task could be had. It is no decision: the next build tries the task again."""
+    """Write a file that says why a whole task failed. It decides nothing: the next build tries the task again."""
     noted = json.dumps({"video_id": task.video_id, "reason": reason.value})
     storage.write_bytes(failure_path(layout, task.digest), noted.encode())
 
 
 def read_failure(path: str) -> Reason | None:
-    """Why a task failed; None where the note is gone or cannot be read."""
+    """Why a task failed; None if the file is missing or unreadable."""
     try:
         return Reason(json.loads(storage.read_bytes(path))["reason"])
     except (OSError, ValueError, KeyError, TypeError):

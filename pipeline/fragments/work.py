@@ -1,4 +1,4 @@
-"""Work on one source video in a process slot: probe, cost, decode. What a source does to it becomes a SourceError."""
+"""Work on one source video in a process slot: probe, cost, decode. Failures that a source causes become SourceErrors."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -20,20 +20,20 @@ from longtake.schemas.reasons import Reason
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_DAMAGE = (Reason.UNREADABLE, Reason.NO_FRAMES)  # what a decoder makes of memory that it does not get
+_DAMAGE = (Reason.UNREADABLE, Reason.NO_FRAMES)  # a decoder reports these when it gets no memory
 
 
 def in_slot(slots: Slots, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """`work` on one source, in a slot, within `seconds`.
+    """Do `work` on one source in a slot, within `seconds`.
 
-    Raises SourceError for whatever the source did to it; any other OSError is that of the storage written to.
+    Raises SourceError for any failure that the source causes. Any other OSError comes from the storage of the output.
     """
     try:
         return slots.run(seconds, work, *args, **kwargs)
     except SlotTimeout as error:
         raise SourceError(Reason.TIMEOUT, str(error)) from None
     except SlotCrashed as error:
-        if error.signal == signal.SIGKILL:  # as the system does that is out of memory
+        if error.signal == signal.SIGKILL:  # as a system out of memory does
             raise SourceError(Reason.OUT_OF_MEMORY, str(error)) from None
         raise SourceError(Reason.DECODER_CRASHED, str(error)) from None
     except MemoryError as error:
@@ -42,12 +42,12 @@ def in_slot(slots: Slots, seconds: float, work: Callable[P, T], *args: P.args, *
 
 @contextmanager
 def within_memory() -> Iterator[None]:
-    """What fails inside is a MemoryError where want of memory is the likely cause."""
+    """Turn errors raised inside into a MemoryError if lack of memory is the likely cause."""
     start_measuring()
     try:
         yield
     except MemoryError:
-        raise MemoryError("an allocation was refused") from None  # a plain one: that of PyAV cannot leave the process
+        raise MemoryError("an allocation was refused") from None  # a plain one: PyAV's cannot leave the process
     except SourceError as error:
         if error.reason in _DAMAGE and was_close():
             raise MemoryError(str(error)) from None
@@ -56,7 +56,7 @@ def within_memory() -> Iterator[None]:
 
 @contextmanager
 def blaming_the_source() -> Iterator[None]:
-    """Anything but a MemoryError that is raised inside is the source's fault; missing credentials are nobody's but the user's."""
+    """Turn errors raised inside into a SourceError, except MemoryErrors and missing credentials, which are the user's fault."""
     try:
         yield
     except (SourceError, MemoryError, storage.CredentialsError):
@@ -72,15 +72,15 @@ def blaming_the_source() -> Iterator[None]:
 
 
 def detail_of(error: SourceError, uri: str) -> str:
-    """What the ledger says of a source that could not be used: with the place that was tried, where nothing is there."""
+    """The ledger detail of a source that could not be used; for a missing source, with its URI."""
     return f"{error.detail}: {masked(uri)}" if error.reason is Reason.MISSING else error.detail
 
 
 @contextmanager
 def local_source(uri: str, limits: Limits, version: Version | None = None) -> Iterator[str]:
-    """The local path of a source: its own, or that of a copy for the time being, which is to be one of `version`.
+    """Yield a local path of a source: its own path, or a temporary copy of a remote file.
 
-    Raises SourceError, CredentialsError.
+    Raises SourceError, also if the remote file no longer matches `version`, and CredentialsError.
     """
     with ExitStack() as stack:
         path = storage.local_path(uri)
@@ -92,7 +92,7 @@ def local_source(uri: str, limits: Limits, version: Version | None = None) -> It
 
 
 def check_version(uri: str, version: Version | None) -> None:
-    """Raise SourceError where a source is not what it was when its decoding was asked for: no fragment may bear a wrong name."""
+    """Raise SourceError if a source no longer matches `version`: otherwise a fragment would get a wrong name."""
     now = storage.size_and_tag(uri)
     if version is not None and now != version:
         detail = f"{version[0]} bytes (tag {version[1]}) before it was decoded, {now[0]} bytes (tag {now[1]}) after"
@@ -100,7 +100,7 @@ def check_version(uri: str, version: Version | None) -> None:
 
 
 def look_at(slots: Slots, uri: str, limits: Limits, packets: bool) -> Probe:
-    """The facts of a source: from its header, or from its packets. For a header, only that is fetched of a remote one."""
+    """The facts of a source from its header or its packets. For the header of a remote source, only the header is fetched."""
     seconds = limits.decode_seconds
     if storage.is_remote(uri) and not packets:
         facts = in_slot(slots, seconds, probe_remote, uri, limits)
@@ -111,19 +111,19 @@ def look_at(slots: Slots, uri: str, limits: Limits, packets: bool) -> Probe:
 
 
 def probe_remote(uri: str, limits: Limits) -> Probe | None:
-    """The facts in the header of a remote source; None where it takes the whole file to know them."""
+    """The facts in the header of a remote source; None if they need the whole file."""
     with within_memory(), blaming_the_source(), storage.open_ranges(uri) as stream:
         return probe_header(stream, limits)
 
 
 def probe_source(path: str, limits: Limits, packets: bool) -> Probe:
-    """The facts of a local file: from its header, or from its packets."""
+    """The facts of a local file from its header or its packets."""
     with within_memory(), blaming_the_source():
         return probe(path, limits, packets=packets)
 
 
 def source_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limits) -> int:
-    """How many frames of a local file have to be decoded for the frames at `times_ms`."""
+    """The number of frames of a local file to decode for the frames at `times_ms`."""
     with within_memory(), blaming_the_source():
         return decode_cost(path, times_ms, frames, limits)
 
@@ -138,11 +138,11 @@ def decode_source(
     scored: bool = False,
     version: Version | None = None,
 ) -> tuple[Marker, dict[str, float]]:
-    """Decode the wanted samples of a local file and write their fragment, with scores of the frames where `scored`.
+    """Decode the wanted samples of a local file and write their fragment; with `scored`, also scores of the frames.
 
-    The second result is seconds by kind of work. Nothing is written of a file that is no longer of `version` by then.
+    The second result is seconds by kind of work. If the file no longer matches `version` after decoding, nothing is written.
 
-    Raises OSError where the fragment cannot be written.
+    Raises OSError if the fragment cannot be written.
     """
     with within_memory(), blaming_the_source():
         decoded = decode_frames(path, [t for w in wanted for t in w.frame_times_ms], frames, limits)

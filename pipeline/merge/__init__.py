@@ -1,1 +1,1 @@
-"""Sentences into long clips: where clips begin and end, and when their frames are taken."""
+"""Makes long clips from sentences: where they begin and end, and the times of their frames."""

@@ -1,16 +1,16 @@
 """Topical coherence: which sentences of a video belong together, from their embeddings.
 
 The method is content vector segmentation (Alemi and Ginsparg 2015, "Text Segmentation based on Semantic Word Embeddings",
-arXiv:1503.05543), with embeddings of sentences in place of words: of all ways to cut a run, take the one in which the
-sentences point most nearly in the direction of the sum of their long clip. With y the embeddings, a long clip adds
-|sum of y| to what is maximised, and each long clip costs something, or every sentence would be one. Dynamic programming
-(merge.cut) finds the best cut. Ours are the two adjustments to the video at hand: `contrasted` and `cost_of_cut`.
+arXiv:1503.05543), with embeddings of sentences instead of words. Of all ways to cut a run, it takes the one in which the
+sentences point most nearly in the direction of the sum of their long clip. With embeddings y, it maximises the sum of |sum of y|
+over all long clips, less a cost for each long clip: without the cost, every sentence would be a long clip. Dynamic programming
+(merge.cut) finds the best cut. Longtake adds two adjustments to the video: `contrasted` and `cost_of_cut`.
 
-For people there is a curve beside it: the similarity before and after each gap, and its depth score (TextTiling, Hearst 1997,
+A curve helps people see the cuts: the similarity before and after each gap, and its depth score (TextTiling, Hearst 1997,
 "TextTiling: Segmenting Text into Multi-paragraph Subtopic Passages"; with embeddings as in Solbiati et al. 2021,
 "Unsupervised Topic Segmentation of Meetings with BERT Embeddings", arXiv:2106.12978).
 
-Everything that is compared is rounded to thousandths first, so that a decision does not hang on the last bits of a float.
+All compared values are rounded to thousandths first, so that a decision does not depend on the last bits of a float.
 """
 
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ Embeddings = npt.NDArray[np.float16]  # [n, d], each of unit length; row i belon
 Vectors = npt.NDArray[np.float64]
 
 _UNIT = 1000  # decisions and scores are in thousandths
-#: With so many sentences, half of what all sentences of a video share is taken off each: what is said throughout tells topics
-#: apart no more, but how much of it that is, a few sentences do not tell.
+#: With this many sentences, half of the mean of all sentences of a video is subtracted from each. Words said throughout do not
+#: tell topics apart, but a few sentences cannot show which words these are.
 _HALF_SHARED = 32
-_NEAR = 3  # sentences so far apart are neighbours
-_MOST_ALIKE = 0.5  # neighbours that are more alike than that say the same over and over, as in a song
+_NEAR = 3  # sentences up to this far apart are neighbours
+_MOST_ALIKE = 0.5  # neighbours more alike than this say the same over and over, as in a song
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """For each of the n - 1 gaps between sentences: cosine similarity of the sums of the sentences before and after it, and the
-    depth score, how far the similarity rises from there to the nearest peaks on both sides, added up."""
+    """For each of the n - 1 gaps between sentences: the cosine similarity of the sums of the sentences before and after it, and
+    the depth score: the rise of the similarity to the nearest peak on the left plus the rise to the nearest on the right."""
 
     similarity: tuple[float, ...]
     depth: tuple[float, ...]
@@ -43,7 +43,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The embeddings of the sentences of one video by clip id, and what a long clip costs."""
+    """The embeddings of the sentences of one video by clip id, and the cost of a long clip."""
 
     rows: dict[str, int]
     unit: Vectors  # [n, d]
@@ -52,14 +52,14 @@ class Topics:
 
     @classmethod
     def of(cls, sentences: Sequence[Sentence], embeddings: Embeddings, cut_cost: float) -> "Topics":
-        """Topics of `sentences`, whose order does not matter. `embeddings` [n, d] has a row for each."""
+        """The topics of `sentences`, in any order. `embeddings` [n, d] has a row for each sentence."""
         order = sorted(range(len(sentences)), key=lambda i: (sentences[i].start_ms, sentences[i].clip_id))
         unit = normalised(embeddings[order])
         rows = {sentences[i].clip_id: row for row, i in enumerate(order)}
         return cls(rows, unit, contrasted(unit), cost_of_cut(unit, cut_cost))
 
     def costs(self, run: Sequence[Sentence], smallest: int, largest: int) -> dict[int, list[int]]:
-        """For merge.cut: by size, the cost of the piece that starts at each sentence of `run`."""
+        """Return costs for merge.cut: by size, the cost of a piece that starts at each sentence of `run`."""
         return piece_costs(self.contrasted[self._rows(run)], smallest, largest, self.cost)
 
     def coherence(self, sentences: Sequence[Sentence]) -> float:
@@ -75,7 +75,7 @@ class Topics:
 
 
 def normalised(embeddings: npt.NDArray[np.floating]) -> Vectors:
-    """Rows of unit length, in double precision: half precision leaves them a little longer or shorter."""
+    """Scale rows to unit length in double precision: in half precision they are a little longer or shorter."""
     vectors = np.asarray(embeddings, np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
@@ -83,7 +83,7 @@ def normalised(embeddings: npt.NDArray[np.floating]) -> Vectors:
 
 
 def contrasted(unit: Vectors) -> Vectors:
-    """Embeddings [n, d] less a part of their mean, n / (n + 32), then scaled to a mean square length of 1."""
+    """Subtract n / (n + 32) of their mean from the embeddings [n, d], then scale them to a mean square length of 1."""
     n = len(unit)
     if not n:
         return unit
@@ -94,8 +94,8 @@ def contrasted(unit: Vectors) -> Vectors:
 
 
 def cost_of_cut(unit: Vectors, cut_cost: float) -> float:
-    """What a long clip costs in a video with the embeddings [n, d]: `cut_cost` x (1 - u)^3, with u the mean similarity of
-    sentences up to three apart, at most 0.5. The less neighbours have in common, the more is gained by a cut that means nothing.
+    """The cost of a long clip in a video with the embeddings [n, d]: `cut_cost` x (1 - u)^3, where u is the mean similarity of
+    sentences up to three apart, at most 0.5. The less neighbours have in common, the more a meaningless cut gains.
     """
     pairs = [np.sum(unit[apart:] * unit[:-apart], axis=1) for apart in range(1, _NEAR + 1)]
     similar = np.concatenate(pairs)
@@ -104,9 +104,10 @@ def cost_of_cut(unit: Vectors, cut_cost: float) -> float:
 
 
 def piece_costs(vectors: Vectors, smallest: int, largest: int, cost: float) -> dict[int, list[int]]:
-    """By size, for each start: how much shorter the sum of so many vectors is than the sum of their lengths, plus `cost`.
+    """Return by size, for each start: the sum of the lengths of that many vectors, less the length of their sum, plus `cost`.
 
-    In thousandths, whole and not negative. The sum over the pieces of a cut is least where Alemi and Ginsparg's is largest.
+    The costs are in thousandths, whole and not negative. Their sum over the pieces of a cut is smallest where Alemi and
+    Ginsparg's objective is largest.
     """
     n, d = vectors.shape
     sums = np.vstack([np.zeros((1, d)), np.cumsum(vectors, axis=0)])
@@ -120,13 +121,13 @@ def piece_costs(vectors: Vectors, smallest: int, largest: int, cost: float) -> d
 
 
 def coherence(unit: Vectors) -> float:
-    """Mean cosine similarity of sentences to the mean of their embeddings [n, d]: 1 where all say the same, about 1 / sqrt(n)
-    where they have nothing in common."""
+    """The mean cosine similarity of sentences to the mean of their embeddings [n, d]: 1 if all say the same, about 1 / sqrt(n)
+    if they have nothing in common."""
     return _rounded(float(np.linalg.norm(unit.mean(axis=0))))
 
 
 def curve(unit: Vectors, window: int) -> Curve:
-    """The curve of n embeddings [n, d] of unit length in time order, from `window` sentences on each side, fewer at the ends."""
+    """The curve of n embeddings [n, d] of unit length in time order, with `window` sentences on each side, fewer at the ends."""
     n = len(unit)
     sums = np.vstack([np.zeros((1, unit.shape[1])), np.cumsum(unit, axis=0)])
     similarity = []
@@ -139,7 +140,7 @@ def curve(unit: Vectors, window: int) -> Curve:
 
 
 def depth_scores(similarity: Sequence[float]) -> list[float]:
-    """Hearst's depth score of each gap: from its similarity up to the nearest peak on the left, and likewise on the right."""
+    """Hearst's depth score of each gap: the rise from its similarity to the nearest peak on the left, plus that on the right."""
     return [
         _rounded(_peak(similarity, gap, -1) + _peak(similarity, gap, 1) - 2 * similarity[gap])
         for gap in range(len(similarity))

@@ -1,7 +1,7 @@
-"""When the frames of a long clip are taken.
+"""The times of the frames of a long clip.
 
-The data loader of LF-VILA takes n frames of a clip of T frames at idx_k = floor(k * T / n), k = 0..n-1. Here the same
-rule in milliseconds, sentence by sentence: any window of consecutive sentences is then a training sample.
+The data loader of LF-VILA takes n frames of a clip of T frames at idx_k = floor(k * T / n), k = 0..n-1. This is the same rule in
+milliseconds, sentence by sentence. So any window of consecutive sentences is a training sample.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from longtake.schemas.records import Sentence
 def frame_times_ms(sentences: Sequence[Sentence], per_sentence: int) -> tuple[int, ...]:
     """The times of the frames, in milliseconds: floor(start + k * (end - start) / per_sentence) of each sentence.
 
-    They never fall where the sentences are in order and do not overlap; two are equal only where a sentence has fewer
+    If the sentences are in order and do not overlap, the times never fall. Two are equal only if a sentence has fewer
     milliseconds than frames. Raises ValueError for per_sentence < 1.
     """
     if per_sentence < 1:
@@ -22,5 +22,5 @@ def frame_times_ms(sentences: Sequence[Sentence], per_sentence: int) -> tuple[in
 
 
 def frame_sentence(n_sentences: int, per_sentence: int) -> tuple[int, ...]:
-    """For each frame, the index of the sentence it belongs to."""
+    """For each frame, the index of its sentence."""
     return tuple(sentence for sentence in range(n_sentences) for _ in range(per_sentence))

@@ -1,4 +1,4 @@
-"""Published groups of clips (as LF-VILA-8M has them) become long clips, in the place of merging."""
+"""Published groups of clips, as in LF-VILA-8M, become long clips instead of merging."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,16 +17,16 @@ GROUP_REASONS = (Reason.GROUP_INCOMPLETE, Reason.GROUP_CONFLICT, Reason.GROUP_UN
 def group_video(
     video: SourceVideo, sentences_with_groups: Sequence[GroupedSentence], frames_per_sentence: int
 ) -> MergedVideo:
-    """One long clip for each group whose sentences are all here, whatever their number, length and gaps.
+    """Make one long clip of each group whose sentences are all here, whatever their number, length and gaps.
 
-    Of complete groups that share a sentence, or span the same time and so would share a key, the one that starts first
-    is taken (by group id where two start together). Every sentence ends in exactly one long clip or has exactly one
-    Drop; a group that is not taken has a record Drop besides.
+    If complete groups share a sentence, or have the same span and so the same key, the one that starts first is taken; of groups
+    that start together, the first by group id. Every sentence ends in exactly one long clip or has exactly one Drop. A group that
+    is not taken also has a record Drop.
     """
     wanted: dict[str, int] = {}
     members: dict[str, list[int]] = {}
     for index, (_, groups) in enumerate(sentences_with_groups):
-        for group_id, size in dict(sorted(groups)).items():  # each once, with its largest size
+        for group_id, size in dict(sorted(groups)).items():  # each group once, with its largest size
             wanted[group_id] = max(size, wanted.get(group_id, 0))
             members.setdefault(group_id, []).append(index)
 
@@ -38,9 +38,9 @@ def group_video(
                 complete[group_id] = ordered
 
     clips: list[LongClip] = []
-    winner: dict[int, str] = {}  # of a sentence
+    winner: dict[int, str] = {}  # the group that takes a sentence
     winner_of_key: dict[str, str] = {}
-    beaten_by: dict[str, str] = {}  # a complete group that was not taken, and the one in its way
+    beaten_by: dict[str, str] = {}  # a complete group that was not taken, and the group in its way
     trimmed = 0
     for group_id in sorted(complete, key=lambda g: (complete[g].sentences[0].start_ms, g)):
         group = complete[group_id].sentences
@@ -60,7 +60,7 @@ def group_video(
             named_by = sorted({group_id for group_id, _ in groups})
             reason, detail = _why(named_by, members, wanted, beaten_by)
             drops += drop_sentences(video.video_id, (sentence,), Stage.MERGE, reason, detail)
-    for group_id in sorted(members.keys() - set(winner_of_key.values())):  # also one whose sentences all went elsewhere
+    for group_id in sorted(members.keys() - set(winner_of_key.values())):  # also one whose sentences are all in others
         reason, detail = _why([group_id], members, wanted, beaten_by)
         drops.append(Drop(video.video_id, Subject.RECORD, group_id, Stage.MERGE, reason, detail))
     return MergedVideo(clips, drops, trimmed)
@@ -69,8 +69,8 @@ def group_video(
 def lost_groups(
     video_id: str, named: Iterable[GroupedSentence], left: Iterable[GroupedSentence] = (), why: str = ""
 ) -> list[Drop]:
-    """The rows of groups that `named` sentences are in and none of those that are `left`: nothing later tells of them. `why` says
-    what became of the sentences."""
+    """The rows of groups that name a `named` sentence but none of those `left`: no later step reports these groups. `why` is the
+    reason in words."""
     still = {group_id for _, groups in left for group_id, _ in groups}
     gone = sorted({group_id for _, groups in named for group_id, _ in groups} - still)
     return [
@@ -80,20 +80,20 @@ def lost_groups(
 
 
 def is_group_row(row: Drop) -> bool:
-    """Whether a ledger row is that of a published group."""
+    """Whether a ledger row is about a published group."""
     return row.subject is Subject.RECORD and row.reason in GROUP_REASONS
 
 
 def one_row(rows: Iterable[Drop]) -> Drop:
-    """The row of a group of which several tell: its clips are in several videos, or several of them unknown. One that names a
-    video counts first."""
+    """Choose one of several rows about a group, whose clips are in several videos or unknown. A row that names a video comes
+    first."""
     return min(rows, key=lambda row: (not row.video_id, row))
 
 
 def _why(
     named_by: list[str], members: dict[str, list[int]], wanted: dict[str, int], beaten_by: dict[str, str]
 ) -> tuple[Reason, str]:
-    """Why a sentence, named by these groups, is in no long clip."""
+    """Why a sentence that these groups name is in no long clip."""
     if not named_by:
         return Reason.NOT_IN_GROUP, "no group names this clip"
     for group_id in named_by:

@@ -1,6 +1,6 @@
-"""Sentences of one video become long clips: put in order, split into runs where nobody speaks, cut to length.
+"""Sentences of one video become long clips: sorted, split into runs where nobody speaks, cut to length.
 
-Where their topics are known, runs are cut where the topic turns, within the same limits.
+If their topics are known, runs are cut where the topic changes, within the same limits.
 """
 
 from bisect import bisect_right
@@ -17,7 +17,7 @@ from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, drop
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """Sentences in time order without overlap; those left with no time; how many of the kept ones were shortened."""
+    """Sentences in time order without overlap, the drops of sentences without time, and the number of shortened sentences."""
 
     sentences: list[Sentence]
     drops: list[Drop]
@@ -26,7 +26,7 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The pieces of a run in time order, and the sentences of it that fit into no piece."""
+    """The pieces of a run in time order, and its sentences that fit into no piece."""
 
     pieces: tuple[tuple[Sentence, ...], ...]
     remainder: tuple[Sentence, ...]
@@ -34,10 +34,10 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class MergedVideo:
-    """The long clips of a video in time order, not yet assigned to a shard, and the sentences left out.
+    """The long clips of a video in time order, not yet assigned to a shard, and the drops.
 
     `trimmed` counts sentences that were shortened because the next one starts before they end. `stretches` are the runs that
-    were cut, each with the chapters that divide it; none where groups say what belongs together.
+    were cut, each divided by chapters; empty if published groups decide the long clips.
     """
 
     clips: list[LongClip]
@@ -47,10 +47,10 @@ class MergedVideo:
 
 
 def order(video_id: str, sentences: Sequence[Sentence]) -> Ordered:
-    """Sort by time and end each sentence where the next one starts, so that frame times rise.
+    """Sort by time and end each overlapping sentence where the next one starts, so that frame times rise.
 
-    Speech recognition places starts reliably and ends late. Of sentences that start together, only the longest has
-    any time left; the others are dropped.
+    Speech recognition gives reliable starts and late ends. Of sentences that start together, only the longest has time left; the
+    others are dropped.
     """
     in_order = sorted(sentences, key=lambda s: (s.start_ms, s.end_ms, s.clip_id))
     kept: list[Sentence] = []
@@ -80,7 +80,7 @@ def runs(sentences: Sequence[Sentence], max_gap_ms: int) -> list[tuple[Sentence,
 
 
 def split_at(runs: Sequence[tuple[Sentence, ...]], starts_ms: Sequence[int]) -> list[tuple[Sentence, ...]]:
-    """Split runs at chapters that start at the given times, in order. A sentence belongs to the chapter its middle is in."""
+    """Split runs at chapters that start at the given times, in order. A sentence belongs to the chapter of its middle."""
     found: list[tuple[Sentence, ...]] = []
     for run in runs:
         chapters = [bisect_right(starts_ms, (s.start_ms + s.end_ms) / 2) for s in run]
@@ -90,13 +90,13 @@ def split_at(runs: Sequence[tuple[Sentence, ...]], starts_ms: Sequence[int]) -> 
 
 
 def cut(run: Sequence[Sentence], merge: config.Merge, costs: Mapping[int, Sequence[int]] | None = None) -> Cut:
-    """Cut a run into the fewest pieces within the limits of `merge`, as even in sentences as they can be.
+    """Cut a run into the fewest pieces within the limits of `merge`, with sizes in sentences as even as possible.
 
-    In this order of importance: as few sentences as possible are left over, there are as few pieces as possible, their
-    sizes are as even as possible, larger pieces come first.
+    In order of importance: the fewest sentences are left over; there are the fewest pieces; their sizes are as even as possible;
+    larger pieces come first.
 
-    With `costs`, whole and not negative, by size of a piece and number of its first sentence: as few sentences as possible are
-    left over, the sum of the pieces' costs is as small as possible, larger pieces come first.
+    `costs` holds costs, whole and not negative, by size of a piece and number of its first sentence. With them: the fewest
+    sentences are left over; the sum of the pieces' costs is smallest; larger pieces come first.
     """
     run = tuple(run)
     if not run:
@@ -121,18 +121,18 @@ def merge_video(
     topics: Topics | None = None,
     chapters_ms: Sequence[int] = (),
 ) -> MergedVideo:
-    """Merge sentences into the long clips of a video. Every sentence ends in exactly one of them or has exactly one Drop.
+    """Merge sentences into the long clips of a video. Every sentence ends in exactly one long clip or has exactly one Drop.
 
     Args:
         video: the video.
         sentences: its sentences, in any order.
         merge: the limits of a long clip.
         frames_per_sentence: how many frame times each sentence gets.
-        topics: the topics of all sentences, for cuts where they turn; None: even cuts.
+        topics: the topics of all sentences, for cuts where they change; None: even cuts.
         chapters_ms: the starts of its chapters in ms, in order. No long clip spans two chapters.
 
     Returns:
-        The long clips in time order, the drops, and what decided the cuts.
+        The long clips in time order, the drops, and the runs that were cut.
     """
     ordered = order(video.video_id, sentences)
     clips: list[LongClip] = []
@@ -178,16 +178,16 @@ def _fits(run: tuple[Sentence, ...], sizes: list[int], merge: config.Merge) -> b
 
 
 def _costs_of_size(n: int, merge: config.Merge) -> dict[int, list[int]]:
-    """One number holds (pieces, sum of squared sizes): no sum of squares reaches n * n + 1."""
+    """Costs that hold (pieces, sum of squared sizes) in one number: no sum of squares reaches n * n + 1."""
     return {size: [n * n + 1 + size * size] * n for size in range(merge.min_sentences, merge.max_sentences + 1)}
 
 
 def _best_cut(run: tuple[Sentence, ...], merge: config.Merge, costs: Mapping[int, Sequence[int]]) -> Cut:
-    """Dynamic programming from the end: the best cut of a tail is that of a shorter one with a step before it."""
+    """Dynamic programming from the end: the best cut of a tail is a step plus the best cut of a shorter tail."""
     n = len(run)
-    drop_cost = 1 + n * max((max(of_size) for of_size in costs.values()), default=0)  # more than that of all pieces
+    drop_cost = 1 + n * max((max(of_size) for of_size in costs.values()), default=0)  # more than all pieces together
     cheapest = [0] * (n + 1)
-    first_size = [0] * n  # of the piece that the tail from here starts with; 0: its first sentence is dropped
+    first_size = [0] * n  # size of the first piece of the tail from here; 0: its first sentence is dropped
     for i in reversed(range(n)):
         best, best_size = cheapest[i + 1] + drop_cost, 0
         latest_end = run[i].start_ms + merge.max_duration_ms
@@ -195,7 +195,7 @@ def _best_cut(run: tuple[Sentence, ...], merge: config.Merge, costs: Mapping[int
             if run[i + size - 1].end_ms > latest_end:
                 break
             cost = cheapest[i + size] + costs[size][i]
-            if cost <= best:  # on a tie the larger piece, and a piece rather than a dropped sentence
+            if cost <= best:  # on a tie, the larger piece; a piece rather than a dropped sentence
                 best, best_size = cost, size
         cheapest[i], first_size[i] = best, best_size
     pieces: list[tuple[Sentence, ...]] = []

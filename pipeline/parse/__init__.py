@@ -1,1 +1,1 @@
-"""Bytes into records: the manifest, caption files and transcripts of every format. Nothing here knows Beam."""
+"""Bytes into records: the manifest, caption files and transcripts of every format. Nothing here uses Beam."""

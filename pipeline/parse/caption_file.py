@@ -1,7 +1,7 @@
-"""One file with the captions of all videos, as HowTo100M's caption.json: read as a stream of entries.
+"""One file with the captions of all videos, such as HowTo100M's caption.json, read as a stream of entries.
 
-The file is one JSON object of gigabytes, {video_id: captions, ...}. It is read in pieces; what is in memory is one entry,
-of at most 64 MB. An entry is cut out by its brackets alone, and parsed where it is used, by as many workers as there are.
+The file is one JSON object of gigabytes, {video_id: captions, ...}. It is read in pieces; memory holds one entry, of at most
+64 MB. Brackets alone show where an entry ends. The workers parse the entries later, so parsing is parallel.
 """
 
 import gzip
@@ -28,14 +28,14 @@ _END = re.compile(rb"[\s,]*\}")
 @compact
 @dataclass(frozen=True, slots=True, order=True)
 class CaptionEntry:
-    """The captions of one video as JSON text, and where they stand: `caption.json#17`, the 17th entry."""
+    """The captions of one video as JSON text, and their place: `caption.json#17` is the 17th entry."""
 
     data: bytes
     where: str
 
 
 def read_entries(file: str) -> Iterator[tuple[str, CaptionEntry] | Drop]:
-    """The entries of a file by their video ids, and a Drop where it cannot be read on. Gzip by its suffix."""
+    """Yield the entries of a file with their video ids, and a Drop if the rest cannot be read. The suffix tells gzip."""
     name = base_name(file)
     number = 0
     try:
@@ -65,7 +65,7 @@ def _id(key: bytes) -> str | None:
 
 
 class _Buffer:
-    """A stream with what was read of it and not yet used."""
+    """A stream with the bytes that were read and not yet used."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -107,7 +107,7 @@ def _entries(stream: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _value(buffer: _Buffer) -> bytes:
-    """The JSON value that the buffer starts with, found by counting brackets outside of strings."""
+    """Take the JSON value at the start of the buffer. Counts brackets outside strings to find its end."""
     depth = at = 0
     if buffer.data[:1] not in (b"{", b"["):
         while (found := _SCALAR.match(buffer.data)) is None:

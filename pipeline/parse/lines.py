@@ -9,18 +9,18 @@ from typing import Any, NoReturn
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
 
-MAX_DEPTH = 64  # of nested lists and objects; no record of ours needs ten
+MAX_DEPTH = 64  # of nested lists and objects; no real record needs ten
 _FIX = "write one JSON object per line"
 _QUOTED = 80  # characters of a faulty text that a detail shows
 
-# Cheap signs, on the raw bytes, of what only a full walk can rule out: an escaped surrogate, a number beyond a float.
+# Cheap signs in the raw bytes of an escaped surrogate and of a number beyond a float; only a full walk can rule them out.
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _HUGE_NUMBER = re.compile(rb"[0-9][eE]\+?[0-9]{2}|[0-9]{300}")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Line `number` (from 1) of `file`: its bytes, or the row itself where `file` is a Parquet table."""
+    """Line `number` (from 1) of `file`: its bytes or, if `file` is a Parquet table, the row itself."""
 
     file: str
     number: int
@@ -32,18 +32,18 @@ class _NotUtf8(ValueError):
 
 
 def base_name(file: str) -> str:
-    """The last part of a path or URI: what names a file without naming the machine it is on."""
+    """The last part of a path or URI. It names a file, but not the machine that holds it."""
     return posixpath.basename(file.rstrip("/")) or file
 
 
 def where(line: Line) -> str:
-    """Where a person finds the line: `videos.jsonl:17`, for Parquet `videos.parquet row 17`."""
+    """The place of a line, for people: `videos.jsonl:17`, for Parquet `videos.parquet row 17`."""
     separator = ":" if isinstance(line.data, bytes) else " row "
     return f"{base_name(line.file)}{separator}{line.number}"
 
 
 def quoted(value: object) -> str:
-    """`value` for a message: in quotes, escaped, shortened, on one line."""
+    """Return `value` for a message: in quotes, escaped, shortened, on one line."""
     text = value if isinstance(value, str) else repr(value)
     return repr(text if len(text) <= _QUOTED else text[:_QUOTED] + "...")
 
@@ -55,7 +55,7 @@ def bad_record(line: Line, reason: Reason, problem: str, video_id: str = "") -> 
 
 
 def parse_json(line: Line) -> dict[str, Any] | Drop:
-    """The JSON object of a line; a Drop where it holds anything else. Null columns of a Parquet row are left out."""
+    """The JSON object of a line; a Drop if it holds anything else. Null columns of a Parquet row are not in it."""
     value = parse_json_value(line)
     if isinstance(value, list):
         return bad_record(line, Reason.MALFORMED, f"holds a list, not a JSON object; {_FIX}")
@@ -63,7 +63,7 @@ def parse_json(line: Line) -> dict[str, Any] | Drop:
 
 
 def parse_json_value(line: Line) -> dict[str, Any] | list[Any] | Drop:
-    """The JSON object or list of a line; a Drop where it holds anything else."""
+    """The JSON object or list of a line; a Drop if it holds anything else."""
     if not isinstance(line.data, bytes):
         return {name: value for name, value in line.data.items() if value is not None}
     try:
@@ -78,7 +78,7 @@ def parse_json_value(line: Line) -> dict[str, Any] | list[Any] | Drop:
 
 
 def load_json(data: bytes) -> Any:
-    """The value of a JSON text, without NaN, infinity, lone surrogates and deep nesting. Raises ValueError."""
+    """Parse a JSON text. Raises ValueError, also for NaN, infinity, lone surrogates and deep nesting."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -92,7 +92,7 @@ def load_json(data: bytes) -> Any:
         raise ValueError(f"not JSON: {error.msg} (column {error.pos + 1}, near {quoted(around)})") from None
     except RecursionError:
         raise ValueError(f"not JSON of ours: nested more than {MAX_DEPTH} deep") from None
-    # The depth that the parser stops at depends on who calls it; ours must not, or the ledger would differ by runner.
+    # The parser's own depth limit depends on the caller. This limit must not, or the ledger would differ by runner.
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and depth_exceeds(value, MAX_DEPTH):
         raise ValueError(f"not JSON of ours: nested more than {MAX_DEPTH} deep")
     if _SURROGATE_ESCAPE.search(data) or _HUGE_NUMBER.search(data):
@@ -101,10 +101,10 @@ def load_json(data: bytes) -> Any:
 
 
 def canonical_json(value: Any, *, strict: bool = True) -> str:
-    """The one JSON text of `value`: sorted keys, no spaces, characters as they are.
+    """The one JSON text of `value`: sorted keys, no spaces, characters unescaped.
 
-    Raises ValueError for what JSON cannot hold; with `strict=False`, such values (a date in a Parquet row, NaN) stand
-    as text.
+    Raises ValueError for values that JSON cannot hold. With `strict=False`, such values (a date in a Parquet row, NaN) become
+    text.
     """
     try:
         return json.dumps(

@@ -1,4 +1,4 @@
-"""A line of the video manifest: one source video and, where the line lists them, the spans of its sentences."""
+"""A line of the video manifest: one source video and, if the line lists them, the spans of its sentences."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _MAX_NAME_BYTES = 240  # file systems take 255 for a name, and the template adds
 @compact
 @dataclass(frozen=True, slots=True)
 class ClipSpan:
-    """The span of one sentence in milliseconds, and its text, None where the text comes from elsewhere."""
+    """The span of one sentence in milliseconds, and its text; None if the text comes from another file."""
 
     clip_id: str
     start_ms: int
@@ -32,10 +32,10 @@ class ClipSpan:
 @compact
 @dataclass(frozen=True, slots=True)
 class ParsedVideo:
-    """What a manifest line says.
+    """The content of a manifest line.
 
-    Where `usable` is false, `clips` is empty and `drops` holds the video and each of its sentences. `canonical` is the
-    record as canonical JSON: of several lines for one video, it decides which counts, whatever their order.
+    If `usable` is false, `clips` is empty and `drops` holds the video and each of its sentences. `canonical` is the record as
+    canonical JSON: if a video has several lines, it decides which one counts, in any order of the lines.
     """
 
     video: SourceVideo
@@ -47,11 +47,11 @@ class ParsedVideo:
 
 
 def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> ParsedVideo | Drop:
-    """The video of a manifest line; a Drop of the whole record where the line cannot be read.
+    """Return the video of a manifest line, or a Drop of the whole record if the line cannot be read.
 
-    `uri_template`, with {video_id} in it, makes the URI of a record that has none. Sentences stand under `clip` (as in
-    HD-VILA; each needs a clip_id) or under `sentences`. Each of them ends in `clips` or has exactly one sentence Drop.
-    Without `own_text` their texts are passed over, because a file of its own has them.
+    `uri_template` contains {video_id} and makes the URI of a record that has none. Sentences are under `clip` (as in HD-VILA;
+    each needs a clip_id) or under `sentences`. Each sentence ends in `clips` or has exactly one sentence Drop. Without
+    `own_text` their texts are ignored, because another file has them.
     """
     record = parse_json(line)
     if isinstance(record, Drop):
@@ -84,9 +84,9 @@ def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> 
 
 
 def safe_uri(uri: str | None, video_id: str, template: str | None) -> str:
-    """The URI of a video: `uri`, else `template` with the video id in it. Raises ValueError for an unsafe one.
+    """Return the URI of a video: `uri`, else `template` with the video id in it. Raises ValueError for an unsafe URI.
 
-    An id that enters a template must be one plain path component, so that none leads out of the folder of the videos.
+    An id in a template must be one plain path component, so that it cannot lead out of the folder of the videos.
     """
     if uri is not None:
         if _CONTROL.search(uri):
@@ -128,7 +128,7 @@ def _meta(record: dict[str, Any]) -> str:
 
 
 def _entries(record: dict[str, Any]) -> tuple[list[Any], bool]:
-    """The sentences as listed, and whether each must bring its clip id."""
+    """The sentences as listed, and whether each needs a clip id."""
     clip, sentences = record.get("clip"), record.get("sentences")
     if clip is not None and sentences is not None:
         raise ValueError('has both "clip" and "sentences"; keep one of them')

@@ -1,4 +1,4 @@
-"""Sentence texts and published groups of clips, one per line, as HD-VILA and LF-VILA give them."""
+"""Sentence texts and published groups of clips, one per line, as in HD-VILA and LF-VILA."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ _MISSING_ID = '"clip_id" must be a text of 1 to 512 characters'
 class Group:
     """A published long clip: the ids of the clips in it, in the order of the file.
 
-    `group_id` depends on which clips they are and not on their order, so a group that is listed twice is one group.
+    `group_id` depends on the clips, not on their order, so a group that is listed twice is one group.
     """
 
     group_id: str
@@ -30,7 +30,7 @@ class Group:
 
 
 def clean_text(text: str) -> str:
-    """`text` in Unicode form C, without control characters, each run of white space one space, none at the ends."""
+    """Return `text` in Unicode form C, without control characters, with single spaces and none at the ends."""
     if not (text.isascii() and text.isprintable()):
         text = _REMOVED.sub("", text)
         if not unicodedata.is_normalized("NFC", text):
@@ -48,7 +48,7 @@ def parse_id(value: Any) -> str | None:
 
 
 def parse_text(line: Line) -> tuple[str, str] | Drop:
-    """The clip id and the cleaned text of a line {clip_id, text}; a Drop where there is none."""
+    """The clip id and the cleaned text of a line {clip_id, text}; a Drop if either is missing."""
     record = parse_json(line)
     if isinstance(record, Drop):
         return record
@@ -66,10 +66,10 @@ def parse_text(line: Line) -> tuple[str, str] | Drop:
 
 
 def parse_group(line: Line) -> Group | Drop:
-    """The group of clips that a line names; a Drop where it names none.
+    """The group of clips that a line names; a Drop if it names none.
 
-    A list, or an object that holds exactly one list. Its entries are clip ids, objects with a clip_id, or pairs of clip
-    id and text.
+    The line is a list, or an object that holds exactly one list. The entries are clip ids, objects with a clip_id, or pairs of
+    clip id and text.
     """
     record = parse_json_value(line)
     if isinstance(record, Drop):

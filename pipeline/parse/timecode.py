@@ -1,4 +1,4 @@
-"""Times as people write them, to integer milliseconds and back, without a float on the way."""
+"""Converts times as people write them to integer milliseconds and back, without floats."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
@@ -34,7 +34,7 @@ def parse_timecode(text: str) -> int:
 
 @lru_cache(maxsize=1 << 15)
 def _whole_seconds_ms(text: str) -> int:
-    """Milliseconds of `HH:MM:SS`, which a transcript with times of words has again and again; -1 for anything else."""
+    """Milliseconds of `HH:MM:SS`; -1 for anything else. Cached, because transcripts with times of words repeat it."""
     digits = text[:2] + text[3:5] + text[6:]
     if not (text[2] == ":" == text[5] and text[3] < "6" > text[6] and digits.isascii() and digits.isdigit()):
         return -1
@@ -44,7 +44,7 @@ def _whole_seconds_ms(text: str) -> int:
 def parse_seconds(value: int | float | Decimal | str) -> int:
     """Milliseconds of a number of seconds, rounded half up. Raises ValueError.
 
-    A float counts as the decimal it prints as: 17.759 is 17759 ms, whatever the nearest binary fraction is.
+    A float counts as the decimal that it prints: 17.759 is 17759 ms, whatever the nearest binary fraction is.
     """
     if isinstance(value, str):
         match = _SECONDS.fullmatch(value.strip())
@@ -65,7 +65,7 @@ def parse_seconds(value: int | float | Decimal | str) -> int:
 
 
 def format_timecode(ms: int) -> str:
-    """`HH:MM:SS.mmm` of a time in milliseconds; what parse_timecode reads back."""
+    """A time in milliseconds as `HH:MM:SS.mmm`, which parse_timecode reads."""
     seconds, thousandths = divmod(abs(ms), 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
@@ -73,7 +73,7 @@ def format_timecode(ms: int) -> str:
 
 
 def short_timecode(ms: int) -> str:
-    """`MM:SS.mmm`, from an hour on `HH:MM:SS.mmm`: as people read it."""
+    """A time for people: `MM:SS.mmm`, from an hour on `HH:MM:SS.mmm`."""
     return format_timecode(ms).replace("00:", "", 1) if abs(ms) < 3_600_000 else format_timecode(ms)
 
 

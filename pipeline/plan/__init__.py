@@ -1,1 +1,1 @@
-"""The plan: which long clips a corpus will hold, decided before anything is decoded."""
+"""The plan: the long clips of a corpus, decided before any decoding."""

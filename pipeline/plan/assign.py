@@ -1,8 +1,8 @@
-"""Which split, shard and position each long clip gets: a function of the ids and counts alone, so that the order of the input,
-the runner and the number of workers cannot change it.
+"""The split, shard and position of each long clip. They depend only on ids and counts, so the order of the input, the runner and
+the number of workers cannot change them.
 
-Videos are put in the order of a hash of their id, and the hash space is cut into the parts of the plan table. The number of clips
-per part and split is all that has to be known globally; each part is then assigned on its own, and nothing is sorted as a whole.
+A hash of the id orders the videos, and the hash space is cut into the parts of the plan table. The only global data is the number
+of long clips per part and split. From it, each part is assigned separately, and nothing is sorted as a whole.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,17 +23,17 @@ def order_of(video_id: str, seed: int) -> tuple[int, str]:
 
 
 def part_count(clips: int) -> int:
-    """How many parts a plan of so many clips has."""
+    """The number of parts of a plan with `clips` long clips."""
     return min(max(1, -(-clips // _CLIPS_PER_PART)), _MAX_PARTS)
 
 
 def part_of(video_id: str, seed: int, parts: int) -> int:
-    """The part of the plan that a video's clips are in; parts follow each other in the order of the corpus."""
+    """The part of the plan that holds a video's long clips. Parts are in the order of the corpus."""
     return hash64(video_id, seed) * parts >> 64
 
 
 def split_of(video_id: str, shares: Mapping[str, float], seed: int) -> str:
-    """The split of a video. All clips of a video share it. Not correlated with the order of the videos."""
+    """The split of a video and so of all its long clips. It does not correlate with the order of the videos."""
     point = Fraction(hash64(f"split:{video_id}", seed), 1 << 64)
     edge = Fraction(0)
     for name, share in sorted(shares.items()):
@@ -45,14 +45,14 @@ def split_of(video_id: str, shares: Mapping[str, float], seed: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """For each split, how many clips lie in the parts before this one, and how many there are in all."""
+    """For each split, the number of long clips in the parts before this one, and in all parts."""
 
     before: Mapping[str, int]
     total: Mapping[str, int]
 
 
 def offsets(counts: Mapping[tuple[int, str], int]) -> dict[int, Offsets]:
-    """`counts` maps (part, split) to a number of clips; the result has an entry for each part that occurs."""
+    """Return the offsets of each part in `counts`, which maps (part, split) to a number of long clips."""
     total: dict[str, int] = {}
     out: dict[int, Offsets] = {}
     for part, group in groupby(sorted(counts), key=lambda pair: pair[0]):
@@ -64,16 +64,16 @@ def offsets(counts: Mapping[tuple[int, str], int]) -> dict[int, Offsets]:
 
 
 def shard_count(total: int, samples: int) -> int:
-    """How many shards `total` clips fill, at about `samples` each."""
+    """The number of shards for `total` long clips, at about `samples` each."""
     return max(1, round(Fraction(total, samples)))
 
 
 def assign(clips: Iterable[LongClip], offset: Offsets, samples: int, seed: int) -> list[LongClip]:
-    """Give the clips of one part, whose `split` is set, their shards.
+    """Assign shards to the long clips of one part, whose `split` is set.
 
-    A split's clips are cut into shards of equal share; a video goes whole to the shard its middle falls into, so that shards
-    differ by no more than a video, and none is empty. A video with more clips than a shard's share is spread over
-    consecutive shards. `position` is left to `place`, which sees whole shards.
+    The long clips of a split are cut into equal shards. A whole video goes to the shard of its middle, so shards differ by at
+    most a video, and none is empty. A video with more long clips than a shard's share is spread over consecutive shards. `place`
+    sets `position`, because it sees whole shards.
     """
     ordered = sorted(clips, key=lambda c: (order_of(c.video.video_id, seed), c.start_ms, c.key))
     start = dict(offset.before)
@@ -93,7 +93,7 @@ def assign(clips: Iterable[LongClip], offset: Offsets, samples: int, seed: int) 
 
 
 def starts(counts: Mapping[tuple[int, str, int], int]) -> dict[int, dict[tuple[str, int], int]]:
-    """`counts` maps (part, split, shard) to clips; the result maps a part to the position its first clip has in each shard."""
+    """Map each part to the position of its first clip in each shard. `counts` maps (part, split, shard) to a number of clips."""
     filled: dict[tuple[str, int], int] = {}
     out: dict[int, dict[tuple[str, int], int]] = {}
     for part, split, shard in sorted(counts):
@@ -103,7 +103,7 @@ def starts(counts: Mapping[tuple[int, str, int], int]) -> dict[int, dict[tuple[s
 
 
 def place(clips: Iterable[LongClip], first: Mapping[tuple[str, int], int]) -> list[LongClip]:
-    """Give the assigned clips of one part, in order, their positions in their shards."""
+    """Set the positions of the assigned clips of one part, in order, in their shards."""
     position = dict(first)
     out = []
     for clip in clips:

@@ -1,4 +1,4 @@
-"""What changed from one plan to another, and what that costs."""
+"""The changes from one plan to another, and their cost."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,11 +22,11 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class PlanDiff:
-    """Two plans compared. Of each pair the first value is that of A; None is unknown.
+    """A comparison of two plans. In each pair, the first value belongs to A; None is unknown.
 
-    `clips` counts the long clips that are only in A, only in B or the same in both, and those of the same key with another
-    text, split, shard or source (uri, url, license, meta); one clip may be several of the latter. `shards` is None where a
-    plan has no _plan.json: its clips get their shards when it is built.
+    `clips` counts the long clips that are only in A, only in B, or the same in both; also the long clips with the same key but
+    another text, split, shard or source (uri, url, license, meta), and one clip may count in several of these. `shards` is None
+    if a plan has no _plan.json: its long clips get their shards when it is built.
     """
 
     settings: dict[str, Pair] | None
@@ -110,14 +110,14 @@ def _drops(a: PlanRows, b: PlanRows) -> dict[str, Pair] | None:
 
 
 def _compare(a: PlanRows, b: PlanRows) -> dict[str, tuple[Rows, Rows]]:
-    """Of each kind of change, the rows in A and in B, in the order of the rows of A (or of B where they are only there)."""
+    """For each kind of change, the rows in A and in B, in the order of A's rows (of B's rows if they are only in B)."""
     _, in_a, in_b = np.intersect1d(a.clips["key"], b.clips["key"], return_indices=True)
     order = np.argsort(in_a)
     in_a, in_b = in_a[order], in_b[order]
     none = np.zeros(0, np.int64)
     only_a = np.setdiff1d(np.arange(len(a.clips)), in_a)
     only_b = np.setdiff1d(np.arange(len(b.clips)), in_b)
-    # A key that is there twice is not "only" there: repeated rows are told in a note.
+    # A key that one plan has twice is not "only" there: a note reports repeated rows.
     only_a = only_a[~np.isin(a.clips["key"][only_a], b.clips["key"])]
     only_b = only_b[~np.isin(b.clips["key"][only_b], a.clips["key"])]
     ours, theirs = a.clips[in_a], b.clips[in_b]
@@ -143,7 +143,7 @@ def _shards(a: PlanRows, b: PlanRows) -> dict[str, int] | None:
     if a.summary is None or b.summary is None:
         return None
     ours, theirs = _shard_digests(a), _shard_digests(b)
-    # Frames are cut to size and coded as the settings say: with others, every shard is another one.
+    # The settings decide the size and coding of frames: with other settings, every shard changes.
     recoded = a.summary.config.get("frames") != b.summary.config.get("frames")
     both = ours.keys() & theirs.keys()
     changed = len(both) if recoded else sum(ours[shard] != theirs[shard] for shard in both)
@@ -158,7 +158,7 @@ def _shards(a: PlanRows, b: PlanRows) -> dict[str, int] | None:
 
 
 def _shard_digests(plan: PlanRows) -> dict[tuple[str, int], int]:
-    """A digest of the rows of each shard, whatever order they are read in."""
+    """A digest of the rows of each shard, in any reading order."""
     if not len(plan.clips):
         return {}
     clips = plan.clips

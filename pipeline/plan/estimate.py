@@ -1,4 +1,4 @@
-"""What a plan will cost to build. Estimates, and each says what it rests on (docs/format.md, "The estimate")."""
+"""Estimates the cost of building a plan. Each estimate says how it was made (docs/format.md, "The estimate")."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from longtake.schemas.records import LongClip, SourceInfo
 if TYPE_CHECKING:
     from longtake.pipeline.decode import Probe
 
-#: Of the frames in a decoded span, the share that is sent to the decoder: the others are referred to by nobody and unwanted.
+#: The share of the frames in a decoded span that is sent to the decoder. The others are not wanted, and no frame refers to them.
 _DECODED_SHARE = 0.55
-#: CPU nanoseconds per source pixel decoded, per source pixel of a frame that is taken (scaling reads it all), and per pixel
-#: written (scaled and coded). Medians of benchmarks/decode.py --calibrate; they differ by a factor of two between videos.
+#: CPU nanoseconds per decoded source pixel, per source pixel of a taken frame (scaling reads all of it), and per written pixel
+#: (scaled and coded). Medians of benchmarks/decode.py --calibrate; they differ by a factor of two between videos.
 _NS_PER_DECODED_PIXEL = {"h264": 0.8, "hevc": 1.3, "vp8": 0.6, "vp9": 1.6, "av1": 1.3}
 _NS_PER_DECODED_PIXEL_OTHER = 0.8
 _NS_PER_TAKEN_PIXEL = 0.6
 _NS_PER_WRITTEN_PIXEL = 3.1
-#: JPEG bytes per pixel at quality 90 and short side 240; larger pictures need less, by this power of the short side.
+#: JPEG bytes per pixel at quality 90 and short side 240; larger pictures need less, by _BYTES_POWER of the short side.
 _BYTES_PER_PIXEL = 0.17
-_MEMBER_BYTES = 512 + 256  # of each frame in a tar: its header, and half a block to fill its last one up
+_MEMBER_BYTES = 512 + 256  # for each frame in a tar: its header, and on average half a block of padding
 _BYTES_POWER = -0.56
 _ASSUMED = SourceInfo(width=1280, height=720, fps=30.0, codec="h264", duration_ms=0)
 
@@ -32,7 +32,8 @@ HOW = {
 }
 
 
-#: What a corpus of few videos came to, as multiples of its estimate: least and most (docs/benchmarks.md). Many videos even out.
+#: The real values for corpora of few videos as multiples of their estimates: least and most (docs/benchmarks.md). Many videos
+#: even out.
 _SPREAD = {
     "bytes": {"none": (0.6, 1.5), "header": (0.6, 1.5), "packets": (0.6, 1.5)},
     "decoded_frames": {"none": (0.3, 2.5), "header": (0.6, 1.5), "packets": (1.0, 1.0)},
@@ -42,7 +43,7 @@ _SPREAD = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of building some clips: frames sent to the decoder, milliseconds of one core, bytes of the samples."""
+    """The cost of building some clips: frames sent to the decoder, milliseconds of one core, bytes of the samples."""
 
     decoded_frames: int
     cpu_ms: int
@@ -50,7 +51,7 @@ class Cost:
 
 
 def estimate(clips: Sequence[LongClip], facts: "Probe | None", decoded: int | None, frames: Frames) -> Cost:
-    """The cost of the clips of one video. `decoded` is the exact number of frames to decode where it is known."""
+    """The cost of the clips of one video. `decoded` is the exact number of frames to decode, if known."""
     source = facts.source if facts else _ASSUMED
     span_ms = sum(clip.end_ms - clip.start_ms for clip in clips)
     if decoded is None:
@@ -65,13 +66,13 @@ def estimate(clips: Sequence[LongClip], facts: "Probe | None", decoded: int | No
 
 
 def likely(figure: str, value: float, probe: str) -> tuple[float, float]:
-    """Between what an estimated figure ("bytes", "decoded_frames" or "cpu_hours") will likely lie, by how sources were probed."""
+    """The likely range of an estimated figure ("bytes", "decoded_frames" or "cpu_hours"), by the way sources were probed."""
     least, most = _SPREAD[figure][probe]
     return least * value, most * value
 
 
 def price_of(cpu_hours: float, price_per_core_hour: float) -> float:
-    """What so many hours of one core cost, in the currency of the price, rounded up to hundredths. Raises ValueError below 0."""
+    """The price of hours of one core, in the currency of the price, rounded up to hundredths. Raises ValueError below 0."""
     if cpu_hours < 0 or price_per_core_hour < 0:
         raise ValueError(f"{cpu_hours} hours at {price_per_core_hour}: neither may be negative")
     hundredths = Fraction(str(cpu_hours)) * Fraction(str(price_per_core_hour)) * 100

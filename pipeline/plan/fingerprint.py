@@ -1,4 +1,4 @@
-"""What decides a corpus, in one digest."""
+"""One digest of everything that decides a corpus."""
 
 import hashlib
 import json

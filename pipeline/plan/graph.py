@@ -1,6 +1,6 @@
 """The Beam graph of `longtake plan`: manifest and transcripts in; plan, ledger and summary out. No video is decoded.
 
-Everything that grows with the input goes through Beam's own joins; side inputs hold a few numbers per part of the plan.
+All data that grows with the input goes through Beam's joins. Side inputs hold only a few numbers per part of the plan.
 """
 
 from collections import Counter
@@ -42,9 +42,9 @@ def add_planning(
     caption: beam.PTransform | None = None,
     rejects: RejectsFile | None = None,
 ) -> None:
-    """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"; `embed` gives texts their
-    embeddings (embeddings.graph), and `caption` what is left its captions (captions.graph), where that is asked for. What
-    curators rejected is left out."""
+    """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets". If asked for, `embed` adds
+    embeddings to texts (embeddings.graph) and `caption` captions to the remaining long clips (captions.graph). `rejects` are
+    dropped."""
     clips, drops, tallies = plan_videos(
         root, config, probe, workers, embed, caption, seen=WriteSeen(layout, config.seed), rejects=rejects
     )
@@ -72,8 +72,8 @@ def plan_videos(
     seen: beam.PTransform | None = None,
     rejects: RejectsFile | None = None,
 ) -> tuple[Any, Any, Any]:
-    """Collections of long clips, ledger rows and tallies: what `config` plans for all of its videos, or for `only` some. `seen`
-    notes size and tag of the sources, and `rejects` says what is left out before duplicates are looked for."""
+    """Return collections of long clips, ledger rows and tallies: the plan of `config` for all its videos, or for `only` these.
+    `seen` stores size and tag of the sources. `rejects` are dropped before the search for duplicates."""
     check_filters(config, probe)
     texts, lost, unreadable = read_videos(root, config, only)
     unread = [lost]
@@ -103,7 +103,7 @@ def plan_videos(
 
 
 def _one_row_a_group(drops: Any) -> Any:
-    """The rows, but of each published group only one: its clips may be in several places, each of which told of it."""
+    """Keep only one row of each published group: its clips may be in several places, and each place reports the group."""
     of_groups = (
         drops
         | "Group rows" >> beam.Filter(is_group_row)
@@ -116,7 +116,7 @@ def _one_row_a_group(drops: Any) -> Any:
 
 
 def rejected_there(root: Any, rejects: RejectsFile | None) -> tuple[AsSingleton, ...]:
-    """What planning a video is told of rejects: read by the workers, since there may be too many to be carried by a step."""
+    """The side input with the rejections, if there are any. The workers read them: there may be too many to carry in a step."""
     if rejects is None:
         return ()
     found = root | "Rejects" >> beam.Create([rejects], reshuffle=False) | "Read rejects" >> beam.Map(_read_rejects)
@@ -128,7 +128,7 @@ def _read_rejects(file: RejectsFile) -> RejectIndex:
 
 
 def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tuple[Any, list[Any], list[Any]]:
-    """The videos without what they repeat; collections of ledger rows and of tallies, none where nobody asks for it."""
+    """Return the videos without duplicates, and collections of ledger rows and of tallies: one for each enabled search."""
     drops, counted = [], []
     steps: dict[str, beam.PTransform] = {}
     if config.duplicates.videos != "keep":
@@ -144,8 +144,8 @@ def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tup
 
 
 def write_plan(clips: Any, seed: int, samples: int, layout: Layout) -> Any:
-    """Assign splits' clips to shards of about `samples` and write the plan; the result is the number of clips written, once they
-    all are."""
+    """Assign the clips of each split to shards of about `samples`, and write the plan. The result is the number of written clips,
+    after all are written."""
     total = clips | "Count clips" >> beam.combiners.Count.Globally()
     keyed = clips | "Part" >> beam.Map(
         lambda clip, n: (assign.part_of(clip.video.video_id, seed, assign.part_count(n)), clip), AsSingleton(total)
@@ -162,7 +162,7 @@ def write_plan(clips: Any, seed: int, samples: int, layout: Layout) -> Any:
 
 
 def write_assigned(assigned: Any, layout: Layout) -> Any:
-    """Give the clips of each (part, clips in order) their positions in their shards, and write the plan, as `write_plan`."""
+    """Set the positions of the clips of each (part, clips in order) in their shards, and write the plan like `write_plan`."""
     per_shard = assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
     return (
         assigned

@@ -1,4 +1,4 @@
-"""Every model that a configuration may ask for, by the name under which a plan keeps the digest of its files."""
+"""All models of a configuration, by the name under which a plan keeps the digest of their files."""
 
 from typing import Any
 

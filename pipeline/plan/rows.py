@@ -1,6 +1,6 @@
-"""What two plans are compared by: a few numbers for each long clip, read in one pass over the rows.
+"""The data for comparing two plans: a few numbers for each long clip, read in one pass over the rows.
 
-Of ids and texts only 64-bit hashes stay in memory, so that plans of many millions of rows can be compared on one machine.
+Memory holds only 64-bit hashes of ids and texts, so that one machine can compare plans of many millions of rows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ Clips = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class PlanRows:
-    """A plan: its figures from _plan.json, if that is there, and what its rows say."""
+    """A plan: its figures from _plan.json, if there is one, and the numbers from its rows."""
 
     files: tuple[str, ...]
     ends: tuple[int, ...]  # for each file, the number of rows up to its end
@@ -47,7 +47,7 @@ class PlanRows:
     sentences: int
     words: int
     ms: int
-    frames: int | None  # None where there is no column of frame times
+    frames: int | None  # None if there is no column of frame times
     withdrawn: Withdrawn = field(default_factory=Withdrawn)
 
 
@@ -63,7 +63,7 @@ class _Sums:
 
 
 def read_plan_rows(path: str) -> PlanRows:
-    """Read a plan: that of a corpus folder, a folder with its parts, or one Parquet file. Raises CorpusError."""
+    """Read a plan from a corpus folder, a folder with its parts, or one Parquet file. Raises CorpusError."""
     folder, files = _files(path)
     sums, ends = _Sums(), []
     for file in files:
@@ -98,7 +98,7 @@ def _files(path: str) -> tuple[str, list[str]]:
 
 
 def _root(plan: str) -> str:
-    """The folder with the plan, beside which its ledger lies."""
+    """The folder that holds the plan and, beside it, the ledger."""
     return plan.rstrip("/").rpartition("/")[0] or "."
 
 
@@ -146,14 +146,14 @@ def _add(batch: pa.RecordBatch, sums: _Sums) -> None:
 
 
 def _or_empty(batch: pa.RecordBatch, name: str) -> list[str]:
-    """The texts of a column; a missing column is an empty one."""
+    """The texts of a column; a missing column counts as empty."""
     if name not in batch.schema.names:
         return ["{}" if name == "meta" else ""] * batch.num_rows
     return [str(value or ("{}" if name == "meta" else "")) for value in batch[name].to_pylist()]
 
 
 def _sentences(column: Any) -> Iterator[tuple[list[int], list[int], list[str], list[str]]]:
-    """Starts, ends and texts of the sentences of each row, and what was said where the texts are captions of it."""
+    """Yield starts, ends and texts of the sentences of each row, and the speech if the texts are captions."""
     flat = pa.StructArray.flatten(column.flatten())
     fields = dict(zip((f.name for f in column.type.value_type), flat, strict=True))
     starts, ends = fields["start_ms"].to_pylist(), fields["end_ms"].to_pylist()
@@ -165,7 +165,7 @@ def _sentences(column: Any) -> Iterator[tuple[list[int], list[int], list[str], l
 
 
 def _bounds(column: Any) -> list[tuple[int, int]]:
-    """Where the values of each list are among all values."""
+    """The range of the values of each list among all values."""
     ends = list(accumulate(pc.fill_null(pc.list_value_length(column), 0).to_pylist()))
     return list(zip([0, *ends[:-1]], ends, strict=True))
 
@@ -183,7 +183,7 @@ def _add_frames(batch: pa.RecordBatch, clips: Clips, sums: _Sums) -> None:
 
 
 def rows_at(plan: PlanRows, wanted: Iterable[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
-    """Some rows of a plan by number, from 0. Reads only the row groups they are in."""
+    """Some rows of a plan by number, from 0. Reads only the row groups that hold them."""
     left = sorted(set(wanted))
     found: dict[int, dict[str, Any]] = {}
     first = 0

@@ -1,4 +1,4 @@
-"""plan/_plan.json: the figures of a plan. What `longtake plan` prints and what `longtake build` starts from."""
+"""plan/_plan.json: the figures of a plan. `longtake plan` prints them, and `longtake build` starts from them."""
 
 import json
 from dataclasses import dataclass, field
@@ -17,15 +17,15 @@ from longtake.schemas.layout import FORMAT
 from longtake.schemas.manifest import Count
 from longtake.schemas.reasons import UNREADABLE, Stage, Subject
 
-SUMMARY_FILE = "_plan.json"  # readers of a folder of Parquet pass over names that start with _
+SUMMARY_FILE = "_plan.json"  # readers of a Parquet folder ignore names that start with _
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """The figures of a plan. `fingerprint` is that of the configuration it was made with; `edited` is None but for a plan that a
-    person edited: there it counts the rows, the long clips that were cut anew, and the values that were recomputed. `decisions`
-    is None but where curators rejected something: the digest of the rejects, how many there are, and how many applied. `hours`:
-    "in", of the sentences that came in, "said", of those that are planned, and "out", of the long clips with their pauses.
+    """The figures of a plan. `fingerprint` is the fingerprint of its configuration. `edited` is None except for a plan that a
+    person edited: it counts the rows, the newly cut long clips, and the recomputed values. `decisions` is None unless curators
+    rejected something: it has the digest of the rejections, their number, and how many applied. `hours` are "in" (of the input
+    sentences), "said" (of the planned sentences) and "out" (of the long clips with their pauses).
     """
 
     fingerprint: str
@@ -40,19 +40,19 @@ class PlanSummary:
     splits: dict[str, dict[str, int]]
     estimate: dict[str, Any]
     edited: dict[str, int] | None = None
-    cleaned: dict[str, int] | None = None  # removals by cleaning step; None in plans from before there were any
-    masked: dict[str, int] = field(default_factory=dict)  # personal data by kind, before duplicates are left out
-    rewritten: int = 0  # long clips whose text is a model's
+    cleaned: dict[str, int] | None = None  # removals by cleaning step; None in plans of earlier versions
+    masked: dict[str, int] = field(default_factory=dict)  # personal data by kind, before duplicates are dropped
+    rewritten: int = 0  # long clips with captions by a model
     decisions: dict[str, Any] | None = None
     unreadable: dict[str, int] = field(
         default_factory=dict
-    )  # lines that hold no record: of the manifest, of other files
+    )  # lines without a record, in the manifest and in other files
 
-    groups: int = 0  # published groups that the source names; each is a long clip, or has a row in the ledger
+    groups: int = 0  # published groups in the source; each is a long clip, or has a ledger row
 
     def to_json(self) -> dict[str, Any]:
         whole = {name: getattr(self, name) for name in self.__slots__}
-        if self.decisions is None:  # as plans are that no curator has seen
+        if self.decisions is None:  # as in plans without decisions
             del whole["decisions"]
         if not self.groups:
             del whole["groups"]
@@ -62,10 +62,10 @@ class PlanSummary:
 def summarise(
     config: CorpusConfig, probe: str, tally: Tally, ledger: Tally, rejects: RejectsFile | None = None
 ) -> PlanSummary:
-    """The figures made from the tally of the videos that were planned and that of the ledger."""
+    """Make the figures from the tally of the planned videos and the tally of the ledger."""
     read = {key[1]: 0 for key in ledger if key[0] == "dropped"}
     for key, n in ledger.items():
-        if key[0] == "dropped" and key[2] in ("read", "clean"):  # before the tally of sentences was taken
+        if key[0] == "dropped" and key[2] in ("read", "clean"):  # dropped before sentences are tallied
             read[key[1]] += n
     counts = {}
     for subject, planned in (("videos", tally[("planned",)]), ("sentences", 0), ("clips", tally[("clips",)])):
@@ -119,13 +119,13 @@ def _unreadable(tally: Tally, ledger: Tally) -> dict[str, int]:
 
 
 def applied(tally: Tally) -> int:
-    """How many rejects were found in what was planned."""
+    """The number of rejections that applied to the plan."""
     return sum(key[0] == "applied" for key in tally)
 
 
 def check_plan(summary: PlanSummary, config: CorpusConfig, ledger: str) -> None:
-    """Raise CorpusError where nothing was planned, or where too large a share of the lines or of the videos failed; `ledger` is
-    the folder that says why."""
+    """Raise CorpusError if the input has no video or no sentence, or if too large a share of the lines or videos failed. The
+    folder `ledger` says why."""
     videos, sentences = summary.counts["videos"].total, summary.counts["sentences"].total
     manifest, text = config.source.videos, config.source.text.path or config.source.videos
     lines = summary.unreadable.get("videos", 0), summary.unreadable.get("other", 0)
@@ -140,7 +140,7 @@ def check_plan(summary: PlanSummary, config: CorpusConfig, ledger: str) -> None:
 
 
 def check_failed(failed: int, videos: int, max_failed: float, ledger: str) -> None:
-    """Raise CorpusError where too large a share of the videos failed."""
+    """Raise CorpusError if too large a share of the videos failed."""
     _check_share(failed, videos, "videos failed", max_failed, ledger)
 
 
@@ -153,18 +153,18 @@ def _check_share(failed: int, whole: int, what: str, max_failed: float, ledger: 
 
 
 def empty_splits(summary: PlanSummary) -> list[str]:
-    """The splits that the configuration asks for and that no sample fell to."""
+    """The splits of the configuration that got no sample."""
     return [name for name, share in summary.config.get("split", {}).items() if share > 0 and name not in summary.splits]
 
 
 def write_summary(folder: str, summary: PlanSummary) -> None:
-    """Write _plan.json; it is the last file of a plan."""
+    """Write _plan.json, the last file of a plan."""
     text = json.dumps(summary.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
     storage.write_bytes(storage.join(folder, SUMMARY_FILE), (text + "\n").encode())
 
 
 def read_summary(folder: str) -> PlanSummary | None:
-    """The summary of the plan in `folder`; None where there is no whole plan. Raises CorpusError for one of another format."""
+    """The summary of the plan in `folder`; None if there is no complete plan. Raises CorpusError for a summary it cannot read."""
     path = storage.join(folder, SUMMARY_FILE)
     if not storage.exists(path):
         return None

@@ -1,4 +1,4 @@
-"""Planning one video: probe the source, drop what runs past its end, merge, choose the split, and estimate the cost."""
+"""Plans one video: probes the source, drops sentences past its end, merges, chooses the split, and estimates the cost."""
 
 import logging
 from collections import Counter
@@ -34,27 +34,27 @@ from longtake.schemas.versions import check_versions, versions
 from longtake.schemas.words import count_words
 
 TALLY = "tally"
-_FETCHED_FROM = 1.1  # times the length in its header that the speech of a remote source lasts
+_FETCHED_FROM = 1.1  # a remote source is fetched if its speech lasts longer than this times the length in its header
 Looked: TypeAlias = TaggedOutput[Literal["seen"], tuple[str, Version]]
 Counted: TypeAlias = TaggedOutput[Literal["tally"], Tally]
 OVERRUN_MS = (
-    250  # a span may end this much after its video: time stamps are rounded, and the last frame stays on screen
+    250  # a span may end this long after its video: time stamps are rounded, and the last frame stays on screen
 )
 
 
 @compact
 @dataclass(frozen=True, slots=True)
 class PlannedVideo:
-    """The long clips of one video that are planned so far, at least one, and what its header said, if it was looked at."""
+    """The long clips of one video that are planned so far, at least one, and the facts of its source, if it was probed."""
 
     clips: tuple[LongClip, ...]
     facts: Probe | None = None
 
 
 class PlanVideo(beam.DoFn):
-    """VideoText in; PlannedVideo, drops, a tally and what was seen of the source out. `probe`: "none", "header", "packets".
+    """Takes VideoText; gives PlannedVideo, drops, a tally, and size and tag of the source. `probe`: "none", "header", "packets".
 
-    What curators rejected comes as a side input, where there is any.
+    If there are rejections, they come as a side input.
     """
 
     def __init__(self, config: CorpusConfig, probe: str, workers: int) -> None:
@@ -97,7 +97,7 @@ class PlanVideo(beam.DoFn):
             tally[("ms_in",)] += speech_ms(sentences)
         else:
             planning = plan_clips(element, facts, self._config)
-            # Not what ends after the video: a last cue until 9:59:59 would count for ten hours.
+            # Without sentences that end after the video: a last cue until 9:59:59 would count for ten hours.
             tally[("ms_in",)] += speech_ms(sentence for sentence, _ in planning.inside)
             met = rejected_clips(planning.clips, rejected)
             out = [clip for clip in planning.clips if clip.key in met.clips]
@@ -106,7 +106,7 @@ class PlanVideo(beam.DoFn):
             tally.update({("masked", kind): n for kind, n in filtered.masked.items()})
             tally.update(("applied", Subject.CLIP, key) for key in met.spans)
             drops = filtered.drops
-            if out and not filtered.clips:  # the video has one row, that counts them all
+            if out and not filtered.clips:  # the video has one row, which counts them all
                 drops = [row for row in drops if row.subject is not Subject.VIDEO] + [video_row(planning.clips)]
             yield from map(drop, [*planning.drops, *drops])
             for clip in out:
@@ -133,7 +133,7 @@ class PlanVideo(beam.DoFn):
 
 
 class MeasureVideo(beam.DoFn):
-    """PlannedVideo in, when it is settled what is left of it; its long clips and a tally of them out."""
+    """Takes PlannedVideo after all drops; gives its long clips and a tally of them."""
 
     def __init__(self, config: CorpusConfig, probe: str, workers: int) -> None:
         self._config, self._probe, self._workers = config, probe, workers
@@ -159,11 +159,11 @@ class MeasureVideo(beam.DoFn):
                 seconds = config.limits.decode_seconds
                 return in_slot(self._slots, seconds, source_cost, path, times, config.frames, config.limits)
         except SourceError:
-            return None  # it was readable a moment ago; the build will say what became of it
+            return None  # it was readable a moment ago; the build will report the problem
 
 
 def notes_of(element: VideoText) -> list[Drop]:
-    """What was done otherwise than asked with a video."""
+    """The notes on a video that was not treated as asked."""
     if not element.not_embedded:
         return []
     video_id, detail = element.video.video_id, f"merged without coherence: {element.not_embedded}"
@@ -173,10 +173,10 @@ def notes_of(element: VideoText) -> list[Drop]:
 def facts_of(
     video: SourceVideo, sentences: Sequence[Sentence], slots: Slots | None, probe: str, config: CorpusConfig
 ) -> Probe | None:
-    """What the source says of itself, None without `slots` to look in. Raises SourceError.
+    """The facts of the source; None without `slots`. Raises SourceError.
 
-    A header that ends before the speech does is not believed: its packets are listed. A remote source is fetched for that only
-    where more than an overrun is at stake (_FETCHED_FROM).
+    If the header ends before the speech does, it is not believed, and the packets are listed. A remote source is fetched for that
+    only if the difference is large (_FETCHED_FROM).
     """
     if slots is None:
         return None
@@ -193,13 +193,13 @@ def facts_of(
 
 
 def drop_video(video_id: str, sentences: tuple[Sentence, ...], stage: Stage, reason: Reason, detail: str) -> list[Drop]:
-    """The rows of a dropped video: its own, and one for each sentence it takes with it."""
+    """The rows of a dropped video: one for itself, and one for each of its sentences."""
     own = Drop(video_id, Subject.VIDEO, video_id, stage, reason, detail)
     return [own, *drop_sentences(video_id, sentences, stage, reason, f"in video {video_id}")]
 
 
 def lost_video(element: VideoText, error: SourceError) -> list[Drop]:
-    """The rows of a video whose source cannot be used, of its sentences, and of the groups that name them."""
+    """The rows of a video with an unusable source, of its sentences, and of the groups that name them."""
     video_id, sentences = element.video.video_id, tuple(sentence for sentence, _ in element.sentences)
     groups = lost_groups(video_id, element.sentences, why=f"its video cannot be used: {error.reason.value}")
     return [*drop_video(video_id, sentences, Stage.PROBE, error.reason, detail_of(error, element.video.uri)), *groups]
@@ -207,8 +207,8 @@ def lost_video(element: VideoText, error: SourceError) -> list[Drop]:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """The long clips of a video before filters, with their split; what was left out; and what decided it: the sentences within
-    the video, their topics, and how they were merged."""
+    """The long clips of a video before filters, with their split; the drops; and the data that decided them: the sentences within
+    the video, their topics, and the result of the merge."""
 
     clips: list[LongClip]
     drops: list[Drop]
@@ -218,7 +218,7 @@ class Planning:
 
 
 def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) -> Planning:
-    """Plan the long clips of a video. A video without any is dropped itself."""
+    """Plan the long clips of a video. A video without long clips is dropped."""
     video, duration_ms = element.video, facts.end_ms(config.frames.hold_last) if facts else 0
     inside: list[GroupedSentence] = []
     drops: list[Drop] = []
@@ -255,12 +255,12 @@ def _merge(
 
 
 def speech_ms(sentences: Iterable[Sentence]) -> int:
-    """How long sentences take, without the pauses between them."""
+    """The time that sentences take, without the pauses between them."""
     return sum(s.end_ms - s.start_ms for s in sentences)
 
 
 def measure(clips: list[LongClip], facts: Probe | None, decoded: int | None, config: CorpusConfig) -> Tally:
-    """What the clips of one video add to the figures of the plan."""
+    """The amounts that the clips of one video add to the figures of the plan."""
     tally: Tally = Counter({("planned",): 1 if clips else 0})
     for clip in clips:
         tally[("clips",)] += 1

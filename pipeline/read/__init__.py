@@ -1,1 +1,1 @@
-"""Reading the source: manifest, texts and chapters joined by video."""
+"""Reads the source: manifest, texts and chapters, joined by video."""

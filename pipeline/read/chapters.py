@@ -22,7 +22,7 @@ _STARTS = ("start_time", "start", "time", "timestamp")
 
 
 def add_chapters(root: Any, texts: Any, config: CorpusConfig) -> tuple[Any, Any]:
-    """Collections of VideoText, with the chapters that `source.chapters` gives, and of Drop for those that cannot be read."""
+    """Return collections of VideoText with the chapters of `source.chapters`, and of Drop for unreadable chapters."""
     path = chapters_path(config)
     if path is None:
         found = texts | "Chapters" >> beam.FlatMap(from_meta).with_outputs(DROPS, main="videos")
@@ -42,21 +42,22 @@ def add_chapters(root: Any, texts: Any, config: CorpusConfig) -> tuple[Any, Any]
 
 
 def chapters_path(config: CorpusConfig) -> str | None:
-    """The file of chapters; None where the records hold them, or there are none."""
+    """The file of chapters; None if the records hold them, or if there are none."""
     chapters = config.source.chapters
     return None if chapters in (None, IN_META) else config.resolve(str(chapters))
 
 
 def is_one_object(path: str) -> bool:
-    """Whether a file of chapters is one JSON object by video id, as against one line per video."""
+    """Whether a file of chapters is one JSON object by video id, not one line per video."""
     return path.removesuffix(".gz").endswith(".json")
 
 
 def chapter_starts(value: Any) -> tuple[int, ...]:
-    """Starts in milliseconds, in order, of the chapters of one video.
+    """Return the starts of one video's chapters in milliseconds, in order.
 
-    A list of {"start_time" | "start" | "time" | "timestamp": seconds or a timecode}, as yt-dlp and VidChapters write it, or of
-    such numbers alone; or an object that holds it as "chapters", or [start, end] pairs as "timestamps". Raises ValueError.
+    `value` is a list of {"start_time" | "start" | "time" | "timestamp": seconds or a timecode}, as in yt-dlp and VidChapters, or
+    a list of such times alone; or an object with the list as "chapters", or with [start, end] pairs as "timestamps". Raises
+    ValueError.
     """
     if isinstance(value, dict):
         value = value.get("chapters", value.get("timestamps"))
@@ -79,7 +80,7 @@ def _start(chapter: Any) -> int:
 
 
 def from_meta(text: VideoText) -> Iterator[VideoText | Dropped]:
-    """The text of a video with the chapters of its record."""
+    """Yield the text of a video with the chapters of its record."""
     chapters = json.loads(text.video.meta).get("chapters")
     if chapters is None:
         yield text
@@ -94,7 +95,7 @@ def from_meta(text: VideoText) -> Iterator[VideoText | Dropped]:
 
 
 def chapters_of_file(file: str) -> Iterator[tuple[str, tuple[int, ...]] | Dropped]:
-    """The starts of chapters in a JSON object of videos, by video id."""
+    """Yield the starts of chapters in a JSON object of videos, by video id."""
     for entry in read_entries(file):
         if isinstance(entry, Drop):
             yield drop(entry)
@@ -108,7 +109,7 @@ def chapters_of_file(file: str) -> Iterator[tuple[str, tuple[int, ...]] | Droppe
 
 
 def chapters_of_line(line: Line) -> Iterator[tuple[str, tuple[int, ...]] | Dropped]:
-    """The starts of chapters in one line, by video id."""
+    """Yield the starts of chapters in one line, by video id."""
     record = parse_json(line)
     if isinstance(record, Drop):
         yield drop(record)
@@ -123,7 +124,7 @@ def chapters_of_line(line: Line) -> Iterator[tuple[str, tuple[int, ...]] | Dropp
 
 
 def attach_chapters(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[VideoText]:
-    """The texts of one id with its chapters; where several entries name it, with all their starts."""
+    """Yield the texts of one id with its chapters. If several entries name the id, all their starts count."""
     _, sides = element
     starts = tuple(sorted({start for chapters in sides["chapters"] for start in chapters}))
     for text in sides["texts"]:

@@ -1,8 +1,8 @@
-"""The reading half of the plan graph: manifest and transcripts in, videos with their sentences out.
+"""The reading part of the plan graph: manifest and transcripts in, videos with their sentences out.
 
-Three roads. Text that comes with each video (its record, or a transcript file of its own) is read video by video. A file
-with the captions of all videos is joined by video id. Text and groups that come in files of their own are joined by clip
-id, then by video id. The joins are Beam's: at 100 M rows no worker could hold either side.
+There are three ways. Text that comes with each video (in its record or its transcript file) is read video by video. A file with
+the captions of all videos is joined by video id. Text and groups in separate files are joined by clip id, then by video id. Beam
+makes the joins: at 100 M rows, no worker could hold either side.
 """
 
 from collections import Counter
@@ -38,10 +38,10 @@ GroupNames = tuple[tuple[str, int], ...]  # (group id, group size), one for each
 @compact
 @dataclass(frozen=True, slots=True)
 class VideoText:
-    """A video with its sentences, each beside the groups that name it, and how much each cleaning step removed.
+    """A video with its sentences, the groups that name each sentence, and the number of removals of each cleaning step.
 
-    Where they are asked for: the starts of its chapters, and `embeddings`, whose row i is that of sentence i; None where the
-    model failed, and `not_embedded` then says how.
+    If asked for, it also has the starts of its chapters, and `embeddings`: row i belongs to sentence i. If the model failed,
+    `embeddings` is None and `not_embedded` says why.
     """
 
     video: SourceVideo
@@ -53,15 +53,16 @@ class VideoText:
 
 
 def drop(row: Drop) -> Dropped:
-    """A ledger row on its way to the ledger."""
+    """Tag a ledger row for the ledger."""
     return TaggedOutput(DROPS, row)
 
 
 def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = None) -> tuple[Any, Any, Any]:
-    """Collections of VideoText, of Drop, and of tallies of unreadable lines of the manifest and of published groups, for
-    everything that the configuration names as source.
+    """Read all sources of the configuration. Returns collections of VideoText, of Drop, and of tallies: unreadable manifest
+    lines, published groups.
 
-    With `only`, for the videos with these ids: of others no text is read where each has its own, and no rows come out.
+    With `only`, reads just the videos with these ids: no rows come out for others, and their text is not read if each video has
+    its own.
     """
     records = (
         root
@@ -89,15 +90,15 @@ def _unreadable(row: Drop) -> Iterator[Tally]:
 
 
 def keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
-    """The video of a manifest line, or what is wrong with the line, by video id."""
+    """The video of a manifest line, or a Drop for the line, by video id."""
     parsed = parse_video(line, template, own_text)
     return (parsed.subject_id if isinstance(parsed, Drop) else parsed.video.video_id), parsed
 
 
 def choose_record(element: tuple[str, Iterable[ParsedVideo | Drop]]) -> Iterator[ParsedVideo | Dropped]:
-    """Of the records with one id, the one whose content sorts first: the order of the lines must not matter.
+    """Yield the record whose content sorts first among records with one id: the order of the lines must not matter.
 
-    Rows for the sentences of the record are left to those who read its text, since a sentence may have halves elsewhere.
+    The steps that read its text yield the rows for its sentences, because text for a sentence may be in another file.
     """
     video_id, parsed = element
     records: list[ParsedVideo] = []
@@ -130,7 +131,7 @@ def _read_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, 
 def video_text(
     record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None
 ) -> Iterator[VideoText | Dropped]:
-    """The video of a record with its own text."""
+    """Yield the video of a record with its own text."""
     yield from map(drop, _sentence_drops(record))
     if record.usable:
         yield from _with_text(record.video, read_own_text(record, config, trace))
@@ -178,7 +179,7 @@ def _keyed_captions(file: str) -> Iterator[tuple[str, CaptionEntry] | Dropped]:
 def attach_captions(
     element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig, trace: TextTrace | None = None
 ) -> Iterator[VideoText | Dropped]:
-    """The record of a video and its entry, made one. Of several entries, the one whose text sorts first is used."""
+    """Join the record of a video with its entry. Of several entries, the one with the text that sorts first is used."""
     video_id, sides = element
     entries: list[CaptionEntry] = sorted(sides["entries"])
     records: list[ParsedVideo] = list(sides["records"])
@@ -206,7 +207,7 @@ def attach_captions(
 @compact
 @dataclass(frozen=True, slots=True, order=True)
 class ClipText:
-    """A clip of a video; `text` is None where it comes from the text file."""
+    """A clip of a video; `text` is None if the text file has it."""
 
     video_id: str
     start_ms: int
@@ -250,7 +251,7 @@ def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, .
 def keyed_clips(
     record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None
 ) -> Iterator[tuple[str, ClipText | Drop] | Dropped | KeyedVideo]:
-    """The clips of a record by their ids, those that cannot be used as drops; the video itself beside them."""
+    """Yield the clips of a record by id, unusable clips as drops, and the video itself as another output."""
     video_id = record.video.video_id
     yield from ((d.subject_id, d) for d in _sentence_drops(record))
     if not record.usable:
@@ -273,7 +274,7 @@ def keyed_clips(
 
 
 def keyed_text(line: Line) -> Iterator[tuple[str, tuple[str, str]] | Dropped]:
-    """The text of a line of the text file and where it stands, by clip id."""
+    """Yield the text of a line of the text file and its place, by clip id."""
     parsed = parse_text(line)
     if isinstance(parsed, Drop):
         # An empty text still belongs to its clip: the pair is one sentence, and gets one row.
@@ -285,7 +286,7 @@ def keyed_text(line: Line) -> Iterator[tuple[str, tuple[str, str]] | Dropped]:
 
 
 def keyed_groups(line: Line) -> Iterator[tuple[str, tuple[str, int, str]] | Dropped]:
-    """The group of a line by each of its clip ids: its own id, its size, and where it stands."""
+    """Yield the group of a line, by each of its clip ids: group id, size and place."""
     parsed = parse_group(line)
     if isinstance(parsed, Drop):
         yield drop(parsed)
@@ -297,7 +298,7 @@ def keyed_groups(line: Line) -> Iterator[tuple[str, tuple[str, int, str]] | Drop
 def match_clip(
     element: tuple[str, dict[str, Iterable[Any]]],
 ) -> Iterator[tuple[str, tuple[Sentence, GroupNames]] | Dropped]:
-    """Clip, text and groups of one clip id, made one sentence. Whatever has no counterpart is a drop, and so is a second one."""
+    """Join clip, text and groups of one clip id into a sentence. A part without counterpart is dropped, and so is a duplicate."""
     clip_id, sides = element
     clips = sorted(c for c in sides["clips"] if isinstance(c, ClipText))
     lost = sorted(c for c in sides["clips"] if isinstance(c, Drop))
@@ -337,7 +338,7 @@ def _text_drop(video_id: str, clip_id: str, reason: Reason, detail: str) -> Drop
 def attach_sentences(
     element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig, trace: TextTrace | None = None
 ) -> Iterator[VideoText | Dropped]:
-    """A video and its matched sentences, made one."""
+    """Join a video with its matched sentences."""
     video_id, sides = element
     sentences = tuple(sides["sentences"])
     for video in sides["video"]:

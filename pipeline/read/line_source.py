@@ -1,7 +1,7 @@
-"""Reading line and row files as a Beam collection of numbered lines.
+"""Reads line and row files as a Beam collection of numbered lines.
 
-A large file is read in blocks by many workers. Line numbers need the count of lines before a block, so blocks are counted
-first, then read: two cheap passes, no worker ever holds a file.
+Many workers read the blocks of a large file. A line number needs the count of lines before the block. So the lines of blocks are
+counted first, then read: two cheap passes, and no worker ever holds a file.
 """
 
 import gzip
@@ -34,7 +34,7 @@ class Block:
 
 
 def files_of(path: str) -> list[str]:
-    """The files a configured path names; its last part may hold wildcards. Raises ConfigError where there is none."""
+    """Return the files that a configured path names. Its last part may hold wildcards. Raises ConfigError if there are none."""
     name = path.rsplit("/", 1)[-1]
     if "*" in name or "?" in name:
         found = [f for f in storage.list_files(storage.parent(path)) if fnmatch(f.rsplit("/", 1)[-1], name)]
@@ -47,7 +47,7 @@ def files_of(path: str) -> list[str]:
 
 
 def check_columns(file: str, wanted: tuple[str, ...]) -> None:
-    """Raise ConfigError where a Parquet file lacks one of the columns; other files are no tables."""
+    """Raise ConfigError if a Parquet file lacks one of the columns. Other files are not checked."""
     if not file.endswith(".parquet"):
         return
     with storage.open_table(file) as stream:
@@ -61,7 +61,7 @@ def check_columns(file: str, wanted: tuple[str, ...]) -> None:
 
 
 def blocks_of(file: str) -> list[Block]:
-    """The blocks a file is read in."""
+    """Divide a file into blocks."""
     if file.endswith(".parquet"):
         try:
             with storage.open_table(file) as stream:
@@ -76,17 +76,17 @@ def blocks_of(file: str) -> list[Block]:
 
 
 def count_lines(block: Block) -> int:
-    """How many lines start in the block."""
+    """The number of lines that start in the block."""
     if block.file.endswith(".parquet"):
         with storage.open_table(block.file) as stream:
             return int(pq.ParquetFile(stream).metadata.row_group(block.start).num_rows)
     if block.file.endswith(".gz"):
-        return 0  # a single block: nothing follows it
+        return 0  # a single block: no other block needs the count
     return sum(1 for _ in _plain_lines(block))
 
 
 def read_block(block: Block, first: int) -> Iterator[Line]:
-    """The lines that start in the block, numbered from `first`."""
+    """Yield the lines that start in the block, numbered from `first`."""
     if block.file.endswith(".parquet"):
         rows: Any = _table_rows(block)
     elif block.file.endswith(".gz"):
@@ -99,7 +99,7 @@ def read_block(block: Block, first: int) -> Iterator[Line]:
 
 
 def _table_rows(block: Block) -> list[dict[str, Any] | bytes]:
-    """The rows of a row group; a line for the ledger in the place of a row that is no text, or of all where they are damaged."""
+    """Return the rows of a row group. A line for the ledger replaces a row that is not UTF-8, or all rows if they are damaged."""
     try:
         with storage.open_table(block.file) as stream:
             table = pq.ParquetFile(stream).read_row_group(block.start)
@@ -116,7 +116,7 @@ def _row(table: pa.Table, number: int) -> dict[str, Any] | bytes:
         row: dict[str, Any] = table.slice(number, 1).to_pylist()[0]
         return row
     except UnicodeDecodeError as error:
-        return error.object  # which is no UTF-8 either, and said to be so
+        return error.object  # not UTF-8, so the parser drops it with that reason
 
 
 def _plain_lines(block: Block) -> Iterator[bytes]:
@@ -134,7 +134,7 @@ def _plain_lines(block: Block) -> Iterator[bytes]:
 
 
 def _unzipped_lines(file: str) -> Iterator[bytes]:
-    """Lines of a gzip file. One that breaks off ends with a line that says so, for the ledger."""
+    """Yield the lines of a gzip file. If the file breaks off, the last line says so, for the ledger."""
     with storage.open_read(file) as raw, gzip.open(raw) as stream:
         try:
             while line := _next_line(stream)[0]:
@@ -144,7 +144,7 @@ def _unzipped_lines(file: str) -> Iterator[bytes]:
 
 
 def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
-    """The next line, and how many bytes it takes. Of an absurd one only the start is kept, which will not parse."""
+    """The next line, and its size in bytes. Of an absurdly long line only the start is kept, which will not parse."""
     line = end = stream.readline(_MAX_LINE_BYTES)
     size = len(line)
     while len(end) == _MAX_LINE_BYTES and not end.endswith(b"\n"):
@@ -154,7 +154,7 @@ def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
 
 
 def read_lines(path: str) -> Iterator[Line]:
-    """What ReadLines gives, in order and in this process; what is in memory is one line, or one row group."""
+    """Yield the lines of ReadLines, in order and in this process. Memory holds one line, or one row group."""
     for file in files_of(path):
         first = 1
         for block in blocks_of(file):
@@ -163,7 +163,7 @@ def read_lines(path: str) -> Iterator[Line]:
 
 
 class ReadLines(beam.PTransform):
-    """Every non-empty line of the files, as a Line with its number counted from 1."""
+    """Reads every non-empty line of the files as a Line, numbered from 1."""
 
     def __init__(self, path: str) -> None:
         super().__init__()

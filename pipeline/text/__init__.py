@@ -1,1 +1,1 @@
-"""Cues into sentences: cleaning, then sentence ends."""
+"""Makes sentences from cues: cleaning, then sentence ends."""

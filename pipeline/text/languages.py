@@ -1,6 +1,6 @@
-"""Which language a transcript is in, from its script and its most frequent small words: quick, and with no model.
+"""The language of a transcript, from its script and its most frequent small words: quick, and without a model.
 
-Only what rules of writing hang on: where sentences end, and whether two tracks of captions are one language.
+It serves only rules of writing: where sentences end, and whether two tracks of captions are in one language.
 """
 
 import re
@@ -44,12 +44,12 @@ _BY_SCRIPT = {
 NOT_LATIN = frozenset((*_BY_SCRIPT.values(), "zh", "ja", "ar", "fa", "ur", "ru", "uk"))
 _PERSIAN, _URDU = frozenset("پچژگ"), frozenset("ٹڈڑںےھ")
 _UKRAINIAN = frozenset("іїєґ")
-_SAMPLE = 4_000  # characters that tell
+_SAMPLE = 4_000  # characters to look at
 _WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 
 
 def language_of(text: str) -> str | None:
-    """The language of `text` (ISO 639-1); None where neither script nor small words tell."""
+    """The language of `text` (ISO 639-1); None if neither script nor small words tell."""
     text = text[:_SAMPLE]
     script = script_of(text)
     if script is None or script in _BY_SCRIPT:
@@ -69,7 +69,7 @@ def language_of(text: str) -> str | None:
 
 
 def _by_small_words(words: Iterable[str]) -> str | None:
-    """The language with the most small words, each word's vote divided among the languages that have it."""
+    """The language with the most votes: each small word is one vote, divided among the languages that have it."""
     votes: Counter[str] = Counter()
     for word, times in Counter(words).items():
         found = _LANGUAGES_OF.get(word.replace("\u2019", "'"), ())
@@ -80,7 +80,7 @@ def _by_small_words(words: Iterable[str]) -> str | None:
 
 
 def script_of(text: str) -> str | None:
-    """The script of most letters, by Unicode's name; KANA where kana stand among Han, None where there is no letter."""
+    """The script of most letters, by Unicode's name; KANA if there are kana among Han, None if there is no letter."""
     if text.isascii():
         return "LATIN" if any(map(str.isalpha, text)) else None
     counts: Counter[str] = Counter()
@@ -101,5 +101,5 @@ def _script(character: str) -> str:
 
 
 def small_words(text: str) -> int:
-    """How many words of `text` are small words of any language: sentences have them, labels do not."""
+    """The number of words of `text` that are small words of any language: sentences have them, labels do not."""
     return sum(word in _LANGUAGES_OF for word in _WORDS.findall(text.lower()))

@@ -1,4 +1,4 @@
-"""The text of one video: read from its record or its transcript, cleaned, made into sentences."""
+"""Reads the text of one video from its record or transcript, cleans it, and makes sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from longtake.schemas.records import Drop, Sentence
 
 @dataclass(frozen=True, slots=True)
 class OwnText:
-    """The sentences of a video, a Drop for all that is not in them, and the removals that each cleaning step made."""
+    """The sentences of a video, the drops, and the number of removals of each cleaning step."""
 
     sentences: list[Sentence]
     drops: list[Drop]
@@ -28,7 +28,7 @@ class OwnText:
 
 @dataclass(slots=True)
 class TextTrace:
-    """What the text of one video was on its way to sentences, for `longtake explain`: the functions below note it here."""
+    """The text of one video after each step, for `longtake explain`. The functions below fill it in."""
 
     cues: list[Cue] = field(default_factory=list)  # as read
     steps: list[CleanStep] = field(default_factory=list)
@@ -36,7 +36,7 @@ class TextTrace:
 
 
 def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None) -> OwnText:
-    """The sentences that a record carries, or those of its transcript file."""
+    """Return the sentences of a record or of its transcript file."""
     if config.source.text.is_transcript:
         found = read_transcript(record.video.video_id, config)
         return (
@@ -57,7 +57,7 @@ def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | 
 
 
 def read_transcript(video_id: str, config: CorpusConfig) -> Transcript | Drop:
-    """The cues of a video's transcript file; a Drop of the video where there is none, or it cannot be read."""
+    """Return the cues of a video's transcript file, or a Drop of the video if the file is missing or unreadable."""
     text = config.source.text
     named = str(text.path).replace("{video_id}", video_id)
     path, shown = config.resolve(named), masked(named)
@@ -75,7 +75,7 @@ def read_transcript(video_id: str, config: CorpusConfig) -> Transcript | Drop:
 def finish_transcript(
     transcript: Transcript, video_id: str, config: CorpusConfig, trace: TextTrace | None = None
 ) -> OwnText:
-    """The sentences of a transcript."""
+    """Return the sentences of a transcript."""
     made = _finish(transcript.cues, video_id, config, transcript.recognised, trace)
     return OwnText(made.sentences, transcript.drops + made.drops, made.removals)
 
@@ -83,8 +83,8 @@ def finish_transcript(
 def finish_sentences(
     sentences: Sequence[Sentence], video_id: str, config: CorpusConfig, trace: TextTrace | None = None
 ) -> OwnText:
-    """Sentences that came as such, cleaned and split where the configuration asks for it. One that nothing touched stays as
-    it is."""
+    """Clean and split sentences given by the input, if the configuration asks for it. A sentence that does not change is
+    returned as it is."""
     if not (config.cleans_text or config.splits_sentences):
         return OwnText(list(sentences), [])
     as_cues = [Cue(s.clip_id, s.start_ms, s.end_ms, s.text) for s in sentences]

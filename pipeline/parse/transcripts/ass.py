@@ -1,7 +1,7 @@
-"""Advanced SubStation Alpha (.ass, .ssa): events with a start, an end, who speaks, and a text with styling codes.
+"""Advanced SubStation Alpha (.ass, .ssa): events with start, end, speaker, and a text with styling codes.
 
-pysubs2 reads these files too. It takes the fields in a fixed order, whatever the Format line says, gives no line numbers, and
-loses the whole file at the first time that it cannot read.
+pysubs2 reads these files too. But it takes the fields in a fixed order, whatever the Format line says, gives no line numbers, and
+fails on the whole file at the first unreadable time.
 """
 
 import re
@@ -30,7 +30,7 @@ _NEEDED = ("start", "end", "text")
 
 
 def parse_ass(data: bytes, video_id: str, file: str, encoding: str = "utf-8") -> Transcript:
-    """The cues of the Dialogue lines of a file, numbered as they stand. Comments are none. Raises nothing."""
+    """Return the cues of the Dialogue lines of a file, numbered in their order. Comments are no cues. Raises nothing."""
     name = base_name(file)
     cues: list[Cue] = []
     drops: list[Drop] = []
@@ -66,7 +66,7 @@ def parse_ass(data: bytes, video_id: str, file: str, encoding: str = "utf-8") ->
 
 
 def _cue(fields: dict[str, str], cue_id: str) -> Cue | tuple[Reason, str]:
-    """The cue of a Dialogue line; why there is none."""
+    """The cue of a Dialogue line, or the reason and detail why there is none."""
     try:
         start, end = (parse_timecode(fields.get(field, "").strip()) for field in ("start", "end"))
     except ValueError as error:

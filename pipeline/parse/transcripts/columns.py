@@ -1,4 +1,4 @@
-"""Captions in columns, as HowTo100M and VidChapters publish them: lists of starts, ends and texts; or a CSV file of them."""
+"""Captions in columns, as in HowTo100M and VidChapters: lists of starts, ends and texts, or a CSV file with these columns."""
 
 import csv
 import io
@@ -106,7 +106,7 @@ def _rows(rows: Any, video_id: str, name: str) -> Transcript:
 
 
 def _end(rows: list[Any], number: int, start: int, said: str) -> int:
-    """The end of a caption that has none: the start of the one after it; see with_ends."""
+    """The end of a caption without an end: the start of the next caption; see with_ends."""
     spans: list[tuple[int, int | None, str]] = [(start, None, said)]
     with suppress(ValueError):
         spans += [(seconds(row[0]), None, "") for row in rows[number : number + 1]]

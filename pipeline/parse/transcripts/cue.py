@@ -1,4 +1,4 @@
-"""A cue: what one entry of a transcript file says, when, and where the file knows it, when each word was said."""
+"""A cue: the text of one entry of a transcript file, its time and, if the file has them, the times of its words."""
 
 import re
 import unicodedata
@@ -10,20 +10,20 @@ from typing import Any
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, compact
 
-#: (offset, start_ms, end_ms): the characters of the cue's text from `offset` to the next word's were spoken then.
+#: (offset, start_ms, end_ms): the time of the characters of the cue's text from `offset` to the offset of the next word.
 Word = tuple[int, int, int]
 
-#: Stands in a cue's text where another person starts to speak: no sentence goes across. White space to str.split().
+#: Marks where another person starts to speak in a cue's text: no sentence crosses it. str.split() takes it for white space.
 BREAK = "\x1e"
 
-# Text shown before its time or after it is no evidence of when it was said.
+# Times of words may be this far outside their cue; further out, they are no evidence of the speech.
 _TOLERANCE_MS = 250
-# A word takes no longer than this, whatever the time until the next one: about 14 characters a second, and a start.
+# A word takes at most this long, whatever the time until the next one: a start, and about 14 characters a second.
 _WORD_MS, _CHARACTER_MS = 250, 70
 
-# As in texts.clean_text; and the marks that embed or isolate a direction, which belong to a line's layout.
+# As in texts.clean_text, and the marks that embed or isolate a direction, which belong to a line's layout.
 _REMOVED = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\u200b\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-LONGEST_MS = 10_000  # a cue whose end is missing is not taken to last until a start that is later than this
+LONGEST_MS = 10_000  # a cue without an end lasts until the next start only if that is within this time
 _MAX_NAME = 100
 _BLANK = re.compile(r"\s+")
 _TWO_BLANKS = re.compile(r"[ \n]{2}")
@@ -35,9 +35,9 @@ _LEADS = (" ", "\n")
 class Cue:
     """One entry of a transcript: [start_ms, end_ms), its text with lines divided by a line feed, and its words' times.
 
-    `words` is empty where the file has no times of words; else it begins at offset 0, and offsets and starts rise.
-    `no_speech` is the probability that nobody speaks, 0 where the file does not say. `turn`: with it another person starts
-    to speak. `speakers`: the name of who speaks at its start, and after each BREAK in its text; () where no name is known.
+    `words` is empty if the file has no times of words; else it begins at offset 0, and offsets and starts rise. `no_speech` is
+    the probability that nobody speaks, 0 if the file does not say. `turn`: another person starts to speak with this cue.
+    `speakers`: the speaker at its start and after each BREAK in its text; () if no name is known.
     """
 
     cue_id: str
@@ -54,9 +54,9 @@ class Cue:
 
         Args:
             text: its lines divided by a line feed.
-            words: the words with times of their own.
-            turn: whether somebody else begins to speak with it.
-            speakers: who speaks, in the text and after each change of speaker in it.
+            words: the words that have times.
+            turn: whether another person starts to speak with it.
+            speakers: the speaker at the start of the text and after each BREAK in it.
 
         Returns:
             A new cue with the same id, span and `no_speech`.
@@ -68,7 +68,7 @@ class Cue:
 class Transcript:
     """The cues of a video in the order of the file, and a Drop for each that cannot be used.
 
-    `recognised`: the file is one that only speech recognition writes.
+    `recognised`: only speech recognition writes files of this format.
     """
 
     cues: list[Cue]
@@ -77,12 +77,12 @@ class Transcript:
 
 
 def name_of(raw: str) -> str | None:
-    """The name of a speaker as a sample may hold it; None where nothing is left."""
+    """The name of a speaker as a sample may hold it; None if nothing is left."""
     return " ".join(plain(raw).split())[:_MAX_NAME] or None
 
 
 def with_turns(cues: Sequence[Cue]) -> list[Cue]:
-    """The cues, each marked as a turn where its file names another speaker than for the one before it."""
+    """Return the cues. A cue becomes a turn if the file names another speaker for it than for the cue before."""
     if not any(cue.speakers for cue in cues):
         return list(cues)
     made: list[Cue] = []
@@ -95,7 +95,7 @@ def with_turns(cues: Sequence[Cue]) -> list[Cue]:
 
 
 def plain(text: str) -> str:
-    """`text` without control characters, in Unicode form C; white space as it is."""
+    """Return `text` without control characters, in Unicode form C, with unchanged white space."""
     if text.isascii() and text.isprintable():
         return text
     text = _REMOVED.sub("", text)
@@ -103,7 +103,7 @@ def plain(text: str) -> str:
 
 
 def plain_lines(text: str) -> str:
-    """`text` in plain form: in each line single spaces, none at its ends, and no empty line."""
+    """Return `text` in plain form: single spaces in each line, none at its ends, and no empty lines."""
     if "\n" not in text:
         return " ".join(plain(text).split())
     lines = (" ".join(line.split()) for line in plain(text).split("\n"))
@@ -111,9 +111,9 @@ def plain_lines(text: str) -> str:
 
 
 def timed_text(pieces: Iterable[tuple[int, str]], end_ms: int) -> tuple[str, tuple[Word, ...]]:
-    """Text and words of pieces (start_ms, text), which carry their own white space.
+    """Return text and words of pieces (start_ms, text). The pieces include their white space.
 
-    No file of this kind says when a word ends: at the next one, or as soon as it can have been said.
+    No such file says when a word ends: it ends at the next word, or earlier, as soon as it can have been said.
     """
     pieces = list(pieces)
     text = "".join([piece for _, piece in pieces])
@@ -134,14 +134,14 @@ def timed_text(pieces: Iterable[tuple[int, str]], end_ms: int) -> tuple[str, tup
 
 
 def _is_plain(text: str) -> bool:
-    """Whether nothing in a text must be removed, and there is one blank at a time, none at its start."""
+    """Whether a text needs no removals, has single blanks only, and no blank at its start."""
     if not text.isascii() or _TWO_BLANKS.search(text) or text[:1] in _LEADS:
         return False
     return text.replace("\n", "").isprintable()
 
 
 def _made_plain(pieces: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The pieces with plain texts, of which no two blanks meet; without those of which nothing is left."""
+    """Return the pieces with plain texts, without double blanks across pieces and without empty pieces."""
     out: list[tuple[int, str]] = []
     blank = True  # whether the text so far ends with white space
     for start_ms, piece in pieces:
@@ -156,13 +156,13 @@ def _made_plain(pieces: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
 
 
 def spoken_ms(text: str) -> int:
-    """How long it takes to say a text whose end no file tells: 250 ms, and 70 ms for each character."""
+    """The time to say a text if no file gives its end: 250 ms, and 70 ms for each character."""
     return _WORD_MS + _CHARACTER_MS * len(text.strip())
 
 
 def with_ends(spans: Sequence[tuple[int, int | None, str]]) -> list[tuple[int, int]]:
-    """Start and end of cues (start_ms, end_ms or None, text): one without an end ends at the next start, but not later than
-    10 s from its own start; the last one when its text can have been said."""
+    """Return start and end of cues (start_ms, end_ms or None, text). A cue without an end ends at the next start if that is
+    within 10 s; else, or if it is the last cue, it ends when its text can have been said."""
     made: list[tuple[int, int]] = []
     for number, (start, end, text) in enumerate(spans):
         if end is None:
@@ -175,7 +175,7 @@ def with_ends(spans: Sequence[tuple[int, int | None, str]]) -> list[tuple[int, i
 
 
 def trusted(words: Sequence[Word], start_ms: int, end_ms: int) -> tuple[Word, ...]:
-    """The words, each held to its cue; none where their times do not rise or are not those of the cue."""
+    """Return the words, each cut to the span of its cue; none if their times do not rise or lie outside the cue."""
     if not words:
         return ()
     starts, ends = [word[1] for word in words], [word[2] for word in words]
@@ -198,9 +198,9 @@ def trusted(words: Sequence[Word], start_ms: int, end_ms: int) -> tuple[Word, ..
 def read_cues(
     entries: Iterable[Any], video_id: str, name: str, what: str, read: Callable[[Any, str], Cue]
 ) -> tuple[list[Cue], list[Drop]]:
-    """The cues of the entries of a JSON file, each `what` it is called there, and a Drop for each that cannot be used.
+    """Return the cues of the entries of a JSON file, and a Drop for each unusable entry.
 
-    `read` makes a cue of an entry and its id, or raises ValueError.
+    `what` is the word for an entry in details. `read` makes a cue from an entry and a cue id, or raises ValueError.
     """
     cues: list[Cue] = []
     drops: list[Drop] = []
@@ -225,7 +225,7 @@ def read_cues(
 
 
 def from_zero(cue: Cue) -> Cue:
-    """A cue that starts before the video does, from its start on."""
+    """Clip a cue that starts before the video does to the video's start."""
     words = tuple((at, max(start, 0), max(end, 0)) for at, start, end in cue.words)
     return replace(cue, start_ms=0, words=words)
 

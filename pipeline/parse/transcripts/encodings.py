@@ -10,28 +10,28 @@ import chardet
 _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before that of UTF-16, which it starts with
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, because it starts with the mark of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
 
-# Byte order marks within a text and marks of no width: before a number or a timing line they hide it.
+# Byte order marks within a text, and marks without width: before a number or a timing line, they hide it.
 _HIDDEN = "\ufeff\u200b\u2060"
-_ESCAPE = b"\x1b"  # of encodings that are all ASCII, as iso2022_jp
-_SAMPLE = 1 << 16  # bytes that tell an encoding
-_FEW_LINES, _FEW_BYTES = 3, 20  # with less, a guess is no better than none
+_ESCAPE = b"\x1b"  # of encodings that use only ASCII bytes, such as iso2022_jp
+_SAMPLE = 1 << 16  # bytes for detecting an encoding
+_FEW_LINES, _FEW_BYTES = 3, 20  # with less, a guess is worth nothing
 _NEVER_WITH_LATIN = ("CYRILLIC", "GREEK", "ARABIC", "HEBREW", "ARMENIAN", "GEORGIAN", "THAI")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def to_utf8(data: bytes, encoding: str = "utf-8") -> tuple[bytes, str | None]:
-    """The file in UTF-8, and how it had to be read where that was not UTF-8: "cp1252, as detected".
+    """Return the file in UTF-8 and, if it was not UTF-8, how it was read: "cp1252, as its text tells".
 
-    What is UTF-8 throughout is read so, whatever `encoding` says; so is what has a byte order mark, or a few broken lines
-    among more that are UTF-8. Else `encoding` counts, if it is another one and fits; else what the text itself tells. A file
-    that fits none comes back as it is.
+    A file that is UTF-8 throughout comes back unchanged, whatever `encoding` says; so does a file with a byte order mark, or with
+    a few broken lines among more lines of UTF-8. Else `encoding` counts, if it is another one and fits; else the encoding that
+    the text itself shows. A file that fits none comes back unchanged.
     """
     if any(data.startswith(mark) for mark, _ in _MARKS):
         return data, None
@@ -56,7 +56,7 @@ def to_utf8(data: bytes, encoding: str = "utf-8") -> tuple[bytes, str | None]:
 
 
 def _utf16(data: bytes) -> str | None:
-    """UTF-16 of a text with digits and line ends, which leave every other byte empty."""
+    """The kind of UTF-16, None for other encodings. Digits and line ends leave every other byte of UTF-16 empty."""
     start = data[: 1 << 12]
     if len(start) < 16 or start.count(0) * 5 < len(start):
         return None
@@ -76,7 +76,7 @@ def _tried(data: bytes, encoding: str) -> bytes | None:
 
 
 def _detected(sample: bytes, lines: int) -> str | None:
-    """The likeliest encoding in which no word mixes Latin with other alphabets, as cp1252 does where it is read as Cyrillic."""
+    """The likeliest encoding in which no word mixes Latin with other alphabets, as in cp1252 that is read as Cyrillic."""
     if lines < _FEW_LINES and sum(byte > 127 for byte in sample) < _FEW_BYTES:
         return None
     for guess in chardet.detect_all(sample, ignore_threshold=True):
@@ -102,7 +102,7 @@ def _script(letter: str) -> str:
 
 
 def decoded(data: bytes, encoding: str = "utf-8") -> str:
-    """The text of a file. A byte order mark goes before `encoding`. What cannot be decoded becomes U+FFFD."""
+    """Return the text of a file. A byte order mark overrides `encoding`. Undecodable bytes become U+FFFD."""
     for mark, marked in _MARKS:
         if data.startswith(mark):
             return (data[len(mark) :] if marked == "utf-8" else data).decode(marked, "replace")
@@ -110,7 +110,7 @@ def decoded(data: bytes, encoding: str = "utf-8") -> str:
 
 
 def decoded_lines(data: bytes, encoding: str = "utf-8") -> list[tuple[str, bool]]:
-    """The lines of a file, each with whether it could be decoded."""
+    """Return the lines of a file, and for each line whether it could be decoded."""
     if data.startswith(codecs.BOM_UTF8):
         data, encoding = data.removeprefix(codecs.BOM_UTF8), "utf-8"
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
@@ -118,7 +118,7 @@ def decoded_lines(data: bytes, encoding: str = "utf-8") -> list[tuple[str, bool]
         lines = _lines(data.decode(marked or encoding))
         return [(line if line.isascii() else line.lstrip(_HIDDEN), True) for line in lines]
     except UnicodeDecodeError:
-        if marked is None and encoding == "utf-8":  # line by line, which no other encoding is safe for
+        if marked is None and encoding == "utf-8":  # line by line, which is safe in UTF-8 only
             return [_decoded(line) for line in _LINE_END_BYTES.split(data)]
         text = data.decode(marked or encoding, "replace")
         return [(line, "\ufffd" not in line) for line in _lines(text)]

@@ -16,7 +16,7 @@ from longtake.pipeline.parse.transcripts.json_values import read_json, text_of, 
 
 
 def parse_json3(data: bytes, video_id: str, file: str) -> Transcript:
-    """The cues of a json3 file: its events with text, numbered as they stand. Raises nothing."""
+    """Return the cues of a json3 file: its events with text, numbered in their order. Raises nothing."""
     name = base_name(file)
     try:
         value = read_json(data)
@@ -25,7 +25,7 @@ def parse_json3(data: bytes, video_id: str, file: str) -> Transcript:
             raise ValueError('holds no list "events"; is it a json3 file of YouTube?')
     except ValueError as error:
         return Transcript([], [record_drop(video_id, name, str(error))])
-    # A window's position and a line feed appended to a window are events too, and no cues.
+    # A window's position and a line feed appended to a window are events too, but no cues.
     shown = [
         event
         for event in events
@@ -38,7 +38,7 @@ def parse_json3(data: bytes, video_id: str, file: str) -> Transcript:
 
 
 def _ended(events: list[Any]) -> list[Any]:
-    """The events with a duration each: one without any lasts until the next one starts; see with_ends."""
+    """Return the events with durations: an event without a duration lasts until the next one starts; see with_ends."""
     if all(not isinstance(event, dict) or event.get("dDurationMs") for event in events):
         return events
     starts = [event.get("tStartMs", 0) if isinstance(event, dict) else None for event in events]

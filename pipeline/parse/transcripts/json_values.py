@@ -1,4 +1,4 @@
-"""Times, texts and numbers out of JSON that nobody vouches for."""
+"""Times, texts and numbers from untrusted JSON."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from longtake.pipeline.parse.lines import MAX_DEPTH, depth_exceeds, quoted
 from longtake.pipeline.parse.timecode import MAX_MS, parse_seconds, parse_timecode
 
-#: A transcript file of one video is not larger. The longest real ones, with the time of every word, have 20 MB.
+#: No transcript file of one video is larger. The longest real ones, with the time of every word, have 20 MB.
 MAX_BYTES = 256 << 20
 
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -14,9 +14,9 @@ _SHALLOW = 16
 
 
 def read_json(data: bytes) -> Any:
-    """The value of a JSON file in UTF-8 or, with its mark, UTF-16. Raises ValueError.
+    """Return the value of a JSON file in UTF-8 or, with a byte order mark, UTF-16. Raises ValueError.
 
-    NaN and infinity, which recognisers write among their scores, become None. Lone surrogates are left to the texts.
+    NaN and infinity, which recognisers write among their scores, become None. Lone surrogates stay; text cleaning removes them.
     """
     if len(data) > MAX_BYTES:
         raise ValueError(f"{len(data):,} bytes are more than a transcript has")
@@ -39,7 +39,7 @@ def _no_number(name: str) -> None:
 
 
 def _is_shallow(data: bytes) -> bool:
-    """Whether nothing is nested deep, as far as the brackets alone tell; much quicker than a walk through the value."""
+    """Whether the brackets alone show that nothing is nested deep; much quicker than a walk through the value."""
     brackets = data.translate(None, _NO_BRACKETS)
     for _ in range(_SHALLOW):
         brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
@@ -49,7 +49,7 @@ def _is_shallow(data: bytes) -> bool:
 
 
 def seconds(value: Any) -> int:
-    """Milliseconds of a time: seconds as a number, or as text, or a clock time. Raises ValueError."""
+    """Milliseconds of a time: seconds as a number or text, or a clock time. Raises ValueError."""
     if type(value) is float and 0 <= value < 1e9:
         return int(value * 1000 + 0.5)  # within half a millisecond of the exact decimal, and many times as fast
     if isinstance(value, str):
@@ -71,7 +71,7 @@ def whole_ms(value: Any) -> int:
 
 
 def text_of(value: Any) -> str:
-    """A text; none counts as an empty one. Raises ValueError."""
+    """A text; None counts as an empty text. Raises ValueError."""
     if value is None:
         return ""
     if not isinstance(value, str):

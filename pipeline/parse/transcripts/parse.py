@@ -1,4 +1,4 @@
-"""A transcript file in any of the formats, read as cues; and which format it is, where nobody says."""
+"""Reads a transcript file in any of the formats as cues, and recognises its format."""
 
 import re
 from typing import Literal, get_args
@@ -21,7 +21,7 @@ FileFormat = Literal["vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100
 FORMATS: tuple[str, ...] = get_args(FileFormat)
 
 _XML = ("srv3", "ttml")
-_START = 4096  # bytes that tell the format
+_START = 4096  # bytes for recognising the format
 _ASS = re.compile(rb"\[(?:script info|v4\+? styles|events)\]|(?:Format|Dialogue):.*,", re.IGNORECASE)
 _BY_SUFFIX: dict[str, FileFormat] = {
     "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "ttml": "ttml", "dfxp": "ttml", "ass": "ass", "ssa": "ass",
@@ -37,7 +37,7 @@ def parse_transcript(data: bytes, video_id: str, file: str, format: str, encodin
         video_id: the video that it belongs to.
         file: the name of the file, for ledger rows and, with "auto", for its suffix.
         format: one of the formats of docs/text.md, or "auto".
-        encoding: what is tried after UTF-8, before the encoding is detected.
+        encoding: the encoding to try after UTF-8, before detection.
 
     Returns:
         The cues in the order of the file, and a Drop for each that cannot be used.
@@ -73,7 +73,7 @@ def _parsed(data: bytes, video_id: str, file: str, form: str, encoding: str) -> 
 
 
 def format_of(data: bytes, file: str) -> FileFormat:
-    """The format of a file by what it starts with, and where that does not tell, by its suffix."""
+    """The format of a file by its first bytes or, if they do not tell, by its suffix."""
     start = data[:_START].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xfe\xff \t\r\n")
     suffix = base_name(file).rpartition(".")[2].lower()
     if start.startswith(b"WEBVTT"):

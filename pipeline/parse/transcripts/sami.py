@@ -1,7 +1,7 @@
-"""SAMI (.smi), Microsoft's captions: a SYNC says from when on a text is shown, in HTML that nobody ever validated.
+"""SAMI (.smi), Microsoft's captions: a SYNC gives the time from which a text is shown, in HTML that nobody validates.
 
-pysubs2 reads it too, but makes ends up from the length of a text, whatever the file says. Each class of a P is a language of its
-own; which of two that are shown at once is kept is for cleaning to say.
+pysubs2 reads it too, but computes ends from the length of a text, whatever the file says. Each class of a P is a separate
+language. If two are shown at once, cleaning decides which stays.
 """
 
 import html
@@ -21,7 +21,7 @@ _END = re.compile(r"<\s*/\s*body\b", re.IGNORECASE)
 
 
 def parse_sami(data: bytes, video_id: str, file: str, encoding: str = "utf-8") -> Transcript:
-    """The cues of a file, by their starts. A text lasts until the next SYNC of its class, be that empty. Raises nothing."""
+    """Return the cues of a file by start. A text lasts until the next SYNC of its class, even an empty one. Raises nothing."""
     name = base_name(file)
     whole = _END.split(decoded(data, encoding), maxsplit=1)[0]
     _, *parts = _SYNC.split(whole)

@@ -1,6 +1,6 @@
-"""WebVTT and SRT subtitle files as people really make them. Whatever is in a file, parsing it never fails.
+"""WebVTT and SRT subtitle files as they really are. Parsing never fails, whatever a file holds.
 
-Parsers of the shelf stop at the first bad cue and give no line numbers, and one bad cue must not cost a video its text.
+Other parsers stop at the first bad cue and give no line numbers. But one bad cue must not cost a video its text.
 """
 
 import html
@@ -36,13 +36,13 @@ from longtake.schemas.records import Drop
 CueFormat = Literal["vtt", "srt"]
 
 _TIME = r"-?(?:[0-9]{1,9}:)?[0-9]{1,9}:[0-9]{1,2}(?:[.,][0-9]{1,64})?"
-# Word processors turn "-->" into dashes of all kinds, and web pages into "--&gt;"; neither leaves any doubt.
+# Word processors turn "-->" into dashes of all kinds, and web pages into "--&gt;". Both are still clear.
 _DASH = r"[-\u2013\u2014\u2212]"
 _TIMING = re.compile(rf"\s*({_TIME})\s*{_DASH}{{1,3}}(?:>|&gt;)\s*(?:({_TIME})(?:\s.*)?)?")
 _SBV_TIMING = re.compile(r"\s*([0-9]{1,3}:[0-9]{2}:[0-9]{2}\.[0-9]{3}),([0-9]{1,3}:[0-9]{2}:[0-9]{2}\.[0-9]{3})\s*")
 
-# What was meant as a timing line though no times can be read from it: it must not become text. One side of an arrow
-# looks like a time, or there are two times without an arrow. Each pattern sees a short stretch, so none can run away.
+# These find a line that was meant as a timing line, but whose times cannot be read: it must not become text. One side of an arrow
+# looks like a time, or there are two times without an arrow. Each pattern sees only a short stretch, so its run time is bounded.
 _ARROW = re.compile(rf"{_DASH}(?:>|&gt;)")
 _ENDS_LIKE_TIME = re.compile(
     rf"(?:\A|\s)-?(?:\w{{1,3}}:){{1,2}}\w{{1,3}}(?:[.,]\w*)?\s*{_DASH}{{0,2}}\Z|\A\s*{_DASH}{{1,2}}\Z"
@@ -51,7 +51,7 @@ _STARTS_LIKE_TIME = re.compile(r"\s*-?[0-9]{1,3}:[0-9]")
 _CLEAR_TIME = r"[0-9]{1,3}:[0-9:]{2,5}[.,][0-9]{1,3}"
 _TWO_TIMES = re.compile(rf"\s{{0,20}}{_CLEAR_TIME}[^\w<]{{1,20}}{_CLEAR_TIME}(?!\S)")
 _STRETCH = 40
-# What translators and word processors make of timing lines: other digits, colons and arrows, and spaces between them.
+# Translators and word processors write other digits, colons and arrows into timing lines, and spaces between them.
 _ARROWS = re.compile(
     r"\s*(?:[-=]\s?){0,4}(?:&gt;|[>\u2192\u21d2\u27f6\u2794\u279c\u203a\u300b]|<(?=\s?[-=]))(?:\s?[-=]){0,3}\s*"
 )
@@ -61,21 +61,21 @@ _ONLY_TIMES = re.compile(rf"\s*(?:\S{{1,8}}\s)?{_FULL_TIME}\s{{0,3}}(?:\D{{1,12}
 _CLOCK = re.compile(r"-?(?:\S{1,8}\s)?[0-9]{1,3}(?:[:;hm][0-9]{1,3}){1,3}(?:[s., ][0-9]{0,4})?")
 _CLOCK_LIKE = re.compile(r"-{0,3}|[-\w:;., ]{0,12}[0-9][-\w:;., ]{0,12}")
 _TIMING_HINT = re.compile(r"\d\s?[:;\uff1a]|[-=\u2010-\u2015\u2212]\s?>|&gt;|[\u2190-\u21ff\u2794-\u27ff]|<\s?-")
-# A number in front of a cue, and what people put around it.
+# A number before a cue, and the signs that people put around it.
 _NUMBER = re.compile(r"[\s\u200e\u200f\u202a-\u202e]*[#\u2116]?\s?(\d{1,9})\s?[.):]?\s*")
 _LONGEST_TIMING = 80
 _BLOCK = re.compile(r"(?:NOTE|STYLE|REGION|WEBVTT)(?:[ \t:].*)?|X-TIMESTAMP-MAP.*")
 _HEADER = re.compile(r"WEBVTT(?:[ \t].*)?")
-# HLS cuts WebVTT into segments whose times start anew; files put together from them say where each belongs.
+# HLS cuts WebVTT into segments, and times restart in each. Files joined from segments have this line for the place of each.
 _TIMESTAMP_MAP = re.compile(r"X-TIMESTAMP-MAP=(?=.*\bMPEGTS:([0-9]{1,18}))(?=.*\bLOCAL:([0-9:.]{1,20})).*")
 _MPEG_TICKS = 90  # in a millisecond
 
 _BREAK = re.compile(r"<[bB][rR][ \t]*/?>")
-# A tag starts with a letter, a slash or a time, so that "a < b" and "<3" stay; one left open at the end is one too.
+# A tag starts with a letter, a slash or a time, so "a < b" and "<3" stay. An unclosed tag at the end counts too.
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?>|<[0-9][0-9:.]*>|</?[A-Za-z][\w.]*\Z")
-# The time from which the text after it is spoken, as YouTube's recognition and karaoke files have it.
+# The time when the text after it starts to be spoken, as in YouTube's recognition and in karaoke files.
 _SPOKEN_AT = re.compile(r"<((?:[0-9]{1,4}:)?[0-9]{1,4}:[0-9]{2}\.[0-9]{1,3})>")
-# Styling of ASS, which stands in SRT files too: codes in braces, drawings between {\p1} and {\p0}, line ends, hard spaces.
+# Styling of ASS, also found in SRT files: codes in braces, drawings between {\p1} and {\p0}, line ends, hard spaces.
 _OVERRIDE = re.compile(r"\{\\[^{}]*\}|\{\*?\\?[^{}]*\\[^{}]*\}")
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}[^{}]*(?:\{[^{}]*\\p0[^{}]*\}|\Z)")
 _VOICE = re.compile(r"<v(?:\.[^\s<>]{0,60})?[ \t]+([^<>]{1,200})>|</v>")
@@ -95,10 +95,10 @@ class _Cue:
 
 
 def parse_subtitles(data: bytes, video_id: str, file: str, format: CueFormat, encoding: str = "utf-8") -> Transcript:
-    """The cues of a subtitle file in file order, and a Drop for each that cannot be used.
+    """Return the cues of a subtitle file in file order, and a Drop for each unusable cue.
 
-    The n-th cue of the file has the id `<video_id>.<n>`, whether or not those before it were dropped. A timing line
-    that cannot be read counts as a cue and gives a record Drop; so does a file without any cue. Raises nothing.
+    The n-th cue of the file has the id `<video_id>.<n>`, even if cues before it were dropped. An unreadable timing line counts
+    as a cue and gives a record Drop. A file without any cue gives a record Drop too. Raises nothing.
     """
     lines = decoded_lines(data, encoding)
     reader = _Reader(video_id, base_name(file), format, _has_segments(lines))
@@ -107,14 +107,14 @@ def parse_subtitles(data: bytes, video_id: str, file: str, format: CueFormat, en
 
 
 def cue_text(text: str) -> str:
-    """The text of a cue's lines: tags, times and position codes removed, entities resolved."""
+    """Return the text of a cue's lines without tags, times and position codes, with entities resolved."""
     if "<" in text:
         text = _TAG.sub("", _BREAK.sub("\n", text))
     return plain_lines(_without_codes(text))
 
 
 def without_styling(text: str) -> str:
-    """`text` without the codes of ASS: no drawing, no override, line ends and spaces for \\N and \\h."""
+    """Return `text` without the codes of ASS: no drawings, no overrides; \\N becomes a line end, \\h a space."""
     if "{" in text:
         text = _OVERRIDE.sub("", _DRAWING.sub("", text))
     return text.replace("\\N", "\n").replace("\\h", " ") if "\\" in text else text
@@ -129,7 +129,7 @@ def _without_codes(text: str) -> str:
 
 
 def _timed(text: str, cue: _Cue, end_ms: int) -> tuple[str, tuple[Word, ...]]:
-    """Text and words of a cue in whose text times stand. The times are dropped where they cannot be those of the cue."""
+    """Return text and words of a cue with times in its text. Times that cannot belong to the cue are ignored."""
     whole = text.replace("<c>", "").replace("</c>", "")
     found = _SPOKEN_AT.split(_BREAK.sub("\n", whole) if "r" in whole else whole)
     if len(found) == 1:
@@ -151,13 +151,13 @@ def _timed(text: str, cue: _Cue, end_ms: int) -> tuple[str, tuple[Word, ...]]:
 
 
 def _has_segments(lines: list[tuple[str, bool]]) -> bool:
-    """Whether the file is put together from segments at different times."""
+    """Whether the file is joined from segments at different times."""
     maps = {line for line, _ in lines if line.startswith("X-TIMESTAMP-MAP=")}
     return len(maps) > 1
 
 
 def _timing(line: str) -> re.Match[str] | None:
-    """The start, and the end where it has one, of a timing line."""
+    """Match the start and, if there is one, the end of a timing line."""
     if ":" not in line:
         return None
     return _TIMING.fullmatch(line) or (_SBV_TIMING.fullmatch(line) if "," in line else None)
@@ -179,7 +179,7 @@ def _meant_as_timing(line: str) -> bool:
 
 
 def _is_odd_timing(line: str) -> bool:
-    """Whether a line holds two times, or one beside an arrow, in whatever digits, and nothing else."""
+    """Whether a line holds two times, or one time beside an arrow, in any digits, and nothing else."""
     plain = _SPREAD.sub(r"\1", line if line.isascii() else _in_ascii_digits(line))
     arrow = _ARROWS.search(plain)
     if arrow is not None and (">" in arrow[0] or not arrow[0].isascii() or "<" in arrow[0]):
@@ -194,13 +194,13 @@ def _in_ascii_digits(line: str) -> str:
 
 
 class _Reader:
-    """Reads line by line. Of the state, at most one is set: an open cue, a block to skip, lines outside any cue."""
+    """Reads line by line. At most one of these is set: an open cue, a block to skip, lines outside any cue."""
 
     def __init__(self, video_id: str, file: str, format: CueFormat, has_segments: bool) -> None:
         self.cues: list[Cue] = []
         self.drops: list[Drop] = []
         self._has_segments = has_segments
-        self._shift_ms = 0  # from the times of the segment to those of the video
+        self._shift_ms = 0  # from times of the segment to times of the video
         self._video_id = video_id
         self._file = file
         self._blank_ends_cue = format == "vtt"
@@ -208,13 +208,13 @@ class _Reader:
         self._cue: _Cue | None = None
         self._skipping = False  # a header, comment or style, or the text of a cue without usable times
         self._outside: list[tuple[int, str, bool]] = []  # an identifier, until something else follows
-        self._numbers_only = False  # whether lines of digits before timing lines are numbers throughout
+        self._numbers_only = False  # whether all lines of digits before timing lines are numbers
         self._last_number = 0
         self._endless: set[str] = set()  # ids of cues without an end
 
     def read(self, lines: list[tuple[str, bool]]) -> None:
         if lines and _HEADER.fullmatch(lines[0][0]):
-            self._blank_ends_cue = True  # WebVTT, whatever the file is called
+            self._blank_ends_cue = True  # WebVTT, whatever the suffix
             self._skipping = True
         self._numbers_only = _numbers_only(lines)
         for number, (line, decodable) in enumerate(lines, 1):
@@ -235,7 +235,7 @@ class _Reader:
             self._record(self._file, "no cue found; is it a WebVTT or SRT file in UTF-8?")
 
     def _start_segment(self, mpegts: str, local: str) -> None:
-        """From here on, the time `local` is the media's `mpegts`. Where the media starts is not told; players take 0."""
+        """From here on, the time `local` is the media's `mpegts`. The file does not give the media's start; players take 0."""
         try:
             self._shift_ms = int(mpegts) // _MPEG_TICKS - parse_timecode(local)
         except ValueError:
@@ -243,7 +243,7 @@ class _Reader:
         self._skipping = True
 
     def _ended(self) -> list[Cue]:
-        """The cues, those without an end ended; see with_ends."""
+        """Return the cues, with ends for cues without an end; see with_ends."""
         if not self._endless:
             return self.cues
         open_ends = [cue.cue_id in self._endless for cue in self.cues]
@@ -296,7 +296,7 @@ class _Reader:
             self._outside.append((number, line, decodable))
 
     def _close(self, at_end: bool = False) -> None:
-        """A timing line or the end of the file: the line before it may be the number of the next cue."""
+        """Close the open cue at a timing line or the end of the file. The line before may be the next cue's number."""
         if self._cue is not None:
             self._take_number(self._cue.text, at_end)
         elif self._outside and not at_end:
@@ -306,10 +306,10 @@ class _Reader:
         self._finish()
 
     def _take_number(self, text: list[str], at_end: bool) -> None:
-        """Take the number of the next cue off the end of this cue's text.
+        """Remove the number of the next cue from the end of this cue's text.
 
-        A line of digits right above a timing line is one if it is its own paragraph, or the number that comes next, or the
-        file has such a line above every timing line. At the end of the file there is no cue that it could belong to.
+        A line of digits right above a timing line is a number if it is a separate paragraph, or the next number, or if the file
+        has such a line above most timing lines. At the end of the file there is no next cue, so the rules are stricter.
         """
         last = next((i for i in reversed(range(len(text))) if text[i].strip()), None)
         found = None if last is None else _NUMBER.fullmatch(text[last])
@@ -328,7 +328,7 @@ class _Reader:
             del text[last:]
 
     def _finish(self) -> None:
-        """The open cue, block or text outside of cues ends here."""
+        """End the open cue, block or text outside cues."""
         if self._cue is not None:
             self._deliver(self._cue)
         self._cue = None
@@ -371,7 +371,7 @@ class _Reader:
 
 
 def _numbers_only(lines: list[tuple[str, bool]]) -> bool:
-    """Whether most timing lines stand below a line of digits, which are not all numbers that count down or stand still."""
+    """Whether most timing lines are below a line of digits, and at least half of these numbers rise."""
     numbers: list[int | None] = []
     last = ""
     for line, _ in lines:
@@ -386,7 +386,7 @@ def _numbers_only(lines: list[tuple[str, bool]]) -> bool:
 
 
 def _said(cue: _Cue, end_ms: int) -> tuple[str, tuple[Word, ...], tuple[str | None, ...]]:
-    """What a cue says, the times of its words, and who speaks."""
+    """Return a cue's text, the times of its words, and its speakers."""
     whole = "\n".join(cue.text)
     if "<" not in whole:
         return cue_text(whole), (), ()
@@ -397,7 +397,7 @@ def _said(cue: _Cue, end_ms: int) -> tuple[str, tuple[Word, ...], tuple[str | No
 
 
 def _voices(whole: str) -> tuple[str, tuple[str | None, ...]]:
-    """The text of a cue, with a BREAK where WebVTT names another speaker, and their names."""
+    """Return the text of a cue, with a BREAK where WebVTT names another speaker, and the names."""
     parts = _VOICE.split(whole)
     if len(parts) == 1:
         return cue_text(whole), ()

@@ -1,7 +1,7 @@
 """JSON of speech recognition: OpenAI whisper, faster-whisper, WhisperX, whisper-timestamped, whisper.cpp, transformers, NeMo.
 
-All are a list of segments with start, end and text, and perhaps with words; they differ in names. So the same reader
-takes what else is a list of timed texts.
+All are a list of segments with start, end and text, and sometimes words; they differ in names. So the same reader also takes any
+other list of timed texts.
 """
 
 from typing import Any
@@ -22,19 +22,19 @@ from longtake.pipeline.parse.transcripts.cue import (
 )
 from longtake.pipeline.parse.transcripts.json_values import read_json, seconds, text_of, whole_ms
 
-#: Where the list of segments stands: whisper and its kin; transcripts of meetings; transformers; whisper.cpp; players.
+#: Names of the list of segments: whisper and similar tools; transcripts of meetings; transformers; whisper.cpp; players.
 _LISTS = ("segments", "sentences", "chunks", "transcription", "transcriptCollection", "utterances", "results")
 _START = ("start", "start_time", "inTime", "from")
 _END = ("end", "end_time", "outTime", "to")
 _TEXT = ("text", "transcript", "sentence", "caption")
 _SPEAKER = ("speaker", "speaker_label", "speakerName", "speakerDisplayName", "speaker_id")
-# Seconds for each character: nobody speaks slower than that; and 1000 times as much, nor in milliseconds.
+# Seconds for each character. Nobody speaks more slowly than the first; beyond the second, times are no milliseconds either.
 _SLOWEST, _SLOWEST_MS = 5.0, 5000.0
-_SKIPPED = 40  # characters of the text that no word of the list accounts for
+_SKIPPED = 40  # most characters of the text between two words of the list
 
 
 def parse_whisper(data: bytes, video_id: str, file: str) -> Transcript:
-    """The cues of a JSON file of recognised speech: its segments, numbered as they stand. Raises nothing."""
+    """Return the cues of a JSON file of recognised speech: its segments, numbered in their order. Raises nothing."""
     name = base_name(file)
     try:
         segments = segments_of(read_json(data))
@@ -44,7 +44,7 @@ def parse_whisper(data: bytes, video_id: str, file: str) -> Transcript:
 
 
 def segments_of(value: Any) -> list[Any]:
-    """The list of segments that a JSON value is or holds. Raises ValueError."""
+    """Return the list of segments: the JSON value itself, or a list in it. Raises ValueError."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict):
@@ -66,9 +66,9 @@ def parse_segments(segments: list[Any], video_id: str, name: str) -> Transcript:
 
 
 def _with_times(segments: list[Any]) -> tuple[list[Any], str | None]:
-    """The segments with all times in seconds and with an end each; or what is wrong with the times of all of them.
+    """Return the segments with all times in seconds and an end for each; or the problem with their times.
 
-    Milliseconds are told from seconds by how fast people would speak: as seconds, nobody says so little for so long.
+    The speed of speech tells milliseconds from seconds: if taken for seconds, they would give too little text for the time.
     """
     if (unit := _unit(segments)) == "ms":
         segments = [_in_seconds(segment) for segment in segments]
@@ -80,7 +80,7 @@ def _with_times(segments: list[Any]) -> tuple[list[Any], str | None]:
 
 
 def _unit(segments: list[Any]) -> str | None:
-    """ "ms" where the times must be milliseconds, None where they are seconds, else what makes them neither."""
+    """Return "ms" if the times must be milliseconds, None if they are seconds, else the problem with them."""
     spoken = seconds_long = 0.0
     for segment in segments:
         if not isinstance(segment, dict) or "offsets" in segment:
@@ -120,7 +120,7 @@ def _in_seconds(segment: Any) -> Any:
 
 
 def _ended(segment: Any, following: Any) -> Any:
-    """A segment without an end ends where the next one starts; the last one when its text can have been said."""
+    """End a segment without an end where the next one starts; the last one ends when its text can have been said."""
     if not isinstance(segment, dict) or (segment.get("end") is not None and "timestamp" not in segment):
         return segment  # nearly all
     span = segment.get("timestamp")
@@ -135,7 +135,7 @@ def _ended(segment: Any, following: Any) -> Any:
 
 
 def _end_of(segment: dict[str, Any], start: Any, following: Any) -> float | None:
-    """In seconds; None where the start cannot be read."""
+    """The end in seconds; None if the start cannot be read."""
     text = _first(segment, _TEXT)
     said = text if isinstance(text, str) else ""
     begin = _time(start)
@@ -173,7 +173,7 @@ def _cue(segment: Any, cue_id: str) -> Cue:
 
 
 def _speakers(segment: dict[str, Any]) -> tuple[str | None, ...]:
-    """Who speaks, as WhisperX, AssemblyAI and transcripts of meetings name it; () where the segment does not say."""
+    """The speaker, as in WhisperX, AssemblyAI and transcripts of meetings; () if the segment does not say."""
     named = _first(segment, _SPEAKER)
     if isinstance(named, int) and not isinstance(named, bool):
         named = str(named)
@@ -211,8 +211,8 @@ def _word_text(word: Any) -> str:
 
 
 def _aligned(words: list[Any], text: str) -> list[Word]:
-    """The words that are found in `text`, one after the other. One without times, as WhisperX has them, is passed over:
-    its characters count to the word before it."""
+    """Find the words in `text`, one after the other. A word without times, as in WhisperX, is skipped: its characters belong to
+    the word before it."""
     found: list[Word] = []
     folded = text.lower()  # some write the words in lower case
     if len(folded) != len(text):
@@ -241,7 +241,7 @@ def _aligned(words: list[Any], text: str) -> list[Word]:
 
 
 def _later(text: str, word: str, at: int) -> int:
-    """Where `word` starts a word of `text` soon after `at`; -1 where it does not."""
+    """The offset soon after `at` where `word` starts a word of `text`; -1 if there is none."""
     for blank in " \n":
         offset = text.find(blank + word, at, at + len(word) + _SKIPPED)
         if offset >= 0:

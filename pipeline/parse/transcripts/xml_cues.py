@@ -1,7 +1,7 @@
 """Subtitles in XML: YouTube's timed text (srv1, srv2, srv3) and TTML (DFXP).
 
-The parser is expat, told to refuse every entity that a document declares: none of these formats declares any, and
-nothing is ever fetched or expanded.
+The parser is expat. It refuses every entity that a document declares: none of these formats declares entities. So nothing is ever
+fetched or expanded.
 """
 
 import html
@@ -39,13 +39,13 @@ _FRAMES = re.compile(r"([0-9]{1,9}:[0-9]{1,2}:[0-9]{1,2}):([0-9]{1,4})(?:\.[0-9]
 
 
 def declares_encoding(data: bytes) -> bool:
-    """Whether an XML file says itself, in its first line, that it is not in UTF-8; expat then reads it so."""
+    """Whether an XML file declares an encoding other than UTF-8 in its first line. Expat then uses that encoding."""
     found = re.match(rb"\s*<\?xml[^>]{0,200}\bencoding\s*=\s*[\"']([\w.-]+)", data)
     return found is not None and found[1].lower() not in (b"utf-8", b"utf8")
 
 
 def parse_xml(data: bytes, video_id: str, file: str, encoding: str = "utf-8") -> Transcript:
-    """The cues of an XML subtitle file in the order of the file. Broken XML ends it where it breaks. Raises nothing."""
+    """Return the cues of an XML subtitle file in file order. Broken XML ends the cues where it breaks. Raises nothing."""
     name = base_name(file)
     reader = _Reader(video_id, name)
     parser = expat.ParserCreate(None if encoding == "utf-8" else encoding, " ")
@@ -70,7 +70,7 @@ def _refuse_entity(*_: object) -> NoReturn:
 
 
 def _resolved(entity: re.Match[bytes]) -> bytes:
-    """HTML's named entities, which people write into XML though it does not know them."""
+    """Resolve HTML's named entities: XML does not know them, but people use them in it."""
     name = entity[1].decode()
     text = html.unescape(f"&{name};")
     if name in _XML_ENTITIES or text.startswith("&"):
@@ -79,7 +79,7 @@ def _resolved(entity: re.Match[bytes]) -> bytes:
 
 
 class _Reader:
-    """Handlers for expat. A cue is a <p> or <text> with a time; pieces of it may have times of their own."""
+    """Handlers for expat. A cue is a <p> or <text> with a time; its pieces may have times too."""
 
     def __init__(self, video_id: str, file: str) -> None:
         self.cues: list[Cue] = []
@@ -94,8 +94,8 @@ class _Reader:
         self._starts: list[int] = []  # of the open elements inside the cue
         self._timed = False
         self._appended = False
-        self._offsets = [0]  # TTML: times of inner elements count from those of outer ones
-        self._ends: list[int | None] = [None]  # of outer elements, where they have one
+        self._offsets = [0]  # TTML: times of inner elements count from the start of outer ones
+        self._ends: list[int | None] = [None]  # of outer elements, if they have one
         self._bare: tuple[int, list[str]] | None = None  # depth and text of a <p> without a time
         self._endless: set[str] = set()  # ids of cues without an end
         self._speaker: str | None = None
@@ -156,7 +156,7 @@ class _Reader:
             self.drops.append(sentence_drop(self._video_id, cue_id, Reason.MALFORMED, detail))
 
     def _span(self, plain: dict[str, str]) -> tuple[int, int | None]:
-        """Start and end; no end where the file has none."""
+        """Start and end; the end is None if the file has none."""
         if "t" in plain:  # srv2, srv3
             start = whole_ms(plain["t"])
             return start, start + whole_ms(plain["d"]) if "d" in plain else None
@@ -217,7 +217,7 @@ class _Reader:
             self.cues.append(Cue(cue_id, start, end, text, found, speakers=speakers))
 
     def _deliver_bare(self, text: str) -> None:
-        """A <p> without a time is shown as long as what it stands in."""
+        """Make a cue of a <p> without a time: it has the time of the element around it."""
         self._bare = None
         if not text.strip():
             return
@@ -231,7 +231,7 @@ class _Reader:
             self.cues.append(Cue(cue_id, start, end, plain_lines(text)))
 
     def finish(self) -> list[Cue]:
-        """The cues, those without an end ended; see with_ends."""
+        """Return the cues, with ends for cues without an end; see with_ends."""
         if not self._endless:
             return with_turns(self.cues)
         ends = with_ends([(c.start_ms, None if c.cue_id in self._endless else c.end_ms, c.text) for c in self.cues])
@@ -254,7 +254,7 @@ class _Reader:
             self._tick_rate = 1.0
 
     def _ttml_time(self, text: str) -> int:
-        """Milliseconds of a time expression of TTML: a clock, perhaps with frames, or a number with a unit."""
+        """Milliseconds of a TTML time: a clock time, perhaps with frames, or a number with a unit."""
         text = text.strip()
         if found := _FRAMES.fullmatch(text):
             return parse_timecode(found[1]) + round(int(found[2]) * 1000 / self._frame_rate)

@@ -1,1 +1,1 @@
-"""Captions that a language model makes of what was said: prompts, answers, the model, and its place in the plan graph."""
+"""Captions that a language model makes from the speech: prompts, answers, the model, and its place in the plan graph."""

@@ -1,7 +1,7 @@
-"""Captions in the plan graph: after filters and duplicates, so that nothing is written for what is left out.
+"""Captions in the plan graph: after filters and duplicates, so that dropped long clips get no captions.
 
-Long clips pass through Beam's RunInference. Nothing is shuffled: a video keeps its clips, and they keep their sentences' ids
-and times.
+Long clips pass through Beam's RunInference. Nothing is shuffled: a video keeps its long clips, and they keep the ids and times of
+their sentences.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,22 +23,20 @@ from longtake.schemas.printable import printable
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip
 
-_CLIPS = (
-    16  # in a batch, for each prompt that the model answers at a time: so prompts of most lengths fill its own batches
-)
+_CLIPS = 16  # in a batch, for each prompt that the model answers at a time: so prompts of most lengths fill its batches
 _SHOWN = 80  # characters of an answer in a note
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionedVideo:
-    """A video whose long clips have captions, and a note for each that has none."""
+    """A video whose long clips have captions, and a note for each long clip without captions."""
 
     video: PlannedVideo
     notes: tuple[Drop, ...] = ()
 
 
 class WriteCaptions(beam.PTransform):
-    """PlannedVideo in; the same with captions as `videos`, and notes as `DROPS`, where the text stays what was said."""
+    """Takes PlannedVideo; gives the same with captions as `videos`, and as `DROPS` notes on long clips that keep the speech."""
 
     def __init__(self, config: CorpusConfig) -> None:
         super().__init__()
@@ -50,7 +48,7 @@ class WriteCaptions(beam.PTransform):
 
 
 def prepare_captions(config: CorpusConfig) -> WriteCaptions:
-    """The step for the plan graph. Raises ConfigError where the model cannot be loaded."""
+    """Return the step for the plan graph. Raises ConfigError if the model cannot be loaded."""
     CAPTION_MODEL.get(config)
     return WriteCaptions(config)
 
@@ -64,7 +62,7 @@ class Captioner(ModelHandler[PlannedVideo, CaptionedVideo, Callable[[], CaptionM
         self._config = config
 
     def load_model(self) -> Callable[[], CaptionModel]:
-        return partial(CAPTION_MODEL.get, self._config)  # what RunInference may pickle
+        return partial(CAPTION_MODEL.get, self._config)  # RunInference may pickle it
 
     def run_inference(
         self,
@@ -73,20 +71,20 @@ class Captioner(ModelHandler[PlannedVideo, CaptionedVideo, Callable[[], CaptionM
         inference_args: dict[str, Any] | None = None,
     ) -> list[CaptionedVideo]:
         if not batch:
-            return []  # what Beam hands over before a video of more long clips than a batch holds
+            return []  # Beam sends an empty batch before a video with more long clips than a batch holds
         found = write_captions(batch, model(), self._config.captions.prompt)
         PROGRESS.add(captioned=sum(map(_size, batch)))
         return found
 
     def get_num_bytes(self, batch: Sequence[PlannedVideo]) -> int:
-        return sum(len(clip.paragraph) for video in batch for clip in video.clips)  # Beam's own pickles the batch
+        return sum(len(clip.paragraph) for video in batch for clip in video.clips)  # Beam's default pickles the batch
 
     def get_metrics_namespace(self) -> str:
         return "Caption"
 
 
 def write_captions(videos: Sequence[PlannedVideo], model: CaptionModel, template: str) -> list[CaptionedVideo]:
-    """The videos with captions. A clip has captions for all its sentences, or keeps what was said and has a note."""
+    """Return the videos with captions. A clip has captions for all its sentences, or keeps the speech and gets a note."""
     special = model.special
     prompts = {clip: render(template, clip, special) for video in videos for clip in video.clips}
     distinct = sorted(set(prompts.values()))
@@ -105,7 +103,7 @@ def write_captions(videos: Sequence[PlannedVideo], model: CaptionModel, template
 
 
 def captioned(clip: LongClip, answer: Answer, template: str) -> LongClip:
-    """The clip with the captions of an answer, and what was said beside them. Raises ValueError where it is not usable."""
+    """Put the captions of an answer into a clip; the speech stays in `asr`. Raises ValueError if the answer is not usable."""
     if answer.problem is not None:
         raise ValueError(_quoted(answer.problem, answer.text))
     try:

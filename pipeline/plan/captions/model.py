@@ -1,4 +1,4 @@
-"""A language model that answers prompts: loaded once per process, always the same answer to the same prompt."""
+"""A language model that answers prompts. It is loaded once per process and always gives the same answer to a prompt."""
 
 import threading
 from collections import defaultdict
@@ -12,22 +12,22 @@ from longtake.schemas.errors import ConfigError
 from longtake.schemas.text_config import Captions
 
 _BUCKET = 64  # tokens; lengths of padded prompts are multiples of it
-#: What is kept of a model's own ways of generating: which tokens begin and end. No sampling, beams, or penalties; and no end
-#: that is forced, which would make an answer that was cut off look finished.
+#: The only settings kept from a model's generation config: the tokens at beginning and end. There is no sampling, no beams and no
+#: penalties; also no forced end token, which would make a cut-off answer look finished.
 _TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model wrote, and why that is no whole answer; None: it is."""
+    """The text that a model wrote, and why it is not a complete answer; None if it is complete."""
 
     text: str
     problem: str | None = None
 
 
 class CaptionModel:
-    """A loaded model, seq2seq or causal, as its config.json says. One thread at a time uses it. Raises ConfigError where it
-    cannot be loaded, lacks weights or the end of an answer, or has no room for prompt and answer."""
+    """A loaded model, seq2seq or causal, as its config.json says. One thread at a time uses it. Raises ConfigError if it cannot
+    be loaded, lacks weights or an end token, or has no room for prompt and answer."""
 
     def __init__(self, folder: str, captions: Captions) -> None:
         try:
@@ -74,16 +74,16 @@ class CaptionModel:
             kept["pad_token_id"] = min(self._ends)
         self._pad: int = kept["pad_token_id"]
         greedy: Any = GenerationConfig
-        self._model.generation_config = greedy(**kept)  # what is not set below is taken from here
+        self._model.generation_config = greedy(**kept)  # the source of values that are not set below
         self._generation = greedy(**kept, do_sample=False, num_beams=1, max_new_tokens=captions.max_new_tokens)
         self._longest = min(captions.max_prompt_tokens, self._room(folder, config, captions.max_new_tokens))
         self._batch_size, self._device = captions.batch_size, device
         self._lock = threading.Lock()
 
     def _room(self, folder: str, config: Any, answer: int) -> int:
-        """The number of tokens that a prompt may have for the positions of the model."""
+        """The number of tokens that a prompt may have, by the positions of the model."""
         positions = getattr(config.get_text_config(), "max_position_embeddings", None)
-        if positions is None:  # relative ones, as those of T5
+        if positions is None:  # relative positions, as in T5
             return 1 << 31
         room = positions if self.is_seq2seq and answer <= positions else positions - answer
         if room < 1:
@@ -94,16 +94,17 @@ class CaptionModel:
 
     @property
     def special(self) -> frozenset[str]:
-        """What the tokenizer does not take for text, as ends of turns."""
+        """The marks that the tokenizer does not take for text, such as ends of turns."""
         added = self._tokenizer.added_tokens_decoder.values()
         marks = {token.content for token in added if token.special or token.content.startswith("<")}
         return frozenset(mark for mark in marks.union(self._tokenizer.all_special_tokens) if mark.strip())
 
     def answer(self, prompts: Sequence[str]) -> list[Answer]:
-        """An answer to each prompt, by greedy decoding.
+        """Answer each prompt, by greedy decoding.
 
-        With batch_size 1 nothing is padded, and no arithmetic depends on other prompts. With more, what shares a batch cannot
-        change its shape: a prompt is padded to the next multiple of 64 tokens, and a batch filled up with copies of its last.
+        With batch_size 1 nothing is padded, and no arithmetic depends on other prompts. With more, other prompts cannot change
+        the shape of a batch: a prompt is padded to the next multiple of 64 tokens, and a batch is filled up with copies of its
+        last prompt.
         """
         with self._lock:
             ids = [self._tokens(prompt) for prompt in prompts]
@@ -125,7 +126,7 @@ class CaptionModel:
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,
-                enable_thinking=False,  # of templates that know it
+                enable_thinking=False,  # for templates that know it
             )["input_ids"]
         return list(ids)
 
@@ -141,7 +142,7 @@ class CaptionModel:
                 yield groups[length][first : first + self._batch_size]
 
     def _run(self, rows: Sequence[list[int]]) -> list[Answer]:
-        """Answers of one batch. What the model fails on costs only its own prompt the answer."""
+        """The answers of one batch. If the model fails on a prompt, only that prompt gets no answer."""
         try:
             return self._generate(rows, self._batch_size)
         except Exception as error:
@@ -168,7 +169,7 @@ class CaptionModel:
         return [self._read(row[0 if self.is_seq2seq else length :]) for row in written[: len(rows)]]
 
     def _read(self, tokens: list[int]) -> Answer:
-        # A decoder may begin with the token that also ends: the first of a seq2seq answer was given to it.
+        # A decoder may begin with the token that also ends: a seq2seq answer includes the start token it was given.
         first = 1 if self.is_seq2seq else 0
         end = next((n for n, token in enumerate(tokens) if n >= first and token in self._ends), None)
         text = str(self._tokenizer.decode(tokens[first:end], skip_special_tokens=True))

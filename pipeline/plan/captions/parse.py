@@ -1,4 +1,4 @@
-"""Answers of a model: one caption for each sentence, or what is wrong. Nothing is mended: a wrong answer is not used."""
+"""Reads a model's answers: one caption for each sentence, or an error. Nothing is repaired: a wrong answer is not used."""
 
 import re
 import unicodedata
@@ -9,16 +9,17 @@ from longtake.pipeline.plan.captions.prompt import MARK, times_of
 from longtake.schemas.records import LongClip
 
 _ALWAYS_FITS = 300  # characters of a caption
-_TIMES_AS_LONG = 3  # as its sentence: a longer caption says what was not said
-_COPIED = 6  # words in a row that the prompt has too
+_TIMES_AS_LONG = 3  # as its sentence: a longer caption says more than the speech
+_COPIED = 6  # words in a row that are also in the prompt
 _TIMES = re.compile(r"\(\s*([0-9.]+) to ([0-9.]+) s\s*\)")
 
 
 def parse(answer: str, clip: LongClip, template: str) -> tuple[str, ...]:
-    """The captions in an answer `[1] first caption [2] second caption ...`, one for each sentence of the clip.
+    """Return the captions in an answer `[1] first caption [2] second caption ...`, one for each sentence of the clip.
 
-    Raises ValueError with what is wrong: other text before them, numbers that are not 1, 2, ... to the last sentence, a caption
-    that is empty, far longer than its sentence, holds control characters, has another sentence's times or copies the prompt.
+    Raises ValueError that names the fault: text before the captions; numbers that are not 1, 2, ... to the last sentence; a
+    caption that is empty, is far longer than its sentence, holds control characters, has another sentence's times, or copies the
+    prompt.
     """
     before, *rest = MARK.split(answer)
     numbers, texts = rest[::2], rest[1::2]
@@ -65,7 +66,7 @@ def _words(text: str) -> list[str]:
 
 
 def _runs(words: list[str]) -> Iterator[list[str]]:
-    """Each run of some words; of a shorter text, all of it."""
+    """Yield each run of _COPIED words; of a shorter text, all words."""
     for first in range(max(len(words) - _COPIED, 0) + 1):
         yield words[first : first + _COPIED]
 

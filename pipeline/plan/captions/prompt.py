@@ -1,8 +1,8 @@
 """Prompts: the sentences of a long clip with their numbers and times, in the words of the configuration.
 
-After HowToCaption (Shvetsova et al., arXiv:2310.04900), which gives a language model a long stretch of speech with its times, so
-that it captions with the context in view. There the model puts times of its own to its captions; here each caption answers to
-the number of a sentence and has that sentence's time, so that nothing needs to be aligned again.
+The method follows HowToCaption (Shvetsova et al., arXiv:2310.04900), which gives a language model a long stretch of speech with
+its times, so that the model sees the context. There the model gives its captions new times. Here each caption has the number of
+a sentence and so its time; nothing needs to be aligned again.
 """
 
 import re
@@ -10,13 +10,13 @@ from functools import lru_cache
 
 from longtake.schemas.records import LongClip
 
-#: The number of a sentence, in prompts and in answers. Brackets stand in the vocabulary of T5 too, which has no line breaks.
+#: The number of a sentence, in prompts and in answers. T5's vocabulary also has brackets, but no line breaks.
 MARK = re.compile(r"\[\s*([0-9]+)\s*\]")
 
 
 def render(template: str, clip: LongClip, special: frozenset[str] = frozenset()) -> str:
-    """The prompt for a clip. `special` are words that mean something to the model's tokenizer, as ends of turns: they are taken
-    out of what was said, as numbers in brackets are, so that no speech can pass for a part of the prompt."""
+    """Return the prompt for a clip. `special` are words with a meaning for the model's tokenizer, such as ends of turns. They are
+    removed from the speech, and numbers in brackets are changed, so that no speech can pass for a part of the prompt."""
     said = [
         f"[{number}] {times} {_said(s.text, special)}"
         for number, (s, times) in enumerate(zip(clip.sentences, times_of(clip), strict=True), 1)
@@ -33,7 +33,7 @@ def times_of(clip: LongClip) -> list[str]:
 
 @lru_cache
 def _any_of(words: frozenset[str]) -> re.Pattern[str]:
-    """A pattern of these words, the longer ones first; of none, one that is nowhere."""
+    """A pattern of these words, longer ones first; without words, a pattern that matches nothing."""
     return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)")
 
 

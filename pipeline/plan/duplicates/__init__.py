@@ -1,5 +1,5 @@
-"""Duplicates: paragraphs that the corpus has twice, exactly or nearly, and videos and texts of evaluation sets.
+"""Duplicates: paragraphs that the corpus has twice, exactly or nearly, and videos that show the same pictures.
 
-`evaluation` finds the latter, clip by clip. `similarity` says what two paragraphs have in common, `survivors` which of them
-stays, and `graph` does it for a whole corpus in Beam.
+`similarity` compares two paragraphs, `footprint` two videos. `survivors` decides which of them stays. `graph` and `video_graph`
+do this for a whole corpus in Beam. filters/evaluation_sets.py finds videos and texts of evaluation sets.
 """

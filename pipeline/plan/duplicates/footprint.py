@@ -1,8 +1,8 @@
-"""What two videos have in common: perceptual hashes of a few frames at fixed shares of their length.
+"""Compares two videos by perceptual hashes of a few frames at fixed shares of their length.
 
-Hashes are those of imagehash (pHash: the signs of the low frequencies of a picture, 64 bits). The thresholds come from real
-videos (docs/text.md): re-encoded and rescaled, a frame keeps all but 6 bits; frames of different videos differ in 20 and more;
-two that share their start and end agree in a third of the frames.
+The hashes come from imagehash (pHash: the signs of the low frequencies of a picture, 64 bits). The thresholds come from real
+videos (docs/text.md): a re-encoded and rescaled frame keeps all but 6 bits; frames of different videos differ in 20 or more bits;
+two videos with the same start and end agree in a third of the frames.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from longtake.schemas.config import Frames, Limits
 from longtake.schemas.records import compact
 
 N_FRAMES = 12
-#: The share of its frames in which two videos must agree to be the same.
+#: Two videos are the same if they agree in at least this share of their frames.
 SAME_SHARE = 0.75
-#: What agrees must be so many different pictures: a cover, a title and an end screen make many videos alike.
+#: The frames that agree must be at least this many different pictures: many videos share a cover, a title and an end screen.
 DIFFERENT = 4
 _SAME_BITS = 10  # of 64 that may differ in one picture
-_FLAT = 5.0  # standard deviation of the luma, 0 to 255, below which a picture has nothing to be known by
-_LENGTHS = 1.02  # one may last so many times as long as the other
+_FLAT = 5.0  # standard deviation of the luma, 0 to 255; below it, a picture has no features
+_LENGTHS = 1.02  # one may be at most this many times as long as the other
 _BANDS_PER_FRAME, _BAND_BITS = 4, 16
 _FRAMES = Frames(short_side=64)
 
@@ -36,14 +36,14 @@ _FRAMES = Frames(short_side=64)
 @compact
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """A video's length and the hashes of its frames; None for one that is flat or damaged."""
+    """A video's length and the hashes of its frames; None for a flat or damaged frame."""
 
     duration_ms: int
     hashes: tuple[int | None, ...]
 
 
 def footprint_of(path: str, limits: Limits) -> Footprint:
-    """The footprint of a local file. Its length is that of its pictures, measured over all packets. Raises SourceError."""
+    """The footprint of a local file. Its length is the length of the pictures over all packets. Raises SourceError."""
     with within_memory(), blaming_the_source():
         length = probe(path, limits, packets=True).source.duration_ms
         times = [length * (2 * k + 1) // (2 * N_FRAMES) for k in range(N_FRAMES)]
@@ -52,7 +52,7 @@ def footprint_of(path: str, limits: Limits) -> Footprint:
 
 
 def picture_hash(jpeg: bytes) -> int | None:
-    """The pHash of a picture; None where it is flat, as a black one is."""
+    """The pHash of a picture; None if it is flat, such as a black one."""
     import imagehash
 
     with Image.open(io.BytesIO(jpeg)) as opened:
@@ -63,7 +63,7 @@ def picture_hash(jpeg: bytes) -> int | None:
 
 
 def different(hashes: tuple[int | None, ...]) -> int:
-    """How many different pictures there are among them: each is unlike those that were counted before."""
+    """The number of different pictures: each differs from all counted before it."""
     seen: list[int] = []
     for value in hashes:
         if value is not None and all(not _same(value, other) for other in seen):
@@ -72,8 +72,8 @@ def different(hashes: tuple[int | None, ...]) -> int:
 
 
 def similarity(one: Footprint, other: Footprint) -> float:
-    """The share of the frames in which two videos agree, of those that are not flat in both; 0 where they are not of a length or
-    what they share are fewer than DIFFERENT pictures."""
+    """The share of frames in which two videos agree; frames that are None in both do not count. 0 if the lengths differ, or if
+    they share fewer than DIFFERENT pictures."""
     lengths = sorted((one.duration_ms, other.duration_ms))
     if lengths[1] > lengths[0] * _LENGTHS:
         return 0.0
@@ -89,8 +89,8 @@ def _same(one: int, other: int) -> bool:
 
 
 def bands(footprint: Footprint) -> list[bytes]:
-    """8 bytes for each 16 bits of each hash, with the number of the frame and with the length. Lengths are rounded to two steps
-    each, so that any two within _LENGTHS meet in one."""
+    """8 bytes for each 16 bits of each hash, with frame number and length. Each length is rounded to two steps, so that any two
+    lengths within _LENGTHS share a step."""
     return list(dict.fromkeys(_bands(footprint)))
 
 
@@ -110,5 +110,5 @@ def digest(footprint: Footprint) -> bytes:
     return hashlib.blake2b(repr((footprint.duration_ms, footprint.hashes)).encode(), digest_size=16).digest()
 
 
-#: Of footprints.
+#: For footprints.
 OF_VIDEOS = Likeness(digest, bands, N_FRAMES * _BANDS_PER_FRAME * 2, similarity)

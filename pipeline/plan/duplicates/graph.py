@@ -1,8 +1,8 @@
 """The Beam graph that finds duplicates: exact ones by a digest, near ones by shared bands, verified pair by pair.
 
-Nothing is held in memory but one group of a join at a time, and no group is quadratic in what occurs a million
-times: exact duplicates are taken out first, by a pass over names; what shares a band after that gives pairs in proportion to
-its number (`survivors.candidate_pairs`).
+Memory holds only one group of a join at a time, and no group is quadratic, even for a text that occurs a million times. Exact
+duplicates are taken out first, by a pass over names. After that, the number of pairs in a band is proportional to its entries
+(`survivors.candidate_pairs`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,14 +24,14 @@ from longtake.schemas.records import Drop, LongClip, drop_clip
 
 _ENTRIES_PER_PARTITION = 200_000
 _MAX_PARTITIONS = 1 << 16
-_LINKS = 4  # rounds of following survivors: chains of up to 2^4 duplicates end at the one that stays
+_LINKS = 4  # rounds of following survivors: in chains of up to 2^4 duplicates, each finds the one that stays
 FILTERED = "filtered"
 _FOUND = "found"
 
 
 class FindDuplicates(beam.PTransform):
-    """(name, value) in, the values being normalised texts or what else `likeness` compares; a Duplicate for each that repeats one
-    that ranks before it."""
+    """Takes (name, value), where values are normalised texts or whatever `likeness` compares. Gives a Duplicate for each value
+    that repeats a value of a better rank."""
 
     def __init__(self, threshold: float, likeness: Likeness = OF_TEXTS) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class FindDuplicates(beam.PTransform):
         return found
 
     def _near(self, values: Any) -> Any:
-        """The distinct values that are similar to one that ranks before them, each beside the first of those."""
+        """A Duplicate for each distinct value that is similar to values of a better rank; `like` is the first of them."""
         total = values | "Count" >> beam.combiners.Count.Globally()
         pairs = (
             values
@@ -73,7 +73,7 @@ class FindDuplicates(beam.PTransform):
 
 
 def _first_of_same(element: tuple[bytes, Iterable[tuple[bytes, Any]]]) -> Iterator[Any]:
-    """One value for all that are the same, under the name that ranks first; the others repeat it. Two passes, no list."""
+    """Yield one of several equal values, with the name that ranks first, and a Duplicate for each other. Two passes, no list."""
     _, members = element
     first, value = min(members, key=lambda member: member[0])
     yield first, value
@@ -83,7 +83,7 @@ def _first_of_same(element: tuple[bytes, Iterable[tuple[bytes, Any]]]) -> Iterat
 
 
 def _entries(element: tuple[bytes, Any], likeness: Likeness, total: int) -> Iterator[tuple[int, bytes]]:
-    """Each band with the name, by part of the band: parts are few and large, which costs far less than a group per band."""
+    """Yield each band with the name, by part of the bands. Few large parts cost far less than a group per band."""
     name, value = element
     parts = min(max(1, -(-total * likeness.n_bands // _ENTRIES_PER_PARTITION)), _MAX_PARTITIONS)
     for band in likeness.bands(value):
@@ -107,7 +107,7 @@ def _verify(
 
 
 def _follow(found: Any, label: str) -> Any:
-    """Each duplicate with the survivor of its survivor, where that is a duplicate itself."""
+    """If the survivor of a duplicate is itself a duplicate, replace it by its survivor."""
     by_survivor = found | f"{label}: survivor" >> beam.Map(lambda duplicate: (duplicate.survivor, duplicate))
     by_name = found | f"{label}: name" >> beam.Map(lambda duplicate: (duplicate.name, duplicate.survivor))
     return (
@@ -125,8 +125,8 @@ def _step(element: tuple[bytes, dict[str, Iterable[Any]]]) -> Iterator[Duplicate
 
 
 class LeaveOutDuplicates(beam.PTransform):
-    """PlannedVideo in; the same without its duplicates, or with them marked, and as `settings` says ledger rows (DROPS) and the
-    number of clips left out of a video (FILTERED)."""
+    """Takes PlannedVideo; gives the same without its duplicates, or with marks on them, as `settings` says. Also gives ledger
+    rows (DROPS) and the number of long clips dropped from a video (FILTERED)."""
 
     def __init__(self, settings: Duplicates, seed: int) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class LeaveOutDuplicates(beam.PTransform):
 
 
 def paragraphs_of(planned: PlannedVideo, seed: int) -> Iterator[tuple[bytes, str]]:
-    """The name and normalised text of each long clip. One without a word is like no other."""
+    """Yield the name and normalised text of each long clip. A long clip without words is never a duplicate."""
     for clip in planned.clips:
         text = normalised(clip.paragraph)
         if text:
@@ -174,7 +174,7 @@ def _leave_out(element: tuple[str, dict[str, Iterable[Any]]], settings: Duplicat
 def without_repeats(
     clips: Iterable[LongClip], repeats: dict[str, Duplicate], settings: Duplicates
 ) -> tuple[list[LongClip], list[Drop], int]:
-    """The clips of a video that stay, the ledger rows of the others, and how many those are."""
+    """The long clips of a video that stay, the ledger rows of the others, and the number of the others."""
     kept: list[LongClip] = []
     gone: list[LongClip] = []
     drops: list[Drop] = []

@@ -1,7 +1,7 @@
-"""What two paragraphs have in common: Jaccard similarity of their word 5-grams, and MinHash bands that find candidates for it.
+"""Compares two paragraphs by the Jaccard similarity of their word 5-grams. MinHash bands find the candidates.
 
-Near-duplicates of text by MinHash over 5-grams and a Jaccard similarity of 0.8 are those of Lee et al. 2021
-(arXiv:2107.06499); hashes come from datasketch. Here a candidate is only believed after its true similarity was computed.
+MinHash over 5-grams and a Jaccard similarity of 0.8 follow Lee et al. 2021 (arXiv:2107.06499); hashes come from datasketch. Here
+a candidate counts only if its true similarity, computed afterwards, is high enough.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from longtake.pipeline.filters.words import words
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How the like ones of many values are found: equal digests are the same, like values share one of `n_bands` bands (8 bytes
-    each) in all likelihood, and `similarity` (0 to 1, symmetric) decides."""
+    """The way to find similar values among many: values with equal digests are the same, similar values very likely share one of
+    `n_bands` bands (8 bytes each), and `similarity` (0 to 1, symmetric) decides."""
 
     digest: Callable[[Any], bytes]
     bands: Callable[[Any], list[bytes]]
@@ -32,7 +32,7 @@ _BAND_BYTES = 8
 
 
 def normalised(text: str) -> str:
-    """The words of `text`, joined by one space: texts that differ in case and punctuation only are one."""
+    """The words of `text`, joined by one space. Texts that differ only in case and punctuation become equal."""
     return " ".join(words(text))
 
 
@@ -42,7 +42,7 @@ def digest(text: str) -> bytes:
 
 
 def shingles(text: str) -> set[str]:
-    """The word 5-grams of a normalised text; a shorter one is one shingle."""
+    """The word 5-grams of a normalised text; a shorter text is one shingle."""
     spoken = text.split(" ")
     return {" ".join(spoken[at : at + _N]) for at in range(max(1, len(spoken) - _N + 1))}
 
@@ -54,7 +54,7 @@ def similarity(one: str, other: str) -> float:
 
 
 def bands(text: str) -> list[bytes]:
-    """The bands of a normalised text, 8 bytes each: similar texts share one of them in all likelihood."""
+    """The bands of a normalised text, 8 bytes each. Similar texts very likely share a band."""
     sketch = _empty_sketch().copy()
     sketch.update_batch([s.encode("utf-8", "surrogatepass") for s in shingles(text)])
     values = sketch.hashvalues.astype("<u4").reshape(BANDS, ROWS)
@@ -71,5 +71,5 @@ def _empty_sketch() -> Any:
     return MinHash(num_perm=BANDS * ROWS, hashfunc=zlib.crc32, scheme="affine32")
 
 
-#: Of normalised texts.
+#: For normalised texts.
 OF_TEXTS = Likeness(digest, bands, BANDS, similarity)

@@ -1,9 +1,8 @@
-"""Which of several duplicates survives: a rule that needs no look at the whole corpus, and no order of its input.
+"""Which of several duplicates survives. The rule needs neither the whole corpus at once nor an order of the input.
 
-Long clips are ranked by a seeded hash of their keys. A clip goes if it is the same as, or verified to be similar to, one
-that ranks before it. So of every group of duplicates the first by rank survives, of a chain A ~ B ~ C too, and all of it is
-decided by pairs: how far a group reaches over the corpus never matters. Only the name of the survivor, which the ledger
-gives, is found by following the pairs.
+A seeded hash of the key ranks the long clips. A long clip is dropped if it equals, or is verified to be similar to, one of a
+better rank. So the first by rank survives in every group of duplicates, also in a chain A ~ B ~ C. Pairs decide everything, so
+the extent of a group over the corpus never matters. Only the name of the survivor, for the ledger, is found by following pairs.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,7 @@ from itertools import groupby
 from longtake.schemas.keys import hash64
 from longtake.schemas.records import compact
 
-#: In a bucket of more members than this, each is compared with so many that rank first, not with all others.
+#: In a bucket with more members than this, each member is compared only with this many of the best rank, not with all.
 HEADS = 32
 _RANK_BYTES = 8
 _BAND_BYTES = 8
@@ -32,8 +31,8 @@ def key_of(name: bytes) -> str:
 @compact
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A long clip or video that repeats another: `like` is the one it was compared with, `survivor` the one that stays (names).
-    `similarity` is None where both are the same.
+    """A long clip or video that repeats another. `like` is the name of the one it was compared with, `survivor` of the one that
+    stays. `similarity` is None if both are the same.
     """
 
     name: bytes
@@ -43,7 +42,7 @@ class Duplicate:
 
 
 def candidate_pairs(entries: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Pairs of names that share a band, the one that ranks first in front. `entries` are a band and a name each.
+    """Yield pairs of names that share a band, the name of better rank first. Each entry is a band plus a name.
 
     A bucket of n members gives fewer than HEADS * n pairs, however large it is.
     """

@@ -1,4 +1,4 @@
-"""The Beam graph that leaves out videos which are there already under another id: few frames of each are decoded and compared."""
+"""The Beam graph that drops videos with the same pictures as another video. It decodes and compares few frames of each."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -28,7 +28,7 @@ from longtake.schemas.records import Drop, LongClip, drop_clip
 
 
 class TakeFootprint(beam.DoFn):
-    """PlannedVideo in; (name, Footprint) out, or a note on why the video is compared with no other."""
+    """Takes PlannedVideo; gives (name, Footprint), or a note on why the video is not compared."""
 
     def __init__(self, config: CorpusConfig, workers: int) -> None:
         self._config, self._workers = config, workers
@@ -58,7 +58,7 @@ def _note(video_id: str, detail: str) -> Drop:
 
 
 class LeaveOutVideos(beam.PTransform):
-    """PlannedVideo in; those that stay, marked or not, and ledger rows (DROPS) and the number of clips left out (FILTERED)."""
+    """Takes PlannedVideo; gives the videos that stay, marked or not, ledger rows (DROPS) and the number of drops (FILTERED)."""
 
     def __init__(self, config: CorpusConfig, workers: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def _leave_out(element: tuple[str, dict[str, Iterable[Any]]], flag: bool) -> Ite
 
 
 def video_drops(clips: tuple[LongClip, ...], repeat: Duplicate) -> list[Drop]:
-    """The ledger rows of a video that is there already: its own, and those of its long clips and their sentences."""
+    """The ledger rows of a duplicate video: for itself, its long clips and their sentences."""
     survivor, like = key_of(repeat.survivor), key_of(repeat.like)
     stays = f"{like}, which stays" if like == survivor else f"{like}; {survivor} stays"
     share = 1.0 if repeat.similarity is None else repeat.similarity

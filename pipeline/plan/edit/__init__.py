@@ -1,1 +1,1 @@
-"""Taking over a plan that a person edited: check its rows, compute what follows from them, account for what is gone."""
+"""Takes over a plan that a person edited: checks its rows, computes derived columns, and writes ledger rows for removals."""

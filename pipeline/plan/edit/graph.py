@@ -1,7 +1,7 @@
-"""The Beam graph that takes over an edited plan: edited rows against those of the plan they came from; plan and ledger out.
+"""The Beam graph that takes over an edited plan: it compares the edited rows with the plan, and writes a new plan and ledger.
 
-Everything is written below a folder of its own. Whether it may replace the plan is for the caller to decide, by what
-`problems.json` and `_plan.json` say: exactly one of them is there at the end.
+It writes everything below a separate folder. The caller decides whether that replaces the plan: at the end there is either
+`problems.json` or `_plan.json`, never both.
 """
 
 import json
@@ -38,12 +38,12 @@ _PROBLEMS = "problems"
 _SHOWN = 20
 
 Flagged: TypeAlias = TaggedOutput[Literal["problems"], RowProblem]
-Span = tuple[str, int, int]  # clip id, start and end: what a sentence is known by
+Span = tuple[str, int, int]  # clip id, start and end, which identify a sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The plan that was edited: its parts, its figures, and the ledger parts of edits before this one."""
+    """The plan that was edited: its parts, its figures, and the ledger parts of earlier edits."""
 
     parts: tuple[str, ...]
     summary: PlanSummary
@@ -52,7 +52,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, order=True)
 class PlannedClip:
-    """A row of the plan that was edited, without what is not compared."""
+    """A row of the plan that was edited, with only the compared fields."""
 
     start_ms: int
     key: str
@@ -61,7 +61,7 @@ class PlannedClip:
 
 @dataclass(frozen=True, slots=True)
 class EditedClip:
-    """A sound row of the edited plan, and where it stands."""
+    """A valid row of the edited plan, and its place: file and row number."""
 
     where: tuple[str, int]
     clip: LongClip
@@ -70,7 +70,7 @@ class EditedClip:
 def add_edited_plan(
     root: Any, config: CorpusConfig, staged: Layout, groups: Sequence[RowGroup], origin: Origin | None
 ) -> None:
-    """Check the edited rows, and write the plan, ledger and figures they make below `staged`."""
+    """Check the edited rows, and write their plan, ledger and figures below `staged`."""
     rows = (
         root
         | "Row groups" >> beam.Create(groups)
@@ -144,7 +144,7 @@ def _read_drops(part: str) -> list[Drop]:
 def compare_video(
     element: tuple[str, dict[str, Iterable[Any]]], has_origin: bool, config: CorpusConfig
 ) -> Iterator[LongClip | Flagged | Dropped | Counted]:
-    """The clips of one video, what the edit left out of it, and what is wrong with it as a whole."""
+    """Yield the long clips of one video, the drops of the edit, and the problems of the video as a whole."""
     video_id, sides = element
     edited: list[EditedClip] = sorted(sides["edited"], key=lambda row: row.where)
     planned: list[PlannedClip] = sorted(sides["planned"])
@@ -160,7 +160,7 @@ def compare_video(
 
 
 def _contradictions(video_id: str, rows: Sequence[EditedClip]) -> Iterator[RowProblem]:
-    """Where the rows of a video contradict each other."""
+    """Yield the contradictions between the rows of a video."""
     keys: dict[str, tuple[str, int]] = {}
     spans: dict[Span, tuple[str, int]] = {}
     first = rows[0] if rows else None
@@ -187,7 +187,7 @@ def _contradictions(video_id: str, rows: Sequence[EditedClip]) -> Iterator[RowPr
 
 
 def _inventions(video_id: str, rows: Sequence[EditedClip], planned: Sequence[PlannedClip]) -> Iterator[RowProblem]:
-    """What the edited rows hold and the plan does not: there is no speech to be found for it."""
+    """Yield the videos and sentences in the edited rows that are not in the plan: no speech is known for them."""
     known = {span for clip in planned for span in clip.spans}
     times = {span[0]: span for span in known}
     for row in rows:
@@ -201,7 +201,7 @@ def _inventions(video_id: str, rows: Sequence[EditedClip], planned: Sequence[Pla
 
 
 def left_out(video_id: str, clips: Sequence[LongClip], planned: Sequence[PlannedClip]) -> list[Drop]:
-    """The ledger rows of what was planned for a video and is not in its edited clips."""
+    """The ledger rows of everything that was planned for a video but is not in its edited clips."""
     keys = {clip.key for clip in clips}
     home = {_span(sentence): clip.key for clip in clips for sentence in clip.sentences}
     rows = []

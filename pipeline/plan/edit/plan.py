@@ -1,7 +1,7 @@
-"""Taking over a plan that a person edited with SQL: `longtake build --plan DIR`.
+"""Takes over a plan that a person edited with SQL: `longtake build --plan DIR`.
 
-A wrong edit leaves the plan as it was: the new one is made and checked in a folder of staging first. Then it replaces the old
-one, from a journal, so that a replacement that was interrupted is finished by the next attempt.
+A wrong edit does not change the plan: the new plan is made and checked in a folder of staging first. Then it replaces the old
+one, with a journal. If the replacement is interrupted, the next attempt finishes it.
 """
 
 import json
@@ -37,7 +37,7 @@ _KEPT = (plan_graph.LEDGER_PREFIX, TAKEDOWN_PREFIX)  # of the ledger
 def adopt_plan(config: CorpusConfig, layout: Layout, folder: str, options: PipelineOptions) -> PlanSummary:
     """Make the edited plan in `folder` the plan of the corpus, with its ledger rows and figures.
 
-    Raises CorpusError, with what is wrong and where, before anything of the old plan is replaced.
+    Raises CorpusError that names each problem and its place, before it replaces any part of the old plan.
     """
     groups = edited_groups(layout, folder)
     _finish_interrupted(layout)
@@ -48,7 +48,7 @@ def adopt_plan(config: CorpusConfig, layout: Layout, folder: str, options: Pipel
         _check_outcome(staged, folder)
         _replace(layout, staged, _kept_ledger(layout) if origin else [])
     finally:
-        if not storage.exists(_journal(layout)):  # else the next attempt needs the staged plan
+        if not storage.exists(_journal(layout)):  # with a journal, the next attempt needs the staged plan
             storage.delete_folder(staged.root)
     summary = read_summary(layout.plan)
     if summary is None:
@@ -57,7 +57,7 @@ def adopt_plan(config: CorpusConfig, layout: Layout, folder: str, options: Pipel
 
 
 def edited_groups(layout: Layout, folder: str) -> list[RowGroup]:
-    """What is to be read of the edited plan. Raises CorpusError where files or columns are missing."""
+    """The row groups of the edited plan. Raises CorpusError if files or columns are missing."""
     if _same(folder, layout.plan):
         raise CorpusError(
             f"{folder} is the corpus's own plan. Write the edited rows to another folder, so that what was left out can be "
@@ -86,7 +86,7 @@ def edited_groups(layout: Layout, folder: str) -> list[RowGroup]:
 
 
 def find_origin(layout: Layout) -> Origin | None:
-    """The plan in the corpus, which the edited one was made from; None where there is none. Raises CorpusError."""
+    """The plan in the corpus, from which the edited plan was made; None if there is none. Raises CorpusError."""
     parts = storage.list_files(layout.plan, _PARTS)
     summary = read_summary(layout.plan)
     if summary is None:
@@ -125,7 +125,7 @@ def _run(
         pipeline.run().wait_until_finish()
     except OSError:
         raise
-    except Exception as error:  # of whatever type a runner makes of it
+    except Exception as error:  # runners raise errors of any type
         raise CorpusError(f"{folder}: the edited plan could not be read: {type(error).__name__}: {error}") from error
 
 
@@ -149,7 +149,7 @@ def _refused(folder: str, number: int, first: Iterable[str]) -> CorpusError:
 
 
 def _replace(layout: Layout, staged: Layout, kept_ledger: list[str]) -> None:
-    """Put the staged plan in the place of the old one. Can be done again from the start at any point."""
+    """Replace the old plan by the staged plan. After an interruption, this can start again from the beginning."""
     journal = {"folder": base_name(staged.root), "ledger": kept_ledger}
     storage.write_bytes(_journal(layout), json.dumps(journal).encode())
     storage.delete(storage.join(layout.plan, "_plan.json"))
@@ -170,13 +170,13 @@ def _replace(layout: Layout, staged: Layout, kept_ledger: list[str]) -> None:
 
 
 def _finish_interrupted(layout: Layout) -> None:
-    """Finish a replacement that was interrupted, and remove what earlier attempts left behind."""
+    """Finish an interrupted replacement, and remove the remains of earlier attempts."""
     journal = _journal(layout)
     if storage.exists(journal):
         entry = json.loads(storage.read_bytes(journal))
         staged = Layout(storage.join(layout.staging, entry["folder"]))
         ledger = {base_name(path) for path in storage.list_files(layout.ledger, _PARTS)}
-        # A plan that is whole was finished, or made anew, since; and one made from a ledger that is gone would not balance.
+        # A complete plan was finished, or made again, since then. Without the ledger it was made with, a plan would not balance.
         if (
             read_summary(layout.plan) is None
             and read_summary(staged.plan) is not None

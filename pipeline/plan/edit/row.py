@@ -1,4 +1,4 @@
-"""Rows of a plan that a person edited: which columns they need, and what each row must hold. Derived columns are not trusted."""
+"""Checks the rows of a plan that a person edited: the columns and the values in each row. It does not trust derived columns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,8 +20,8 @@ from longtake.schemas.records import LongClip, Sentence, SourceVideo
 from longtake.schemas.scores import PLAN_SCORES, column
 from longtake.schemas.settings import did_you_mean
 
-#: Columns that are made from the sentences and the configuration, whatever the edited plan says.
 _MAX_SPEAKER = 100  # characters of a name
+#: Columns computed from the sentences and the configuration, whatever the edited plan says.
 DERIVED = ("key", "start_ms", "end_ms", "paragraph", "n_sentences", "n_words", "frame_times_ms")
 _REQUIRED = ("video_id", "uri", "sentences", "split")
 _SCORES = {column(name): name for name in PLAN_SCORES}
@@ -35,7 +35,7 @@ _MAX_SHOWN = 5
 
 @dataclass(frozen=True, slots=True, order=True)
 class RowProblem:
-    """What is wrong with a row of an edited plan. Rows are counted from 1 in each file; 0: the file as a whole."""
+    """A problem with a row of an edited plan. Rows are counted from 1 in each file; 0 means the whole file."""
 
     file: str
     row: int
@@ -58,7 +58,7 @@ class RowGroup:
 
 
 def inspect_file(path: str) -> tuple[list[RowGroup], list[RowProblem]]:
-    """The row groups of a file, and the columns that are missing or of no use."""
+    """The row groups of a file, and the problems with its columns."""
     name = base_name(path)
     try:
         with storage.open_table(path) as stream:
@@ -119,7 +119,7 @@ def _is_list(found: Any) -> bool:
 
 
 def read_rows(group: RowGroup) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The numbered rows of a row group, with the columns that are of use here. Raises CorpusError where they are damaged."""
+    """Yield the numbered rows of a row group, with the needed columns. Raises CorpusError if they are damaged."""
     number = group.first
     with storage.open_table(group.path) as stream:
         file = pq.ParquetFile(stream)
@@ -142,10 +142,10 @@ def read_rows(group: RowGroup) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig) -> LongClip | list[RowProblem]:
-    """The long clip of an edited row, with all that derives from its sentences made anew; or all that is wrong with it.
+    """Return the long clip of an edited row, with everything derived from its sentences recomputed; or all its problems.
 
-    `where` is the name of the file and the number of the row. The split is the row's own; shard and position are left
-    to the assignment.
+    `where` is the name of the file and the number of the row. The split comes from the row; the assignment sets shard and
+    position.
     """
     wrong: list[str] = []
     video_id = parse_id(row.get("video_id"))
@@ -178,7 +178,7 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
 
 
 def recomputed(row: dict[str, Any], clip: LongClip) -> list[str]:
-    """The derived columns of an edited row that are not what its sentences and the configuration say, or not there."""
+    """The derived columns of an edited row that are missing, or differ from the values by its sentences and the configuration."""
     fresh = tables.plan_row(clip)
     return [name for name in DERIVED if row.get(name) != fresh[name]]
 
@@ -226,7 +226,7 @@ def _text(name: str, row: dict[str, Any], wrong: list[str]) -> str | None:
 def _number(name: str, row: dict[str, Any], wrong: list[str]) -> float | None:
     value = row.get(name)
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return float(value) if value == value else None  # NaN is how some tools write an empty value
+        return float(value) if value == value else None  # some tools write NaN for an empty value
     if value is not None:
         wrong.append(f"{name} {quoted(value)} is not a number")
     return None
@@ -284,7 +284,7 @@ def _sentence(number: int, value: Any, wrong: list[str]) -> Sentence | None:
 
 
 def _whole(value: Any) -> int | None:
-    """A time in milliseconds from 0 on: SQL turns integers into decimals and doubles easily."""
+    """A time in milliseconds, at least 0, from any type of number: SQL easily turns integers into decimals and doubles."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     if not 0 <= value <= MAX_MS or value != int(value):  # NaN fails the first

@@ -1,4 +1,4 @@
-"""The figures of a plan that a person edited: those of the plan it was made from, less what the edit left out."""
+"""The figures of a plan that a person edited: the figures of the original plan, less the drops of the edit."""
 
 from collections import Counter
 from dataclasses import replace
@@ -15,7 +15,7 @@ _SCALED = "; scaled to the hours and frames that the edit keeps"
 
 
 def edited_summary(config: CorpusConfig, origin: PlanSummary | None, tally: Tally, ledger: Tally) -> PlanSummary:
-    """The figures of an edited plan. What came in is what came into the plan that was edited."""
+    """The figures of an edited plan. Its input is the input of the plan that was edited."""
     edited = {"rows": tally[("rows",)], "cut_anew": tally[("cut_anew",)] if origin else 0}
     edited |= {f"recomputed_{key[1]}": n for key, n in sorted(tally.items()) if key[0] == "recomputed"}
     fresh = replace(summarise(config, "none", tally, Counter()), edited=edited)
@@ -26,7 +26,7 @@ def edited_summary(config: CorpusConfig, origin: PlanSummary | None, tally: Tall
     counts = {}
     for subject, before in origin.counts.items():
         gone = before.dropped - earlier[subject[:-1]] + dropped(ledger, subject[:-1])
-        # A long clip that was cut anew came in by the edit; those it was cut from are in the ledger.
+        # The edit adds each newly cut long clip to the input; the long clips that it was cut from are in the ledger.
         total = before.total + (tally[("cut_anew",)] if subject == "clips" else 0)
         counts[subject] = Count(total=total, kept=fresh.counts[subject].kept, dropped=gone)
     return replace(
@@ -46,7 +46,7 @@ def edited_summary(config: CorpusConfig, origin: PlanSummary | None, tally: Tall
 
 
 def _scaled(origin: PlanSummary, fresh: PlanSummary, tally: Tally) -> dict[str, Any]:
-    """The estimate of the plan that was edited, in proportion: what its probe knew of each source is not in the rows."""
+    """Scale the estimate of the plan that was edited: the rows do not hold the facts that its probe found in each source."""
     hours = tally[("ms_out",)] / max(1, tally[("ms_planned",)])
     before, after = (sum(split["frames"] for split in summary.splits.values()) for summary in (origin, fresh))
     estimate = origin.estimate

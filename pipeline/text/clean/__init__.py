@@ -1,1 +1,1 @@
-"""What is not speech, or not said twice, taken out of cues."""
+"""Removes from cues everything that is not speech, and repeats of speech."""

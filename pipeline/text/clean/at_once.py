@@ -1,4 +1,4 @@
-"""Cues at the same time: layers and positions that say one thing twice, and captions in two languages."""
+"""Cues at the same time: layers and positions with the same text, and captions in two languages."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from longtake.pipeline.text.clean.cleaned import CleanedCues
 from longtake.pipeline.text.languages import NOT_LATIN, language_of, script_of
 from longtake.schemas.words import words_of
 
-_SAME_MS = 250  # two cues whose starts and whose ends are no further apart are at one time
-_SHARE = 0.5  # of the cues of a file that must be in pairs, before it counts as one in two languages
+_SAME_MS = 250  # two cues are at the same time if neither starts nor ends are further apart
+_SHARE = 0.5  # at least this share of a file's cues must be in pairs, or it is not in two languages
 _MIN_PAIRS = 2
 
 
 def once(cues: list[Cue], languages: Sequence[str] = ()) -> CleanedCues:
-    """The cues without those that say at one time what another says, and in one language where two run side by side.
+    """Drop cues that say the same as another at the same time, and one language if two run side by side.
 
-    The language that stays is the first of `languages` that is there, else that of the cue, or line, that comes first.
+    The language that stays is the first of `languages` that the cues have, else the language of the first cue or line.
     """
     if _none_at_once(cues):  # nearly always
         kept, shortened = _one_line(cues, languages)
@@ -41,14 +41,14 @@ def once(cues: list[Cue], languages: Sequence[str] = ()) -> CleanedCues:
 
 
 def _none_at_once(cues: Sequence[Cue]) -> bool:
-    """Whether _groups would put each cue on its own. It puts what is shown briefly only with what has the same times."""
+    """Whether _groups would put each cue in a separate group. It puts brief cues only with cues of exactly the same times."""
     brief = [(cue.start_ms, cue.end_ms) for cue in cues if cue.end_ms - cue.start_ms <= _SAME_MS]
     starts = sorted(cue.start_ms for cue in cues if cue.end_ms - cue.start_ms > _SAME_MS)
     return len(set(brief)) == len(brief) and all(after - before > _SAME_MS for before, after in pairwise(starts))
 
 
 def _groups(cues: Sequence[Cue]) -> list[list[int]]:
-    """The cues by when they are shown: numbers in the order of the file."""
+    """Group the cues by the time when they are shown. Returns their numbers, in file order."""
     order = sorted(range(len(cues)), key=lambda i: (cues[i].start_ms, i))
     groups: list[list[int]] = []
     opened: list[list[int]] = []  # groups that a cue may still belong to
@@ -58,7 +58,7 @@ def _groups(cues: Sequence[Cue]) -> list[list[int]]:
         for group in opened:
             first = cues[group[0]]
             near = abs(cue.end_ms - first.end_ms) <= _SAME_MS and min(cue.end_ms, first.end_ms) > cue.start_ms
-            # What is shown for less than that has no other cue at its time but one that is shown just as long.
+            # For a briefer cue, only a cue with exactly the same times is at the same time.
             if near and (
                 cue.end_ms - cue.start_ms > 2 * _SAME_MS or (cue.start_ms, cue.end_ms) == (first.start_ms, first.end_ms)
             ):
@@ -73,7 +73,7 @@ def _groups(cues: Sequence[Cue]) -> list[list[int]]:
 def _other_languages(
     cues: Sequence[Cue], pairs: list[list[int]], times: int, languages: Sequence[str]
 ) -> dict[int, str]:
-    """The cues of another language than the one that stays, where one track of cues runs beside another."""
+    """If two tracks of cues run side by side, find the cues in another language than the one that stays, and say why."""
     if len(pairs) < _MIN_PAIRS or len(pairs) < _SHARE * times:
         return {}
     tracks: dict[int, list[int]] = defaultdict(list)
@@ -92,7 +92,7 @@ def _other_languages(
 
 
 def _one_line(cues: list[Cue], languages: Sequence[str]) -> tuple[list[Cue], list[tuple[Cue, str]]]:
-    """The same for captions that hold both languages, each on a line of its own."""
+    """Keep one language of cues that hold both, one language per line."""
     paired = [i for i, cue in enumerate(cues) if cue.text.count("\n") == 1 and not cue.words]
     if len(paired) < _MIN_PAIRS or len(paired) < _SHARE * len(cues):
         return cues, []
@@ -111,14 +111,14 @@ def _one_line(cues: list[Cue], languages: Sequence[str]) -> tuple[list[Cue], lis
 
 
 def _tongue(text: str) -> str | None:
-    """The language of a text, or where its words do not tell, its script."""
+    """The language of a text or, if its words do not tell, its script."""
     return language_of(text) or script_of(text)
 
 
 def _chosen(spoken: dict[int, str | None], languages: Sequence[str]) -> int | None:
-    """The track that stays; None where they are not in two languages."""
+    """The track that stays; None if the tracks are not in two languages."""
     known = [language for language in spoken.values() if language is not None]
     if len(set(known)) < 2 or ("LATIN" in known and not {"LATIN", *NOT_LATIN}.issuperset(known)):
-        return None  # what is in Latin letters and in no language that is known may be in the other one
+        return None  # a text in Latin letters of unknown language may be in the same language as the other
     wanted = next((language for language in languages if language in known), known[0])
     return next(track for track, language in spoken.items() if language == wanted)

@@ -9,15 +9,15 @@ _SILENT = 0.6  # Whisper's own threshold for no_speech_prob
 
 
 def remove_boilerplate(cues: list[Cue], from_recognition: bool) -> CleanedCues:
-    """The cues without credits, and without hallucinated courtesies.
+    """Drop cues with credits or hallucinated courtesies.
 
-    A courtesy may well be said. It goes only from a file of recognised speech, and there only where the recogniser
-    itself doubts that anyone speaks, or the same words come again later: one says goodbye once.
+    People do say courtesies. So they are dropped only from a file of recognised speech, and only if the recogniser itself doubts
+    that anyone speaks, or if the same words come again later: people say goodbye once.
     """
     kept: list[Cue] = []
     gone: list[tuple[Cue, str]] = []
     later: set[str] = set()
-    words = " ".join(set(" ".join([cue.text for cue in cues]).lower().split()))  # each once: far less than the text
+    words = " ".join(set(" ".join([cue.text for cue in cues]).lower().split()))  # each once: much shorter than the text
     signs = [sign for sign in SIGNS if sign.partition(" ")[0] in words]
     for cue in reversed(cues):
         text = cue.text.replace("\n", " ")

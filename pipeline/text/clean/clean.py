@@ -1,4 +1,4 @@
-"""All cleaning steps of a video's cues, in order, each with its switch, its count and its reason in the ledger."""
+"""All cleaning steps for a video's cues, in order, each with its switch, its count and its ledger reason."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from longtake.schemas.text_config import Clean
 
 @dataclass(slots=True)
 class CleanCues:
-    """The cues that are left, a Drop for each that is not, how many removals each step made, and the steps themselves."""
+    """The remaining cues, a Drop for each dropped cue, the number of removals of each step, and the steps."""
 
     cues: list[Cue]
     drops: list[Drop]
@@ -35,12 +35,12 @@ def clean(
     Args:
         cues: the cues in time order.
         video_id: the video, for ledger rows.
-        settings: which steps to take.
-        from_recognition: whether they come from a file that only speech recognition writes.
-        languages: the languages to keep where two are on screen at one time; empty: the first.
+        settings: the steps to take.
+        from_recognition: whether only speech recognition writes such a file.
+        languages: the languages to keep if two are on screen at the same time; empty: the first one.
 
     Returns:
-        The cues that are left, a Drop for each that is not, and the number of removals of each step.
+        The remaining cues, a Drop for each dropped cue, and the number of removals of each step.
     """
     out = CleanCues(cues, [], Counter())
 

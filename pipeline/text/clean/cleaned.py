@@ -1,4 +1,4 @@
-"""What a cleaning step hands on: the cues that are left, those that are not, and how much it took out."""
+"""The result of a cleaning step: the remaining cues, the dropped cues, and the number of removals."""
 
 import re
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from longtake.pipeline.text.clean.edit_cue import Edit, edited
 
 @dataclass(slots=True)
 class CleanedCues:
-    """The cues after a step; the cues that vanished, each with the reason in words; how many removals there were."""
+    """The cues after a step, the dropped cues with the reason in words, and the number of removals."""
 
     cues: list[Cue]
     gone: list[tuple[Cue, str]]
     removals: int
-    shortened: list[tuple[Cue, str]] = field(default_factory=list)  # of which a part of what was said is gone, and why
+    shortened: list[tuple[Cue, str]] = field(default_factory=list)  # cues without a part of the speech, and why
 
 
 @dataclass(frozen=True, slots=True)
 class CleanStep:
-    """One cleaning step of a video: the cues it was given, and what it made of them."""
+    """One cleaning step of a video: the cues before it, and its result."""
 
     name: str
     before: list[Cue]
@@ -28,7 +28,7 @@ class CleanStep:
 
 
 def remove(cues: list[Cue], signs: re.Pattern[str], find: Callable[[str], list[Edit]], what: str) -> CleanedCues:
-    """Apply the edits that `find` names for each text that holds one of `signs`. A cue of which nothing is left is gone."""
+    """Apply the edits that `find` returns for each text with one of `signs`. A cue is dropped if no letter or digit is left."""
     kept: list[Cue] = []
     gone: list[tuple[Cue, str]] = []
     removals = 0

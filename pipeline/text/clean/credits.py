@@ -1,14 +1,14 @@
 """Credits of subtitlers, and courtesies that recognition hears in silence, in 30 languages.
 
-From public lists of what Whisper makes of silence, and from how subtitlers sign. A credit signs with a name: what follows the
-word for subtitles or translation is a name, an organisation, a site. "Translation: the house is on fire." is none.
+Sources: public lists of texts that Whisper hears in silence, and the ways in which subtitlers sign. In a credit, the word for
+subtitles or translation is followed by a name, an organisation or a site. "Translation: the house is on fire." is no credit.
 """
 
 import re
 
 from longtake.schemas.words import words_of
 
-# The word that a credit begins with, and what may stand between it and the name.
+# The word at the start of a credit, and the words that may come between it and the name.
 _HEADS = (
     # English
     r"(?:closed |fan |english )?(?:sub(?:title)?s?|captions?|subtitling|captioning)(?: (?:made|provided|created|edited|corrected|synced|timed))?"
@@ -56,7 +56,7 @@ _WHOLE = (
 )
 _CREDIT = re.compile(rf"(?P<whole>{_WHOLE})|(?P<head>{_HEADS})\s*(?P<name>.{{1,70}})", re.IGNORECASE)
 _CREDIT_WITHOUT_CASE = re.compile(rf"(?:{_HEADS_WITHOUT_CASE})\s*(.{{1,40}})", re.IGNORECASE)
-#: Any credit holds one of these, in small letters; looking for them is much quicker than the patterns.
+#: Every credit holds one of these, in small letters. A search for them is much quicker than the patterns.
 SIGNS = (
     "amara", "copyright", "\u00a9", "(c)", "www.", ".com", ".nu", "subt", "subs", "sub ", "sub:", "capt", "transc", "transl", "sync",
     "correct", "edited", "proofread", "timed", "encoded", "titel", "titr", "übers", "bearbeitung", "vertaal", "vertaling", "tekst",
@@ -67,7 +67,7 @@ SIGNS = (
     "תרגום", "תורגם", "כתוביות", "סנכרון", "字幕", "翻", "校", "時間軸", "时间轴", "听译", "聽譯", "后期", "壓制", "자막", "번역", "싱크",
     "優優", "yoyo", "zdf", "wdr", "ndr", "swr", "mdr", "orf", "srf", "ard ", "br ", "gelderland", "bf-watch", "npo", "vrt", "nrk", "svt",
 )  # fmt: skip
-# Words in small letters that stand within names of people, groups and firms.
+# Words in small letters inside names of people, groups and firms.
 _IN_NAMES = frozenset(
     re.findall(
         r"\S+",
@@ -82,7 +82,7 @@ _MAX_NAME_WITHOUT_CASE = 4
 _ENDS_SENTENCE = re.compile(r"[.!?。！？؟।][\"'”’»]?$")
 _ABBREVIATED = re.compile(r"(?:^|[\s.])[^\W\d_]{1,3}\.$|\b(?:inc|ltd|llc|co|corp|jr|sr|tv)\.$", re.IGNORECASE)
 
-# Courtesies that end many videos, and so come out of silence.
+# Courtesies that end many videos, so recognition hears them in silence.
 _COURTESY = re.compile(
     r"(?:so\s|ok(?:ay)?,?\s|and\s)?(?:thanks?(?: you)?(?: (?:so|very) much)?(?: (?:all|everyone|guys))?(?: for (?:watching|listening|viewing)"
     r"(?: (?:this|the|my|our)? ?(?:video|channel)?)?)?|please (?:like|subscribe)(?: .{0,40})?|(?:like and |don['\u2019]t forget to )subscribe(?: .{0,40})?"
@@ -110,7 +110,7 @@ _COURTESY = re.compile(
 
 
 def is_credit(text: str) -> bool:
-    """Whether a whole cue is a credit of a subtitler. One holds one of SIGNS."""
+    """Whether a whole cue is a credit of a subtitler. Every credit holds one of SIGNS."""
     bare = text.strip(" -\u2013\u2014♪*")
     if found := _CREDIT.fullmatch(bare):
         return found["whole"] is not None or _is_name(found["name"])
@@ -120,12 +120,12 @@ def is_credit(text: str) -> bool:
 
 
 def is_courtesy(text: str) -> bool:
-    """Whether a whole cue is a courtesy that often comes out of silence."""
+    """Whether a whole cue is a courtesy that recognition often hears in silence."""
     return _COURTESY.fullmatch(text.strip()) is not None
 
 
 def _is_name(name: str) -> bool:
-    """Names are capitalised; a sentence is not, and ends with a mark."""
+    """Whether a text is a name: its words have capitals, and no mark ends it as a sentence."""
     words = name.replace("/", " ").split(" ")
     if len(words) > _MAX_NAME_WORDS or (_ENDS_SENTENCE.search(name) and not _ABBREVIATED.search(name)):
         return False
@@ -152,7 +152,7 @@ def _is_cased(word: str) -> bool:
 
 
 def _is_name_without_case(name: str) -> bool:
-    """A few words at most, and no mark that ends a sentence."""
+    """Whether a text has few words and no mark that ends a sentence."""
     bare = name.strip()
     if _ENDS_SENTENCE.search(bare) or any(mark in bare for mark in "，、,؟?"):
         return False

@@ -1,17 +1,17 @@
-"""Taking characters out of a cue, with the times of its words kept right."""
+"""Removes characters from a cue and keeps the times of its words right."""
 
 from collections.abc import Sequence
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue, Word
 
-#: Characters [start, end) of a text, and what comes in their place: nothing, or a BREAK and the name of who speaks then.
+#: Characters [start, end) of a text, and their replacement: nothing, or a BREAK and the name of the next speaker.
 Edit = tuple[int, int, str]
 
 _BLANK = " \n" + BREAK
 
 
 def edited(cue: Cue, edits: Sequence[Edit]) -> Cue:
-    """The cue after `edits`, which are in order and apart. Its text is empty where nothing but white space is left."""
+    """Return the cue after `edits`, which are in order and do not overlap. Its text is empty if only white space is left."""
     text = cue.text
     out: list[str] = []
     moves: list[tuple[int, int, int]] = []  # (old start, old end, new start) of what stays
@@ -46,7 +46,7 @@ def edited(cue: Cue, edits: Sequence[Edit]) -> Cue:
 
 
 class _Speakers:
-    """Who speaks at the start of the text that is left, and after each BREAK in it."""
+    """The speaker at the start of the remaining text, and after each BREAK in it."""
 
     def __init__(self, cue: Cue) -> None:
         names = list(cue.speakers) or [None]
@@ -54,21 +54,21 @@ class _Speakers:
         self._found: list[str | None] = [self._old.pop(0)]
 
     def follow(self, blank: str, kept: str, removed: str) -> None:
-        """The next of the text: white space that goes, what stays, and what is taken out."""
+        """Follow the next part of the text: removed white space, kept text, and removed text."""
         self._pass(blank)
         for _ in range(kept.count(BREAK)):
             self._found.append(self._old.pop(0))
         self._pass(removed)
 
     def turn(self, name: str | None, at_start: bool) -> None:
-        """Here `name` starts to speak; `at_start`: before anything is said."""
+        """Let `name` start to speak here; `at_start`: before any text."""
         if at_start:
             self._found[-1] = name
         else:
             self._found.append(name)
 
     def _pass(self, text: str) -> None:
-        """Breaks that are taken out: who spoke from there on does so from what is kept next."""
+        """Pass removed breaks: the speaker after them speaks from the next kept text on."""
         for _ in range(text.count(BREAK)):
             self._found[-1] = self._old.pop(0)
 
@@ -78,9 +78,9 @@ class _Speakers:
 
 
 def _moved(words: Sequence[Word], moves: Sequence[tuple[int, int, int]], size: int) -> tuple[Word, ...]:
-    """The words of which something is left. A word cut at its front starts where what is left of it starts."""
+    """Return the words that are still there, at least in part. A word cut at its front starts where its rest starts."""
     kept: list[Word] = []
-    if len(moves) == 1:  # nearly always: what is left is one piece, which is now at the start
+    if len(moves) == 1:  # nearly always: one piece is left, now at the start
         old = moves[0][0]
         kept = [(offset - old, start, end) for offset, start, end in words if old <= offset < old + size]
         cut = len(words) - len([1 for word in words if word[0] > old])  # words that start there or before

@@ -1,6 +1,6 @@
-"""Loops of speech recognition: a phrase that is put out again and again, within a segment or through many.
+"""Loops of speech recognition: a phrase that it repeats again and again, within one segment or across many.
 
-Of such a stretch the first time stays, for it may have been said; the others go.
+The first round of a loop stays, because it may have been said; the other rounds are removed.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,22 +14,22 @@ from longtake.pipeline.text.clean.edit_cue import edited
 from longtake.schemas.words import spelled_words, word_spans
 
 _LONGEST = 64  # words of a phrase
-_SHORT = 16  # up to which every length is tried
-_MIN_CHARACTERS = 32  # of the whole stretch: "no no no no no" is said by people
+_SHORT = 16  # words; every length up to this is tried
+_MIN_CHARACTERS = 32  # of the whole loop: people do say "no no no no no"
 _PUNCTUATION = ".,;:!?\"'-\u2026\u3001\u3002\uff01\uff0c\uff1f\u060c\u061f\u2013\u2014\u300c\u300d"
-# People chant, count and rehearse within a caption; what recognition repeats, it repeats more often.
+# People chant, count and rehearse within a caption. Recognition in a loop repeats more often.
 _SAID_BY_PEOPLE = 2
 
 
 def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> CleanedCues:
-    """The cues without what repeats a phrase of up to 64 words for the second and further time, where it comes at least
-    `times` times in a row and fills 32 characters or more.
+    """Remove loops: a phrase of up to 64 words, at least `times` times in a row and at least 32 characters in all. The first
+    round stays.
 
-    What stands within one cue must come twice as often, unless the file is one that only recognition writes. A cue of which
-    a part goes is named in `shortened`.
+    Within one cue, the phrase must come twice as often, unless only recognition writes such a file. A cue from which a part is
+    removed is in `shortened`.
     """
     words: list[str] = []
-    first = [0]  # of each cue's words among all
+    first = [0]  # position of each cue's first word
     for cue in cues:
         words += spelled_words(cue.text)
         first.append(len(words))
@@ -48,7 +48,7 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
 def _excess(
     stream: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], times: int, first: list[int], recognised: bool
 ) -> npt.NDArray[np.bool_]:
-    """Which words repeat a loop's first round. `first`: the first word of each cue, and how many words there are."""
+    """Mark the words that repeat a loop's first round. `first` has the first word of each cue, then the number of words."""
     out = np.zeros(len(stream), bool)
     for phrase in _phrases(stream, times):
         same = stream[phrase:] == stream[:-phrase]
@@ -64,22 +64,22 @@ def _excess(
             if stop - start < needed * phrase or lengths[start:stop].sum() < _MIN_CHARACTERS:
                 continue
             begin = _first_round(first, start, stop - needed * phrase, phrase)
-            if first[bisect_left(first, stop)] != stop:  # what follows in the cue may only begin alike
+            if first[bisect_left(first, stop)] != stop:  # the text after the loop may only begin alike
                 stop -= (stop - begin) % phrase
             out[begin + phrase : stop] = True
     return out
 
 
 def _first_round(first: list[int], start: int, last: int, phrase: int) -> int:
-    """Where the first round starts: with a cue, if one starts early enough. Words before it may only end alike."""
+    """The start of the first round: the start of a cue, if one is early enough. Words before it may only end alike."""
     at = first[bisect_left(first, start)]
     return at if at <= min(last, start + phrase - 1) else start
 
 
 def _phrases(stream: npt.NDArray[np.int64], times: int) -> list[int]:
-    """Lengths of phrases to look for: the short ones, and those for which enough words far apart agree.
+    """Lengths of phrases to look for: all short ones, and longer ones for which enough words at that distance agree.
 
-    A loop of phrases of p words agrees with itself p words on for (times - 1) * p words, so also at every 16th of them.
+    In a loop of a phrase of p words, (times - 1) * p words agree with the words p places later. So every 16th of them does.
     """
     most = min(_LONGEST, len(stream) // times)
     found = list(range(1, min(_SHORT, most) + 1))

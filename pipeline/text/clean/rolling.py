@@ -1,8 +1,8 @@
-"""Rolling captions: each cue shows the screen again, scrolled or grown, so that every word stands in several cues.
+"""Rolling captions: each cue shows the screen again, scrolled or grown, so every word is in several cues.
 
-YouTube's recognition writes two lines, of which the upper one was there before, and between them cues of 10 ms that only
-scroll; live captions grow letter by letter and scroll three lines. What is new in a cue is what the screen did not show
-before: with that alone each spoken word is there once, and at the time when it appeared.
+YouTube's recognition writes two lines, and the upper one was there before; cues of 10 ms in between only scroll. Live captions
+grow letter by letter and scroll three lines. New text in a cue is text that the screen did not show before. With only the new
+text, each spoken word is there once, at the time when it appeared.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from longtake.pipeline.parse.transcripts.cue import Cue, Word
 from longtake.pipeline.text.clean.cleaned import CleanedCues
 from longtake.pipeline.text.clean.edit_cue import edited
 
-_TOUCHING_MS = 250  # between two cues that show one screen
-_MIN_SHARE = 0.25  # of the cues that follow another at once: so many roll where a file rolls
+_TOUCHING_MS = 250  # most time between two cues that show one screen
+_MIN_SHARE = 0.25  # of the cues that directly follow another: if a file rolls, at least so many roll
 _MIN_CUES = 3
-_MIN_WORDS = 3  # said again at the join of two cues of one line each
+_MIN_WORDS = 3  # repeated where one joined line follows another
 # No screen shows more, so no more is compared: the work stays linear, whatever a cue holds.
 _MOST_LINES, _MOST_WORDS = 32, 256
 
 
 def unroll(cues: list[Cue]) -> CleanedCues:
-    """The cues with only what is new in each. A file that does not roll comes back as it is.
+    """Keep only the new text of each cue. A file that does not roll comes back unchanged.
 
-    What a later cue adds to the last line goes to the cue in which that line began.
+    Text that a later cue adds to the last line moves to the cue in which that line began.
     """
     screens = [cue.text.split("\n") for cue in cues]
     shown = [_shown(screens[i - 1], screens[i]) if i else 0 for i in range(len(cues))]
@@ -36,7 +36,7 @@ def unroll(cues: list[Cue]) -> CleanedCues:
 
 
 def _shown(before: list[str], screen: list[str]) -> int:
-    """How many characters of a screen were there before: the lines that scrolled up, and of the last one its beginning."""
+    """The number of characters of a screen that were there before: lines that scrolled up, and the start of a line that grew."""
     last = len(before) - 1
     for scrolled in range(max(0, len(before) - _MOST_LINES), len(before)):
         count = last - scrolled + 1
@@ -48,7 +48,7 @@ def _shown(before: list[str], screen: list[str]) -> int:
 
 
 def _joined(before: str, text: str) -> int:
-    """As _shown, where the lines of each screen were joined: how much of the text repeats the end of the one before."""
+    """Like _shown, for screens with joined lines: the number of characters that repeat the end of the text before."""
     new = text.split(maxsplit=_MIN_WORDS)
     if len(new) < _MIN_WORDS or new[0] not in before:
         return 0
@@ -60,7 +60,7 @@ def _joined(before: str, text: str) -> int:
 
 
 def _rolls(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[int], share: float = _MIN_SHARE) -> bool:
-    """Whether a file rolls. Two equal cues prove nothing, for people do say things twice; a screen that moves does."""
+    """Whether a file rolls. Two equal cues prove nothing, because people say things twice; a moving screen is proof."""
     pairs = moves = 0
     for i in range(1, len(cues)):
         if cues[i].start_ms - cues[i - 1].end_ms <= _TOUCHING_MS:
@@ -72,13 +72,13 @@ def _rolls(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[in
 
 def _once(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[int]) -> CleanedCues:
     kept: list[Cue] = []
-    parts: list[Cue] = []  # the cue that the last line on the screen began in, and what was added to it
+    parts: list[Cue] = []  # the cue in which the last line on the screen began, and the additions to it
     gone: list[tuple[Cue, str]] = []
     removals = 0
     for i, cue in enumerate(cues):
         size = shown[i]
         if size and cue.start_ms - cues[i - 1].end_ms > _TOUCHING_MS and "\n" not in cue.text[size:]:
-            size = 0  # the screen was empty in between, and nothing scrolled: it is said again
+            size = 0  # the screen was empty in between, and nothing scrolled: the words were said again
         if not size:
             kept += _closed(parts)
             parts = [cue]
@@ -91,19 +91,19 @@ def _once(cues: Sequence[Cue], screens: Sequence[list[str]], shown: Sequence[int
         if cue.text[size] == "\n" or not parts:
             kept += _closed(parts)
             parts = [new]
-        else:  # the line grew, perhaps inside of a word
+        else:  # the line grew, perhaps inside a word
             parts.append(replace(new, text=cue.text[size:], words=_shifted(cue, new, size)))
     return CleanedCues(kept + _closed(parts), gone, removals)
 
 
 def _shifted(cue: Cue, new: Cue, size: int) -> tuple[Word, ...]:
-    """The words of `new` by their offsets in the text after `size` characters, white space and all."""
+    """Return the words of `new` with offsets in the cue's text after `size` characters, including white space."""
     lead = len(cue.text) - size - len(new.text)
     return tuple((offset + lead if offset else 0, start, end) for offset, start, end in new.words)
 
 
 def _closed(parts: list[Cue]) -> list[Cue]:
-    """The line that grew, as one cue; what was added without times of its words was said while it was added."""
+    """Return the grown line as one cue. A part without word times was said during the part's cue."""
     if len(parts) < 2:
         return list(parts)
     text, words = "", []

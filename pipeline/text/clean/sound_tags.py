@@ -8,7 +8,7 @@ from longtake.pipeline.text.clean.edit_cue import Edit
 from longtake.pipeline.text.languages import small_words
 from longtake.schemas.words import count_words, words_of
 
-# What makes a sound, and the sounds, as whole words: captions describe them with these.
+# Words for sounds and for things that make them, as whole words. Captions describe sounds with these.
 _SOUNDS = frozenset(
     re.findall(
         r"\S+",
@@ -35,7 +35,7 @@ _SOUNDS = frozenset(
         "เพลง",
     )
 )
-# What stands beside them in a description: how it sounds, where from, and the words between.
+# Other words of such descriptions: how it sounds, where from, and the words between.
 _DESCRIBING = frozenset(
     re.findall(
         r"\S+",
@@ -54,7 +54,7 @@ _DESCRIBING = frozenset(
     )
 )
 _SQUARE = re.compile(r"\[[^\[\]\n]{0,60}(?:\n[^\[\]\n]{0,60})?\]|\u3010[^\u3010\u3011]{0,60}\u3011")
-# Round brackets are used in writing as well: what is in them must describe a sound with every word, or fill a line.
+# People also write round brackets: the text in them must describe a sound with every word, or fill a line.
 _ROUND = re.compile(r"\([^()\n]{1,60}\)|\uff08[^\uff08\uff09\n]{1,60}\uff09")
 _STARRED = re.compile(r"\*([^*\n]{1,40})\*")
 _LABEL = re.compile(r"\[[^\[\]\n]{1,60}\]\s?[:\uff1a]|\[(?:speaker|spk)[ _-]?[0-9a-z]{1,3}\]", re.IGNORECASE)
@@ -63,11 +63,11 @@ _NOTES = re.compile(
 )
 _SIGNS = re.compile("[\\[(*\u3010\uff08\u2669-\u266f\U0001d100-\U0001d1ff\U0001f399-\U0001f3bc]")
 _MAX_WORDS = 6
-_SENTENCE = 4  # words, from which on what fills a line may be a sentence
+_SENTENCE = 4  # words; with as many, brackets that fill a line may hold a sentence
 
 
 def remove_sound_tags(cues: list[Cue]) -> CleanedCues:
-    """The cues without sound tags. Of lyrics only the notes go: they are sung, and so said."""
+    """Remove sound tags. Around lyrics, only the notes are removed: the words are sung, so they are speech."""
     return remove(cues, _SIGNS, _tags, "sound tags")
 
 
@@ -87,18 +87,18 @@ def _tags(text: str) -> list[Edit]:
 def _is_sound(text: str, found: re.Match[str]) -> bool:
     inner = found[0][1:-1]
     if _fills_line(text, *found.span()):
-        # A caption that is all in brackets describes, unless it is long enough to be a sentence and has the words of one.
+        # A line all in brackets describes a sound, unless it is long enough for a sentence and has the words of one.
         number = count_words(inner)
         return number <= _MAX_WORDS and (number < _SENTENCE or small_words(inner) < 2 or _describes(inner))
     return _describes(inner) or (inner.isupper() and not _SOUNDS.isdisjoint(inner.lower().split()))
 
 
 def _describes(inner: str) -> bool:
-    """Whether every word describes a sound, and one names it."""
+    """Whether every word describes a sound, and at least one names it."""
     words = [word.casefold() for word in words_of(inner)]
     whole = "".join(words)
     if whole in _SOUNDS:
-        return True  # where a dictionary divides it
+        return True  # a word that a dictionary divides
     return (
         len(words) <= _MAX_WORDS
         and not _SOUNDS.isdisjoint(words)
@@ -107,7 +107,7 @@ def _describes(inner: str) -> bool:
 
 
 def _fills_line(text: str, start: int, end: int) -> bool:
-    """Whether the line holds nothing but these characters, blanks aside, and at its start dashes."""
+    """Whether the line holds only these characters, besides blanks, and dashes at its start."""
     while start and text[start - 1] in " -" + BREAK:
         start -= 1
     while end < len(text) and text[end].isspace() and text[end] != "\n":

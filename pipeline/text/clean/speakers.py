@@ -1,4 +1,4 @@
-"""Who speaks: the signs and names with which captions start a turn. A sentence ends where another person starts."""
+"""Speaker labels: the signs and names at the start of a turn. A sentence ends where another person starts."""
 
 import re
 from collections import Counter
@@ -9,12 +9,12 @@ from longtake.pipeline.text.clean.edit_cue import Edit
 
 _ARROWS = re.compile(r"(?:>{2,4}|\u00bb(?=\s*[^\s\u00bb]))[ \t]*(?:\n|(?=\S)|\Z)")
 _DASH = re.compile(r"(?:^|(?<=[\n\x1e]))[-\u2010-\u2015\u2212][ \t]?(?=[^\W\d_]|[\"'\u00bf\u00a1\[(])")
-# What may be a label: a few words before a colon, perhaps in brackets, where a line or sentence starts.
+# A possible label: a few words before a colon, perhaps in brackets, at the start of a line or sentence.
 _LABEL = re.compile(
     r"(?:^|(?<=[\n\x1e ]))(?:\[([^\[\]\n:]{1,40})\]\s?[:\uff1a]?"
     r"|((?:[^\W_][\w'\u2019.\-]{0,24}[ _]?#?){1,4}?)\s?[:\uff1a])(?=\s|\Z|[\u3040-\u9fff])"
 )
-# Words for someone who speaks, which a number follows.
+# Words for a speaker, followed by a number.
 _ANYONE = re.compile(
     r"(?:speaker|spk|participant|interviewer|interviewee|moderator|host|guest|person|voice|man|woman|student|narrator"
     r"|sprecher(?:in)?|locuteur|locutrice|intervenant|interlocuteur|hablante|orador|locutor|participante|parlante|relatore|falante"
@@ -24,10 +24,10 @@ _ANYONE = re.compile(
     re.IGNORECASE,
 )
 _NAME_LIKE = re.compile(r"[^\W\d_][\w'\u2019.\-]{1,24}(?: [^\W\d_][\w'\u2019.\-]{0,24}){0,2}")
-_MIN_NAMED = 2  # times that each of two names must come, before words in small letters count as names
+_MIN_NAMED = 2  # times that each of two names must come, so that words in small letters count as names
 _LINE_DASH = re.compile(r"(?:^|\n)[-\u2010-\u2015\u2212]")
 _SIGNS = re.compile(r">>|[\u00bb:\uff1a\[]|(?:^|\n)[-\u2010-\u2015\u2212]")
-# Words before a colon that head what follows, however often they come.
+# Words before a colon that are headings, however often they come.
 _NO_NAMES = frozenset(
     re.findall(
         r"\S+",
@@ -38,11 +38,11 @@ _NO_NAMES = frozenset(
 
 
 def remove_speakers(cues: list[Cue]) -> CleanedCues:
-    """The cues without speaker labels: `>>`, a dash that starts a line, `NAME:`, `[SPEAKER_00]:`, `Speaker 1:`; in their place
-    a BREAK, with the name where there is one.
+    """Replace speaker labels by a BREAK, with the name if there is one: `>>`, a dash that starts a line, `NAME:`,
+    `[SPEAKER_00]:`, `Speaker 1:`.
 
-    Names are looked for only in files that are not all in capitals; names in small letters only where two of them or more
-    start lines again and again, as in an interview: "Note: this" is no name.
+    Names count only in files that are not all in capitals. Names in small letters count only if at least two of them start
+    lines again and again, as in an interview: "Note: this" is no name.
     """
     has_lower = any(map(_has_lower, cues))
     names = _names(cues) if has_lower else frozenset()
@@ -54,7 +54,7 @@ def _has_lower(cue: Cue) -> bool:
 
 
 def _names(cues: list[Cue]) -> frozenset[str]:
-    """What starts lines as a name in small letters would."""
+    """Names in small letters that start lines again and again, if at least two do."""
     found = Counter(
         label
         for cue in cues
@@ -86,7 +86,7 @@ def _labels(text: str, with_names: bool, names: frozenset[str]) -> list[Edit]:
 
 
 def _label(text: str, found: re.Match[str], with_names: bool, names: frozenset[str]) -> tuple[int, int, str] | None:
-    """Where a label is and the name in it; None where there is none."""
+    """The span of a label and the name in it; None if there is no label."""
     if found[1] is not None:
         is_label = found[0].rstrip().endswith((":", "\uff1a")) or _ANYONE.fullmatch(found[1].strip())
         return (*found.span(), found[1].strip()) if is_label else None
@@ -107,10 +107,10 @@ def _is_in_capitals(label: str) -> bool:
 
 
 def _has_only_capitals(label: str) -> bool:
-    """Whether the letters of a label are capitals, and not of a script that has none."""
+    """Whether all letters of a label are capitals, and its script has capitals."""
     return all(c.isupper() or not c.isalpha() for c in label)
 
 
 def _starts_turn(text: str, at: int) -> bool:
-    """A closing quotation mark, as in French, stands after a letter."""
+    """Whether a sign starts a turn: after a letter, it is a closing quotation mark, as in French."""
     return text[at] == ">" or at == 0 or text[at - 1] in "\n" + BREAK

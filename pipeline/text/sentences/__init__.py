@@ -1,1 +1,1 @@
-"""Cues made into sentences."""
+"""Makes sentences from cues."""

@@ -1,7 +1,7 @@
-"""Abbreviations with a full stop, by language, written from the languages' own style guides.
+"""Abbreviations with a full stop, by language, from the style guides of the languages.
 
-NEVER: the sentence goes on after them, whatever follows. PERHAPS: they can be the last word of a sentence, which then shows by
-what the next word is. NUMBERED: they go before a number. ANY is for all languages.
+NEVER: the sentence goes on after them, whatever follows. PERHAPS: they can be the last word of a sentence; the next word then
+decides. NUMBERED: they go before a number. ANY is for all languages.
 """
 
 import re
@@ -127,7 +127,7 @@ AFTER_ORDINAL = frozenset(
         "klasse",
     )
 )
-#: After these a capital starts a sentence, unless it is a day, a time zone or the like: "8 p.m. Monday".
+#: A capital after these starts a sentence, unless the word is a day, a time zone or the like: "8 p.m. Monday".
 CLOSING = frozenset(("etc", "a.m", "p.m"))
 AFTER_TIME = frozenset(
     re.findall(
@@ -137,7 +137,7 @@ AFTER_TIME = frozenset(
         "daylight est edt pst pdt cst cdt mst mdt et pt ct gmt utc bst cet ist",
     )
 )
-#: English words that start sentences and are no names: after "the U.S." or "8 p.m." they tell that one starts.
+#: English words that start sentences and are no names: after "the U.S." or "8 p.m." they show that a sentence starts.
 STARTERS = frozenset(
     re.findall(
         r"\S+",

@@ -1,4 +1,4 @@
-"""Sentences where punctuation does not tell: cut at pauses, and where they are too long, at the best place there is."""
+"""Cuts text where punctuation does not help: at pauses and, if a piece is too long, at the best place in it."""
 
 import re
 from bisect import bisect_left
@@ -7,19 +7,19 @@ from longtake.pipeline.text.sentences.stream import Stream
 from longtake.schemas.text_config import Sentences
 from longtake.schemas.words import UNSPACED, word_spans
 
-# What a place is worth beside the silence there, in milliseconds of silence. Between words that no space divides, a
-# dictionary may be wrong.
+# The worth of a place besides its silence, in milliseconds of silence. Between words without a space, the dictionary may be
+# wrong.
 _COMMA, _SEMICOLON, _CUE_END, _SPACE, _NO_SPACE = 400, 600, 300, 200, -1000
 _MARKS = dict.fromkeys(",\u3001\uff0c\u060c", _COMMA) | dict.fromkeys(";:\u2014\u2013\uff1b\uff1a\u061b", _SEMICOLON)
 _UNSPACED = re.compile(f"[{UNSPACED}]")
-_MIN_SILENCE_MS = 100  # below it, the times of words are not exact enough to speak of silence
+_MIN_SILENCE_MS = 100  # shorter gaps are not silence: the times of words are not exact enough
 
 
 def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pauses: bool) -> list[int]:
-    """Offsets at which the stretch [start, end) of the text is cut, in order: at every pause where `at_pauses`, and where
-    more than `max_words` would be left in one piece. Pieces have `min_words` words or more.
+    """Return the offsets at which to cut the stretch [start, end) of the text, in order: with `at_pauses` at every pause, and
+    wherever a piece would have more than `max_words`. Pieces have at least `min_words` words.
 
-    One pass: each cut is the place of most worth within the words that a piece may have, the last of equals.
+    One pass: each cut is the place of most worth within the words that a piece may have; of equal places, the last.
     """
     text = stream.text[start:end]
     most, least = settings.max_words, settings.min_words
@@ -32,7 +32,7 @@ def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pa
     if total < 2 * least or (total <= most and not at_pauses):
         return []
     silences = _silences(stream, start, end)
-    is_bare = text.isascii() and not any(mark in text for mark in _MARKS)  # then silences alone are worth anything
+    is_bare = text.isascii() and not any(mark in text for mark in _MARKS)  # then only silences have worth
     cuts: list[int] = []
     chosen: tuple[int, int] | None = None  # worth, the word
     done, number = 0, 1  # words before the last cut, the next word
@@ -71,7 +71,7 @@ def _worth(text: str, at: int, silence: int | None, has_words: bool) -> int:
 
 
 def _silences(stream: Stream, start: int, end: int) -> dict[int, int]:
-    """The milliseconds of silence before the words at which there is any, and before each cue, by their offsets."""
+    """The milliseconds of silence by offset: before each cue, and before each word after a silence."""
     found: dict[int, int] = {}
     number = stream.cue_at(start)
     last = None
@@ -80,7 +80,7 @@ def _silences(stream: Stream, start: int, end: int) -> dict[int, int]:
         begin = cue.words[0][1] if cue.words else cue.start_ms
         if last is not None:
             found[offset] = max(begin - last, 0)
-        # Of a cue with many words, those from `start` to `end` and the one before them.
+        # In a cue with many words, look only at the words from `start` to `end` and the word before them.
         first = max(bisect_left(cue.words, (start - offset, 0, 0)) - 1, 0)
         until = cue.words[first][1] if cue.words else begin
         for at, from_ms, until_ms in cue.words[first : bisect_left(cue.words, (end - offset, 0, 0))]:

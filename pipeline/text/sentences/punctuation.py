@@ -1,4 +1,4 @@
-"""Where sentences end by their punctuation. Rules, not a model: quick, the same everywhere, and explained in docs/text.md."""
+"""Finds sentence ends by punctuation. It uses rules, not a model: quick, the same everywhere, and explained in docs/text.md."""
 
 import re
 import string
@@ -21,29 +21,29 @@ from longtake.pipeline.text.sentences.abbreviations import (
 from longtake.schemas.words import HAN_KANA, count_words
 
 _CLOSING = "\"'\u201d\u2019\u00bb\u203a)\\]}\u300d\u300f\u3011\uff09"
-# A full stop of scripts that use spaces must have one after it; that of others, and marks that are nothing else, need none.
+# A full stop of scripts with spaces needs a space after it. Full stops of others, and marks with no other use, do not.
 _MARKS = ".!?\u2026\u203c\u203d\u2047-\u2049"
 _SURE = "\u3002\uff01\uff1f\uff61\uff0e\u061f\u06d4\u0964\u0965\u0589\u1362\u1367\u1368\u104b\u17d4\u17d5"
 _INDIC = "\u0900-\u0dff"
-# Closing marks after a space, as in French; and those that open in other languages, where no word follows at once.
+# Closing marks after a space, as in French; also marks that open in other languages, if no word follows directly.
 _MORE_CLOSING = rf"[{_CLOSING}]|[ \u00a0\u202f]?[\u00bb\u203a](?=[\s,.;:)]|$)|[\u00ab\u201c\u201f\u2039](?=[\s,.;:)]|$)"
-# From the first mark of several and without going back, else a long row of them took the square of its length.
+# Starts at the first of several marks, without backtracking: otherwise, a long row of marks took quadratic time.
 _END = re.compile(
     rf"(?<![{_MARKS}])[{_MARKS}]++\ufe0f?(?:{_MORE_CLOSING})*+(?=[\s{BREAK}]|$)"
     rf"|[{_SURE}][{_SURE}!?.]*\ufe0f?(?:{_MORE_CLOSING})*"
     rf"|(?<=[{HAN_KANA}])[.!?]+[{_CLOSING}]*(?=[{HAN_KANA}\u201c\u300c\u300e\uff08(\"])"
     rf"|(?<=[{_INDIC}]) ?\|+(?=[\s{BREAK}{_INDIC}]|$)"
 )
-# Of texts in ASCII, which need not try the rest at every character.
+# For texts in ASCII: no need to try the rest at every character.
 _ASCII_END = re.compile(rf"(?<![.!?])[.!?]++[\"')\]}}]*+(?=[\s{BREAK}]|$)")
 _ASCII_TERMINAL = re.compile(r"[.!?](?=[^\w.,]|$)")
 _TERMINAL = re.compile(
     rf"[.!?\u2026{_SURE}](?=[^\w.,]|$|(?<=[{_SURE}]))|(?<=[{HAN_KANA}])[.!?](?=[{HAN_KANA}])|(?<=[{_INDIC}]) ?\|"
 )
-# Letters in ASCII are counted as bytes, which is many times as fast.
+# Counting ASCII letters as bytes is many times faster.
 _CAPITALS, _SMALL = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-# In Japanese what was quoted, or asked, goes on with these.
+# In Japanese, a sentence goes on with these after a quotation or a question.
 _QUOTED = re.compile(r"(?:と|って|という|とか|なんて)")
 _ASKED = re.compile(r"と(?:言|云|聞|訊|尋|思|考|叫|答|述|話|呼|書|い[いうえわ]|おも|き[いか])")
 _STREET = frozenset(("st", "ave", "rd", "blvd", "dr"))
@@ -66,10 +66,10 @@ _NEXT = re.compile(rf"[\s{BREAK}]*[\"'\u201c\u2018\u00ab\u00bf\u00a1(\[{{\u2026.
 
 
 def sentence_ends(text: str, cue_ends: Container[int] = (), language: str | None = None) -> list[int]:
-    """Offsets just after the end of each sentence that punctuation ends, closing quotes and brackets included.
+    """Return the offset just after each sentence that punctuation ends, closing quotes and brackets included.
 
-    A full stop at one of `cue_ends` ends a sentence also before a small letter. `language` (ISO 639-1) says whose abbreviations
-    and ordinals count; None: those that are the same everywhere.
+    A full stop at one of `cue_ends` ends a sentence even before a small letter. The abbreviations and ordinals of `language`
+    (ISO 639-1) count; None: only the abbreviations of all languages.
     """
     rules = _Rules(text, language)
     ends: list[int] = []
@@ -81,13 +81,13 @@ def sentence_ends(text: str, cue_ends: Container[int] = (), language: str | None
 
 
 def is_punctuated(text: str) -> bool:
-    """Whether a text has sentence ends as often as written text: one in 40 words or more."""
+    """Whether a text has as many sentence ends as written text: at least one in 40 words."""
     most_words = 40 * len((_ASCII_TERMINAL if text.isascii() else _TERMINAL).findall(text))
     return most_words >= len(text) or most_words >= count_words(text)  # a word has a character or more
 
 
 def _is_cased(text: str) -> bool:
-    """Whether capitals mean something: neither all in one case, nor without capitals after full stops."""
+    """Whether capitals mean something: the text has capitals, at most half as many as small letters."""
     letters = text[:20_000]
     simple, others = letters.encode("ascii", "ignore"), _NOT_ASCII.findall(letters)
     upper = len(simple) - len(simple.translate(None, _CAPITALS)) + sum(map(str.isupper, others))
@@ -96,7 +96,7 @@ def _is_cased(text: str) -> bool:
 
 
 class _Rules:
-    """Whether a mark ends a sentence, in one text."""
+    """The rules for one text: whether a mark in it ends a sentence."""
 
     def __init__(self, text: str, language: str | None) -> None:
         self._text, self._language = text, language
@@ -109,7 +109,7 @@ class _Rules:
         return _is_cased(self._text)
 
     def ends(self, start: int, end: int, ends_cue: bool, last: int) -> bool:
-        """Whether the marks at [start, end) end a sentence. `last`: where the sentence before ended."""
+        """Whether the marks at [start, end) end a sentence. `last` is the end of the sentence before."""
         text = self._text
         mark = text[start]
         if mark in "!?" or (mark > "\u00ff" and mark != "\u2026"):
@@ -154,12 +154,13 @@ class _Rules:
             return following_word in STARTERS or (folded in CLOSING and following_word not in AFTER_TIME)
         if folded in self._never:
             return False
-        # Initials: "J. Smith". Capitals end a sentence too ("plan B.", "of the U.S."): told by what comes after is no name.
+        # Initials: "J. Smith". Capitals end a sentence too ("plan B.", "of the U.S."): then the next word is no name.
         is_initial = (len(word) == 1 and word != "I") or _INITIALS.fullmatch(word) is not None
         return not (is_initial and word.isupper() and following.isupper() and self._cased)
 
     def _may_end(self, folded: str, start: int) -> bool:
-        """What is both: Russian "г." is a year after a number and a town before a name, "д." ends "и т. д."."""
+        """Whether a word in both lists may end a sentence: Russian "г." is a year after a number and a town before a name, "д."
+        ends "и т. д."."""
         if folded not in self._never:
             return True
         before = self._text[max(0, start - len(folded) - 8) : start - len(folded)].rstrip()
@@ -175,7 +176,7 @@ class _Rules:
         return True
 
     def _is_street(self, word: str, start: int) -> bool:
-        """ "on Main St.", as against "St. Paul" and "Mount St. Helens"."""
+        """Whether a word is a street: "on Main St.", but not "St. Paul" or "Mount St. Helens"."""
         at = start - len(word) - 1
         name = _word_before(self._text, at)
         along = _word_before(self._text, at - len(name) - 1).lower()
@@ -186,7 +187,7 @@ _BEFORE_STEP = " \n\x1e\x1f([\"'\u2022*-"
 
 
 def _goes_on(text: str, start: int, end: int) -> bool:
-    """Whether Japanese goes on after what was quoted or asked."""
+    """Whether a Japanese sentence goes on after a quotation or a question."""
     at = end
     while at < len(text) and text[at] == "\x1f":
         at += 1
@@ -208,7 +209,7 @@ def _word_before(text: str, start: int) -> str:
 
 
 def _following(text: str, end: int) -> str:
-    """The first character of the next word; "" where the text ends or another person starts."""
+    """The first character of the next word; "" if the text ends or another person starts."""
     found = _NEXT.match(text, end)
     if found is None or BREAK in found[0]:
         return ""

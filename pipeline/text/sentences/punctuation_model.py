@@ -1,7 +1,7 @@
-"""Punctuation for text that has none, from a token classification model of Hugging Face.
+"""Punctuation for text without any, from a token classification model of Hugging Face.
 
-Such a model labels tokens with the mark that follows them. Names of labels differ from model to model; what matters is
-which mark they name: "." or "PERIOD", ".U" (a full stop, and the word has a capital), "?" or "QUESTION".
+Such a model labels each token with the mark that follows it. Names of labels differ between models; only the mark that a label
+names matters: "." or "PERIOD", ".U" (a full stop, and the word has a capital), "?" or "QUESTION".
 """
 
 import re
@@ -13,23 +13,23 @@ from longtake.pipeline.run.model_files import first_line, quiet_loading
 from longtake.pipeline.run.optional_models import OptionalModel
 from longtake.schemas.errors import ConfigError
 
-_WORDS = 180  # in one window: within 512 tokens of any tokenizer for nearly all text
-_OVERLAP = 40  # words that two windows share; each trusts the half of them that is further from its edge
+_WORDS = 180  # in one window: at most 512 tokens in any tokenizer, for nearly all text
+_OVERLAP = 40  # words that two windows share; each window counts for the half further from its edge
 _BATCH = 16
 _WORD = re.compile(r"\S+")
 _NAMED = {
     "PERIOD": ".", "FULLSTOP": ".", "DOT": ".", "QUESTION": "?", "QUESTIONMARK": "?", "EXCLAMATION": "!",
     "COMMA": ",", "COLON": ":", "SEMICOLON": ";",
 }  # fmt: skip
-_LOCK = threading.Lock()  # it runs one text at a time
+_LOCK = threading.Lock()  # the model runs one text at a time
 
 
 class PunctuationModel:
-    """A model and its tokenizer. Raises ConfigError where they cannot be loaded, or no label names an end of a sentence."""
+    """A model and its tokenizer. Raises ConfigError if they cannot be loaded, or if no label names an end of a sentence."""
 
     def __init__(self, folder: str) -> None:
         try:
-            import torch  # noqa: F401  transformers is there without it, and loads nothing
+            import torch  # noqa: F401  without it, transformers imports but loads nothing
             from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
         except ImportError as error:
             raise ConfigError(
@@ -51,7 +51,7 @@ class PunctuationModel:
         self._pipeline: Any = pipeline("token-classification", model=network, tokenizer=tokenizer, ignore_labels=[])
 
     def punctuate(self, text: str) -> dict[int, str]:
-        """The marks that `text` lacks, each by the offset of the end of the word it follows."""
+        """Return the missing marks of `text`, each by the end offset of the word before it."""
         words = [found.span() for found in _WORD.finditer(text)]
         windows = list(_windows(len(words)))
         pieces = [text[words[first][0] : words[last - 1][1]] for first, last, _, _ in windows]
@@ -70,7 +70,7 @@ class PunctuationModel:
 
 
 def _windows(words: int) -> Iterator[tuple[int, int, int, int]]:
-    """First and last word of each window, and of the words whose marks count."""
+    """Yield the range of words of each window, and the range of words whose marks count."""
     step = _WORDS - _OVERLAP
     for first in range(0, max(words - _OVERLAP, 1) if words else 0, step):
         last = min(first + _WORDS, words)
@@ -79,7 +79,7 @@ def _windows(words: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def mark_of(label: str) -> str:
-    """The punctuation mark that a label names; "" for none."""
+    """The punctuation mark that a label names; "" if it names none."""
     for mark in ".?!,:;":
         if mark in label:
             return mark

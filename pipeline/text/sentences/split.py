@@ -1,4 +1,4 @@
-"""Cues made into sentences: by punctuation where there is any, by pauses and length where there is none."""
+"""Makes sentences from cues: by punctuation if there is any, else by pauses and length."""
 
 import re
 from bisect import bisect_left
@@ -19,7 +19,7 @@ _FINAL = ".?!\u3002\uff1f\uff01"
 
 
 def take_cues(cues: Sequence[Cue]) -> list[Sentence]:
-    """Each cue as a sentence, with its own span."""
+    """Make each cue a sentence with the span of the cue."""
     return [
         Sentence(
             c.cue_id,
@@ -36,11 +36,11 @@ def take_cues(cues: Sequence[Cue]) -> list[Sentence]:
 def split_sentences(
     cues: Sequence[Cue], settings: Sentences, punctuate: Callable[[str], dict[int, str]] | None = None
 ) -> list[Sentence]:
-    """The sentences of a video in time order. Every character of the cues is in exactly one.
+    """Return the sentences of a video in time order. Every character of the cues is in exactly one sentence.
 
-    A sentence is named by the cue that it starts in: `<cue id>` where it starts with it, else `<cue id>-<k>` for the k-th
-    sentence that has a part in that cue. `punctuate` gives the punctuation marks that a text without any lacks, by the
-    offsets that they follow; see punctuation_model.
+    The id of a sentence comes from the cue in which it starts: `<cue id>` if it starts with the cue, else `<cue id>-<k>` for the
+    k-th sentence with a part in that cue. `punctuate` returns the missing marks of a text without punctuation, by the offsets
+    that they follow; see punctuation_model.
     """
     if not cues:
         return []
@@ -48,7 +48,7 @@ def split_sentences(
     bare = not is_punctuated(stream.text)
     marks = punctuate(stream.text) if bare and punctuate is not None else {}
     made: list[Sentence] = []
-    earliest = 0  # where cues overlap, times within one may lie after the start of the next
+    earliest = 0  # if cues overlap, times in one may be after the start of the next
     for start, end, clip_id in _named(stream, cut(stream, settings, bare, marks)):
         made.append(_sentence(stream, start, end, clip_id, marks, earliest))
         earliest = made[-1].start_ms
@@ -56,13 +56,13 @@ def split_sentences(
 
 
 def cut(stream: Stream, settings: Sentences, bare: bool, marks: dict[int, str]) -> list[int]:
-    """Offsets in the stream's text at which a sentence starts, in order, and that of its end.
+    """Return the offsets in the stream's text at which sentences start, in order, and the offset of the text's end.
 
-    `bare`: the text has no punctuation, so that only `marks`, or where there are none, pauses tell.
+    `bare`: the text has no punctuation, so only `marks` or, without marks, pauses show the ends.
     """
     text = stream.text
     cue_ends = {offset + len(cue.text) for offset, cue in zip(stream.offsets, stream.cues, strict=True)}
-    language = language_of(text) if "." in text else None  # only full stops have another meaning in each
+    language = language_of(text) if "." in text else None  # only the meaning of full stops depends on it
     ends = sentence_ends(text, cue_ends, language) + [offset for offset, mark in marks.items() if mark in _FINAL]
     ends += [found.start() for found in _BREAKS.finditer(text)] if BREAK in text else []
     ends += stream.links()
@@ -82,7 +82,7 @@ def cut(stream: Stream, settings: Sentences, bare: bool, marks: dict[int, str]) 
 
 
 def _with_letters(text: str, starts: list[int]) -> list[int]:
-    """A piece without a letter or a digit is no sentence: it goes to the one before it, at the start to the one after."""
+    """Join a piece without letters and digits, which is no sentence, to the piece before it; at the start, to the next."""
     kept = [0]
     for start, end in pairwise(starts):
         if any(map(str.isalnum, text[start:end])):
@@ -98,7 +98,7 @@ def _named(stream: Stream, starts: list[int]) -> list[tuple[int, int, str]]:
     """Start, end and id of each sentence."""
     out: list[tuple[int, int, str]] = []
     parts: dict[int, int] = {}  # sentences with a part in a cue
-    taken = {cue.cue_id for cue in stream.cues}  # of records, whose ids may look like these
+    taken = {cue.cue_id for cue in stream.cues}  # ids from records may look like these
     for start, end in pairwise(starts):
         number = stream.cue_at(start)
         parts[number] = parts.get(number, 0) + 1

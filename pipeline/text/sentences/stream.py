@@ -8,24 +8,24 @@ from longtake.pipeline.parse.transcripts.cue import BREAK, Cue
 from longtake.schemas.words import HAN_KANA, UNSPACED
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
-#: Stands in a stream for the end of a line or cue between characters of scripts that put no spaces between words: it is none
-#: in the sentence. White space to str.split(). A space that somebody wrote stays.
+#: The end of a line or cue in a stream, between characters of scripts that put no spaces between words. It becomes nothing in
+#: the sentence; a written space stays. str.split() takes it for white space.
 LINE_END = "\x1f"
 _WIDE_MARKS = "\u3001-\u303f\uff01-\uff9f"
-# In Thai and its kin a space ends a phrase, as a cue does; a line within a cue is only full.
+# In Thai and similar scripts a space ends a phrase, and so does a cue's end. A line within a cue only ends because it is full.
 _WIDE = re.compile(f"[{HAN_KANA}{_WIDE_MARKS}]")
 _UNSPACED_LINE_END = re.compile(f"(?<=[{UNSPACED}{_WIDE_MARKS}])\n(?=[{UNSPACED}{_WIDE_MARKS}])")
 
 
 class Stream:
-    """The texts of cues in time order, divided by a space, or by BREAK where nobody spoke for longer than `max_pause_ms`,
-    or another person starts to speak.
+    """The texts of cues in time order, divided by a space, or by BREAK if nobody spoke for longer than `max_pause_ms` or another
+    person starts to speak.
 
-    `offsets[i]` is where the text of `cues[i]` starts. Of cues that overlap, the earlier ends where the next one starts.
+    The text of `cues[i]` starts at `offsets[i]`. A cue that overlaps the next one ends where the next one starts.
     """
 
     def __init__(self, cues: Sequence[Cue], max_pause_ms: int) -> None:
-        self.cues = sorted(cues, key=lambda cue: cue.start_ms)  # stable: in the order of the file where that is equal
+        self.cues = sorted(cues, key=lambda cue: cue.start_ms)  # stable: equal starts stay in file order
         self.offsets: list[int] = []
         self.ends: list[int] = []  # in ms, of each cue
         parts: list[str] = []
@@ -46,10 +46,10 @@ class Stream:
             self.ends.append(last.end_ms)
         self.text = "".join(parts)
         self.speakers = self._speakers(max_pause_ms)
-        self.has_words = any(cue.words for cue in self.cues)  # then ends of cues are those of lines, and mean nothing
+        self.has_words = any(cue.words for cue in self.cues)  # then a cue ends because a line does, which means nothing
 
     def _speakers(self, max_pause_ms: int) -> list[tuple[int, str | None]]:
-        """From which offset on who speaks. Whoever was named last does, until another turn or a long silence."""
+        """Return speakers with the offset from which they speak. A named speaker speaks until another turn or a long silence."""
         found: list[tuple[int, str | None]] = []
         if not any(cue.speakers for cue in self.cues):
             return found
@@ -65,23 +65,23 @@ class Stream:
         return found
 
     def speaker_of(self, offset: int) -> str | None:
-        """Who speaks at an offset, where that is known."""
+        """The speaker at an offset; None if unknown."""
         at = bisect_right(self.speakers, offset, key=lambda entry: entry[0]) - 1
         return self.speakers[at][1] if at >= 0 else None
 
     def links(self) -> list[int]:
-        """Offsets around cues that are nothing but a link, as on a title: they are part of no sentence."""
+        """Offsets around cues that are only a link, as on a title: they are part of no sentence."""
         if "://" not in self.text and "www." not in self.text:
             return []
         found = (i for i, cue in enumerate(self.cues) if _LINK.fullmatch(cue.text))
         return [at for i in found for at in (self.offsets[i], self.offsets[i] + len(self.cues[i].text))]
 
     def cue_at(self, offset: int) -> int:
-        """The number of the cue that a character belongs to."""
+        """The number of the cue that holds a character."""
         return bisect_right(self.offsets, offset) - 1
 
     def start_of(self, offset: int) -> tuple[int, str]:
-        """When the character at `offset` starts to be said, in ms, and how that is known."""
+        """The time in ms when the character at `offset` starts to be said, and the source of the time."""
         number = self.cue_at(offset)
         cue, inside = self.cues[number], offset - self.offsets[number]
         if cue.words:
@@ -96,7 +96,7 @@ class Stream:
         return cue.start_ms + (self.ends[number] - cue.start_ms) * inside // len(cue.text), "interpolated"
 
     def end_of(self, offset: int) -> tuple[int, str]:
-        """When the character before `offset` has been said, in ms, and how that is known."""
+        """The time in ms when the character before `offset` has been said, and the source of the time."""
         number = self.cue_at(offset - 1)
         cue, inside = self.cues[number], offset - self.offsets[number]
         limit = self.ends[number]
@@ -113,19 +113,19 @@ class Stream:
 
 
 def _between(before: str, text: str) -> str:
-    """What stands between the texts of two cues."""
+    """The character between the texts of two cues."""
     if before.isascii() or text.isascii():
         return " "
     return LINE_END if _WIDE.match(before[-1:]) and _WIDE.match(text[:1]) else " "
 
 
 def join_lines(text: str) -> str:
-    """`text` with single spaces, and none where a line of Han or kana ended; see LINE_END."""
+    """Return `text` with single spaces, and no space where a line of Han or kana ended; see LINE_END."""
     return " ".join(text.replace(LINE_END, "").split())
 
 
 def mark_line_ends(text: str) -> str:
-    """`text` with a space for each line end: LINE_END between characters that no space divides. The length stays."""
+    """Replace each line end in `text` by a space, or by LINE_END between characters of unspaced scripts. The length stays."""
     if "\n" not in text:
         return text
     return (text if text.isascii() else _UNSPACED_LINE_END.sub(LINE_END, text)).replace("\n", " ")
