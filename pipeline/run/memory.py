@@ -14,9 +14,9 @@ _STATUS, _RESET, _OOM_SCORE = "/proc/self/status", "/proc/self/clear_refs", "/pr
 
 
 def limit_memory(size: int) -> None:
-    """Let this process allocate at most `size` bytes. If the system runs out of memory, it is to end this process before its
+    """Let this process allocate at most `size` bytes. If the system runs out of memory, it ends this process before the
     parent."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the work has one thread; each further one would take 40 MB
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the work has one thread; others would take 40 MB each
         os.environ[name] = "1"
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = size if hard == resource.RLIM_INFINITY else min(size, hard)
