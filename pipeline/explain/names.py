@@ -8,8 +8,8 @@ _LIKE = 0.6  # the default cutoff of difflib.get_close_matches
 
 
 def near_names(wanted: str, names: Iterable[str], count: int = 5) -> list[str]:
-    """The names most similar to `wanted`, best first. Names that differ only in case, or contain it, come before others.
-    `names` is never held in a list."""
+    """The names most similar to `wanted`, best first. A name that differs only in case, or contains `wanted` or is part of it,
+    comes before others. `names` is never held in a list."""
     best: list[tuple[float, str]] = []
     matcher = SequenceMatcher(b=wanted.lower())
     for name in names:
