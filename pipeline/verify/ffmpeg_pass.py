@@ -39,7 +39,7 @@ _INPUT = re.compile(
 )
 _COMPLAINT = re.compile(r"(?:^|\] )\[(?:error|fatal|panic)\] (.*)|\[warning\] (corrupt decoded frame.*)")
 _OF_OUTPUT = re.compile(r"^\[(?:rawvideo|out#|vost#|Parsed_)")
-_UNCLOCKED = {"avi", "h264", "hevc", "m4v", "mpegvideo"}  # ffmpeg makes up their times, so 0:00 may also be the first frame
+_UNCLOCKED = {"avi", "h264", "hevc", "m4v", "mpegvideo"}  # their times are made up: 0:00 may also be the first frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def reference_binary() -> str | None:
 
 
 class FfmpegPass:
-    """Iterates over all frames of a local file, turned, mirrored and cropped as the file says. Afterwards it has ffmpeg's messages.
+    """Iterates over all frames of a local file, turned, mirrored and cropped as the file says. Then it has ffmpeg's messages.
 
     Args:
         binary: the ffmpeg to run.
