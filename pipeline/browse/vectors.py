@@ -93,7 +93,7 @@ def _opened(folder: str, space: str) -> Space:
 
 
 class _Writer:
-    """Writes the vectors of one space, in any order. Rows of the corpus without a vector are left out at the end."""
+    """Writes the vectors of one space, in any order. Rows of the corpus without a vector get no entry in the files."""
 
     def __init__(self, folder: str, rows: int, width: int) -> None:
         os.makedirs(folder)

@@ -18,7 +18,7 @@ from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip
 
 _SUFFIX = ".relevance"
-Relevances = Mapping[str, float | None]  # by key; None where the model failed
+Relevances = Mapping[str, float | None]  # by key; None if the model failed
 
 
 class Relevance:

@@ -42,7 +42,7 @@ def seal(
 def publish(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None = None) -> None:
     """Check that the counts balance, delete the Croissant metadata of an earlier audit, then write README.md and corpus.json.
 
-    A new version finds the shards that it does not write in the corpus `unchanged`. Raises CorpusError.
+    Shards that a new version does not write are in the corpus `unchanged`. Raises CorpusError.
     """
     for subject, count in manifest.counts.items():
         if not count.balances:

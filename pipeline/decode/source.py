@@ -197,7 +197,7 @@ def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> OpenS
             other.discard = Discard.all  # the demuxer need not read it
     context.thread_count = 1
     context.thread_type = "NONE"
-    context.copy_opaque = True  # a frame tells which packet it came from
+    context.copy_opaque = True  # links each frame to its packet
     base = stream.time_base or Fraction(1, 1000)
     timeline = Timeline(base.numerator, base.denominator, container.start_time or 0)
     aspect = _pixel_aspect(stream)

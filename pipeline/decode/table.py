@@ -132,7 +132,7 @@ class PacketTable:
         backward = (self.flags[timed] & BACKWARD) != 0
         if np.all(rises):
             return not (self.reorders and np.any(backward))
-        after = int(np.argmin(backward)) + 1  # a recording may begin with pictures whose references it lacks
+        after = int(np.argmin(backward)) + 1  # a recording may begin with pictures that lack their references
         return bool(np.all(rises[after:] != backward[after:]))
 
 

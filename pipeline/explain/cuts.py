@@ -42,7 +42,7 @@ def find_cuts(
 
 
 def _choice(one: LongClip, other: LongClip, merge: Merge, by_topic: bool) -> tuple[str, str]:
-    """Why a run was cut between two long clips: one would break a limit, or the topic turns."""
+    """Why a run was cut between two long clips: together they would break a limit, or the topic turns."""
     count, lasts = len(one.sentences) + len(other.sentences), other.end_ms - one.start_ms
     where = "placed where topics part best" if by_topic else "cut as evenly as it goes"
     if count > merge.max_sentences:

@@ -52,7 +52,7 @@ _PUBLIC_DOMAIN = Licence(OTHER, "public domain")
 _PUBLIC_DOMAIN_MARK = Licence(OTHER, "Public Domain Mark 1.0", "https://creativecommons.org/publicdomain/mark/1.0/")
 _CC0 = Licence("cc0-1.0", "CC0 1.0", "https://creativecommons.org/publicdomain/zero/1.0/")
 _NAMED = {
-    "creativecommon": Licence("cc", "CC BY, version not stated"),  # what YouTube's API says
+    "creativecommon": Licence("cc", "CC BY, version not stated"),  # the name in YouTube's API
     "public domain": _PUBLIC_DOMAIN,
     "pd": _PUBLIC_DOMAIN,
     "public domain mark": _PUBLIC_DOMAIN_MARK,

@@ -102,7 +102,7 @@ def _parent(manifest: CorpusManifest) -> str | None:
 
 
 def _forgets(manifest: CorpusManifest) -> bool:
-    """Whether the new version drops things of which nothing may stay."""
+    """Whether the new version is a takedown, so that nothing may stay of some things."""
     return bool(manifest.history) and manifest.history[-1]["command"] == "takedown"
 
 

@@ -19,7 +19,7 @@ from longtake.schemas.reasons import Reason
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")  # kept, because it helps to find the container format
 _PATIENCE_SECONDS = 60.0
-_Version = tuple[str, int, str]  # uri, size, and what changes with the content
+_Version = tuple[str, int, str]  # uri, size, and a tag that changes with the content
 
 
 @dataclass
