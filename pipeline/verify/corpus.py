@@ -54,7 +54,7 @@ def verify(
 
     Args:
         root: its folder or URI.
-        sample: how many samples to read; None: all.
+        sample: read the contents of this many samples only; None: of all.
         seed: chooses these samples.
         workers: processes that share the work; 0: one for each core.
         progress: called with the numbers of finished pieces of work and of all pieces.
