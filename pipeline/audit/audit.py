@@ -1,4 +1,4 @@
-"""From the tables of a corpus to all that the report shows."""
+"""Make everything that the report shows from the tables of a corpus."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ from longtake.schemas.wording import plural
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a corpus. `looked` counts the samples in audit/frames; `sources` is the configuration with the sources,
-    where that is at hand; `verified` what `longtake verify` found, None where it was not asked."""
+    """The inputs of an audit. `looked` counts the samples in audit/frames. `sources` is the configuration with the sources, if
+    available. `verified` is the result of `longtake verify`, None if it did not run."""
 
     manifest: CorpusManifest
     plan: PlanSummary | None
@@ -44,7 +44,7 @@ class Question:
 
 
 def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
-    """The audit of a corpus. `sheets` makes contact sheets of dropped long clips. Raises CorpusError for damaged tables."""
+    """Audit a corpus. `sheets` makes contact sheets of dropped long clips. Raises CorpusError if a table is damaged."""
     manifest = question.manifest
     found = checks(database, question)
     counted = numbers(database)
@@ -101,7 +101,8 @@ def _drew(report: Report | None) -> bool:
 
 
 def _share(counts: Mapping[str, Count]) -> str:
-    """How much of what came in is in the corpus: long clips alone would not tell what was left out before there were any."""
+    """A sentence on how much of the input is in the corpus. Long clips alone would not show what was dropped before they were
+    made."""
     told = []
     for subject, noun in (("videos", "videos"), ("sentences", "sentences"), ("clips", "long clips that were made")):
         count = counts[subject]
@@ -111,7 +112,7 @@ def _share(counts: Mapping[str, Count]) -> str:
 
 
 def summary(manifest: CorpusManifest, found: Sequence[Number], checked: Sequence[AuditCheck]) -> tuple[str, ...]:
-    """A few sentences for whoever decides about the corpus and will read no more."""
+    """A few sentences for the person who decides about the corpus and reads nothing else."""
     text = {number.name: number.text for number in found}
     sentences = [
         f"{manifest.name} holds {text['samples']} long clips of {text['videos']} videos: {text['hours']} hours with "

@@ -38,7 +38,7 @@ def card_figures(
     reviews: Iterable[str] = (),
     audited: str = "",
 ) -> CardFigures:
-    """The figures of a corpus, whose index holds at least one sample."""
+    """The figures of a corpus. Its index must hold at least one sample."""
     *splits, total = (_split(row) for row in database.rows(SPLITS))
     licences, languages, hosts = (_shares(database, query, total.samples) for query in (LICENCES, LANGUAGES, HOSTS))
     frames = int(database.value(MOST_FRAMES) or 0)
@@ -57,7 +57,7 @@ def _shares(database: Database, query: str, samples: int) -> Shares:
 
 
 def limits_of(checks: Iterable[AuditCheck]) -> tuple[str, ...]:
-    """What a card says of checks: what failed, what was found wanting, and what could not be checked."""
+    """The sentences on a card about failed checks, warnings, and checks that could not run."""
     told = {CheckStatus.FAIL: "{} failed: {}", CheckStatus.WARN: "{}: {}", CheckStatus.SKIP: "Not checked: {}. {}"}
     order = list(told)
     kept = sorted((check for check in checks if check.status in told), key=lambda check: order.index(check.status))

@@ -1,4 +1,4 @@
-"""The accounting: where all videos, sentences and long clips went, from the input through each step to shards and reasons."""
+"""The accounting: where all videos, sentences and long clips went, from the input through each step to shards or reasons."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Flow, Link, Node, Number, Table
 from longtake.schemas.reasons import Stage
 
-#: The steps in the order of the data's way (docs/architecture.md).
+#: The steps in the order of the data flow (docs/architecture.md).
 STEPS = (
     Stage.READ,
     Stage.CLEAN,
@@ -19,7 +19,7 @@ STEPS = (
     Stage.DECODE,
     Stage.TAKEDOWN,
 )
-#: How many of a subject each row of the index stands for, and the name of the subject in the ledger.
+#: For each subject, its name in the ledger and the SQL that counts it in the index.
 _KEPT = {
     "videos": ("video", "count(DISTINCT video_id)"),
     "sentences": ("sentence", "sum(n_sentences)::BIGINT"),
@@ -49,12 +49,12 @@ def numbers(database: Database) -> tuple[Number, ...]:
 
 
 def drop_name(subject: str, stage: str, reason: str) -> str:
-    """The anchor of what was left out for a reason."""
+    """The anchor of the things dropped for a reason."""
     return f"drop-{subject}-{stage}-{reason}".replace("_", "-")
 
 
 def flows(database: Database) -> tuple[Flow, ...]:
-    """A flow for videos, sentences and long clips."""
+    """The flows of videos, sentences and long clips."""
     return tuple(_flow(database, subject) for subject in _KEPT)
 
 
@@ -70,7 +70,7 @@ ORDER BY ALL"""
 
 
 def make_flow(subject: str, row: str, found: Table) -> Flow:
-    """The flow that rows of (stage, reason or split, number) say; `row` is the name of the subject in the ledger."""
+    """Make a flow from rows of (stage, reason or split, number). `row` is the name of the subject in the ledger."""
     drops = [r for r in found.rows if r[0] != "shards"]
     splits = [r for r in found.rows if r[0] == "shards"]
     left = sum(r[2] for r in found.rows)
@@ -98,7 +98,7 @@ def make_flow(subject: str, row: str, found: Table) -> Flow:
 
 
 def _stages(drops: Sequence[tuple[Any, ...]]) -> list[str]:
-    """The stages that left something out, in order; one that this version does not know comes last."""
+    """The stages that dropped something, in order. Stages that this version does not know come last."""
     order = [stage.value for stage in STEPS]
     known = {r[0] for r in drops}
     return [stage for stage in order if stage in known] + sorted(known - set(order))

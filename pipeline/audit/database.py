@@ -1,4 +1,4 @@
-"""DuckDB over the tables of a corpus. Queries name files as seen from its folder, so that they run there as printed."""
+"""DuckDB over the tables of a corpus. Queries name files relative to its folder, so printed queries run there."""
 
 import os
 import re
@@ -12,13 +12,13 @@ from longtake.schemas import remote, storage, tables
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 
-_MEMORY = "2GB"  # beyond that DuckDB goes to its temporary folder
+_MEMORY = "2GB"  # beyond that, DuckDB writes to its temporary folder
 _NO_LEDGER = f"(SELECT {', '.join(f'NULL::VARCHAR AS {name}' for name in tables.LEDGER.names)} LIMIT 0)"
 _PLACES = re.compile(r"'(index|ledger|plan|audit|corpus\.json)(?=[/'])")
 
 
 class Database:
-    """The tables of one corpus. `audit` is where those of the audit itself are, the folder audit/ of the corpus by default."""
+    """The tables of one corpus. `audit` is the folder with the audit's own tables, by default audit/ in the corpus."""
 
     def __init__(self, layout: Layout, audit: str | None = None, scratch: str | None = None) -> None:
         self.layout = layout
@@ -29,7 +29,7 @@ class Database:
             "memory_limit": _MEMORY,
             "preserve_insertion_order": False,
             "enable_progress_bar": False,
-            "parquet_metadata_cache": True,  # some two hundred questions would each parse the footers of all shards
+            "parquet_metadata_cache": True,  # else about 200 queries would each parse all footers
         }
         for name, value in settings.items():
             self._connection.execute(f"SET {name} = {_literal(value)}")
@@ -40,11 +40,11 @@ class Database:
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """For queries with their own placeholders; give their text to `located` first."""
+        """The connection, for queries with placeholders. Pass their text through `located` first."""
         return self._connection
 
     def located(self, sql: str) -> str:
-        """The query with the files where they are."""
+        """The query with the real paths of the files."""
 
         def place(found: re.Match[str]) -> str:
             name = found[1]
@@ -56,8 +56,8 @@ class Database:
         return _PLACES.sub(place, sql if self._has_ledger else sql.replace("'ledger/*.parquet'", _NO_LEDGER))
 
     def printed(self, sql: str) -> str:
-        """The query as the report prints it: with the full name of the folder audit/ where that is not in the corpus, and without
-        the ledger where nothing was left out, so that there is none."""
+        """The query as the report prints it: with the full path of the folder audit/ if that is outside the corpus, and with an
+        empty table if there is no ledger, because nothing was dropped."""
         if not self._has_ledger:
             sql = sql.replace("'ledger/*.parquet'", _NO_LEDGER)
         if self._audit is None:
@@ -65,7 +65,7 @@ class Database:
         return sql.replace("'audit/", "'" + self._audit.replace("'", "''") + "/")
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query. Raises CorpusError where a table is damaged or missing."""
+        """Run a query and return its rows. Raises CorpusError if a table is damaged or missing."""
         return self._run(sql, parameters).fetchall()
 
     def records(self, sql: str) -> list[dict[str, Any]]:
@@ -81,12 +81,12 @@ class Database:
         return Table(title, columns, tuple(found.fetchall()), self.printed(sql), note)
 
     def value(self, sql: str) -> Any:
-        """The only value of a query; None where it gives no row."""
+        """Run a query and return its only value; None if it gives no row."""
         row = self._run(sql).fetchone()
         return row[0] if row else None
 
     def columns(self, files: str) -> tuple[str, ...]:
-        """The columns of the tables `files`, as "index/*.parquet"."""
+        """The columns of the tables `files`, such as "index/*.parquet"."""
         return tuple(row[0] for row in self.rows(f"DESCRIBE SELECT * FROM {quoted(files)}"))
 
     def number(self, name: str, label: str, sql: str, unit: str = "", digits: int = 0) -> Number:
@@ -105,7 +105,7 @@ class Database:
             ) from None
 
     def close(self) -> None:
-        """Give back memory and temporary files."""
+        """Release memory and temporary files."""
         self._connection.close()
 
 
@@ -114,5 +114,5 @@ def _literal(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as a literal of SQL."""
+    """`text` as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""What curators decided, as the report tells it: who, what, when, where they differ, and what of it is still to apply."""
+"""The decisions of curators as the report shows them: who, what, when, conflicts, and which are not applied yet."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _SHOWN = 200
 
 
 def decision_tables(database: Database, decisions: Sequence[Decision]) -> tuple[Table, ...]:
-    """The tables of the section on decisions; none where nobody decided anything."""
+    """The tables of the section on decisions; empty if there are no decisions."""
     if not decisions:
         return ()
     standing = [one for those in current(decisions).values() for one in those]
@@ -52,7 +52,7 @@ def decision_tables(database: Database, decisions: Sequence[Decision]) -> tuple[
 
 
 def pending(database: Database, decisions: Sequence[Decision]) -> AuditCheck:
-    """Whether what was rejected is still in the corpus, and whether curators agree."""
+    """Check whether rejected samples or videos are still in the corpus, and whether curators agree."""
     title = "Decisions are applied, and curators agree"
     if not decisions:
         return AuditCheck(
@@ -83,7 +83,8 @@ def _there(database: Database, decisions: Sequence[Decision]) -> set[tuple[str, 
 
 
 def _note_and_state(decision: Decision, there: set[tuple[str, str]]) -> tuple[str, str]:
-    """What a curator noted, and what became of it. A note can quote: of what is gone, there is none."""
+    """A curator's note, and the state of the decision. A note can quote text, so it is hidden if the subject is no longer
+    there."""
     if (decision.subject, decision.subject_id) not in there:
         return "", "not in the corpus"
     return decision.note, "to apply" if decision.decision == "reject" else ""

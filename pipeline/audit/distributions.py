@@ -1,4 +1,5 @@
-"""The distributions of a corpus, with the thresholds of its configuration and what LF-VILA-8M and HD-VILA-100M published."""
+"""The distributions of a corpus, with the thresholds of its configuration and the published figures of LF-VILA-8M and
+HD-VILA-100M."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,13 +18,13 @@ _SPOKEN = "list_sum(list_transform(sentences, lambda s: s.end_ms - s.start_ms)) 
 
 
 def distributions(database: Database, config: Mapping[str, Any], pixels: bool) -> tuple[Distribution, ...]:
-    """All distributions. `config` is that of corpus.json; `pixels` says whether audit/frames has the measured frames."""
+    """All distributions. `config` comes from corpus.json; `pixels` says whether audit/frames has measured frames."""
     return (*_of_clips(database, config), *_of_scores(database, config), *_of_frames(database, pixels))
 
 
 def limits(config: Mapping[str, Any], *paths: str, scale: float = 1) -> list[Mark]:
-    """The thresholds of a configuration at `paths` such as "merge.max_gap_ms", those that are set; `scale` turns them into the
-    unit of the distribution."""
+    """The thresholds that a configuration sets at `paths` such as "merge.max_gap_ms". `scale` converts them to the unit of the
+    distribution."""
     found = []
     for path in paths:
         section, _, name = path.partition(".")

@@ -1,4 +1,4 @@
-"""What was left out, by reason: how much, examples, scores against thresholds, and contact sheets where there can be some."""
+"""What was dropped, by reason: the number, examples, scores against thresholds, and contact sheets if possible."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,19 +9,19 @@ from longtake.pipeline.corpus.withdrawn import REASONS_SQL
 from longtake.schemas.reason_meanings import MEANINGS
 
 _EXAMPLES, _SHEETS = 10, 2
-#: As pipeline.filters.rules writes it: score, value, side, setting, threshold.
+#: The detail that pipeline.filters.rules writes: score, value, side, setting, threshold.
 _AGAINST = r"^([a-z_]+) (\S+) is (below|above) ([a-z_]+) (\S+)$"
 
-#: The detail of a row, but not of what was taken down or rejected: of that, the report has ids and reasons only.
+#: The detail of a row, empty for withdrawn things: the report shows only their ids and reasons.
 _DETAIL = f"""CASE WHEN reason IN {REASONS_SQL} OR video_id IN (
   SELECT subject_id FROM 'ledger/*.parquet' WHERE subject = 'video' AND reason IN {REASONS_SQL}) THEN '' ELSE detail END"""
 
-#: Makes the sheet of a dropped long clip from its video and key; None where that cannot be.
+#: Makes the sheet of a dropped long clip from its video and key; None if that is impossible.
 Sheets = Callable[[str, str], Sheet | None]
 
 
 def dropped(database: Database, seed: int, sheets: Sheets) -> Iterator[DropGroup]:
-    """A group for each subject, stage and reason of the ledger, long clips first, in the order of the steps."""
+    """Yield a group for each subject, stage and reason of the ledger, long clips first, in the order of the steps."""
     groups = database.rows(
         "SELECT subject, stage, reason, count(*) AS n FROM 'ledger/*.parquet' GROUP BY ALL ORDER BY ALL"
     )
@@ -66,7 +66,7 @@ ORDER BY md5('{seed}:' || subject_id || video_id), subject_id, detail LIMIT {_EX
 
 
 def _scores(database: Database, where: str, seed: int) -> Table | None:
-    """Of the same examples, score against threshold as the details tell; None where they tell none."""
+    """Scores against thresholds, read from the details of the same examples; None if no detail has a score."""
     sql = f"""SELECT subject_id AS key, r.score AS score, TRY_CAST(r.value AS DOUBLE) AS value, r.side AS side,
   r.setting AS setting, TRY_CAST(r.threshold AS DOUBLE) AS threshold
 FROM (SELECT subject_id, video_id, detail,

@@ -1,4 +1,5 @@
-"""From what curators decided on a drawn sample to shares of the whole corpus, with confidence intervals, and to a verdict."""
+"""Estimate shares of the whole corpus from curators' decisions on a drawn sample, with confidence intervals, and give a
+verdict."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,20 +15,21 @@ REJECT, FLAG, UNLABELLED = "reject", "flag", "unlabelled"
 
 
 def estimate(drawn: Sequence[ReviewSample], decisions: Iterable[Decision], confidence: float = 0.95) -> list[Estimate]:
-    """The shares of the corpus that would be rejected: in all, then by label, the most frequent first; then the share flagged.
+    """Estimate the share of the corpus that would be rejected: in all, then by label, most frequent first; then the flagged
+    share.
 
-    The share is that of a stratified sample, the sum of N_h/N times the share among those reviewed in stratum h. Only drawn
-    samples with a decision count: their own, else that on their video; where curators differ the strictest. A stratum in which
-    nothing is reviewed is counted with the one that is called most like it. Both, and what is still to review, are said in the
-    first text.
+    The share is a stratified estimate: the sum of N_h/N times the share among the reviewed samples of stratum h. Only drawn
+    samples with a decision count: a decision on the sample, else on its video; if curators differ, the strictest. A stratum
+    without a reviewed sample is counted with the stratum of the most similar name. The first text says so, and also says how
+    many differ and how many are still to review.
 
-    The interval is the exact one of draws without replacement (`share_limits`) at an effective number of reviewed samples, as
+    The interval is the exact one for draws without replacement (`share_limits`) at an effective number of reviewed samples, as
     Korn and Graubard propose for surveys ("Confidence intervals for proportions with small expected number of positive counts
-    estimated from survey data", Survey Methodology 24, 1998). If no stratum were worse than another, the variance of the estimate
-    would be that of 1 / sum((N_h/N)^2 / n_h) draws without stratification, finite population included. That number is used, or
-    the smaller one that the variance seen within the strata stands for. What stratification gains is not credited, so that the
-    interval claims no more than it covers where few are rejected. None found gives an upper limit; all reviewed, one point. Each
-    interval holds for itself, not all of them together.
+    estimated from survey data", Survey Methodology 24, 1998). If no stratum were worse than another, the variance of the
+    estimate would equal the variance of 1 / sum((N_h/N)^2 / n_h) draws without stratification, finite population included. The
+    effective number is this one, or the number that matches the variance within the strata if that is smaller. The gain from
+    stratification is not credited, so that the interval claims no more than it covers when few are rejected. With no findings
+    there is an upper limit; with all reviewed, one point. Each interval holds alone, not all of them together.
     """
     drawn, review = list(drawn), _Review.of(drawn, decisions)
     counts: dict[str, int] = {}
@@ -54,7 +56,7 @@ def _has_label(label: str) -> Callable[[Decision], bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Stratum:
-    """Strata that are estimated together. `reviewed` are the drawn ones with a decision."""
+    """Strata that are estimated together. `reviewed` are the keys of drawn samples with a decision."""
 
     names: tuple[str, ...]
     size: int
@@ -89,7 +91,7 @@ class _Review:
         return cls(len(drawn), sum(sizes.values()), reviewed, _collapsed(sizes, keys), differing)
 
     def remarks(self) -> str:
-        """What one must know of how it was counted; "" where there is nothing."""
+        """Remarks on how the samples were counted; "" if there are none."""
         remarks = []
         if self.drawn > len(self.reviewed):
             remarks.append(f"{self.drawn - len(self.reviewed):,} still to review, which count for nothing so far")
@@ -104,7 +106,7 @@ class _Review:
 
 
 def _collapsed(sizes: Mapping[str, int], keys: Mapping[str, Sequence[str]]) -> tuple[_Stratum, ...]:
-    """The strata, each without a reviewed sample put to the one whose name begins most like its own."""
+    """The strata. Each stratum without a reviewed sample joins the one with the longest common start of the name."""
     with_reviewed = sorted(name for name in sizes if keys[name])
     joined: dict[str, list[str]] = {name: [name] for name in with_reviewed}
     for name in sorted(sizes) if with_reviewed else ():
@@ -117,7 +119,7 @@ def _collapsed(sizes: Mapping[str, int], keys: Mapping[str, Sequence[str]]) -> t
 
 
 def _alike(one: str, other: str) -> int:
-    """How many characters two names have in common at their start."""
+    """The length of the common start of two names."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
@@ -133,7 +135,7 @@ def _estimated(
     share = min(share, 1.0)
     effective = _effective(review, found, share)
     low, high = share_limits(share * effective, effective, review.population, confidence)
-    low = max(low, sum(found) / review.population)  # what was found is there
+    low = max(low, sum(found) / review.population)  # the findings exist
     high = min(high, 1 - (number - sum(found)) / review.population)
     low, high = min(low, share), max(high, share)
     between = f"{percent(share)} ({percent(low)} to {percent(high)})"
@@ -144,7 +146,7 @@ def _estimated(
 
 
 def _effective(review: _Review, found: Sequence[int], share: float) -> float:
-    """The number of unstratified draws that tell as much: see `estimate`."""
+    """The number of unstratified draws with the same information: see `estimate`."""
     weights = [stratum.size / review.population for stratum in review.strata]
     numbers = [len(stratum.reviewed) for stratum in review.strata]
     by_design = 1 / sum(weight**2 / n for weight, n in zip(weights, numbers, strict=True))
@@ -152,7 +154,7 @@ def _effective(review: _Review, found: Sequence[int], share: float) -> float:
         return by_design
     variance = 0.0
     for weight, n, positive, stratum in zip(weights, numbers, found, review.strata, strict=True):
-        left = 1 - n / stratum.size  # what of the stratum is not reviewed
+        left = 1 - n / stratum.size  # share of the stratum that is not reviewed
         own = positive / n * (1 - positive / n) / (n - 1) if n > 1 else share * (1 - share)
         variance += weight**2 * left * own
     by_variance = 1 / (variance / (share * (1 - share)) + 1 / review.population)
@@ -160,7 +162,7 @@ def _effective(review: _Review, found: Sequence[int], share: float) -> float:
 
 
 def percent(share: float) -> str:
-    """A share as people read it: two digits that tell something, as "12.3 %", "0.042 %"."""
+    """A share for people, with two significant digits: "12.3 %", "0.042 %"."""
     value = 100 * share
     digits = 1 if value >= 1 or value <= 0 else min(2 - math.floor(math.log10(value)) - 1, 6)
     text = f"{value:.{digits}f}"
@@ -168,7 +170,7 @@ def percent(share: float) -> str:
 
 
 class Verdict(StrEnum):
-    """What a delivery deserves under a limit."""
+    """The verdict on a delivery under a limit."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -177,15 +179,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The verdict on a share under a limit, and why."""
+    """The verdict on a share under a limit, and the reason."""
 
     verdict: Verdict
     text: str
 
 
 def acceptance(estimated: Estimate, limit: float) -> Acceptance:
-    """Compare a share with the largest that is acceptable (0 to 1): accepted if its whole interval is within the limit, rejected
-    if all of it is beyond; else more review must tell."""
+    """Compare a share with the largest acceptable one (0 to 1). Accept it if its whole interval is within the limit, reject it
+    if the whole interval is beyond; otherwise more review is needed."""
     at = f"at {percent(estimated.confidence)}"
     if estimated.high <= limit:
         text = f"accept: at most {percent(estimated.high)} {at}, and {percent(limit)} is allowed"
@@ -200,7 +202,7 @@ def acceptance(estimated: Estimate, limit: float) -> Acceptance:
 
 
 def strata_table(drawn: Sequence[ReviewSample], decisions: Iterable[Decision]) -> Table:
-    """The strata of a sample for review: their sizes, what was drawn and reviewed of each, and what was rejected and flagged."""
+    """The strata of a sample for review: their sizes, and the numbers drawn, reviewed, rejected and flagged."""
     review = _Review.of(drawn, decisions)
     rows: dict[str, list[int]] = {}
     for one in drawn:

@@ -1,4 +1,4 @@
-"""Looking at the frames of samples: how bright they are, how much moves, whether they can be read at all."""
+"""Measure the frames of samples: brightness, motion, and whether they can be read at all."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 
-#: A row for each sample that was looked at. `fault` says why its frames could not be read; then the rest is null.
+#: A row for each measured sample. `fault` says why its frames could not be read; then the measures are null.
 FRAMES = pa.schema(
     [
         ("key", pa.string()),
@@ -37,14 +37,14 @@ _SHARD = re.compile(r"[A-Za-z0-9]+-\d{6,}")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A piece of work: the samples of one shard to look at; None: all."""
+    """A piece of work: the samples of one shard to measure; None means all."""
 
     shard: str
     keys: tuple[str, ...] | None
 
 
 def is_shard_name(name: str) -> bool:
-    """Whether `name` has the form of a shard's name, and so is safe as part of a path."""
+    """Whether `name` has the form of a shard's name, and so is safe in a path."""
     return bool(_SHARD.fullmatch(name))
 
 
@@ -59,7 +59,7 @@ def motion(pictures: still.Thumbnails) -> float:
 
 
 def measure(jpegs: Sequence[bytes]) -> dict[str, float]:
-    """The measures of the frames of one sample in order of time. Raises ValueError for one that is no JPEG."""
+    """Measure the frames of one sample, given in order of time. Raises ValueError if one is not a JPEG."""
     pictures = still.thumbnails(jpegs)
     runs = still.still_runs(pictures)
     return {
@@ -72,7 +72,7 @@ def measure(jpegs: Sequence[bytes]) -> dict[str, float]:
 
 
 def look(layout: Layout, piece: Look) -> Iterator[dict[str, Any]]:
-    """The rows of FRAMES for some samples of a shard. A sample that cannot be read has a row that says why."""
+    """Yield the rows of FRAMES for some samples of a shard. The row of an unreadable sample gives the reason."""
     if not is_shard_name(piece.shard):
         raise CorpusError(f"{layout.index}: {piece.shard!r} is no name of a shard")
     wanted = None if piece.keys is None else [("key", "in", list(piece.keys))]
@@ -86,7 +86,7 @@ def look(layout: Layout, piece: Look) -> Iterator[dict[str, Any]]:
 
 
 def read_jpegs(layout: Layout, shard: str, row: Mapping[str, Any]) -> list[bytes]:
-    """The frames of a sample by its index row. Raises OSError, and ValueError where they are not what the index says."""
+    """Read the frames of a sample by its index row. Raises OSError, and ValueError if they differ from the index."""
     members = row["members"]
     start = members[0]["offset"]
     size = members[-1]["offset"] + members[-1]["size"] - start
@@ -103,7 +103,7 @@ def read_jpegs(layout: Layout, shard: str, row: Mapping[str, Any]) -> list[bytes
 
 
 def pieces(chosen: Collection[tuple[str, str]]) -> list[Look]:
-    """The work for samples given by (shard, key)."""
+    """The work for samples that are given as (shard, key)."""
     shards: dict[str, list[str]] = {}
     for shard, key in sorted(chosen):
         shards.setdefault(shard, []).append(key)

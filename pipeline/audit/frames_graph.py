@@ -1,4 +1,4 @@
-"""The Beam job of an audit: look at the frames of samples, shard by shard, and write audit/frames/<shard>.parquet."""
+"""The Beam job of an audit: measure the frames of samples, shard by shard, and write audit/frames/<shard>.parquet."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from longtake.schemas.layout import Layout
 
 
 def add_looking(root: Any, layout: Layout, work: list[Look], folder: str) -> None:
-    """Look at the samples of `work`; the tables go into `folder`."""
+    """Measure the samples of `work`, and write the tables into `folder`."""
     _ = root | "Shards" >> beam.Create(work) | "Spread" >> beam.Reshuffle() | "Look" >> beam.Map(_look, layout, folder)
 
 

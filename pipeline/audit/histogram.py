@@ -1,4 +1,4 @@
-"""Histograms by SQL: bounds that people would choose, counts in each bin, and a few quantiles for each split."""
+"""Histograms by SQL: round bounds, counts in each bin, and a few quantiles for each split."""
 
 import math
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import Distribution, Mark, Series
 
-_BINS = 24  # about so many
+_BINS = 24  # about this many
 _STEPS = (1, 2, 2.5, 5, 10)
-_CATEGORIES = 12  # the rest is one
+_CATEGORIES = 12  # further ones are counted as one
 
 
 def nice_edges(low: float, high: float, whole: bool = False) -> tuple[float, ...]:
-    """The bounds of about _BINS bins from `low` to `high`, at round numbers; whole numbers where the values are whole."""
+    """The bounds of about _BINS bins from `low` to `high`, at round numbers. `whole` values get whole bounds."""
     if not high > low:
         return (low - 0.5, low + 0.5) if whole else (low - 0.5 * abs(low or 1), low + 0.5 * abs(low or 1))
     raw = (high - low) / _BINS
@@ -23,13 +23,13 @@ def nice_edges(low: float, high: float, whole: bool = False) -> tuple[float, ...
     first, last = math.floor(low / step), math.floor(high / step) + 1
     if (
         not whole and (last - 1) * step >= high and last - 1 > first
-    ):  # whole numbers at the upper bound need a bin of theirs
+    ):  # whole numbers at the upper bound need their own bin
         last -= 1
     return tuple(round(n * step, 10) for n in range(first, last + 1))
 
 
 def summary_sql(source: str) -> str:
-    """Count, quantiles and mean of `value` for each split, and for all of them."""
+    """SQL for count, quantiles and mean of `value`, for each split and for all."""
     return f"""SELECT split, n, min, q[1] AS p5, q[2] AS median, mean, q[3] AS p95, max FROM (
   SELECT coalesce(split, 'all') AS split, grouping(split) AS whole, count(value) AS n, min(value) AS min,
     quantile_cont(value, [0.05, 0.5, 0.95]) AS q, avg(value) AS mean, max(value) AS max
@@ -39,8 +39,8 @@ ORDER BY whole, split"""
 
 
 def counted_summary_sql(source: str) -> str:
-    """The same for values of which many are alike: a quantile is the least value that so many do not exceed. Its memory grows
-    with the number of different values only."""
+    """The same for values with many repeats: a quantile is the least value that at least this share does not exceed. Memory
+    grows only with the number of different values."""
     return f"""WITH counted AS (
   SELECT split, value, count(*) AS n FROM ({source})
   WHERE value IS NOT NULL GROUP BY GROUPING SETS ((split, value), (value))),
@@ -54,7 +54,7 @@ FROM ranked GROUP BY ranked.split ORDER BY ranked.split NULLS LAST"""
 
 
 def histogram_sql(source: str, edges: Sequence[float]) -> str:
-    """For each split and bin the number of values; bins count from 0, the last one holds its upper bound."""
+    """SQL for the number of values in each split and bin. Bins count from 0; the last one includes its upper bound."""
     step = round(edges[1] - edges[0], 10)
     place = f"floor((value - ({edges[0]:.10g})) / {step:.10g})"
     return f"""SELECT split, greatest(0, least({place}, {len(edges) - 2}))::INT AS bin, count(*) AS n
@@ -76,8 +76,8 @@ def numeric(
     thresholds: Sequence[Mark] = (),
     references: Sequence[Mark] = (),
 ) -> Distribution:
-    """The distribution of `source`, a query for (split, value). `missing` says what to do where there are no values;
-    `whole` that they are whole numbers, `alike` that there are very many, of which many are alike."""
+    """The distribution of `source`, a query for (split, value). `missing` says what to do if there are no values. `whole` means
+    that values are whole numbers, `alike` that there are very many values with many repeats."""
     summary = database.table(f"{title}, by split", (counted_summary_sql if alike else summary_sql)(source))
     if not summary.rows:
         return Distribution(name, title, unit, missing=missing or "There are no values.", note=note)
@@ -102,7 +102,7 @@ def numeric(
 def categories(
     database: Database, name: str, title: str, value: str, *, missing: str = "", note: str = ""
 ) -> Distribution:
-    """The counts of the most frequent values of the expression `value` over the index; null counts as "unknown"."""
+    """The counts of the most frequent values of the expression `value` over the index. Null counts as "unknown"."""
     top = f"SELECT coalesce({value}, 'unknown') AS category, count(*) AS n FROM 'index/*.parquet' GROUP BY ALL"
     names = [str(row[0]) for row in database.rows(f"{top} ORDER BY n DESC, category LIMIT {_CATEGORIES + 1}")]
     if names == ["unknown"] and missing:

@@ -4,14 +4,13 @@ import math
 
 
 def share_limits(found: float, reviewed: float, population: int, confidence: float) -> tuple[float, float]:
-    """Two-sided limits of the share of `population` that has a property which `found` of `reviewed` have.
+    """Two-sided limits of the share of `population` with a property, if `found` of `reviewed` have it.
 
-    The limits that Clopper and Pearson (Biometrika 26, 1934) find in the binomial distribution are found in the hypergeometric
-    one instead (Buonaccorsi, The American Statistician 41, 1987), which is that of draws without replacement: a share lies within
-    them if neither tail is rarer than half of what `confidence` leaves. They cover the true share at least as often as they
-    claim, also for few or no findings, and are one point where all is reviewed. `found` and `reviewed` need not be whole, as
-    effective numbers are not: `reviewed` is rounded down, and limits for `found` lie on the line between those of its whole
-    neighbours.
+    Clopper and Pearson (Biometrika 26, 1934) find limits in the binomial distribution. These use the hypergeometric one instead
+    (Buonaccorsi, The American Statistician 41, 1987), which describes draws without replacement: a share lies within the limits
+    if neither tail is rarer than half of 1 - `confidence`. They cover the true share at least as often as they claim, even with
+    few or no findings, and are one point if all is reviewed. `found` and `reviewed` need not be whole, because effective
+    numbers are not: `reviewed` is rounded down, and limits for `found` are interpolated between its whole neighbours.
     """
     size = min(max(math.floor(reviewed + 1e-9), 1), population)
     positive = min(found * size / reviewed, size) if reviewed else 0.0
@@ -24,8 +23,8 @@ def share_limits(found: float, reviewed: float, population: int, confidence: flo
 
 
 def _high(found: int, size: int, population: int, tail: float) -> int:
-    """The largest number in the population with which `found` or fewer are not too rare."""
-    low, high = found, population - (size - found)  # what the sample proves
+    """The largest number in the population for which finding `found` or fewer is not too rare."""
+    low, high = found, population - (size - found)  # the sample proves these bounds
     while low < high:
         middle = (low + high + 1) // 2
         if _at_most(found, size, middle, population) > tail:
@@ -36,25 +35,25 @@ def _high(found: int, size: int, population: int, tail: float) -> int:
 
 
 def _low(found: int, size: int, population: int, tail: float) -> int:
-    """The smallest number in the population with which `found` or more are not too rare."""
+    """The smallest number in the population for which finding `found` or more is not too rare."""
     return population - _high(size - found, size, population, tail)
 
 
 def _at_most(found: int, size: int, positive: int, population: int) -> float:
-    """P(X <= found) of `size` draws without replacement from `population` of which `positive` have the property."""
+    """P(X <= found) for `size` draws without replacement from `population`, where `positive` members have the property."""
     if found >= min(size, positive):
         return 1.0
     if found < size - (population - positive):
         return 0.0
     if (
         found + 1
-    ) * population > size * positive:  # above the mean: the other tail, which is that of what lacks the property
+    ) * population > size * positive:  # above the mean, so take the other tail: members without the property
         return 1.0 - _tail(size - found - 1, size, population - positive, population)
     return _tail(found, size, positive, population)
 
 
 def _tail(found: int, size: int, positive: int, population: int) -> float:
-    """P(X <= found) where that is not above the mean, so that each summand is smaller than the one before."""
+    """P(X <= found) for `found` up to the mean, so that each summand is smaller than the one before."""
     ways = _log_ways(positive, found) + _log_ways(population - positive, size - found) - _log_ways(population, size)
     mass = total = math.exp(ways)
     for k in range(found, 0, -1):

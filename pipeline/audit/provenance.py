@@ -1,4 +1,4 @@
-"""Where a corpus comes from: licences, hosts, versions, history; and its figures beside those that others published."""
+"""The origin of a corpus: licences, hosts, versions, history; and its figures beside published figures of others."""
 
 import json
 
@@ -12,7 +12,7 @@ _MOST = 50
 _OF_CORPUS = """SELECT count(DISTINCT video_id) AS videos, count(*) AS clips, sum(end_ms - start_ms) / 3.6e6 AS hours,
   avg(end_ms - start_ms) / 1000 AS seconds, avg(n_words) AS words, avg(n_sentences) AS sentences,
   sum(n_words) / sum(n_sentences) AS words_per_sentence FROM 'index/*.parquet'"""
-#: Published figures: videos, clips, hours, seconds, words, sentences, words per sentence; None: not published.
+#: Published figures: videos, clips, hours, seconds, words, sentences, words per sentence; None if not published.
 _PUBLISHED = (
     (
         "LF-VILA-8M",

@@ -1,4 +1,5 @@
-"""Contact sheets of what was dropped: its text from the plan, or planned again from the sources; its frames from the sources."""
+"""Contact sheets of dropped long clips. Text comes from the plan, or from planning the sources again; frames come from the
+sources."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,8 +21,8 @@ _NO_SOURCES = "Frames of dropped long clips are not in the corpus: audit with --
 
 
 class Replay:
-    """Makes sheets of dropped long clips. Without `config` there are no frames, and of clips that were left out before they were
-    planned no text either. Of what was taken down or rejected, and of what shares time with it, there is no sheet."""
+    """Makes sheets of dropped long clips. Without `config` there are no frames, and no text of long clips dropped before the
+    plan. Withdrawn long clips, and all that share time with them, get no sheet."""
 
     def __init__(self, database: Database, config: CorpusConfig | None, slots: Slots | None, probe: str) -> None:
         self._database, self._config, self._slots, self._probe = database, config, slots, probe
@@ -29,7 +30,7 @@ class Replay:
         self._withdrawn = read_withdrawn(database.layout)
 
     def sheet(self, video_id: str, key: str) -> Sheet | None:
-        """The sheet of a dropped long clip; None where its text cannot be had, or may not be shown."""
+        """The sheet of a dropped long clip; None if its text is unavailable, or must not be shown."""
         if self._withdrawn.clip(video_id, key):
             return None
         clip = self._planned(key) or next((c for c in self._judged(video_id) if c.key == key), None)
@@ -50,7 +51,7 @@ class Replay:
         return tables.clip_from_row(found[0]) if found else None
 
     def _judged(self, video_id: str) -> Sequence[LongClip]:
-        """The long clips of a video with their scores, as they were before any was filtered out."""
+        """The long clips of a video with their scores, before any was filtered out."""
         if self._config is None:
             return ()
         if video_id not in self._videos:

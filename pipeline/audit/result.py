@@ -1,4 +1,4 @@
-"""What an audit found, as the report shows it. Numbers go with the SQL that gives them, to run in the folder of the corpus."""
+"""The findings of an audit, as the report shows them. Numbers have their SQL, which runs in the folder of the corpus."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A small table. `sql` gives these columns and rows; empty where they do not come from SQL, and `note` says where from."""
+    """A small table. `sql` gives these columns and rows. It is empty if they do not come from SQL; `note` then names their
+    origin."""
 
     title: str
     columns: tuple[str, ...]
@@ -18,7 +19,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number of the summary: `sql` gives one row with one column, `value`; `text` is how people read it."""
+    """One number of the summary. `sql` gives one row with one column, `value`; `text` is the number for people."""
 
     name: str  # a slug, unique in the audit
     label: str
@@ -29,7 +30,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box of the flow diagram. `href` is the anchor of its examples in the report, "" where there are none."""
+    """A box of the flow diagram. `href` is the anchor of its examples in the report, "" if there are none."""
 
     name: str  # unique in the flow
     label: str
@@ -49,7 +50,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Where all videos, sentences or long clips went: what goes into a node comes out of it. `table` holds the numbers."""
+    """Where all videos, sentences or long clips went. Everything that enters a node leaves it. `table` holds the numbers."""
 
     subject: str  # "videos", "sentences", "long clips"
     nodes: tuple[Node, ...]
@@ -59,7 +60,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A value drawn on a distribution: a threshold of the configuration, or a figure that another dataset published."""
+    """A value drawn on a distribution: a threshold of the configuration, or a published figure of another dataset."""
 
     label: str
     value: float
@@ -76,8 +77,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A histogram, where `edges` are the n + 1 bounds of n bins [a, b) and the last bin holds its upper bound; or counts of
-    categories, where `edges` is empty and `categories` names them.
+    """A histogram or counts of categories. A histogram has `edges`, the n + 1 bounds of n bins [a, b), where the last bin
+    includes its upper bound. Counts have no `edges`, and `categories` names them.
 
     `summary` has a row for each split: count, min, 5 %, median, mean, 95 %, max. `missing` says why there is nothing to show.
     """
@@ -98,7 +99,7 @@ class Distribution:
 
 
 class CheckStatus(StrEnum):
-    """The verdict of a check. SKIP: it could not be made, and `todo` says what it needs."""
+    """The verdict of a check. SKIP means that it could not run, and `todo` says what it needs."""
 
     PASS = "pass"  # noqa: S105  (no password)
     WARN = "warn"
@@ -108,7 +109,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditCheck:
-    """A check with its verdict: what was found, what to do about it, and examples. `sql` gives the number that decides."""
+    """A check with its verdict: the finding, what to do about it, and examples. `sql` gives the number that decides."""
 
     name: str  # a slug, unique in the audit
     title: str
@@ -121,7 +122,7 @@ class AuditCheck:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A frame of a contact sheet: JPEG data, None where it is damaged or cannot be had. Times in ms of the video."""
+    """A frame of a contact sheet: JPEG data, None if it is damaged or unavailable. Times are in ms of the video."""
 
     jpeg: bytes | None
     wanted_ms: int
@@ -149,12 +150,12 @@ class Sheet:
     end_ms: int
     sentences: tuple[SheetSentence, ...]
     facts: tuple[tuple[str, str], ...] = ()
-    note: str = ""  # as why there are no frames
+    note: str = ""  # such as why there are no frames
 
 
 @dataclass(frozen=True, slots=True)
 class SheetGroup:
-    """Contact sheets that were chosen alike: `why` says how, `sql` gives their keys in order."""
+    """Contact sheets chosen in the same way. `why` says how, `sql` gives their keys in order."""
 
     name: str  # a slug, unique in the audit
     title: str
@@ -165,9 +166,10 @@ class SheetGroup:
 
 @dataclass(frozen=True, slots=True)
 class DropGroup:
-    """What was left out for one reason. `name` is the anchor that the flow's nodes link to.
+    """Everything dropped for one reason. `name` is the anchor that the flow's nodes link to.
 
-    `examples` are ledger rows (subject, id, video, detail); `scores` compares those that have a score with the threshold."""
+    `examples` are ledger rows (video, subject id, detail). `scores` compares the scores of examples with their thresholds.
+    """
 
     name: str
     subject: str  # record, video, sentence, clip, note
@@ -177,7 +179,7 @@ class DropGroup:
     count: int
     sql: str
     examples: Table
-    scores: Table | None = None  # id, score, value, threshold setting, threshold
+    scores: Table | None = None  # key, score, value, side, setting, threshold
     sheets: tuple[Sheet, ...] = ()
 
 
@@ -185,7 +187,7 @@ class DropGroup:
 class Estimate:
     """A share of the corpus estimated from a reviewed sample, with its confidence interval; shares from 0 to 1."""
 
-    label: str  # "reject", or the label that curators gave, as "misaligned"
+    label: str  # "reject", "flag", or a label of curators such as "misaligned"
     share: float
     low: float
     high: float
@@ -197,7 +199,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """All that the report shows of one corpus."""
+    """Everything that the report shows of one corpus."""
 
     name: str
     version: int
@@ -211,10 +213,10 @@ class Audit:
     kept: tuple[SheetGroup, ...]
     dropped: tuple[DropGroup, ...]
     tables: tuple[Table, ...] = ()  # provenance: sources, licences, versions, history
-    decisions: tuple[Table, ...] = ()  # who decided what, when; conflicts; what is still to apply
+    decisions: tuple[Table, ...] = ()  # who decided what and when; conflicts; decisions not applied yet
     estimates: tuple[Estimate, ...] = ()
     strata: Table | None = None  # of the sample for review
     published: Table | None = (
-        None  # its sql gives the first column; figures beside those of LF-VILA-8M and HD-VILA-100M
+        None  # figures beside LF-VILA-8M's and HD-VILA-100M's; its sql gives the corpus's own column
     )
     made: str = ""  # date and version of longtake

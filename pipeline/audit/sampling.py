@@ -1,4 +1,4 @@
-"""A stratified sample of a corpus for people to review: drawn by SQL from its index, the same for the same seed everywhere."""
+"""A stratified sample of a corpus for review, drawn by SQL from its index. The same seed gives the same sample everywhere."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from longtake.schemas.printable import printable
 
 DEFAULT_STRATA = ("split", "seconds")
 INDEX = "'index/*.parquet'"
-_COMPUTED = {  # what is no column of the index, but worth a stratum
+_COMPUTED = {  # values that are no column of the index, but useful for strata
     "seconds": "(end_ms - start_ms)::DOUBLE / 1000",
     "host": r"lower(regexp_extract(url, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)', 1))",
 }
@@ -30,12 +30,12 @@ _MOST = 100_000  # strata
 
 @dataclass(frozen=True, slots=True)
 class ReviewSample:
-    """A sample drawn for review. `stratum_size` samples of the corpus are in its stratum; it stands for `weight` of them."""
+    """A sample drawn for review. Its stratum has `stratum_size` samples of the corpus, and it stands for `weight` of them."""
 
     key: str
     video_id: str
     split: str
-    stratum: str  # as "split train, seconds 2/3 (11.2 to 15)"
+    stratum: str  # such as "split train, seconds 2/3 (11.2 to 15)"
     stratum_size: int
     weight: float
     seed: int
@@ -45,15 +45,15 @@ COLUMNS = tuple(field.name for field in fields(ReviewSample))
 
 
 def draw(database: Database, size: int, seed: int = 0, strata: Sequence[str] = DEFAULT_STRATA) -> list[ReviewSample]:
-    """Draw `size` samples of a corpus; all of it where it has no more.
+    """Draw `size` samples of a corpus, or all if it has no more.
 
-    Strata are the values of columns together; a numeric column is cut into three parts of about as many samples. Each stratum
-    gives its share by largest remainder, but at least 2 samples where `size` allows it, else 1; and of each those with the lowest
-    MD5 of "<seed>:<key>". So neither the order of rows nor their files nor threads matter. The result is in the order in which to
-    review: however early one stops, each stratum has had about its share.
+    A stratum is a combination of column values; a numeric column is cut into three parts with about as many samples each. Each
+    stratum gives its share by largest remainder, but at least 2 samples if `size` allows it, else 1. From each stratum, the
+    samples with the lowest MD5 of "<seed>:<key>" are drawn, so the order of rows, files and threads does not matter. The result
+    is in the order of review: wherever a curator stops, each stratum has had about its share.
 
-    Raises ConfigError for a column that does not exist, and for more strata than samples to draw (of the default strata, the
-    last are given up instead).
+    Raises ConfigError for a column that does not exist, and for more strata than samples to draw (but the default strata then
+    lose their last columns instead).
     """
     if size < 1:
         raise ConfigError(f"a sample of {size}: draw at least 1")
@@ -83,13 +83,13 @@ def draw(database: Database, size: int, seed: int = 0, strata: Sequence[str] = D
 
 
 def allocate(sizes: Sequence[int], total: int) -> list[int]:
-    """How many of `total` each stratum of `sizes` gives: shares by largest remainder, at least 2 (else 1) of each, never more
-    than it has. `total` is at least the number of strata and at most the sum of the sizes."""
+    """How many of `total` samples each stratum of `sizes` gives: shares by largest remainder, at least 2 (else 1) each, and
+    never more than the stratum has. `total` is at least the number of strata and at most the sum of the sizes."""
     least = [min(n, 2) for n in sizes]
     if sum(least) > total:
         least = [1] * len(sizes)
     fixed: dict[int, int] = {}
-    while True:  # strata below their least are set to it, and what is left is shared by the others
+    while True:  # strata below their minimum get it, and the others share the rest
         rest, among = total - sum(fixed.values()), sum(n for i, n in enumerate(sizes) if i not in fixed)
         below = {i: least[i] for i, n in enumerate(sizes) if i not in fixed and rest * n < least[i] * among}
         if not below:
@@ -105,19 +105,19 @@ def allocate(sizes: Sequence[int], total: int) -> list[int]:
 
 # -- SQL
 
-Cell = tuple[str, ...]  # a stratum: of each column the value, of a numeric one the number of its part; "" for null
+Cell = tuple[str, ...]  # a stratum: for each column its value, or the number of a part if numeric; "" for null
 
 
 @dataclass(frozen=True, slots=True)
 class _Strata:
-    """The columns that make the strata. `bounds` are those between the parts of the numeric ones."""
+    """The columns that make the strata. `bounds` are the limits between the parts of numeric columns."""
 
     names: tuple[str, ...]
     bounds: dict[str, tuple[float, ...]]
 
     @classmethod
     def of(cls, database: Database, names: Sequence[str]) -> "_Strata":
-        """Raises ConfigError for a column that does not exist."""
+        """Make strata from the columns `names`. Raises ConfigError for a column that does not exist."""
         types, bounds = _types(database), {}
         for name in names:
             if name not in types:
@@ -140,7 +140,7 @@ class _Strata:
         return f"[{', '.join(parts)}]::VARCHAR[]"
 
     def cells(self, database: Database) -> dict[Cell, int]:
-        """How many samples each stratum has. Raises ConfigError where there are too many strata to hold."""
+        """The number of samples in each stratum. Raises ConfigError if there are too many strata to hold."""
         query = f"SELECT {self.expression()} AS cell, count(*) FROM {INDEX} GROUP BY cell LIMIT {_MOST + 1}"
         rows = database.rows(query)
         if len(rows) > _MOST:
@@ -150,7 +150,8 @@ class _Strata:
     def lowest(
         self, database: Database, number: int, seed: int
     ) -> Iterator[tuple[Cell, list[tuple[str, str, str, str]]]]:
-        """Of each stratum the `number` samples with the lowest hashes: (hash, key, video id, split). Holds no more than these."""
+        """Yield each stratum with its `number` samples of lowest hash: (hash, key, video id, split). Holds no more samples than
+        these."""
         query = f"""
             SELECT cell, min(one, {number}) FROM (
                 SELECT {self.expression()} AS cell,
@@ -160,7 +161,7 @@ class _Strata:
             yield tuple(cell), sorted((one["digest"], one["key"], one["video_id"], one["split"]) for one in found)
 
     def labels(self, database: Database, cells: Sequence[Cell]) -> dict[Cell, str]:
-        """A text for each stratum, no two alike."""
+        """A unique text for each stratum."""
         spans = {name: _spans(database, name, bounds) for name, bounds in self.bounds.items()}
         labels: dict[Cell, str] = {}
         used: Counter[str] = Counter()
@@ -185,14 +186,14 @@ def _value(name: str) -> str:
 
 
 def _cut(database: Database, name: str) -> tuple[float, ...]:
-    """The bounds between the parts of a numeric column, fewer where many values are the same."""
+    """The bounds between the parts of a numeric column, fewer if many values are equal."""
     shares = ", ".join(f"{part}.0 / {_PARTS}" for part in range(1, _PARTS))
     query = f"SELECT quantile_disc(({_value(name)})::DOUBLE, [{shares}]) FROM {INDEX}"
     return tuple(sorted({bound for bound in database.value(query) or () if math.isfinite(bound)}))
 
 
 def _spans(database: Database, name: str, bounds: tuple[float, ...]) -> dict[str, str]:
-    """What each part of a numeric column is called."""
+    """A text for each part of a numeric column."""
     query = f"SELECT min({_value(name)})::DOUBLE, max({_value(name)})::DOUBLE FROM {INDEX}"
     ((low, high),) = database.rows(query)
     if low is None or high is None:
@@ -213,7 +214,7 @@ def _number(value: float) -> str:
 
 
 def sample_path(layout: Layout) -> str:
-    """Where the sample of a corpus lies."""
+    """The path of a corpus's sample for review."""
     return layout.path("audit", "sample.csv")
 
 
@@ -231,7 +232,7 @@ def _text(value: Any) -> str:
 
 
 def read_sample(layout: Layout) -> list[ReviewSample] | None:
-    """The sample as it was written; None where none was drawn. Raises ConfigError for a file that is none."""
+    """Read the sample as it was written; None if none was drawn. Raises ConfigError for a file that is not a sample."""
     path = sample_path(layout)
     if not storage.exists(path):
         return None
@@ -252,7 +253,8 @@ def read_sample(layout: Layout) -> list[ReviewSample] | None:
 
 
 def is_of(database: Database, drawn: Sequence[ReviewSample]) -> bool:
-    """Whether a sample is of the corpus as it is now: its keys are all there, and as many samples as when it was drawn."""
+    """Whether a sample fits the corpus as it is now: all its keys exist, and the corpus has as many samples as when it was
+    drawn."""
     query = f"SELECT count(*), count(*) FILTER (key IN (SELECT unnest(?::VARCHAR[]))) FROM {INDEX}"
     sizes = {one.stratum: one.stratum_size for one in drawn}
     return database.rows(query, [[one.key for one in drawn]]) == [(sum(sizes.values()), len(drawn))]

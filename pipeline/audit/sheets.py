@@ -1,4 +1,4 @@
-"""Contact sheets of kept samples: drawn at random, and the best and worst by each measure."""
+"""Contact sheets of kept samples: random ones, and the best and worst by each measure."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _MAX_SENTENCES = 16
 _RANDOM, _EXTREME = 6, 3
 _INDEX = "'index/*.parquet'"
 _SPOKEN = "list_sum(list_transform(sentences, lambda s: s.end_ms - s.start_ms)) / 1000.0"
-#: name, title, expression, and whether the audit has to have measured it.
+#: name, title, expression, and whether it needs a measure from audit/frames.
 _MEASURES = (
     ("coherence", "coherence", "coherence", False),
     ("relevance", "relevance of texts to frames", "score_relevance", False),
@@ -32,7 +32,7 @@ _MEASURES = (
 
 
 def kept(database: Database, seed: int, pixels: bool) -> Iterator[SheetGroup]:
-    """The groups of contact sheets of kept samples. With `pixels`, audit/frames says how bright and moving samples are."""
+    """Yield groups of contact sheets of kept samples. With `pixels`, audit/frames has brightness and motion of samples."""
     total = int(database.value("SELECT count(*) FROM 'index/*.parquet'"))
     sql = f"""SELECT key, shard FROM {_INDEX}
 ORDER BY md5('{seed}:' || key), key LIMIT {_RANDOM}"""
@@ -64,7 +64,7 @@ def _group(database: Database, name: str, title: str, why: str, sql: str, measur
 
 
 def sheet_of(database: Database, key: str, shard: str, facts: Sequence[tuple[str, str]] = ()) -> Sheet:
-    """The contact sheet of a sample; where its frames cannot be read, the note says why."""
+    """The contact sheet of a sample. If its frames cannot be read, the note says why."""
     layout = database.layout
     if not is_sample_key(key) or not is_shard_name(shard):
         raise CorpusError(f"{layout.index}: {key!r} in {shard!r} is no sample; see longtake verify")
@@ -84,7 +84,7 @@ def _jpegs(entry: IndexEntry, files: Mapping[str, bytes]) -> dict[int, bytes]:
 
 
 def facts_of(entry: IndexEntry) -> tuple[tuple[str, str], ...]:
-    """What the head of a sheet says of a kept sample."""
+    """The facts in the head of a kept sample's sheet."""
     clip, source = entry.clip, entry.source
     found = [
         ("split", clip.split),
@@ -95,7 +95,7 @@ def facts_of(entry: IndexEntry) -> tuple[tuple[str, str], ...]:
 
 
 def clip_facts(clip: LongClip) -> list[tuple[str, str]]:
-    """What is known of a long clip before its frames are decoded."""
+    """The facts of a long clip that are known before its frames are decoded."""
     found = [("duration", f"{(clip.end_ms - clip.start_ms) / 1000:.1f} s"), ("words", f"{clip.n_words:,}")]
     if clip.coherence is not None:
         found.append(("coherence", f"{clip.coherence:.3f}"))
@@ -111,7 +111,7 @@ def draw(
     facts: Sequence[tuple[str, str]],
     note: str = "",
 ) -> Sheet:
-    """The sheet of a long clip: for each sentence some of its frames, made small. `jpegs` by number of the frame."""
+    """The sheet of a long clip: some frames of each sentence, made small. `jpegs` has frames by number."""
     per = max(len(clip.frame_times_ms) // max(len(clip.sentences), 1), 1)
     chosen = sorted({per * n // _PER_SENTENCE for n in range(_PER_SENTENCE)})
     sentences = []
@@ -130,7 +130,7 @@ def draw(
 
 
 def small(jpeg: bytes) -> bytes | None:
-    """A small JPEG of a frame; None for one that is damaged."""
+    """A small JPEG of a frame; None if it is damaged."""
     try:
         with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
             picture.draft("RGB", (_WIDTH, _HEIGHT))

@@ -1,4 +1,4 @@
-"""The web application: its pages are registered here, and what fails is explained."""
+"""The web application: it registers the pages, and explains errors."""
 
 import sys
 import traceback
@@ -19,14 +19,14 @@ from longtake.schemas.printable import masked, printable
 
 
 def create_app(site: Site, access: Access) -> Flask:
-    """The application for a corpus. No path of a request is ever opened: static files come from this package."""
+    """The application for a corpus. It never opens a path from a request: static files come from this package."""
     app = Flask(__name__, static_folder="static", template_folder="templates")
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         clock=clock, counted=counted, meaning=meaning, figure=figure, words=words_of_slug, masked=masked
     )
-    for name in app.jinja_env.list_templates():  # compiled now, and not while somebody waits
+    for name in app.jinja_env.list_templates():  # compile them now, so that nobody waits later
         app.jinja_env.get_template(name)
     guard(app, access)
     for pages in (list_pages, sample_pages, frame_pages, mark_pages, table_pages):
@@ -73,11 +73,11 @@ def _is_there_a_sample(site: Site) -> bool:
     try:
         return bool(site.sample_for_review())
     except (ConfigError, OSError):
-        return True  # its page says what is wrong with it
+        return True  # the page of the sample explains the error
 
 
 def _explained(code: int, message: str) -> Response:
     if request.path.startswith("/api/"):
         return make_response({"error": message}, code)
-    page = "refused.html" if code in (401, 403) else "error.html"  # which tells nothing of the corpus
+    page = "refused.html" if code in (401, 403) else "error.html"  # the first shows nothing of the corpus
     return make_response(render_template(page, code=code, message=message), code)

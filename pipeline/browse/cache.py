@@ -1,10 +1,10 @@
-"""The cache of a corpus: made when it is first looked through, and used until corpus.json changes.
+"""The cache of a corpus: made when the corpus is first browsed, and used until corpus.json changes.
 
-It lies in CORPUS/audit/browse/, since a takedown removes audit/ and with it all text of what was taken down; of a corpus that is
-remote or may not be written to, in the scratch space of the process.
+It lies in CORPUS/audit/browse/, because a takedown removes audit/ and with it all text of things taken down. If the corpus is
+remote or read-only, it lies in the scratch space of the process.
 
-A corpus may come from a stranger, and with it a cache made to harm whoever opens it: databases are not made to be opened from
-strangers. So the name of a cache holds a code that only its user can make.
+A corpus may come from a stranger, together with a cache made to harm the person who opens it: databases are not safe to open
+from strangers. So the name of a cache holds a code that only its user can make.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from longtake.schemas import scratch, storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.listing import TEMPORARY
 
-_VERSION = 2  # of what a cache holds
+_VERSION = 2  # of a cache's contents
 _NAME = re.compile(r"([0-9a-f]{16})-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A cache that is complete. `corpus` changes when the corpus does."""
+    """A complete cache. `corpus` changes when the corpus does."""
 
     folder: str
     corpus: str
@@ -45,15 +45,15 @@ class Cache:
 
 
 def corpus_digest(layout: Layout) -> str:
-    """What changes when a corpus does: a hash of its corpus.json."""
+    """A hash of corpus.json, which changes when the corpus does."""
     return hashlib.sha256(b"%d " % _VERSION + storage.read_bytes(layout.manifest)).hexdigest()[:16]
 
 
 def open_cache(layout: Layout, report: Callable[[int], None] = lambda done: None) -> Cache:
-    """The cache of a corpus, made where there is none of this version; `report` gets the number of rows that are done.
+    """Open the cache of a corpus, and make it if there is none of this version. `report` gets the number of finished rows.
 
-    It is made under a temporary name and moved into place, so that one that is there is complete. Raises CorpusError where the
-    corpus is damaged, and OSError, as on a full disk.
+    The cache is made under a temporary name and then moved, so an existing cache is complete. Raises CorpusError if the corpus
+    is damaged, and OSError, for example on a full disk.
     """
     corpus = corpus_digest(layout)
     secret = _secret()
@@ -75,7 +75,7 @@ def open_cache(layout: Layout, report: Callable[[int], None] = lambda done: None
 
 
 def _beside(layout: Layout) -> str:
-    """The folder for caches in the corpus; "" where none can be made there. No link is followed: it could lead anywhere."""
+    """The folder for caches in the corpus; "" if none can be made there. Links are not followed: they could lead anywhere."""
     if storage.is_remote(layout.root):
         return ""
     audit = os.path.join(storage.local_path(layout.root), "audit")
@@ -95,7 +95,7 @@ def _in_scratch(layout: Layout) -> str:
 
 
 def _secret() -> bytes:
-    """What only this user knows: 32 bytes in a file below their cache folder; b"" where it cannot be kept."""
+    """A secret of this user: 32 bytes in a file below their cache folder; b"" if it cannot be kept."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     path = Path(base, "longtake", "browse.key")
     with suppress(OSError):
@@ -105,7 +105,7 @@ def _secret() -> bytes:
             temporary.touch(0o600)
             temporary.write_bytes(secrets.token_bytes(32))
             try:
-                os.link(temporary, path)  # never half written, and never another than somebody uses already
+                os.link(temporary, path)  # never half-written, never replaces a key in use
             finally:
                 temporary.unlink()
         found = path.read_bytes()
@@ -114,7 +114,7 @@ def _secret() -> bytes:
 
 
 def _remove_older(parent: str, corpus: str) -> None:
-    """Caches of earlier versions of the corpus. A process that has one open keeps its files until it closes them."""
+    """Delete caches of earlier versions of the corpus. A process that has one open keeps its files until it closes them."""
     for name in os.listdir(parent):
         found = _NAME.fullmatch(name)
         if found and found[1] != corpus:

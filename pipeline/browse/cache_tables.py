@@ -1,6 +1,7 @@
-"""Filling the cache: the index in a DuckDB file, its words in SQLite FTS5. Rows are numbered from 0 in the order of the index.
+"""Fill the cache: the index goes into a DuckDB file, its words into SQLite FTS5. Rows are numbered from 0 in the order of the
+index.
 
-Batches go through memory one after the other; the two databases are filled at the same time.
+Memory holds one batch after another; the two databases are filled at the same time.
 """
 
 import json
@@ -19,20 +20,20 @@ from longtake.schemas import storage, tables
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 
-Report = Callable[[int], None]  # rows that are done
+Report = Callable[[int], None]  # number of finished rows
 
 TABLES, WORDS = "corpus.duckdb", "words.sqlite"
-MEMORY = "1GB"  # of DuckDB
+MEMORY = "1GB"  # for DuckDB
 _NESTED = ("members", "frame_pts_ms", "sentences", "frame_times_ms", "uri", "sha256")
 COLUMNS = tuple(name for name in tables.INDEX.names if name not in _NESTED)
 _TOGETHER = 20_000  # rows of an INSERT
-_QUOTES = "AND NOT (subject = 'sentence' AND starts_with(detail, 'in long clip '))"  # which is an id
-_MAX_META = 2000  # characters of metadata that are searched
+_QUOTES = "AND NOT (subject = 'sentence' AND starts_with(detail, 'in long clip '))"  # details with an id only
+_MAX_META = 2000  # searchable characters of metadata
 _TEXTS = ("url", "license", "paragraph", "split", "shard", "video_id", "key", "meta")
 
 
 def fill(folder: str, layout: Layout, report: Report) -> None:
-    """Make the databases of a cache in `folder`. Raises CorpusError where a table of the corpus is damaged."""
+    """Make the databases of a cache in `folder`. Raises CorpusError if a table of the corpus is damaged."""
     connection = duckdb.connect(os.path.join(folder, TABLES), config={"memory_limit": MEMORY})
     try:
         connection.execute(f"SET temp_directory = '{os.path.join(folder, 'spill').replace(chr(39), chr(39) * 2)}'")
@@ -88,7 +89,7 @@ def _said(path: str) -> Iterator[list[str]]:
 
 
 def _fill_ledger(connection: duckdb.DuckDBPyConnection, layout: Layout, withdrawn: Withdrawn) -> None:
-    """The ledger; of what was taken down or rejected, without details, which can quote."""
+    """Fill in the ledger. Withdrawn rows get no details, because details can quote text."""
     connection.register("withdrawn", pa.table({"video_id": pa.array(sorted(withdrawn.videos), pa.string())}))
     connection.register("batch", tables.LEDGER.empty_table())
     connection.execute("CREATE TABLE ledger AS SELECT * FROM batch")
@@ -101,7 +102,7 @@ def _fill_ledger(connection: duckdb.DuckDBPyConnection, layout: Layout, withdraw
 
 
 def _fill_lost(connection: duckdb.DuckDBPyConnection, layout: Layout, withdrawn: Withdrawn) -> None:
-    """What the plan holds of long clips that were left out later: their texts are nowhere else."""
+    """Fill in the planned rows of long clips that were dropped later: only the plan has their texts."""
     names = ("key", "video_id", "start_ms", "end_ms", "n_sentences", "n_words", "split", "paragraph")
     connection.execute("CREATE TEMP TABLE gone AS SELECT DISTINCT subject_id FROM ledger WHERE subject = 'clip'")
     connection.register("batch", pa.schema([tables.PLAN.field(name) for name in names]).empty_table())
@@ -116,7 +117,7 @@ def _fill_lost(connection: duckdb.DuckDBPyConnection, layout: Layout, withdrawn:
 
 
 class _Words:
-    """The full-text index, filled by a thread of its own; and which row a key is in."""
+    """The full-text index, filled in a separate thread, and the row number of each key."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -137,7 +138,7 @@ class _Words:
             self._thread.shutdown()
 
     def add(self, first: int, batch: pa.Table, said: list[str]) -> None:
-        """Take rows `first`, `first` + 1, ...; waits where the index cannot keep up."""
+        """Take rows `first`, `first` + 1, ... Wait if the index cannot keep up."""
         self._wait(2)
         self._waiting.append(self._thread.submit(self._insert, first, batch, said))
 
@@ -172,7 +173,7 @@ class _Words:
 
 
 def _about(key: str | None, video_id: str | None, meta: str | None) -> str:
-    """What is searched besides the text: key, video and the texts in the metadata."""
+    """The searchable text besides the paragraph: key, video and the texts in the metadata."""
     parts = [key or ""]
     if video_id and not parts[0].startswith(video_id):
         parts.append(video_id)

@@ -1,7 +1,7 @@
-"""Samples and their frames, read by range: a row of the index, then bytes of the shard that it names.
+"""Samples and their frames, read by range: first a row of the index, then bytes of the shard that it names.
 
-Nothing of a request becomes a path. The key of a sample gives the number of its row, that the file of the index, and the row must
-name the shard of that file.
+No part of a request becomes a path. The key of a sample gives its row number, the row number gives the file of the index, and
+the row must name the shard of that file.
 """
 
 import threading
@@ -19,13 +19,13 @@ from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import Layout
 from longtake.schemas.records import IndexEntry, Member
 
-_GROUPS_KEPT, _MAX_KEPT_BYTES = 32, 8 << 20  # row groups, the size of one
+_GROUPS_KEPT, _MAX_KEPT_BYTES = 32, 8 << 20  # number of row groups, size of one
 _ENTRIES_KEPT = 256
 _MAX_FRAME_BYTES, _MAX_PIXELS = 64 << 20, 8192 * 4320
 
 
 class NoFrame(Exception):
-    """There is no such frame, or it is damaged; the message says which."""
+    """The frame does not exist or is damaged; the message says which."""
 
 
 class Entries:
@@ -38,7 +38,7 @@ class Entries:
         self._lock = threading.Lock()
 
     def entry(self, key: str) -> IndexEntry | None:
-        """The index row of a sample, None where there is none. Raises CorpusError where it is damaged."""
+        """The index row of a sample, None if there is none. Raises CorpusError if it is damaged."""
         if not is_sample_key(key):
             return None
         with self._lock:
@@ -67,7 +67,7 @@ class Entries:
         try:
             height, width, *_ = simplejpeg.decode_jpeg_header(data)
             if height * width <= _MAX_PIXELS:
-                simplejpeg.decode_jpeg(data, "GRAY")  # all of it: what is cut off has a sound header
+                simplejpeg.decode_jpeg(data, "GRAY")  # decode it all: a truncated JPEG has a sound header
         except ValueError as error:
             raise NoFrame(f"it does not decode: {error}") from None
         return data

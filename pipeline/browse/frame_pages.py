@@ -1,4 +1,4 @@
-"""Frames as JPEG, read by range from the shards."""
+"""The pages that serve frames as JPEG, read by range from the shards."""
 
 import hashlib
 from functools import cache

@@ -1,7 +1,7 @@
-"""Who may ask for pages, and what browsers may do with them.
+"""Who may request pages, and what browsers may do with them.
 
-On a loopback address the browser of this machine may be led to us by any page that it shows, so requests must name us as their
-host (a rebound name does not) and must not come from other sites. On other addresses a token is asked for.
+On a loopback address, any page in this machine's browser can send it requests to us. So requests must name us as their host (a
+rebound name does not) and must not come from other sites. On other addresses a token is required.
 """
 
 import hashlib
@@ -21,17 +21,17 @@ _HEADERS = {
     "form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with none, browsers send forms of our own pages without their origin
+    "Referrer-Policy": "same-origin",  # without it, browsers send our own forms without an origin
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _FORM = "ask"  # the endpoint of our forms
-_OPEN = ("static", "healthz")  # endpoints that tell nothing of the corpus
+_OPEN = ("static", "healthz")  # endpoints that show nothing of the corpus
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where we listen, and the token that is asked for there ("": none)."""
+    """The address that the server listens on, and the token that it requires ("" for none)."""
 
     host: str
     port: int
@@ -44,7 +44,7 @@ class Access:
 
     @property
     def address(self) -> str:
-        """Where to open the first page, with the token."""
+        """The URL of the first page, with the token."""
         shown = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104  (nothing is bound here)
         shown = f"[{shown}]" if ":" in shown else shown
         return f"http://{shown}:{self.port}/" + (f"?{urlencode({'token': self.token})}" if self.token else "")
@@ -58,7 +58,7 @@ class Access:
         return hashlib.sha256(b"longtake browse " + self.token.encode()).hexdigest()
 
     def names(self, host: str) -> bool:
-        """Whether a Host header names us as the browser of this machine would."""
+        """Whether a Host header names this server as the browser of this machine would."""
         try:
             parts = urlsplit(f"//{host}")
             own = parts.port if parts.port is not None else 80
@@ -69,7 +69,7 @@ class Access:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address to listen on."""
+    """Whether only this machine can reach `host`, an address to listen on."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -77,7 +77,7 @@ def is_loopback(host: str) -> bool:
 
 
 def guard(app: Flask, access: Access) -> None:
-    """Let nobody else in, and send the headers."""
+    """Refuse requests without permission, and add the security headers."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
 
     @app.before_request
@@ -108,7 +108,7 @@ def guard(app: Flask, access: Access) -> None:
 
 
 def _leads_here() -> bool:
-    """Whether a page is to be shown in a window, as a link does, and not in a frame or by a script."""
+    """Whether the request opens a page in a window, as a link does, and not in a frame or from a script."""
     headers = request.headers
     return (
         headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
@@ -121,7 +121,7 @@ def _check_token(access: Access) -> Response | None:
     if given is not None and hmac.compare_digest(given.encode(), access.token.encode()):
         rest = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
         target = "/" + quote(request.path.lstrip("/")) + (f"?{urlencode(rest)}" if rest else "")
-        # A page that goes on by itself instead of a redirect: a strict cookie is not sent where another site's link led here.
+        # A page that forwards by itself, not a redirect: after a link from another site, a redirect gets no strict cookie.
         answer = make_response(render_template("enter.html", target=target))
         answer.set_cookie(access.cookie, access.cookie_value, httponly=True, samesite="Strict")
         return answer
@@ -145,5 +145,5 @@ def _check_post(access: Access) -> None:
 
 
 def told(error: HTTPException) -> str:
-    """What a failed request is told."""
+    """The message for a failed request."""
     return error.description or error.name

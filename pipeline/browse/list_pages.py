@@ -1,4 +1,4 @@
-"""The list of samples, and the sample for review."""
+"""The pages with the list of samples, and with the sample for review."""
 
 import time
 from collections import Counter
@@ -75,7 +75,7 @@ def add(app: Flask, site: Site) -> None:
 
 
 def described(site: Site, rows: list[dict[str, Any]], selection: Selection) -> list[dict[str, Any]]:
-    """Rows with what cards show besides: the state, and the part of the text that was searched for."""
+    """Rows with two more fields for cards: the state, and the part of the text that matches the search."""
     decided = site.marks.read()
     return [
         row

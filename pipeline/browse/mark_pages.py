@@ -1,4 +1,4 @@
-"""Writing decisions down."""
+"""The pages that record decisions."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def add(app: Flask, site: Site) -> None:
 
 
 def _known(site: Site, subject: str, subject_id: str) -> tuple[str, str]:
-    """The key ("" for a video) and the video of a subject. A sample or video that is not there cannot be marked."""
+    """The key ("" for a video) and the video of a subject. Answers 404 if the corpus has no such sample or video."""
     if subject == "sample" and is_sample_key(subject_id) and (row := site.store.sample(subject_id)):
         return subject_id, row["video_id"]
     if subject == "video" and (site.store.clips_of(subject_id, 1) or site.store.drops_of(subject_id, 1)):

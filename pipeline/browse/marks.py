@@ -1,4 +1,4 @@
-"""What curators decided, as the file has it now: other curators and tools write to it too."""
+"""The decisions of curators, always as in the file: other curators and tools write to it too."""
 
 import functools
 import threading
@@ -22,7 +22,7 @@ About = tuple[str, str]  # "sample" or "video", and its id
 
 @dataclass(frozen=True)
 class DecisionTable:
-    """The rows of a file at one time. `version` changes when they do."""
+    """The rows of a file at one time. `version` changes when the rows change."""
 
     version: str
     rows: tuple[Decision, ...]
@@ -42,13 +42,14 @@ class DecisionTable:
         return {subject: {one.curator: one.verdict for one in those} for subject, those in both.items()}
 
     def state(self, key: str, video_id: str) -> str:
-        """The strictest decision on a sample or its video; "" where there is none."""
+        """The strictest decision on a sample or its video; "" if there is none."""
         found = {one.decision for one in self.of(key, video_id)}
         return next((name for name in STRICTEST_FIRST if name in found), "")
 
 
 class Marks:
-    """The file of decisions at `path`. Safe for many threads; `now` is a clock. Raises ConfigError for a name that is none."""
+    """The file of decisions at `path`. Safe for many threads; `now` is a clock. Raises ConfigError for an unsuitable file
+    name."""
 
     def __init__(self, path: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         if not path.lower().endswith((".csv", ".parquet")):
@@ -58,7 +59,8 @@ class Marks:
         self._decided = DecisionTable("", (), {})
 
     def read(self) -> DecisionTable:
-        """What the file holds; it is read again where it has changed. Raises ConfigError for a file that is none, and OSError."""
+        """The contents of the file, read again if it changed. Raises OSError, and ConfigError if it is not a file of
+        decisions."""
         try:
             version = "/".join(map(str, storage.size_and_tag(self.path)))
         except FileNotFoundError:
@@ -70,13 +72,13 @@ class Marks:
             return self._decided
 
     def add(self, subject: str, subject_id: str, decision: str, label: str, note: str, curator: str) -> None:
-        """Write a decision down. Raises ConfigError for what is none, and OSError."""
+        """Append a decision. Raises OSError, and ConfigError if it is not a valid decision."""
         when = self._now().isoformat(timespec="seconds")
         append_decision(self.path, Decision(subject, subject_id, decision, label, note, curator, when))
 
     def undo(self, subject: str, subject_id: str, curator: str) -> None:
-        """Take back the last step of a curator on a subject, by writing down what was before it. Nothing where there is none.
-        Raises ConfigError and OSError."""
+        """Take back the last step of a curator on a subject, by appending the decision before it. Do nothing if there is no
+        step. Raises ConfigError and OSError."""
         with self._undoing:
             done = steps(self.read().rows, (subject, subject_id), curator)
             if done:
@@ -84,7 +86,8 @@ class Marks:
                 self.add(subject, subject_id, *before, curator)
 
     def rows_in(self, store: Store, state: str, curator: str) -> Mask:
-        """The samples in a state: "undecided", "any" (decided), "conflict", or a decision. Of one curator where one is named."""
+        """The samples in a state: "undecided", "any" (decided), "conflict", or a decision. If `curator` is given, only that
+        curator's decisions count."""
         decided = self.read()
         name = "any" if state == "undecided" else state
         if curator and curator not in decided.curators:
@@ -106,13 +109,13 @@ def _rows_in(store: Store, decided: DecisionTable, state: str, curator: str) -> 
     if state == "conflict":
         return _rows(store, [about for about, own in verdicts.items() if len(own) > 1])
     found = _rows(store, [about for about, own in verdicts.items() if state in own])
-    stricter = STRICTEST_FIRST[: STRICTEST_FIRST.index(state)]  # a sample that is ok may be of a video that is not
+    stricter = STRICTEST_FIRST[: STRICTEST_FIRST.index(state)]  # a sample may be ok, and its video not
     others = _rows(store, [about for about, own in verdicts.items() if own.intersection(stricter)])
     return np.setdiff1d(found, others)
 
 
 def _rows(store: Store, subjects: Iterable[About]) -> Ids:
-    """The rows of samples, and of the samples of videos."""
+    """The rows of the given samples, and of all samples of the given videos."""
     subjects = list(subjects)
     found = {row for kind, one in subjects if kind == "sample" and (row := store.row_of(one)) is not None}
     if videos := [one for kind, one in subjects if kind == "video"]:

@@ -1,7 +1,7 @@
-"""The process that runs one query that a person typed, and ends with it. Run as a script; it imports nothing of longtake.
+"""A process that runs one query typed by a person, and then ends. It is run as a script and imports nothing of longtake.
 
-It says "ready", reads a request (one line of JSON), and answers with a line of JSON and, for rows of samples, their numbers as
-int32. Its memory and its time are limited by the system, so that what DuckDB does not limit is limited too.
+It prints "ready", reads a request (one line of JSON), and answers with a line of JSON and, for rows of samples, their numbers
+as int32. The system limits its memory and time, because DuckDB's own limits do not cover everything.
 """
 
 import json
@@ -17,11 +17,11 @@ _MAX_COLUMNS, _MAX_CELL, _MAX_MESSAGE = 200, 2000, 2000
 _MAX_ANSWER = 16 << 20  # characters of all cells
 _THREADS = 2
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_NUMBERS = (*_INTEGERS, "FLOAT", "DOUBLE", "DECIMAL")  # types of columns that are aligned to the right
+_NUMBERS = (*_INTEGERS, "FLOAT", "DOUBLE", "DECIMAL")  # types of columns to align right
 
 
 class QueryRefused(Exception):
-    """A query cannot be run; the message is for whoever typed it."""
+    """The query cannot be run. The message is for the person who typed it."""
 
 
 def main() -> None:
@@ -32,9 +32,7 @@ def main() -> None:
     if not line:
         return
     request = json.loads(line)
-    signal.setitimer(
-        signal.ITIMER_REAL, request["seconds"] + 1
-    )  # where whoever asked is gone: SIGALRM ends the process
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"] + 1)  # SIGALRM ends the process if the server has died
     for name in (resource.RLIMIT_DATA, resource.RLIMIT_CORE):
         wanted = request["process_bytes"] if name == resource.RLIMIT_DATA else 0
         resource.setrlimit(name, (wanted, wanted))
@@ -77,7 +75,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
 
 
 def _connection(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    """A database that may read the search tables and nothing else, with settings that cannot be changed."""
+    """A database that may read the search tables and nothing else. Its settings cannot be changed."""
     config: Any = {"memory_limit": request["memory"], "temp_directory": "", "threads": _THREADS}
     connection = duckdb.connect(":memory:", config=config | {"python_enable_replacements": False})
     path = request["tables"].replace("'", "''")
@@ -93,7 +91,7 @@ def _connection(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
 
 
 def _checked(typed: str) -> str:
-    """A query that is one statement and only reads, without a semicolon."""
+    """Check that a query is one statement and only reads. Return it without a semicolon."""
     statements = duckdb.extract_statements(typed)
     if len(statements) != 1:
         raise QueryRefused(f"{len(statements)} statements; write one")

@@ -1,4 +1,4 @@
-"""Numbers, times and texts as people read them."""
+"""Write numbers, times and texts for people."""
 
 import re
 
@@ -6,7 +6,7 @@ from longtake.schemas.reason_meanings import MEANINGS
 
 
 def clock(ms: float | None) -> str:
-    """A time as mm:ss, with hours where there are any; "?" where it is not known."""
+    """A time as mm:ss, with hours if there are any; "?" if unknown."""
     if ms is None:
         return "?"
     seconds = int(abs(ms)) // 1000
@@ -17,7 +17,7 @@ def clock(ms: float | None) -> str:
 
 
 def figure(value: float | None, digits: int = 3) -> str:
-    """A number, short; "" where there is none."""
+    """A number in short form; "" for None."""
     if value is None:
         return ""
     if isinstance(value, float) and not value.is_integer():
@@ -26,7 +26,7 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """ "1 sample", "2 samples"."""
+    """A number with its noun: "1 sample", "2 samples"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -36,12 +36,12 @@ def words_of_slug(name: str) -> str:
 
 
 def meaning(reason: str | None) -> str:
-    """What a reason of the ledger means; "" where this version does not know it."""
+    """The meaning of a ledger reason; "" if this version does not know it."""
     return MEANINGS.get(reason or "", "").replace("`", "")
 
 
 def excerpt(text: str, wanted: str, length: int = 320) -> str:
-    """The part of a text around the first of the words in `wanted`; its start where there is none."""
+    """The part of a text around the first word of `wanted` in it; its start if it has none."""
     at = -1
     for word in re.findall(r"\w+", wanted):
         found = re.search(rf"\b{re.escape(word)}", text, re.IGNORECASE)

@@ -1,7 +1,8 @@
-"""Why a sample is in the corpus: each threshold of its configuration with the sample's score, and what was not asked.
+"""Why a sample is in the corpus: each threshold of its configuration with the sample's score, and the checks that were not
+asked for.
 
-The configuration is read from corpus.json, which other versions write too and strangers may have changed: what is not there or
-of another type counts as not asked.
+The configuration comes from corpus.json, which other versions also write and strangers may have changed. A setting that is
+missing or has the wrong type counts as not asked for.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,8 @@ from longtake.schemas.scores import column
 
 @dataclass(frozen=True, slots=True)
 class SampleCheck:
-    """One thing that was asked of a sample, or could have been. `verdict`: "passes", "fails" (of plans that a person edited),
-    "flagged", "unknown" (asked, but there is no score) or "not asked"."""
+    """One check that the configuration asked for, or could have. `verdict`: "passes", "fails" (in plans that a person edited),
+    "flagged", "unknown" (asked for, but there is no score) or "not asked"."""
 
     name: str
     asked: str
@@ -26,7 +27,7 @@ class SampleCheck:
 
 
 def checks(row: Mapping[str, Any], config: Mapping[str, Any]) -> list[SampleCheck]:
-    """The checks of a sample, by its scalar columns; those that were asked first."""
+    """The checks of a sample, by its scalar columns. Checks that the configuration asked for come first."""
     found = [*_lengths(row, _section(config, "merge")), *_filters(row, _section(config, "filters"))]
     found += _copies(row, _section(config, "duplicates"))
     return sorted(found, key=lambda check: check.verdict == "not asked")
@@ -53,7 +54,7 @@ def _filters(row: Mapping[str, Any], filters: Mapping[str, Any]) -> Iterator[Sam
     for rule in (*CLIP_RULES, *FRAME_RULES):
         limit = _number(filters.get(rule.setting))
         if rule.score == "language" and not languages:
-            limit = None  # it says how sure of one of `languages` to be
+            limit = None  # this threshold only concerns `languages`
         yield _compared(rule.setting, row.get(column(rule.score)), limit)
     pii, findings = filters.get("pii"), row.get(column("pii"))
     asked = pii if pii in ("mask", "drop") else ""

@@ -1,4 +1,4 @@
-"""A sample with its player, what it resembles, and its video."""
+"""The pages of a sample with its player, of similar samples, and of a video."""
 
 import json
 from typing import Any
@@ -116,7 +116,7 @@ def _place(site: Site, selection: Selection, row_id: int) -> ListPlace | None:
 
 
 def player_data(entry: IndexEntry) -> str:
-    """What the player needs, as JSON: times of frames and sentences in milliseconds of the video."""
+    """The data for the player as JSON: times of frames and sentences in milliseconds of the video."""
     clip = entry.clip
     frames = min(len(frames_of(entry)), len(clip.frame_times_ms), len(entry.frame_pts_ms))
     return json.dumps(
@@ -133,7 +133,7 @@ def player_data(entry: IndexEntry) -> str:
 
 
 def _sentences(entry: IndexEntry) -> list[dict[str, Any]]:
-    """The sentences with the numbers of their frames, and for each frame how far it is from the time wanted."""
+    """The sentences with the numbers of their frames."""
     clip = entry.clip
     frames = len(frames_of(entry))
     per_sentence = max(1, len(clip.frame_times_ms) // max(1, len(clip.sentences)))
@@ -147,7 +147,7 @@ def _sentences(entry: IndexEntry) -> list[dict[str, Any]]:
 
 
 def _segments(entry: IndexEntry) -> list[tuple[float, float]]:
-    """Where the sentences are on a bar of length 1000."""
+    """(start, length) of the sentences on a bar of length 1000."""
     clip = entry.clip
     scale = 1000 / max(1, clip.end_ms - clip.start_ms)
     return [((s.start_ms - clip.start_ms) * scale, (s.end_ms - s.start_ms) * scale) for s in clip.sentences]

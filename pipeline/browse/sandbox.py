@@ -1,7 +1,8 @@
-"""Running SQL that a person typed: each query in a process of its own (query_process.py), which is killed at its limits.
+"""Run SQL that a person typed: each query runs in a separate process (query_process.py), which is killed at its limits.
 
-The process opens the search tables for reading, loses access to all files (and with it extensions), gets its settings locked, and
-sees no variable of this process. DuckDB's own limits of time and memory do not hold for all it does; those of the system do.
+The process opens the search tables for reading, then loses access to all files (and so to extensions). Its settings are locked,
+and it sees almost none of this process's environment. DuckDB's own limits of time and memory do not cover everything; the
+limits of the system do.
 """
 
 import json
@@ -24,10 +25,10 @@ from longtake.schemas.decision import Decision
 from longtake.schemas.decisions import COLUMNS
 
 MAX_SQL = 10_000  # characters
-_MEMORY = "512MB"  # of DuckDB
-_PROCESS_BYTES = 1 << 30  # of all, with the interpreter
+_MEMORY = "512MB"  # for DuckDB
+_PROCESS_BYTES = 1 << 30  # for the whole process, with the interpreter
 _AT_ONCE = 2  # queries
-_START_SECONDS = 60  # of a process, on a machine that is busy
+_START_SECONDS = 60  # for a process to start on a busy machine
 _SCRIPT = Path(__file__).with_name("query_process.py")
 _VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")  # what Python may need to start
 _STARTS = re.compile(
@@ -36,12 +37,12 @@ _STARTS = re.compile(
 
 
 class QueryError(Exception):
-    """A query cannot be run; the message is for whoever typed it."""
+    """The query cannot be run. The message is for the person who typed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A table of results, all as text, cut after `max_rows` (then `more` is True). `numeric` names columns to align right."""
+    """A table of results, all as text, cut after `max_rows` (then `more` is True). `numeric` names the columns to align right."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
@@ -50,7 +51,7 @@ class Result:
 
 
 def is_query(typed: str) -> bool:
-    """Whether SQL is a whole query, as against a condition."""
+    """Whether `typed` is a whole query, and not a condition."""
     return _STARTS.match(typed) is not None
 
 
@@ -65,7 +66,7 @@ class Sandbox:
         self._is_warm = False
 
     def warm(self) -> None:
-        """Have a process at hand from now on, so that no query waits for one to start."""
+        """Keep a process ready from now on, so that no query waits for a start."""
         with self._lock:
             self._is_warm = True
             self._spare = self._spare or _Process()
@@ -78,13 +79,13 @@ class Sandbox:
             spare.end()
 
     def run(self, typed: str, decisions: Sequence[Decision]) -> Result:
-        """The result of a query. Raises QueryError."""
+        """Run a query and return its result. Raises QueryError."""
         found, _ = self._ask(typed, self._max_rows, decisions)
         rows = tuple(tuple(row) for row in found["rows"])
         return Result(tuple(found["columns"]), rows, frozenset(found["numeric"]), found["more"])
 
     def rows_where(self, condition: str, decisions: Sequence[Decision]) -> Ids:
-        """The rows of samples that fulfil a condition. Raises QueryError."""
+        """The rows of samples that match a condition. Raises QueryError."""
         query = f"SELECT row_id FROM corpus.samples AS samples WHERE (\n{condition}\n)"  # noqa: S608
         _, body = self._ask(query, None, decisions)
         return np.frombuffer(body, dtype="<i4").astype(np.int32)
@@ -138,7 +139,7 @@ class _Process:
         return self._child.poll() is None
 
     def ask(self, request: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes]:
-        """The answer to a request: a line of JSON and what follows it. Raises QueryError."""
+        """Send a request and return the answer: a line of JSON and the bytes after it. Raises QueryError."""
         starting = threading.Timer(_START_SECONDS, self._child.kill)
         starting.start()
         ready = self._child.stdout.readline() if self._child.stdout else b""
@@ -158,7 +159,7 @@ class _Process:
         return answer, body
 
     def end(self) -> None:
-        """Kill the process, whatever it does."""
+        """Kill the process, whatever it is doing."""
         self._child.kill()
         for stream in (self._child.stdin, self._child.stdout):
             if stream is not None:

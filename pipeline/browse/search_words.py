@@ -1,7 +1,7 @@
-"""What a person types into the search box, as a query of SQLite FTS5; and text as it goes into the full-text index.
+"""Turn the search box's text into a query of SQLite FTS5, and prepare text for the full-text index.
 
-Nobody who searches should need to know a query language, or be told of its errors: words, "quoted phrases" and prefix* are all
-there is, and anything else counts as the words that it holds.
+A search must need no query language and show none of its errors. There are only words, "quoted phrases" and prefix*; anything
+else counts as the words in it.
 """
 
 import re
@@ -10,19 +10,19 @@ import unicodedata
 from longtake.schemas.words import UNSPACED
 
 MAX_QUERY, _MAX_TERMS = 500, 32  # characters, words and phrases
-# Each of their characters is indexed, so that any part of a text is found as a phrase: what a dictionary takes
-# for one word in the text and for two in the query would not be.
+# Each of their characters is indexed alone, so that a phrase finds any part of a text. With a dictionary, a part
+# that is one word in the text and two in the query would not be found.
 _UNSPACED = re.compile(rf"([{UNSPACED}])")
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
 
 def spaced(text: str) -> str:
-    """`text` with spaces around the characters of scripts that have none between words."""
+    """`text` with spaces around characters of scripts that write no spaces between words."""
     return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
 
 
 def fts_query(typed: str) -> str:
-    """The FTS5 query that finds all words and phrases of `typed`; "" where it holds no word."""
+    """The FTS5 query for all words and phrases of `typed`; "" if there is no word in it."""
     terms = []
     for found in _TERM.finditer(typed[:MAX_QUERY]):
         phrase = found[1] if found[1] is not None else found[2]
@@ -38,5 +38,5 @@ def _is_kept(char: str) -> bool:
 
 
 def _in_word(char: str) -> bool:
-    """Whether the tokenizer `unicode61` takes a character for part of a word."""
+    """Whether the tokenizer `unicode61` treats a character as part of a word."""
     return unicodedata.category(char)[0] in "LN" or unicodedata.category(char) == "Co"

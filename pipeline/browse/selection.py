@@ -1,4 +1,4 @@
-"""Which samples a page lists, and in which order: read from the address, which is all the state that a page has.
+"""The samples that a page lists, and their order, read from the address. The address is the whole state of a page.
 
 A name from the address never becomes part of SQL: it only chooses an entry of the tables below, and values are bound.
 """
@@ -13,13 +13,13 @@ from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
 
 PAGE = 50  # samples
 STATES = ("undecided", "reject", "flag", "ok", "any", "conflict")
-PROOF = "k"  # the parameter
+PROOF = "k"  # name of the parameter
 _MAX_VALUE = 2000  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number that samples can be filtered and sorted by. `column` is its column; `name` is what addresses call it."""
+    """A number to filter and sort samples by. `column` is its column, `name` its name in addresses."""
 
     name: str
     label: str
@@ -43,19 +43,20 @@ RANDOM = "random"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a list holds. Empty strings and tuples choose nothing; `problems` says what of the address was passed over, and why.
+    """The samples that a list holds. Empty strings and tuples choose nothing. `problems` says which parts of the address were
+    ignored, and why.
 
-    `sort` is a name of ORDERS, with "-" before it for the largest first, "random", or "" for the order of the index (of the
-    sample for review: its own).
+    `sort` is a name of ORDERS (with "-" before it, largest first), "random", or "" for the order of the index (for the sample
+    for review: its own order).
     """
 
     text: str = ""
     condition: str = ""  # SQL
-    proof: str = ""  # that one of our own pages asked for it
-    choices: tuple[tuple[str, str], ...] = ()  # of CHOICES: name and value
-    ranges: tuple[tuple[str, float | None, float | None], ...] = ()  # of MEASURES: name, least, most
+    proof: str = ""  # proves that one of our own pages asked for it
+    choices: tuple[tuple[str, str], ...] = ()  # (name, value) from CHOICES
+    ranges: tuple[tuple[str, float | None, float | None], ...] = ()  # (name, least, most) from MEASURES
     state: str = ""
-    curator: str = ""  # whose decisions `state` is about; "": anybody's
+    curator: str = ""  # `state` counts this curator's decisions; "": anybody's
     duplicate: bool = False
     review: bool = False
     sort: str = ""
@@ -63,7 +64,7 @@ class Selection:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of an address that stand for it."""
+        """The address parameters that stand for the selection."""
         asked = {"sql": self.condition, PROOF: self.proof if self.condition else ""}
         found = {"q": self.text, **asked, **dict(self.choices), "state": self.state, "by": self.curator}
         found |= {"dup": "1" if self.duplicate else "", "review": "1" if self.review else "", "sort": self.sort}
@@ -73,7 +74,7 @@ class Selection:
 
     @property
     def query(self) -> str:
-        """The parameters as the query of an address."""
+        """The parameters as a query string."""
         return urlencode(self.parameters)
 
     def least(self, name: str) -> str:
@@ -87,12 +88,12 @@ class Selection:
 
     @property
     def narrowed(self) -> int:
-        """How many filters there are besides the text."""
+        """The number of filters besides the text."""
         return len([name for name in self.parameters if name not in ("q", "sort", PROOF)])
 
 
 def read_selection(values: Mapping[str, str]) -> Selection:
-    """The selection of an address."""
+    """Read the selection from the parameters of an address."""
     problems: list[str] = []
     given = {name: value.strip()[:_MAX_VALUE] for name, value in values.items()}
 
@@ -133,7 +134,7 @@ def read_selection(values: Mapping[str, str]) -> Selection:
 
 
 def conditions(selection: Selection) -> list[tuple[str, Any]]:
-    """What columns must fulfil: SQL conditions, each with the value of its parameter (None: it has none)."""
+    """The SQL conditions on columns, each with the value of its parameter (None if it has no parameter)."""
     found: list[tuple[str, Any]] = []
     for name, value in selection.choices:
         found.append((f"{CHOICES[name]} = ?", "" if value == "-" and name != "video" else value))
@@ -157,6 +158,6 @@ def sql_values(sql: str, proof: str) -> dict[str, Any]:
 
 
 def labelled(names: Iterable[str]) -> list[Measure]:
-    """The measures whose columns are among `names`."""
+    """The measures that have their column in `names`."""
     there = set(names)
     return [measure for measure in MEASURES if measure.column in there]

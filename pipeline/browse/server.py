@@ -1,4 +1,4 @@
-"""Serving a corpus to browsers, by waitress, until it is told to end."""
+"""Serve a corpus to browsers with waitress, until it is stopped."""
 
 import errno
 import logging
@@ -26,12 +26,12 @@ from longtake.schemas.manifest import finished_manifest
 
 _THREADS = 8
 _ASK_SECONDS = 0.25
-_END_SECONDS = 15  # longer than any query may take
+_END_SECONDS = 15  # longer than any query can take
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a corpus is looked through. `port` 0: any that is free. `token_file` None: a token is made where one is needed."""
+    """The options of a server. `port` 0 means any free port. If `token_file` is None, a token is made when one is needed."""
 
     host: str = "127.0.0.1"
     port: int = 8400
@@ -43,12 +43,12 @@ class Options:
 
 
 class Server:
-    """A corpus that is being served. `address` is where, with the token."""
+    """A corpus served to browsers. `address` is its URL, with the token."""
 
     def __init__(self, corpus: str, options: Options, report: Callable[[int], None] = lambda done: None) -> None:
-        """Open a corpus, making its cache where there is none; `report` gets the samples that are done.
+        """Open a corpus, and make its cache if there is none. `report` gets the number of finished samples.
 
-        Raises CorpusError for a corpus that is unfinished or damaged, ConfigError for options that cannot be used, OSError.
+        Raises CorpusError for an unfinished or damaged corpus, ConfigError for unusable options, and OSError.
         """
         self._sockets: dict[int, Any] = {}
         self._serving = threading.Lock()
@@ -84,19 +84,19 @@ class Server:
         self.address = access.address
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Serve until `stopping`, asked several times a second, is true, or until `close` is called in another thread."""
+        """Serve until `stopping`, called several times a second, returns true, or until another thread calls `close`."""
         with self._serving:
             while not (self._stopped or stopping()):
                 wasyncore.loop(timeout=_ASK_SECONDS, map=self._sockets, count=1)
         self.close()
 
     def close(self) -> None:
-        """End `run` from another thread, or give back what was opened where it was never called."""
+        """End `run` from another thread. If it never ran, release everything that was opened."""
         self._stopped = True
         with self._serving:
             self._server.task_dispatcher.shutdown()
             wasyncore.close_all(self._sockets)
-            # One that is still in DuckDB when the interpreter ends would abort the process.
+            # A thread that is still in DuckDB when the interpreter ends would abort the process.
             for thread in self._threads:
                 thread.join(_END_SECONDS)
             self.site.sandbox.close()
@@ -119,7 +119,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _token(options: Options) -> str:
-    """The token that is asked for; "" on a loopback address where none was named."""
+    """The required token; "" on a loopback address if no token file is given."""
     if options.token_file is not None:
         try:
             token = storage.read_bytes(options.token_file).decode().strip()

@@ -1,4 +1,4 @@
-"""What all pages draw on: the corpus, its cache, the marks, the sample for review."""
+"""The data behind all pages: the corpus, its cache, the decisions, the sample for review."""
 
 import functools
 import hmac
@@ -23,12 +23,12 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 
 NOT_RUN = "not run yet, since it came with an address. Read it, and press Apply or Run."
-_REMOTE_SECONDS = 10  # between two looks at a remote corpus.json
+_REMOTE_SECONDS = 10  # between two checks of a remote corpus.json
 
 
 @dataclass(frozen=True)
 class Site:
-    """A corpus that is looked through. `curator` is who marks where nobody says otherwise."""
+    """A corpus that is being browsed. `curator` is the default curator."""
 
     layout: Layout
     manifest: CorpusManifest
@@ -48,22 +48,22 @@ class Site:
         object.__setattr__(self, "sandbox", Sandbox(self.store.cache))
 
     def proof(self, sql: str) -> str:
-        """What an address with SQL holds besides, so that it is run: only our own pages can have it, and a page elsewhere that
-        leads a browser here cannot start a query."""
+        """A code that an address with SQL must carry to run it. Only our own pages can make it, so another site that leads a
+        browser here cannot start a query."""
         return hmac.digest(self.secret, sql.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
 
     def proves(self, sql: str, proof: str) -> bool:
-        """Whether SQL was asked for by one of our own pages since the server started."""
+        """Whether one of our own pages has asked for this SQL since the server started."""
         return hmac.compare_digest(self.proof(sql).encode(), proof.encode("utf-8", "surrogatepass"))
 
     def sample_for_review(self) -> list[ReviewSample] | None:
-        """The sample that `longtake audit --sample` drew, in the order in which to review it. Raises ConfigError."""
+        """The sample that `longtake audit --sample` drew, in the order of review. Raises ConfigError."""
         return read_sample(self.layout)
 
     def rows(self, selection: Selection) -> tuple[list[Mask], Ids | None]:
         """The masks of the rows in a list, and its order.
 
-        Raises QueryError for its SQL, SlowSearch, and ConfigError for a file of decisions or a sample that is none.
+        Raises QueryError for its SQL, SlowSearch, and ConfigError for an invalid file of decisions or sample for review.
         """
         masks, order = self.store.rows_where(selection), self.store.order(selection)
         text = self.store.rows_with(selection.text) if selection.text else None
@@ -87,7 +87,7 @@ class Site:
 
 
 class Current:
-    """Whether a corpus is still the one that was opened: what was taken down since must not be shown from its cache."""
+    """True while the corpus is the one that was opened: text taken down since then must not be shown from the cache."""
 
     def __init__(self, layout: Layout, corpus: str) -> None:
         self._layout, self._corpus = layout, corpus

@@ -1,4 +1,4 @@
-"""Asking the cache: pages of samples, the samples around one, facts of videos, the ledger. Safe for many threads."""
+"""Query the cache: pages of samples, the samples around one, facts about videos, the ledger. Safe for many threads."""
 
 import bisect
 import functools
@@ -20,8 +20,8 @@ from longtake.pipeline.browse.cache_tables import MEMORY
 from longtake.pipeline.browse.search_words import fts_query
 from longtake.pipeline.browse.selection import ORDERS, RANDOM, SCORE_NAMES, Selection, conditions, labelled
 
-Ids = npt.NDArray[np.int32]  # of rows
-Mask = npt.NDArray[np.bool_]  # for each row whether it is chosen
+Ids = npt.NDArray[np.int32]  # row numbers
+Mask = npt.NDArray[np.bool_]  # for each row, whether it is chosen
 _KEPT_MASKS, _KEPT_ORDERS = 64, 24
 _SEARCH_SECONDS = 10
 _FACETS = 100  # values of a column
@@ -33,7 +33,7 @@ LISTED = (
 
 @dataclass(frozen=True, slots=True)
 class ListPlace:
-    """Where a sample is in a list: its number from 0, how many there are, and the keys beside it."""
+    """The place of a sample in a list: its number from 0, the length of the list, and the keys beside it."""
 
     number: int
     total: int
@@ -84,13 +84,11 @@ class Store:
         return found
 
     def _one(self, query: str, values: Sequence[Any] = ()) -> Any:
-        rows = self.cursor.execute(
-            query, list(values)
-        ).fetchall()  # a result that is not read to its end blocks the cursor
+        rows = self.cursor.execute(query, list(values)).fetchall()  # a result not read to its end blocks the cursor
         return rows[0][0] if rows else None
 
     def dicts(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """The rows of a query."""
+        """Run a query and return its rows."""
         found = self.cursor.execute(query, list(values))
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
@@ -109,22 +107,22 @@ class Store:
     # -- choosing rows
 
     def mask(self, ids: Ids | Sequence[int]) -> Mask:
-        """The mask that chooses some rows."""
+        """The mask that chooses the rows `ids`."""
         found = np.zeros(self.rows, bool)
         found[np.asarray(ids, np.int64)] = True
         return found
 
     def remembered(self, name: str, find: Callable[[], Ids]) -> Mask:
-        """The mask of the rows that `name` stands for: found now, or kept from one of the last times."""
+        """The mask of the rows named `name`, kept from a recent call or found now."""
         return self._masks.get(name, lambda: self.mask(find()))
 
     def rows_with(self, typed: str) -> Mask | None:
-        """The rows whose texts hold all words that were typed; None where no word was. Raises SlowSearch."""
+        """The rows with all words of `typed` in their texts; None if `typed` has no word. Raises SlowSearch."""
         query = fts_query(typed)
         return self.remembered(f"text {query}", lambda: self._search(query)) if query else None
 
     def rows_where(self, selection: Selection) -> list[Mask]:
-        """A mask for each condition of a selection on columns."""
+        """A mask for each column condition of a selection."""
         masks = []
         for condition, value in conditions(selection):
             query = f"SELECT row_id FROM samples WHERE {condition}"  # noqa: S608  (of selection.conditions, not of a person)
@@ -137,7 +135,7 @@ class Store:
         return np.asarray(found["row_id"], np.int32)
 
     def _search(self, query: str) -> Ids:
-        # One text of numbers instead of a row for each: common words are in a million rows.
+        # One text with all numbers instead of one row each: common words are in a million rows.
         end = time.monotonic() + _SEARCH_SECONDS
         self._words.set_progress_handler(lambda: time.monotonic() > end, 10_000)
         try:
@@ -151,15 +149,15 @@ class Store:
         return np.fromstring(row[0], np.int32, sep=",") if row and row[0] else np.empty(0, np.int32)
 
     def order(self, selection: Selection) -> Ids | None:
-        """All rows in the order of a selection; None for that of the index. Rows without a value come last, and equal ones in the
-        order of the index."""
+        """All rows in the order of a selection; None for the order of the index. Rows without a value come last; equal rows
+        keep the order of the index."""
         name, descending = selection.sort.removeprefix("-"), selection.sort.startswith("-")
         if not name or not self.rows:
             return None
         return self._orders.get(selection.sort, lambda: self._sorted(name, descending))
 
     def prepare(self) -> None:
-        """Make the orders that are asked for most, so that nobody waits for them: a second for a million rows."""
+        """Make the most wanted orders, so that nobody waits for them: this takes a second for a million rows."""
         for measure in self.measures:
             if measure.name not in SCORE_NAMES:
                 for sort in (measure.name, f"-{measure.name}"):
@@ -175,7 +173,7 @@ class Store:
         return _order_of(-values if descending else values)
 
     def row_of(self, key: str) -> int | None:
-        """The number of the row of a sample."""
+        """The row number of a sample; None if there is none."""
         row = self._words.execute("SELECT row_id FROM keys WHERE key = ?", [key]).fetchone()
         return int(row[0]) if row else None
 
@@ -183,7 +181,7 @@ class Store:
         return [self.row_of(key) for key in keys]
 
     def file_of(self, row_id: int) -> tuple[str, int]:
-        """The shard whose index holds a row, and the number of the row in it."""
+        """The shard whose index holds a row, and the row's number in that index."""
         at = bisect.bisect_right(self._files, (row_id, "\U0010ffff")) - 1
         return self._files[at][1], row_id - self._files[at][0]
 
@@ -192,7 +190,8 @@ class Store:
     def page(
         self, masks: Sequence[Mask], order: Ids | None, offset: int, limit: int
     ) -> tuple[list[dict[str, Any]], int]:
-        """The rows `offset` to `offset + limit` of those that all masks choose, in an order, and how many there are."""
+        """The rows `offset` to `offset + limit` of the rows that all masks choose, in an order, and the number of all of
+        these."""
         found = self._list(_all(masks), order)
         return self.listed(found[offset : offset + limit].tolist()), len(found)
 
@@ -202,18 +201,18 @@ class Store:
         return np.flatnonzero(mask).astype(np.int32) if order is None else order[mask[order]]
 
     def listed(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """The columns that lists show of some rows, in the order of `ids`."""
+        """The columns that lists show, for some rows, in the order of `ids`."""
         if not ids:
             return []
-        # As a join, which reads only what holds these rows; a list of constants takes ten times as long.
+        # A join reads only the parts with these rows; a list of constants takes ten times as long.
         query = f"SELECT {LISTED}, paragraph AS text FROM samples WHERE row_id IN (SELECT unnest(?::INTEGER[]))"  # noqa: S608
         found = self.dicts(query, [ids])
         by_id = {row["row_id"]: row for row in found}
         return [by_id[row_id] for row_id in ids if row_id in by_id]
 
     def place(self, masks: Sequence[Mask], order: Ids | None, row_id: int) -> ListPlace | None:
-        """Where a row is in a list, or would be: what was just marked may be in it no more. None where its order has no place
-        for it."""
+        """The place of a row in a list, or the place it would have: a new decision may have removed it. None if the order does
+        not have the row."""
         mask = _all(masks)
         found = self._list(mask, order)
         at = np.flatnonzero(order == row_id) if order is not None else np.array([row_id])
@@ -246,7 +245,7 @@ class Store:
         return self.dicts(query, [video_id])
 
     def lost_of(self, video_id: str) -> list[dict[str, Any]]:
-        """What the plan holds of the long clips of a video that were left out later."""
+        """The planned rows of a video's long clips that were dropped later."""
         return self.dicts("SELECT *, left(paragraph, 400) AS text FROM lost WHERE video_id = ?", [video_id])
 
     def drops_of(self, video_id: str, limit: int) -> list[dict[str, Any]]:
@@ -257,13 +256,13 @@ class Store:
     # -- the ledger
 
     def drop_counts(self) -> list[dict[str, Any]]:
-        """How many rows the ledger has of each subject, stage and reason."""
+        """The number of ledger rows for each subject, stage and reason."""
         return list(self._drop_counts)
 
     def drops(
         self, subject: str, stage: str, reason: str, text: str, offset: int, limit: int
     ) -> tuple[list[dict[str, Any]], int]:
-        """Ledger rows; "" asks for any. `text` is looked for in ids and details."""
+        """Ledger rows and their number; "" means any. `text` is searched for in ids and details."""
         found, values = list[str](), list[Any]()
         for name, value in (("subject", subject), ("stage", stage), ("reason", reason)):
             if value:
@@ -288,8 +287,8 @@ def _all(masks: Sequence[Mask]) -> Mask | None:
 
 
 def _order_of(values: npt.NDArray[np.float64]) -> Ids:
-    """The stable order of numbers, NaN last; in less than half of the time that a stable sort takes: that of one number for
-    each row, which holds its rank and its own number."""
+    """The stable order of numbers, NaN last. It sorts one number per row, which holds the row's rank and number; a stable sort
+    takes more than twice as long."""
     with np.errstate(invalid="ignore"):
         whole = values.astype(np.int64)
     if (np.abs(values) < 1 << 30).all() and (whole == values).all():
@@ -308,7 +307,7 @@ Value = TypeVar("Value")
 
 
 class _Kept(Generic[Value]):
-    """The values that were asked for last. Safe for many threads."""
+    """A cache of the last values asked for. Safe for many threads."""
 
     def __init__(self, most: int) -> None:
         self._most, self._lock = most, threading.Lock()

@@ -1,4 +1,4 @@
-"""The ledger, and SQL."""
+"""The pages of the ledger, and of SQL."""
 
 import time
 from typing import Any
@@ -49,7 +49,7 @@ def add(app: Flask, site: Site) -> None:
 
     @app.post("/ask")
     def ask() -> AnyResponse:
-        """Where forms with SQL go: it comes back as an address with a proof, which the browser can keep and go back to."""
+        """Turn a form with SQL into an address with a proof, which the browser can keep and return to."""
         given: dict[str, Any] = {name: text for name, value in request.form.items() if (text := value.strip())}
         given = {name: text for name, text in given.items() if name not in ("csrf", PROOF)}
         typed = given.get("sql", "")

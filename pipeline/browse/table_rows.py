@@ -1,4 +1,4 @@
-"""Reading the tables of a corpus as a stream of Arrow batches, whatever version of longtake wrote them."""
+"""Read the tables of a corpus as a stream of Arrow batches, whatever version of longtake wrote them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,9 +12,9 @@ BATCH = 2048  # rows
 
 
 def batches(path: str, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """The rows of a Parquet file, some columns of `schema`; null where an earlier version did not have a column yet.
+    """Yield the rows of a Parquet file, some columns of `schema`. A column that an earlier version did not write is null.
 
-    Raises CorpusError for a file that is damaged or holds other types.
+    Raises CorpusError for a file that is damaged or has other types.
     """
     wanted = pa.schema([schema.field(name) for name in columns])
     try:
@@ -36,7 +36,8 @@ def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def spoken(path: str) -> Iterator[list[str]]:
-    """For each row of an index file, in order and in batches: what was said where texts are captions of it, "" elsewhere."""
+    """Yield a batch of texts at a time, one for each row of an index file, in order: the speech that captions were made from,
+    or ""."""
     with storage.open_table(path) as stream:
         file = pq.ParquetFile(stream)
         names = [file.schema.column(n).path for n in range(len(file.schema))]

@@ -1,6 +1,5 @@
-"""The vectors of samples, as unit vectors in a file that is mapped into memory: from the table of `longtake embed`, or from the
-embeddings of sentences that `longtake plan --save-embeddings` keeps (of a sample: the mean of those of its sentences).
-"""
+"""The vectors of samples, as unit vectors in a file mapped into memory. They come from the table of `longtake embed`, or from
+the sentence embeddings of `longtake plan --save-embeddings` (a sample gets the mean of its sentences)."""
 
 import hashlib
 import os
@@ -25,7 +24,7 @@ from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.listing import TEMPORARY
 
-_KINDS = {"video": "frames", "text": "text"}  # kinds of rows of `longtake embed`, and what people call them
+_KINDS = {"video": "frames", "text": "text"}  # kinds of rows of `longtake embed`, and their names for people
 _SENTENCES = "sentences"
 _CHUNK = 32_768  # vectors at a time
 _NAME_IDS, _NAME_VECTORS = "ids.npy", "vectors.npy"
@@ -35,14 +34,14 @@ Vectors = npt.NDArray[np.float16]
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Vectors that can be compared with each other: that of row `ids[n]` is `vectors[n]`. Ids are in order."""
+    """Vectors that can be compared with each other. Row `ids[n]` has the vector `vectors[n]`; ids are in order."""
 
     name: str  # "frames", "text" or "sentences"
     ids: Ids
     vectors: Vectors
 
     def nearest(self, row_id: int, number: int) -> list[tuple[int, float]]:
-        """The rows most similar to a row, but for itself, with their cosine similarities; none where it has no vector."""
+        """The rows most similar to a row, except itself, with their cosine similarities; empty if it has no vector."""
         at = int(np.searchsorted(self.ids, row_id))
         if at == len(self.ids) or self.ids[at] != row_id:
             return []
@@ -60,9 +59,9 @@ class Space:
 
 
 def open_spaces(store: Store, layout: Layout, table: str | None) -> list[Space]:
-    """The vectors there are: of `table`, a file of `longtake embed`, else those of the corpus. They are kept with the cache.
+    """Open the available vectors: from `table`, a file of `longtake embed`, else from the corpus. They are kept with the cache.
 
-    Raises CorpusError for a table that holds none, or is damaged, and OSError.
+    Raises CorpusError for a table without vectors or a damaged one, and OSError.
     """
     paths = [table] if table else storage.list_files(layout.embeddings, ".parquet")
     if not paths:
@@ -94,7 +93,7 @@ def _opened(folder: str, space: str) -> Space:
 
 
 class _Writer:
-    """Writes the vectors of one space, in any order; rows of the corpus that get none are left out at the end."""
+    """Writes the vectors of one space, in any order. Rows of the corpus without a vector get no entry in the files."""
 
     def __init__(self, folder: str, rows: int, width: int) -> None:
         os.makedirs(folder)
@@ -103,7 +102,7 @@ class _Writer:
         self._has = np.zeros(rows, bool)
 
     def add(self, ids: Ids, vectors: npt.NDArray[np.floating[Any]]) -> None:
-        """Add vectors to those of rows; each is brought to length 1 before."""
+        """Add vectors to the sums of their rows; each vector is scaled to length 1 first."""
         unit = _unit(np.asarray(vectors, np.float32))
         good = np.isfinite(unit).all(axis=1) & (np.abs(unit).max(axis=1, initial=0) > 0)
         np.add.at(self._sum, ids[good], unit[good])
@@ -161,7 +160,7 @@ def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.floating[Any]]:
 
 
 def _from_sentences(store: Store, layout: Layout, paths: list[str], folder: str) -> None:
-    """Each part of the embeddings is joined with all sentences of the corpus, which wait in a database on the disk."""
+    """Join each part of the embeddings with all sentences of the corpus, which are held in a database on disk."""
     waiting = os.path.join(folder, "waiting.duckdb")
     connection = duckdb.connect(waiting, config={"memory_limit": MEMORY})
     writer: _Writer | None = None
@@ -177,7 +176,7 @@ def _from_sentences(store: Store, layout: Layout, paths: list[str], folder: str)
                 own = (file.schema_arrow.metadata or {}).get(b"model")
                 model = own if model is None else model
                 if own != model:
-                    continue  # its vectors mean something else
+                    continue  # vectors of another model cannot be compared
                 for batch in file.iter_batches(_CHUNK, columns=["video_id", "clip_id", "embedding"]):
                     rows = pa.Table.from_batches([batch])
                     names = rows.select(["video_id", "clip_id"]).append_column("n", pa.array(range(len(rows))))
@@ -195,7 +194,7 @@ def _from_sentences(store: Store, layout: Layout, paths: list[str], folder: str)
 
 
 def _sentences(layout: Layout) -> Iterator[pa.Table]:
-    """For each sample the number of its row, its video, and the ids of its sentences."""
+    """Yield for each sample its row number, its video, and the ids of its sentences."""
     first = 0
     for path in storage.list_files(layout.index, ".parquet"):
         with storage.open_table(path) as stream:

@@ -1,4 +1,4 @@
-"""What became of a video, in time order: long clips that were kept and left out, and sentences that are in none."""
+"""The history of a video, in time order: its kept and dropped long clips, and sentences that are in none."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -17,8 +17,8 @@ Number = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A long clip of a video, or a sentence that is in none. `kind`: "kept", "dropped" or "sentence". Times in milliseconds, None
-    where nothing tells. `taken` is how many sentences a dropped clip took with it."""
+    """A long clip of a video, or a sentence that is in none. `kind` is "kept", "dropped" or "sentence". Times are in
+    milliseconds, None if unknown. `taken` is the number of sentences dropped with a long clip."""
 
     kind: str
     id: str
@@ -34,7 +34,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class VideoTimeline:
-    """The moments of a video in time order; sentences that nothing places in `elsewhere`; ledger rows about the video itself."""
+    """The moments of a video in time order, the sentences without a known place in `elsewhere`, and ledger rows about the video
+    itself."""
 
     video_id: str
     url: str
@@ -42,7 +43,7 @@ class VideoTimeline:
     moments: tuple[Moment, ...]
     elsewhere: tuple[Moment, ...]
     about: tuple[dict[str, Any], ...]
-    is_cut: bool  # there is more than is shown
+    is_cut: bool  # there is more to show
 
     @property
     def kept(self) -> int:
@@ -53,7 +54,7 @@ class VideoTimeline:
         return sum(moment.kind == "dropped" for moment in self.moments)
 
     def around(self, key: str, clips: int) -> tuple[Moment, ...]:
-        """The moments next to a sample: so many long clips before and after it, and the sentences between."""
+        """The moments next to a sample: `clips` long clips before it and after it, and the sentences between."""
         at = next((n for n, moment in enumerate(self.moments) if moment.id == key), None)
         if at is None:
             return ()
@@ -70,8 +71,8 @@ class VideoTimeline:
 def timeline(
     store: Store, entry_of: Callable[[str], IndexEntry | None], video_id: str, near: str | None = None
 ) -> VideoTimeline | None:
-    """The timeline of a video, None where nothing is known of it. With `near`, a sample's key, sentences are placed only next to
-    it and the samples beside it: each place costs a look at the index."""
+    """The timeline of a video, None if nothing is known of it. With `near`, a sample's key, sentences are placed only next to
+    this sample and the samples beside it, because each place costs a read of the index."""
     kept, drops = store.clips_of(video_id, MAX_CLIPS), store.drops_of(video_id, MAX_DROPS)
     if not kept and not drops:
         return None
@@ -113,7 +114,7 @@ def _dropped(row: dict[str, Any], planned: dict[str, Any] | None) -> Moment:
 
 
 def _of_clips(sentences: Sequence[dict[str, Any]], clips: set[str]) -> tuple[dict[str, int], list[Moment]]:
-    """How many sentences went with each dropped clip, and those that went alone."""
+    """The number of sentences dropped with each long clip, and the sentences dropped alone."""
     taken: dict[str, int] = {}
     alone = []
     for row in sentences:
@@ -128,7 +129,7 @@ def _of_clips(sentences: Sequence[dict[str, Any]], clips: set[str]) -> tuple[dic
 
 
 def _asked(clips: Sequence[Moment], near: str | None) -> set[str]:
-    """The samples whose sentences are looked at."""
+    """The samples whose sentences are read."""
     kept = [clip.id for clip in clips if clip.kind == "kept"]
     if near not in kept:
         return set(kept)
@@ -143,7 +144,8 @@ def _placed(
     entry_of: Callable[[str], IndexEntry | None],
     asked: set[str],
 ) -> tuple[list[Moment], list[Moment]]:
-    """Sentences put between clips. They have no times in the ledger; the numbers in their ids tell, as those of cues do."""
+    """Put sentences between long clips. The ledger has no times for them, but the numbers in their ids, as in cue ids, give
+    their place."""
     numbers: list[Number | None] = []  # of the last sentence of each clip
     for clip in clips:
         entry = entry_of(clip.id) if clip.id in asked else None
@@ -166,5 +168,5 @@ def _placed(
 
 
 def _number(clip_id: str, video_id: str) -> Number:
-    """The numbers in the id of a sentence after the id of its video: () where there are none."""
+    """The numbers in a sentence's id after the id of its video; () if there are none."""
     return tuple(map(int, _NUMBERS.findall(clip_id.removeprefix(video_id))))

@@ -1,1 +1,1 @@
-"""Building: planned videos decoded, their samples packed into shards, the corpus sealed."""
+"""Build a corpus from a plan: decode the source videos, pack the samples into shards, seal."""

@@ -1,7 +1,7 @@
-"""The Beam graph of `longtake build`: the plan and the sources in; shards, index, ledger and corpus.json out.
+"""The Beam graph of `longtake build`: reads the plan and the source videos; writes shards, index, ledger and corpus.json.
 
-Only names and facts go through the joins, never media and never text: a decode task points at rows of the plan, a packed shard
-reads its rows from the plan and its frames from fragments.
+Joins carry only names and facts, never media or text: a decode task points at rows of the plan, and a packed shard reads its
+rows from the plan and its frames from fragments.
 """
 
 import logging
@@ -44,20 +44,20 @@ LEDGER_PREFIX = "part-build"
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What became of a decode task: where the fragment is, and how many of its samples each planned shard gets."""
+    """What a decode task gave: where its fragment is, and how many of its samples go to each planned shard."""
 
     video_id: str
     part: str
     marker: str
     kept: tuple[tuple[tuple[str, int], int], ...]  # ((split, planned shard), samples)
-    error: tuple[Reason, str] | None = None  # why nothing of the source could be used
-    filtered: int = 0  # samples that were decoded and left out by a threshold
-    relevance: str | None = None  # where the relevance of its samples is, if that was asked for
-    notes: tuple[SourceNote, ...] = ()  # on the source: the same for all tasks of a video, or for some
+    error: tuple[Reason, str] | None = None  # why the whole source video was dropped
+    filtered: int = 0  # samples that were decoded, then dropped by a threshold
+    relevance: str | None = None  # the file with the relevance of its samples, if asked for
+    notes: tuple[SourceNote, ...] = ()  # on the source video; some or all of its tasks give the same note
 
 
 def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary, workers: int) -> None:
-    """Add decode, pack and seal to the pipeline `root`. The plan lies in the corpus already."""
+    """Add decode, pack and seal to the pipeline `root`. The plan is already in the corpus."""
     tasks = (
         root
         | "Plan parts" >> beam.Create(plan_parts(layout))
@@ -87,7 +87,8 @@ def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSumm
 
 
 def decode_tasks(root: Any, tasks: Any, config: CorpusConfig, layout: Layout, workers: int) -> Any:
-    """Every task beside the marker of an earlier run, if there is one: the join spreads the work and finds what is missing."""
+    """Decode each task, unless an earlier run left its marker. The join with the markers finds what is missing and spreads the
+    work."""
     keyed = tasks | "Task digest" >> beam.Map(lambda task: (task.digest, task))
     markers = (
         root
@@ -107,14 +108,14 @@ def decode_tasks(root: Any, tasks: Any, config: CorpusConfig, layout: Layout, wo
 
 
 def _markers_in(folder: str) -> Iterator[tuple[str, str]]:
-    if len(folder.rsplit("/", 1)[-1]) != 2:  # of an edited plan
+    if len(folder.rsplit("/", 1)[-1]) != 2:  # no markers here, but an edited plan
         return
     for path in storage.list_files(folder, fragment.MARKER_SUFFIX):
         yield path.rsplit("/", 1)[-1].removesuffix(fragment.MARKER_SUFFIX), path
 
 
 class Decode(beam.DoFn):
-    """(digest, tasks and markers) in; TaskResult out, and a Drop for each long clip and sentence that was lost."""
+    """A DoFn from (digest, tasks and markers) to a TaskResult, and a Drop for each long clip and sentence that is dropped."""
 
     def __init__(self, config: CorpusConfig, layout: Layout, workers: int) -> None:
         self._config, self._layout, self._workers, self._versions = config, layout, workers, installed()
@@ -195,7 +196,7 @@ class Decode(beam.DoFn):
 
 
 def _changed(task: Task) -> Drop:
-    """The note on a source that is not the one that the plan looked at."""
+    """The note that a source video changed since the plan looked at it."""
     PROGRESS.add(changed=1)
     event(logging.WARNING, "source_changed", video_id=task.video_id, detail=task.changed)
     return Drop(task.video_id, Subject.NOTE, task.video_id, Stage.DECODE, Reason.SOURCE_CHANGED, task.changed)
@@ -204,7 +205,7 @@ def _changed(task: Task) -> Drop:
 def _tell(
     task: Task, clips: list[LongClip], lost: dict[str, tuple[Reason, str]], error: tuple[Reason, str] | None
 ) -> None:
-    """Count and log what became of a task."""
+    """Count and log the result of a task."""
     kept = [clip for clip in clips if clip.key not in lost]
     frames, clips_ms = sum(len(clip.frame_times_ms) for clip in kept), sum(c.end_ms - c.start_ms for c in clips)
     PROGRESS.add(tasks=1, clips=len(kept), frames=frames, video_ms=clips_ms, dropped=len(lost))
@@ -220,7 +221,7 @@ def _tell(
 
 
 def lost_videos(results: Any) -> Any:
-    """The ledger rows of the videos that nothing is left of, and the notes on videos."""
+    """The ledger rows of source videos without a sample, and the notes on source videos."""
     return (
         results
         | "Video of result" >> beam.Map(lambda result: (result.video_id, result))
@@ -230,7 +231,7 @@ def lost_videos(results: Any) -> Any:
 
 
 def _video_rows(element: tuple[str, Iterable[TaskResult]]) -> list[Drop]:
-    """The notes on a video, each once, and the row of one that decoding left nothing of."""
+    """The notes on a source video, each once, and its own ledger row if decoding left no sample."""
     video_id, results = element[0], list(element[1])
     step_metrics.count("decode", videos=1)
     told = {note.reason: note.detail for result in sorted(results, key=lambda r: r.marker) for note in result.notes}
@@ -241,7 +242,7 @@ def _video_rows(element: tuple[str, Iterable[TaskResult]]) -> list[Drop]:
 def _lost_video(video_id: str, results: list[TaskResult]) -> list[Drop]:
     if any(result.kept for result in results):
         return []
-    if any(result.filtered for result in results):  # it can be decoded: no failure
+    if any(result.filtered for result in results):  # it can be decoded, so this is no failure
         detail = "none of its long clips is left; each has a row of its own"
         return [Drop(video_id, Subject.VIDEO, video_id, Stage.DECODE, Reason.ALL_CLIPS_FILTERED, detail)]
     reason, detail = min(
@@ -261,9 +262,9 @@ def _check(dropped: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary
 
 
 def pack_results(results: Any, filters: Filters, layout: Layout, checked: Any, stay: str | None = None) -> Any:
-    """A ShardRecord for each shard that has samples. `checked` holds packing back until the failures have been counted.
+    """A ShardRecord for each shard that has samples. `checked` delays packing until the failures have been counted.
 
-    Shards that are in the corpus `stay` already, the same to the last byte, are left there and not written.
+    Shards that are in the corpus `stay` with the same bytes are not written again.
     """
     places = results | "Places" >> beam.FlatMap(
         lambda result: [

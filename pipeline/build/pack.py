@@ -1,4 +1,4 @@
-"""Pack: the samples of a shard, in plan order, as one WebDataset tar, and its index."""
+"""Pack the samples of a shard, in plan order, into one WebDataset tar, and write its index."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout, frame_memb
 from longtake.schemas.manifest import ShardRecord
 from longtake.schemas.records import IndexEntry, LongClip, Member
 
-#: Rows of a row group of the index: a megabyte or two. With fewer, whoever asks a large corpus spends most time on footers.
+#: Rows in a row group of the index: one or two megabytes. With fewer, queries on a large corpus mostly read footers.
 INDEX_ROW_GROUP = 1024
 _END_OF_ARCHIVE = b"\0" * (2 * BLOCK)
 
@@ -29,8 +29,8 @@ def samples_of(
     filters: Filters | None = None,
     stored: Mapping[str, StoredSample] | None = None,
 ) -> Iterator[Sample]:
-    """The clips, in order of position, whose frames are in one of the markers (by marker path) and pass the filters, or are
-    `stored` in a finished corpus (by key). The others were dropped."""
+    """The samples of `clips`, by position. Their frames are in one of the markers (by marker path) and pass the filters, or are
+    `stored` in a finished corpus (by key). All other long clips were dropped."""
     filters = filters or Filters()
     found = {
         sample.key: (path, marker, sample)
@@ -70,9 +70,9 @@ def sample_json(sample: Sample, shard: str, position: int) -> dict[str, Any]:
 
 
 def shard_numbers(samples: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
-    """The numbers that planned shards are published under. `samples` counts what each holds.
+    """The published number of each planned shard. `samples` counts the samples in each.
 
-    They are the planned ones, unless decoding emptied a shard: an empty tar stops a loader and a gap in the numbers breaks
+    A number changes only if decoding emptied an earlier shard: an empty tar stops a loader and a gap in the numbers breaks
     `train-{000000..000041}.tar`, so later shards move up.
     """
     numbers: dict[tuple[str, int], int] = {}
@@ -84,7 +84,7 @@ def shard_numbers(samples: Mapping[tuple[str, int], int]) -> dict[tuple[str, int
 
 
 def pack(layout: Layout, split: str, number: int, samples: Iterable[Sample]) -> ShardRecord:
-    """Write shard `number` of `split` and its index. Raises OSError with neither left half-written."""
+    """Write shard `number` of `split` and its index. If writing raises OSError, no half-written file is left."""
     name = shard_name(split, number)
     entries: list[IndexEntry] = []
     with storage.writing(layout.shard(name)) as temporary:
@@ -106,7 +106,7 @@ def pack(layout: Layout, split: str, number: int, samples: Iterable[Sample]) -> 
 
 
 class _HashingWriter:
-    """Counts and hashes what goes into the tar."""
+    """A tar stream that counts and hashes its bytes."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

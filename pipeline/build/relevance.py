@@ -1,7 +1,7 @@
-"""Scoring the samples of a fragment, and keeping the scores beside it in staging.
+"""Score the samples of a fragment, and keep the scores beside it in staging.
 
-A fragment knows nothing of text, so relevance has a file of its own, named by a digest of the model and the texts: a threshold
-may change and nothing is scored again, a text or the model may change and nothing is decoded again.
+A fragment does not depend on text, so relevance has its own file, named by a digest of the model and the texts. A new threshold
+needs no new scores; a new text or model needs no decoding.
 """
 
 import hashlib
@@ -18,19 +18,21 @@ from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip
 
 _SUFFIX = ".relevance"
-Relevances = Mapping[str, float | None]  # by key; None where the model failed
+Relevances = Mapping[str, float | None]  # by key; None if the model failed
 
 
 class Relevance:
-    """The relevance of the samples of a configuration. Loads the model for the first sample that has no score yet."""
+    """Scores samples as one configuration asks. Loads the model for the first sample without a score."""
 
     def __init__(self, config: CorpusConfig) -> None:
         self._config = config
         self._decides = [CLIP_MODEL.digest(config), CLIP_MODEL.versions(config)]
 
     def score(self, clips: Sequence[LongClip], path: str, marker: Marker) -> tuple[str, Marker, list[Drop]]:
-        """Where the relevance of the samples of the marker at `path` is kept, the marker with it, and a note for each sample that
-        the model fails on. Raises OSError where the fragment cannot be read, or the scores not be written."""
+        """The path of the scores, the marker with the scores added, and a note for each sample that the model fails on.
+
+        `path` is the path of `marker`. Raises OSError if the fragment cannot be read or the scores cannot be written.
+        """
         texts = {clip.key: [s.text for s in clip.sentences] for clip in clips}
         decides = [*self._decides, [[s.key, s.sha256, texts[s.key]] for s in marker.samples]]
         digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
@@ -44,7 +46,7 @@ class Relevance:
             jpegs = entry_data(read_entries(path, marker, sample), sample)
             try:
                 scores[sample.key] = model.relevance(texts[sample.key], jpegs)
-            except Exception as error:  # whatever the model does to this one
+            except Exception as error:  # the model may raise anything
                 scores[sample.key] = None
                 detail = f"without score_relevance: {type(error).__name__}: {first_line(error)}"
                 video = videos[sample.key]
@@ -54,7 +56,7 @@ class Relevance:
 
 
 def with_relevance(marker: Marker, path: str) -> Marker:
-    """The marker with the scores that are kept at `path`. Raises OSError where they are gone."""
+    """The marker with the scores from the file `path` added. Raises OSError if the file is missing."""
     found = _read(path)
     if found is None:
         raise OSError(f"{path}: gone since it was written. Run the build again.")
@@ -71,7 +73,7 @@ def _added(marker: Marker, scores: Relevances) -> Marker:
 
 
 def _read(path: str) -> Relevances | None:
-    """What is kept at `path`; None where it is missing or not what was written."""
+    """The scores in the file `path`; None if it is missing or its digest is wrong."""
     try:
         raw = json.loads(storage.read_bytes(path))
         scores = raw["scores"]

@@ -1,4 +1,4 @@
-"""A sample on its way into a shard: a long clip with decoded frames, from a fragment or from a finished corpus."""
+"""A sample before it is written: a long clip with decoded frames, from a fragment or from a finished corpus."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from longtake.schemas.records import LongClip
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A long clip with its decoded frames: facts, and how to get the frames' tar entries."""
+    """A long clip, the facts about its decoded frames, and a function that reads the frames' tar entries."""
 
     clip: LongClip
     marker: Marker

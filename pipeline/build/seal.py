@@ -1,4 +1,4 @@
-"""Seal: check that everything is accounted for, then write the dataset card and corpus.json. Nothing is published before."""
+"""Seal: check that the counts balance, then write the dataset card and corpus.json. Nothing is published before."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from longtake.schemas.versions import versions
 def seal(
     layout: Layout, config: CorpusConfig, plan: PlanSummary, decode_drops: Tally, shards: Sequence[ShardRecord]
 ) -> None:
-    """Write README.md, then corpus.json, with bytes that depend on the corpus alone. Raises CorpusError."""
+    """Write README.md, then corpus.json. Their bytes depend only on the corpus. Raises CorpusError."""
     if not shards:
         raise CorpusError(
             f"No sample is left: {plan.counts['sentences'].total} sentences came in and all were dropped. "
@@ -40,8 +40,10 @@ def seal(
 
 
 def publish(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None = None) -> None:
-    """Check that the counts balance, then write README.md, then corpus.json; an audit's metadata of an earlier corpus goes.
-    Shards that a new version does not write anew are in the corpus `unchanged`. Raises CorpusError."""
+    """Check that the counts balance, delete the Croissant metadata of an earlier audit, then write README.md and corpus.json.
+
+    Shards that a new version does not write are in the corpus `unchanged`. Raises CorpusError.
+    """
     for subject, count in manifest.counts.items():
         if not count.balances:
             raise CorpusError(
@@ -53,7 +55,7 @@ def publish(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None =
 
 
 def final_counts(plan: PlanSummary, decode_drops: Tally, samples: int) -> dict[str, Count]:
-    """The counts of the plan with what decoding lost taken off. Samples are counted in the shards, not inferred."""
+    """The counts of the plan minus what decoding dropped. Kept samples are counted in the shards, not inferred."""
     counts = {}
     for subject, planned in plan.counts.items():
         lost = dropped(decode_drops, subject.removesuffix("s"))

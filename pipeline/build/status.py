@@ -1,6 +1,7 @@
-"""How far a job is, told from the files of its output alone: running or dead, here or elsewhere. Nothing is written.
+"""The state of a job, read from the files of its output alone. The job may be running or dead, here or elsewhere. Nothing is
+written.
 
-Files come and go while a build runs; what is gone when it is to be read counts as not there.
+Files come and go while a build runs. A file that vanishes before it is read counts as missing.
 """
 
 import time
@@ -25,7 +26,7 @@ from longtake.schemas.storage import Entry
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: What an output can be, in the order in which it becomes it.
+#: The states of an output, in order of time.
 STAGES = ("empty", "planning", "planned", "decoding", "packing", "sealing", "sealed")
 _READERS = 16
 _BUILD_LEDGER = "part-build-"
@@ -33,7 +34,7 @@ _BUILD_LEDGER = "part-build-"
 
 @dataclass(frozen=True)
 class DecodeProgress:
-    """Decode tasks (a video each, or ten minutes of a long one) and the videos that they make up."""
+    """Numbers of decode tasks (one for a source video, or for ten minutes of a long one) and of their source videos."""
 
     tasks: int
     tasks_done: int
@@ -42,33 +43,33 @@ class DecodeProgress:
     clips_done: int
     videos: int
     videos_done: int  # all of their tasks are done
-    videos_failed: int  # all of their tasks are done or failed, one at least failed
+    videos_failed: int  # all of their tasks are done or failed, at least one failed
     bytes: int  # of the fragments
-    rate: float | None  # tasks per second since this run began to decode; None while there is nothing to go by
-    left_s: float | None  # at this rate; None where nothing runs, as far as the files tell
+    rate: float | None  # tasks per second since this run began to decode; None before the first task ends
+    left_s: float | None  # at this rate; None if nothing seems to run
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What the files of `output` say. Times are in seconds since 1970."""
+    """The state of the output folder `output`, from its files. Times are in seconds since 1970."""
 
     output: str
     stage: str  # one of STAGES
-    running: bool | None  # None where that cannot be known: storage without locks, or a job left to a runner
+    running: bool | None  # None if unknown: storage without locks, or a job left to a runner
     note: JobNote | None
     last_sign: float | None  # when the newest file was written
     now: float
     plan: PlanSummary | None
     decoding: DecodeProgress | None
-    shards: dict[str, int]  # name of each shard that is whole -> its bytes
+    shards: dict[str, int]  # name of each complete shard -> its bytes
     planned_shards: dict[str, int]  # by split
     failed: dict[str, dict[str, int]]  # videos by step ("plan", "decode") and reason
     manifest: CorpusManifest | None
-    faults: tuple[str, ...]  # of a sealed corpus, as far as a listing tells
-    videos: dict[str, str] = field(default_factory=dict)  # where asked for: id -> to do, done, failed: reason
+    faults: tuple[str, ...]  # of a sealed corpus, as far as a listing shows
+    videos: dict[str, str] = field(default_factory=dict)  # if asked for: id -> "to do", "done" or "failed: REASON"
 
     def to_json(self) -> dict[str, Any]:
-        """As documented in docs/operations.md."""
+        """The status as a dictionary, documented in docs/operations.md."""
         whole: dict[str, Any] = {
             "output": self.output,
             "stage": self.stage,
@@ -95,7 +96,7 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class _Staged:
-    """What lies in staging: markers, notes of failure, and payloads."""
+    """The files in staging: markers, notes of failure, and payloads."""
 
     markers: dict[str, Entry]  # by digest
     failures: dict[str, Entry]
@@ -103,9 +104,9 @@ class _Staged:
 
 
 def read_status(output: str, list_videos: bool = False, now: float | None = None) -> JobStatus:
-    """The status of `output`, a folder or a URI. Raises CorpusError for what is no output of Longtake's, and OSError."""
+    """The status of `output`, a folder or a URI. Raises OSError, and CorpusError if `output` was not written by Longtake."""
     layout, now = Layout(output), time.time() if now is None else now
-    note = read_note(layout)  # before the rest, so that what is newer than it belongs to it
+    note = read_note(layout)  # read first, so that newer files belong to this job
     _check_ours(layout)
     manifest = read_manifest(layout)
     plan = read_summary(layout.plan)
@@ -149,7 +150,7 @@ def read_status(output: str, list_videos: bool = False, now: float | None = None
 
 
 def _check_ours(layout: Layout) -> None:
-    """Raise CorpusError unless `layout` is an output of ours, or an empty folder that may become one."""
+    """Raise CorpusError unless `layout` is an output of Longtake, or an empty folder that may become one."""
     known = ("corpus.json", f"plan/{SUMMARY_FILE}", "staging/lock", "staging/job.json", "staging/inputs.json")
     if any(storage.exists(layout.path(name)) for name in known):
         return
@@ -163,7 +164,7 @@ def _check_ours(layout: Layout) -> None:
 
 
 def _each(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
-    """`work` on all items, several at once: most of the time goes into waiting for storage."""
+    """Run `work` on all items, several at once, because most of the time is spent waiting for storage."""
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(work, items))
 
@@ -193,7 +194,7 @@ def _staged(layout: Layout) -> _Staged:
 
 
 def _failures(tasks: list[ListedTask], staged: _Staged, note: JobNote | None) -> dict[str, str]:
-    """Digest and reason of the tasks that failed in the last run. One that was noted before it is tried again."""
+    """The digests and reasons of the tasks that failed in the last run. Tasks that failed in an earlier run are tried again."""
     since = note.started if note is not None and note.command == "build" else 0.0
     listed = {task.digest for task in tasks}
     found = [
@@ -206,7 +207,7 @@ def _failures(tasks: list[ListedTask], staged: _Staged, note: JobNote | None) ->
 
 
 def _failed_videos(tasks: list[ListedTask], failures: dict[str, str]) -> dict[str, str]:
-    """Why videos failed of which at least a part did."""
+    """The reason of each source video with a failed task, by video id."""
     return {task.video_id: failures[task.digest] for task in reversed(tasks) if task.digest in failures}
 
 
@@ -297,7 +298,7 @@ def _videos(tasks: list[ListedTask], staged: _Staged, failures: dict[str, str]) 
 
 
 def _planned_failures(plan: PlanSummary) -> dict[str, int]:
-    """Videos that planning lost, by reason."""
+    """The number of source videos that planning dropped, by reason."""
     rows: Counter[str] = Counter()
     for key, number in plan.drops.items():
         subject, _, reason = key.split()
@@ -307,7 +308,7 @@ def _planned_failures(plan: PlanSummary) -> dict[str, int]:
 
 
 def _ledger_failures(ledger: list[Entry]) -> dict[str, dict[str, int]]:
-    """Videos in the ledger, by step and reason."""
+    """The number of source videos in the ledger, by step and reason."""
     out: dict[str, Counter[str]] = {"plan": Counter(), "decode": Counter()}
     for entry in ledger:
         if entry.is_temporary or not entry.name.endswith(".parquet"):
@@ -322,7 +323,7 @@ def _ledger_failures(ledger: list[Entry]) -> dict[str, dict[str, int]]:
 
 
 def _faults(manifest: CorpusManifest | None, shards: dict[str, int], indexes: set[str]) -> tuple[str, ...]:
-    """What a listing shows to be wrong with a sealed corpus; `longtake verify` looks inside."""
+    """The faults of a sealed corpus that a file listing shows. `longtake verify` looks inside the files."""
     if manifest is None:
         return ()
     found = []

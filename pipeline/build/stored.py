@@ -1,6 +1,6 @@
-"""Samples of a finished corpus, read back through its index: frames that need no decoding any more.
+"""Samples of a finished corpus, read through its index: their frames need no decoding.
 
-Their bytes are checked against the index, and go into a new shard as they are.
+The bytes are checked against the index, and go unchanged into a new shard.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class StoredSample:
     entry: IndexEntry
 
     def sample(self, clip: LongClip) -> Sample:
-        """The sample of `clip`, which is that of this entry but for its place and perhaps its split."""
+        """The sample of `clip`. The clip equals the long clip of this entry except for its place and perhaps its split."""
         entry = self.entry
         frames = FragmentSample(
             key=clip.key,
@@ -43,24 +43,22 @@ class StoredSample:
 
 
 def is_index(path: str) -> bool:
-    """Whether frames come from the index of a finished corpus, as against from a fragment's marker."""
+    """Whether `path` is the index of a shard in a finished corpus, and not the marker of a fragment."""
     return path.endswith(_INDEX)
 
 
 def stored_samples(index: str, videos: Container[str]) -> dict[str, StoredSample]:
-    """The samples of these videos in one shard, by key. Raises OSError, and CorpusError for one that says it lies in
-    another shard."""
+    """The samples of these videos in one shard, by key. Raises OSError, and CorpusError if a row names another shard."""
     root = storage.parent(storage.parent(index))
     rows = storage.read_parquet(index).to_pylist()
     name = index.rsplit("/", 1)[-1].removesuffix(_INDEX)
-    if any(row["shard"] != name for row in rows):  # it becomes a path, and the corpus may be a stranger's
+    if any(row["shard"] != name for row in rows):  # the name becomes a path, and the corpus may be a stranger's
         raise CorpusError(f"{index}: names another shard than {name}; see longtake verify {root}")
     return {row["key"]: StoredSample(root, tables.entry_from_row(row)) for row in rows if row["video_id"] in videos}
 
 
 def read_frames(stored: StoredSample) -> bytes:
-    """The tar entries of a sample's frames. Raises OSError where they are missing, CorpusError where they are not
-    what the index says."""
+    """The tar entries of a sample's frames. Raises OSError if they are missing, CorpusError if they differ from the index."""
     members = stored.entry.members
     start, end = members[0].offset, members[-1].offset + members[-1].size
     shard = Layout(stored.root).shard(stored.entry.shard)
@@ -78,7 +76,7 @@ def read_frames(stored: StoredSample) -> bytes:
 def unchanged(
     split: str, number: int, samples: Sequence[Sample], stored: Mapping[str, StoredSample]
 ) -> ShardRecord | None:
-    """The record of the stored shard that holds just these samples under this very name; None where there is none."""
+    """The record of the stored shard that has the same name and exactly these samples; None if there is none."""
     name = shard_name(split, number)
     roots = set()
     for position, sample in enumerate(samples):
@@ -99,7 +97,7 @@ def _records(root: str) -> dict[str, ShardRecord]:
 
 
 def keep_shard(record: ShardRecord, stored: StoredSample, layout: Layout, stay: str | None) -> None:
-    """Put a stored shard and its index into `layout`, as it is; nothing where its corpus is `stay`."""
+    """Link a stored shard and its index into `layout`. Do nothing if its corpus is `stay`."""
     if stored.root == stay:
         return
     name, origin = record.name.removesuffix(".tar"), Layout(stored.root)

@@ -1,1 +1,1 @@
-"""Reading a finished corpus without trusting it."""
+"""Read a finished corpus without trusting it."""

@@ -1,4 +1,4 @@
-"""Reading the tables of a corpus without trusting them: columns, types and empty values are checked before rows are used."""
+"""Read the tables of a corpus without trusting them: columns, types and empty values are checked before rows are used."""
 
 import hashlib
 import json
@@ -17,18 +17,18 @@ _MAY_BE_EMPTY = frozenset(
     {"coherence", "timing", "asr", "speaker", "language", "duplicate_of", "duplicate_video_of", "evaluation_overlap"}
     | {*map(column, (*PLAN_SCORES, *INDEX_SCORES)), *(f"source_{name}" for name in tables.SOURCE_COLOR)}
 )
-#: Columns that came later: a corpus made before them has none.
+#: Columns that were added later: an older corpus does not have them.
 _MAY_BE_MISSING = _MAY_BE_EMPTY - {"coherence"}
 _ROWS = 512
 
-#: What a damaged or missing Parquet file makes pyarrow raise.
+#: The errors that pyarrow raises on a damaged or missing Parquet file.
 UNREADABLE = (OSError, pa.ArrowException, ValueError, EOFError, MemoryError, OverflowError)
 
 
 def read_rows(
     path: str, schema: pa.Schema, faults: FaultList, columns: list[str] | None = None
 ) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a Parquet file in batches, all columns or some. Ends at the first fault, which is reported."""
+    """Yield the rows of a Parquet file in batches, with all columns or some. Stop at the first fault, and report it."""
     for batch in read_batches(path, schema, faults, columns):
         try:
             rows = batch.to_pylist()
@@ -41,7 +41,7 @@ def read_rows(
 def read_batches(
     path: str, schema: pa.Schema, faults: FaultList, columns: list[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of a Parquet file. Ends at the first fault, which is reported."""
+    """Yield the batches of a Parquet file. Stop at the first fault, and report it."""
     try:
         with storage.open_table(path) as stream:
             file = pq.ParquetFile(stream)
@@ -78,7 +78,7 @@ def _has_columns(found: pa.Schema, wanted: pa.Schema, faults: FaultList) -> bool
 
 
 def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether a column has the type that it should have; fields of sentences that came later may be missing in it."""
+    """Whether a column has the wanted type. Sentence fields that were added later may be missing."""
     if pa.types.is_list(found) and pa.types.is_list(wanted):
         return _fits(found.value_type, wanted.value_type)
     if not (pa.types.is_struct(found) and pa.types.is_struct(wanted)):
@@ -100,6 +100,6 @@ def _has_null(array: pa.Array) -> bool:
 
 
 def row_digest(row: dict[str, Any]) -> int:
-    """64 bits of a hash of what the plan says of a long clip, without its place: the same for its plan and index row."""
+    """64 bits of a hash of the planned columns of a long clip, without its place: its plan row and index row give the same."""
     text = json.dumps([row.get(name) for name in PLANNED], ensure_ascii=False)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

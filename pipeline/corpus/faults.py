@@ -1,4 +1,4 @@
-"""What is wrong with a corpus, as `longtake verify` reports it."""
+"""The faults of a corpus that `longtake verify` reports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from longtake.schemas.printable import printable
 
 T = TypeVar("T")
 
-_KEPT = 20  # of one file; a file that is wrong throughout says so in few lines, and the rest is counted
+_KEPT = 20  # faults of one file; a file that is wrong throughout needs few lines, so the rest is only counted
 _MAX_TEXT = 300
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One thing that is wrong. `where` is a file of the corpus, and a key where it is about one sample."""
+    """One fault. `where` is a file of the corpus, followed by a key if the fault is about one sample."""
 
     where: str
     what: str
@@ -25,12 +25,12 @@ class Fault:
 
 @dataclass(slots=True)
 class FaultList:
-    """The faults of one file, in the order found. Beyond the first few they are only counted."""
+    """The faults of one file, in the order found. Only the first few are kept; the rest are counted."""
 
     where: str
     found: list[Fault] = field(default_factory=list)
     omitted: int = 0
-    unreadable: bool = False  # the file could not be read to its end, so that it cannot be compared with others
+    unreadable: bool = False  # the file could not be read to its end, so it cannot be compared with others
 
     def add(self, what: str, at: str = "") -> None:
         """Add a fault; `at` is the key of the sample, or another place within the file."""
@@ -40,30 +40,30 @@ class FaultList:
             self.omitted += 1
 
     def add_each(self, subjects: Sequence[T], what: str, name: Callable[[T], str]) -> None:
-        """Add the same fault for many subjects; `name` is only asked for those that are kept."""
+        """Add the same fault for many subjects. `name` is called only for the faults that are kept."""
         room = max(_KEPT - len(self.found), 0)
         for subject in subjects[:room]:
             self.add(what, name(subject))
         self.omitted += len(subjects[room:])
 
     def cannot_read(self, why: str) -> None:
-        """Add the fault that ends the reading of the file."""
+        """Add the fault that stops the reading of the file."""
         self.add(why)
         self.unreadable = True
 
     @property
     def number(self) -> int:
-        """How many faults there are, with those that are only counted."""
+        """The number of faults, kept or only counted."""
         return len(self.found) + self.omitted
 
     def lines(self) -> list[Fault]:
-        """The faults, and a last one for those that were only counted."""
+        """The kept faults, and a last line with the number of the others."""
         more = [Fault(self.where, f"and {self.omitted:,} more faults in this file")] if self.omitted else []
         return [*self.found, *more]
 
 
 def short(value: object) -> str:
-    """A value as part of a message."""
+    """A value shortened for a message."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 

@@ -1,4 +1,4 @@
-"""Finding a sample of a finished corpus by its key, and reading it through the index: no tar is scanned."""
+"""Find a sample of a finished corpus by its key, and read it through the index, so no tar is scanned."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from longtake.schemas.keys import is_sample_key
 from longtake.schemas.layout import Layout
 from longtake.schemas.records import Drop, IndexEntry
 
-_THREADS = 16  # an index is small: what it takes to read one from an object store is waiting
+_THREADS = 16  # an index is small: reading one from an object store is mostly waiting
 _MAX_SAMPLE = 1 << 30  # bytes
 _LISTED = ["key", "split", "shard", "position", "start_ms", "end_ms", "n_sentences", "n_words"]
 
 
 @dataclass(frozen=True, slots=True)
 class FoundSample:
-    """Where a sample is. `others` is how many more samples the same name stands for."""
+    """The place of a sample. `others` is the number of further samples that the name matches."""
 
     shard: str
     key: str
@@ -31,7 +31,7 @@ class FoundSample:
 
 
 def list_samples(layout: Layout, split: str | None, limit: int) -> Iterator[dict[str, Any]]:
-    """The first samples in the order of the shards: some columns of their index rows."""
+    """Yield the first `limit` samples in the order of the shards: some columns of their index rows."""
     for path in storage.list_files(layout.index, ".parquet"):
         if limit <= 0:
             return
@@ -42,9 +42,9 @@ def list_samples(layout: Layout, split: str | None, limit: int) -> Iterator[dict
 
 
 def find_sample(layout: Layout, name: str) -> FoundSample | None:
-    """The sample that `name` stands for: a key, the unique start of one, or a video_id (its first sample).
+    """Find the sample that `name` stands for: a key, the unique start of a key, or a video_id (its first sample).
 
-    None where there is no such sample. Raises CorpusError where `name` starts the keys of several videos.
+    Returns None if there is no such sample. Raises CorpusError if several keys start with `name`.
     """
     paths = storage.list_files(layout.index, ".parquet")
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -58,7 +58,7 @@ def find_sample(layout: Layout, name: str) -> FoundSample | None:
         keys = sorted(row["key"] for row in rows)
         some = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
         raise CorpusError(f"{len(rows):,} samples have keys that start with {name!r}: {some}")
-    if not is_sample_key(chosen[0]["key"]):  # else it could lead anywhere as the name of a contact sheet
+    if not is_sample_key(chosen[0]["key"]):  # else the key, as a file name of a contact sheet, could lead anywhere
         raise CorpusError(f"{chosen[0]['key']!r} is no key of a sample. Find out more with: longtake verify")
     return FoundSample(chosen[0]["shard"], chosen[0]["key"], len(chosen) - 1)
 
@@ -70,7 +70,7 @@ def _matches(path: str, name: str) -> list[dict[str, Any]]:
 
 
 def _read(path: str, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
-    """Rows of a table. Raises CorpusError where it is damaged."""
+    """Rows of a table. Raises CorpusError if it is damaged."""
     try:
         return storage.read_parquet(path, columns=columns, filters=filters)
     except (*UNREADABLE, KeyError) as error:
@@ -82,11 +82,11 @@ def _name(path: str) -> str:
 
 
 def read_entry(layout: Layout, found: FoundSample) -> IndexEntry:
-    """The index row of a sample. Raises CorpusError where it is not what it was found as."""
+    """The index row of a sample. Raises CorpusError if the row is missing or damaged."""
     table = _read(layout.shard_index(found.shard), filters=[("key", "=", found.key)])
     try:
         entry = tables.entry_from_row(table.to_pylist()[0])
-        if entry.shard != found.shard:  # which is that of the index: no row names another file
+        if entry.shard != found.shard:  # an index file may name only its own shard
             raise ValueError(entry.shard)
         return entry
     except (IndexError, KeyError, TypeError, ValueError):
@@ -94,7 +94,7 @@ def read_entry(layout: Layout, found: FoundSample) -> IndexEntry:
 
 
 def read_files(layout: Layout, entry: IndexEntry) -> tuple[dict[str, bytes], bool]:
-    """The files of a sample by name, in one ranged read, and whether they are what the index says."""
+    """The files of a sample by name, in one ranged read, and whether their hash matches the index."""
     if not entry.members:
         return {}, False
     start = entry.members[0].offset
@@ -107,7 +107,7 @@ def read_files(layout: Layout, entry: IndexEntry) -> tuple[dict[str, bytes], boo
 
 
 def find_drops(layout: Layout, name: str) -> list[Drop]:
-    """The ledger rows about `name`: a video_id, the clip_id of a sentence, or the key of a long clip or the start of one."""
+    """The ledger rows about `name`: a video_id, the clip_id of a sentence, or the key of a long clip, or its start."""
     drops: list[Drop] = []
     for path in storage.list_files(layout.ledger, ".parquet"):
         table = _read(path, filters=pc.field("subject_id") >= name)
@@ -124,4 +124,4 @@ def _drops(table: pa.Table) -> Iterator[Drop]:
         try:
             yield tables.drop_from_row(row)
         except ValueError:
-            continue  # not a row that this version knows; `longtake verify` reports it
+            continue  # this version does not know such a row; `longtake verify` reports it

@@ -1,7 +1,7 @@
-"""What was taken down, and what curators rejected: of it, people are shown ids and reasons, and nothing else.
+"""Samples and source videos that were taken down or that curators rejected. People are shown only their ids and reasons.
 
-The corpus holds none of its text and frames any more, but the sources, an older version and the notes of curators do. Whatever
-looks there on behalf of a corpus asks here first.
+The corpus no longer holds their text and frames, but the sources, an older version and the notes of curators do. Code that
+reads these for a corpus asks here first.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -24,13 +24,14 @@ REASONS = (Reason.TAKEN_DOWN, Reason.REJECTED)
 REASONS_SQL = str(tuple(reason.value for reason in REASONS))
 #: Stands for a text that is not shown.
 HIDDEN = "(withdrawn: not shown)"
-_OF_CLIP = "in long clip "  # how the detail of a sentence begins that went with its long clip: an id, no text
+_OF_CLIP = "in long clip "  # start of a sentence's detail if it was dropped with its long clip: an id, no text
 _SUBJECTS = (Subject.VIDEO, Subject.CLIP, Subject.NOTE)
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """Videos that are out as a whole, by id; of others, the spans of long clips that are out, by the safe name of the video."""
+    """Withdrawn source videos by id, and withdrawn long clips of other source videos: their spans by the safe name of the
+    video."""
 
     videos: frozenset[str] = frozenset()
     spans: Mapping[str, Collection[RejectedSpan]] = field(default_factory=dict)
@@ -39,35 +40,35 @@ class Withdrawn:
         return bool(self.videos or self.spans)
 
     def video(self, video_id: str) -> bool:
-        """Whether a video is out as a whole."""
+        """Whether a whole source video is withdrawn."""
         return video_id in self.videos
 
     def any_of(self, video_id: str) -> bool:
-        """Whether a video is out, or a long clip of it."""
+        """Whether a source video, or a long clip of it, is withdrawn."""
         return video_id in self.videos or safe_name(video_id) in self.spans
 
     def span(self, video_id: str, start_ms: int, end_ms: int) -> bool:
-        """Whether anything of [start_ms, end_ms) of a video is out, also where another cut made other long clips of it."""
+        """Whether any part of [start_ms, end_ms) of a source video is withdrawn, even if it is now cut into other long clips."""
         if video_id in self.videos:
             return True
         of_it = self.spans.get(safe_name(video_id), ())
         return any(one.start_ms < max(end_ms, start_ms + 1) and start_ms < one.end_ms for one in of_it)
 
     def clip(self, video_id: str, key: str) -> bool:
-        """Whether a long clip is out, or shares time with one that is."""
+        """Whether a long clip is withdrawn, or shares time with a withdrawn one."""
         if not is_sample_key(key):
             return video_id in self.videos
         _, start, end = key.rsplit("-", 2)
         return self.span(video_id, int(start), int(end))
 
     def row(self, row: Drop) -> bool:
-        """Whether of a ledger row only id and reason may be shown."""
+        """Whether only id and reason of a ledger row may be shown."""
         if row.reason in REASONS or row.video_id in self.videos:
             return True
         return row.subject in (Subject.CLIP, Subject.NOTE) and self.clip(row.video_id, row.subject_id)
 
     def told(self, row: Drop) -> Drop:
-        """A ledger row as it may be shown."""
+        """The ledger row, without its detail if that may not be shown."""
         if not self.row(row) or (row.subject is Subject.SENTENCE and row.detail.startswith(_OF_CLIP)):
             return row
         return replace(row, detail="")
@@ -78,7 +79,7 @@ class Withdrawn:
 
 
 def read_withdrawn(layout: Layout) -> Withdrawn:
-    """What the ledger of a corpus, or of a plan, says is out; nothing where there is no ledger. Raises CorpusError."""
+    """The Withdrawn of a corpus or plan, from its ledger; empty without a ledger. Raises CorpusError."""
     videos, keys = set[str](), dict[str, str]()
     which = pc.is_in(pc.field("reason"), pa.array([reason.value for reason in REASONS])) & pc.is_in(
         pc.field("subject"), pa.array([subject.value for subject in _SUBJECTS])

@@ -1,8 +1,8 @@
-"""Decoding: the frames of one source video at wanted times, exactly and for the least work.
+"""Decode the frames of one source video at wanted times, exactly and with the least work.
 
     decoded = decode_frames("talk.mp4", [0, 1675, 3350], Frames(), Limits())
 
-Everything here treats its file as hostile, and needs no Beam.
+This package treats its file as hostile, and needs no Beam.
 """
 
 from collections.abc import Sequence
@@ -35,12 +35,12 @@ __all__ = [
 def decode_frames(
     path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, *, clock: Clock | None = None
 ) -> Decoded:
-    """Decode the frame on screen at each wanted time: the last one shown at or before it, or the first of all.
+    """Decode the frame on screen at each wanted time: the last frame shown at or before it, or the first of all.
 
     Args:
         path: a local file.
         times_ms: times in ms from the start of the source, in any order, repeats allowed.
-        frames: size and coding of the frames. With `tolerance_ms`, a frame that is cheaper to reach and no further off serves.
+        frames: size and coding of the frames. With `tolerance_ms`, a frame within it may be used if it is cheaper to reach.
         limits: bounds against hostile files.
         clock: measures `Decoded.seconds`; None: the wall clock. Pass time.process_time for CPU seconds.
 
@@ -56,5 +56,5 @@ def decode_frames(
 
 
 def versions(decoder: str = "pyav") -> dict[str, str]:
-    """Versions of everything that decides the pixels, by name."""
+    """The versions of everything that decides the pixels, by name."""
     return backend(decoder).versions()

@@ -1,4 +1,4 @@
-"""What a decoding backend is, and how one is picked."""
+"""The interface of a decoding backend, and the choice of one by name."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,14 +9,14 @@ from longtake.schemas.config import Frames, Limits
 
 
 class Backend(Protocol):
-    """Decodes the frames of one file at wanted times."""
+    """A decoder for the frames of one file at wanted times."""
 
     def decode(self, path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, watch: Stopwatch) -> Decoded:
         """The frames on screen at `times_ms` (any order, repeats allowed). Raises SourceError."""
         ...
 
     def versions(self) -> dict[str, str]:
-        """Versions of the libraries that decide the pixels."""
+        """The versions of the libraries that decide the pixels."""
         ...
 
 

@@ -1,6 +1,6 @@
-"""Which frames to take and what to decode for them. Pure: a packet table and wanted times in, ordinals out.
+"""Choose the frames to take and the packets to decode for them. Pure: a packet table and wanted times in, ordinals out.
 
-The frame of a time is the one on screen then: the last whose rounded time is not after it, or the first of all.
+The frame for a time is the one on screen then: the last frame with a rounded time not after it, or the first of all.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -12,7 +12,7 @@ import numpy as np
 from longtake.pipeline.decode.table import Int64s, PacketTable
 from longtake.pipeline.decode.timeline import Timeline
 
-#: How far after the end of the last frame a time still shows it, in ms: speech often outlasts the pictures a little.
+#: ms after the end of the last frame in which a time still gets it: speech often lasts a little longer than pictures.
 GRACE_MS = 250
 
 
@@ -25,7 +25,7 @@ class Segment:
 
 
 def on_screen(pts: Sequence[int] | Int64s, times_ms: Iterable[int], timeline: Timeline) -> list[int]:
-    """For each time the index of its frame in `pts`, which ascends and is not empty. Equal `pts`: the last one."""
+    """The index in `pts` of the frame for each time. `pts` ascends and is not empty. Of equal `pts`, the last one counts."""
     marks = [timeline.last_pts(time) for time in times_ms]
     return [max(int(i) - 1, 0) for i in np.searchsorted(np.asarray(pts, np.int64), _bounded(marks), side="right")]
 
@@ -35,10 +35,10 @@ def _bounded(marks: list[int]) -> Int64s:
 
 
 def choose(table: PacketTable, times_ms: Sequence[int], timeline: Timeline, tolerance_ms: int) -> list[int]:
-    """The ordinal of the packet to take for each time.
+    """Choose the ordinal of the packet to take for each time.
 
-    With a tolerance, any frame within +-tolerance_ms of the time will do: those that together cost least, and of
-    equal cost the ones nearest to the frames on screen. Never costs more than the exact choice.
+    With a tolerance, any frame within +-tolerance_ms of the time is allowed. The search looks for frames that together cost
+    little, and at equal cost for the ones nearest to the frames on screen. It never costs more than the exact choice.
     """
     exact = on_screen(table.shown_pts, times_ms, timeline)
     if tolerance_ms:
@@ -49,13 +49,13 @@ def choose(table: PacketTable, times_ms: Sequence[int], timeline: Timeline, tole
 
 
 def segments(table: PacketTable, wanted: Iterable[int]) -> list[Segment]:
-    """What to decode for the wanted ordinals, in file order, without overlap."""
+    """The segments to decode for the wanted ordinals, in file order, without overlap."""
     entries = table.entries
     spans = []
     for ordinal in set(wanted):
         group = int(np.searchsorted(entries, ordinal, side="right")) - 1
         if group and table.pts[ordinal] < table.pts[entries[group]]:
-            group -= 1  # shown before its random access point (open group): predicted from both sides of it
+            group -= 1  # shown before its random access point (open group), so predicted from both sides
         spans.append((int(entries[group]), ordinal))
     found: list[Segment] = []
     for start, stop in sorted(spans):
@@ -67,7 +67,7 @@ def segments(table: PacketTable, wanted: Iterable[int]) -> list[Segment]:
 
 
 def cost(table: PacketTable, wanted: Iterable[int]) -> int:
-    """How many packets the decoder is given for the wanted ordinals."""
+    """The number of packets that the decoder gets for the wanted ordinals."""
     chosen = set(wanted)
     before = table.references_before
     references = sum(int(before[s.stop + 1] - before[s.start]) for s in segments(table, chosen))
@@ -75,7 +75,7 @@ def cost(table: PacketTable, wanted: Iterable[int]) -> int:
 
 
 class _Search:
-    """Descent to a cheap choice: start each time at the frame easiest to reach, then revise one after another."""
+    """A search for a cheap choice: start each time at the frame that is easiest to reach, then revise one after another."""
 
     def __init__(
         self, table: PacketTable, times_ms: Sequence[int], exact: list[int], timeline: Timeline, tolerance_ms: int
@@ -95,9 +95,9 @@ class _Search:
         self.reference: list[bool] = table.reference.tolist()
         self.depth: Int64s = table.references_before[ordinals] - table.references_before[start] + 1
         leads = (pts < table.pts[start]) & (group > 0)
-        self.depth[leads] += len(table)  # needs the group before as well: never worth it by itself
+        self.depth[leads] += len(table)  # also needs the group before, so never worth it alone
         self.leads: list[bool] = leads.tolist()
-        self.chosen: dict[int, list[int]] = {}  # per group the ordinals chosen, sorted, one for each time
+        self.chosen: dict[int, list[int]] = {}  # by group, the chosen ordinals, sorted, one for each time
 
     def run(self) -> list[int]:
         current = [
@@ -111,7 +111,7 @@ class _Search:
         return current
 
     def _revise(self, n: int, index: int) -> int:
-        """The frame nearest to the one on screen that costs no more than `index` does, given all other choices."""
+        """The frame nearest to the one on screen that costs no more than `index`, given all other choices."""
         others = self.chosen[self.group[index]]
         del others[bisect_left(others, self.ordinal[index])]
         limit, exact = self._extra(index), self.exact[n]
@@ -122,12 +122,12 @@ class _Search:
         return int(best)
 
     def _between(self, lo: int, hi: int, exact: int, index: int) -> range:
-        """Frames in the range that are nearer to `exact` than `index` is."""
+        """The frames in the range that are nearer to `exact` than `index` is."""
         reach = abs(index - exact)
         return range(max(lo, exact - reach), min(hi, exact + reach + 1))
 
     def _extra(self, index: int) -> int:
-        """Packets to decode for this frame on top of what the choices made cost."""
+        """The packets to decode for this frame in addition to the choices already made."""
         ordinal = self.ordinal[index]
         others = self.chosen.get(self.group[index], [])
         at = bisect_right(others, ordinal)
@@ -136,7 +136,7 @@ class _Search:
         if not others or self.leads[index]:
             return int(self.depth[index])
         own = 0 if self.reference[ordinal] else 1
-        if at < len(others):  # a later one is decoded anyhow
+        if at < len(others):  # a later frame is decoded anyway
             return own
         extra: int = self.before[ordinal + 1] - self.before[others[-1] + 1]
         return extra + own

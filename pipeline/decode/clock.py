@@ -1,22 +1,22 @@
-"""Times that can be relied on, from time stamps that cannot. Pure; all in units of the stream's time base.
+"""Make reliable times from unreliable time stamps. Pure; all times are in units of the stream's time base.
 
-Both rules are those of the ffmpeg command (fftools/ffmpeg_demux.c, ffmpeg_dec.c and guess_correct_pts in libavcodec/decode.c),
-so that a frame has the time that ffmpeg and what is built on it show it at.
+Both rules come from the ffmpeg command (fftools/ffmpeg_demux.c, ffmpeg_dec.c and guess_correct_pts in libavcodec/decode.c), so
+that a frame has the time at which ffmpeg and tools based on it show it.
 """
 
 from fractions import Fraction
 
-#: Stands for a timestamp that a packet or frame does not have.
+#: Stands for a missing time stamp.
 NO_TIME = -(2**63)
 
-_JUMP_S = 10  # a decode time so far from the one foretold begins another clock
-_BACK_S = Fraction(1, 10)  # so far back it does so too
+_JUMP_S = 10  # a decode time this far from the expected one begins another clock
+_BACK_S = Fraction(1, 10)  # a step back by this much does too
 
 
 class PacketClock:
-    """Puts the packets of a stream whose clock restarts or jumps, as in concatenated MPEG-TS, on one timeline.
+    """Puts the packets of a stream with a clock that restarts or jumps, as in concatenated MPEG-TS, on one timeline.
 
-    `time_base` in seconds; `frame` is how long a packet without a duration lasts. `joins` are the decode times, on the one
+    `time_base` is in seconds; `frame` is the duration of a packet that states none. `joins` are the decode times, on that one
     timeline, at which another clock began.
     """
 
@@ -30,7 +30,7 @@ class PacketClock:
         self.joins: list[int] = []
 
     def placed(self, pts: int, dts: int, duration: int) -> tuple[int, int]:
-        """(pts, dts) of the next packet on the one timeline. A presentation time far from the decode time is none."""
+        """(pts, dts) of the next packet on the one timeline. A presentation time far from the decode time counts as missing."""
         if NO_TIME not in (pts, dts) and abs(pts - dts) > self._jump:
             pts = NO_TIME
         if dts != NO_TIME:
@@ -50,10 +50,10 @@ class PacketClock:
 
 
 class FrameClock:
-    """Gives each frame, in the order the decoder puts them out, the time it is shown at.
+    """Gives each frame, in the decoder's output order, its display time.
 
-    `frame` is how long one lasts where nothing else says so. `steps_back` counts frames whose own time stamp is before that of
-    the frame put out before them; `guessed` counts frames whose time is not their own time stamp.
+    `frame` is the duration of a frame if nothing else states it. `steps_back` counts frames with a time stamp before the
+    previous frame's; `guessed` counts frames with a time that is not their time stamp.
     """
 
     def __init__(self, frame: int) -> None:
@@ -64,7 +64,7 @@ class FrameClock:
         self.steps_back = self.guessed = 0
 
     def time(self, pts: int, dts: int, duration: int) -> int:
-        """The time of the next frame: never before the one before."""
+        """The time of the next frame, never before the previous one."""
         found = self._believed(pts, dts)
         if found == NO_TIME:
             found = 0 if self._last == NO_TIME else self._last + self._lasts

@@ -1,4 +1,4 @@
-"""How the numbers of a picture mean colours, and which pictures are not for a standard display."""
+"""The colour signalling of pictures, and which pictures need more than a standard display."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,13 @@ def is_hdr(transfer: str | None) -> bool:
 
 
 def hdr_detail(transfer: str | None) -> str:
-    """What to tell of a source whose light is coded by PQ or HLG."""
+    """The ledger detail for a source video in PQ or HLG."""
     return f"its transfer is {transfer}: set frames.hdr to tonemap, which brings it to BT.709, or to keep"
 
 
 @dataclass(frozen=True, slots=True)
 class Color:
-    """The colour signalling of a stream, by ffmpeg's names; "unknown" where there is none."""
+    """The colour signalling of a stream, by ffmpeg's names; "unknown" if there is none."""
 
     primaries: str = UNKNOWN
     transfer: str = UNKNOWN
@@ -31,12 +31,12 @@ class Color:
 
     @property
     def is_hdr(self) -> bool:
-        """Whether the picture needs more than a standard display: its light is coded by PQ or HLG."""
+        """Whether the picture needs more than a standard display, because it is coded in PQ or HLG."""
         return is_hdr(self.transfer)
 
     @property
     def is_wide(self) -> bool:
-        """Whether the picture has colours that BT.709 does not."""
+        """Whether the picture has colours that BT.709 lacks."""
         return self.is_hdr or self.primaries == "bt2020"
 
 

@@ -1,4 +1,4 @@
-"""Moving about in the packets of a file, always knowing the ordinal of the packet that comes next."""
+"""Move in the packets of a file while knowing the ordinal of the next packet."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
@@ -13,20 +13,19 @@ from longtake.pipeline.decode.clock import NO_TIME
 from longtake.pipeline.decode.source import OpenSource, PacketFeed
 from longtake.pipeline.decode.table import PacketTable
 
-#: Bytes of file that are worth a seek rather than reading on.
+#: From this many bytes on, a seek is cheaper than reading on.
 FAR = 8 << 20
-#: Demuxers that seek to a key frame exactly and give the same packets afterwards.
+#: Demuxers that seek exactly to a key frame and give the same packets afterwards.
 _SEEKABLE = frozenset({"mov", "matroska", "webm"})
 
 Packets = Iterator["Packet[VideoStream]"]  # a string: av.Packet takes no parameter at run time
 
 
 class Cursor:
-    """A place in a file. Demuxing is deterministic, so counting packets tells which is which; a seek is only believed
-    when the packet it lands on is in the table.
+    """A position in a file. Demuxing is deterministic, so counting packets identifies them. A seek is trusted only if the
+    packet it lands on is in the table.
 
-    `kept` are all packets of the file, where it is small enough for that. `reopen` gives a fresh source that stands at the
-    first packet.
+    `kept` has all packets of a file that is small enough, else none. `reopen` gives a fresh source at the first packet.
     """
 
     def __init__(
@@ -43,11 +42,11 @@ class Cursor:
 
     @property
     def context(self) -> VideoCodecContext:
-        """The decoder of the place that the cursor is at; another one after `go_to`."""
+        """The decoder at the cursor's position; `go_to` may replace it."""
         return self._source.stream.codec_context
 
     def go_to(self, ordinal: int) -> None:
-        """Stand at `ordinal`, or before it where reading on is cheaper than a seek."""
+        """Move to `ordinal`, or stay before it if reading on is cheaper than a seek."""
         if self._kept:
             self._packets, self._next = islice(self._kept, ordinal, None), ordinal
             return
@@ -84,7 +83,8 @@ class Cursor:
         return True
 
     def packets(self) -> Iterator[tuple[int, "Packet[VideoStream]"]]:
-        """(ordinal, packet) from the place on; stopping in between leaves the cursor after the last one taken."""
+        """Yield (ordinal, packet) from the current position. A caller that stops leaves the cursor after the last packet
+        taken."""
         assert self._packets is not None, "go_to comes first"  # noqa: S101
         for packet in self._packets:
             if packet.size:

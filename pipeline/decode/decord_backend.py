@@ -1,8 +1,7 @@
-"""The second backend: decord. Independent decoding and scaling, to check the first; slower, and for sound files only.
+"""The second backend: decord. It decodes and scales independently, to check the first. It is slower, and only for sound files.
 
-decord has its own frame table but no notion of edit lists, hidden frames or the container's start, and shows a damaged
-frame as a copy of its neighbour. So a file is only decoded where decord's table agrees with the packet table, and
-refused where it does not.
+decord has its own frame table, but does not know edit lists, hidden frames or the container's start, and shows a damaged frame
+as a copy of its neighbour. So a file is decoded only if decord's table agrees with the packet table, and refused otherwise.
 """
 
 from collections.abc import Sequence
@@ -31,20 +30,20 @@ _FAILURES: tuple[type[Exception], ...] = (RuntimeError, AssertionError, IndexErr
 if decord is not None:
     _FAILURES += (decord.DECORDError, decord._ffi.base.DECORDLimitReachedError)
 _NO_SEEK = frozenset({"mpegts", "mpeg"})
-_BATCH = 64  # frames asked for at once: bounds memory
+_BATCH = 64  # frames per request, which bounds memory
 _SLACK_MS = 1.6  # decord's clock is a float32, and some of its containers round to whole milliseconds
-_NO_REPAIRS = 1e-9  # share of made-up frames that decord may hand out
+_NO_REPAIRS = 1e-9  # share of made-up frames that decord may return
 
 
 class DecordBackend:
-    """Raises RuntimeError where decord is not installed."""
+    """A backend that uses decord. Raises RuntimeError if decord is not installed."""
 
     def __init__(self) -> None:
         if decord is None:
             raise RuntimeError("frames.decoder: decord needs the library: pip install 'longtake[decord]'")
 
     def decode(self, path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, watch: Stopwatch) -> Decoded:
-        """See Backend.decode. `decoded` counts the frames taken: decord does not say how many it decoded for them."""
+        """See Backend.decode. `decoded` counts the frames taken, because decord does not say how many it decoded for them."""
         with watch.phase("index"):
             orientation = first_orientation(path, limits)
             with open_source(path, limits) as source:
@@ -101,7 +100,7 @@ def _open(path: str, width: int, height: int) -> Any:
 
 
 def _agree(reader: Any, source: OpenSource, table: PacketTable) -> None:
-    """Raise SourceError unless decord lists the frames that the packet table has, and is known to decode the like."""
+    """Raise SourceError unless decord lists the same frames as the packet table, and is known to decode such files correctly."""
     if not _NO_SEEK.isdisjoint(source.container.format.name.split(",")):
         raise _refuse(f"seek in {source.container.format.name} reliably")
     if source.chosen:

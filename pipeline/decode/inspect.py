@@ -1,4 +1,4 @@
-"""Facts of a file without its pixels: what it is, how long, and what its frames would cost."""
+"""Facts about a file without its pixels: its kind, its duration, and the cost of its frames."""
 
 import io
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
 
-_FIRST_FRAME = 32  # packets decoded at most to see how the first frame is turned
+_FIRST_FRAME = 32  # most packets to decode to see how the first frame is turned
 
 
 def probe(path: str, limits: Limits, *, packets: bool = False) -> Probe:
-    """What the file is, from its header, or from its packet table where `packets` is set or the header has no duration.
+    """Read the facts of a file from its header, or from its packet table if `packets` is set or the header has no duration.
 
-    Nothing is decoded, so width and height are those before a rotation, which only frames tell. Raises SourceError.
+    Nothing is decoded, so width and height are before rotation, which only frames show. Raises SourceError.
     """
     return with_repair(path, limits, lambda usable: _probe(usable, limits, packets))
 
 
 def probe_header(stream: io.IOBase, limits: Limits) -> Probe | None:
-    """As `probe`, from what is read of a seekable stream; None where the whole file is needed: the header has no duration, or the
-    container is broken. Raises SourceError, and what reading the stream raises."""
+    """As `probe`, from the header of a seekable stream. None if the whole file is needed, because the header has no duration or
+    the container is broken. Raises SourceError, and the errors of reading the stream."""
     try:
         with open_source(stream, limits) as source:
             return _header(source)
@@ -63,7 +63,7 @@ def decode_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limi
         limits: bounds against hostile files.
 
     Returns:
-        The number of packets: exact where the table can be believed, elsewhere the most it may take.
+        The number of packets: exact if the table can be trusted, otherwise the most it may take.
 
     Raises:
         SourceError: the file cannot be used.
@@ -84,7 +84,7 @@ def _table(source: OpenSource, limits: Limits) -> PacketTable:
 
 
 def first_orientation(path: str, limits: Limits) -> Orientation:
-    """How the first frame that decodes lies; only frames tell."""
+    """The orientation of the first frame that decodes, because only frames show it."""
     with open_source(path, limits) as source:
         try:
             for count, packet in enumerate(source.packets()):

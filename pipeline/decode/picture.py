@@ -1,4 +1,4 @@
-"""From a decoded frame to a JPEG: display shape, size, colours, orientation, all in YUV."""
+"""Make a JPEG from a decoded frame: display shape, size, colours, orientation, all in YUV."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -21,17 +21,17 @@ from longtake.schemas.reasons import Reason
 
 # The exact flags cost a few tenths of a millisecond on a 1080p frame, and give every machine the same bytes.
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-#: From this reduction on, means over areas: no less true there than bicubic, for a bit over half its time.
+#: From this reduction on, use means over areas: as accurate as bicubic, in a bit over half its time.
 _AREA_FROM = 3
 _HALF_CHROMA = ("yuv420p", "yuvj420p", "yuv420p10le")
 #: BT.709 and absent signalling (Rec. ITU-T H.273): nothing to map.
 _PLAIN = (1, 2)
-#: Pixels that a picture may be off the shape of the first one, at the size it is scaled to: sizes are even numbers.
+#: Pixels by which a scaled picture may differ from the first one's shape: sizes are even numbers.
 _OFF_SHAPE = 2
 
 
 class Painter:
-    """Turns the frames of one source into JPEGs of one size. Holds the scaler, which is expensive to make."""
+    """Turns the frames of one source video into JPEGs of one size. Holds the scaler, which is expensive to make."""
 
     def __init__(self, source: OpenSource, frames: Frames, limits: Limits, watch: Stopwatch) -> None:
         self._source, self._limits, self._watch = source, limits, watch
@@ -39,7 +39,7 @@ class Painter:
         self._frames = frames
         self._reformat: Callable[..., VideoFrame] = VideoReformatter().reformat
         self._cropper = _Cropper(source.crop) if source.crop != Crop() else None
-        self._size = self._scaled_size(self._context.width, self._context.height)  # before it is turned
+        self._size = self._scaled_size(self._context.width, self._context.height)  # before rotation
         self._aspect: Fraction | None = None
         self._kind: tuple[int, int, Orientation, Fraction | None] | None = None  # of the first picture
         self.orientation: Orientation | None = None  # of the first picture
@@ -55,12 +55,12 @@ class Painter:
         return scaled_size(*left, self._source.aspect * stretched, self._frames.short_side)
 
     def jpeg(self, frame: VideoFrame, orientation: Orientation | None = None) -> bytes | FrameFault:
-        """The frame as JPEG (4:2:0, full-range BT.601); a fault where its shape is not that of the first one.
+        """The frame as JPEG (4:2:0, full-range BT.601); a fault if its shape differs from the first frame's.
 
-        `orientation` is how it lies, where an earlier frame says so.
+        `orientation` is its orientation, if an earlier frame states it.
 
-        Raises SourceError: LIMIT_EXCEEDED for a giant one, UNREADABLE for pixels of an unknown kind, HDR for one that is not
-        to be shown.
+        Raises SourceError: LIMIT_EXCEEDED for a giant frame, UNREADABLE for pixels of an unknown kind, HDR if the settings drop
+        HDR.
         """
         check_picture(frame.width, frame.height, self._source.aspect, self._limits)
         orientation = orientation or orientation_of(frame) or Orientation()
@@ -77,7 +77,7 @@ class Painter:
             return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=self._frames.quality))
 
     def _reshaped(self, frame: VideoFrame, orientation: Orientation) -> FrameFault | None:
-        """Why the frame does not fit into the size of the first one."""
+        """Return a fault if the frame does not fit into the first frame's size."""
         aspect = self._context.sample_aspect_ratio
         kind = frame.width, frame.height, orientation, aspect
         if kind == self._kind:
@@ -115,7 +115,7 @@ class Painter:
             raise SourceError(Reason.UNREADABLE, f"cannot convert {frame.format.name} pixels: {error}") from None
 
     def _tone_mapping(self, frame: VideoFrame) -> dict[str, int]:
-        """What tells libswscale to bring a picture to what a standard display shows, where that is needed."""
+        """The arguments that make libswscale map a picture to a standard display, if that is needed."""
         if frame.color_trc in _PLAIN and frame.color_primaries in _PLAIN:  # the common case
             return {}
         color = color_of(frame)
@@ -127,7 +127,7 @@ class Painter:
 
 
 class _Cropper:
-    """Cuts frames by libavfilter, which moves the pointers to their planes and copies nothing."""
+    """Crops frames with libavfilter, which moves the pointers to their planes and copies nothing."""
 
     def __init__(self, crop: Crop) -> None:
         self._crop, self._graph = crop, av.filter.Graph()
@@ -159,7 +159,7 @@ def _interpolation(frame: VideoFrame, width: int, height: int) -> Interpolation:
 
 
 def _layout(frame: VideoFrame, size: tuple[int, int]) -> str:
-    """The pixel format to scale to: chroma in full, to be halved here, but where the samples can stay as they are."""
+    """The pixel format to scale to. It has full chroma, which is halved here, unless the samples can stay unchanged."""
     stays = frame.format.name in _HALF_CHROMA and (frame.width, frame.height) == size
     return "yuvj420p" if stays else "yuvj444p"
 
@@ -173,9 +173,8 @@ def _planes(frame: VideoFrame) -> list[npt.NDArray[np.uint8]]:
 
 
 def _halved(plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Means of 2x2 samples, for chroma. JPEG has its chroma samples in the middle of four pixels; swscale, left to
-    itself, would put them where video has them, on the left: half a pixel off.
-    """
+    """Means of 2x2 samples, for chroma. JPEG puts chroma samples in the middle of four pixels. swscale alone would put them on
+    the left, as video does: half a pixel off."""
     height, width = plane.shape
     if height % 2 or width % 2:
         plane = np.pad(plane, ((0, height % 2), (0, width % 2)), "edge")

@@ -1,7 +1,6 @@
 """The planned pass: give the decoder the packets that the wanted frames need, and no others.
 
-Nothing is taken on trust. Whatever differs from what the packet table foretold raises Unsound, and the caller decodes
-the file from end to end instead.
+Nothing is trusted. Anything that differs from the packet table raises Unsound, and the caller then decodes the whole file.
 """
 
 from collections.abc import Collection, Iterator
@@ -16,21 +15,21 @@ from longtake.pipeline.decode.table import CORRUPT, PacketTable
 
 
 class Unsound(Exception):
-    """The file does not do what its packet table says."""
+    """The file does not behave as its packet table says."""
 
 
 class PlannedPass:
-    """One run over the segments of a file. `decoded` counts the packets given to the decoder."""
+    """One pass over the segments of a file. `decoded` counts the packets given to the decoder."""
 
     def __init__(self, cursor: Cursor, table: PacketTable) -> None:
         self._cursor, self._table = cursor, table
-        self._shown = NO_TIME  # when the last frame of the present segment is shown
+        self._shown = NO_TIME  # display time of the current segment's last frame
         self.decoded = 0
 
     def frames(self, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield (ordinal, frame) for each wanted ordinal, once, in the order the decoder gives them.
+        """Yield (ordinal, frame) for each wanted ordinal, once, in the order of the decoder.
 
-        Raises Unsound when anything is not as foretold.
+        Raises Unsound if anything differs from the table.
         """
         for segment in segments(self._table, wanted):
             try:

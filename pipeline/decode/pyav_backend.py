@@ -1,4 +1,4 @@
-"""The default backend: PyAV, planned decoding first, sequential decoding for files that do not keep to their plan."""
+"""The default backend: PyAV. It decodes by plan first, and in sequence for files that do not follow their plan."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -26,7 +26,7 @@ from longtake.schemas.records import SourceInfo
 
 
 class PyAvBackend:
-    """Exact at the cost of the packets needed; see `decode_cost`."""
+    """A backend that decodes exactly, at the cost of the needed packets only; see `decode_cost`."""
 
     def decode(self, path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, watch: Stopwatch) -> Decoded:
         """See Backend.decode."""
@@ -43,13 +43,13 @@ _LIBRARIES = ("libavcodec", "libavformat", "libswscale")
 
 
 def measured_info(source: OpenSource, table: PacketTable, orientation: Orientation) -> SourceInfo:
-    """The facts of a source whose packets have been listed, and which is shown as `orientation` says."""
+    """The facts of a source video, with its duration from the packet table and its size after `orientation`."""
     duration = max(end_ms(source, table), 0) if len(table) else source.header_ms
     return source_info(source, orientation, duration)
 
 
 def end_ms(source: OpenSource, table: PacketTable) -> int:
-    """When the last frame leaves the screen if nothing holds it there, in ms from the start of the source."""
+    """The end of the last frame if nothing holds it on screen, in ms from the start of the source."""
     if not len(table.shown):
         known = table.dts[table.dts != NO_TIME]
         last = int(known.max()) if len(known) else (len(table) - 1) * source.frame_step
@@ -60,7 +60,7 @@ def end_ms(source: OpenSource, table: PacketTable) -> int:
 
 
 class _Job:
-    """Decoding of one file: holds what is open, and one frame object for each frame taken."""
+    """The decoding of one file: holds the open source, and one frame object for each frame taken."""
 
     def __init__(self, path: str, frames: Frames, limits: Limits, watch: Stopwatch) -> None:
         self._path, self._settings, self._limits, self._watch = path, frames, limits, watch
@@ -74,7 +74,7 @@ class _Job:
         self._stack.close()
 
     def _open(self) -> OpenSource:
-        """A fresh source at its first packet; the one before is closed."""
+        """Open a fresh source at its first packet, and close the previous one."""
         self._stack.close()
         return self._stack.enter_context(open_source(self._path, self._limits))
 
@@ -117,7 +117,8 @@ class _Job:
         self._notes.append(SourceNote(reason, detail))
 
     def _last_ms(self, end: int, times_ms: list[int]) -> int:
-        """Until when there is a picture, for times of which some may be later than `end`, that of the last frame."""
+        """The end of the pictures. It is `end`, the end of the last frame, or with hold_last the end of the sound if a wanted
+        time and the sound are later."""
         if self._settings.hold_last and any(t > end + GRACE_MS for t in times_ms):
             return max(end, audio_end_ms(self._path, self._limits))
         return end
@@ -174,14 +175,14 @@ def _frame(pts_ms: int, picture: bytes | FrameFault) -> Frame | FrameFault:
 
 
 def past_end(time_ms: int, end: int, table: PacketTable) -> FrameFault:
-    """The fault of a time after the end; a file that broke off is damaged, not short."""
+    """The fault for a time after the end. A file that broke off is damaged, not short."""
     if table.error:
         return FrameFault(Reason.FRAMES_DAMAGED, f"{time_ms} ms: the file breaks off at {end} ms: {table.error}")
     return FrameFault(Reason.FRAMES_PAST_END, f"{time_ms} ms; the video ends at {end} ms")
 
 
 def planned_cost(source: OpenSource, table: PacketTable, times_ms: Iterable[int], frames: Frames) -> int:
-    """How many packets `PyAvBackend.decode` will give to the decoder, at most where it decodes in sequence."""
+    """The number of packets that `PyAvBackend.decode` gives to the decoder; an upper bound if it decodes in sequence."""
     if not table.is_plannable:
         return len(table)
     end = end_ms(source, table)

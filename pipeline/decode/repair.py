@@ -1,4 +1,4 @@
-"""Rescue of broken containers: one remux by ffmpeg, which forgives more than opening for random access does."""
+"""Rescue broken containers with one ffmpeg remux, which tolerates more than opening for random access."""
 
 import shutil
 import subprocess
@@ -16,15 +16,15 @@ from longtake.schemas.config import Limits
 
 Result = TypeVar("Result")
 
-#: A remux runs at the speed of the disk, so this is long. The whole decode has its own, larger bound.
+#: A remux runs at disk speed, so this is long. The whole decode has its own, larger bound.
 TIMEOUT_S = 120.0
 _HEAD = 512
 
 
 def with_repair(path: str, limits: Limits, work: Callable[[str], Result]) -> Result:
-    """`work(path)`; where the container is broken, `work` on a remuxed copy, which is gone afterwards.
+    """Run `work(path)`. If the container is broken, run `work` on a remuxed copy, which is deleted afterwards.
 
-    Raises the first SourceError when the copy does not help.
+    Raises the first SourceError if the copy does not help.
     """
     try:
         return work(path)
@@ -42,12 +42,12 @@ def with_repair(path: str, limits: Limits, work: Callable[[str], Result]) -> Res
 
 
 def ffmpeg_binary() -> str:
-    """The ffmpeg of the system, else the one that imageio-ffmpeg brings."""
+    """The ffmpeg of the system, else the one from imageio-ffmpeg."""
     return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def _is_text(path: str) -> bool:
-    """Whether the file is text, as a playlist or an error page is: no container starts like that."""
+    """Whether the file is text, such as a playlist or an error page: no container starts with text."""
     with open(path, "rb") as stream:
         head = stream.read(_HEAD)
     try:
@@ -58,7 +58,7 @@ def _is_text(path: str) -> bool:
 
 
 def _remux(path: str, target: str, limits: Limits) -> bool:
-    """Copy the first video stream of `path` into a Matroska file, bounded in time and size; whether that worked."""
+    """Copy the first video stream of `path` into a Matroska file, within limits of time and size. Return whether that worked."""
     source = ffmpeg.input(
         f"file:{path}",
         protocol_whitelist="file",

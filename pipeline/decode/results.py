@@ -1,4 +1,4 @@
-"""What decoding returns, and the one error it raises for a file that cannot be used at all."""
+"""The results of decoding, and the one error for a file that cannot be used at all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from longtake.schemas.records import SourceInfo
 class SourceError(Exception):
     """The whole file cannot be used.
 
-    `reason` is one of MISSING, EMPTY_FILE, UNREADABLE, NO_VIDEO_STREAM, NO_FRAMES, HDR and LIMIT_EXCEEDED; `detail` says
-    more.
+    Decoding raises it with `reason` MISSING, EMPTY_FILE, UNREADABLE, NO_VIDEO_STREAM, NO_FRAMES, HDR or LIMIT_EXCEEDED.
+    `detail` says more.
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(reason, detail)  # both as args, so that it survives pickling between processes
+        super().__init__(reason, detail)  # both as args, so that it can be pickled between processes
         self.reason = reason
         self.detail = detail
 
@@ -24,14 +24,14 @@ class SourceError(Exception):
 
 
 class ContainerError(SourceError):
-    """The container cannot be read, or seems to hold nothing: a remux may help."""
+    """The container cannot be read, or seems empty: a remux may help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame: the time it goes on screen, in ms from the start of the source, and its picture.
+    """One frame: its display time, in ms from the start of the source, and its picture.
 
-    Where one frame serves several wanted times, all of them get the same object.
+    Wanted times with the same frame get the same object.
     """
 
     pts_ms: int
@@ -40,7 +40,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameFault:
-    """Why there is no frame for a wanted time: `reason` is FRAMES_DAMAGED, FRAMES_PAST_END or SHAPE_CHANGED."""
+    """The reason why a wanted time has no frame: `reason` is FRAMES_DAMAGED, FRAMES_PAST_END or SHAPE_CHANGED."""
 
     reason: Reason
     detail: str
@@ -48,7 +48,7 @@ class FrameFault:
 
 @dataclass(frozen=True, slots=True)
 class SourceNote:
-    """Something about a source that was read otherwise than its header says, or that had to be chosen."""
+    """A note on a source video: something was read differently from its header, or had to be chosen."""
 
     reason: Reason
     detail: str
@@ -56,10 +56,10 @@ class SourceNote:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The frames of one source at the wanted times.
+    """The frames of one source video at the wanted times.
 
-    `size` is (height, width) of every JPEG in pixels. `frames` is aligned with the wanted times. `decoded` is how many
-    coded pictures were given to the decoder. `seconds` has the clock time spent per phase: index (opening the file and
+    `size` is (height, width) of every JPEG in pixels. `frames` has one entry for each wanted time, in the same order. `decoded`
+    is the number of coded pictures given to the decoder. `seconds` is the clock time of each phase: index (opening the file and
     reading its packet table), decode, scale, encode. `notes` are for the ledger.
     """
 
@@ -73,11 +73,10 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Facts of a source without its frames.
+    """Facts of a source video without its frames.
 
-    `source.duration_ms` is 0 where it is unknown. `exact` says that it was measured over all packets, as against
-    believed from the header. `audio_ms` is when the sound starts and ends, from the headers of the audio streams; None: there
-    is none.
+    `source.duration_ms` is 0 if unknown. `exact` means that it was measured over all packets, not taken from the header.
+    `audio_ms` is the start and end of the sound, from the headers of the audio streams; None if there is no sound.
     """
 
     source: SourceInfo
@@ -85,6 +84,6 @@ class Probe:
     audio_ms: tuple[int, int] | None = None
 
     def end_ms(self, hold_last: bool) -> int:
-        """Until when there is a picture; 0 where that is unknown. `hold_last`: the last one stays as long as there is sound."""
+        """The end of the pictures; 0 if unknown. With `hold_last`, the last frame stays as long as there is sound."""
         end = self.source.duration_ms
         return max(end, self.audio_ms[1]) if end and hold_last and self.audio_ms else end

@@ -1,7 +1,7 @@
-"""The sequential pass: decode everything in order, for files whose packet table cannot be believed.
+"""The sequential pass: decode everything in order, for files with a packet table that cannot be trusted.
 
-A frame has the time that ffmpeg shows it at (clock.py), whatever its time stamp says. The pass takes what is sound: after damage,
-nothing is until decoding can start afresh.
+A frame gets the time at which ffmpeg shows it (clock.py), whatever its time stamp says. Only sound frames are taken: after
+damage, no frame is sound until decoding can start again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,8 +28,8 @@ Paint = Callable[[VideoFrame, Orientation | None], bytes | FrameFault]
 
 @dataclass(frozen=True, slots=True)
 class TimedFrame:
-    """One frame of the file: its time, the number it came out of the decoder with (-1: it did not) and whether its picture can be
-    trusted."""
+    """One frame of the file: its time, its number in the decoder's output (-1 if it did not come out), and whether its picture
+    can be trusted."""
 
     pts: int
     number: int
@@ -38,17 +38,17 @@ class TimedFrame:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """What is kept of a frame that the decoder put out."""
+    """The facts kept of a frame that the decoder gave."""
 
     pts: int
     ordinal: int
     corrupt: bool
     key: bool
-    errors: int  # how many packets had failed by then
+    errors: int  # number of packets that had failed by then
 
 
 class SequentialPass:
-    """One decode of the file from its start. `decoded` counts packets; `clock` tells what was wrong with its times."""
+    """One decode of the file from its start. `decoded` counts packets; `clock` shows the faults of its times."""
 
     def __init__(self, table: PacketTable, source: OpenSource, paint: Paint) -> None:
         self._table, self._source, self._paint = table, source, paint
@@ -56,19 +56,19 @@ class SequentialPass:
         self.decoded = 0
         self._errors: list[int] = []  # ordinals of packets that failed to decode
         self._outputs: list[_Output] = []
-        self._zero: int | None = None  # what is taken off times: only containers without presentation times need it
+        self._zero: int | None = None  # subtracted from times; only needed in containers without presentation times
         self._pictures: dict[int, bytes | FrameFault] = {}
 
     def run(self, times_ms: Sequence[int]) -> list[tuple[TimedFrame, bytes | FrameFault] | None]:
-        """For each time the frame on screen, its picture where it is sound; None for all where nothing decodes.
+        """The frame on screen at each time, with its picture if it is sound; None for all times if nothing decodes.
 
-        The source is read from where it stands, which is its first packet, and no further than the last time needs.
+        The source must be at its first packet. It is read no further than the last time needs.
         """
         timeline = self._source.timeline
         marks = sorted({timeline.last_pts(time) for time in times_ms})
         done = 0
         held: tuple[int, int, VideoFrame, Orientation | None] | None = None
-        lies: Orientation | None = None  # a stream may say it once, with its first picture
+        lies: Orientation | None = None  # a stream may state it only once, with its first picture
         for number, (ordinal, frame) in enumerate(self._decode()):
             pts = self._time(frame)
             lies = orientation_of(frame) or lies
@@ -93,11 +93,11 @@ class SequentialPass:
 
     @property
     def last(self) -> int:
-        """The time of the last frame that was put out, NO_TIME where there was none."""
+        """The time of the last frame from the decoder, NO_TIME if there was none."""
         return self._outputs[-1].pts if self._outputs else NO_TIME
 
     def _time(self, frame: VideoFrame) -> int:
-        # What such a container is said to have as presentation times is made up from the order of its packets.
+        # Presentation times in a container without times are made up from the order of its packets.
         pts = NO_TIME if frame.pts is None or not self._source.has_times else frame.pts
         found = self.clock.time(pts, NO_TIME if frame.dts is None else frame.dts, frame.duration or 0)
         if self._zero is None:
@@ -105,7 +105,7 @@ class SequentialPass:
         return found - self._zero
 
     def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield (ordinal of its packet or -1, frame) of all that comes out; a packet that fails is noted and passed over."""
+        """Yield (ordinal of its packet or -1, frame) for every frame. A packet that fails is recorded and skipped."""
         decode = self._source.stream.codec_context.decode
         flags = self._table.flags
         with _errors_told(bool(np.any(flags & CORRUPT))) as told:
@@ -121,19 +121,19 @@ class SequentialPass:
                 except (av.FFmpegError, OSError):
                     self._errors.append(ordinal)
                     continue
-                # A packet that the demuxer calls damaged is so where the decoder finds fault with it too.
+                # A packet that the demuxer calls damaged counts as damaged only if the decoder complains too.
                 if len(told) > before and ordinal < len(flags) and flags[ordinal] & CORRUPT:
                     self._errors.append(ordinal)
                 for frame in frames:
                     yield frame.opaque if isinstance(frame.opaque, int) else -1, frame
 
     def _shown(self) -> list[TimedFrame]:
-        """Every frame that is or should have been on screen, by time; frames of equal time as they were put out."""
+        """Every frame that is or should have been on screen, by time. Frames of equal time keep the decoder's order."""
         damaged = set(self._errors) | {o.ordinal for o in self._outputs if o.corrupt and o.ordinal >= 0}
         unsound = self._spread(damaged)
         shown, errors, broken = [], 0, False
         for number, output in enumerate(self._outputs):
-            # Without a packet to name, all is unsound from an error to the next key frame.
+            # If frames do not name their packets, all are unsound from an error to the next key frame.
             broken = (broken and not output.key) or output.errors > errors
             errors = output.errors
             named = output.ordinal >= 0
@@ -149,7 +149,7 @@ class SequentialPass:
         return (dts if pts == NO_TIME else pts) - (self._zero or 0)
 
     def _spread(self, damaged: Iterable[int]) -> set[int]:
-        """The ordinals whose pictures damage reaches: up to the next random access point and its leading pictures."""
+        """The ordinals of pictures that the damage reaches: up to the next random access point, and its leading pictures."""
         table = self._table
         entries, count = table.entries, len(table)
         unsound: set[int] = set()
@@ -167,10 +167,10 @@ class SequentialPass:
         return unsound
 
     def _lost(self, unsound: set[int]) -> list[int]:
-        """The unsound packets that should have given a frame, of those that were read.
+        """The unsound packets that were read and should have given a frame.
 
-        A recording that starts in mid-stream has pictures before the first random access point that nobody could ever
-        decode. They are no loss: for every player the video starts after them.
+        A recording that starts in mid-stream has pictures before the first random access point that cannot be decoded. They do
+        not count: for every player the video starts after them.
         """
         table = self._table
         shown = set(table.shown.tolist())
@@ -182,7 +182,7 @@ class SequentialPass:
 
 @contextmanager
 def _errors_told(listen: bool) -> Iterator[Sequence[object]]:
-    """What libav says of errors while inside, for files of which the demuxer doubts a packet."""
+    """Collect libav's error messages while the block runs, if `listen`: for files with a packet that the demuxer doubts."""
     if not listen:
         yield ()
         return
@@ -198,7 +198,7 @@ def _errors_told(listen: bool) -> Iterator[Sequence[object]]:
 
 
 def _all_packets(source: OpenSource) -> "Iterator[Packet[VideoStream] | None]":
-    """The packets that are not empty, then None to drain the decoder; a demuxer that fails ends the file."""
+    """Yield the packets that are not empty, then None to drain the decoder. If the demuxer fails, the file ends there."""
     left = source.packets()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""When there is sound: from the headers of the audio streams, or from their packets."""
+"""The times of sound: from the headers of the audio streams, or from their packets."""
 
 from fractions import Fraction
 
@@ -10,9 +10,9 @@ from longtake.schemas.config import Limits
 
 
 def audio_span(source: OpenSource, duration_ms: int) -> tuple[int, int] | None:
-    """When sound starts and ends, in ms from the start of the source: the span of the longest audio stream.
+    """The start and end of sound, in ms from the start of the source: the span of the longest audio stream.
 
-    From the headers of the streams. Where these have no times, as in Matroska, it is that of the whole file.
+    The times come from the headers of the streams. A header without times, as in Matroska, counts as the whole file.
     """
     spans = []
     for stream in source.container.streams.audio:
@@ -26,7 +26,7 @@ def audio_span(source: OpenSource, duration_ms: int) -> tuple[int, int] | None:
 
 
 def audio_end_ms(path: str, limits: Limits) -> int:
-    """When the last sound of a file ends, in ms from the start of the source, by its packets; 0 where there is none."""
+    """The end of the last sound of a file, in ms from the start of the source, by its packets; 0 if there is none."""
     with open_container(path) as container:
         origin = Fraction(container.start_time or 0, 1_000_000)
         streams = [s for s in container.streams.audio if s.time_base is not None]
@@ -45,5 +45,5 @@ def audio_end_ms(path: str, limits: Limits) -> int:
         except MemoryError:
             raise
         except (av.FFmpegError, OSError, IndexError):
-            pass  # what could be read counts
+            pass  # the packets read so far count
         return round(1000 * (end - origin))

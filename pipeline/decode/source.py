@@ -1,4 +1,4 @@
-"""Opening a source file that nobody vouches for: what may be opened, and what its header says."""
+"""Open an untrusted source file: which files may be opened, and the facts in the header."""
 
 import errno
 import io
@@ -29,26 +29,26 @@ from longtake.schemas.remote import StorageError
 if TYPE_CHECKING:
     from av.packet import Packet
 
-#: Containers that hold their own media. Playlists, image sequences and device inputs name other files: never.
+#: Containers that hold their own media. Playlists, image sequences and device inputs are never opened: they name other files.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,ogg,flv,asf,mxf,ivf,obu,"
     "mpegvideo,m4v,h264,hevc"
 )  # fmt: skip
-#: The most elongated picture that is still taken for one.
+#: The longest shape (long side over short side) that still counts as a picture.
 WIDEST = 16
 _NO_TIMESTAMPS, _DISCONTINUOUS = 0x80, 0x200  # AVFMT_NOTIMESTAMPS and AVFMT_TS_DISCONT of libavformat
 _CROPPING = {"mov", "mp4", "matroska", "webm"}  # containers that can crop
-_ENDS = {"matroska", "webm"}  # containers whose duration may be the time of their end
+_ENDS = {"matroska", "webm"}  # containers with a duration that may be the time of their end
 _LATE_US = 1_000_000
 
 
 @dataclass(frozen=True)
 class OpenSource:
-    """An opened file and the stream of it that is the video.
+    """An opened file and its chosen video stream.
 
-    `codec` is the codec's canonical name. `width` and `height` are those on display but for the way the picture lies, which only
-    frames tell: cropping and pixel aspect are applied. `fps` is 0 where unknown, `header_ms` the duration that the header claims,
-    0 if none. `color` says how to read the pixels, `chosen` which of several streams was taken, "" where there is one.
+    `codec` is the codec's canonical name. `width` and `height` are for display, with cropping and pixel aspect applied, but
+    before rotation, which only frames show. `fps` is 0 if unknown, `header_ms` the duration in the header, 0 if none. `color`
+    says how to read the pixels. `chosen` says which of several streams was taken, "" if there is only one.
     """
 
     container: InputContainer
@@ -66,24 +66,25 @@ class OpenSource:
 
     @property
     def frame_step(self) -> int:
-        """How long one frame lasts by the frame rate, in units of the time base; 0 where unknown."""
+        """The duration of one frame by the frame rate, in units of the time base; 0 if unknown."""
         return round(self.timeline.den / (self.timeline.num * self.fps)) if self.fps else 0
 
     @property
     def has_times(self) -> bool:
-        """Whether the container says when a picture is shown, as against in which order they are decoded."""
+        """Whether the container states display times, and not only the decoding order."""
         form = self.container.format
         return not (form.flags & _NO_TIMESTAMPS or "avi" in form.name.split(","))
 
     def packets(self) -> "PacketFeed":
-        """The packets of the stream, from its start, for a source that stands there."""
+        """The packets of the stream from its start. The source must be at its start."""
         form = self.container.format
         clock = PacketClock(Fraction(self.timeline.num, self.timeline.den), self.frame_step)
         return PacketFeed(self.container, self.stream, clock if form.flags & _DISCONTINUOUS else None)
 
 
 class PacketFeed:
-    """Iterates over the packets of a stream, then an empty one. `joins`: where its clock restarted or jumped so far."""
+    """Iterates over the packets of a stream, then an empty one. `joins` are the times where its clock restarted or jumped so
+    far."""
 
     def __init__(self, container: InputContainer, stream: VideoStream, clock: PacketClock | None = None) -> None:
         self._packets, self._clock = _demuxed(container, stream), clock
@@ -106,7 +107,7 @@ class PacketFeed:
 
 
 def check_file(path: str) -> int:
-    """The size of `path` in bytes. Raises SourceError for what is not a regular file with something in it."""
+    """The size of `path` in bytes. Raises SourceError unless it is a regular file that is not empty."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -122,10 +123,10 @@ def check_file(path: str) -> int:
 
 @contextmanager
 def open_source(file: str | io.IOBase, limits: Limits) -> Iterator[OpenSource]:
-    """Open a path, or a seekable stream, for one pass, with single-threaded decoding, and close what was opened at the end.
+    """Open a path, or a seekable stream, for one pass with single-threaded decoding. Close it at the end.
 
-    Raises SourceError: UNREADABLE (no container in FORMATS, or no decoder), NO_VIDEO_STREAM, LIMIT_EXCEEDED. What reading a
-    stream raises, StorageError for one, comes through.
+    Raises SourceError: UNREADABLE (no container in FORMATS, or no decoder), NO_VIDEO_STREAM, LIMIT_EXCEEDED. Errors of reading
+    a stream, such as StorageError, pass through.
     """
     if isinstance(file, str):
         check_file(file)
@@ -139,8 +140,8 @@ def open_source(file: str | io.IOBase, limits: Limits) -> Iterator[OpenSource]:
 
 @contextmanager
 def open_container(file: str | io.IOBase) -> Iterator[InputContainer]:
-    """Open a path, or a seekable stream, with the protocols and containers that are allowed. Raises ContainerError."""
-    # There is no protocol called "none": a stream leads nowhere else.
+    """Open a path, or a seekable stream, with the allowed protocols and containers. Raises ContainerError."""
+    # No protocol is called "none", so a stream cannot open anything else.
     opened, protocols = (f"file:{file}", "file") if isinstance(file, str) else (file, "none")
     if not isinstance(file, str):
         file.seek(0)
@@ -165,10 +166,10 @@ def open_container(file: str | io.IOBase) -> Iterator[InputContainer]:
 
 
 def _demuxed(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
-    """The packets of one stream from where the container stands, then an empty one.
+    """Yield the packets of one stream from the container's position, then an empty one.
 
-    A stream that only shows up in the middle of the file, as in MPEG-TS, is one that PyAV 18 does not expect: it raises an
-    IndexError for the first packet of it, and goes on where it is asked again.
+    PyAV 18 does not expect a stream that first appears in the middle of the file, as in MPEG-TS: it raises an IndexError for
+    the stream's first packet, and continues when asked again.
     """
     while True:
         try:
@@ -193,10 +194,10 @@ def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> OpenS
         raise SourceError(Reason.UNREADABLE, "no decoder for the video stream")
     for other in container.streams:
         if other.index != stream.index:
-            other.discard = Discard.all  # the demuxer need not even read it
+            other.discard = Discard.all  # the demuxer need not read it
     context.thread_count = 1
     context.thread_type = "NONE"
-    context.copy_opaque = True  # a frame tells which packet it came from
+    context.copy_opaque = True  # links each frame to its packet
     base = stream.time_base or Fraction(1, 1000)
     timeline = Timeline(base.numerator, base.denominator, container.start_time or 0)
     aspect = _pixel_aspect(stream)
@@ -208,7 +209,7 @@ def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> OpenS
     check_picture(width, height, aspect, limits)
     header_ms = _header_duration(container, stream, timeline)
     if header_ms > limits.duration_ms:
-        header_ms = 0  # it may lie: the packets will tell
+        header_ms = 0  # it may be wrong: the packets will show it
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
     return OpenSource(
         container=container,
@@ -227,7 +228,7 @@ def _examine(container: InputContainer, reopen: Reopen, limits: Limits) -> OpenS
 
 
 def _pixel_aspect(stream: VideoStream) -> Fraction:
-    """Width of a pixel over its height; absurd ones (broken headers) count as square."""
+    """The width of a pixel over its height. Absurd values (broken headers) count as square."""
     found = stream.sample_aspect_ratio
     return found if found and Fraction(1, WIDEST) <= found <= WIDEST else Fraction(1)
 
@@ -236,12 +237,12 @@ def _header_duration(container: InputContainer, stream: VideoStream, timeline: T
     if stream.duration and stream.duration > 0:
         return max(timeline.to_ms((stream.start_time or 0) + stream.duration), 0)
     if _ENDS & set(container.format.name.split(",")) and abs(timeline.start_us) > _LATE_US:
-        return 0  # some writers count it from the start of the pictures, some from 0:00
+        return 0  # some writers count from the start of the pictures, some from 0:00
     return max((container.duration or 0) // 1000, 0)
 
 
 def source_info(source: OpenSource, orientation: Orientation, duration_ms: int) -> SourceInfo:
-    """The facts of a source that is shown as `orientation` says."""
+    """The facts of a source video after `orientation`."""
     width, height = orientation.size(source.width, source.height)
     color = source.color
     return SourceInfo(
@@ -258,7 +259,7 @@ def source_info(source: OpenSource, orientation: Orientation, duration_ms: int) 
 
 
 def check_picture(width: int, height: int, aspect: Fraction, limits: Limits) -> None:
-    """Raise SourceError(LIMIT_EXCEEDED) for a picture of too many pixels or one that is a mere strip."""
+    """Raise SourceError(LIMIT_EXCEEDED) for a picture with too many pixels or with an extreme shape."""
     if width * height > limits.pixels:
         raise SourceError(Reason.LIMIT_EXCEEDED, f"{width}x{height} pixels; the limit is {limits.pixels}")
     if width and height:
@@ -268,6 +269,6 @@ def check_picture(width: int, height: int, aspect: Fraction, limits: Limits) -> 
 
 
 def check_duration(duration_ms: int, limits: Limits) -> None:
-    """Raise SourceError(LIMIT_EXCEEDED) for a source that lasts too long."""
+    """Raise SourceError(LIMIT_EXCEEDED) for a source video that is too long."""
     if duration_ms > limits.duration_ms:
         raise SourceError(Reason.LIMIT_EXCEEDED, f"{duration_ms} ms long; the limit is {limits.duration_ms} ms")

@@ -1,4 +1,4 @@
-"""Where the time goes: seconds per phase."""
+"""Measure the seconds spent in each phase."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ Clock = Callable[[], float]
 
 
 class Stopwatch:
-    """Sums seconds per phase. A phase inside another is not counted twice: the inner one takes its share."""
+    """Sums seconds per phase. Time in an inner phase counts only there, not in the outer one."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or time.perf_counter
@@ -17,7 +17,7 @@ class Stopwatch:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count what the block takes under `name`."""
+        """Count the time of the block under `name`."""
         start = self._clock()
         self._inner.append(0.0)
         try:

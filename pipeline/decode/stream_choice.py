@@ -1,4 +1,4 @@
-"""Which video stream of a file is the video: as the ffmpeg command chooses, but never a cover, a preview or a single picture."""
+"""Choose the video stream of a file as the ffmpeg command does, but never a cover, a preview or a single picture."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,18 +9,18 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-#: Covers, pictures of chapters, stills: no video whatever they are called.
+#: Covers, pictures of chapters, stills: never video.
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-#: Packets looked at, at most, to see which streams have more than one picture.
+#: Most packets to read to see which streams have more than one picture.
 _LOOKED_AT = 5000
 
 Reopen = Callable[[], AbstractContextManager[InputContainer]]
 
 
 def choose_stream(container: InputContainer, reopen: Reopen) -> VideoStream | None:
-    """The default stream, of several the largest, of these the first; None where there is none.
+    """The default stream; of several the largest, and of these the first. None if there is no video.
 
-    `reopen` opens the file again, to count the pictures of streams whose header does not.
+    `reopen` opens the file again, to count the pictures of streams with no count in the header.
     """
     videos = [s for s in container.streams.video if not s.disposition & _PICTURES]
     if len(videos) > 1:
@@ -30,7 +30,7 @@ def choose_stream(container: InputContainer, reopen: Reopen) -> VideoStream | No
 
 
 def choice_note(container: InputContainer, chosen: VideoStream) -> str:
-    """What was chosen among what, "" where there was no choice."""
+    """A text that names the chosen stream and all others; "" if there was no choice."""
     videos = container.streams.video
     if len(videos) < 2:
         return ""
@@ -51,7 +51,7 @@ def _rank(stream: VideoStream) -> tuple[bool, bool, int, int]:
 
 
 def _moving(videos: list[VideoStream], reopen: Reopen) -> set[int]:
-    """The indices of streams of more than one picture."""
+    """The indices of streams with more than one picture."""
     if all(s.frames for s in videos):
         return {s.index for s in videos if s.frames > 1}
     wanted = {s.index for s in videos}

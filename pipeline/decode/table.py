@@ -1,7 +1,7 @@
-"""The packet table: one demux pass over a file, no decoding. All planning is done on it.
+"""The packet table: one demux pass over a file, no decoding. All planning uses it.
 
-It is never taken from the container's own index: that one holds decode times for MP4 with B-frames, and next to nothing
-for Matroska.
+It is never taken from the container's own index, which holds decode times for MP4 with B-frames, and almost nothing for
+Matroska.
 """
 
 from array import array
@@ -25,9 +25,9 @@ from longtake.schemas.reasons import Reason
 DISCARD = 16
 #: The demuxer knows that bytes of the packet are missing.
 CORRUPT = 32
-#: Packets of so many bytes together are held in memory rather than read twice.
+#: Files with up to this many bytes of packets are kept in memory, not read twice.
 _KEPT_BYTES = 16 << 20
-#: Codecs whose headers tell which pictures may be predicted from later ones.
+#: Codecs with headers that show which pictures may be predicted from later ones.
 _TELL_BACKWARD = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ Int64s = npt.NDArray[np.int64]
 class PacketTable:
     """One row per packet that is not empty, in file order; the row number is the packet's ordinal.
 
-    `pts`, `dts` and `duration` are in the stream's time base, NO_TIME or 0 where absent; `pos` is the offset in the
-    file or -1. `flags` are those of bitstream, DISCARD and CORRUPT. `error` is what stopped the demuxer, or "". `joins` are the
-    decode times at which the clock of the file restarts or jumps. `readable` says whether the headers of the pictures tell what
-    decoding needs, `timed` whether the container has presentation times, `reorders` whether the decoder expects pictures in
-    another order than they are shown in, and `tells_backward` whether a flag says so of each.
+    `pts`, `dts` and `duration` are in the stream's time base, NO_TIME or 0 if absent. `pos` is the offset in the file or -1.
+    `flags` are the flags of bitstream, DISCARD and CORRUPT. `error` is the error that stopped the demuxer, or "". `joins` are
+    the decode times at which the clock of the file restarts or jumps. `readable` says whether the picture headers show what
+    decoding needs, `timed` whether the container has presentation times, `reorders` whether the decoder expects decoding order
+    to differ from display order, and `tells_backward` whether the flag BACKWARD is known.
     """
 
     pts: Int64s
@@ -66,7 +66,7 @@ class PacketTable:
 
     @cached_property
     def entries(self) -> Int64s:
-        """Ordinals at which decoding may start: the first packet, and every random access point."""
+        """The ordinals where decoding may start: the first packet, and every random access point."""
         marked = np.flatnonzero(self.flags & ENTRY)
         return marked if len(marked) and marked[0] == 0 else np.concatenate([[0], marked]).astype(np.int64)
 
@@ -76,7 +76,7 @@ class PacketTable:
 
     @cached_property
     def references_before(self) -> Int64s:
-        """How many reference packets lie before each ordinal; one longer than the table."""
+        """The number of reference packets before each ordinal; one longer than the table."""
         return np.concatenate([[0], np.cumsum(self.reference)]).astype(np.int64)
 
     @cached_property
@@ -85,27 +85,27 @@ class PacketTable:
 
     @cached_property
     def shown(self) -> Int64s:
-        """Ordinals of the packets that become frames on screen, in the order of their times."""
+        """The ordinals of the packets that become frames on screen, in the order of their times."""
         ordinals = np.flatnonzero(self._on_screen)
         return ordinals[np.argsort(self.pts[ordinals], kind="stable")]
 
     @cached_property
     def shown_pts(self) -> Int64s:
-        """The timestamps of `shown`, ascending."""
+        """The time stamps of `shown`, ascending."""
         return self.pts[self.shown]
 
     @property
     def has_leading(self) -> bool:
-        """Whether a picture is shown before the random access point that it follows (open groups of pictures)."""
+        """Whether a picture is shown before the random access point that precedes it in the file (open groups of pictures)."""
         group = np.searchsorted(self.entries, self.shown, side="right") - 1
         return bool(np.any((self.shown_pts < self.pts[self.entries[group]]) & (group > 0)))
 
     @property
     def is_plannable(self) -> bool:
-        """Whether the table alone says which frame is on screen when, and what it takes to decode it.
+        """Whether the table alone says which frame is on screen when, and what its decoding needs.
 
-        Every packet has a time of its own, these times agree with the order in which the pictures are shown, and nothing that
-        the decoder has to know comes in mid-stream.
+        Every packet has its own time, the times agree with the display order, and the decoder needs no new parameters in
+        mid-stream.
         """
         if not self.readable or (self.reorders and not self.timed) or bool(np.any(self.flags & CHANGES)):
             return False
@@ -114,11 +114,11 @@ class PacketTable:
 
     @property
     def _in_order(self) -> bool:
-        """Whether presentation times can be those of the pictures: after the decode times, which never go back; that of a picture
-        that is predicted from later ones before them, and no other before one that was decoded earlier.
+        """Whether presentation times can be right: none is before its decode time, and decode times never go back. A picture
+        predicted from later ones must come before some picture decoded earlier, and no other picture may.
 
-        MP4 without composition offsets and AVI hand out decode times as presentation times: times that rise from packet to packet
-        although the pictures do not.
+        MP4 without composition offsets and AVI give decode times as presentation times: times that rise from packet to packet
+        although the pictures are reordered.
         """
         timed = self.pts != NO_TIME
         pts, dts = self.pts[timed], self.dts[timed]
@@ -132,14 +132,14 @@ class PacketTable:
         backward = (self.flags[timed] & BACKWARD) != 0
         if np.all(rises):
             return not (self.reorders and np.any(backward))
-        after = int(np.argmin(backward)) + 1  # a recording may begin with pictures whose references it lacks
+        after = int(np.argmin(backward)) + 1  # a recording may begin with pictures that lack their references
         return bool(np.all(rises[after:] != backward[after:]))
 
 
 def read_table(source: OpenSource, limits: Limits, kept: "list[Packet[VideoStream]] | None" = None) -> PacketTable:
     """Demux the whole file. Raises SourceError(LIMIT_EXCEEDED) for more than `limits.packets` packets.
 
-    The packets of a file that is small enough to be held are added to `kept`; of another one none are.
+    If the file is small enough to be held, its packets are added to `kept`; otherwise none are.
     """
     pts, dts, pos = array("q"), array("q"), array("q")
     size, duration, flags = array("i"), array("i"), bytearray()
@@ -152,7 +152,7 @@ def read_table(source: OpenSource, limits: Limits, kept: "list[Packet[VideoStrea
     try:
         for packet in feed:
             length = packet.size
-            if not length:  # the flush packet at the end, or one that repeats the frame before
+            if not length:  # the flush packet at the end, or a repeat of the previous frame
                 continue
             flag = look(memoryview(packet), packet.is_keyframe)
             if packet.is_discard:
@@ -201,7 +201,7 @@ def read_table(source: OpenSource, limits: Limits, kept: "list[Packet[VideoStrea
 
 
 def _trusting(data: memoryview, key: bool) -> int:
-    """The flags of a picture of which nothing is known."""
+    """The flags of a picture if its headers cannot be read: the container's key flag is trusted."""
     return REFERENCE | VISIBLE | ENTRY if key else REFERENCE | VISIBLE
 
 

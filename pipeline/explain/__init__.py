@@ -1,1 +1,1 @@
-"""What became of one video: the functions of the plan run once more for it alone, with what they have in between."""
+"""The history of one source video: the functions of the plan run again for it alone, and their intermediate results are kept."""

@@ -1,4 +1,4 @@
-"""What plan, ledger and index of a corpus hold about one video."""
+"""What the plan, ledger and index of a corpus hold about one source video."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from longtake.schemas.scores import INDEX_SCORES, Scores, column
 
 @dataclass(frozen=True, slots=True)
 class CorpusSample:
-    """Where a long clip is in the finished corpus, the scores that decoding gave it, and its row."""
+    """A long clip in a finished corpus: its place, the scores from decoding, and its row."""
 
     place: str
     scores: Scores
@@ -25,8 +25,10 @@ class CorpusSample:
 
 @dataclass(frozen=True, slots=True)
 class CorpusVideo:
-    """The long clips of a video in the plan, its ledger rows, and where its samples are, by key; none of the latter where the
-    corpus is unfinished (None). `edited`: a person has edited the plan."""
+    """The long clips of a source video in the plan, its ledger rows, and its samples by key.
+
+    `samples` is None if the corpus is unfinished. `edited` means that a person edited the plan.
+    """
 
     clips: tuple[LongClip, ...]
     drops: tuple[Drop, ...]
@@ -35,7 +37,7 @@ class CorpusVideo:
 
 
 def known_of(layout: Layout, video_id: str, finished: bool, edited: bool) -> CorpusVideo:
-    """Read what is known of a video. Raises CorpusError for a table that is damaged."""
+    """Read the rows of a source video. Raises CorpusError if a table is damaged."""
     clips = sorted(_clips(layout, video_id), key=lambda clip: (clip.start_ms, clip.key))
     drops = drops_of(layout, video_id)
     samples = None
@@ -45,7 +47,7 @@ def known_of(layout: Layout, video_id: str, finished: bool, edited: bool) -> Cor
 
 
 def drops_of(layout: Layout, video_id: str) -> list[Drop]:
-    """The ledger rows of a video. Raises CorpusError for a table that is damaged."""
+    """The ledger rows of a source video. Raises CorpusError if a table is damaged."""
     return sorted(_drops(_rows(layout.ledger, video_id)))
 
 
@@ -56,7 +58,7 @@ def _sample(row: dict[str, Any]) -> CorpusSample:
 
 
 def place_of(clip: LongClip) -> str:
-    """Where a long clip was planned to be."""
+    """The planned place of a long clip."""
     return f"{shard_name(clip.split, clip.shard)}.tar, position {clip.position}"
 
 
@@ -78,11 +80,11 @@ def _drops(rows: Iterable[dict[str, Any]]) -> Iterator[Drop]:
         try:
             yield tables.drop_from_row(row)
         except ValueError:
-            continue  # not a row that this version knows; `longtake verify` reports it
+            continue  # this version does not know such a row; `longtake verify` reports it
 
 
 def _rows(folder: str, video_id: str) -> Iterator[dict[str, Any]]:
-    """The rows of a video in the tables of a folder; row groups that cannot hold it are passed over."""
+    """Yield the rows of a source video in the tables of a folder. Row groups that cannot hold it are skipped."""
     for path in storage.list_files(folder, ".parquet"):
         try:
             found = storage.read_parquet(path, filters=[("video_id", "=", video_id)])

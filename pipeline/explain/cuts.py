@@ -1,4 +1,4 @@
-"""Why the sentences of a video are not all in one long clip: each place where one ends, with its reason."""
+"""Find where the long clips of a source video end, and why."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -12,7 +12,7 @@ from longtake.schemas.records import LongClip, Sentence
 def find_cuts(
     ordered: Sequence[Sentence], sentences: Sequence[Said], planning: Planning, config: CorpusConfig
 ) -> Iterator[ExplainedCut]:
-    """The cuts among `ordered`, the sentences that were merged; they are numbered as in `sentences`, all there are."""
+    """Yield the cuts among `ordered`, the merged sentences. Sentence numbers are positions in `sentences`, the list of all."""
     clips = planning.merged.clips
     numbers = {said.clip_id: number for number, said in enumerate(sentences)}
     owner = {s.clip_id: number for number, clip in enumerate(clips) for s in clip.sentences}
@@ -42,7 +42,7 @@ def find_cuts(
 
 
 def _choice(one: LongClip, other: LongClip, merge: Merge, by_topic: bool) -> tuple[str, str]:
-    """Why a run was cut between two long clips: because it had to be somewhere, or because the topic turns."""
+    """Why a run was cut between two long clips: together they would break a limit, or the topic turns."""
     count, lasts = len(one.sentences) + len(other.sentences), other.end_ms - one.start_ms
     where = "placed where topics part best" if by_topic else "cut as evenly as it goes"
     if count > merge.max_sentences:

@@ -1,4 +1,4 @@
-"""From the functions of the plan, run for one video, to an explanation."""
+"""Run the functions of the plan for one source video, and make an explanation of the results."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,8 @@ from longtake.schemas.scores import Scores
 
 @dataclass(frozen=True, slots=True)
 class ExplainedPlan:
-    """One video planned: what was found out on the way, as far as it came. `drops` are all ledger rows from reading on."""
+    """One planned source video with the results of each step, as far as planning came. `drops` are all ledger rows from reading
+    on."""
 
     text: VideoText | None
     facts: Probe | None
@@ -42,7 +43,7 @@ class ExplainedPlan:
 
 
 def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe: str, saved: str) -> ExplainedPlan:
-    """Plan the video as the plan graph does. `saved` is the folder of saved embeddings. Raises ConfigError."""
+    """Plan the source video as the plan graph does. `saved` is the folder of saved embeddings. Raises ConfigError."""
     text, drops = reading.text, list(reading.drops)
     if text is None:
         return ExplainedPlan(None, None, None, None, drops)
@@ -62,8 +63,8 @@ def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe:
 def explain(
     reading: Reading, planned: ExplainedPlan, config: CorpusConfig, known: CorpusVideo | None, notes: Sequence[str] = ()
 ) -> Explanation:
-    """The explanation of a video that was read and planned. `known` is what its corpus holds of it, None where that is not there
-    or not current; `notes` are said first."""
+    """Explain a source video that was read and planned. `known` is what its corpus holds of it, None if that is missing or
+    outdated. `notes` come first."""
     if reading.record is None:
         raise ValueError("there is no record of the video")
     sentences = _sentences(planned, config)
@@ -140,7 +141,7 @@ def _step(step: CleanStep) -> CleaningStep:
 
 
 def _ordered(planned: ExplainedPlan) -> list[Sentence]:
-    """The sentences that merging put in order, or that groups did."""
+    """The sentences in the order of merging, or of the groups."""
     if planned.planning is None:
         return []
     merged = planned.planning.merged
@@ -156,7 +157,7 @@ def _sentences(planned: ExplainedPlan, config: CorpusConfig) -> tuple[Said, ...]
     kept = {clip.key: clip for clip in (planned.filtered.clips if planned.filtered else ())}
     clips = planned.planning.merged.clips if planned.planning else []
     owner = {s.clip_id: number for number, clip in enumerate(clips) for s in clip.sentences}
-    timed |= {s.clip_id: s for clip in clips for s in kept.get(clip.key, clip).sentences}  # what masking left
+    timed |= {s.clip_id: s for clip in clips for s in kept.get(clip.key, clip).sentences}  # texts after masking
     lost = {d.subject_id: d for d in planned.drops if d.subject is Subject.SENTENCE and d.stage is not Stage.FILTER}
     topics = planned.planning.topics if planned.planning else None
     shown = [s for s in ordered if topics]
@@ -201,7 +202,7 @@ def _fates(filtered: FilteredClips, filters: Filters) -> Iterator[ClipFate]:
 
 
 def _checks(clip: LongClip, filters: Filters) -> Iterator[FilterCheck]:
-    """Each score of a clip against its threshold; min_language is one only where languages are asked for."""
+    """Check each score of a long clip against its threshold. min_language counts only if languages are asked for."""
     rules = [rule for rule in CLIP_RULES if rule.score != "language" or filters.languages]
     for check in _against(clip.scores, rules, filters):
         if check.score == "pii" and filters.pii == "drop":
@@ -227,7 +228,7 @@ def _with_captions(sentences: Sequence[Said], known: CorpusVideo) -> Iterator[Sa
 
 
 def _with_known(fate: ClipFate, known: CorpusVideo, filters: Filters) -> ClipFate:
-    """The fate of a long clip, with what the corpus says of it."""
+    """The fate of a long clip, completed from the corpus."""
     planned = next((clip for clip in known.clips if clip.key == fate.key), None)
     row = next((d for d in known.drops if d.subject is Subject.CLIP and d.subject_id == fate.key), None)
     if planned is not None:
@@ -243,7 +244,7 @@ def _with_known(fate: ClipFate, known: CorpusVideo, filters: Filters) -> ClipFat
 
 
 def _differences(planned: ExplainedPlan, fates: Sequence[ClipFate], known: CorpusVideo) -> Iterator[str]:
-    """Where the corpus says something else than planning its video again."""
+    """Yield the differences between the corpus and the new planning of its source video."""
     if known.edited:
         yield "The plan was edited by hand: long clips that a person changed are not those shown here."
     lost = {d.subject_id for d in known.drops if d.subject is Subject.CLIP}

@@ -1,4 +1,4 @@
-"""What is to say about one video, as plain records: text, pictures and JSON are made from them."""
+"""The explanation of one source video as plain records. Text, pictures and JSON are made from them."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from longtake.schemas.records import Drop, SourceVideo
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A cue as it was read: [start_ms, end_ms) and its text."""
+    """A cue as read: its time [start_ms, end_ms) and its text."""
 
     cue_id: str
     start_ms: int
@@ -18,9 +18,8 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class TextChange:
-    """What a cleaning step did to a cue; `after` is None where nothing is left of it, and `why` then says more. `lost`: it is in
-    the ledger, as against one whose words went to another cue.
-    """
+    """The effect of a cleaning step on a cue. `after` is None if nothing of it is left, and `why` then gives the reason. `lost`
+    means that it is in the ledger; otherwise its words went to another cue."""
 
     cue_id: str
     start_ms: int
@@ -32,7 +31,7 @@ class TextChange:
 
 @dataclass(frozen=True, slots=True)
 class CleaningStep:
-    """One cleaning step: how many cues went in and came out, how many removals it made, and what it changed."""
+    """One cleaning step: the numbers of cues before and after it, of its removals, and the changes it made."""
 
     name: str
     cues_in: int
@@ -43,9 +42,11 @@ class CleaningStep:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A sentence in time order, as it stands in its long clip. `clip` is the number of that among those of the video, None for
-    a sentence that merging left out; then `reason` and `detail` are those of the ledger. `similarity` and `depth` are those of
-    the gap before it, None where there is no curve. `text` is what was said, `caption` what a model made of it.
+    """A sentence, in time order, as it stands in its long clip.
+
+    `clip` is the number of its long clip in the video. It is None if merging dropped the sentence; `reason` and `detail` then
+    come from the ledger. `similarity` and `depth` describe the gap before it, None without a curve. `text` is the speech,
+    `caption` a model's version of it.
     """
 
     clip_id: str
@@ -63,11 +64,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedCut:
-    """Why sentences that follow each other are not in one long clip. `before` is the number of the second one.
+    """Why two consecutive sentences are not in one long clip. `before` is the number of the second one.
 
-    `kind` is "gap" (silence of more than max_gap_ms), "chapter", "topic" (the best place by coherence), "limit" (together
-    they would be too many or last too long), "group" (the groups of the source say so), or "dropped" (a sentence beside it
-    fits into no long clip).
+    `kind` is "gap" (silence of more than max_gap_ms), "chapter", "topic" (the best place by coherence), "limit" (together they
+    would be too many or last too long), "group" (the groups of the source say so), or "dropped" (a sentence beside it fits into
+    no long clip).
     """
 
     before: int
@@ -79,7 +80,7 @@ class ExplainedCut:
 
 @dataclass(frozen=True, slots=True)
 class FilterCheck:
-    """A score against its threshold. `setting` and `limit` are None where there is no threshold, `fault` where it passes."""
+    """A score against its threshold. `setting` and `limit` are None without a threshold; `fault` is None if the score passes."""
 
     score: str
     value: float
@@ -90,8 +91,8 @@ class FilterCheck:
 
 @dataclass(frozen=True, slots=True)
 class ClipFate:
-    """A long clip and what became of it. `state` is "planned", "dropped", or "in the corpus"; `stage`, `reason` and `detail` say
-    why it was left out; `place` is its shard and position."""
+    """A long clip and its fate. `state` is "planned", "dropped", or "in the corpus". `stage`, `reason` and `detail` say why it
+    was dropped. `place` is its shard and position."""
 
     key: str
     start_ms: int
@@ -114,7 +115,7 @@ class ClipFate:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedSource:
-    """What the header of the source says."""
+    """The facts in the header of the source video."""
 
     width: int
     height: int
@@ -125,14 +126,14 @@ class ExplainedSource:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All there is to say about one video.
+    """The whole explanation of one source video.
 
-    `recomputed` are the ledger rows that planning it again gives. `later` are those of the corpus that this cannot give: of
-    duplicates, edits and decoding. `notes` say what is not known, and where the corpus says otherwise.
+    `recomputed` are the ledger rows that planning it again gives. `later` are rows of the corpus that planning one video cannot
+    give: of duplicates, edits and decoding. `notes` say what is unknown, and where the corpus differs.
     """
 
     video: SourceVideo
-    record: str  # where its record stands
+    record: str  # file and line of its record
     text_from: str
     source: ExplainedSource | None
     cues: tuple[Passage, ...]
@@ -149,10 +150,10 @@ class Explanation:
 
     @property
     def end_ms(self) -> int:
-        """Where the video, or at least what is known of it, ends."""
+        """The end of the video, or of what is known of it."""
         ends = [c.end_ms for c in self.cues] + [s.end_ms for s in self.sentences]
         return max([*ends, self.source.duration_ms if self.source else 0, 1])
 
     def to_json(self) -> dict[str, Any]:
-        """The explanation as JSON holds it."""
+        """The explanation as a dictionary for JSON."""
         return asdict(self)

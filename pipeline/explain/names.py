@@ -1,15 +1,15 @@
-"""Names that are like one that was not found."""
+"""Names similar to a name that was not found."""
 
 import heapq
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-_LIKE = 0.6  # as difflib.get_close_matches takes it
+_LIKE = 0.6  # the default cutoff of difflib.get_close_matches
 
 
 def near_names(wanted: str, names: Iterable[str], count: int = 5) -> list[str]:
-    """The names most like `wanted`, best first; one that differs in case only, or holds it, is very like it. No list of all
-    names is made."""
+    """The names most similar to `wanted`, best first. A name that differs only in case, or contains `wanted` or is part of it,
+    comes before others. `names` is never held in a list."""
     best: list[tuple[float, str]] = []
     matcher = SequenceMatcher(b=wanted.lower())
     for name in names:

@@ -1,7 +1,7 @@
-"""Reading one video as the plan reads all: the same functions, with a search through the files in the place of Beam's joins.
+"""Read one source video as the plan reads all: with the same functions, but a search through the files instead of Beam's joins.
 
-Files are read line by line and entry by entry to their ends, since of several records for a video the one whose content
-sorts first counts. What is in memory is what names the video.
+Files are read to their ends, line by line and entry by entry: if a video has several records, the one whose content sorts first
+counts. Memory holds only what names the video.
 """
 
 from collections import defaultdict
@@ -42,7 +42,7 @@ Sides = dict[str, Iterable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read of a video: its record, None where none can be used; its text, None where there is none; the ledger rows;
+    """What was read of a source video: its record, None if none can be used; its text, None if there is none; the ledger rows;
     and the cues on their way to sentences."""
 
     record: ParsedVideo | None
@@ -52,7 +52,7 @@ class Reading:
 
 
 def read_video(video_id: str, config: CorpusConfig) -> Reading:
-    """Read one video. Raises CorpusError where no line of the manifest is about it."""
+    """Read one source video. Raises CorpusError if no line of the manifest is about it."""
     found = [parsed for _, parsed in _records({video_id}, config)]
     if not found:
         near = near_names(video_id, _names(config))
@@ -87,7 +87,7 @@ def _text_of(record: ParsedVideo, config: CorpusConfig, trace: TextTrace) -> tup
 
 
 def _sorted_out(outputs: Iterable[Any]) -> tuple[list[Any], list[Drop], list[Any]]:
-    """Of what a step puts out: its main output, its drops, and its videos."""
+    """Sort the outputs of a step into its main output, its drops, and its videos."""
     tagged: dict[str, list[Any]] = defaultdict(list)
     for output in outputs:
         if isinstance(output, TaggedOutput):
@@ -101,19 +101,19 @@ def _sorted_out(outputs: Iterable[Any]) -> tuple[list[Any], list[Drop], list[Any
 
 
 def _records(video_ids: Collection[str], config: CorpusConfig) -> Iterator[tuple[str, ParsedVideo | Drop]]:
-    """The lines of the manifest about some videos."""
+    """Yield the lines of the manifest about `video_ids`."""
     for line in _naming(_common_start(video_ids), config.source.videos, config):
         if isinstance(line.data, dict) and parse_id(line.data.get("video_id")) not in video_ids:
             continue
         video_id, parsed = keyed_video(line, config.source.uri, config.source.text.format == "none")
         if isinstance(parsed, Drop):
-            video_id = parsed.video_id  # a line that cannot be used stands for itself, but may say whose it is
+            video_id = parsed.video_id  # an unusable line is its own subject, but may name its video
         if video_id in video_ids:
             yield video_id, parsed
 
 
 def _naming(name: str, path: str, config: CorpusConfig) -> Iterator[Line]:
-    """The lines of a file that may hold `name` in a JSON text: as it is, or with some of its characters escaped."""
+    """Yield the lines of a file that may hold `name` in JSON: as it is, or with escaped characters."""
     needle = name.encode("utf-8", "surrogatepass")
     for line in read_lines(config.resolve(path)):
         if isinstance(line.data, dict) or needle in line.data or b"\\" in line.data:
@@ -121,7 +121,7 @@ def _naming(name: str, path: str, config: CorpusConfig) -> Iterator[Line]:
 
 
 def _names(config: CorpusConfig) -> Iterator[str]:
-    """The ids in the manifest."""
+    """Yield the video ids in the manifest."""
     for line in read_lines(config.resolve(config.source.videos)):
         video_id, parsed = keyed_video(line, config.source.uri, False)
         if isinstance(parsed, ParsedVideo):
@@ -129,7 +129,7 @@ def _names(config: CorpusConfig) -> Iterator[str]:
 
 
 def _entries(video_id: str, path: str, config: CorpusConfig) -> Iterator[Any]:
-    """The entries of a video in a file of captions."""
+    """Yield the entries of a source video in a caption file."""
     for file in files_of(config.resolve(path)):
         for entry in read_entries(file):
             if not isinstance(entry, Drop) and entry[0] == video_id:
@@ -182,7 +182,7 @@ def _by_clip(record: ParsedVideo, config: CorpusConfig, trace: TextTrace) -> tup
 
 
 def _matching(clips: Collection[str], outputs: Iterable[Any]) -> dict[str, list[Any]]:
-    """By clip id, what a step puts out for some clips."""
+    """The outputs of a step that belong to `clips`, by clip id."""
     found: dict[str, list[Any]] = defaultdict(list)
     for output in outputs:
         if not isinstance(output, TaggedOutput) and output[0] in clips:
@@ -191,20 +191,20 @@ def _matching(clips: Collection[str], outputs: Iterable[Any]) -> dict[str, list[
 
 
 def _shared_name(clip_ids: Collection[str]) -> str:
-    """What every line that names one of the clips holds: how they all begin, or the video id that `<video id>.<number>` is made
-    from where a record does not name its clips."""
+    """The text that every line naming one of the clips holds: the common start of their ids, or of the video ids in `<video
+    id>.<number>` if a record does not name its clips."""
     stems = {name for name, _, number in (i.rpartition(".") for i in clip_ids) if number.isdigit()}
     return _common_start({*clip_ids, *stems})
 
 
 def _common_start(names: Collection[str]) -> str:
-    """What all names begin with."""
+    """The common start of all names."""
     first, last = min(names, default=""), max(names, default="")
     return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _rivals(video_id: str, clip_ids: Collection[str], shared: str, config: CorpusConfig) -> Iterator[tuple[str, Any]]:
-    """Clips with one of the ids in the records of other videos."""
+    """Yield clips of other source videos that have one of the ids."""
     own_text = config.source.text.format == "none"
     others: dict[str, list[ParsedVideo | Drop]] = {}
     for line in _naming(shared, config.source.videos, config):

@@ -9,9 +9,9 @@ from longtake.schemas.records import Drop
 
 
 def without_withdrawn(found: Explanation, withdrawn: Withdrawn) -> Explanation:
-    """The explanation with ids, times and reasons only of whatever shares time with a long clip that is out.
+    """The explanation, but with only ids, times and reasons for everything that shares time with a withdrawn long clip.
 
-    Of the cues of such a video no text is left: rolling ones repeat each other's lines, also beyond the long clip.
+    The cues of such a video lose all text: rolling cues repeat each other's lines, also beyond the long clip.
     """
     video_id = found.video.video_id
 
@@ -46,7 +46,8 @@ def _change(one: TextChange) -> TextChange:
 
 
 def _row(row: Drop, withdrawn: Withdrawn) -> Drop:
-    """A ledger row; of sentences nothing tells whether they are out, and details can quote them."""
+    """The ledger row without forbidden details. A sentence row does not say whether it is withdrawn, and its detail can quote
+    text."""
     told = withdrawn.told(row)
     is_id = row.detail.startswith("in long clip ")
     return replace(told, detail="") if row.subject is Subject.SENTENCE and not is_id else told

@@ -1,1 +1,1 @@
-"""The ledger: what was dropped and why, and the counts that have to add up."""
+"""The ledger: what was dropped and why, and the counts that must add up."""

@@ -1,4 +1,4 @@
-"""What the ledger comes to: rows counted, and the commonest reasons with an example each. Needs no Beam."""
+"""Counts of ledger rows, and the commonest reasons with an example each. Needs no Beam."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from longtake.schemas.records import Drop
 _FAILING = frozenset({Subject.RECORD.value, Subject.VIDEO.value})
 _FAULTS = frozenset(reason.value for reason in FAILURES | UNREADABLE | {Reason.NO_TEXT})
 _SHOWN = 3
-TAKEDOWN_PREFIX = "part-takedown"  # the rows of videos that were taken down: no plan may bring them back
+TAKEDOWN_PREFIX = "part-takedown"  # rows of source videos that were taken down; no plan may bring them back
 
 
 def count(drops: Iterable[Drop]) -> Tally:
-    """The rows by ("dropped", subject, stage, reason), and the videos among them that failed as ("failed",)."""
+    """The number of rows by ("dropped", subject, stage, reason), and the number of failed source videos under ("failed",)."""
     tally: Tally = Counter()
     for drop in drops:
         tally["dropped", drop.subject.value, drop.stage.value, drop.reason.value] += 1
@@ -28,12 +28,12 @@ def count(drops: Iterable[Drop]) -> Tally:
 
 
 def dropped(tally: Tally, subject: str) -> int:
-    """How many rows of a subject a tally counts."""
+    """The number of rows that `tally` counts for `subject`."""
     return sum(n for key, n in tally.items() if key[0] == "dropped" and key[1] == subject)
 
 
 def commonest(folder: str) -> str:
-    """The three commonest reasons why records and videos failed, each with an example, as lines below a message."""
+    """The three commonest reasons why records and source videos failed, each with an example, as lines to put below a message."""
     number: Counter[str] = Counter()
     examples: dict[str, tuple[str, str, str]] = {}
     columns = ["subject", "subject_id", "reason", "detail"]

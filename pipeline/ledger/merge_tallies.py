@@ -1,4 +1,4 @@
-"""Counters, merged by Beam."""
+"""Merge counters in Beam."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from longtake.pipeline.ledger.tally import Tally
 
 
 class MergeTallies(beam.CombineFn):
-    """The sum of counters."""
+    """A CombineFn that adds counters."""
 
     def create_accumulator(self) -> Tally:
         return Counter()

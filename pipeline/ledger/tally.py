@@ -1,4 +1,4 @@
-"""Counting what goes through a job: additive counters, and figures made from them."""
+"""Counters for a job, which can be added, and figures made from them."""
 
 from collections import Counter
 from typing import Any
@@ -12,7 +12,7 @@ def histogram(tally: Tally, name: str) -> dict[int, int]:
 
 
 def distribution(counts: dict[int, int]) -> dict[str, Any]:
-    """Number, sum, mean and percentiles (nearest rank) of a histogram."""
+    """The number, sum, mean and percentiles (nearest rank) of a histogram."""
     number, total = sum(counts.values()), sum(value * count for value, count in counts.items())
     out: dict[str, Any] = {"number": number, "sum": total, "mean": round(total / number, 2) if number else None}
     for percent in (5, 25, 50, 75, 95):

@@ -1,4 +1,4 @@
-"""Writing the ledger: one row for everything that was dropped."""
+"""Write the ledger: one row for everything that was dropped."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +18,7 @@ _ROWS_PER_PART = 200_000
 
 
 class WriteLedger(beam.PTransform):
-    """Write Drops to `<folder>/<prefix>-*.parquet`; the result is one Tally of (subject, stage, reason) and of failed videos."""
+    """Writes Drops to `<folder>/<prefix>-*.parquet`. The result is one Tally of (subject, stage, reason) and of failed videos."""
 
     def __init__(self, folder: str, prefix: str) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class WriteLedger(beam.PTransform):
         return (
             drops
             | "Metrics" >> beam.Map(counted)
-            | "Parts" >> ByPart(_key, _ROWS_PER_PART, first=True)  # the tally is there also without a row
+            | "Parts" >> ByPart(_key, _ROWS_PER_PART, first=True)  # gives a tally even without rows
             | "Write" >> beam.Map(write_part, self._folder, self._prefix)
             | "Sum" >> beam.CombineGlobally(MergeTallies())
         )
@@ -39,7 +39,7 @@ def _key(drop: Drop) -> str:
 
 
 def write_part(element: tuple[tuple[int, int], Iterable[Drop | None]], folder: str, prefix: str) -> Tally:
-    """Write one part, sorted, and count its rows; one without rows is no file."""
+    """Write one part, sorted, and count its rows. A part without rows gets no file."""
     number, drops = element[0][0], sorted(drop for drop in element[1] if drop is not None)
     path = storage.join(folder, part_name(number, prefix))
     storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER), row_group_size=65_536)

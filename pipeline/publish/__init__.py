@@ -1,1 +1,1 @@
-"""What a corpus is shown as: its card, Croissant, licences, contact sheets."""
+"""How a corpus is presented: its card, Croissant metadata, licences, contact sheets."""

@@ -1,5 +1,5 @@
-"""The dataset card: README.md of a corpus, with Hugging Face front matter. A build writes the short one, which says what
-corpus.json says; an audit the long one, with what it found."""
+"""The dataset card: README.md of a corpus, with Hugging Face front matter. A build writes the short card from corpus.json. An
+audit writes the long card, with its findings."""
 
 import json
 import re
@@ -35,7 +35,7 @@ _SIZES = (
 
 @dataclass(frozen=True, slots=True)
 class SplitFigures:
-    """What the index says of one split; `seconds` are those of its shortest, median and longest long clip."""
+    """The figures of one split, from the index. `seconds` are the shortest, median and longest durations of its long clips."""
 
     name: str
     samples: int
@@ -48,7 +48,8 @@ class SplitFigures:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How many samples have each value, the most frequent first; `left` samples have one of those not listed. "" is no value."""
+    """The number of samples with each value, most frequent first. `left` samples have a value that is not listed. "" means no
+    value."""
 
     counts: tuple[tuple[str, int], ...]
     left: int = 0
@@ -56,10 +57,10 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class CardFigures:
-    """What an audit adds to a card.
+    """The figures that an audit adds to a card.
 
-    `licences` are as the records state them, `languages` as codes of ISO 639, `hosts` of the URLs. `limits` are sentences on what
-    checks found or could not check, `reviews` on what people found, `audited` says when and by what.
+    `licences` are as the records state them, `languages` are ISO 639 codes, `hosts` come from the URLs. `limits` are sentences
+    on what checks found or could not check, `reviews` on what people found. `audited` says when and by what.
     """
 
     splits: tuple[SplitFigures, ...]
@@ -75,8 +76,8 @@ class CardFigures:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What no corpus knows of itself, "" where whoever publishes it has not said: where it is published, by whom, when (a date as
-    2026-11-25), and who takes requests to take videos down."""
+    """Facts that a corpus does not know, "" if its publisher has not given them: where it is published, by whom, when (a date
+    like 2026-11-25), and a contact for requests to take videos down."""
 
     url: str = ""
     creator: str = ""
@@ -85,7 +86,7 @@ class Publication:
 
 
 def dataset_card(manifest: CorpusManifest, most: int) -> str:
-    """The short card: what the manifest says, and the columns of samples of up to `most` frames."""
+    """The short card: the facts of the manifest, and the columns of samples with up to `most` frames."""
     splits = manifest.splits()
     files = "".join(
         f"      - split: {json.dumps(name)}\n        path: {json.dumps(f'shards/{name}-*.tar')}\n"
@@ -135,7 +136,7 @@ The licence of each sample is that of its source video: field `license` of its J
 
 
 def audited_card(manifest: CorpusManifest, figures: CardFigures, publication: Publication | None = None) -> str:
-    """The long card. Whatever strangers wrote is escaped."""
+    """The long card. All text from strangers is escaped."""
     publication = publication or Publication()
     sections = (
         f"# {escape(manifest.name)}\n\n{_what(manifest)}",
@@ -158,7 +159,7 @@ def _yaml(value: dict[str, Any]) -> str:
 
 
 class _WithoutAliases(yaml.SafeDumper):
-    """What is there twice is written twice: people read it, and not every reader knows aliases."""
+    """A YAML dumper that writes repeated values in full: people read the text, and not every reader knows aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -194,7 +195,7 @@ def one_line(name: str) -> str:
 
 
 def known_licences(licences: Shares) -> dict[Licence, int]:
-    """The samples under each licence that the texts name, the most frequent first."""
+    """The number of samples under each licence that the texts name, most frequent first."""
     found: dict[Licence, int] = {}
     for text, samples in licences.counts:
         named = licence(text)
@@ -203,7 +204,7 @@ def known_licences(licences: Shares) -> dict[Licence, int]:
 
 
 def _licence_fields(licences: Shares) -> dict[str, Any]:
-    """`license`, and `license_name` and `license_link` where one of them is none of the hub's."""
+    """The field `license`; also `license_name` and `license_link` if a licence is not on the hub's list."""
     found = known_licences(licences)
     ids = list(dict.fromkeys([one.hub_id for one in found] + ([OTHER] if licences.left else [])))
     if not ids:
@@ -332,7 +333,7 @@ Made with {versions}."""
 
 
 def _stated(value: Any) -> Any:
-    """Settings without those that are null, and sections without any left."""
+    """Settings without null values, and without sections that have no other values."""
     if isinstance(value, Mapping):
         return {name: _stated(own) for name, own in value.items() if own is not None and _stated(own) != {}}
     return value
@@ -384,7 +385,7 @@ where a sample has fewer. Field `meta` of a sample, which has other fields in ea
 
 
 def citation(manifest: CorpusManifest, publication: Publication) -> str:
-    """A BibTeX entry; it has an author, a year and a URL only if they are known."""
+    """A BibTeX entry. It has author, year and URL only if they are known."""
     fields = {
         "title": manifest.name,
         "author": publication.creator,

@@ -1,4 +1,4 @@
-"""The contact sheet of a sample: one picture with every frame under its sentence's number, and the sentence in full below."""
+"""The contact sheet of a sample: one picture with the frames of each sentence above its number and full text."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _COLUMNS = 8
 _MAX_FRAME_HEIGHT = 260
 _MARGIN, _GAP, _SECTION = 28, 8, 30
 _PAPER, _INK, _FAINT, _RULE, _WARNING = (255, 255, 255), (24, 24, 27), (98, 98, 106), (222, 222, 228), (176, 32, 32)
-_MAX_HEIGHT = 60_000  # of a picture that viewers still open
+_MAX_HEIGHT = 60_000  # viewers still open a picture of this height
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class _Row:
     sentence: Sentence
     frames: Sequence[_Frame]
     lines: Sequence[str]
-    said: Sequence[str]  # what a caption was made of
+    said: Sequence[str]  # the speech that a caption was made from
 
 
 class _Sheet:
-    """Sizes that follow from the sample, and the drawing."""
+    """The sizes, which depend on the sample, and the drawing."""
 
     def __init__(self, entry: IndexEntry, files: Mapping[str, bytes]) -> None:
         self._title, self._text, self._small = Typeface(24), Typeface(19), Typeface(13)
@@ -67,7 +67,7 @@ class _Sheet:
         ]
 
     def _frame_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) of the frames on the sheet: never enlarged, no wider than fits and no higher than helps."""
+        """(width, height) of the frames on the sheet. Frames are never enlarged; width and height are limited."""
         height, width = max(size[0], 1), max(size[1], 1)
         room = (MAX_WIDTH - 2 * _MARGIN - (self._columns - 1) * _GAP) // self._columns
         scale = min(1.0, room / width, _MAX_FRAME_HEIGHT / height)
@@ -151,7 +151,7 @@ class _Sheet:
         self._small.draw(canvas, (x, y + height + 4 + self._small.size), shown, colour)
 
     def _label(self, frame: _Frame) -> tuple[str, Colour]:
-        """The wanted time and how far off the frame is; of the latter nothing where there is no room."""
+        """The wanted time, and the offset of the frame if there is room for it."""
         wanted, off = short_timecode(frame.wanted_ms), frame.taken_ms - frame.wanted_ms
         long = f"{wanted}  {off:+d} ms"
         return (long if off and self._small.width(long) < self._pitch else wanted), _FAINT
@@ -171,9 +171,9 @@ def _headline(entry: IndexEntry) -> list[str]:
 
 
 def contact_sheet(entry: IndexEntry, files: Mapping[str, bytes]) -> Image.Image:
-    """The contact sheet of a sample whose files are given by name. A frame that is damaged is shown as such.
+    """The contact sheet of a sample. `files` has its files by name. A damaged frame is marked "damaged".
 
-    Raises ValueError for a sample that is too long for one picture.
+    Raises ValueError if the sample is too long for one picture.
     """
     return _Sheet(entry, files).draw()
 

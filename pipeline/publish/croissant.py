@@ -13,7 +13,7 @@ from longtake.schemas.manifest import CorpusManifest
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 LISTED_SHARDS = (
-    1000  # with more, only patterns name the shards: mlcroissant takes 1.4 s and 280 KB for each thousand files
+    1000  # a larger corpus names shards by pattern only: mlcroissant takes 1.4 s and 280 KB for each thousand files
 )
 _LISTED_LICENCES = 50
 _CONTEXT = {
@@ -54,7 +54,7 @@ _CONTEXT = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-_FIELDS = (  # of a row of the index: column, type, meaning
+_FIELDS = (  # for each column of the index: name, type, meaning
     ("key", "sc:Text", "The name of the sample, unique in the corpus; its files in the shard begin with it."),
     ("video_id", "sc:Text", "The id of the source video."),
     ("url", "sc:URL", "Where the source video can be seen; empty where none was stated."),
@@ -86,10 +86,11 @@ def croissant(
     publication: Publication | None = None,
     manifest_sha256: str | None = None,
 ) -> dict[str, Any]:
-    """The metadata of a corpus, with paths relative to its folder. `manifest_sha256` is that of corpus.json as it lies there.
+    """The metadata of a corpus, with paths relative to its folder. `manifest_sha256` is the hash of corpus.json on disk.
 
-    What the specification asks for and no corpus knows (`url`, `creator`, `datePublished`) is absent where `publication` has not
-    got it. Shards are listed with their hashes up to LISTED_SHARDS; corpus.json, which is always listed with its own, has all.
+    The specification asks for `url`, `creator` and `datePublished`, which no corpus knows. They are absent unless `publication`
+    has them. Up to LISTED_SHARDS shards are listed with their hashes. corpus.json is always listed with its hash, and has all
+    shards.
     """
     publication = publication or Publication()
     digest = manifest_sha256 or hashlib.sha256(manifest.to_bytes()).hexdigest()
@@ -135,7 +136,7 @@ def _description(manifest: CorpusManifest, figures: CardFigures) -> str:
 
 
 def _licences(figures: CardFigures) -> list[Any]:
-    """Addresses of the licences that are known, and names of the others."""
+    """URLs of the licences if they are known, else names."""
     found = [
         one.url or {"@type": "sc:CreativeWork", "name": one_line(one.name)[:200]}
         for one in known_licences(figures.licences)

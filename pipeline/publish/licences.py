@@ -1,24 +1,24 @@
-"""What a licence is called on the Hugging Face hub, and where its text is, from what people write in a video's record.
+"""Find a licence's id on the Hugging Face hub and the address of its text, from what people write in a video's record.
 
-A text counts as a licence only if it says that licence and nothing else: "CC BY 4.0, music excepted" is none of the known ones.
+A text counts as a licence only if it says nothing else: "CC BY 4.0, music excepted" is not a known licence.
 """
 
 import re
 from dataclasses import dataclass
 
-UNKNOWN, OTHER = "unknown", "other"  # ids of the hub: no licence is stated; one that the hub does not list
+UNKNOWN, OTHER = "unknown", "other"  # ids of the hub: no licence is stated; a licence not on its list
 
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """`hub_id` is the hub's id, `name` what people call it, `url` where its text is, "" where none is known."""
+    """A licence: `hub_id` is its id on the hub, `name` its usual name, `url` the address of its text, "" if unknown."""
 
     hub_id: str
     name: str
     url: str = ""
 
 
-_HUB_CC = {  # the versions that the hub lists; others are of the family "cc"
+_HUB_CC = {  # versions on the hub's list; all others get the id "cc"
     "by": ("2.0", "2.5", "3.0", "4.0"),
     "by-sa": ("3.0", "4.0"),
     "by-nc": ("2.0", "3.0", "4.0"),
@@ -52,7 +52,7 @@ _PUBLIC_DOMAIN = Licence(OTHER, "public domain")
 _PUBLIC_DOMAIN_MARK = Licence(OTHER, "Public Domain Mark 1.0", "https://creativecommons.org/publicdomain/mark/1.0/")
 _CC0 = Licence("cc0-1.0", "CC0 1.0", "https://creativecommons.org/publicdomain/zero/1.0/")
 _NAMED = {
-    "creativecommon": Licence("cc", "CC BY, version not stated"),  # what YouTube's API says
+    "creativecommon": Licence("cc", "CC BY, version not stated"),  # the name in YouTube's API
     "public domain": _PUBLIC_DOMAIN,
     "pd": _PUBLIC_DOMAIN,
     "public domain mark": _PUBLIC_DOMAIN_MARK,
@@ -65,7 +65,7 @@ _NAMED = {
     "cc zero v1.0": _CC0,
     "cc0 v1.0": _CC0,
 }
-_SOFTWARE = {  # SPDX ids by the hub's, for what a record may name as it stands
+_SOFTWARE = {  # SPDX id for each id of the hub that a record may name directly
     "apache-2.0": "Apache-2.0",
     "bsd-2-clause": "BSD-2-Clause",
     "bsd-3-clause": "BSD-3-Clause",
@@ -93,7 +93,7 @@ _NAMED |= {alias: _NAMED[name] for alias, name in {"odc by 1.0": "odc by", "odbl
 
 
 def licence(text: str) -> Licence:
-    """The licence that `text` names; its own text under the hub's id `other` where that is none of the known ones."""
+    """The licence that `text` names. An unknown licence gets the hub's id `other` and the text as its name."""
     stated = " ".join(text.split())
     if not stated:
         return Licence(UNKNOWN, "none stated")
@@ -115,7 +115,7 @@ def _by_url(kind: str, name: str, version: str, port: str) -> Licence | None:
 
 
 def _by_words(words: list[str]) -> Licence | None:
-    """Of "cc by sa 3.0 us", in whatever way it was written. Without "cc" only short codes with a version count."""
+    """The licence for words such as "cc by sa 3.0 us". Without "cc", only short codes with a version count."""
     named = words[:1] == ["cc"]
     rest = words[1:] if named else words
     repeated = rest.count("cc")
@@ -136,7 +136,7 @@ def _by_words(words: list[str]) -> Licence | None:
 
 
 def _creative_commons(parts: list[str], version: str, port: str) -> Licence | None:
-    """`port` is the country that a version was adapted to, "" for none."""
+    """The Creative Commons licence. `port` is the country that the version was adapted to, "" for none."""
     code = "-".join(part for part in ("by", "nc", "nd", "sa") if part in parts)
     if code not in _HUB_CC or len(set(parts)) != len(parts) or not set(parts) <= _CC_PARTS:
         return None

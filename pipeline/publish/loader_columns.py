@@ -1,7 +1,7 @@
 """The columns of the samples for `datasets.load_dataset`, stated in the front matter of the card.
 
-The library takes columns from the first samples it sees. Samples have as many frames as their sentences ask for, so it would
-refuse a corpus, or read it and drop the frames that the first samples do not have.
+The library takes the columns from the first samples that it reads. The number of frames differs between samples, so without
+stated columns it would refuse a corpus, or drop the frames that the first samples do not have.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from longtake.schemas import storage
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout, frame_member
 from longtake.schemas.manifest import CorpusManifest
 
-_THREADS = 16  # what it takes to read a column from an object store is waiting
+_THREADS = 16  # reading a column from an object store is mostly waiting
 _TEXT, _NUMBER = {"dtype": "string"}, {"dtype": "int64"}
 _NUMBERS = {"list": "int64"}
 _SENTENCE = {"clip_id": _TEXT, "start_ms": _NUMBER, "end_ms": _NUMBER, "text": _TEXT, "timing": _TEXT, "asr": _TEXT}
@@ -23,8 +23,8 @@ _SOURCE = {"width": _NUMBER, "height": _NUMBER, "fps": {"dtype": "float64"}, "co
 
 
 def most_frames(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None = None) -> int:
-    """How many frames the largest sample of a corpus has, by its index: that of shards which a new version does not write anew
-    is in the corpus `unchanged`. Raises OSError, and pyarrow.ArrowInvalid."""
+    """The number of frames of the largest sample of a corpus, by its index. Shards that a new version does not write have their
+    index in the corpus `unchanged`. Raises OSError, and pyarrow.ArrowInvalid."""
     paths = [layout.shard_index(shard.name.removesuffix(".tar")) for shard in manifest.shards]
     if unchanged is not None:
         written = {base_name(path) for path in storage.list_files(layout.index, ".parquet")}
@@ -43,7 +43,7 @@ def _most_sentences(path: str) -> int:
 
 
 def dataset_info(most: int) -> dict[str, Any]:
-    """`dataset_info` of the front matter, for samples of up to `most` frames."""
+    """`dataset_info` of the front matter, for samples with up to `most` frames."""
     sample = {
         **dict.fromkeys(("key", "video_id", "url", "license", "split", "shard"), _TEXT),
         **dict.fromkeys(("position", "start_ms", "end_ms"), _NUMBER),
@@ -62,7 +62,7 @@ def dataset_info(most: int) -> dict[str, Any]:
 
 
 def frame_names(most: int) -> list[str]:
-    """The names of all frames of samples of up to `most`: those of longer samples have more digits."""
+    """The names of all frames in samples with up to `most` frames. Names in longer samples have more digits."""
     sizes = [size for size in (10**digits for digits in range(3, len(str(most)))) if size < most]
     return [frame_member(n, size) for size in (*sizes, most) for n in range(size)]
 

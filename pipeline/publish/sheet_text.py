@@ -1,6 +1,6 @@
-"""Text on a contact sheet: fonts for whatever languages this machine has fonts for, and lines that fit a width.
+"""Text on a contact sheet: fonts for the languages that this machine can draw, and line breaks that fit a width.
 
-The font that comes with Pillow knows ASCII only, so a font of the system is used, or the one that comes with matplotlib.
+Pillow's own font has only ASCII, so a system font is used, or the font that comes with matplotlib.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ from PIL import ImageDraw, ImageFont
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colour = tuple[int, int, int]
 
-# Looked for in this order; a character is drawn with the first that has it.
+# Tried in this order; the first font that has a character draws it.
 _FONTS = (
     *(
         "DejaVuSans.ttf",
@@ -35,12 +35,12 @@ _FONTS = (
     ),
     *("NotoSansDevanagari-Regular.ttf", "Nirmala.ttf", "NotoSansArabic-Regular.ttf", "NotoSansThai-Regular.ttf"),
 )
-_NO_GLYPH = "\U0010fffd"  # never assigned: a font draws what it draws for all it does not have
+_NO_GLYPH = "\U0010fffd"  # never assigned: shows how a font draws a missing character
 
 
 @cache
 def fonts(size: int) -> tuple[Font, ...]:
-    """The fonts at hand, best first; the last is Pillow's own."""
+    """The available fonts, best first. The last one is Pillow's own."""
     found: list[Font] = []
     for name in (*_FONTS, *_of_matplotlib()):
         try:
@@ -58,7 +58,7 @@ def _of_matplotlib() -> Iterator[str]:
 
 @dataclass(slots=True)
 class Typeface:
-    """Text of one size in the fonts given; by default, those at hand."""
+    """Text of one size in the given fonts; by default, in all available fonts."""
 
     size: int
     faces: Sequence[Font] = ()
@@ -72,12 +72,12 @@ class Typeface:
         return round(self.size * 1.4)
 
     def _runs(self, text: str) -> Iterator[tuple[Font, str]]:
-        """The text in pieces that one font can draw."""
+        """Split the text into pieces that one font can draw."""
         run, face = "", self.faces[0]
         for character in text:
             own, shown = self._choose(character)
             if unicodedata.category(character) in ("Mn", "Mc", "Cf", "Zs") and run:
-                own, shown = face, character if _has(face, character) else ""  # joins what stands before it
+                own, shown = face, character if _has(face, character) else ""  # joins the character before it
             if own is not face and run:
                 yield face, run
                 run = ""
@@ -86,7 +86,7 @@ class Typeface:
             yield face, run
 
     def _choose(self, character: str) -> tuple[Font, str]:
-        """The font for a character; where none has it, what can be shown in its place: the letter without accents, or a box."""
+        """The font for a character, and the character. If no font has it, a substitute: the letter without accents, or a box."""
         if character not in self._chosen:
             plain = unicodedata.normalize("NFKD", character)[:1]
             options = [(face, c) for c in dict.fromkeys((character, plain, "\u25a1", "?")) for face in self.faces]
@@ -105,7 +105,7 @@ class Typeface:
             x += face.getlength(run)
 
     def wrap(self, text: str, width: float) -> list[str]:
-        """The text in lines of at most `width`; broken between words, and within a word that is wider than a line."""
+        """Break the text into lines of at most `width`, between words, or within a word that is wider than a line."""
         lines: list[str] = []
         line = ""
         for word in text.split(" "):
@@ -129,7 +129,7 @@ class Typeface:
         return [*pieces, piece]
 
     def shortened(self, text: str, width: float) -> str:
-        """The text, or its start and an ellipsis."""
+        """The text, or its start and an ellipsis if it is wider than `width`."""
         if self.width(text) <= width:
             return text
         while text and self.width(text + "...") > width:

@@ -1,4 +1,4 @@
-"""Links to where a video came from, at a time. Addresses come from strangers: only http and https become links."""
+"""Links to a time in a video at its source. Addresses come from strangers: only http and https become links."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -9,11 +9,11 @@ _VIMEO = ("vimeo.com", "www.vimeo.com")
 
 
 def source_link(url: str | None, start_ms: int) -> str | None:
-    """The address of a video at a time, None where `url` is no address that a browser should be sent to.
+    """The address of a video at a time. None if `url` is not safe for a browser.
 
     YouTube takes the time as a parameter, Vimeo as a fragment, and media files as a media fragment (#t=12.5).
     """
-    if not url or masked(url) != url:  # a link with credentials would hand them on
+    if not url or masked(url) != url:  # a link with credentials would leak them
         return None
     if any(c.isspace() or not c.isprintable() for c in url):
         return None

@@ -1,4 +1,4 @@
-"""What a revision changes, and what follows from it for the rows of a plan and of a ledger."""
+"""The change that a revision makes, and its effect on the rows of a plan and of a ledger."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,10 +12,11 @@ from longtake.schemas.records import Drop, LongClip, drop_clip
 
 @dataclass(frozen=True, slots=True)
 class VersionChange:
-    """What is to be made of the finished corpora `origins`; the first that has samples of a video is the one that counts.
+    """The way to make a new version from the finished corpora `origins`. The first origin with samples of a source video
+    provides that video.
 
-    `target` is where the new version is made; `seed` and `samples` decide the order of its videos and the size of its shards.
-    `names` of the origins are for the ledger.
+    `target` is where the new version is made. `seed` decides the order of its source videos, `samples` the size of its shards.
+    `names` are the origins' names in the ledger.
     """
 
     origins: tuple[Layout, ...]
@@ -23,12 +24,12 @@ class VersionChange:
     seed: int
     samples: int
     names: tuple[str, ...] = ()
-    keep_places: bool = False  # clips stay in their shards, whose positions close up
-    shares: tuple[tuple[str, float], ...] = ()  # of new splits; none: each clip keeps its own
-    taken_down: Mapping[str, str] = field(default_factory=dict)  # videos, and why
-    rejection: Rejection = field(default_factory=Rejection)  # long clips that are taken down alone
-    retried: frozenset[str] = frozenset()  # videos whose lost long clips are decoded again
-    replanned: frozenset[str] = frozenset()  # videos that are planned anew, since they failed before they were
+    keep_places: bool = False  # long clips stay in their shards, and positions close up
+    shares: tuple[tuple[str, float], ...] = ()  # of new splits; if empty, each long clip keeps its split
+    taken_down: Mapping[str, str] = field(default_factory=dict)  # source videos, and why
+    rejection: Rejection = field(default_factory=Rejection)  # long clips that are dropped alone
+    retried: frozenset[str] = frozenset()  # source videos whose dropped long clips are decoded again
+    replanned: frozenset[str] = frozenset()  # source videos to plan again: they failed before they had a plan
 
     @property
     def is_merge(self) -> bool:
@@ -36,26 +37,26 @@ class VersionChange:
 
     @property
     def forgets(self) -> bool:
-        """Whether nothing may stay of some of it."""
+        """Whether the new version must keep nothing of some source videos or long clips."""
         return bool(self.taken_down or self.rejection.why)
 
     def place(self, clip: LongClip) -> LongClip:
-        """The clip with its new split, where there are new ones."""
+        """The long clip with its new split, if there are new splits."""
         if not self.shares:
             return clip
         return replace(clip, split=assign.split_of(clip.video.video_id, dict(self.shares), self.seed))
 
     def keeps(self, row: Drop) -> Drop | None:
-        """The row of an old ledger as the new one has it. None: it is gone, and what comes instead is made elsewhere."""
+        """The old ledger row as it goes into the new ledger. None if it does not; rows that replace it are made elsewhere."""
         if row.video_id in self.retried and row.stage is Stage.DECODE:
             return None
         return without_text(row) if row.video_id in self.taken_down else self.rejection.keeps(row)
 
 
 def without_text(row: Drop) -> Drop | None:
-    """The ledger row of a video that is taken down: none of its text may stay, and details can quote it.
+    """The ledger row of a source video that is taken down, without its detail: details can quote text, and no text may stay.
 
-    None: a row that those of the takedown itself replace.
+    None if the rows of the takedown replace it.
     """
     rejected_before = row.stage is Stage.TAKEDOWN and row.reason is Reason.REJECTED
     if row.subject is Subject.VIDEO or (row.stage in (Stage.DECODE, Stage.TAKEDOWN) and not rejected_before):
@@ -64,12 +65,12 @@ def without_text(row: Drop) -> Drop | None:
 
 
 def takedown_row(video_id: str, note: str) -> Drop:
-    """The ledger row of a video that is taken down."""
+    """The ledger row of a source video that is taken down."""
     return Drop(video_id, Subject.VIDEO, video_id, Stage.TAKEDOWN, Reason.TAKEN_DOWN, note)
 
 
 def takedown_rows(clip: LongClip) -> list[Drop]:
-    """The ledger rows of a planned long clip of such a video, and of its sentences."""
+    """The ledger rows of a planned long clip in such a source video, and of its sentences."""
     return drop_clip(clip, Stage.TAKEDOWN, Reason.TAKEN_DOWN, f"in video {clip.video.video_id}")
 
 
@@ -80,8 +81,10 @@ def merge_video(
     with_samples: Iterable[int],
     names: tuple[str, ...],
 ) -> Iterator[LongClip | Drop]:
-    """One video of several corpora, each known by its number: the clips and rows of the first that has samples of it, else of the
-    first that knows it. Taken down or rejected in one, it is so in all, and so is a long clip.
+    """Yield the long clips and ledger rows of one source video that several corpora have, each corpus known by its number.
+
+    They come from the first corpus with samples of the video, else from the first that knows it. A takedown or rejection in one
+    corpus applies to all.
     """
     clips, drops = list(clips), list(drops)
     known = sorted({number for number, _ in (*clips, *drops)})
@@ -104,7 +107,7 @@ def _is_out(row: Drop) -> bool:
 
 
 def _without(clips: list[LongClip], rows: list[Drop], out: Drop) -> Iterator[Drop]:
-    """A video that is out as a whole, as the row `out` says: none of its long clips stays."""
+    """Yield the ledger rows of a source video that is dropped as the row `out` says. None of its long clips stays."""
     yield out
     for clip in clips:
         yield from drop_clip(clip, out.stage, out.reason, f"in video {clip.video.video_id}")

@@ -1,4 +1,4 @@
-"""The figures of a revised plan: counted anew where its rows tell them, carried over where only the sources could."""
+"""The figures of a revised plan. They are counted again from its rows, or carried over if only the sources have them."""
 
 from collections import Counter
 from dataclasses import replace
@@ -18,9 +18,10 @@ _SCALED = "; scaled to the hours and frames of the revised plan"
 def revised_summary(
     change: VersionChange, origins: tuple[PlanSummary, ...], tally: Tally, ledger: Tally
 ) -> PlanSummary:
-    """The figures of the new plan. `tally` is of its rows and of what was planned anew, `ledger` of all rows but those of decode.
+    """The figures of the new plan. `tally` counts its rows and the source videos planned again, `ledger` all rows except stage
+    decode.
 
-    Raises CorpusError where something got lost on the way.
+    Raises CorpusError if the numbers that came in do not add up.
     """
     first = origins[0]
     planned = {
@@ -70,7 +71,7 @@ def revised_summary(
 
 
 def _words_in(before: list[dict[str, Any]], added: dict[int, int]) -> dict[str, Any]:
-    """Numbers and sums add up; the percentiles of several are not known, and stay empty."""
+    """The figures of several origins added up. Their percentiles cannot be added, and stay empty."""
     if len(before) == 1 and not added:
         return before[0]
     number = sum(words["number"] for words in before) + sum(added.values())
@@ -80,7 +81,7 @@ def _words_in(before: list[dict[str, Any]], added: dict[int, int]) -> dict[str, 
 
 
 def _estimate(origins: tuple[PlanSummary, ...], tally: Tally, splits: dict[str, dict[str, int]]) -> dict[str, Any]:
-    """What all of it would cost to decode, in proportion: what probes knew of each source is not in the rows."""
+    """The cost to decode all of the new plan, scaled from the origins: the rows do not have what probes knew of each source."""
     first = origins[0].estimate
     hours = sum(o.hours["out"] for o in origins)
     frames = sum(split["frames"] for o in origins for split in o.splits.values())

@@ -1,10 +1,10 @@
-"""Putting a new version of a corpus in the place of the old one.
+"""Put a new version of a corpus in the place of the old one.
 
-The new version is made beside the old one and is whole once it has its corpus.json, which holds the SHA-256 of the corpus.json
-that it replaces. Local folders then change places in one step of the kernel (renameat2), so that whoever looks finds the old
-version or the new one. Object stores rename nothing, and some file systems cannot exchange: there the files are put in place one
-by one, while corpus.json is absent, from a new version that stays whole until the end. Whatever is interrupted, `recover`
-finishes it, or takes it back where the new version was not whole.
+The new version is made beside the old one. It is complete once it has its corpus.json, which holds the SHA-256 of the
+corpus.json that it replaces. Local folders then change places in one step of the kernel (renameat2), so a reader finds the old
+version or the new one. Object stores cannot rename, and some file systems cannot exchange. There the files are put in place one
+by one, while corpus.json is absent; the new version stays complete until the end. After an interruption, `recover` finishes the
+work, or undoes it if the new version was not complete.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ PARENT = "parent"
 
 
 def next_version(layout: Layout) -> Layout:
-    """Where the next version is made: a folder beside a local corpus, or below staging/ in an object store."""
+    """The folder where the next version is made: beside a local corpus, or below staging/ in an object store."""
     if storage.is_remote(layout.root):
         return Layout(storage.join(layout.staging, _NEXT))
     folder, name = os.path.split(os.path.realpath(storage.local_path(layout.root)))
@@ -35,22 +35,22 @@ def next_version(layout: Layout) -> Layout:
 
 
 def stays_in_place(layout: Layout) -> bool:
-    """Whether files that do not change stay where they are, as against taken along."""
+    """Whether unchanged files stay in the old folder instead of moving to the new version."""
     return storage.is_remote(layout.root)
 
 
 def digest(layout: Layout) -> str | None:
-    """The SHA-256 of a corpus.json, None where there is none."""
+    """The SHA-256 of corpus.json, None if there is none."""
     return hashlib.sha256(storage.read_bytes(layout.manifest)).hexdigest() if storage.exists(layout.manifest) else None
 
 
 def discard(layout: Layout) -> None:
-    """Delete what there is of a next version."""
+    """Delete the next version, however much of it there is."""
     storage.delete_folder(next_version(layout).root)
 
 
 def recover(layout: Layout) -> bool:
-    """Finish or take back what was interrupted; whether a whole new version was found and put in its place."""
+    """Finish or undo an interrupted change. Return whether a complete new version was found and put in place."""
     new = next_version(layout)
     if not storage.exists(new.root):
         return False
@@ -71,7 +71,7 @@ def recover(layout: Layout) -> bool:
 
 
 def install(layout: Layout) -> None:
-    """Replace the corpus by its next version, which is whole."""
+    """Replace the corpus by its next version, which must be complete."""
     new = next_version(layout)
     manifest = read_manifest(new)
     if manifest is None:
@@ -89,10 +89,10 @@ def install(layout: Layout) -> None:
 
 
 def _share_decisions(layout: Layout, new: Layout) -> None:
-    """Curators may mark samples at any time: while the folders change places, their file is in both."""
+    """Link the decisions into both folders while these change places, because curators may decide at any time."""
     with suppress(FileNotFoundError):
         os.unlink(new.decisions)
-    with suppress(OSError):  # there is none, or no links are to be had: it is taken along afterwards
+    with suppress(OSError):  # there is no file or links are impossible: then the file is moved afterwards
         if not os.path.islink(layout.decisions):
             os.link(layout.decisions, new.decisions)
 
@@ -102,7 +102,7 @@ def _parent(manifest: CorpusManifest) -> str | None:
 
 
 def _forgets(manifest: CorpusManifest) -> bool:
-    """Whether the new version leaves out what nothing may stay of."""
+    """Whether the new version is a takedown, so that nothing may stay of some things."""
     return bool(manifest.history) and manifest.history[-1]["command"] == "takedown"
 
 
@@ -110,7 +110,7 @@ def _forgets(manifest: CorpusManifest) -> bool:
 
 
 def _exchange(one: str, other: str) -> bool:
-    """Let two folders change places; False where the file system cannot."""
+    """Exchange two folders. Return False if the file system cannot."""
     try:
         call = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
@@ -119,7 +119,7 @@ def _exchange(one: str, other: str) -> bool:
 
 
 def _finish_exchange(layout: Layout, old: Layout, manifest: CorpusManifest) -> None:
-    """Take along what is no part of the corpus, and delete the old version. Can be done again from the start at any point."""
+    """Move the files that are not part of the corpus, and delete the old version. May be repeated at any point."""
     left = _HOLD_MEDIA_OR_TEXT if _forgets(manifest) else ()
     for name in sorted(os.listdir(old.root)):
         if name not in _PUBLISHED and name not in left:
@@ -127,7 +127,7 @@ def _finish_exchange(layout: Layout, old: Layout, manifest: CorpusManifest) -> N
     if os.path.isdir(old.staging):
         for name in sorted(os.listdir(old.staging)):
             path = os.path.join(old.staging, name)
-            if os.path.isfile(path) or not _forgets(manifest):  # of files: what the inputs were, no text
+            if os.path.isfile(path) or not _forgets(manifest):  # files name the inputs and hold no text
                 _move(path, storage.join(layout.staging, name))
     storage.delete_folder(old.root)
 
@@ -142,7 +142,7 @@ def _move(path: str, target: str) -> None:
 
 
 def _install_files(layout: Layout, new: Layout, manifest: CorpusManifest) -> None:
-    """Put the files of the new version in place, corpus.json last. Can be done again from the start at any point."""
+    """Put the files of the new version in place, corpus.json last. May be repeated at any point."""
     storage.write_bytes(new.path(_INSTALLING), b"")
     storage.delete(layout.manifest)
     storage.delete(layout.croissant)  # of the old version

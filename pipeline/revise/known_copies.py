@@ -1,7 +1,7 @@
 """Known copies of what is taken down: the same frames or words under another id, as the search for duplicates found them.
 
-What was flagged says so in the plan; what was left out as a duplicate, in the ledger. Copies of copies are copies. Only those
-that are planned are of interest: of the others the corpus holds nothing.
+The plan names flagged copies, the ledger names copies that were dropped as duplicates. Copies of copies count. Only planned
+copies matter: the corpus holds nothing of the others.
 """
 
 import re
@@ -27,7 +27,7 @@ Node = tuple[str, str]  # "video" or "clip", and its id
 
 @dataclass(frozen=True, slots=True)
 class CopiedVideos:
-    """Copies that are in the plan: videos as a whole, and long clips of other videos, by key."""
+    """Copies that are in the plan: whole source videos, and long clips of other source videos, by key."""
 
     videos: frozenset[str] = frozenset()
     clips: frozenset[str] = frozenset()
@@ -41,7 +41,7 @@ class CopiedVideos:
 
 
 def known_copies(layout: Layout, videos: Collection[str], clips: Collection[str]) -> CopiedVideos:
-    """The copies of some videos and long clips that stay where these go."""
+    """The planned copies of `videos` and `clips` that would stay after these are taken down."""
     gone = {("video", name) for name in videos} | {("clip", key) for key in clips}
     reached = reachable([*_flagged(layout), *_left_out(layout)], gone)
     found_videos = {name for kind, name in reached if kind == "video"} - set(videos)
@@ -60,7 +60,7 @@ def known_copies(layout: Layout, videos: Collection[str], clips: Collection[str]
 
 
 def reachable(links: Iterable[tuple[Node, Node]], start: Iterable[Node]) -> set[Node]:
-    """What is linked to `start`, over any number of links. Who reaches a video reaches its long clips, not the reverse."""
+    """The nodes linked to `start`, over any number of links. A source video reaches its long clips, but not the reverse."""
     beside: dict[Node, set[Node]] = {}
     for one, other in links:
         beside.setdefault(one, set()).add(other)

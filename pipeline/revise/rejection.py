@@ -1,4 +1,4 @@
-"""Long clips that go out of a finished corpus alone, and what follows for the rest of their videos."""
+"""Single long clips dropped from a finished corpus, and the effect on the rest of their source videos."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,10 +12,10 @@ from longtake.schemas.records import Drop, LongClip, drop_clip
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What goes: long clips by key, each with stage and detail of its ledger row, and their sentences by video and clip id.
+    """The dropped long clips by key, each with stage and detail of its ledger row, and their sentences by video and clip id.
 
-    Of their videos, `emptied` ones have no long clip left in the plan, each with the stage of its row; of `undecoded` ones,
-    decoding had lost whatever is left, each with the reason and detail that its row gets.
+    `emptied` source videos have no planned long clip left; each has the stage of its row. `undecoded` source videos have only
+    long clips that decoding had dropped before; each has the reason and detail of its row.
     """
 
     why: Mapping[str, tuple[Stage, str]] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Rejection:
 
     @classmethod
     def of(cls, why: Mapping[str, tuple[Stage, str]], planned: Iterable[PlannedSample]) -> "Rejection":
-        """The rejection of the long clips in `why`, given all that is `planned` of their videos."""
+        """The rejection of the long clips in `why`. `planned` must have all planned long clips of their source videos."""
         by_video: dict[str, list[PlannedSample]] = {}
         for clip in planned:
             by_video.setdefault(clip.video_id, []).append(clip)
@@ -42,12 +42,12 @@ class Rejection:
         return cls({clip.key: why[clip.key] for clip in out}, sentences, emptied, undecoded)
 
     def rows(self, clip: LongClip) -> list[Drop]:
-        """The ledger rows of a long clip that goes, and of its sentences."""
+        """The ledger rows of a dropped long clip, and of its sentences."""
         stage, detail = self.why[clip.key]
         return drop_clip(clip, stage, Reason.REJECTED, detail)
 
     def video_rows(self) -> list[Drop]:
-        """The ledger rows of the videos that nothing is left of."""
+        """The ledger rows of the source videos that have no sample left."""
         detail = "none of its long clips is left; each has a row of its own"
         rows = [
             Drop(video_id, Subject.VIDEO, video_id, stage, Reason.ALL_CLIPS_FILTERED, detail)
@@ -58,8 +58,10 @@ class Rejection:
         return rows
 
     def keeps(self, row: Drop) -> Drop | None:
-        """A row of the old ledger as the new one has it: what decoding said of what goes is replaced, and notes on it quote
-        nothing. None: it is gone."""
+        """The old ledger row as it goes into the new ledger. None if it does not.
+
+        Decode rows of dropped things are replaced, and notes on dropped long clips lose their detail.
+        """
         if row.stage is Stage.DECODE:
             if row.subject is Subject.VIDEO and row.video_id in self.emptied:
                 return None
@@ -73,7 +75,7 @@ class Rejection:
 
 
 def _lost_as(lost: Sequence[tuple[Reason, str]]) -> tuple[Reason, str]:
-    """What a build says of a video of which decoding left nothing, by what it says of its long clips."""
+    """The reason and detail that a build gives a source video without samples, from the reasons of its long clips."""
     if any(reason not in RETRIABLE for reason, _ in lost):
         return Reason.ALL_CLIPS_FILTERED, "none of its long clips is left; each has a row of its own"
     whole = [one for one in lost if one[0] in FAILURES]
@@ -87,9 +89,10 @@ def _lost_as(lost: Sequence[tuple[Reason, str]]) -> tuple[Reason, str]:
 def reject_elsewhere(
     video_id: str, clips: Sequence[LongClip], rows: Sequence[Drop], others: Iterable[Drop]
 ) -> Iterator[LongClip | Drop]:
-    """The long clips and ledger rows of a video of one corpus, less what the rows of other corpora say was rejected there.
+    """Yield the long clips and ledger rows of a source video in one corpus, without anything that `others`, rows of other
+    corpora, reject.
 
-    What was rejected there and has no row of its own here stays known by a note, so that it does not come back from a third.
+    A note keeps each such rejection that has no row here, so that a third corpus cannot bring the long clip back.
     """
     found = {row.subject_id: row for row in sorted(others) if _is_rejected(row)}
     spans = spans_in({key: row.detail for key, row in found.items()}).get(safe_name(video_id), [])

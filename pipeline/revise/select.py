@@ -1,4 +1,5 @@
-"""Which videos and samples of a finished corpus a revision is about. Tables are read as streams; only ids are kept."""
+"""Find the source videos and samples of a finished corpus that a revision is about. Tables are read as streams; only ids are
+kept."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,17 +14,17 @@ from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
 
-#: Reasons that another attempt can do away with: the source failed, or a stretch of it.
+#: Reasons that may disappear in another attempt: the source video failed, or a stretch of it.
 RETRIABLE = FAILURES | {Reason.FRAMES_DAMAGED, Reason.FRAMES_PAST_END}
 _ROWS = 65_536
-_FEW_ROWS = 1024  # where texts are among them
+_FEW_ROWS = 1024  # for columns with text
 
 
 @dataclass(frozen=True, slots=True)
 class FailedVideos:
-    """Videos to try again: `planned` ones failed in decoding, `unplanned` ones before they had a plan.
+    """Source videos to try again: `planned` ones failed in decoding, `unplanned` ones before they had a plan.
 
-    `rows` counts the ledger rows that say so by subject and reason, `other` those with reasons that were not asked for.
+    `rows` counts their ledger rows by subject and reason, `other` the rows with retriable reasons that were not asked for.
     """
 
     planned: frozenset[str]
@@ -33,7 +34,7 @@ class FailedVideos:
 
 
 def failed_videos(layout: Layout, reasons: frozenset[Reason]) -> FailedVideos:
-    """The videos of which all, or a long clip, failed for one of the reasons."""
+    """The source videos that failed, or had a long clip fail, for one of `reasons`."""
     planned, unplanned = set[str](), set[str]()
     rows, other = Counter[tuple[str, str]](), Counter[str]()
     whole = pc.is_in(pc.field("subject"), pa.array([Subject.VIDEO.value, Subject.CLIP.value]))
@@ -50,14 +51,14 @@ def failed_videos(layout: Layout, reasons: frozenset[Reason]) -> FailedVideos:
 
 @dataclass(frozen=True, slots=True)
 class KnownVideos:
-    """Of some ids: those that the corpus holds something of, and those that were taken down before."""
+    """The ids that are source videos of the corpus, and the ids that were taken down before."""
 
     here: frozenset[str]
     taken_down: frozenset[str]
 
 
 def known_videos(layout: Layout, ids: frozenset[str]) -> KnownVideos:
-    """Which of the ids are videos that went into the corpus, whatever became of them."""
+    """Find which ids are source videos that went into the corpus, even if they were dropped."""
     wanted = pa.array(sorted(ids), pa.string())
     here, gone = set[str](), set[str]()
     for part in plan_parts(layout):
@@ -73,7 +74,7 @@ def known_videos(layout: Layout, ids: frozenset[str]) -> KnownVideos:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSample:
-    """A long clip of a plan: what is needed to tell what goes with it. `lost` is why decoding lost it."""
+    """A long clip of a plan, with what decides the effect of dropping it. `lost` is why decoding dropped it."""
 
     video_id: str
     key: str
@@ -83,8 +84,8 @@ class PlannedSample:
 
 @dataclass(frozen=True, slots=True)
 class KnownSamples:
-    """Of some keys: those that are planned, and those of which the ledger alone tells. `planned` has all long clips of the videos
-    of the first."""
+    """Keys that are planned (`here`), and keys that only the ledger has (`gone`). `planned` has all long clips of the source
+    videos of `here`."""
 
     here: frozenset[str]
     gone: frozenset[str]
@@ -92,7 +93,7 @@ class KnownSamples:
 
 
 def known_samples(layout: Layout, keys: frozenset[str]) -> KnownSamples:
-    """Which of the keys are those of long clips that went into the corpus, whatever became of them."""
+    """Find which keys are long clips that went into the corpus, even if they were dropped."""
     wanted = pa.array(sorted(keys), pa.string())
     here, videos = set[str](), set[str]()
     for part in plan_parts(layout):
@@ -124,12 +125,12 @@ def _present(batch: pa.RecordBatch, wanted: pa.Array, name: str = "video_id") ->
 
 
 def ledger_batches(layout: Layout, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Some columns of the ledger."""
+    """Yield some columns of the ledger in batches."""
     for part in storage.list_files(layout.ledger, ".parquet"):
         yield from batches_of(part, columns)
 
 
 def batches_of(part: str, columns: list[str], rows: int = _ROWS) -> Iterator[pa.RecordBatch]:
-    """Some columns of one table."""
+    """Yield some columns of one table in batches."""
     with storage.open_table(part) as stream:
         yield from pq.ParquetFile(stream).iter_batches(batch_size=rows, columns=columns)

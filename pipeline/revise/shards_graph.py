@@ -1,4 +1,4 @@
-"""The Beam graph of a revision's shards: samples of finished corpora, and what is decoded anew, packed as the new plan says."""
+"""The Beam graph of a revision's shards: packs samples of finished corpora, and newly decoded ones, as the new plan says."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ _MISSING = "missing"
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How long clips that have no frames yet are decoded. `staging` is the corpus whose fragments are used and added to."""
+    """The settings to decode long clips without frames. `staging` is the corpus that provides fragments and gets new ones."""
 
     config: CorpusConfig
     staging: Layout
@@ -94,7 +94,7 @@ def add_shards(
 
 
 def _planned(part: str) -> Iterator[tuple[str, tuple[str, int, str, tuple[str, int]]]]:
-    """(video, (part, row, key, place)) of each row of a plan."""
+    """Yield (video, (part, row, key, place)) for each row of a plan."""
     number = 0
     columns = ["video_id", "key", "split", "shard"]
     with storage.open_table(part) as stream:
@@ -105,14 +105,14 @@ def _planned(part: str) -> Iterator[tuple[str, tuple[str, int, str, tuple[str, i
 
 
 def _stored(element: tuple[int, str]) -> Iterator[tuple[str, tuple[int, str, str]]]:
-    """(video, (corpus, index, key)) of each sample of a shard."""
+    """Yield (video, (corpus, index, key)) for each sample of a shard."""
     number, index = element
     for row in storage.read_parquet(index, columns=["video_id", "key"]).to_pylist():
         yield row["video_id"], (number, index, row["key"])
 
 
 def _find(element: tuple[str, dict[str, Iterable[Any]]], change: VersionChange) -> Iterator[Any]:
-    """Where the samples of a video are, as results of decoding; rows of its plan that are to be decoded."""
+    """Yield the places of a video's stored samples, as if decoded, and the rows of its plan that need decoding."""
     video_id, sides = element
     stored: list[tuple[int, str, str]] = list(sides["stored"])
     chosen = min((number for number, *_ in stored), default=0)
@@ -137,7 +137,7 @@ def _tasks(element: tuple[str, Iterable[int]], config: CorpusConfig, found: dict
 
 @dataclass(frozen=True, slots=True)
 class SealFacts:
-    """What corpus.json of the new version says besides its counts and shards; `plan` has the figures of its plan."""
+    """The contents of the new corpus.json except counts and shards. `plan` has the figures of the new plan."""
 
     manifest: CorpusManifest
     plan: PlanSummary

@@ -1,7 +1,7 @@
-"""The Beam graph of a revision's tables: plans and ledgers of finished corpora in; plan and ledger of the new version out.
+"""The Beam graph of a revision's tables: reads plans and ledgers of finished corpora, writes plan and ledger of the new
+version.
 
-Rows of stage decode go to a folder of their own (`carried`): the shards are still to be made, and what is lost on the way joins
-them there.
+Rows of stage decode go to a separate folder (`carried`), because making the shards can add more of them.
 """
 
 from collections import Counter
@@ -38,19 +38,19 @@ _ROWS = 512
 _PREFIXES = {Stage.EDIT: EDIT_PREFIX, Stage.TAKEDOWN: TAKEDOWN_PREFIX}
 _CARRIED = "carried"
 
-#: What plans the videos that are replanned: collections of clips, ledger rows and tallies.
+#: A function that plans the replanned source videos: it returns collections of clips, ledger rows and tallies.
 Planning = Callable[[Any], tuple[Any, Any, Any]]
 
 
 def carried(target: Layout) -> str:
-    """Where the ledger rows of stage decode lie until the shards are made."""
+    """The folder that holds the ledger rows of stage decode until the shards are made."""
     return target.path(_CARRIED)
 
 
 def add_tables(
     root: Any, change: VersionChange, origins: tuple[PlanSummary, ...], planning: Planning | None = None
 ) -> None:
-    """Write plan and ledger of the new version below the target. `origins` are the figures of the plans it is made from."""
+    """Write plan and ledger of the new version below the target. `origins` are the figures of the old plans."""
     if change.is_merge:
         clips, drops = _merged(root, change)
         written = write_plan(clips, change.seed, change.samples, change.target)
@@ -98,8 +98,11 @@ def add_tables(
 
 
 def read_clips(part: str) -> Iterator[LongClip]:
-    """The rows of one part of a plan. Raises CorpusError for a key or split that is not ours: they become names of files, and
-    the corpus may be a stranger's."""
+    """Yield the rows of one part of a plan.
+
+    Raises CorpusError for a key or split that Longtake would not make: they become file names, and the corpus may be a
+    stranger's.
+    """
     with storage.open_table(part) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=_ROWS):
             for clip in map(tables.clip_from_row, batch.to_pylist()):
@@ -113,7 +116,7 @@ def read_clips(part: str) -> Iterator[LongClip]:
 
 
 def read_drops(part: str) -> Iterator[Drop]:
-    """The rows of one part of a ledger."""
+    """Yield the rows of one part of a ledger."""
     with storage.open_table(part) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=_ROWS):
             yield from map(tables.drop_from_row, batch.to_pylist())
@@ -124,7 +127,7 @@ def _ledger_parts(layout: Layout) -> list[str]:
 
 
 def _old_drops(root: Any, change: VersionChange) -> Any:
-    """The ledger rows that go on, and those that say that videos are taken down."""
+    """The old ledger rows that stay, and the rows of the source videos that are taken down."""
     takedowns = [takedown_row(video_id, note) for video_id, note in sorted(change.taken_down.items())]
     takedowns += change.rejection.video_rows()
     kept = (
@@ -137,7 +140,7 @@ def _old_drops(root: Any, change: VersionChange) -> Any:
 
 
 def _kept(root: Any, change: VersionChange) -> tuple[Any, Any]:
-    """(part, clips) of each part, less what is taken down; the ledger rows."""
+    """(part, clips) for each part, without what is taken down, and the ledger rows."""
     parts = (
         root
         | "Old plan" >> beam.Create(list(enumerate(plan_parts(change.origins[0]))))
@@ -171,7 +174,8 @@ def _of_one(root: Any, change: VersionChange) -> tuple[Any, Any]:
 
 
 def _replanned(clips: Any, drops: Any, planned: tuple[Any, Any, Any], change: VersionChange) -> tuple[Any, Any, Any]:
-    """With what became of the videos that were planned anew. One that the sources no longer name keeps its rows."""
+    """The clips, ledger rows and tallies with the replanned source videos added. A video that the sources no longer name keeps
+    its rows."""
     new, new_drops, tallies = planned
     of_them = drops | "Theirs" >> beam.Filter(lambda row: row.video_id in change.replanned)
     others = drops | "Others" >> beam.Filter(lambda row: row.video_id not in change.replanned)
@@ -192,7 +196,7 @@ def _replanned(clips: Any, drops: Any, planned: tuple[Any, Any, Any], change: Ve
 
 
 def _incoming(tally: Tally) -> Tally:
-    """What a tally says of the sources; long clips are counted as they are written."""
+    """The counters of a tally that concern the sources; long clips are counted when they are written."""
     kept = ("ms_in", "words_in", "cleaned", "masked", "applied")
     return Counter({key: n for key, n in tally.items() if key[0] in kept})
 
@@ -205,7 +209,7 @@ def _outcome(element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[Any]:
 
 
 def _merged(root: Any, change: VersionChange) -> tuple[Any, Any]:
-    """The clips and ledger rows of several corpora, each video from one of them."""
+    """The clips and ledger rows of several corpora, each source video from one corpus."""
     numbered = list(enumerate(change.origins))
     drops = (
         root
@@ -254,7 +258,7 @@ def _merge(element: tuple[str, dict[str, Iterable[Any]]], names: tuple[str, ...]
 
 
 def _write_ledger(drops: Any, change: VersionChange) -> Any:
-    """Write the rows below the prefixes of their stages; a tally of all but those of stage decode."""
+    """Write each row under the prefix of its stage. Return a tally of all rows except stage decode."""
     used = {PLAN_PREFIX}
     for layout in change.origins:
         names = {part.rsplit("/", 1)[-1] for part in _ledger_parts(layout)}
@@ -275,7 +279,7 @@ def _goes_below(row: Drop, prefix: str) -> bool:
 
 
 def measure(clip: LongClip) -> Tally:
-    """What a long clip adds to the figures of the new plan."""
+    """The counters that a long clip adds to the figures of the new plan."""
     PROGRESS.add(planned=1)
     return Counter(
         {

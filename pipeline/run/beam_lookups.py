@@ -1,7 +1,8 @@
-"""Beam's look-ups that never change, remembered: half of the time of a small job went into repeating them.
+"""Cache Beam's look-ups that never change. Repeating them took half of the time of a small job.
 
 Beam 2.77 builds an argparse parser at each `PipelineOptions.view_as` (800 times in the plan of one video) and inspects the
-signature of each method of each DoFn over and over (17,000 times). The work itself is not touched: corpora are the same bytes.
+signature of each method of each DoFn repeatedly (17,000 times). The cache does not change the work: corpora keep the same
+bytes.
 """
 
 import functools
@@ -15,7 +16,7 @@ from apache_beam.transforms import core
 
 
 def remember() -> None:
-    """Replace the two look-ups by ones that remember. Calling it again changes nothing."""
+    """Replace the two look-ups by cached ones. A second call changes nothing."""
     if PipelineOptions.view_as is not _view_as:
         PipelineOptions.view_as = _view_as
         core.get_function_args_defaults = _arguments_and_defaults
@@ -27,9 +28,9 @@ _whole_view_as = PipelineOptions.view_as
 
 
 def _view_as(self: Any, cls: Any) -> Any:
-    """What PipelineOptions.view_as returns, without parsing the same flags for the same class again."""
+    """Return the same as PipelineOptions.view_as, but parse the same flags only once for each class."""
     flags = self._flags
-    if flags is None:  # those of sys.argv, which may change
+    if flags is None:  # Beam takes the flags from sys.argv, which may change
         return _whole_view_as(self, cls)
     visible = _parsed(cls, tuple(flags))
     view = cls.__new__(cls)
@@ -54,7 +55,7 @@ _of_methods: Any = weakref.WeakKeyDictionary()
 
 
 def _arguments_and_defaults(function: Any) -> tuple[list[str], list[Any]]:
-    """Names of the arguments and the default values; remembered for plain functions and for methods of objects."""
+    """The names of the arguments and the default values, cached for plain functions and for methods of objects."""
     known, key = _of_functions, function
     if isinstance(function, types.MethodType):
         known, key = _of_methods, function.__func__

@@ -1,6 +1,6 @@
-"""Local copies of remote sources: within a limit of bytes, and one for all who need it at the time.
+"""Local copies of remote source videos, within a limit of bytes. All who need the same source video at a time share one copy.
 
-They are made in the process that hands out the work: a decoder that is killed leaves nothing behind, none waits for a network.
+The process that hands out the work makes them, so a killed decoder leaves nothing behind and no decoder waits for a network.
 """
 
 import errno
@@ -17,9 +17,9 @@ from longtake.pipeline.decode import SourceError
 from longtake.schemas import scratch, storage
 from longtake.schemas.reasons import Reason
 
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")  # kept: it takes part in finding out the container
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")  # kept, because it helps to find the container format
 _PATIENCE_SECONDS = 60.0
-_Version = tuple[str, int, str]  # uri, size, and what changes with the content
+_Version = tuple[str, int, str]  # uri, size, and a tag that changes with the content
 
 
 @dataclass
@@ -32,7 +32,7 @@ class _Copy:
 
 
 class Copies:
-    """At most `limit` bytes of copies at a time. One that nobody uses any more is kept until its room is needed."""
+    """Keeps at most `limit` bytes of copies at a time. A copy without users stays until its room is needed."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -41,9 +41,9 @@ class Copies:
 
     @contextmanager
     def of(self, uri: str) -> Iterator[str]:
-        """The path of a copy of `uri`, which waits for room where others use it all.
+        """Yield the path of a copy of `uri`. Wait for room if others use it all.
 
-        Raises SourceError for a source larger than the limit or the disk, OSError where it cannot be read.
+        Raises SourceError if the source video is larger than the limit or the disk, OSError if it cannot be read.
         """
         copy = self._take((uri, *storage.size_and_tag(uri)))
         try:
@@ -85,7 +85,7 @@ class Copies:
         return copy
 
     def _fill(self, version: _Version, copy: _Copy) -> None:
-        """Make the copy. Where the disk is full, others may still leave room: wait for them, as long as there are any at work."""
+        """Make the copy. If the disk is full, wait for others to leave room, as long as any are at work."""
         while True:
             try:
                 return storage.fetch(version[0], copy.path, known=version[1:])
@@ -106,7 +106,7 @@ class Copies:
                 copy.is_stuck = False
 
     def _make_room(self, size: int) -> bool:
-        """Delete idle copies, the oldest first, until `size` more bytes are within the limit; whether they are."""
+        """Delete idle copies, oldest first, until `size` more bytes fit within the limit. Return whether they fit."""
         used = sum(copy.size for copy in self._copies.values())
         for version in [version for version, copy in self._copies.items() if not copy.users]:
             if used + size <= self.limit:
@@ -121,7 +121,7 @@ class Copies:
             os.unlink(copy.path)
 
     def clear(self) -> None:
-        """Delete the copies that nobody uses."""
+        """Delete the copies without users."""
         with self._changed:
             for version in [version for version, copy in self._copies.items() if not copy.users]:
                 self._drop(version)
@@ -132,13 +132,13 @@ _lock = threading.Lock()
 
 
 def shared_copies(limit: int) -> Copies:
-    """The copies that all threads of this process share."""
+    """The Copies that all threads of this process share."""
     with _lock:
         return _shared.setdefault(limit, Copies(limit))
 
 
 def clear_shared_copies() -> None:
-    """Delete the shared copies that nobody uses."""
+    """Delete the shared copies without users."""
     with _lock:
         for copies in _shared.values():
             copies.clear()

@@ -1,4 +1,4 @@
-"""Jobs on Dataflow: what they must be told, what they get where nothing is said, and what single steps ask of their machines."""
+"""Jobs on Dataflow: the options that they need, defaults for the rest, and what single steps ask of their machines."""
 
 import re
 from typing import Any
@@ -16,26 +16,26 @@ from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
 
-#: Dataflow starts one SDK process for each core of a machine, and each runs one decoder: 4 GB for each of four.
+#: Dataflow starts one SDK process for each core of a machine, and each runs one decoder: four decoders of 4 GB each.
 _MACHINE = "e2-standard-4"
 _DECODE_RAM, _DECODE_CPUS = "16GB", "4"
-#: A bound on what a job can cost; autoscaling stays below it.
+#: Bounds the cost of a job; autoscaling stays below it.
 _MAX_WORKERS = 50
-#: Sources are copied here while they are decoded, a few at a time, and shards before they are uploaded.
+#: Holds copies of the few source videos that are being decoded, and shards before their upload.
 _DISK_GB = 100
 _SHUFFLE = "shuffle_mode=service"
-#: What options may look like; the template's metadata holds the same patterns.
+#: The patterns that options must match; the template's metadata holds the same ones.
 RAM = re.compile(r"[1-9][0-9]{0,3}(GB|GiB)")
 CPUS = re.compile(r"[1-9][0-9]{0,2}")
 ACCELERATOR = re.compile(r"type:[a-z0-9-]+;count:[1-9][0-9]?(;[a-z0-9_-]+(:[A-Za-z0-9_.-]+)?)*")
 IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_.-]+|@sha256:[0-9a-f]{64})")
-#: A folder on Cloud Storage. Given a name that cannot be a bucket's, Beam would make a bucket of its own choosing.
+#: A folder on Cloud Storage. If the bucket's name were invalid, Beam would make a bucket of its own choice.
 FOLDER = re.compile(r"gs://[a-z0-9][-_a-z0-9.]{1,61}[a-z0-9](/.*)?")
 _SECRET = re.compile(r"secret|password|token|access_key|credential", re.IGNORECASE)
 
 
 class StepOptions(PipelineOptions):
-    """What single steps ask of the machines that run them. Dataflow heeds it; other runners have machines of one kind."""
+    """Options that single steps ask of their machines. Only Dataflow obeys them; other runners have machines of one kind."""
 
     @classmethod
     def _add_argparse_args(cls, parser: Any) -> None:
@@ -57,19 +57,19 @@ def is_dataflow(options: PipelineOptions) -> bool:
 
 
 def decode_hints(options: PipelineOptions) -> dict[str, str]:
-    """Resource hints of the step that decodes; none but on Dataflow, where elsewhere they would only cost a process."""
+    """Resource hints of the step that decodes. Empty on other runners, where they would only cost a process."""
     steps = options.view_as(StepOptions)
     return {"min_ram": steps.decode_min_ram, "cpu_count": steps.decode_cpu_count} if is_dataflow(options) else {}
 
 
 def embed_hints(options: PipelineOptions) -> dict[str, str]:
-    """Resource hints of the step that embeds sentences. Without an accelerator it needs nothing special."""
+    """Resource hints of the step that embeds sentences. Empty without an accelerator."""
     accelerator = options.view_as(StepOptions).embed_accelerator
     return {"accelerator": accelerator} if accelerator and is_dataflow(options) else {}
 
 
 def prepare(options: PipelineOptions) -> None:
-    """Check the options of a Dataflow job, and fill in what was not said. Raises ConfigError with a line for each fault."""
+    """Check the options of a Dataflow job, and fill in defaults. Raises ConfigError with a line for each fault."""
     if faults := list(_faults(options)):
         raise ConfigError("\n".join(faults))
     worker, debug = options.view_as(WorkerOptions), options.view_as(DebugOptions)
@@ -79,7 +79,7 @@ def prepare(options: PipelineOptions) -> None:
     worker.disk_size_gb = worker.disk_size_gb or _DISK_GB
     if debug.lookup_experiment("shuffle_mode") is None:
         debug.add_experiment(_SHUFFLE)
-    options.view_as(SetupOptions).save_main_session = False  # nothing of ours lives in __main__
+    options.view_as(SetupOptions).save_main_session = False  # Longtake keeps nothing in __main__
 
 
 def _faults(options: PipelineOptions) -> Any:
@@ -116,19 +116,20 @@ def _faults(options: PipelineOptions) -> Any:
 
 
 def console_url(options: PipelineOptions, job_id: str) -> str:
-    """Where a person looks at a job."""
+    """The web page of a job in the Google Cloud console."""
     cloud = options.view_as(GoogleCloudOptions)
     return f"https://console.cloud.google.com/dataflow/jobs/{cloud.region}/{job_id}?project={cloud.project}"
 
 
 def check_paths(config: CorpusConfig) -> None:
-    """Raise ConfigError for each path of `config` that workers on other machines without a shared disk cannot reach."""
+    """Raise ConfigError with a line for each path of `config` that workers on other machines without a shared disk cannot
+    reach."""
     source = config.source
     named = {
         "output": config.output,
         "source.videos": source.videos,
         "source.uri": source.uri
-        or "{video_id}",  # records name files: relative ones start from the configuration's folder
+        or "{video_id}",  # records name files; relative paths start at the configuration's folder
         "source.text.path": source.text.path,
         "source.groups": source.groups,
         "source.chapters": None if source.chapters == "meta" else source.chapters,

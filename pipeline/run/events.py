@@ -1,7 +1,7 @@
-"""What a job tells a log: events with fields, one a line, from the steps and from the command. Quiet where nobody asks.
+"""The log of a job: events with fields, one on each line, from the steps and from the command. Off by default.
 
-A field is an id, a number, a reason or an error message; never the text of a sentence. What could act on a terminal is escaped,
-and what looks like a credential is struck out. docs/operations.md lists the events.
+A field is an id, a number, a reason or an error message, never the text of a sentence. Characters that could act on a terminal
+are escaped, and anything like a credential is struck out. docs/operations.md lists the events.
 """
 
 import json
@@ -17,14 +17,14 @@ from longtake.schemas.printable import printable
 
 Field = str | int | float | bool | None
 
-#: Form and level where a command line has no option for them: LONGTAKE_LOG=json, LONGTAKE_LOG_LEVEL=debug.
+#: These variables set form and level where a command has no option: LONGTAKE_LOG=json, LONGTAKE_LOG_LEVEL=debug.
 FORM, LEVEL = "LONGTAKE_LOG", "LONGTAKE_LOG_LEVEL"
 _FORMS = ("json", "text")
 _LEVELS = ("debug", "info", "warning", "error")
 _LIMIT = 500  # characters of a field
 
 _LOGGER = logging.getLogger("longtake")
-_LOGGER.addHandler(logging.NullHandler())  # else Python prints warnings of its own accord
+_LOGGER.addHandler(logging.NullHandler())  # else Python prints warnings by itself
 
 _SECRETS = (
     (re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*(?=@)"), "***"),  # user and password in a URL
@@ -42,7 +42,7 @@ _SECRETS = (
 
 
 class Event:
-    """The message of a log record: a name and fields. It becomes text only when somebody reads it."""
+    """The message of a log record: a name and fields. It becomes text only when it is read."""
 
     __slots__ = ("fields", "name")
 
@@ -53,18 +53,18 @@ class Event:
         return {"event": self.name, **{name: _clean(value) for name, value in self.fields.items()}}
 
     def __str__(self) -> str:
-        """As LONGTAKE_LOG says: what a worker hands to the log of its runner."""
+        """The event in the form that LONGTAKE_LOG asks for. A worker hands this text to the log of its runner."""
         return _text(self.to_json(), os.environ.get(FORM) or "text")
 
 
 def event(level: int, name: str, **fields: Field) -> None:
-    """Log the event `name`. Costs next to nothing where nobody listens."""
+    """Log the event `name`. Costs almost nothing if logging is off."""
     if _LOGGER.isEnabledFor(level):
         _LOGGER.log(level, Event(name, fields))
 
 
 def redacted(text: str) -> str:
-    """`text` without what looks like a credential."""
+    """`text` with everything that looks like a credential struck out."""
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
@@ -87,7 +87,7 @@ def _word(value: Field) -> str:
 
 
 class _Lines(logging.Formatter):
-    """One line for each record: when, how grave, what."""
+    """Formats each record as one line: time, level, message."""
 
     def __init__(self, form: str) -> None:
         super().__init__()
@@ -103,9 +103,9 @@ class _Lines(logging.Formatter):
 
 
 def log_as_asked(json_lines: bool = False, stream: TextIO | None = None) -> None:
-    """Log to `stream`, by default standard error, what LONGTAKE_LOG and LONGTAKE_LOG_LEVEL ask for; nothing where neither is set.
+    """Log to `stream`, by default standard error, as LONGTAKE_LOG and LONGTAKE_LOG_LEVEL ask. Log nothing if neither is set.
 
-    `json_lines` stands for LONGTAKE_LOG=json. Raises ConfigError.
+    `json_lines` means LONGTAKE_LOG=json. Raises ConfigError.
     """
     form, level = os.environ.get(FORM, ""), os.environ.get(LEVEL, "")
     for name, value, known in ((FORM, form, _FORMS), (LEVEL, level, _LEVELS)):

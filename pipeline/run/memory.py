@@ -1,21 +1,22 @@
-"""The memory of a decoder process: its limit, and whether work that failed came up against it.
+"""The memory limit of a decoder process, and whether failed work came close to it.
 
-The limit is on what the process allocates (RLIMIT_DATA), not on its address space: libraries reserve much of that and never use
-it. An allocation beyond it fails, and Python and most decoders say so. FFmpeg's H.264 decoder does not: it calls the packet
-damaged. So what fails while the process was close to its limit counts as having failed for want of memory.
+The limit is on memory that the process allocates (RLIMIT_DATA), not on its address space: libraries reserve much of that and
+never use it. An allocation beyond the limit fails, and Python and most decoders say so. FFmpeg's H.264 decoder instead calls
+the packet damaged. So any failure while the process was close to its limit counts as lack of memory.
 """
 
 import os
 import resource
 from contextlib import suppress
 
-_CLOSE = 0.5  # of the limit; what was refused comes on top, and may be a picture of 8K in 4:4:4
+_CLOSE = 0.5  # share of the limit; the refused allocation comes on top, and may be an 8K picture in 4:4:4
 _STATUS, _RESET, _OOM_SCORE = "/proc/self/status", "/proc/self/clear_refs", "/proc/self/oom_score_adj"
 
 
 def limit_memory(size: int) -> None:
-    """Let this process allocate at most `size` bytes, and let the system, where it runs out, end it before its parent."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # its work has one thread; others would take 40 MB each
+    """Let this process allocate at most `size` bytes. If the system runs out of memory, it ends this process before the
+    parent."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the work has one thread; others would take 40 MB each
         os.environ[name] = "1"
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = size if hard == resource.RLIM_INFINITY else min(size, hard)
@@ -25,14 +26,14 @@ def limit_memory(size: int) -> None:
 
 
 def start_measuring() -> None:
-    """Forget the peak of earlier work of this process."""
+    """Reset the peak that earlier work of this process left."""
     if _limit():
         with suppress(OSError):
             _write(_RESET, "5")
 
 
 def was_close() -> bool:
-    """Whether this process has a limit and has been close to it since `start_measuring`."""
+    """Whether this process has a limit and came close to it since `start_measuring`."""
     limit = _limit()
     return bool(limit) and _peak() >= _CLOSE * limit
 
@@ -43,7 +44,7 @@ def _limit() -> int:
 
 
 def _peak() -> int:
-    """The most memory that this process had in use, in bytes; 0 where the system does not say."""
+    """The most memory that this process used, in bytes; 0 if the system does not say."""
     with suppress(OSError), open(_STATUS) as stream:
         for line in stream:
             if line.startswith("VmHWM:"):

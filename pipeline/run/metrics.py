@@ -1,8 +1,8 @@
-"""Beam metrics, named by step: what a runner shows while its job runs. Counted in the process of the runner's worker, never in a
-slot's child, where Beam would not see them.
+"""Beam metrics, named by step: a runner shows them while its job runs. They are counted in the process of the runner's worker,
+never in a slot's child, where Beam would not see them.
 
-The namespace is the step. What was left out is counted under the stage of its ledger row, as `dropped_<subject>_<reason>`.
-docs/operations.md has the table; a test keeps both in step.
+The namespace is the step. Dropped things are counted under the stage of their ledger row, as `dropped_<subject>_<reason>`.
+docs/operations.md has the table; a test compares the two.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ DISTRIBUTIONS = {
     "pack": ("pack_ms", "shard_bytes"),
 }
 
-#: All namespaces: those above, and the stages of the ledger.
+#: All namespaces: the steps above, and the stages of the ledger.
 STEPS = frozenset({*COUNTERS, *DISTRIBUTIONS, *(stage.value for stage in Stage)})
 
 
@@ -46,7 +46,7 @@ def measure(step: str, **values: float) -> None:
 
 @contextmanager
 def timed(step: str, name: str) -> Iterator[None]:
-    """Measure the milliseconds that the block takes, whether it ends well or not."""
+    """Measure the milliseconds that the block takes, even if it raises."""
     start = perf_counter()
     try:
         yield
@@ -55,7 +55,7 @@ def timed(step: str, name: str) -> Iterator[None]:
 
 
 def counted(drop: Drop) -> Drop:
-    """`drop`, counted."""
+    """Count `drop`, and return it."""
     _counter(drop.stage.value, f"dropped_{drop.subject.value}_{drop.reason.value}").inc()
     return drop
 
@@ -78,7 +78,7 @@ def totals(result: Any) -> dict[str, int]:
     """All metrics of a pipeline's result by `step/name`; a distribution gives `step/name:sum`, `:count`, `:min` and `:max`."""
     try:
         found = result.metrics().query()
-    except (NotImplementedError, AttributeError, ValueError):  # not every runner has them
+    except (NotImplementedError, AttributeError, ValueError):  # not every runner has metrics
         return {}
     out: dict[str, int] = {}
     for one in found["counters"]:

@@ -1,4 +1,4 @@
-"""The files of a Hugging Face model: found by name or folder, and told from those of another model by a digest."""
+"""The files of a Hugging Face model. A name or folder finds them; a digest identifies them."""
 
 import hashlib
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
 
-#: What a model consists of. Weights are read from safetensors only: other formats can run code when they are loaded.
+#: The files of a model. Weights are read from safetensors only: other formats can run code when they are loaded.
 _FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
 _INSTALL = "Install it with: pip install 'longtake[text]'"
 
 
 def find_model(name: str, setting: str, config: CorpusConfig, owner: str = "") -> str:
-    """The local folder of the model that `setting` names: a folder, or one from the Hugging Face Hub, from its cache where it is
-    there. `owner` is whose it is where the name does not say. Raises ConfigError."""
+    """The local folder of the model that `setting` names. The name is a folder or a model on the Hugging Face Hub, taken from
+    the local cache if it is there. `owner` is the model's owner if the name has none. Raises ConfigError."""
     folder = config.resolve(name)
     if os.path.isdir(folder):
         if not any(os.path.exists(os.path.join(folder, file)) for file in ("config.json", "modules.json")):
@@ -44,7 +44,7 @@ def _from_hub(name: str, setting: str, repo: str) -> str:
 
 @lru_cache
 def model_digest(folder: str) -> str:
-    """What tells a model from another: a digest of the files it consists of. Raises ConfigError."""
+    """A digest of the model's files, which identifies the model. Raises ConfigError."""
     digest = hashlib.sha256()
     root = Path(folder)
     try:
@@ -58,7 +58,7 @@ def model_digest(folder: str) -> str:
 
 
 def quiet_loading() -> None:
-    """What a library finds worth reporting while it loads a model stays out of what the commands print."""
+    """Keep the messages of a library that loads a model out of the output of the commands."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -66,7 +66,7 @@ def quiet_loading() -> None:
 
 
 def versions_of(libraries: Iterable[str]) -> dict[str, str]:
-    """The versions of those of the libraries that are installed."""
+    """The versions of the libraries, leaving out libraries that are not installed."""
     found = {}
     for name in libraries:
         try:
@@ -77,6 +77,6 @@ def versions_of(libraries: Iterable[str]) -> dict[str, str]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """The first line of an error's message."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

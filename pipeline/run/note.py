@@ -1,4 +1,4 @@
-"""staging/job.json: which command works, or worked last, on an output. For people and `longtake status` alone."""
+"""staging/job.json: the command that works, or worked last, on an output. Only people and `longtake status` read it."""
 
 import json
 import os
@@ -17,15 +17,15 @@ _ERROR_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True)
 class JobNote:
-    """One run of a command: times in seconds since 1970. `ended` is None while it runs, and where it was killed."""
+    """One run of a command. Times are in seconds since 1970. `ended` is None while it runs, and after a kill."""
 
     command: str
     host: str
     pid: int
     started: float
     ended: float | None = None
-    error: str | None = None  # why it ended, where it did not end well
-    left_to_runner: bool = False  # it ended, and the runner goes on with the job
+    error: str | None = None  # why it failed, if it failed
+    left_to_runner: bool = False  # the command ended, and the runner goes on with the job
 
 
 def _path(layout: Layout) -> str:
@@ -34,7 +34,7 @@ def _path(layout: Layout) -> str:
 
 @contextmanager
 def noted(layout: Layout, command: str, left_to_runner: bool = False) -> Iterator[None]:
-    """Note that `command` is at work on an output while the block runs, and how it ended."""
+    """Write a note that `command` works on an output while the block runs, then how it ended."""
     note = JobNote(command, socket.gethostname(), os.getpid(), time.time())
     _write(layout, note)
     error: str | None = None
@@ -44,7 +44,7 @@ def noted(layout: Layout, command: str, left_to_runner: bool = False) -> Iterato
         error = "stopped" if isinstance(failure, KeyboardInterrupt) else str(failure) or type(failure).__name__
         raise
     finally:
-        with suppress(OSError):  # on a full disk the failure that counts is the other one
+        with suppress(OSError):  # on a full disk, the first error matters, not this one
             text = None if error is None else redacted(error.partition("\n")[0])[:_ERROR_CHARACTERS]
             _write(
                 layout, replace(note, ended=time.time(), error=text, left_to_runner=left_to_runner and error is None)
@@ -56,7 +56,7 @@ def _write(layout: Layout, note: JobNote) -> None:
 
 
 def read_note(layout: Layout) -> JobNote | None:
-    """The last note; None where there is none, or none that can be read."""
+    """The last note; None if there is none, or if it cannot be read."""
     try:
         raw = json.loads(storage.read_bytes(_path(layout)))
         note = JobNote(**{field.name: raw[field.name] for field in fields(JobNote) if field.name in raw})

@@ -1,4 +1,4 @@
-"""Models that a configuration may ask for: found, loaded once in each process, and known by the versions of their libraries."""
+"""Models that a configuration may ask for: found, loaded once in each process, with the versions of their libraries."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -19,8 +19,8 @@ _LOADING = threading.Lock()
 class OptionalModel(Generic[M]):
     """A model and the setting that names it.
 
-    `load` gets the local folder and the values of `options`, settings that belong to how it is loaded. `wanted` is the property
-    of the configuration that must be true besides. `owner` is whose model it is where the name does not say.
+    `load` gets the local folder and the values of `options`, the settings that change how the model is loaded. `wanted` is a
+    property of the configuration that must be true too. `owner` is the model's owner if the name has none.
     """
 
     setting: str
@@ -32,17 +32,17 @@ class OptionalModel(Generic[M]):
     find: Callable[[str, str, CorpusConfig, str], str] = find_model
 
     def asked(self, config: CorpusConfig) -> bool:
-        """Whether a configuration asks for it."""
+        """Whether a configuration asks for the model."""
         return attrgetter(self.setting)(config) is not None and (not self.wanted or attrgetter(self.wanted)(config))
 
     def folder(self, config: CorpusConfig) -> str:
-        """Its local folder. Raises ConfigError, also where nobody asks for it."""
+        """The local folder of the model. Raises ConfigError, also if the configuration does not ask for the model."""
         if not self.asked(config):
             raise ConfigError(f"{self.setting} is not set")
         return self.find(attrgetter(self.setting)(config), self.setting, config, self.owner)
 
     def get(self, config: CorpusConfig) -> M:
-        """The model, which all threads of this process share; the first that asks loads it. Raises ConfigError."""
+        """The model, shared by all threads of this process. The first call loads it. Raises ConfigError."""
         folder, options = self.folder(config), tuple(attrgetter(option)(config) for option in self.options)
         key = self.setting, folder, options
         with _LOADING:
@@ -52,9 +52,9 @@ class OptionalModel(Generic[M]):
             return model
 
     def digest(self, config: CorpusConfig) -> str:
-        """The digest of its files. Raises ConfigError."""
+        """The digest of the model's files. Raises ConfigError."""
         return model_digest(self.folder(config))
 
     def versions(self, config: CorpusConfig) -> dict[str, str]:
-        """The versions of the libraries that decide what it answers; none where nobody asks for it."""
+        """The versions of the libraries that decide the model's answers; empty if the configuration does not ask for it."""
         return versions_of(self.libraries) if self.asked(config) else {}

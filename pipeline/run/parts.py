@@ -1,4 +1,4 @@
-"""Tables of any length, written in parts: the key of a row alone decides its part, whatever the runner and its workers."""
+"""Write tables of any length in parts. Only the key of a row decides its part, so runner and workers do not matter."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +12,9 @@ _MAX_PARTS = 4096
 
 
 class ByPart(beam.PTransform):
-    """Rows in; ((number, parts), rows) out for each part of a table with about `rows_per_part` rows in each.
+    """Groups rows into ((number, parts), rows), one element for each part of a table, with about `rows_per_part` rows in each.
 
-    With `first`, the first part comes also where it has no row: its rows then hold None.
+    With `first`, the first part appears even without rows: its rows then hold None.
     """
 
     def __init__(self, key_of: Callable[[Any], str], rows_per_part: int, seed: int = 0, first: bool = False) -> None:

@@ -1,4 +1,5 @@
-"""How far the running job is. Steps count; whoever shows progress reads. On remote workers nobody reads, and counting is free."""
+"""The progress of the running job. Steps add to the counters, and a display reads them. On remote workers nothing reads them,
+and counting costs nothing."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Beam runners and options: which are fit for this job, and how they are set."""
+"""Beam runners and options: which ones suit this job, and how they are set."""
 
 import re
 from typing import Any, NoReturn
@@ -27,8 +27,8 @@ from longtake.schemas.settings import did_you_mean
 _LOCAL = "longtake.pipeline.run.runner.LocalRunner"
 _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
-_THREADS = 16  # at most, where the amount of work is not known: each costs 0.8 CPU-seconds of the job, whatever it does
-_ALL_CORES = 0  # of the worker, whatever it is: a number that only the worker knows
+_THREADS = 16  # at most, if the amount of work is unknown: each costs the job 0.8 CPU-seconds, whatever it does
+_ALL_CORES = 0  # all cores of the worker; only the worker knows the number
 _SERVED = (
     "FlinkRunner",
     "SparkRunner",
@@ -41,18 +41,18 @@ def _say_nothing(*_: object, **__: object) -> None: ...
 
 
 class LocalRunner(fn_runner.FnApiRunner):
-    """Beam's in-process runner, but it hands the options to its workers, never downloads Prism, and does not tear elements.
+    """Beam's in-process runner, but it hands the options to its workers, never downloads Prism, and does not cut elements.
 
-    Beam's own `multi_threading` mode flushes output buffers from a timer thread once a second, with no lock against the thread
-    that is writing an element (2.77, data_plane.TimeBasedBufferingClosableOutputStream): bundles that last longer can be cut in
-    the middle of an element and are then decoded as rubbish. Buffers here are flushed by size alone.
+    Beam's own `multi_threading` mode flushes output buffers from a timer thread once a second, without a lock against the
+    thread that writes an element (2.77, data_plane.TimeBasedBufferingClosableOutputStream). It can cut bundles that last longer
+    in the middle of an element, and Beam then decodes rubbish. LocalRunner flushes buffers by size alone.
 
     With `--environment_type=EXTERNAL` the steps run in worker processes of the pool at `--environment_config`, as many as
-    `--direct_num_workers`: the way of Flink and Spark, with no server between.
+    `--direct_num_workers`. Flink and Spark work the same way, but with a server between.
     """
 
     def run_pipeline(self, pipeline: Any, options: Any) -> Any:
-        sdk_worker.print = _say_nothing  # of each failed bundle it prints a traceback; the job tells the cause once
+        sdk_worker.print = _say_nothing  # it prints a traceback for each failed bundle; the job names the cause once
         direct = options.view_as(DirectOptions)
         portable = options.view_as(PortableOptions)
         if portable.environment_type == "EXTERNAL":
@@ -60,7 +60,7 @@ class LocalRunner(fn_runner.FnApiRunner):
             direct.direct_running_mode = None
         elif direct.direct_running_mode == "multi_threading":
             self._default_environment = EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=_NEVER_MS)
-            direct.direct_running_mode = None  # else the environment is replaced by the faulty one
+            direct.direct_running_mode = None  # else Beam replaces the environment by the faulty one
         encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
         self._provision_info = fn_runner.ExtendedProvisionInfo(
             beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
@@ -71,12 +71,13 @@ class LocalRunner(fn_runner.FnApiRunner):
 def pipeline_options(
     beam_args: list[str], workers: int, one_thread: bool = False, pieces: int | None = None
 ) -> PipelineOptions:
-    """Options for `beam_args`, given after `--`; where no runner is named, LocalRunner with `workers` decode slots, 0: all cores.
+    """Parse `beam_args`, the options after `--`. If they name no runner, use LocalRunner with `workers` decode slots; 0 means
+    all cores.
 
-    `one_thread` is for graphs that neither wait for slots nor for storage: there Python's threads only get in each other's way.
-    `pieces`: how many pieces of work there are, where that is known; more threads than pieces cost and do nothing.
+    `one_thread` is for graphs that wait neither for slots nor for storage: there Python's threads only disturb each other.
+    `pieces` is the number of pieces of work, if known; more threads than pieces cost time and do nothing.
 
-    Raises ConfigError for a runner that is known to give wrong results, and for options that cannot work or that nobody knows.
+    Raises ConfigError for a runner that is known to give wrong results, and for options that cannot work or are unknown.
     """
     beam_lookups.remember()
     options = PipelineOptions(beam_args)
@@ -103,12 +104,12 @@ def pipeline_options(
 
 
 def _threads(slots: int, pieces: int | None) -> int:
-    """Threads of the local runner: two for each slot, so that none of the slots waits; no more than there is work for."""
+    """The threads of the local runner: two for each slot, so that no slot waits, but no more than pieces of work."""
     return max(2, min(slots * _THREADS_PER_SLOT, _THREADS if pieces is None else pieces))
 
 
 def _check_names(parser: Any, beam_args: list[str]) -> None:
-    """Raise ConfigError for arguments that Beam would pass over without a word, and for values that it cannot read."""
+    """Raise ConfigError for arguments that Beam would silently ignore, and for values that it cannot read."""
 
     def refuse(message: str) -> NoReturn:
         raise ConfigError(f"options for Apache Beam: {message}")
@@ -130,7 +131,7 @@ def _check_names(parser: Any, beam_args: list[str]) -> None:
 
 
 def _check_environment(options: PipelineOptions) -> None:
-    """Raise ConfigError where the workers would not have longtake, or could not be started."""
+    """Raise ConfigError if the workers would not have longtake, or could not start."""
     portable, runner = options.view_as(PortableOptions), options.view_as(StandardOptions).runner
     kind = portable.environment_type
     if runner == _LOCAL and kind not in (None, "EXTERNAL"):
@@ -153,9 +154,10 @@ def _check_environment(options: PipelineOptions) -> None:
 
 
 def slots_per_process(options: PipelineOptions, workers: int) -> int:
-    """How many decoders each worker process is to run, where `workers` were asked for, or 0. A result of 0: one for each core.
+    """The number of decoders that each worker process runs. `workers` is the number asked for, or 0. A result of 0 means one
+    for each core.
 
-    Runners that start a process for each core need one decoder in each, and those with one process per machine need all.
+    Runners that start a process for each core need one decoder in each. Runners with one process per machine need all.
     """
     if workers:
         return workers
@@ -171,7 +173,7 @@ def slots_per_process(options: PipelineOptions, workers: int) -> int:
 
 
 def check_reachable(config: CorpusConfig, options: PipelineOptions) -> None:
-    """Raise ConfigError where the workers cannot read or write what the configuration names."""
+    """Raise ConfigError if the workers cannot read or write a path of the configuration."""
     if dataflow.is_dataflow(options):
         dataflow.check_paths(config)
 

@@ -1,8 +1,7 @@
 """Process slots: work on untrusted media runs in child processes that can be killed, one piece of work each at a time.
 
-A pool of N single-process executors, shared by all threads of the process. Whoever has work takes the next free slot, so
-the load evens out however skewed it is. A child that crashes or exceeds its time loses the piece of work it held and
-nothing else; its slot gets a new child.
+All threads of the process share a pool of N single-process executors. A thread with work takes the next free slot, so uneven
+work still spreads evenly. A child that crashes or runs out of time fails only its own piece of work; its slot gets a new child.
 """
 
 import gc
@@ -24,18 +23,18 @@ from longtake.schemas.children import attend, end_forks, forks_of, lifeline
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: What a child may allocate, in bytes, where the configuration does not say: a video that takes more fails alone.
+#: The bytes that a child may allocate by default: a source video that needs more fails alone.
 MEMORY_LIMIT = 8 << 30
-_IMPORTED = ["longtake.pipeline.fragments.work"]  # what the children work with, imported once for all of them
-_START_SECONDS = 60.0  # what a child may take to start, before its work's own time counts
+_IMPORTED = ["longtake.pipeline.fragments.work"]  # the children's code, imported once for all of them
+_START_SECONDS = 60.0  # limit for the start of a child, before the time limit of its work begins
 
 
 class SlotTimeout(Exception):
-    """The work did not end in its time and was killed."""
+    """The work did not end in time and was killed."""
 
 
 class SlotCrashed(Exception):
-    """The child process died while it worked (native crash, out of memory, killed), by `signal` if that is known, else 0."""
+    """The child process died during work (native crash, out of memory, killed). `signal` is the signal, or 0 if unknown."""
 
     def __init__(self, message: str, signal: int = 0) -> None:
         super().__init__(message, signal)
@@ -46,7 +45,7 @@ class SlotCrashed(Exception):
 
 
 class Slots:
-    """`size` child processes. Children start when first needed; `close` ends them for good."""
+    """A pool of `size` child processes. A child starts when it is first needed; `close` ends them all."""
 
     def __init__(self, size: int, memory_limit: int = MEMORY_LIMIT) -> None:
         self.size = size
@@ -57,11 +56,11 @@ class Slots:
         self._closed = False
 
     def run(self, seconds: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`work(*args)` in a child. Exceptions of the work come back as they are.
+        """Run `work(*args)` in a child. The work's own exceptions are raised unchanged.
 
-        Raises SlotTimeout after `seconds`, SlotCrashed when the child died on it twice: a first death may be somebody
-        else's fault, as when the system kills the largest process. A MemoryError, too, comes back from a second, new child:
-        one that ran out of memory does not give all of it back.
+        Raises SlotTimeout after `seconds`. Raises SlotCrashed if two children died: the work may not be to blame for the first
+        death, for example when the system kills the largest process. A MemoryError also gets a second try in a new child,
+        because a child that ran out of memory does not give all of it back.
         """
         for last_try in (False, True):
             slot = self._free.get()
@@ -110,7 +109,7 @@ class Slots:
         return slot
 
     def close(self) -> None:
-        """End the children. Work in progress is waited for; no more is taken."""
+        """End the children. Work in progress is finished first; no more is taken."""
         self._closed = True
         slots = [self._free.get() for _ in range(self.size)]
         for slot in slots:
@@ -133,12 +132,12 @@ def _prepare_child(memory_limit: int, line: Connection) -> None:
 
 def _worked(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     if not gc.get_freeze_count():
-        gc.freeze()  # what the work has imported never goes: collecting it again costs 20 ms in the midst of a video
+        gc.freeze()  # imported modules stay for good: collecting them again costs 20 ms in the middle of a video
     return work(*args, **kwargs)
 
 
 def _nothing() -> None:
-    """What a new child does first: it proves that it has started."""
+    """Do nothing. A new child runs this first, which proves that it has started."""
 
 
 def _is_idle(slot: ProcessPoolExecutor) -> bool:
@@ -146,7 +145,7 @@ def _is_idle(slot: ProcessPoolExecutor) -> bool:
 
 
 def _died_of(slot: ProcessPoolExecutor | None, patience: float = 2.0) -> int:
-    """The signal that ended the child of a broken slot, 0 if it was none or is not known."""
+    """The signal that ended the child of a broken slot; 0 if it was no signal or is unknown."""
     until = time.monotonic() + patience
     while slot is not None and slot._processes and time.monotonic() < until:
         codes = [process.exitcode for process in list(slot._processes.values())]
@@ -173,7 +172,7 @@ _lock = threading.Lock()
 
 
 def shared_slots(size: int, memory_limit: int = MEMORY_LIMIT) -> Slots:
-    """The slots that all threads of this process share; 0: one for each core of this machine, which may be a worker's."""
+    """The slots that all threads of this process share. A `size` of 0 means one for each core of this machine."""
     key = size or cores(), memory_limit
     with _lock:
         if key not in _shared:
@@ -182,7 +181,7 @@ def shared_slots(size: int, memory_limit: int = MEMORY_LIMIT) -> Slots:
 
 
 def close_shared_slots() -> None:
-    """End all shared slots; new ones start when asked for."""
+    """End all shared slots. New ones start when they are needed."""
     with _lock:
         slots = list(_shared.values())
         _shared.clear()
@@ -193,7 +192,8 @@ def close_shared_slots() -> None:
 
 
 def cores(quota: str = "/sys/fs/cgroup/cpu.max") -> int:
-    """How many cores this process may use: those it is bound to, or fewer where its container's `quota` of CPU time says so."""
+    """The number of cores that this process may use: the cores it is bound to, or fewer if its container's `quota` of CPU time
+    says so."""
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         with open(quota) as stream:

@@ -1,4 +1,4 @@
-"""Verifying a finished corpus: plan, index, shards, ledger and corpus.json must agree, and every byte be the one written."""
+"""Verify a finished corpus: plan, index, shards, ledger and corpus.json must agree, and every byte must be as written."""
 
 from longtake.pipeline.verify.corpus import Report, verify
 

@@ -1,6 +1,6 @@
-"""Checking that plan, index, ledger and counts agree: all that was planned is in a shard or in the ledger, nothing else is.
+"""Check that plan, index, ledger and counts agree: every planned long clip is in a shard or in the ledger, and nothing else is.
 
-Works on 64-bit hashes, so that millions of long clips fit into memory; names are read again where they are needed.
+The check works on 64-bit hashes, so that millions of long clips fit into memory. Names are read again when they are needed.
 """
 
 from collections import Counter
@@ -21,19 +21,19 @@ from longtake.schemas.keys import hash64
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, ShardRecord
 
-_EXPLAINED = 10  # of one kind; finding names costs a read each
+_EXPLAINED = 10  # faults of one kind; each name costs a read
 _SINGULAR = {"videos": "video", "sentences": "sentence", "clips": "clip"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of a table in several files, one after another."""
+    """The rows of a table that is spread over several files."""
 
     paths: Sequence[str]
     ends: Sequence[int]
 
     def at(self, row: int) -> dict[str, Any]:
-        """One row, read from its file."""
+        """Read one row from its file."""
         number = int(np.searchsorted(self.ends, row, side="right"))
         first = self.ends[number - 1] if number else 0
         try:
@@ -58,7 +58,7 @@ def _joined(columns: Sequence[Hashes]) -> Hashes:
 
 
 class Accounts:
-    """The tables of a corpus, to be compared."""
+    """The tables of a corpus, ready to compare."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Accounts:
         self._clips_taken_down = np.array([mark for part in ledger for mark in part.clips_taken_down], np.uint64)
 
     def check(self, manifest: CorpusManifest, groups: int = 0) -> list[FaultList]:
-        """What does not agree. `groups`: how many published groups the plan says there are."""
+        """Find where the tables disagree. `groups` is the number of published groups that the plan states."""
         lists = {name: FaultList(name) for name in ("corpus.json", "plan", "index", "ledger")}
         self._check_counts(manifest, lists["corpus.json"])
         self._check_plan(lists["plan"])
@@ -162,7 +162,8 @@ class Accounts:
                 faults.add(f"{name} is {short(ours.get(name))}; the plan says {short(theirs.get(name))}", ours["key"])
 
     def _check_order(self, found: npt.NDArray[np.int64], faults: FaultList) -> None:
-        """Shards hold the samples of one planned shard each, in planned order, and are numbered in planned order."""
+        """Check that each shard holds samples of one planned shard, in planned order, and that shards are numbered in planned
+        order."""
         last: dict[str, int] = {}
         start = 0
         for shard, facts in zip(self._shards, self._index, strict=True):
@@ -215,7 +216,7 @@ class Accounts:
         faults.add_each(np.unique(marks[which]).tolist(), what, lambda mark: name(self._names[mark]))
 
     def _check_sentence_rows(self, faults: FaultList) -> None:
-        """Each long clip lost in decoding took its sentences with it."""
+        """Check that each long clip dropped in decoding has a ledger row for each of its sentences."""
         found: Counter[int] = sum((part.sentences for part in self._ledger), Counter())
         wanted: Counter[int] = Counter()
         lost = np.isin(self._planned, self._clip_rows)
@@ -229,7 +230,7 @@ class Accounts:
         faults.omitted += len(wrong[_EXPLAINED:])
 
     def _check_groups(self, manifest: CorpusManifest, groups: int, faults: FaultList) -> None:
-        """Each published group became a long clip, or has one row."""
+        """Check that each published group became a long clip, or has one ledger row."""
         rows: Counter[str] = sum((part.groups for part in self._ledger), Counter())
         faults.add_each(
             sorted(name for name, n in rows.items() if n > 1), "has several rows", lambda name: f"group {short(name)}"
@@ -242,7 +243,7 @@ class Accounts:
 
 
 def _repeated(values: Hashes) -> npt.NDArray[np.int64]:
-    """The indices of all but the first of equal values."""
+    """The indices of values that occurred before."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     again: npt.NDArray[np.int64] = np.sort(order[1:][ordered[1:] == ordered[:-1]])

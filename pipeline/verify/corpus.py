@@ -1,7 +1,7 @@
 """Verify: check that the plan, the index, the shards, the ledger and corpus.json of a finished corpus agree.
 
-Nothing is believed: what a table or corpus.json says is compared with what another file holds. Needs no Beam, and works on
-any storage that a corpus can lie on.
+Nothing is trusted: each table and corpus.json is compared with another file. Needs no Beam, and works on any storage that can
+hold a corpus.
 """
 
 import heapq
@@ -24,14 +24,14 @@ from longtake.schemas.layout import Layout
 __all__ = ["Fault", "Report", "verify"]
 
 _BYTES_PER_PROCESS = 32 << 20  # of shards
-Progress = Callable[[int, int], None]  # pieces of work done, and all of them
+Progress = Callable[[int, int], None]  # (pieces of work done, all pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of the checks. `number` counts all faults; of a file with many, `faults` has the first few.
+    """The result of the checks. `number` counts all faults; `faults` has only the first few of each file.
 
-    `compared`: whether all tables could be read, and so be compared. `drawn`: how many samples were read; None: all.
+    `compared` says whether all tables could be read, and so be compared. `drawn` is the number of samples read, None for all.
     """
 
     name: str
@@ -55,13 +55,13 @@ def verify(
 
     Args:
         root: its folder or URI.
-        sample: read the contents of so many samples only; None: of all.
-        seed: chooses them.
+        sample: read the contents of this many samples only; None: of all.
+        seed: chooses these samples.
         workers: processes that share the work; 0: one for each core.
-        progress: called with the number of checked samples and of all.
+        progress: called with the numbers of finished pieces of work and of all pieces.
 
     Returns:
-        The faults, and what was looked at.
+        The faults, and what was checked.
 
     Raises:
         CorpusError: there is no finished corpus.
@@ -113,7 +113,7 @@ def _read(
     progress: Progress,
     faults: list[FaultList],
 ) -> tuple[list[ShardResult], list[PlanFacts], list[LedgerFacts]]:
-    """Look at every file of the corpus, each once. Faults are added in the order of the files."""
+    """Read every file of the corpus once. Add faults in the order of the files."""
     layout = Layout(root)
     tasks = [ShardTask(root, shard, listed.frames, sample, seed) for shard in listed.shards]
     jobs = [_Job(f"shards/{task.shard.name}", check_shard, (task,)) for task in tasks]
@@ -151,7 +151,7 @@ def _draw(
     processes: int,
     faults: list[FaultList],
 ) -> int:
-    """Read the samples whose keys rank lowest in the hash order of the seed; the result is how many were read."""
+    """Read the `sample` samples whose keys come first in the hash order of the seed. Return how many were read."""
     ranked = ((rank, key, shard) for shard, result in enumerate(results) for rank, key in result.facts.drawn)
     chosen: dict[int, set[str]] = {}
     for _, key, shard in heapq.nsmallest(sample, ranked):
@@ -170,7 +170,7 @@ class _Job:
 
 
 def _run(jobs: Sequence[_Job], processes: int, progress: Progress) -> Iterator[Any]:
-    """The results in the order of the jobs; a FaultList for a job whose process died, as native libraries can make it."""
+    """Yield the results in the order of the jobs, or a FaultList if the job's process died, as native libraries can cause."""
     if not processes:
         for done, job in enumerate(jobs):
             progress(done, len(jobs))

@@ -1,4 +1,4 @@
-"""One full pass over a source by the ffmpeg command line: neither the decoder nor the clock that a build works with."""
+"""One full pass over a source video by the ffmpeg command line. It shares neither the decoder nor the clock of a build."""
 
 import queue
 import re
@@ -44,9 +44,9 @@ _UNCLOCKED = {"avi", "h264", "hevc", "m4v", "mpegvideo"}  # their times are made
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """A frame in the order of showing: its time in ms from the container's start, and its shape (width over height) on display.
+    """A frame in display order: its time in ms from the container's start, and its shape (width over height) on display.
 
-    A clock that steps back does not turn back what is on screen: no `ms` is before the one of the frame before it.
+    `ms` never falls: when a clock steps back, the screen does not.
     """
 
     number: int
@@ -56,7 +56,7 @@ class ShownFrame:
 
 
 def reference_binary() -> str | None:
-    """The ffmpeg that imageio-ffmpeg brings, else the one of the system; None where there is none."""
+    """The ffmpeg of imageio-ffmpeg, else the system's; None if there is none."""
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
@@ -64,13 +64,13 @@ def reference_binary() -> str | None:
 
 
 class FfmpegPass:
-    """Iterates over all frames of a local file, turned, mirrored and cropped as the file says; then knows what ffmpeg said.
+    """Iterates over all frames of a local file, turned, mirrored and cropped as the file says. Then it has ffmpeg's messages.
 
     Args:
         binary: the ffmpeg to run.
-        path: a local file. No other is opened, and no address.
-        size: (width, height) of the pictures; a frame of another shape than that gets black bars.
-        seconds: the wall-clock time after which ffmpeg is stopped; `timed_out` then.
+        path: a local file. No other file and no address is opened.
+        size: (width, height) of the pictures; a frame of another shape gets black bars.
+        seconds: the wall-clock time after which ffmpeg is stopped and `timed_out` is true.
         stream: the index of a stream; None: the one that ffmpeg takes.
     """
 
@@ -83,7 +83,7 @@ class FfmpegPass:
         self.videos: dict[
             int, bool
         ] = {}  # index of each video stream, and whether it is a still picture such as a cover
-        self.complaints: list[tuple[int, str]] = []  # (frames shown before, what)
+        self.complaints: list[tuple[int, str]] = []  # (frames shown before, message)
         self.timed_out = False
         self.primaries = self.transfer = "unknown"
         self._process = subprocess.Popen(
@@ -99,22 +99,22 @@ class FfmpegPass:
 
     @property
     def joined(self) -> bool:
-        """Whether the clock jumped, and ffmpeg went on where it stood."""
+        """Whether the clock jumped, and ffmpeg continued from the time before the jump."""
         return "joined" in self._said
 
     @property
     def has_clock(self) -> bool:
-        """Whether the container has times of showing."""
+        """Whether the container has display times."""
         return "start" in self._said and not _UNCLOCKED & set(self._said.get("format", "").split(","))
 
     @property
     def odd_angle(self) -> bool:
-        """Whether the file wants to be turned by no quarter turn."""
+        """Whether the file asks for a rotation that is no multiple of 90 degrees."""
         return "odd" in self._said
 
     @property
     def stream(self) -> int:
-        """The index of the stream that was decoded; -1 where there is none."""
+        """The index of the decoded stream; -1 if there is none."""
         return int(self._said.get("taken", -1))
 
     def __iter__(self) -> Generator[ShownFrame]:
@@ -169,7 +169,7 @@ class FfmpegPass:
         return not _OF_OUTPUT.match(line) and (about is None or about[1] not in self._others)
 
     def _frame(self, found: re.Match[str]) -> tuple[float, float]:
-        """Its time, -inf where it has none, and its shape."""
+        """The time of a frame, -inf if it has none, and its shape."""
         across, down = int(found["across"]), int(found["down"])
         pixel = Fraction(across, down) if across and down else Fraction(1)
         shape = float(pixel * int(found["width"]) / max(int(found["height"]), 1))
@@ -177,7 +177,7 @@ class FfmpegPass:
             return float("-inf"), shape
         base, start = Fraction(self._said["base"]), Fraction(self._said.get("start", 0))
         moved = Fraction(self._said.get("moved", 0)) / (1_000_000 if self._said.get("unit") == "us" else 1)
-        shift = round((start + moved) / base)  # ffmpeg has taken it off, rounded to the clock of the stream
+        shift = round((start + moved) / base)  # ffmpeg subtracted it, rounded to the clock of the stream
         return float(((int(found["pts"]) + shift) * base - start) * 1000), shape
 
 

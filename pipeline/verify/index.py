@@ -1,4 +1,4 @@
-"""Checking the index of one shard: that each row keeps the rules of the format, whatever the tar holds."""
+"""Check the index of one shard: each row must keep the rules of the format. The tar is not read."""
 
 import json
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ Hashes = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """What the whole corpus needs to know of one index: hashes, one for each row in order, and sums."""
+    """The facts of one index that the check of the whole corpus needs: hashes, one for each row in order, and sums."""
 
     keys: Hashes
     digests: Hashes
     videos: Hashes
     sentences: int
-    drawn: tuple[tuple[int, str], ...]  # (rank, key) of the rows that rank lowest, as many as a sample needs
+    drawn: tuple[tuple[int, str], ...]  # (rank, key) of the lowest-ranking rows, as many as a sample needs
 
 
 def read_index(layout: Layout, shard: ShardRecord, faults: FaultList) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def index_facts(rows: list[dict[str, Any]], draw: int, seed: int) -> IndexFacts:
 
 
 def check_index(rows: list[dict[str, Any]], shard: ShardRecord, frames: Frames, faults: FaultList) -> None:
-    """Report what in the rows of a shard's index breaks the format, or is not what corpus.json says of the shard."""
+    """Report rows of a shard's index that break the format, or that disagree with corpus.json."""
     if len(rows) != shard.samples:
         faults.add(f"{len(rows):,} rows; corpus.json says {shard.samples:,} samples")
     taken = sum(len(row["frame_pts_ms"]) for row in rows)
@@ -72,7 +72,7 @@ def check_index(rows: list[dict[str, Any]], shard: ShardRecord, frames: Frames, 
 
 
 def row_faults(row: dict[str, Any], frames: Frames) -> Iterator[str]:
-    """What in an index row breaks the rules of the format."""
+    """Yield the faults of an index row: the rules of the format that it breaks."""
     sentences = [tables.sentence_from_row(sentence) for sentence in row["sentences"]]
     if not sentences:
         yield "it has no sentence"
@@ -114,7 +114,7 @@ def _frame_faults(row: dict[str, Any], sentences: list[Sentence], frames: Frames
         yield f"frame_times_ms are not {frames.per_sentence} per sentence by the rule: {detail}"
     if len(taken) != len(wanted):
         yield f"{len(taken)} frame_pts_ms for {len(wanted)} frame_times_ms"
-    # With a tolerance the cheapest frame near each time is taken, and two near times may be served out of order.
+    # With a tolerance, each time gets the cheapest frame near it, so two close times may get frames out of order.
     if not frames.tolerance_ms and any(a > b for a, b in pairwise(taken)):
         yield "frame_pts_ms fall"
     height, width = row["frame_height"], row["frame_width"]

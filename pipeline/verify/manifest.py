@@ -1,4 +1,4 @@
-"""Checking corpus.json by itself, and that the files it lists, and no others, are there."""
+"""Check corpus.json by itself, and check that exactly the files on its list exist."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _NAME = re.compile(r"([A-Za-z0-9]+)-([0-9]{6,})\.tar")
 
 @dataclass(frozen=True, slots=True)
 class ListedShards:
-    """What corpus.json says that all other checks start from. `shards` are those whose files can be looked at."""
+    """The facts of corpus.json that all other checks start from. `shards` are those with usable names."""
 
     manifest: CorpusManifest
     frames: Frames
@@ -26,7 +26,7 @@ class ListedShards:
 
 
 def check_manifest(layout: Layout, faults: FaultList) -> ListedShards | None:
-    """corpus.json; None where nothing can be checked against it. Raises CorpusError where there is none."""
+    """Read and check corpus.json. Returns None if nothing can be checked against it. Raises CorpusError if it is missing."""
     try:
         manifest = read_manifest(layout)
     except (CorpusError, OSError, RecursionError) as error:
@@ -70,7 +70,7 @@ def _check_counts(manifest: CorpusManifest, faults: FaultList) -> None:
 
 
 def _check_history(manifest: CorpusManifest, faults: FaultList) -> None:
-    """Each version after the first has an entry, in order; a merged corpus also its first."""
+    """Check that each version after the first has an entry, in order. A merged corpus also has an entry for its first."""
     found = [entry.get("version") for entry in manifest.history]
     first = 1 if found[:1] == [1] else 2
     if manifest.version < 1 or found != list(range(first, manifest.version + 1)):
@@ -78,7 +78,7 @@ def _check_history(manifest: CorpusManifest, faults: FaultList) -> None:
 
 
 def _check_names(manifest: CorpusManifest, faults: FaultList) -> tuple[ShardRecord, ...]:
-    """Report names that are not contiguous. The result has the shards whose names are legal, each once, in order."""
+    """Report bad names and gaps in the numbers. Return the shards with legal names, each once, in order."""
     numbers: dict[str, list[int]] = {}
     usable: dict[str, tuple[str, int, ShardRecord]] = {}
     for shard in manifest.shards:
@@ -101,7 +101,7 @@ def _check_names(manifest: CorpusManifest, faults: FaultList) -> tuple[ShardReco
 
 
 def check_files(layout: Layout, listed: ListedShards) -> list[FaultList]:
-    """Files in shards/ and index/ that corpus.json does not list. Missing ones are reported by whoever reads them."""
+    """Report files in shards/ and index/ that corpus.json does not list. Missing files are reported when they are read."""
     names = [shard.name.removesuffix(".tar") for shard in listed.shards]
     expected: Mapping[str, set[str]] = {
         "shards": {f"{name}.tar" for name in names},

@@ -1,4 +1,4 @@
-"""Checking one sample of a shard: what its files hold, against its index row."""
+"""Check one sample of a shard: compare the contents of its files with its index row."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _MAX_PIXELS = 8192 * 4320
 
 
 def sample_faults(members: Sequence[TarMember], row: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with a sample that the tar holds as `members`."""
+    """Yield the faults of a sample. `members` are its files in the tar."""
     for member, said in zip(members, row["members"], strict=False):
         if (member.name, member.offset, len(member.data)) != (said["name"], said["offset"], said["size"]):
             yield (
@@ -74,7 +74,7 @@ def _json_faults(data: bytes, row: dict[str, Any]) -> Iterator[str]:
 
 
 def _expected(row: dict[str, Any]) -> dict[str, Any]:
-    """The content of the .json that belongs to an index row."""
+    """The content that the .json of an index row must have."""
     same = ["key", "video_id", "url", "license", "split", "shard", "position", "start_ms", "end_ms"]
     same += ["frame_times_ms", "frame_pts_ms"]
     per_sentence = len(row["frame_times_ms"]) // max(len(row["sentences"]), 1)
@@ -92,7 +92,7 @@ def _meta(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return None  # which no sample's meta is; the index has its own fault for it
+        return None  # no sample has this meta; the check of the index reports it
 
 
 def _is_text(value: Any) -> bool:
@@ -112,7 +112,7 @@ def _are_ints(value: Any) -> bool:
 
 
 def _has(fields: Mapping[str, Callable[[Any], bool]], optional: Collection[str] = ()) -> Callable[[Any], bool]:
-    """Whether a value is an object with exactly these fields, of these types, and perhaps the texts `optional`."""
+    """Return a check that a value is an object with exactly these fields, of these types, and perhaps the texts `optional`."""
     return lambda value: (
         isinstance(value, dict)
         and set(value).difference(optional) == set(fields)

@@ -1,4 +1,4 @@
-"""Checking one shard: its tar from front to end against its index, or some of its samples by ranged reads."""
+"""Check one shard: compare its whole tar with its index, or some of its samples by ranged reads."""
 
 import io
 from collections.abc import Collection
@@ -19,7 +19,7 @@ _MAX_SAMPLE = 1 << 30  # bytes; a sample is read whole
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """A shard to check. `draw`: None to read all of it, else how many of its samples may be wanted."""
+    """A shard to check. `draw` is None to read all of it, else the most samples that may be wanted from it."""
 
     root: str
     shard: ShardRecord
@@ -30,14 +30,14 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What came of it."""
+    """The result of the check of a shard."""
 
     facts: IndexFacts
     faults: tuple[FaultList, ...]
 
 
 def check_shard(task: ShardTask) -> ShardResult:
-    """Check a shard's index, then its tar: all of it, or no more than that it is there and as long as it should be."""
+    """Check a shard's index, then its tar: the whole tar, or only that it exists and has the right size."""
     layout, shard = Layout(task.root), task.shard
     of_index = FaultList(f"index/{shard.name.removesuffix('.tar')}.parquet")
     of_tar = FaultList(f"shards/{shard.name}")
@@ -57,7 +57,7 @@ def check_shard(task: ShardTask) -> ShardResult:
 
 
 def _check_tar(layout: Layout, shard: ShardRecord, rows: list[dict[str, Any]], faults: FaultList) -> None:
-    """Read the whole tar once: hash, structure, and each sample against its row."""
+    """Read the whole tar once, and check its hash, its structure, and each sample against its row."""
     by_key = {row["key"]: row for row in rows}
     order: list[str] = []
     with storage.open_read(layout.path("shards", shard.name)) as stream:
@@ -67,7 +67,7 @@ def _check_tar(layout: Layout, shard: ShardRecord, rows: list[dict[str, Any]], f
             if key in by_key:
                 for what in sample_faults(members, by_key[key]):
                     faults.add(what, key)
-            elif rows:  # else the index is unreadable, which is reported once
+            elif rows:  # without rows the index is unreadable, which is reported once
                 faults.add("not in the index", key)
         reader.drain()
     if reader.position != shard.bytes:
@@ -85,7 +85,7 @@ def _check_tar(layout: Layout, shard: ShardRecord, rows: list[dict[str, Any]], f
 def _check_size(
     layout: Layout, shard: ShardRecord, rows: list[dict[str, Any]], of_tar: FaultList, of_index: FaultList
 ) -> None:
-    """Without reading the tar: its size, and that the members of the index follow each other without a gap."""
+    """Check the size of the tar without reading it, and that the members of the index follow each other without a gap."""
     size, _ = storage.size_and_tag(layout.path("shards", shard.name))
     if size != shard.bytes:
         of_tar.add(f"{size:,} bytes; corpus.json says {shard.bytes:,}")
@@ -119,7 +119,7 @@ def _check_range(layout: Layout, shard: ShardRecord, row: dict[str, Any], faults
     start = members[0]["offset"] - BLOCK if members else 0
     end = members[-1]["offset"] + members[-1]["size"] + -members[-1]["size"] % BLOCK if members else 0
     if not (members and 0 <= start < end <= shard.bytes and end - start <= _MAX_SAMPLE):
-        return  # the index is wrong, and its own check has said so
+        return  # the index is wrong, and its own check reports it
     data = storage.read_range(layout.path("shards", shard.name), start, end - start)
     reader = HashingReader(io.BytesIO(data), start)
     found = list(samples(walk_part(reader, len(members), faults.add), faults.add))

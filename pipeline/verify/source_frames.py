@@ -1,4 +1,5 @@
-"""Whether the frames of a corpus are those that the ffmpeg command line shows at their times. Imports no decoder of a build."""
+"""Check that the frames of a corpus are the frames that the ffmpeg command line shows at their times. Imports no decoder of a
+build."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -12,17 +13,18 @@ from PIL import Image, UnidentifiedImageError
 
 from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass, Picture, ShownFrame
 
-NEAR_DB = 24.0  # PSNR of luma at which two pictures are the same one; JPEG and scaling cost less
-_COLOR = 12.0  # grey levels that means of 8x8 pixels may be off, for each of R, G and B
-_AROUND = 6  # frames before and after that are tried
-_EPS_MS = 0.02  # what ffmpeg's rounding of time stamps to the clock of a stream may cost
-_BEFORE, _AFTER = 40, 300  # frames around a complaint of ffmpeg in which a difference proves nothing
+NEAR_DB = 24.0  # luma PSNR from which two pictures count as the same; JPEG and scaling cost less
+_COLOR = 12.0  # grey levels by which means of 8x8 pixels may differ, for each of R, G and B
+_AROUND = 6  # frames to try before and after
+_EPS_MS = 0.02  # the error of ffmpeg's rounding of time stamps to the clock of a stream
+_BEFORE, _AFTER = 40, 300  # frames before and after a complaint of ffmpeg where a difference proves nothing
 _FLOOR = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A frame of the corpus: when it was wanted and when it says it is shown, in ms; which one of which sample; its JPEG."""
+    """A frame of the corpus: its wanted time and its stated display time in ms, its sample and number, and a function that
+    reads its JPEG."""
 
     time_ms: int
     pts_ms: int
@@ -33,7 +35,7 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is wrong with a frame; `shown` is the number of the one that ffmpeg shows then."""
+    """A fault of a frame. `shown` is the number of the frame that ffmpeg shows at that time."""
 
     want: Want
     shown: int
@@ -42,7 +44,8 @@ class Difference:
 
 @dataclass(slots=True)
 class FrameComparison:
-    """What came of one pass: how many frames ffmpeg showed, when the first, the shape of the picture, the differences."""
+    """The result of one pass: the number of frames that ffmpeg showed, the time of the first, the shape of the picture, the
+    differences."""
 
     frames: int = 0
     first_ms: float = 0.0
@@ -51,10 +54,10 @@ class FrameComparison:
 
 
 def compare(shown: FfmpegPass, wants: Sequence[Want], from_first: bool = False) -> FrameComparison:
-    """Compare frames, in the order of their times, with a pass. `from_first`: 0:00 is the first frame. Raises what `read` does.
+    """Compare frames, ordered by time, with a pass. `from_first` means that 0:00 is the first frame. Raises what `read` raises.
 
-    In memory are the frames around the present one; the pass ends where all are compared. A frame that is wanted after the end
-    is the last one.
+    Memory holds only the frames around the current one. The pass stops when all are compared. A frame wanted after the end is
+    compared with the last frame.
     """
     found = FrameComparison()
     window = _Window(shown, from_first)
@@ -81,12 +84,12 @@ def compare(shown: FfmpegPass, wants: Sequence[Want], from_first: bool = False) 
 
 
 def excused(shown: FfmpegPass, number: int) -> bool:
-    """Whether ffmpeg complains so near to a frame that a difference there proves nothing."""
+    """Whether ffmpeg complains so close to a frame that a difference there proves nothing."""
     return any(before - _BEFORE <= number <= before + _AFTER for before, _ in shown.complaints)
 
 
 class _Window:
-    """The frames around the present one, and the comparison with them."""
+    """The frames around the current one, and the comparison with them."""
 
     def __init__(self, shown: FfmpegPass, from_first: bool) -> None:
         self._shown, self._loose_clock = shown, from_first
@@ -100,7 +103,7 @@ class _Window:
         return self._frames[number][0]
 
     def differences(self, number: int, want: Want) -> Iterator[Difference]:
-        """What is wrong with a frame for which `number` is asked: nothing, or one thing."""
+        """Yield the fault of a wanted frame, if it has one. `number` is the frame that ffmpeg should show."""
         what = self._difference(number, want)
         if what:
             yield Difference(want, number, what)
@@ -141,7 +144,7 @@ class _Window:
         return ""
 
     def _allowed(self, number: int, time_ms: int) -> list[int]:
-        """The frame asked for; and a neighbour where ffmpeg's rounding, or its joint of two clocks, leaves both possible."""
+        """The frame `number`, and a neighbour if ffmpeg's rounding, or a jump of its clock, makes both possible."""
         found, joined = [number], self._shown.joined
         if number + 1 in self._frames and (joined or ceil(self.ms(number + 1) - _EPS_MS - 0.5) <= time_ms):
             found.append(number + 1)
@@ -164,7 +167,7 @@ def _psnr(error: float) -> float:
 
 
 def _turned(luma: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> str:
-    """What would make it right, for people."""
+    """The rotation or mirroring that the picture has, as text for people; "" if none explains the difference."""
     ways = {
         "mirrored": luma[:, ::-1],
         "upside down and mirrored": luma[::-1],

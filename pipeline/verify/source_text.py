@@ -1,4 +1,4 @@
-"""Whether the sentences of samples are what their transcripts say, read again as a plan reads them."""
+"""Check that the sentences of samples match their transcripts, which are read again as a plan reads them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,10 +9,10 @@ from longtake.schemas.records import IndexEntry
 
 
 def text_faults(entries: Sequence[IndexEntry], config: CorpusConfig) -> Iterator[tuple[IndexEntry, str]]:
-    """What is not as the transcript of their video has it, with the sample it is in.
+    """Yield each difference between a sample and the transcript of its video, with the sample.
 
-    Of a caption that a model wrote, what was said beside it is compared. Raises CorpusError, ConfigError and OSError where
-    the transcript cannot be read.
+    For a caption by a model, the speech beside it is compared. Raises CorpusError, ConfigError or OSError if the transcript
+    cannot be read.
     """
     text = read_video(entries[0].clip.video.video_id, config).text
     said = {sentence.clip_id: sentence for sentence, _ in text.sentences} if text is not None else {}

@@ -1,7 +1,7 @@
-"""Comparing a finished corpus with its sources: videos are decoded again by the ffmpeg command line, transcripts read again.
+"""Compare a finished corpus with its sources: the ffmpeg command line decodes videos again, and transcripts are read again.
 
-Says of every sample whether it is what its source shows and says, or why that cannot be told. This is how the owner of a corpus
-that an earlier version built finds out whether its decode faults hit it.
+The comparison says for every sample whether it matches its source, or why nobody can tell. The owner of a corpus built by an
+earlier version can thus find out whether that version's decode faults damaged it.
 """
 
 import heapq
@@ -38,15 +38,15 @@ from longtake.schemas.records import IndexEntry
 
 _HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _MOST_STREAMS = 8
-_PART_MS = 600_000  # what limits.decode_seconds are for
-_SAMPLES_IN_MEMORY = 4  # of one video: its frames are compared in the order of their times
+_PART_MS = 600_000  # limits.decode_seconds allows this much video
+_SAMPLES_IN_MEMORY = 4  # of one video: its frames are compared in order of time
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What came of the comparison. `unjudged` has a line for each video of which something cannot be said, and why."""
+    """The result of the comparison. `unjudged` has a line for each video that could not be fully compared, with the reason."""
 
     samples: int
     videos: int
@@ -73,9 +73,9 @@ def verify_sources(
     """Compare the corpus at `root` with its sources.
 
     Args:
-        config: the configuration that it was built with, which knows where sources and transcripts are. None: only videos
-            with absolute paths and URIs can be found, and no transcripts.
-        sample: compare only so many samples, those that `seed` chooses.
+        config: the configuration that built the corpus. It knows the places of sources and transcripts. None: only videos with
+            absolute paths and URIs can be found, and no transcripts.
+        sample: how many samples to compare, chosen by `seed`; None: all.
         workers: how many videos are decoded at a time; 0: one for each core.
 
     Raises:
@@ -94,7 +94,7 @@ def verify_sources(
         of_video[entry.clip.video.video_id].append(entry)
     found = [sorted(of_video[video_id], key=lambda e: (e.clip.start_ms, e.clip.key)) for video_id in sorted(of_video)]
     for of_one in found:
-        job.uri(of_one[0])  # before any work: whether it can be found at all
+        job.uri(of_one[0])  # fails before any work if the source cannot be found
     outcomes = []
     with ThreadPoolExecutor(workers or cores()) as pool:
         for done, outcome in enumerate(pool.map(job.check, found)):
@@ -113,7 +113,7 @@ def verify_sources(
 
 
 def _chosen(layout: Layout, manifest: CorpusManifest, sample: int | None, seed: int) -> list[IndexEntry]:
-    """The index entries to compare: all, or those whose keys rank lowest in the hash order of the seed."""
+    """The index entries to compare: all, or the ones whose keys come first in the hash order of the seed."""
     names = [shard.name.removesuffix(".tar") for shard in manifest.shards]
     keys: set[str] | None = None
     if sample is not None:
@@ -146,12 +146,12 @@ def _entry(layout: Layout, name: str, row: dict[str, Any]) -> IndexEntry:
 
 
 def _jpegs(entry: IndexEntry) -> list[str]:
-    """The names of its frames, in order."""
+    """The names of the sample's frames, in order."""
     return [m.name for m in entry.members if not m.name.endswith((f".{MEMBER_JSON}", f".{MEMBER_TEXT}"))]
 
 
 class _Job:
-    """What is known of the corpus, and the check of one of its videos."""
+    """The facts about the corpus, and the check of one of its videos."""
 
     def __init__(self, layout: Layout, manifest: CorpusManifest, config: CorpusConfig | None, binary: str) -> None:
         self._layout, self._config, self._binary = layout, config, binary
@@ -171,7 +171,7 @@ class _Job:
         self._rewritten = "filters.pii is mask" if masked else "a person edited the plan" if edited else ""
 
     def uri(self, entry: IndexEntry) -> str:
-        """Where the source of a sample is. Raises ConfigError where only the configuration could tell."""
+        """The address of a sample's source. Raises ConfigError if only the configuration can tell it."""
         uri = entry.clip.video.uri
         if self._config is not None:
             return self._config.resolve(uri)
@@ -183,7 +183,7 @@ class _Job:
         return uri
 
     def check(self, entries: Sequence[IndexEntry]) -> _Outcome:
-        """Compare the samples of one video. What a source does to it, and what cannot be told, is in the outcome."""
+        """Compare the samples of one video. Faults, and reasons why something cannot be compared, go into the outcome."""
         video_id, uri, outcome = entries[0].clip.video.video_id, self.uri(entries[0]), _Outcome()
         now = version_of(uri)
         changed = difference(SourceVersions(self._layout, self._seen_seed).of(video_id), now) if now is not None else ""
@@ -217,7 +217,8 @@ class _Job:
             _tell(entries, found, outcome)
 
     def _wants(self, entries: Sequence[IndexEntry]) -> Iterator[Want]:
-        """The frames of samples. With a tolerance any frame within it may have been taken: the one named is compared."""
+        """Yield the frames of samples. With a tolerance, any frame within it is right, so the time in frame_pts_ms is
+        compared."""
         files = _Files(self._layout)
         for entry in entries:
             frames = zip(entry.clip.frame_times_ms, entry.frame_pts_ms, _jpegs(entry), strict=True)
@@ -228,7 +229,8 @@ class _Job:
     def _compared(
         self, path: str, frame_size: tuple[int, int], wants: Sequence[Want], seconds: float
     ) -> "_Compared | str":
-        """What came of the decoding; where it looks wrong, perhaps with another clock or stream. Or why there is nothing."""
+        """The result of decoding, perhaps again with another clock or stream if it looks wrong. A text says why there is no
+        result."""
         height, width = frame_size
 
         def decode(stream: int | None = None, from_first: bool = False) -> tuple[FfmpegPass, FrameComparison]:
@@ -253,7 +255,7 @@ class _Job:
         return _Compared(shown, found)
 
     def _light_fault(self, shown: FfmpegPass) -> str:
-        """What is wrong with pictures for more than a standard display."""
+        """The fault of HDR pictures that were not tone-mapped."""
         if shown.transfer in _HDR and self._hdr in (None, "drop"):
             return f"its transfer is {shown.transfer} ({_HDR[shown.transfer]}), and its pictures were not tone-mapped"
         return ""
@@ -280,7 +282,7 @@ class _Compared:
 
 
 def _tell(entries: Sequence[IndexEntry], found: _Compared, outcome: _Outcome) -> None:
-    """Sort the differences into faults, and those that prove nothing."""
+    """Sort the differences into faults, and differences that prove nothing."""
     shards = {entry.clip.key: entry.shard for entry in entries}
     doubtful = []
     for one in found.comparison.differences:
@@ -296,14 +298,14 @@ def _tell(entries: Sequence[IndexEntry], found: _Compared, outcome: _Outcome) ->
 
 
 class _Files:
-    """The files of samples, of the last few that were asked for: frames are compared in the order of their times."""
+    """The files of the samples read last, a few at most, because frames are compared in order of time."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._read: OrderedDict[str, dict[str, bytes]] = OrderedDict()
 
     def read(self, entry: IndexEntry, name: str) -> bytes:
-        """A file of a sample; nothing where it is not there, which `longtake verify` reports as what it is."""
+        """A file of a sample, empty if it is missing; `longtake verify` reports missing files."""
         key = entry.clip.key
         if key not in self._read:
             self._read[key] = read_files(self._layout, entry)[0]
@@ -317,7 +319,7 @@ def _where(entry: IndexEntry) -> str:
 
 
 def _shape_fault(entry: IndexEntry, shape: float) -> str:
-    """What is wrong with the shape of the JPEGs, for a picture of `shape` (width over height) on display."""
+    """The fault in the shape of the JPEGs. `shape` is the picture's width over height on display."""
     height, width = entry.frame_size
     short = min(height, width)
     wide, high = short * max(shape, 1), short * max(1 / shape, 1)

@@ -1,4 +1,4 @@
-"""Reading the plan and the ledger of a corpus part by part: their own rules, and what the other checks need of them."""
+"""Read the plan and the ledger of a corpus part by part. Check their own rules, and collect facts for the other checks."""
 
 import json
 from collections import Counter
@@ -59,7 +59,7 @@ def plan_facts(path: str) -> PlanFacts:
 
 
 def published_groups(layout: Layout, faults: FaultList) -> int:
-    """How many published groups the source named, as the figures of the plan have it; 0 where it named none."""
+    """The number of published groups that the source named, from the figures of the plan; 0 if it named none."""
     path = storage.join(layout.plan, "_plan.json")
     try:
         found = json.loads(storage.read_bytes(path)).get("groups", 0) if storage.exists(path) else 0
@@ -71,7 +71,7 @@ def published_groups(layout: Layout, faults: FaultList) -> int:
 
 @dataclass(slots=True)
 class LedgerFacts:
-    """One part of the ledger. Rows are counted by subject; those that must fit the plan and the index are kept as hashes."""
+    """One part of the ledger. Rows are counted by subject. Rows that must fit the plan and the index are kept as hashes."""
 
     faults: FaultList
     rows: Counter[str] = field(default_factory=Counter)
@@ -81,7 +81,7 @@ class LedgerFacts:
     clips: list[int] = field(default_factory=list)  # of each clip row of stage decode
     sentences: Counter[int] = field(default_factory=Counter)  # video -> sentence rows of stage decode
     groups: Counter[str] = field(default_factory=Counter)  # rows of each published group, by its id
-    names: dict[int, str] = field(default_factory=dict)  # what the hashes of videos and clips stand for
+    names: dict[int, str] = field(default_factory=dict)  # hash -> name of videos and long clips
 
 
 _CLOSED: dict[str, list[StrEnum]] = {"subject": list(Subject), "stage": list(Stage), "reason": list(Reason)}

@@ -1,4 +1,4 @@
-"""Reading a shard's tar strictly, once, from front to end: whatever our writer would not have written is a fault.
+"""Read a shard's tar strictly, once, from front to end: anything that Longtake would not have written is a fault.
 
 tarfile is lenient on purpose (it takes a damaged header for the end of the archive), so only its header parser is used.
 """
@@ -15,16 +15,16 @@ from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, frame_member
 
 BLOCK = 512
 _ZERO = b"\0" * BLOCK
-_MAX_MEMBER = 256 << 20  # memory is bounded by this, whatever a header claims
+_MAX_MEMBER = 256 << 20  # bounds the memory, whatever a header claims
 _CHUNK = 1 << 20
 _EXTENSION = re.compile(rf"(?:{MEMBER_JSON}|{MEMBER_TEXT}|[0-9]{{3,}}\.jpg)")
 
-Report = Callable[[str, str], None]  # what, and the place within the file
+Report = Callable[[str, str], None]  # (fault, place within the file)
 
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A file in the tar. `offset` is that of its data."""
+    """A file in the tar. `offset` is the offset of its data."""
 
     name: str
     offset: int
@@ -40,7 +40,7 @@ class TarMember:
 
 
 class HashingReader:
-    """Reads a stream in order, counting and hashing what it reads. `start` is where in the file the stream begins."""
+    """Reads a stream in order, counting and hashing its bytes. `start` is the position of the stream in its file."""
 
     def __init__(self, stream: IO[bytes], start: int = 0) -> None:
         self._stream = stream
@@ -48,7 +48,7 @@ class HashingReader:
         self.sha256 = hashlib.sha256()
 
     def read(self, size: int) -> bytes:
-        """`size` bytes, or what is left."""
+        """Read `size` bytes, or the rest if there are fewer."""
         parts = []
         while size > 0 and (part := self._stream.read(size)):
             parts.append(part)
@@ -59,7 +59,7 @@ class HashingReader:
         return data
 
     def drain(self) -> int:
-        """Read to the end; the result is how many bytes were left."""
+        """Read to the end. Return how many bytes were left."""
         start = self.position
         while self.read(_CHUNK):
             pass
@@ -67,7 +67,8 @@ class HashingReader:
 
 
 def walk(reader: HashingReader, report: Report) -> Iterator[TarMember]:
-    """The members of a whole tar with legal names. Faults are reported; the first that leaves no way on ends the walk."""
+    """Yield the members of a whole tar that have legal names. Report faults; stop at a fault that makes further reading
+    impossible."""
     while True:
         at = reader.position
         header = reader.read(BLOCK)
@@ -85,7 +86,7 @@ def walk(reader: HashingReader, report: Report) -> Iterator[TarMember]:
 
 
 def walk_part(reader: HashingReader, members: int, report: Report) -> Iterator[TarMember]:
-    """The next `members` members of a tar that is read from somewhere in its middle."""
+    """Yield the next `members` members of a tar that is read from its middle."""
     for _ in range(members):
         at = reader.position
         member = _member(reader.read(BLOCK), at, reader, report)
@@ -96,7 +97,7 @@ def walk_part(reader: HashingReader, members: int, report: Report) -> Iterator[T
 
 
 def _member(header: bytes, at: int, reader: HashingReader, report: Report) -> TarMember | None:
-    """The member that starts with `header` at byte `at`; None where nothing more can be read."""
+    """Read the member that starts with `header` at byte `at`. Return None if no more can be read."""
     if len(header) < BLOCK:
         report(f"truncated: ends at byte {reader.position:,} without an end of archive", "")
         return None
@@ -145,7 +146,7 @@ def _plain_header(name: str, size: int) -> bytes:
 
 
 def samples(members: Iterator[TarMember], report: Report) -> Iterator[tuple[str, list[TarMember]]]:
-    """The members by sample. Reported: a sample whose files are not together, incomplete or out of order."""
+    """Yield the members by sample. Report a sample whose files are separated, incomplete or out of order."""
     seen: set[str] = set()
     group: list[TarMember] = []
     for member in members:

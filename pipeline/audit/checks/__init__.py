@@ -1,1 +1,1 @@
-"""The checks of an audit, a module for each kind of doubt. Each check is a number that SQL gives, and a limit for it."""
+"""The checks of an audit, one module for each kind of doubt. Each check is a number from SQL, and a limit for it."""

@@ -1,4 +1,4 @@
-"""May it be used, and is it what it says: licences, personal data, sources, text and pictures that belong together."""
+"""Checks of use and content: licences, personal data, sources, and whether text and pictures belong together."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,16 @@ _EMAIL = r"[A-Za-z0-9_%+-][A-Za-z0-9._%+-]*@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
 _NUMBER = r"(\+?\d[ .()-]{0,2}){9,}\d"  # ten digits or more: telephone, card
 _HOST = "coalesce(nullif(lower(regexp_extract(url, '^https?://([^/:?#]+)', 1)), ''), 'no url')"
 _MAX_SHARE = 0.2  # of one video
-_MISFIT = 0.2  # cosine similarity that CLIP gives to pictures and texts which have nothing to do with each other
+_MISFIT = 0.2  # cosine similarity that CLIP gives to unrelated pictures and texts
 _UNEVEN = 0.1
 _LISTED = 20  # licences
 
 
 def licences(database: Database, allowed: Sequence[str] = ()) -> Iterator[AuditCheck]:
-    """Whether each sample has a licence, what that allows, and personal data in its text. `allowed` are licences, by their ids on
-    the hub or as records state them; none: no list was given."""
+    """Check that each sample has a licence, what the licence allows, that it has a URL, and whether its text has personal data.
+
+    `allowed` are licences, by their ids on the hub or as records state them; empty if no list was given.
+    """
     where = "FROM 'index/*.parquet' WHERE trim(coalesce(license, '')) = ''"
     yield counted(
         database, "licences", "Every sample has a licence", f"SELECT count(*) AS value {where}",
@@ -57,10 +59,10 @@ def licences(database: Database, allowed: Sequence[str] = ()) -> Iterator[AuditC
 
 
 def _terms(database: Database, allowed: Sequence[str]) -> AuditCheck:
-    """What the licences of the samples allow: by a list where one was given, else by what they are known to restrict."""
+    """Check the licences of the samples: against the list `allowed` if there is one, else for known restrictions."""
     title = "Licences are on the list" if allowed else "Licences allow commercial use and derivatives"
     stated = "coalesce(trim(license), '')"
-    wanted = "true" if allowed else f"{stated} <> ''"  # one that is not stated has a check of its own
+    wanted = "true" if allowed else f"{stated} <> ''"  # another check finds missing licences
     texts = [str(row[0]) for row in database.rows(f"SELECT DISTINCT {stated} FROM 'index/*.parquet' WHERE {wanted}")]
     judged = {text: faults for text in sorted(texts) if (faults := _faults(text, allowed))}
     if not judged:
@@ -85,7 +87,7 @@ WHERE {stated} IN ({listed}) GROUP BY ALL ORDER BY samples DESC, license"""
 
 
 def _faults(text: str, allowed: Sequence[str]) -> str:
-    """What speaks against a licence; "" where nothing does."""
+    """The objection to a licence; "" if there is none."""
     found = licence(text)
     if allowed:
         listed = {known for name in allowed for known in _names(name)}
@@ -100,13 +102,13 @@ def _faults(text: str, allowed: Sequence[str]) -> str:
 
 
 def _names(text: str) -> set[str]:
-    """What a licence is known by. An id that stands for many, as "cc", is none."""
+    """The names of a licence. An id that many licences share, such as "cc", is not one of them."""
     found = licence(text)
     return {text.lower(), found.name.lower(), found.hub_id} - {OTHER, UNKNOWN, "cc"}
 
 
 def balance(database: Database) -> Iterator[AuditCheck]:
-    """Whether few sources make up most of it, and shards are alike."""
+    """Check whether few sources provide most samples, and whether shards have similar sizes."""
     total = int(database.value("SELECT count(*) AS value FROM 'index/*.parquet'"))
     videos = "SELECT video_id, count(*) AS n FROM 'index/*.parquet' GROUP BY ALL"
     sql = f"SELECT max(n) / sum(n) AS value FROM ({videos})"
@@ -148,7 +150,7 @@ GROUP BY ALL ORDER BY split"""
 
 
 def belonging(database: Database) -> Iterator[AuditCheck]:
-    """Whether text and frames belong together, as far as scores tell."""
+    """Check whether text and frames belong together, as far as scores show."""
     title = "Texts fit their frames"
     if not int(database.value("SELECT count(score_relevance) AS value FROM 'index/*.parquet'")):
         yield AuditCheck(

@@ -1,4 +1,4 @@
-"""Is the corpus whole: do its files agree, do the numbers add up, and did the plan become what it said?"""
+"""Checks that the corpus is complete: its files agree, its numbers add up, and the plan was carried out."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ _RECOUNT = """SELECT subject, "in", kept, dropped, kept_here, dropped_here FROM 
 
 
 def integrity(report: Report | None, how: str) -> AuditCheck:
-    """What `longtake verify` says. `report` is None where it was not asked."""
+    """The result of `longtake verify`. `report` is None if it did not run."""
     title = "The files of the corpus agree"
     if report is None:
         return AuditCheck(
@@ -45,7 +45,7 @@ def integrity(report: Report | None, how: str) -> AuditCheck:
 
 
 def accounting(database: Database) -> AuditCheck:
-    """Whether in = kept + dropped, recounted from index and ledger."""
+    """Check that in = kept + dropped, counted again from index and ledger."""
     title = "Everything that went in is accounted for"
     wrong = f"SELECT count(*) AS value FROM ({_RECOUNT})\n" + (
         'WHERE "in" <> kept + dropped OR kept <> kept_here OR dropped <> dropped_here'
@@ -65,7 +65,7 @@ def accounting(database: Database) -> AuditCheck:
 
 
 def left_out(database: Database, manifest: CorpusManifest) -> AuditCheck:
-    """Whether one reason took a large share of what came in."""
+    """Check whether one reason dropped a large share of the input."""
     title = "No reason took much of what came in"
     sql = """SELECT subject, stage, reason, count(*) AS n FROM 'ledger/*.parquet'
 GROUP BY ALL ORDER BY n DESC, subject, stage, reason"""
@@ -88,7 +88,7 @@ GROUP BY ALL ORDER BY n DESC, subject, stage, reason"""
 
 
 def drift(database: Database, manifest: CorpusManifest) -> Iterator[AuditCheck]:
-    """What became otherwise than planned."""
+    """Check how the corpus differs from its plan."""
     lost = """SELECT count(*) AS value FROM 'plan/*.parquet' p ANTI JOIN 'index/*.parquet' i ON p.key = i.key
 ANTI JOIN (SELECT subject_id FROM 'ledger/*.parquet' WHERE subject = 'clip') l ON p.key = l.subject_id"""
     yield counted(
@@ -133,7 +133,7 @@ def _failed(database: Database, manifest: CorpusManifest) -> AuditCheck:
 
 
 def plan_estimate(summary: PlanSummary | None, manifest: CorpusManifest) -> Table | None:
-    """What was estimated and what came of it."""
+    """A table that compares the estimate with the result."""
     if summary is None:
         return None
     splits = manifest.splits()

@@ -1,4 +1,5 @@
-"""Are the frames worth training on, and those that were asked for? From audit/frames, which the audit measures."""
+"""Checks of frames: they can be read, they show the wanted times, and they are worth training on. From the measures in
+audit/frames."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ _LATE_MS = 1000
 
 
 def pictures(database: Database, config: Mapping[str, Any], measured: int) -> Iterator[AuditCheck]:
-    """Checks of frames. `measured` is how many samples were looked at."""
+    """Check the frames. `measured` is the number of samples whose frames were measured."""
     tolerance = int(config.get("frames", {}).get("tolerance_ms", 0))
     limit = tolerance + _LATE_MS
     away = "list_transform(range(1, len(frame_pts_ms) + 1), lambda n: abs(frame_times_ms[n] - frame_pts_ms[n]))"

@@ -1,4 +1,4 @@
-"""Is anything there twice: in two splits, under two keys, in an evaluation set?"""
+"""Checks for repeats: in two splits, under two keys, or in an evaluation set."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from longtake.pipeline.corpus.withdrawn import REASONS_SQL
 
 _SAME_TEXT = """SELECT min(key) AS key, count(*) AS n, count(DISTINCT split) AS splits
 FROM (SELECT key, split, hash(lower(paragraph)) AS text FROM 'index/*.parquet') GROUP BY text HAVING n > 1"""
-_LONG = 20  # characters from which a sentence is no mere phrase
-_MOST = 50  # long clips that may share a sentence before it counts as a phrase that everybody says
+_LONG = 20  # characters; a shorter sentence counts as a mere phrase
+_MOST = 50  # a sentence in more long clips than this counts as a common phrase
 _SHARE = 0.5
-#: Pairs of long clips that have at least half of their longer sentences in common, letter for letter but for case.
+#: Pairs of long clips that share at least half of their longer sentences, letter for letter except for case.
 _PAIRS = f"""WITH said AS (
   SELECT key, split, n, unnest(list_distinct(texts)) AS text FROM (
     SELECT key, split, list_transform(list_filter(sentences, lambda s: length(s.text) >= {_LONG}),
@@ -26,7 +26,7 @@ GROUP BY a.key, b.key HAVING share >= {_SHARE}"""
 
 
 def copies(database: Database, history: Sequence[Mapping[str, Any]]) -> Iterator[AuditCheck]:
-    """Whether known copies of what was taken down or rejected are left; no check where nothing was."""
+    """Check whether known copies of withdrawn things are left. No check if nothing was taken down or rejected."""
     out = f"SELECT subject_id FROM 'ledger/*.parquet' WHERE reason IN {REASONS_SQL} AND subject ="
     if not int(database.value(f"SELECT count(*) AS value FROM ({out} 'video' UNION ALL {out} 'clip')")):
         return
@@ -43,7 +43,7 @@ def copies(database: Database, history: Sequence[Mapping[str, Any]]) -> Iterator
 
 
 def leakage(database: Database) -> Iterator[AuditCheck]:
-    """Whether validation or test data is known from training."""
+    """Check whether validation or test data also occurs in another split."""
     videos = "SELECT video_id FROM 'index/*.parquet' GROUP BY video_id HAVING count(DISTINCT split) > 1"
     yield counted(
         database, "split_videos", "No video is in two splits", f"SELECT count(*) AS value FROM ({videos})",
@@ -72,7 +72,7 @@ WHERE a.split <> b.split"""
 
 
 def duplicates(database: Database) -> Iterator[AuditCheck]:
-    """Whether long clips say the same."""
+    """Check whether two long clips have the same words or share half of their sentences."""
     yield counted(
         database, "exact_duplicates", "No two long clips have the same words",
         f"SELECT coalesce(sum(n - 1), 0)::BIGINT AS value FROM ({_SAME_TEXT})",
@@ -101,7 +101,7 @@ def duplicates(database: Database) -> Iterator[AuditCheck]:
 
 
 def contamination(database: Database, sets: tuple[str, ...], audited: "AuditCheck | None") -> Iterator[AuditCheck]:
-    """Whether evaluation data is in it: what the plan flagged, and what the audit itself was asked to look for."""
+    """Check for evaluation data: what the plan flagged, and the sets that the audit itself was asked to look for."""
     if sets:
         sql = "SELECT count(*) AS value FROM 'index/*.parquet' WHERE evaluation_overlap IS NOT NULL"
         yield counted(

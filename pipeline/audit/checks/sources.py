@@ -1,4 +1,4 @@
-"""Checks against what lies outside the corpus: its sources, and evaluation sets that the audit is told of."""
+"""Checks against things outside the corpus: its sources, and evaluation sets given to the audit."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _ROWS = 4096
 
 
 def stale(database: Database, config: CorpusConfig | None, seed: int) -> AuditCheck:
-    """Whether the sources are still those that the plan looked at. `config` knows where they are."""
+    """Check whether the sources are unchanged since the plan. `config` knows where they are."""
     title = "Sources are as they were"
     if config is None:
         return AuditCheck(
@@ -44,7 +44,7 @@ ORDER BY md5('{seed}:' || video_id), video_id LIMIT {_ASKED}"""
 
 
 def evaluation_sets(wanted: Sequence[str]) -> EvaluationSets | None:
-    """The sets of --evaluation, each NAME=FILE with ids of videos, or NAME:texts=FILE. Raises ConfigError."""
+    """Parse the sets of --evaluation: each is NAME=FILE with video ids, or NAME:texts=FILE. Raises ConfigError."""
     listed = []
     for text in wanted:
         name, is_set, path = text.partition("=")
@@ -63,7 +63,7 @@ def evaluation_sets(wanted: Sequence[str]) -> EvaluationSets | None:
 
 
 def contaminated(database: Database, sets: EvaluationSets, names: Sequence[str]) -> AuditCheck:
-    """Whether samples are from a video of the sets, or say what a text of theirs says."""
+    """Check whether a sample comes from a video of the sets, or has a text of theirs."""
     title, asked = "Nothing is from an evaluation set", ", ".join(n.partition("=")[0] for n in names)
     sql = "SELECT key, video_id, url, paragraph FROM 'index/*.parquet'"
     found: list[tuple[str, str]] = []

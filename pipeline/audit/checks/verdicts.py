@@ -1,4 +1,4 @@
-"""What the checks are made of: a number, the limits that make it a warning or a failure, and examples."""
+"""The parts of a check: a number, the limits that make it a warning or a failure, and examples."""
 
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.result import AuditCheck, CheckStatus, Table
@@ -30,7 +30,7 @@ def counted(
     bad: CheckStatus = CheckStatus.WARN,
     examples: str = "",
 ) -> AuditCheck:
-    """A check that passes where the number that `sql` gives is 0. `some` says what was found, with {n} for the number."""
+    """A check that passes if the number from `sql` is 0. `some` states the finding, with {n} for the number."""
     n = int(database.value(sql) or 0)
     if not n:
         return AuditCheck(name, title, CheckStatus.PASS, none, sql=database.printed(sql))
@@ -42,11 +42,11 @@ def counted(
 
 
 def worst(checks: "tuple[AuditCheck, ...] | list[AuditCheck]") -> CheckStatus:
-    """The verdict of several checks; one that could not be made does not count."""
+    """The verdict of several checks. Checks that could not run do not count."""
     order = (CheckStatus.FAIL, CheckStatus.WARN)
     return next((status for status in order if any(check.status is status for check in checks)), CheckStatus.PASS)
 
 
 def as_table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]], note: str = "") -> Table:
-    """A table that comes from no query."""
+    """A table that does not come from a query."""
     return Table(title, columns, tuple(rows), note=note)

@@ -1,4 +1,4 @@
-"""Ids of the parts of a page, each given once, so that every link leads to what it names, whatever the names hold."""
+"""Ids for the parts of a page. Each id is given once, so every link leads to the part it names, whatever the names hold."""
 
 import re
 
@@ -9,7 +9,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class Anchors:
-    """The ids of one page. `taken` are those of the templates; names are of the audit, and may be a stranger's."""
+    """The ids of one page. `taken` are the ids in the templates. Names come from the audit, and may be a stranger's."""
 
     def __init__(self, taken: tuple[str, ...]) -> None:
         self._ids = {name: name for name in taken}
@@ -17,22 +17,22 @@ class Anchors:
         self._sheets: dict[Sheet, str] = {}
 
     def add(self, name: str) -> str:
-        """The id of what has this name; made if it has none yet."""
+        """The id for a name, made if the name has none yet."""
         if name not in self._ids:
             self._ids[name] = self._free(name)
         return self._ids[name]
 
     def href(self, href: str) -> str:
-        """`href` as a link within the page; "" where it leads out of the page or to nothing that has such a name."""
+        """`href` as a link within the page; "" if it leads out of the page or to an unknown name."""
         name = href.removeprefix("#")
         return f"#{self._ids[name]}" if href.startswith("#") and name in self._ids else ""
 
     def shown(self, sheet: Sheet) -> str:
-        """The id of a contact sheet that is on the page already, whatever was said of it there; else ""."""
+        """The id of a contact sheet that is already on the page, even with other facts; else ""."""
         return self._sheets.get(bare(sheet), "")
 
     def show(self, sheet: Sheet) -> str:
-        """A new id for a contact sheet; it counts as shown from now on."""
+        """Give a contact sheet a new id. From now on it counts as shown."""
         return self._sheets.setdefault(bare(sheet), self._free(f"sheet-{sheet.key}"))
 
     def _free(self, name: str) -> str:

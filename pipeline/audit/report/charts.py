@@ -1,4 +1,4 @@
-"""What the charts of a page show, as plain data for static/charts.js, and the same as tables for who cannot see them."""
+"""The content of a page's charts, as plain data for static/charts.js, and as tables for people who cannot see the charts."""
 
 import math
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from typing import Any
 from longtake.pipeline.audit.report.formats import cell, number, percent, plain
 from longtake.pipeline.audit.result import Distribution, Flow, Mark, Table
 
-_ROOM = 1.0  # an axis grows by so many times its length to show a mark
+_ROOM = 1.0  # an axis grows by at most this many times its length at each end to show a mark
 Spec = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRow:
-    """A step of a flow, or a reason for which it left something out. `share` is of all that went in, from 0 to 1."""
+    """A step of a flow, or a reason why it dropped something. `share` is the share of the input, from 0 to 1."""
 
     label: str
     count: int
@@ -25,13 +25,13 @@ class FlowRow:
 
 
 def flow_rows(flow: Flow) -> list[FlowRow]:
-    """The flow as a list, in its order."""
+    """The nodes of the flow as a list, in order."""
     whole = flow.nodes[0].count if flow.nodes else 0
     return [FlowRow(n.label, n.count, n.count / whole if whole else 0.0, n.href, n.is_drop) for n in flow.nodes]
 
 
 def flow_chart(flow: Flow, hrefs: dict[str, str]) -> Spec:
-    """A Sankey diagram. `hrefs` are the links of the nodes by their names."""
+    """A Sankey diagram. `hrefs` has the links of the nodes by name."""
     return {
         "kind": "flow",
         "nodes": [
@@ -43,7 +43,7 @@ def flow_chart(flow: Flow, hrefs: dict[str, str]) -> Spec:
 
 
 def chart(one: Distribution) -> Spec:
-    """A histogram, or bars for categories: numbers of the only split, or shares of each of several."""
+    """A histogram, or bars for categories. One split is drawn in numbers, several in shares."""
     series = [{"name": plain(s.name), "values": list(s.counts), "total": sum(s.counts)} for s in one.series]
     if one.categories:
         return {"kind": "categories", "labels": [plain(c) for c in one.categories], "series": series}
@@ -62,7 +62,7 @@ def chart(one: Distribution) -> Spec:
 
 
 def compared_chart(one: Distribution, other: Distribution, names: tuple[str, str]) -> Spec:
-    """All splits of both corpora, in shares: bars for categories, else lines, as the bins of the two may differ."""
+    """All splits of both corpora, in shares: bars for categories, else lines, because the bins of the two may differ."""
     both = list(zip(names, (one, other), strict=True))
     if one.categories or other.categories:
         labels = list(dict.fromkeys([*one.categories, *other.categories]))
@@ -93,7 +93,8 @@ def total(one: Distribution) -> list[int]:
 
 
 def _shift(one: Distribution) -> float:
-    """Whole numbers n lie in the bin [n, n + 1); drawn around n, a threshold on n does not seem to cut off n itself."""
+    """The offset of the bins. Whole numbers n lie in the bin [n, n + 1). Drawn around n, a threshold on n does not seem to cut
+    off n."""
     return 0.5 if one.whole and all(float(edge).is_integer() for edge in one.edges) else 0.0
 
 
@@ -105,7 +106,7 @@ def _marks(one: Distribution) -> Iterator[Spec]:
 
 
 def axis(one: Distribution) -> tuple[float, float]:
-    """The bounds of the axis: those of the bins, grown to hold marks that are not too far off."""
+    """The bounds of the axis: the bounds of the bins, extended to marks that are not too far away."""
     shift = _shift(one)
     low, high = one.edges[0] - shift, one.edges[-1] - shift
     room = (high - low) * _ROOM
@@ -114,12 +115,12 @@ def axis(one: Distribution) -> tuple[float, float]:
 
 
 def ends(one: Distribution) -> list[float]:
-    """The bounds of the axis that are round numbers, and get a label."""
+    """The bounds of the axis that are round numbers and get a label."""
     return [] if one.whole else [one.edges[0], one.edges[-1]]
 
 
 def beyond(one: Distribution) -> list[Mark]:
-    """Thresholds and published figures that are too far off to be drawn."""
+    """Thresholds and published figures that are too far away to draw."""
     if not one.edges:
         return []
     low, high = axis(one)
@@ -127,7 +128,7 @@ def beyond(one: Distribution) -> list[Mark]:
 
 
 def bin_labels(one: Distribution) -> list[str]:
-    """What each bin holds, in words."""
+    """The content of each bin, in words."""
     if one.categories:
         return [plain(name) for name in one.categories]
     if one.whole:
@@ -137,7 +138,7 @@ def bin_labels(one: Distribution) -> list[str]:
 
 
 def bins_table(one: Distribution) -> Table:
-    """The numbers of a chart as a table, with shares where there are several splits."""
+    """The numbers of a chart as a table, with shares if there are several splits."""
     columns, counted = [one.unit or "value"], []
     for series in one.series:
         columns.append(series.name)
@@ -151,7 +152,7 @@ def bins_table(one: Distribution) -> Table:
 
 
 def described(one: Distribution) -> str:
-    """The chart in words, for who cannot see it."""
+    """The chart in words, for people who cannot see it."""
     text = f"{one.title}: bar chart of {len(bin_labels(one))} {'categories' if one.categories else 'ranges'}"
     if one.summary and one.summary.rows and {"median", "p5", "p95"} <= set(one.summary.columns):
         found = dict(zip(one.summary.columns, one.summary.rows[-1], strict=True))

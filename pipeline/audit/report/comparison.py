@@ -1,4 +1,4 @@
-"""Two audits side by side: numbers, checks, distributions and reasons, each with what has changed."""
+"""Two audits side by side: numbers, checks, distributions and reasons, each with its changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _ABSENT, _LESS = "\u2013", "\u2212"
 
 @dataclass(frozen=True, slots=True)
 class NumberPair:
-    """A number of both. `sql` has what gives it, twice where the two were asked differently."""
+    """A number of both audits. `sql` has its query, or two queries if the audits used different ones."""
 
     label: str
     texts: tuple[str, str]
@@ -21,7 +21,7 @@ class NumberPair:
 
 @dataclass(frozen=True, slots=True)
 class CheckPair:
-    """A check of both; None where one has no such check."""
+    """A check of both audits; None if one has no such check."""
 
     title: str
     both: tuple[AuditCheck | None, AuditCheck | None]
@@ -36,7 +36,7 @@ class CheckPair:
 
 @dataclass(frozen=True, slots=True)
 class DistributionPair:
-    """A distribution of both; None where it is missing, and `why` says so for each."""
+    """A distribution of both audits; None if it is missing, and `why` gives the reason for each."""
 
     name: str
     title: str
@@ -47,7 +47,7 @@ class DistributionPair:
 
 @dataclass(frozen=True, slots=True)
 class AuditComparison:
-    """All that a page shows which compares two audits. `names` tells them apart; `short` too, beside many other things."""
+    """Everything on a page that compares two audits. `names` distinguishes them; `short` does so in narrow places."""
 
     names: tuple[str, str]
     short: tuple[str, str]
@@ -59,7 +59,7 @@ class AuditComparison:
 
 
 def compare(audit: Audit, other: Audit) -> AuditComparison:
-    """What the two have in common and in what they differ."""
+    """Compare two audits."""
     short = _told_apart(audit, other)
     names = (f"{audit.name} {short[0]}", f"{other.name} {short[1]}")
     heads = short if audit.name == other.name else names
@@ -70,7 +70,7 @@ def compare(audit: Audit, other: Audit) -> AuditComparison:
 
 
 def _told_apart(audit: Audit, other: Audit) -> tuple[str, str]:
-    """The versions, with as much as it takes to tell corpora of one name apart."""
+    """The versions, with enough added to distinguish two corpora of the same name."""
     versions = (f"v{audit.version}", f"v{other.version}")
     if audit.name != other.name or versions[0] != versions[1]:
         return versions
@@ -98,7 +98,7 @@ def _numbers(audit: Audit, other: Audit) -> tuple[NumberPair, ...]:
 
 
 def difference(a: float | None, b: float | None) -> str:
-    """How much more the second is than the first."""
+    """How much larger the second number is."""
     if a is None or b is None:
         return _ABSENT
     if a == b:
@@ -108,7 +108,7 @@ def difference(a: float | None, b: float | None) -> str:
 
 
 def _checks(audit: Audit, other: Audit) -> tuple[CheckPair, ...]:
-    """Those first whose verdict differs."""
+    """The pairs of checks, first those with different verdicts."""
     own, theirs = {c.name: c for c in audit.checks}, {c.name: c for c in other.checks}
     pairs = []
     for name in dict.fromkeys([*own, *theirs]):

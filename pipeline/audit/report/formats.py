@@ -1,4 +1,4 @@
-"""How values are written on the page: numbers, times, sizes. Texts of strangers are made plain here, escaped by the templates."""
+"""How the page writes values: numbers, times, sizes. Strangers' texts are made plain here, and escaped by the templates."""
 
 import json
 import re
@@ -8,15 +8,15 @@ from typing import Any
 from longtake.pipeline.publish.source_link import source_link
 from longtake.schemas.printable import masked
 
-#: What turns the direction of the text around it, breaks lines where nobody sees why, or has no glyph; and halves of characters.
+#: Characters that change the direction of text, break lines invisibly, or have no glyph; and halves of characters.
 _HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_WORD = 20  # characters that are not broken
-_SHOWN, _KEPT = 600, 12_000  # characters of a text: shown without asking, kept at all
+_WORD = 20  # words of up to this many characters are not broken
+_SHOWN, _KEPT = 600, 12_000  # characters of a text: shown at once, kept at all
 _NONE = "\u2013"
 
 
 def plain(text: str) -> str:
-    """A text in which every character can be seen: others are shown as their codes. Credentials in addresses are struck out."""
+    """A text with only visible characters: others are shown as their codes. Credentials in addresses are struck out."""
     return _HIDDEN.sub(_code, masked(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -25,7 +25,7 @@ def _code(found: re.Match[str]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value of a table as text."""
+    """A value of a table, as text."""
     if value is None:
         return _NONE
     if isinstance(value, bool):
@@ -46,19 +46,20 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 0 to 1 as a percentage; "<0.1 %" rather than a nought that is none."""
+    """A share (0 to 1) as a percentage; "<0.1 %" instead of a false zero."""
     if 0 < share < 0.001:
         return "<0.1 %"
     return f"{share * 100:.3g} %" if share < 1 else f"{share * 100:.0f} %"
 
 
 def is_number(value: Any) -> bool:
-    """Whether a cell is put to the right."""
+    """Whether a cell is aligned right."""
     return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 def width(value: Any) -> str:
-    """The class of a cell, which says how its column may shrink: numbers and short words not at all, texts not to a thread."""
+    """The CSS class of a cell, which says how far its column may shrink: not at all for numbers and short words, a little for
+    texts."""
     if is_number(value):
         return "n"
     length = len(value) if isinstance(value, str) else len(cell(value))
@@ -66,7 +67,7 @@ def width(value: Any) -> str:
 
 
 def beginning(text: str) -> str:
-    """The part of a text that is shown at once, cut between words where there are any."""
+    """The part of a text that is shown at once, cut between words if possible."""
     if len(text) <= _SHOWN:
         return text
     start = text[:_SHOWN]
@@ -75,13 +76,13 @@ def beginning(text: str) -> str:
 
 
 def rest(text: str) -> str:
-    """What follows `beginning`; of a text that nobody will read to its end, not all."""
+    """The text after `beginning`, cut if it is too long for anybody to read."""
     left = text[len(beginning(text)) :]
     return left if len(text) <= _KEPT else f"{left[:_KEPT]} [{len(text) - _KEPT:,} more characters are left out here]"
 
 
 def link(url: str, start_ms: int | None = None) -> str:
-    """The URL if it can be followed safely (http and https only), at its time where the site knows times; else ""."""
+    """The URL if it is safe to follow (http and https only), at its time if the site supports times; else ""."""
     found = source_link(url, start_ms or 0)
     if not found:
         return ""
@@ -89,12 +90,12 @@ def link(url: str, start_ms: int | None = None) -> str:
 
 
 def share_of(part: float, whole: float) -> str:
-    """`part` of `whole` in per cent, for positions and widths; within 0 and 100."""
+    """`part` of `whole` in per cent, for positions and widths, limited to 0 to 100."""
     return f"{min(max(100 * part / whole, 0), 100) if whole > 0 else 0:.2f}"
 
 
 def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
-    """Width and height that a JPEG says it has; None where it says none."""
+    """Width and height from the header of a JPEG; None if it has none."""
     at = 2
     while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
         kind = jpeg[at + 1]

@@ -1,4 +1,4 @@
-"""The page itself: everything that it needs is in it, and no script may run that it does not name by its hash."""
+"""The page itself: it includes everything it needs, and only scripts whose hash it states may run."""
 
 import base64
 import hashlib
@@ -39,7 +39,7 @@ _COMPARED = {
     "left-out": "Dropped",
     "settings": "Settings that differ",
 }
-#: Ids that the templates give, apart from those of sections.
+#: Ids in the templates, except the sections' ids.
 _TAKEN = ("main", "charts", "top", "all-sql")
 _SCRIPTS = ("vendor/echarts.min.js", "static/charts.js", "static/page.js")
 _LICENCES = ("vendor/NOTICE.echarts", "vendor/LICENSE.echarts", "vendor/LICENSE.d3")
@@ -47,7 +47,7 @@ _IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2
 
 
 def render(audit: Audit, other: Audit | None = None) -> str:
-    """The report of a corpus as HTML; with `other`, the two side by side. The same audits give the same text."""
+    """The report of a corpus as HTML; with `other`, the comparison of the two. The same audits give the same text."""
     if other is not None:
         return _compared(audit, other)
     anchors = Anchors((*_SECTIONS, *_TAKEN))
@@ -81,7 +81,7 @@ def _compared(audit: Audit, other: Audit) -> str:
 
 
 def worst_first(checks: tuple[AuditCheck, ...]) -> list[AuditCheck]:
-    """The checks, those that failed first; else in their order."""
+    """The checks, failed ones first, otherwise in their order."""
     return sorted(checks, key=lambda check: _WORST_FIRST.index(check.status))
 
 
@@ -99,14 +99,14 @@ def _page(template: str, drawn: dict[str, Spec], **values: Any) -> str:
 
 
 def policy(scripts: tuple[str, ...]) -> str:
-    """The content security policy: pictures from the page itself, these scripts by their hashes, nothing from elsewhere."""
+    """The content security policy: pictures from the page itself, these scripts by their hashes, nothing from outside."""
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     allowed = f"img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 
 def in_script(data: Any) -> str:
-    """JSON that cannot end the element which holds it."""
+    """`data` as JSON that cannot end the element around it."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_IN_SCRIPT)
 
 

@@ -1,4 +1,4 @@
-"""Which frames go into the page: it must not outgrow what mail takes and phones open, however many samples it shows."""
+"""Choose the frames for the page: it must stay small enough for mail and phones, however many samples it shows."""
 
 import base64
 from collections.abc import Iterable
@@ -7,8 +7,8 @@ from dataclasses import replace
 from longtake.pipeline.audit.report.formats import rest
 from longtake.pipeline.audit.result import Audit, Sheet
 
-_ROOM = 13_000_000  # bytes of the page for sheets; what else it holds is below 2 MB
-_MOST = 10_000_000  # of them for frames, so that the page opens on a phone
+_ROOM = 13_000_000  # bytes for sheets; the rest of the page is below 2 MB
+_MOST = 10_000_000  # share of these bytes for frames, so that the page opens on a phone
 
 
 def sheets_of(audit: Audit) -> list[Sheet]:
@@ -18,18 +18,18 @@ def sheets_of(audit: Audit) -> list[Sheet]:
 
 
 def bare(sheet: Sheet) -> Sheet:
-    """A sheet without what is said of it: samples that are chosen twice, for different reasons, are equal so."""
+    """A sheet without its facts and note, so that a sample chosen twice for different reasons gives equal sheets."""
     return replace(sheet, facts=(), note="")
 
 
 def room_beside(sheets: Iterable[Sheet]) -> int:
-    """The bytes that the texts of sheets leave for their frames."""
+    """The bytes left for frames beside the texts of the sheets."""
     texts = (sentence.text for sheet in sheets for sentence in sheet.sentences)
     return max(0, min(_MOST, _ROOM - sum(len((text[:600] + rest(text)).encode("utf-8", "replace")) for text in texts)))
 
 
 class Pictures:
-    """The frames that are shown. Where there is no room for all, each sentence keeps its first before any has its second."""
+    """The frames to show. If there is no room for all, each sentence gets its first frame before any gets a second."""
 
     def __init__(self, sheets: Iterable[Sheet], room: int | None = None) -> None:
         once = list(dict.fromkeys(map(bare, sheets)))
@@ -50,7 +50,7 @@ class Pictures:
                     self.left_out += 1
 
     def uris(self, sheet: Sheet, sentence: int) -> list[str]:
-        """The frames of a sentence as URIs that hold them; "" for one that is damaged, or for which there is no room."""
+        """The frames of a sentence as data URIs; "" for a damaged frame, or one without room."""
         chosen = self._chosen[bare(sheet)]
         pictures = enumerate(sheet.sentences[sentence].pictures)
         return [_uri(p.jpeg) if p.jpeg is not None and (sentence, n) in chosen else "" for n, p in pictures]

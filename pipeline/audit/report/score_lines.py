@@ -1,4 +1,4 @@
-"""How far the scores of what was left out are from their thresholds, as lines to draw."""
+"""Lines that show how far the scores of dropped things are from their thresholds."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from longtake.pipeline.audit.result import Table
 
 @dataclass(frozen=True, slots=True)
 class ScoreLine:
-    """A score and its threshold on a line. Positions are in per cent of it; `passes` is the stretch that would have been kept."""
+    """A score and its threshold on a line. Positions are per cent of the line. `passes` is the stretch that would have been
+    kept."""
 
     key: str
     score: str
@@ -23,7 +24,7 @@ class ScoreLine:
 
 
 def score_lines(table: Table | None) -> tuple[ScoreLine, ...]:
-    """A line for each row of a table with columns score, value, setting and threshold; those of one setting have one scale."""
+    """A line for each row of a table with columns score, value, setting and threshold. All lines of a setting share a scale."""
     rows = [_named(table, row) for row in table.rows] if table else []
     rows = [row for row in rows if _is_finite(row.get("value")) and _is_finite(row.get("threshold"))]
     scales: dict[str, list[float]] = {}

@@ -1,7 +1,7 @@
-"""What the bytes of a coded picture say about it: bytes in, flags out.
+"""Read flags of a coded picture from its bytes.
 
-The container's key flag is a hint, no more: an entry point is what the bitstream says is one. Every answer errs on the safe
-side: a picture is called unreferenced, hidden or a random access point only where the standard says so.
+The container's key flag is only a hint: the bitstream decides what is an entry point. Every answer errs on the safe side: a
+picture is called unreferenced, hidden or a random access point only if the standard says so.
 """
 
 from longtake.pipeline.decode.bitstream.flags import BACKWARD, CHANGES, ENTRY, LAYERED, REFERENCE, VISIBLE, Reader
@@ -27,8 +27,8 @@ _READERS = {
 def reader(codec: str, extradata: bytes | None, *, intra_only: bool = False) -> Reader | None:
     """The function that reads the flags of a packet of `codec`: (payload, key flag of the container) -> flags.
 
-    It remembers the parameter sets it has seen: make one for each pass. None where the headers of a codec cannot tell what
-    decoding needs; such a stream is decoded in sequence.
+    It remembers parameter sets, so make one for each pass. None if the headers of a codec cannot show what decoding needs; such
+    a stream is decoded in sequence.
     """
     if intra_only:
         return lambda data, key: VISIBLE | REFERENCE | ENTRY

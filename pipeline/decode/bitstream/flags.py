@@ -1,4 +1,4 @@
-"""The flags of a packet, and the memory of what a decoder has been told."""
+"""The flags of a packet, and the parameter sets that a decoder knows."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 REFERENCE = 1
 #: Decoding the packet puts a frame on screen.
 VISIBLE = 2
-#: Decoding can start here, and all that follows in output order is exact.
+#: Decoding can start here, and everything later in output order is exact.
 ENTRY = 4
-#: HEVC only: belongs to a higher temporal layer, so that unreferenced in its layer does not mean unreferenced.
+#: HEVC only: the picture is in a higher temporal layer, where unreferenced in its layer does not mean unreferenced.
 LAYERED = 8
-#: What follows cannot be decoded without it: it carries parameters (size, tables, tools) that no packet before it had.
+#: Later packets cannot be decoded without this one: it carries new parameters (size, tables, tools).
 CHANGES = 64
-#: A picture that may be predicted from later ones, so that the order of decoding is not that of showing.
+#: The picture may be predicted from later ones, so decoding order differs from display order.
 BACKWARD = 128
 
 PLAIN = REFERENCE | VISIBLE
@@ -23,17 +23,17 @@ Reader = Callable[[memoryview, bool], int]
 class Parameters:
     """The parameter sets that a decoder knows from the start, by content.
 
-    A stream may bring others with its very first picture, if every entry point brings as many: then a decoder that begins there
-    knows what it needs. Anything else that is new changes what follows, also for pictures that are reached from elsewhere.
+    A stream may bring new sets with its very first picture, if every entry point brings as many: then a decoder that starts at
+    an entry point knows enough. Any other new set changes the pictures after it, even if decoding reaches them from elsewhere.
     """
 
     def __init__(self, known: Iterable[bytes]) -> None:
         self._known = {one.rstrip(b"\0") for one in known}
         self._begun = False
-        self._repeats = 0  # sets that every entry point has to bring
+        self._repeats = 0  # number of sets that every entry point must bring
 
     def change(self, sets: Sequence[bytes], entry: bool) -> int:
-        """CHANGES where `sets`, those of the next picture, are new, or where an entry point lacks them."""
+        """CHANGES if `sets`, the sets of the next picture, are new, or if an entry point lacks some; else 0."""
         if not sets and not entry:
             return 0
         fresh = {one.rstrip(b"\0") for one in sets} - self._known

@@ -7,15 +7,15 @@ from longtake.pipeline.decode.bitstream.flags import BACKWARD, ENTRY, PLAIN, VIS
 _HEAD = 4096  # bytes searched for a start code
 _PICTURE, _SEQUENCE, _EXTENSION = 0x00, 0xB3, 0xB5
 _FIRST_SLICE, _LAST_SLICE = 0x01, 0xAF
-_SEQUENCE_EXTENSION, _QUANT_MATRIX_EXTENSION = 1, 3  # kinds of extension that stay in force
+_SEQUENCE_EXTENSION, _QUANT_MATRIX_EXTENSION = 1, 3  # extensions that stay valid
 _VOP = 0xB6
-_FIRST_LAYER, _LAST_LAYER = 0x20, 0x2F  # of MPEG-4: video object layers
+_FIRST_LAYER, _LAST_LAYER = 0x20, 0x2F  # video object layers of MPEG-4
 _I, _B = 1, 3  # picture_coding_type of MPEG-1 and 2
 _I_VOP, _B_VOP = 0, 2  # vop_coding_type of MPEG-4
 
 
 def mpeg2_reader(extradata: bytes) -> Reader:
-    """The reader of MPEG-1 and MPEG-2 packets, a picture each."""
+    """The reader of MPEG-1 and MPEG-2 packets with one picture each."""
     parameters = Parameters(_sequence_sets(extradata))
 
     def read(data: memoryview, key: bool) -> int:
@@ -31,7 +31,7 @@ def mpeg2_reader(extradata: bytes) -> Reader:
 
 
 def mpeg4_reader(extradata: bytes) -> Reader:
-    """The reader of MPEG-4 Part 2 packets. Of two pictures packed into one, as in AVI, it reads the first."""
+    """The reader of MPEG-4 Part 2 packets. If a packet holds two pictures, as in AVI, it reads the first."""
     parameters = Parameters(_layers(extradata))
 
     def read(data: memoryview, key: bool) -> int:
@@ -48,7 +48,7 @@ def mpeg4_reader(extradata: bytes) -> Reader:
 
 
 def _codes(head: bytes) -> Iterator[tuple[int, bytes]]:
-    """(start code, what follows it up to the next one)."""
+    """Yield (start code, bytes up to the next start code)."""
     at = head.find(b"\0\0\1")
     while at >= 0 and at + 3 < len(head):
         after = head.find(b"\0\0\1", at + 3)
@@ -57,7 +57,7 @@ def _codes(head: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _sequence_sets(head: bytes) -> list[bytes]:
-    """Sequence headers, and extensions that stay in force, before the first slice."""
+    """The sequence headers, and the extensions that stay valid, before the first slice."""
     found = []
     for code, body in _codes(head):
         if _FIRST_SLICE <= code <= _LAST_SLICE:

@@ -1,4 +1,4 @@
-"""H.264 and HEVC: NAL units, with start codes or with lengths before them."""
+"""H.264 and HEVC: NAL units, with a start code or a length before each."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from longtake.pipeline.decode.bitstream.flags import (
 )
 
 _HEAD = 4096  # bytes searched for a start code
-_SEI_HEAD = 4096  # bytes of supplemental messages that are read
+_SEI_HEAD = 4096  # bytes read from supplemental messages
 _SPS, _PPS, _SEI, _IDR = 7, 8, 6, 5
 _HEVC_SEI = 39
 _RECOVERY, _ORIENTATION = 6, 47  # types of supplemental messages
@@ -25,11 +25,11 @@ _B_SLICES = frozenset(b for b in range(256) if b >> 4 == 0b1010 or b >> 2 == 0b1
 
 Unit = tuple[
     int, int
-]  # start of a NAL unit, and its end; for the first coded slice of Annex B the end is where the search ended
+]  # start and end of a NAL unit; a first coded slice after a start code (Annex B) ends at the end of the packet
 
 
 def h264_reader(extradata: bytes) -> Reader:
-    """The reader of H.264 packets. Raises nothing: what cannot be read is a plain picture."""
+    """The reader of H.264 packets. Raises nothing: an unreadable packet counts as a plain picture."""
     is_avcc = len(extradata) >= 7 and extradata[0] == 1
     length = (extradata[4] & 3) + 1 if len(extradata) >= 5 and extradata[0] == 1 else 0
     parameters = Parameters(_avcc(extradata) if is_avcc else _units_of(extradata, 1, (_SPS, _PPS)))
@@ -97,7 +97,7 @@ def _is_slice(first_byte: int, header: int) -> bool:
 
 
 def _units(data: memoryview, length_size: int, header: int) -> list[Unit]:
-    """The NAL units up to the first that holds coded slices. `length_size` 0 means start codes."""
+    """The NAL units up to the first with coded slices. `length_size` 0 means start codes."""
     found: list[Unit] = []
     end = len(data)
     if length_size:
@@ -171,13 +171,14 @@ def _later_reference(data: memoryview, start: int, length_size: int) -> bool:
 
 
 def _is_recovery_point(data: memoryview, start: int) -> bool:
-    """Whether a supplemental message says that the very picture it comes with is exact (recovery_frame_cnt of 0)."""
+    """Whether a supplemental message says that its own picture is exact (recovery_frame_cnt of 0)."""
     found = next((body for kind, body in _messages(data, start + 1) if kind == _RECOVERY), b"")
     return bool(found and found[0] & 0x80)
 
 
 def _orients(data: memoryview, units: list[Unit], header: int, kind: int, whole: bool) -> bool:
-    """Whether a supplemental message turns the pictures from here on. `whole`: look at all messages, not just first ones."""
+    """Whether a supplemental message rotates the pictures from here on. `whole` means to read all messages, not only first
+    ones."""
     for start, end in units:
         body = start + header
         if _kind(data[start], header) == kind and body < end:
@@ -189,12 +190,12 @@ def _orients(data: memoryview, units: list[Unit], header: int, kind: int, whole:
 
 
 def _messages(data: memoryview, start: int) -> Iterator[tuple[int, bytes]]:
-    """(type, payload) of the supplemental messages in the body of a NAL unit."""
+    """Yield (type, payload) of the supplemental messages in the body of a NAL unit."""
     body = bytes(data[start : start + _SEI_HEAD]).replace(b"\0\0\3", b"\0\0")
     at = 0
     while at + 2 < len(body) and body[at] != 0x80:
         fields = []
-        for _ in range(2):  # payload type, payload size: each a run of 255s and a rest
+        for _ in range(2):  # payload type, payload size: each is a run of 255s and a remainder
             value = 0
             while at < len(body) and body[at] == 255:
                 value, at = value + 255, at + 1

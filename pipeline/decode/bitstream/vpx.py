@@ -1,4 +1,4 @@
-"""VP8, VP9, AV1 and Theora. Their pictures come out in the order they are decoded in."""
+"""VP8, VP9, AV1 and Theora. Their pictures come out in decoding order."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ _AV1C_HEAD = 4  # bytes of an AV1CodecConfigurationRecord before its OBUs
 
 
 def vp8_reader(extradata: bytes) -> Reader:
-    """The reader of VP8 packets (RFC 6386, 9.1). A key frame of another size than the first changes the stream."""
+    """The reader of VP8 packets (RFC 6386, 9.1). A key frame with a new size changes the stream."""
     sizes = Parameters(())
 
     def read(data: memoryview, key: bool) -> int:
@@ -22,8 +22,7 @@ def vp8_reader(extradata: bytes) -> Reader:
 
 
 def vp9_reader(extradata: bytes) -> Reader:
-    """The reader of VP9 packets (bitstream specification, 6.2). A key frame of another size or colour than the first changes the
-    stream."""
+    """The reader of VP9 packets (bitstream specification, 6.2). A key frame with a new size or colour changes the stream."""
     sizes = Parameters(())
 
     def read(data: memoryview, key: bool) -> int:
@@ -34,20 +33,21 @@ def vp9_reader(extradata: bytes) -> Reader:
         flags = PLAIN
         if not show_existing and not inter:
             flags |= ENTRY | sizes.change([_vp9_size(data)], True)
-        is_superframe = data[-1] & 0xE0 == 0xC0  # hidden frames and the one that is shown
+        is_superframe = data[-1] & 0xE0 == 0xC0  # hidden frames and a shown one
         return flags if is_superframe or show_existing or shown else flags & ~VISIBLE
 
     return read
 
 
 def _vp9_size(data: memoryview) -> bytes:
-    """Colour configuration, width and height in the header of a key frame; some bits of what follows in profiles 1 and 3."""
-    last = {0x00: 0xF0, 0x10: 0xF8}.get(data[0] & 0x30, 0xFF)  # of profiles 0 and 2
+    """The colour configuration, width and height in the header of a key frame. Profiles 1 and 3 include a few bits after
+    these."""
+    last = {0x00: 0xF0, 0x10: 0xF8}.get(data[0] & 0x30, 0xFF)  # for profiles 0 and 2
     return bytes(data[4:8]) + bytes(byte & last for byte in data[8:9]) + bytes(data[9:10] if last == 0xFF else b"")
 
 
 def av1_reader(extradata: bytes) -> Reader:
-    """The reader of AV1 packets, a temporal unit each: one frame of it is shown (bitstream specification, 5.3 and 5.9)."""
+    """The reader of AV1 packets. Each is a temporal unit with one shown frame (bitstream specification, 5.3 and 5.9)."""
     record = memoryview(extradata)[_AV1C_HEAD:] if extradata[:1] == b"\x81" else memoryview(extradata)
     parameters = Parameters(bytes(body) for kind, body in _obus(record) if kind == _SEQUENCE)
 
@@ -56,10 +56,10 @@ def av1_reader(extradata: bytes) -> Reader:
         for kind, body in _obus(data):
             if kind == _SEQUENCE:
                 sets.append(bytes(body))
-                if body and body[0] & 8:  # reduced_still_picture_header: key frames all
+                if body and body[0] & 8:  # reduced_still_picture_header: all are key frames
                     flags |= ENTRY
             elif kind in (_FRAME, _FRAME_HEADER):
-                if body and body[0] & 0xF0 == 0x10:  # not an existing one, a key frame, shown
+                if body and body[0] & 0xF0 == 0x10:  # a new key frame that is shown
                     flags |= ENTRY
                 break
         return flags | parameters.change(sets, bool(flags & ENTRY))
@@ -79,7 +79,7 @@ def theora_reader(extradata: bytes) -> Reader:
 
 
 def _obus(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """(type, payload) of the open bitstream units in `data`."""
+    """Yield (type, payload) of the open bitstream units in `data`."""
     at, end = 0, len(data)
     while at < end:
         head, at = data[at], at + 1
