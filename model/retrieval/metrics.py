@@ -25,7 +25,7 @@ class Ranks(NamedTuple):
     nan: int = 0  # scores that were NaN
 
     def mean_ranks(self) -> Tensor:
-        """Return the rank (Q,), float64, of the first right item, from 1: a + 1 + e / (r + 1), the mean over all orders of ties."""
+        """Return the rank (Q,), float64, of the first right item, from 1: a + 1 + e / (r + 1), the mean over orders of ties."""
         return self.above + 1 + self.ties.double() / (self.right + 1)
 
     def recall(self, k: int) -> Tensor:
@@ -156,7 +156,7 @@ class Alignment(NamedTuple):
     sums: Tensor
 
     def metrics(self) -> dict[str, float]:
-        """Return `clip_to_sentence/accuracy`, `sentence_to_clip/accuracy`, `.../chance` for each (NaN without sentences), counts."""
+        """Return `clip_to_sentence/accuracy`, `sentence_to_clip/accuracy`, `.../chance` for each (NaN over none), and counts."""
         forth, back, by_chance, count, nan = self.sums.tolist()
         share = (lambda x: x / count) if count else (lambda _: float("nan"))
         return {
