@@ -50,7 +50,7 @@ _EXTRAS = {"torch": "train", "transformers": "train", "safetensors": "train", "w
 
 
 def main() -> None:
-    """Run the command line; arguments after `--` are for Apache Beam. An error is one message and exit code 1, or 2 for usage."""
+    """Run the command line; arguments after `--` are for Apache Beam. Errors print one message; exit code 1, 2 for bad usage."""
     arguments, beam_args = sys.argv[1:], []
     if "--" in arguments:
         at = arguments.index("--")

@@ -123,7 +123,7 @@ def build(
     no_wait: NoWait = False,
     log_json: LogJson = False,
 ) -> None:
-    """Build the corpus; plan it first if it has no plan. Run again after an interruption, it goes on.
+    """Build the corpus; plan it first if it has no plan. Run it again after an interruption: it goes on.
 
     Options for Apache Beam go after `--`, as in: longtake build corpus.yaml -- --runner=FlinkRunner
     """

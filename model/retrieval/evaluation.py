@@ -89,7 +89,7 @@ def encode_corpus(
 def gather_rows(rows: Tensor, device: torch.device) -> Tensor:
     """Return the rows (n, C) of all ranks on the CPU, in rank order; n may differ between ranks.
 
-    One collective call gathers the sizes, one the rows, padded to the largest n. The sizes tell how much padding to cut off
+    One collective call gathers the sizes, one the rows, padded to the largest n. The sizes say how much padding to cut off for
     each rank (the released code cuts it off the end, and loses samples, facts #18).
     """
     if ranks() == 1:

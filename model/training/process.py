@@ -49,7 +49,7 @@ class Process:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """End all ranks if an error with a message for people ends one: the first failed rank raises it, the others just exit.
+        """End all ranks if a ConfigError, CorpusError or OSError ends one: the first failed rank raises it, the others just exit.
 
         All ranks must enter it. Nothing inside may wait for other ranks.
         """
