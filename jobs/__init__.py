@@ -1,4 +1,4 @@
-"""The commands, and what they call."""
+"""The commands and the functions that they call."""
 
 from typing import TYPE_CHECKING
 

@@ -45,18 +45,18 @@ def _print_versions() -> None:
     raise typer.Exit
 
 
-#: What brings a package that is not installed, where that is not `longtake[build]`.
+#: The extra that installs a missing package, if it is not `longtake[build]`.
 _EXTRAS = {"torch": "train", "transformers": "train", "safetensors": "train", "webdataset": "train"}
 
 
 def main() -> None:
-    """Run the command line; what follows `--` is for Apache Beam. Failures are one message and exit code 1, 2 for bad usage."""
+    """Run the command line; arguments after `--` are for Apache Beam. Errors print one message; exit code 1, 2 for bad usage."""
     arguments, beam_args = sys.argv[1:], []
     if "--" in arguments:
         at = arguments.index("--")
         arguments, beam_args = arguments[:at], arguments[at + 1 :]
     errors = Console(stderr=True)
-    logging.getLogger().setLevel(logging.ERROR)  # Beam warns at import of what is not installed and not needed
+    logging.getLogger().setLevel(logging.ERROR)  # at import Beam warns of missing packages that are not needed
     waiting.tell = lambda word: errors.print(
         f"longtake: {printable(word)}", style="yellow", markup=False, highlight=False
     )
@@ -79,7 +79,7 @@ def main() -> None:
     except SystemExit as end:
         if end.code != 130:
             raise
-        # Ctrl-C, which typer turns into this.
+        # typer turns Ctrl-C into exit code 130.
         errors.print("longtake: stopped. Run the same command again: it goes on where it was.", style="yellow")
         sys.stdout.flush()
         scratch.remove()

@@ -72,5 +72,5 @@ EXAMPLES = {
 
 
 def epilog(command: str) -> str:
-    """The examples of a command as its help shows them, each a paragraph."""
+    """Return the examples of a command for its help, each a paragraph."""
     return "\n\n".join(("Examples:", *EXAMPLES[command]))

@@ -1,4 +1,4 @@
-"""The commands of `longtake`, in the order of work. Each is imported when it is asked for: listing them imports none."""
+"""The commands of `longtake`, in the order of work. Each is imported when it is used: listing them imports none."""
 
 from functools import cache
 from importlib import import_module
@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from longtake.jobs.command_examples import epilog
 from longtake.jobs.dashed_ids import CommandsWithIds
 
-#: What a command is for in one line, by what one wants to do.
+#: The purpose of each command in one line, by kind of work.
 GROUPS = {
     "Start": {
         "init": "Write a configuration to start from.",
@@ -64,7 +64,7 @@ class Commands(CommandsWithIds):
         return _made(cmd_name) if cmd_name in _PANELS else None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The list of commands, made from the lines above alone."""
+        """Write the list of commands from the lines above alone."""
         listed = {
             name: TyperCommand(name, short_help=summary, help=summary, rich_help_panel=panel)
             for name, (panel, summary) in _PANELS.items()
@@ -81,7 +81,7 @@ class Commands(CommandsWithIds):
 
 @cache
 def _made(name: str) -> Any:
-    """The command `name`, from the function of that name."""
+    """Make the command `name` from the function of that name."""
     module = import_module(f"longtake.jobs.{_MODULES.get(name, name)}")
     panel, summary = _PANELS[name]
     only = typer.Typer(add_completion=False)

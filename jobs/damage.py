@@ -1,4 +1,4 @@
-"""What the loader warns of, for a person."""
+"""Show the loader's warnings to people."""
 
 import logging
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from longtake.schemas.printable import printable
 
 @contextmanager
 def damage_shown() -> Iterator[None]:
-    """Let the loader's warnings, one for each damaged sample, reach the person."""
+    """Print the loader's warnings, one for each damaged sample."""
     log, handler = logging.getLogger("longtake.model"), logging.StreamHandler()
     handler.setFormatter(_Printable("longtake: %(message)s"))
     before = log.level, log.propagate

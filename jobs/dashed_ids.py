@@ -1,11 +1,11 @@
-"""Ids that begin with a dash, as every 64th of YouTube's does: the command line takes them for what they are."""
+"""Ids that begin with a dash, like every 64th of YouTube's: the command line takes them as ids."""
 
 import re
 from typing import Any
 
 from typer.core import TyperGroup, TyperOption
 
-# A misspelled option is still named as one: small words after two dashes, or one letter after one.
+# A misspelled option must still be an error: small words after two dashes, or one letter after one dash.
 _LIKE_AN_OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*(?:=.*)?|-[A-Za-z]", re.DOTALL)
 
 
@@ -18,7 +18,7 @@ class CommandsWithIds(TyperGroup):
 
 
 def with_ids_last(command: Any, args: list[str]) -> list[str]:
-    """`args` with options first, then `--`, then all else, where something among them begins with a dash and is no option."""
+    """Return `args` with options first, then `--`, then the rest, if one of the rest begins with a dash."""
     takes_value = {
         name: not (option.is_flag or option.count)
         for option in command.params

@@ -1,4 +1,4 @@
-"""Files of curators' decisions, as commands take them: the options, and what they reject."""
+"""Files of curators' decisions in commands: the options, and the rejections in the files."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ ConflictPolicy = Annotated[
 
 
 def read_files(files: Sequence[str]) -> list[list[Decision]]:
-    """The rows of each file. Raises ConfigError."""
+    """Read the rows of each file. Raises ConfigError."""
     logs = []
     for file in files:
         try:
@@ -40,8 +40,8 @@ def read_files(files: Sequence[str]) -> list[list[Decision]]:
 
 
 def rejects_of(files: Sequence[str] | None, policy: OnConflict) -> "Rejects | None":
-    """What curators rejected; None where no file is named. Raises ConfigError, also where they differ and no policy says what
-    counts."""
+    """Read what curators rejected; None if no file is named. Raises ConfigError, also if curators differ and no policy says
+    which decision counts."""
     from longtake.pipeline.filters.rejects import Rejects
 
     if not files:

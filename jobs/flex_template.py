@@ -16,7 +16,7 @@ from longtake.schemas.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter: an option of `longtake` or, with `beam`, of the runner. `pattern` is what the whole value must match."""
+    """A parameter: an option of `longtake` or, with `beam`, of the runner. `pattern` must match the whole value."""
 
     name: str
     label: str
@@ -36,7 +36,7 @@ class Parameter:
 
 
 def parameters() -> tuple[Parameter, ...]:
-    """All parameters, in the order in which a form shows them."""
+    """Return all parameters, in the order of the form."""
     from longtake.pipeline.run.dataflow import ACCELERATOR, CPUS, FOLDER, IMAGE, RAM
 
     bucket = FOLDER.pattern.removesuffix("(/.*)?")
@@ -81,7 +81,7 @@ def parameters() -> tuple[Parameter, ...]:
 
 
 def metadata() -> dict[str, Any]:
-    """The template's metadata, as `gcloud dataflow flex-template build --metadata-file` takes it."""
+    """Return the template's metadata for `gcloud dataflow flex-template build --metadata-file`."""
     return {
         "name": "Longtake",
         "description": "Long clips with paragraph captions, from source videos and their timestamped speech.",
@@ -90,7 +90,7 @@ def metadata() -> dict[str, Any]:
 
 
 def command_line(arguments: Sequence[str]) -> list[str]:
-    """The arguments of `longtake` for those of the launcher, each `--name=value`. What is no parameter is for the runner.
+    """Turn the launcher's arguments, each `--name=value`, into arguments of `longtake`. All but parameters go to the runner.
 
     Raises ConfigError with a line for each parameter that is missing or does not match its pattern.
     """
@@ -118,7 +118,7 @@ def command_line(arguments: Sequence[str]) -> list[str]:
 
 
 def check(given: Mapping[str, str]) -> None:
-    """Raise ConfigError where the values of parameters are not what the metadata allows."""
+    """Raise ConfigError if the metadata does not allow the values of parameters."""
     faults = []
     for parameter in parameters():
         value = given.get(parameter.name)
@@ -132,7 +132,7 @@ def check(given: Mapping[str, str]) -> None:
 
 
 def main() -> None:
-    """Print the metadata where `--metadata` asks for it; else launch. Exits as `longtake` does."""
+    """Print the metadata if `--metadata` asks for it; else launch. Exits as `longtake` does."""
     from longtake.jobs import cli
 
     if sys.argv[1:] == ["--metadata"]:

@@ -22,7 +22,7 @@ def init(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Write every setting, its default, unit and meaning.")] = False,
 ) -> None:
-    """Write DIR/corpus.yaml with what you must set, or with every setting. An existing file is left alone."""
+    """Write DIR/corpus.yaml with the settings that you must choose, or with every setting. An existing file is never changed."""
     if train is None:
         path = write_template(folder, CORPUS, template("corpus", full))
         typer.echo(f"Wrote {path}. Name your corpus and its source in it, then: longtake plan {path}")
@@ -32,7 +32,7 @@ def init(
 
 
 def write_template(folder: str, name: str, content: str) -> str:
-    """Write a template, and return its path. Raises ConfigError where there is a file of that name already."""
+    """Write a template, and return its path. Raises ConfigError if the file exists already."""
     if not storage.is_remote(folder) and os.path.exists(folder) and not os.path.isdir(folder):
         raise ConfigError(f"{folder} is a file; name a folder")
     path = storage.join(folder, name)
@@ -43,13 +43,13 @@ def write_template(folder: str, name: str, content: str) -> str:
 
 
 def template(kind: str, full: bool = True) -> str:
-    """A commented configuration that comes with Longtake; `kind` is "corpus" or "train"."""
+    """Return a commented configuration that comes with Longtake; `kind` is "corpus" or "train"."""
     name = f"{kind}_template.yaml" if full else f"{kind}_short_template.yaml"
     return files("longtake.jobs").joinpath(name).read_text(encoding="utf-8")
 
 
 def training_template(corpus: str, full: bool = True) -> str:
-    """The configuration of a training on `corpus`, run in `run` beside it. Raises ConfigError where no corpus is finished."""
+    """Return the configuration of a training on `corpus`, with `run` beside it. Raises ConfigError for an unfinished corpus."""
     root = corpus if storage.is_remote(corpus) else os.path.abspath(storage.local_path(corpus))
     if not storage.exists(Layout(root).manifest):
         raise ConfigError(f"{corpus}: no corpus.json there. Name the folder of a finished corpus.")

@@ -1,4 +1,4 @@
-"""What every command that runs a pipeline does alike: run it, show progress, and explain failures to people."""
+"""Common work of all commands with a pipeline: run it, show progress, and explain failures to people."""
 
 import errno
 import logging
@@ -27,11 +27,11 @@ from longtake.schemas.errors import ConfigError, CorpusError
 T = TypeVar("T")
 Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5
-_SECONDS_BETWEEN_LINES = 15.0  # where the output is not a terminal
+_SECONDS_BETWEEN_LINES = 15.0  # if the output is not a terminal
 
 
 def written(found: T | None, where: str, what: str) -> T:
-    """What a job leaves behind when it ends well. Raises CorpusError where it is not there."""
+    """Return the result of a job that has ended well. Raises CorpusError if there is none."""
     if found is None:
         raise CorpusError(f"{where}: the runner ended without {what}; see its log")
     return found
@@ -42,9 +42,9 @@ def run_pipeline(
 ) -> None:
     """Run the graph that `build` adds to a pipeline's root. Raises CorpusError with the cause of a failure.
 
-    Without `wait`, hand it to the runner and return: what becomes of it is the runner's to tell.
+    Without `wait`, give it to the runner and return: only the runner knows how it ends.
     """
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the cause of a failure is told below, once
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the cause of a failure is printed once, below
     PROGRESS.reset()
     try:
         with _showing(console, render) if is_local(options) else nullcontext():
@@ -52,13 +52,13 @@ def run_pipeline(
             build(pipeline)
             event(logging.INFO, "job_started", runner=str(options.view_as(StandardOptions).runner))
             result = pipeline.run()
-            if is_dataflow(options) and getattr(result, "has_job", False):  # none for a template, which others start
+            if is_dataflow(options) and getattr(result, "has_job", False):  # a template has no job: others start it
                 console.print(f"Job: {console_url(options, result.job_id())}", highlight=False, soft_wrap=True)
             if wait:
                 result.wait_until_finish()
                 event(logging.INFO, "job_done", **totals(result))
     except KeyboardInterrupt:
-        raise  # without waiting for the slots: they end when this process does
+        raise  # do not wait for the slots: they end with this process
     except Exception as error:
         close_shared_slots()
         clear_shared_copies()
@@ -70,7 +70,7 @@ def run_pipeline(
 
 
 def _explained(error: BaseException) -> CorpusError:
-    """The cause that a person can act on. Runners hand it over as the text of a traceback, wrapped more than once."""
+    """Return the cause that a person can act on. Runners give it as the text of a traceback, wrapped more than once."""
     text = str(error)
     ours = re.search(
         r"(?:Corpus|Config|Storage|Unreachable|Credentials|Access|Bucket)Error: (.*?)(?: \[while running|\n|$)", text
@@ -99,7 +99,7 @@ def _last_line(text: str) -> str:
 
 @contextmanager
 def _showing(console: Console, render: Render) -> Iterator[None]:
-    """Show progress from a thread of its own: the runner blocks this one."""
+    """Show progress from another thread: the runner blocks this one."""
     done = threading.Event()
     thread = threading.Thread(target=_show, args=(console, render, done), daemon=True)
     thread.start()

@@ -14,15 +14,15 @@ from longtake.schemas.layout import Layout
 
 @contextmanager
 def locked(root: str) -> Iterator[None]:
-    """Hold the lock of a local output, so that two builds do not meet in it; it dies with its process. A new version that an
-    interrupted command was putting in place is put there first (docs/versions.md).
+    """Hold the lock of a local output, so that two builds do not work in it at once. The lock ends with its process. If an
+    interrupted command was installing a new version, finish the installation first (docs/versions.md).
 
-    Raises CorpusError where another holds it, and for a folder with files that are not ours: a build replaces what it finds.
+    Raises CorpusError if another holds the lock, and for a folder with files that are not ours: a build would replace them.
     """
     while True:
         with _held(root):
             if recover(Layout(root)):
-                continue  # the folder is another one now, with a lock of its own
+                continue  # the folder is another one now, with its own lock
             yield
             return
 
@@ -51,12 +51,12 @@ def _held(root: str) -> Iterator[None]:
             except BlockingIOError:
                 if last:
                     raise CorpusError(f"{root}: another longtake is at work on this corpus") from None
-            time.sleep(0.1)  # `longtake status` may be looking whether somebody holds it
+            time.sleep(0.1)  # `longtake status` may be testing the lock
         yield
 
 
 def check_there(root: str) -> None:
-    """Raise CorpusError where there is neither a corpus nor one whose new version was being put in place."""
+    """Raise CorpusError if there is neither a finished corpus nor a new version that was being installed."""
     layout = Layout(root)
     if not storage.exists(layout.manifest) and not storage.exists(next_version(layout).root):
         raise CorpusError(f"{root}: no finished corpus: no corpus.json")

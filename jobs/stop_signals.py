@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish, for commands that have to end in order."""
+"""Ctrl-C and SIGTERM as a request, for commands that have to end in order."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ AGAIN_S = 3.0
 
 @contextmanager
 def stop_signals(said: str = "") -> Iterator[Callable[[], bool]]:
-    """Inside, the first SIGTERM or SIGINT makes what is yielded true; another one AGAIN_S seconds later acts as usual.
+    """Yield a function that is true after the first SIGTERM or SIGINT. Another one AGAIN_S seconds later acts as usual.
 
-    The first one also prints `said`. None is raised as an exception, which in another's code could leave a lock taken.
-    One soon after is the same wish: torchrun hands on to its processes what the terminal or scheduler has sent to all of them.
+    The first one also prints `said`. No signal raises an exception: in other code that could leave a lock held. A signal soon
+    after the first changes nothing: torchrun repeats to its processes a signal that the terminal or scheduler sent to all.
     """
     first: float | None = None
 

@@ -23,12 +23,12 @@ def train(
 ) -> None:
     """Train LF-VILA. On several GPUs: torchrun --nproc-per-node=8 -m longtake.jobs.cli train CONFIG
 
-    SIGTERM or Ctrl-C saves and ends; --resume goes on to the same losses as if nothing had happened.
+    SIGTERM or Ctrl-C saves and ends. --resume goes on with the same losses as without the interruption.
     """
     try:
         settings = load_train_config(config)
     except ConfigError:
-        if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process of each machine says it
+        if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process of each machine reports it
             from longtake.model.training.process import leave_it_to_another
 
             leave_it_to_another(2)
@@ -72,8 +72,8 @@ def train(
 
 @contextmanager
 def lost_loaders_told_once() -> Iterator[None]:
-    """torch tells of a killed loader by an exception out of a signal handler. Where that meets a destructor, Python prints it
-    with a traceback and goes on; the trainer finds the loss by itself and says it in one line."""
+    """Hide tracebacks of killed loaders. torch's signal handler raises an exception for them; in a destructor Python prints it
+    with a traceback and goes on. The trainer finds the loss by itself and reports it in one line."""
     before = sys.unraisablehook
     sys.unraisablehook = lambda found: None if "DataLoader worker (pid" in str(found.exc_value) else before(found)
     try:
@@ -84,7 +84,7 @@ def lost_loaders_told_once() -> Iterator[None]:
 
 @contextmanager
 def alone_in(folder: str, leads: bool) -> Iterator[None]:
-    """Hold the lock of a run, so that two trainings do not meet in it. Raises ConfigError where another holds it."""
+    """Hold the lock of a run, so that two trainings do not work in it at once. Raises ConfigError if another holds it."""
     import fcntl
 
     if not leads:

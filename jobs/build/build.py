@@ -30,14 +30,14 @@ from longtake.schemas.wording import plural
 
 
 def build_corpus(request: BuildRequest, console: Console) -> CorpusManifest:
-    """Build a corpus, planning it first where that is still to do. Raises CorpusError."""
+    """Build a corpus; plan it first if it has no plan. Raises CorpusError."""
     root = request.layout.root
     with locked(root):
         return written(_build(request, console), root, "sealing the corpus")
 
 
 def launch_build(request: BuildRequest, console: Console) -> None:
-    """Hand the job that builds the planned corpus to a runner that goes on with it. Raises CorpusError, also without a plan."""
+    """Give the job that builds the planned corpus to a runner, and do not wait. Raises CorpusError, also if there is no plan."""
     layout = request.layout
     request.check_wait()
     if current_plan(request.config, despite_failures=True, rejects=request.rejects) is None:
@@ -48,7 +48,7 @@ def launch_build(request: BuildRequest, console: Console) -> None:
 
 
 def building_job(request: BuildRequest, summary: PlanSummary) -> tuple[Callable[[Any], None], PipelineOptions]:
-    """What adds the building graph to a pipeline, and the options to run it with. Raises ConfigError."""
+    """Return the function that adds the building graph to a pipeline, and the pipeline's options. Raises ConfigError."""
     options = request.options(pieces=_pieces(summary))
     check_reachable(request.config, options)
     slots = slots_per_process(options, request.workers)
@@ -56,7 +56,7 @@ def building_job(request: BuildRequest, summary: PlanSummary) -> tuple[Callable[
 
 
 def _pieces(summary: PlanSummary) -> int:
-    """How many pieces of work a build has at once, about: decode tasks (a video, or ten minutes of a long one), or shards."""
+    """Estimate the pieces of work of a build: decode tasks (a video, or ten minutes of a long one), or shards if more."""
     tasks = summary.counts["videos"].kept + int(6 * summary.hours["out"])
     return max(tasks, sum(split["shards"] for split in summary.splits.values()))
 
@@ -71,7 +71,7 @@ def _build(request: BuildRequest, console: Console) -> CorpusManifest | None:
             console.print(f"{plural(lost, 'video')} had failed; longtake retry tries again.", highlight=False)
         return finished
     if CLIP_MODEL.asked(config):
-        CLIP_MODEL.get(config)  # one that does not load is an error before any work
+        CLIP_MODEL.get(config)  # a model that does not load is an error before any work
     with noted(layout, "build", left_to_runner=not request.wait):
         return _plan_and_build(request, console)
 
@@ -79,13 +79,13 @@ def _build(request: BuildRequest, console: Console) -> CorpusManifest | None:
 def _plan_and_build(request: BuildRequest, console: Console) -> CorpusManifest | None:
     config, layout, wait = request.config, request.layout, request.wait
     if request.plan is None:
-        inputs_of(config)  # a source that cannot be read is an error before anything is undone
+        inputs_of(config)  # a source that cannot be read is an error before anything is deleted
         if request.overwrite:
             refuse_taken_down(layout)
         storage.delete(layout.manifest)
     known = None if wait else current_plan(config, despite_failures=True, rejects=request.rejects)
     summary = known or _plan(request, console)
-    storage.delete(layout.manifest)  # not sooner for an edited plan: one that is refused leaves the corpus as it was
+    storage.delete(layout.manifest)  # not sooner for an edited plan: an error in it leaves the corpus as it was
     check_plan(summary, config, layout.ledger)
     _clear_results(layout)
     start = time.monotonic()
@@ -103,7 +103,7 @@ def _failed_videos(layout: Layout) -> int:
 
 
 def _finished(request: BuildRequest) -> CorpusManifest | None:
-    """The manifest of the finished corpus that is asked for, None where there is none. Raises CorpusError for another one."""
+    """Return the manifest of the requested corpus if it is finished, else None. Raises CorpusError if another is there."""
     config, layout, plan = request.config, request.layout, request.plan
     manifest = read_manifest(layout)
     if manifest is None:
@@ -138,7 +138,7 @@ def _plan(request: BuildRequest, console: Console) -> PlanSummary:
 
 
 def _clear_results(layout: Layout) -> None:
-    """Remove what an unfinished build left beside its fragments: shards are packed anew, and none may stay by mistake."""
+    """Delete the results of an unfinished build, except its fragments: shards are packed again, and no old one may stay."""
     storage.delete_folder(tasks_folder(layout))
     storage.delete_folder(layout.shards)
     storage.delete_folder(layout.index)

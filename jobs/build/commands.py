@@ -1,4 +1,4 @@
-"""`longtake plan`, `build` and `clean`: their options, and what they check before any work starts."""
+"""`longtake plan`, `build` and `clean`: their options, and their checks before any work starts."""
 
 from typing import Annotated, Any
 
@@ -123,7 +123,7 @@ def build(
     no_wait: NoWait = False,
     log_json: LogJson = False,
 ) -> None:
-    """Build the corpus, planning first where that is still to do. Run again, it goes on where it was stopped.
+    """Build the corpus; plan it first if it has no plan. Run it again after an interruption: it goes on.
 
     Options for Apache Beam go after `--`, as in: longtake build corpus.yaml -- --runner=FlinkRunner
     """
@@ -163,7 +163,7 @@ def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The fold
     if read_manifest(layout) is None:
         raise CorpusError(f"{corpus} is not finished: its staging files are the work done so far")
     with locked(layout.root):
-        for folder in storage.list_folders(layout.staging):  # what is beside them tells whether the inputs have changed
+        for folder in storage.list_folders(layout.staging):  # files beside them tell whether the inputs have changed
             storage.delete_folder(folder)
 
 

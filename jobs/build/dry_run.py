@@ -1,7 +1,7 @@
-"""`--dry-run`: the request that would start a job on Dataflow, made here, checked and printed. Nothing is sent.
+"""`--dry-run`: make, check and print the request that would start a job on Dataflow. Nothing is sent.
 
-What is sent is two things: the request, which holds the options and the machines, and the graph, which the request points at. The
-runner makes both as it would; only the staging of files and the call itself are left out.
+A job needs two things: the request, which holds the options and the machines, and the graph, which the request points at. The
+runner makes both as usual; it skips only the staging of files and the call itself.
 """
 
 import json
@@ -28,7 +28,7 @@ from longtake.schemas.wording import human_bytes
 
 #: Dataflow refuses a request above 10 MB. The graph is staged as a file and may be larger; ours has no reason to be.
 MAX_BYTES = 10 << 20
-#: What a step may carry along: its function and the configuration. More than that is data, which belongs in a collection.
+#: Most bytes in a step: its function and the configuration. More than that is data, which belongs in a collection.
 MAX_STEP_BYTES = 1 << 20
 _DOCKER = common_urns.environments.DOCKER.urn
 _SHORT = re.compile(r"beam:resources:(.+):v1")
@@ -36,7 +36,7 @@ _SHORT = re.compile(r"beam:resources:(.+):v1")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where some steps run: the image of their workers, what they ask of the machine, and files that are installed first."""
+    """The environment of some steps: the image of their workers, hints for their machines, and files that are installed first."""
 
     image: str
     hints: Mapping[str, str]
@@ -46,12 +46,12 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A request as Dataflow's `projects.locations.jobs.create` takes it, and what the graph that it points at consists of."""
+    """A request for Dataflow's `projects.locations.jobs.create`, and the parts of the graph that it points at."""
 
     job: Mapping[str, Any]
     graph_bytes: int
     environments: tuple[Environment, ...]
-    step_bytes: Mapping[str, int]  # what each step carries along, by its full name
+    step_bytes: Mapping[str, int]  # bytes in each step, by its full name
 
     @property
     def request_bytes(self) -> int:
@@ -68,11 +68,11 @@ class JobRequest:
         return dict(self.job["environment"]["sdkPipelineOptions"]["options"])
 
     def environment_of(self, step: str) -> Environment:
-        """Where a step runs."""
+        """Return the environment of a step."""
         return next(e for e in self.environments if any(s == step or s.startswith(f"{step}/") for s in e.steps))
 
     def faults(self) -> list[str]:
-        """Why Dataflow would refuse the job, or it would go wrong there; one line each."""
+        """Return why Dataflow would refuse the job, or why the job would fail there; one line each."""
         found = []
         if self.job["type"] != "JOB_TYPE_BATCH":
             found.append(f"the job is {self.job['type']}: an endless collection is in the graph")
@@ -89,13 +89,13 @@ class JobRequest:
 
 
 def request_plan(request: BuildRequest) -> JobRequest:
-    """The request of the job that plans. Raises ConfigError."""
+    """Make the request of the job that plans. Raises ConfigError."""
     _check_runner(request)
     return job_request(*planning_job(request))
 
 
 def request_build(request: BuildRequest) -> JobRequest:
-    """The request of the job that builds the plan in the output. Raises ConfigError, and CorpusError where there is no plan."""
+    """Make the request of the job that builds the plan in the output. Raises ConfigError, or CorpusError if there is no plan."""
     _check_runner(request)
     summary = current_plan(request.config, despite_failures=True, rejects=request.rejects)
     if summary is None:
@@ -112,7 +112,7 @@ def _check_runner(request: BuildRequest) -> None:
 
 
 def job_request(graph: Callable[[Any], None], options: PipelineOptions) -> JobRequest:
-    """The request for the job with this graph. Raises ConfigError where Beam's part for Google Cloud is not installed."""
+    """Make the request for the job with this graph. Raises ConfigError if Beam's part for Google Cloud is not installed."""
     try:
         from apache_beam.runners.dataflow.internal import apiclient
     except ImportError:
@@ -156,13 +156,13 @@ def _environment(proto: Any, steps: list[str]) -> Environment:
 
 
 def _files(proto: Any) -> list[str]:
-    """The names of the files that are staged for workers."""
+    """Return the names of the files that are staged for workers."""
     payload = beam_runner_api_pb2.ArtifactStagingToRolePayload
     return [payload.FromString(dependency.role_payload).staged_name for dependency in proto.dependencies]
 
 
 def print_request(request: JobRequest, console: Console) -> None:
-    """Show the request. Raises CorpusError where it has faults."""
+    """Print the request. Raises CorpusError if it has faults."""
     options, pool = request.options, request.pool
     console.print(
         f"Job {request.job['name']} of project {options['project']} in {options['region']}: not sent.", highlight=False

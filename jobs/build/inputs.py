@@ -1,4 +1,4 @@
-"""What a plan was made from: sources, models, an edited plan. Kept in staging/, so that a change is noticed."""
+"""The inputs of a plan: sources, models, an edited plan. staging/ keeps them, so that a change is noticed."""
 
 import json
 from typing import Any
@@ -13,12 +13,12 @@ from longtake.schemas.layout import Layout
 
 
 def remember_inputs(layout: Layout, inputs: dict[str, Any]) -> None:
-    """Note what a plan is made from."""
+    """Save the inputs of a plan."""
     storage.write_bytes(_inputs_path(layout), json.dumps(inputs).encode())
 
 
 def inputs_changed(config: CorpusConfig) -> bool:
-    """Whether the sources are others than those that the plan was made from, as far as that is still known."""
+    """Return whether the inputs have changed since the plan was made, if staging/ still has them."""
     try:
         known = json.loads(storage.read_bytes(_inputs_path(Layout(config.root))))
     except (OSError, ValueError):
@@ -27,9 +27,9 @@ def inputs_changed(config: CorpusConfig) -> bool:
 
 
 def inputs_of(config: CorpusConfig) -> dict[str, Any]:
-    """What the configuration says of its sources, and size and tag of each file that it names itself: manifest, text, groups.
+    """Return the settings of sources and limits, size and tag of each file that the configuration names, and models' digests.
 
-    Raises ConfigError for one that is missing.
+    Raises ConfigError for a missing file.
     """
     source = config.source
     named = {
@@ -54,12 +54,12 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
 
 
 def models_of(config: CorpusConfig) -> dict[str, str]:
-    """The digest of each model that the configuration asks for. Raises ConfigError for one that is not there."""
+    """Return the digest of each model that the configuration asks for. Raises ConfigError for a missing model."""
     return {name: model.digest(config) for name, model in MODELS.items() if model.asked(config)}
 
 
 def other_models(config: CorpusConfig, layout: Layout) -> list[str]:
-    """Which of them are others than those that the corpus was made with, as far as that is still known there."""
+    """Return the models that have changed since the corpus was made, if its staging/ still has the digests."""
     try:
         known = json.loads(storage.read_bytes(_inputs_path(layout)))
     except (OSError, ValueError):
@@ -72,12 +72,12 @@ def _inputs_path(layout: Layout) -> str:
 
 
 def remember_adopted(layout: Layout, folder: str) -> None:
-    """Note which edited plan was taken over."""
+    """Save which edited plan was adopted."""
     storage.write_bytes(_adopted_path(layout), json.dumps(_files_in(folder)).encode())
 
 
 def is_adopted(layout: Layout, folder: str) -> bool:
-    """Whether the edited plan in `folder` is the one that was taken over last."""
+    """Return whether the edited plan in `folder` was the last that was adopted."""
     try:
         return bool(json.loads(storage.read_bytes(_adopted_path(layout))) == _files_in(folder))
     except (OSError, ValueError):

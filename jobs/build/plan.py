@@ -27,19 +27,19 @@ from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.wording import plural
 
-_SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # a manifest that is counted, and about what a line of others takes
+_SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # smaller manifests are counted; a line of others takes about so many
 
 
 def make_plan(request: BuildRequest, console: Console) -> PlanSummary:
-    """Write plan/ and ledger/ below the output, and embeddings/ where asked, without what curators rejected. Raises CorpusError.
-    Whether the plan is good enough to be built is for `check_plan` to say, once a person can see it."""
+    """Write plan/ and ledger/ below the output, and embeddings/ if asked, without what curators rejected. Raises CorpusError.
+    `check_plan` says later whether the plan is good enough to build, when a person can see it."""
     launch_plan(request, console)
     plan = request.layout.plan
     return written(read_summary(plan), plan, "writing a plan")
 
 
 def launch_plan(request: BuildRequest, console: Console) -> None:
-    """Run the job that plans, or leave it to the runner. The job writes the summary last, so no half of a plan looks whole.
+    """Run the job that plans, or leave it to the runner. The job writes the summary last, so half a plan never looks whole.
     Raises CorpusError and ConfigError."""
     request.check_wait()
     layout = request.layout
@@ -59,7 +59,7 @@ def launch_plan(request: BuildRequest, console: Console) -> None:
 
 
 def _rejects_before(layout: Layout) -> int:
-    """How many rejects the plan that is there was made with."""
+    """Return how many rejections the existing plan was made with."""
     with suppress(CorpusError):  # of another format
         summary = read_summary(layout.plan)
         return summary.decisions["rejects"] if summary is not None and summary.decisions else 0
@@ -67,7 +67,7 @@ def _rejects_before(layout: Layout) -> int:
 
 
 def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], PipelineOptions]:
-    """What adds the planning graph to a pipeline, and the options to run it with. Raises ConfigError."""
+    """Return the function that adds the planning graph to a pipeline, and the pipeline's options. Raises ConfigError."""
     config, probe, layout, rejects = request.config, request.probe, request.layout, request.rejects
     one_thread = probe is ProbeMode.NONE and config.source.text.format == "hdvila"
     options = request.options(one_thread, pieces=_videos(config))
@@ -75,14 +75,14 @@ def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], Pipeline
     slots = slots_per_process(options, request.workers)
     check_filters(config, probe.value)
     if PUNCTUATION_MODEL.asked(config):
-        PUNCTUATION_MODEL.get(config)  # loaded here, so that one which cannot be does not end the command halfway
+        PUNCTUATION_MODEL.get(config)  # a model that does not load is an error before any work
     embed, caption = embedding(config, layout, request.save_embeddings), captioning(config)
     file = rejects_file(layout, rejects.digest, len(rejects)) if rejects and rejects.digest else None
     return lambda root: add_planning(root, config, layout, probe.value, slots, embed, caption, file), options
 
 
 def _videos(config: CorpusConfig) -> int:
-    """How many videos the manifest has, about: its lines are counted where it is small."""
+    """Estimate how many videos the manifest has; count the lines of a small one."""
     number = 0
     for file in files_of(config.resolve(config.source.videos)):
         size = storage.size_and_tag(file)[0]
@@ -92,7 +92,7 @@ def _videos(config: CorpusConfig) -> int:
 
 
 def embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
-    """What embeds texts in the graph, None where nobody asks. Raises ConfigError for a model that does not load."""
+    """Return the step that embeds texts in the graph; None if not asked. Raises ConfigError for a model that does not load."""
     if not config.coherence.enabled:
         if save:
             raise ConfigError("--save-embeddings: nothing is embedded unless coherence.enabled is true")
@@ -103,7 +103,7 @@ def embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
 
 
 def captioning(config: CorpusConfig) -> Any:
-    """What writes captions in the graph, None where nobody asks. Raises ConfigError for a model that does not load."""
+    """Return the step that writes captions in the graph; None if not asked. Raises ConfigError for a model that does not load."""
     if config.captions.model is None:
         return None
     from longtake.pipeline.plan.captions.graph import prepare_captions
@@ -112,7 +112,7 @@ def captioning(config: CorpusConfig) -> Any:
 
 
 def refuse_taken_down(layout: Layout) -> None:
-    """Raise CorpusError where videos were taken down: the sources may still name them, and planning would bring them back."""
+    """Raise CorpusError if videos were taken down: the sources may still name them, and planning would bring them back."""
     parts = storage.list_files(layout.ledger, ".parquet")
     if any(part.rsplit("/", 1)[-1].startswith(f"{TAKEDOWN_PREFIX}-") for part in parts):
         raise CorpusError(
@@ -122,7 +122,7 @@ def refuse_taken_down(layout: Layout) -> None:
 
 
 def clear_plan(layout: Layout) -> None:
-    """Remove an earlier plan; its summary goes first, so that no half of a plan looks whole."""
+    """Delete an earlier plan, its summary first, so that half a plan never looks whole."""
     storage.delete(storage.join(layout.plan, SUMMARY_FILE))
     storage.delete_folder(layout.plan)
     storage.delete_folder(layout.ledger)
@@ -132,10 +132,10 @@ def clear_plan(layout: Layout) -> None:
 def current_plan(
     config: CorpusConfig, despite_failures: bool = False, rejects: Rejects | None = None
 ) -> PlanSummary | None:
-    """The plan that lies in the output, if this configuration and these inputs made it, and these rejects where any are named.
+    """Return the plan in the output if it was made with this configuration, these inputs, and `rejects` unless that is None.
 
-    One with failures does not count, unless that is said or a person has edited it since: who starts again may have mended the
-    sources.
+    A plan with failures does not count, because the sources may have been repaired since. It does count with
+    `despite_failures`, or if a person has edited it.
     """
     summary = read_summary(Layout(config.root).plan)
     if summary is None or summary.fingerprint != fingerprint(config) or inputs_changed(config):
@@ -148,5 +148,5 @@ def current_plan(
 
 
 def decided_otherwise(summary: PlanSummary, rejects: Rejects | None) -> bool:
-    """Whether a plan was made with other rejects than these; where none are named, the plan's own are as good as any."""
+    """Return whether a plan was made with other rejections than `rejects`; None agrees with every plan."""
     return rejects is not None and (summary.decisions or {}).get("sha256") != rejects.digest

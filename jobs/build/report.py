@@ -1,4 +1,4 @@
-"""What `longtake plan` and `longtake build` print: tables, and one line of progress."""
+"""The output of `longtake plan` and `longtake build`: tables, and one line of progress."""
 
 from collections import Counter
 from typing import Any
@@ -19,7 +19,7 @@ def planning_line(counts: Counter[str], seconds: float) -> str:
 
 
 def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: float | None = None) -> None:
-    """The plan as tables; with the `price` of a core for an hour, in any currency, also what its CPU-hours come to."""
+    """Print the plan as tables; with the `price` of a core-hour, in any currency, also the cost of its CPU-hours."""
     flow = Table(title="What goes in and what is planned", title_justify="left")
     for heading in ("", "in", "planned", "dropped"):
         flow.add_column(heading, justify="left" if not heading else "right")
@@ -129,7 +129,7 @@ def _cpu_time(hours: float) -> str:
 
 
 def building_line(counts: Counter[str], seconds: float, plan: PlanSummary) -> str:
-    """One line: what is done, how fast, what is left."""
+    """Return one line: what is done, how fast, what is left."""
     total = plan.counts["clips"].kept
     done = counts["clips"] + counts["dropped"]
     if total and done >= total:
@@ -168,7 +168,7 @@ def print_corpus(
         human_bytes(size)
         + (
             f"; {counts['video_ms'] / 3.6e6:.2f} h of video decoded" if counts["tasks"] else ""
-        )  # elsewhere: not counted
+        )  # not counted if decoded elsewhere
         + (f", {counts['reused']:,} fragments of an earlier run reused" if counts["reused"] else ""),
         highlight=False,
     )

@@ -1,4 +1,4 @@
-"""What `longtake plan` and `longtake build` are asked for."""
+"""Requests to `longtake plan` and `longtake build`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ class BuildRequest:
     Attributes:
         config: its configuration.
         probe: how closely planning looks at the sources.
-        workers: decoder processes, on a cluster of each worker process; 0: so many that each core has one.
+        workers: decoder processes, on a cluster for each worker process; 0: one for each core.
         beam_args: options for Apache Beam, as on a command line.
         rejects: what curators rejected; None where no decisions are given.
         plan: the folder of an edited plan to build; None: the one in the output, or a new one.
         overwrite: replace a finished corpus.
         save_embeddings: keep the embeddings of sentences for the next plan.
-        wait: stay until the job ends; otherwise it is left to its runner.
+        wait: stay until the job ends; otherwise leave it to its runner.
     """
 
     config: CorpusConfig
@@ -53,10 +53,10 @@ class BuildRequest:
         return Layout(self.config.root)
 
     def options(self, one_thread: bool = False, pieces: int | None = None) -> PipelineOptions:
-        """Beam's options for a job of about so many `pieces`. Raises ConfigError."""
+        """Return Beam's options for a job of about `pieces` pieces of work. Raises ConfigError."""
         return pipeline_options(list(self.beam_args), self.workers, one_thread, pieces=pieces)
 
     def check_wait(self) -> None:
-        """Raise ConfigError where a job is left to a runner that ends with this process."""
+        """Raise ConfigError if a job is left to a runner that ends with this process."""
         if not self.wait and is_local(self.options()):
             raise ConfigError("--no-wait: the job would end with this process; name the runner that goes on with it")

@@ -31,7 +31,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/operations.md).")] = False,
     videos: Annotated[bool, typer.Option("--videos", help="List also each video that is to be decoded.")] = False,
 ) -> None:
-    """How far a running or dead job is, from the files of its output alone. Changes nothing.
+    """Say how far a running or dead job is, from the files of its output alone. It changes nothing.
 
     As in: longtake status mine/out/my-corpus, or: longtake status gs://bucket/corpus --json
     """

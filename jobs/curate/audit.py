@@ -66,9 +66,9 @@ def audit(
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
 ) -> None:  # fmt: skip
-    """Write audit/report.html: what the corpus holds, what was dropped and why, checks, examples; also its card and Croissant.
+    """Write audit/report.html (contents of the corpus, drops with reasons, checks, examples), its card and Croissant.
 
-    Exit code 1 if a check fails. The job that looks at frames is one of Apache Beam; its options go after `--`.
+    Exit code 1 if a check fails. A job of Apache Beam looks at frames; its options go after `--`.
     """
     try:
         from longtake.jobs.curate.audit_run import AuditOptions, run

@@ -1,4 +1,4 @@
-"""What `longtake audit` does, step by step: look at frames, verify, draw, ask the tables, write the report and the card."""
+"""The steps of `longtake audit`: draw, look at frames, verify, ask the tables, write the report and the card."""
 
 import json
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ class AuditOptions:
 
 
 def run(asked: AuditOptions, console: Console) -> bool:
-    """Audit a corpus; whether a check failed. Raises CorpusError and ConfigError."""
+    """Audit a corpus, and return whether a check failed. Raises CorpusError and ConfigError."""
     check_there(asked.corpus)
     layout = Layout(asked.corpus)
     sets = evaluation_sets(asked.evaluation)
@@ -101,14 +101,14 @@ def _database(layout: Layout, audit_folder: str | None) -> Iterator[Database]:
 
 
 def _decisions(layout: Layout, paths: tuple[str, ...]) -> tuple[Decision, ...]:
-    """What curators decided: in the files that were named, else in that of the corpus, if it is there."""
+    """Read what curators decided from the named files, else from the file of the corpus, if it exists."""
     if not paths and not storage.exists(layout.decisions):
         return ()
     return tuple(one for path in paths or (layout.decisions,) for one in read_decisions(path))
 
 
 def _drawn(database: Database, asked: AuditOptions, console: Console) -> list[ReviewSample]:
-    """The sample for review: drawn now, or the one that was drawn before."""
+    """Return the sample for review, drawn now or earlier."""
     layout = database.layout
     if asked.sample is not None:
         drawn = draw(database, asked.sample, asked.seed, asked.strata or DEFAULT_STRATA)
@@ -125,7 +125,7 @@ def _drawn(database: Database, asked: AuditOptions, console: Console) -> list[Re
 
 
 def _look(database: Database, asked: AuditOptions, folder: str, console: Console) -> int:
-    """Look at the frames of samples; how many were looked at."""
+    """Look at the frames of samples, and return how many samples."""
     tables = storage.join(folder, "frames")
     storage.delete_folder(tables)
     limit = "" if asked.frames is None else f" LIMIT {asked.frames}"
@@ -162,7 +162,7 @@ def _replay(database: Database, config: CorpusConfig | None, question: Question)
 
 
 def with_acceptance(found: Audit, limit: float) -> Audit:
-    """The audit with a check whether few enough samples would be rejected."""
+    """Return the audit with a further check: whether few enough samples would be rejected."""
     title = "Few enough samples would be rejected"
     if not found.estimates:
         check = AuditCheck(
@@ -190,7 +190,7 @@ def _compare(found: Audit, asked: AuditOptions, folder: str, console: Console) -
     with _database(layout, None) as database:
         manifest = finished_manifest(layout)
         looked = 0
-        if storage.list_files(layout.path("audit", "frames"), ".parquet"):  # of its own audit
+        if storage.list_files(layout.path("audit", "frames"), ".parquet"):  # from its own audit
             looked = int(database.value("SELECT count(*) FROM 'audit/frames/*.parquet'"))
         question = Question(
             manifest, read_summary(layout.plan), asked.seed, looked, decisions=_decisions(layout, ()), made=_made()
@@ -214,7 +214,7 @@ def _write(database: Database, found: Audit, manifest: CorpusManifest, folder: s
 
 
 def to_json(found: Audit) -> dict[str, Any]:
-    """What a program may ask of an audit: verdict, numbers, checks, counts of what was left out, estimates."""
+    """Return an audit for programs: verdict, numbers, checks, counts of drops, estimates."""
     return {
         "name": found.name,
         "version": found.version,
@@ -241,7 +241,7 @@ def _made() -> str:
 
 
 def print_audit(found: Audit, folder: str, console: Console) -> None:
-    """The summary, and the checks that ask for something."""
+    """Print the summary, and the checks that did not pass."""
     for sentence in found.summary:
         console.print(printable(sentence), markup=False, highlight=False)
     table = Table(title="Checks that did not pass", title_justify="left")

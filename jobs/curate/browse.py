@@ -36,9 +36,9 @@ def browse(
         typer.Option(metavar="FILE", help="Ask for the token that this file holds, instead of one made now."),
     ] = None,
 ) -> None:
-    """Search, play and mark the samples of a corpus in a web browser. Ctrl-C ends it.
+    """Search, play and decide on the samples of a corpus in a web browser. Ctrl-C ends it.
 
-    The first time, the index is copied into a cache (audit/browse/ in the corpus, or a temporary folder).
+    The first time, it copies the index into a cache (audit/browse/ in the corpus, or a temporary folder).
     """
     try:
         from longtake.pipeline.browse.server import Options, Server

@@ -1,4 +1,4 @@
-"""`longtake decisions`: what curators decided, where they differ, and their logs as one."""
+"""`longtake decisions`: what curators decided, where they differ, and their merged log."""
 
 import json
 from collections import Counter
@@ -43,8 +43,8 @@ def decisions(
 ) -> None:
     """Show what curators decided and where they differ, and merge their files.
 
-    The merged file is a log as they are: it holds every row once, those in conflict too. The exit code is 1 where there are
-    conflicts and nothing says which decision counts.
+    The merged file holds every row once, also rows in conflict. The exit code is 1 if there are conflicts and --on-conflict
+    does not say which decision counts.
     """
     logs = read_files(files)
     _write(output, files, logs)
@@ -128,7 +128,7 @@ def _plain(text: str) -> Any:
 
 
 def _by_curator(rows: list[Decision]) -> list[tuple[str, Counter[str], str]]:
-    """For each curator, their current decisions by kind with those that are withdrawn, and the time of the last row."""
+    """Return each curator, the number of current decisions by kind and of withdrawn ones, and the time of the last row."""
     counts: dict[str, Counter[str]] = {}
     last: dict[str, str] = {}
     for row in rows:

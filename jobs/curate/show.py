@@ -64,7 +64,7 @@ def _list(console: Console, layout: Layout, manifest: CorpusManifest, split: str
         cells = [row["key"], row["split"], row["shard"], duration, f"{row['n_sentences']:,}", f"{row['n_words']:,}"]
         table.add_row(*(Text(printable(cell)) for cell in cells))
     total = sum(part["samples"] for name, part in splits.items() if split in (None, name))
-    if not console.is_terminal:  # then each sample stays on one line, for whatever reads them
+    if not console.is_terminal:  # keep each sample on one line, for programs
         console = Console(width=max(console.width, _FILE_WIDTH))
     console.print(table)
     _line(console, f"{shown:,} of {total:,} samples" + (f" of split {split}" if split else ""))
@@ -99,7 +99,7 @@ def _show_one(console: Console, layout: Layout, name: str, output: str | None) -
 
 
 def describe(entry: IndexEntry) -> Iterator[str]:
-    """A sample as lines of text."""
+    """Yield a sample as lines of text."""
     clip, source = entry.clip, entry.source
     start, end = short_timecode(clip.start_ms), short_timecode(clip.end_ms)
     facts = {
@@ -128,7 +128,7 @@ def describe(entry: IndexEntry) -> Iterator[str]:
 
 
 def _explain(console: Console, layout: Layout, name: str) -> None:
-    """Why there is no such sample."""
+    """Print why there is no such sample."""
     drops = find_drops(layout, name)
     if not drops:
         _line(console, f"{name}: neither a sample of this corpus nor anything that was dropped from it")

@@ -40,7 +40,7 @@ def verify(
         typer.Option(metavar="CONFIG", help="For --sources: the configuration that the corpus was built with."),
     ] = None,
 ) -> None:
-    """Check that plan, index, shards, ledger and corpus.json agree. One line for each fault; exit code 1 if there is any."""
+    """Check that plan, index, shards, ledger and corpus.json agree. Print a line for each fault; exit code 1 if there is any."""
     if config is not None and not sources:
         raise ConfigError("--config is for --sources: give both, or neither")
     settings = load_config(config) if config is not None else None
@@ -85,7 +85,7 @@ def verify(
 
 
 def source_summary(report: "SourceReport") -> str:
-    """The last line of --sources."""
+    """Return the last line of --sources."""
     size = f"{_count(report.samples, 'sample')}, {_count(report.videos, 'source')}, {_count(report.frames, 'frame')}"
     verdict = _count(len(report.faults), "fault") if report.faults else "all compared are as the sources have them"
     left = f"; {len(report.unjudged):,} not judged" if report.unjudged else ""
@@ -93,7 +93,7 @@ def source_summary(report: "SourceReport") -> str:
 
 
 def summary(report: "Report", seed: int) -> str:
-    """The last line: what there is, what was checked, and what was not."""
+    """Return the last line: size of the corpus, result, what was checked, and what was not."""
     if not report.name:
         return "1 fault; nothing else was checked, since corpus.json cannot be used"
     size = f"{report.name}: {_count(report.shards, 'shard')}, {_count(report.samples, 'sample')}, "

@@ -1,4 +1,4 @@
-"""`longtake explain`: what came in of one video, what each step did to it, and why."""
+"""`longtake explain`: the input of one video, what each step did to it, and why."""
 
 import json
 from collections.abc import Iterator
@@ -39,9 +39,9 @@ def explain(
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="How many rows of each list to print; 0: all.")] = 60,
 ) -> None:
-    """Show what became of one video: what came in, what each step did, each cut and each drop with its reason.
+    """Show what became of one video: its input, the work of each step, each cut and each drop with its reason.
 
-    Plans the video once more, alone; duplicates and what the build found out come from the corpus, if its plan is current.
+    It plans the video again, alone. Duplicates and the findings of the build come from the corpus, if its plan is current.
     For example: longtake explain corpus.yaml dQw4w9WgXcQ --picture explained.png
     """
     explanation = explain_video(load_config(config), video_id, probe)
@@ -65,7 +65,7 @@ def explain(
 
 
 def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Explanation":
-    """The explanation of one video. `probe` is "none", "header", "packets", or None for that of the plan. Raises ConfigError, and
+    """Explain one video. `probe` is "none", "header", "packets", or None for the probe of the plan. Raises ConfigError, or
     CorpusError for a video that the manifest does not have."""
     from longtake.jobs.build.request import ProbeMode
     from longtake.pipeline.corpus.withdrawn import read_withdrawn
@@ -106,7 +106,7 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
 
 
 def _not_current(config: CorpusConfig, summary: "PlanSummary | None") -> str:
-    """Why the output has no plan of this configuration and these inputs; empty where it has."""
+    """Return why the output has no plan of this configuration and these inputs; empty if it has one."""
     from longtake.jobs.build.inputs import inputs_changed
     from longtake.pipeline.plan.fingerprint import fingerprint
 
@@ -121,7 +121,7 @@ def _not_current(config: CorpusConfig, summary: "PlanSummary | None") -> str:
 
 @contextmanager
 def _slots(probe: str) -> "Iterator[Slots | None]":
-    """A process to look at the source in, which ends with the block."""
+    """Yield a process to look at the source. It ends with the block."""
     if probe == "none":
         yield None
         return

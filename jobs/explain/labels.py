@@ -1,4 +1,4 @@
-"""Text in a picture of matplotlib: only where it fits, and only what its fonts can draw."""
+"""Text in a matplotlib picture: only text that fits and that its fonts can draw."""
 
 import unicodedata
 from functools import cache
@@ -6,17 +6,17 @@ from typing import Any
 
 from longtake.schemas.printable import printable
 
-# Beside matplotlib's own, for scripts that it lacks; those of them that this machine has.
+# Fonts for scripts that matplotlib's own font lacks. Only the ones on this machine are used.
 _FONTS = ("Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei", "Droid Sans Fallback")
 _SIZE = 8.5  # points
 _TITLE = 90  # characters
 _MARGIN, _MIN_WIDTH = 5, 70  # pixels
-_MOST_WORDS = 1200  # characters of what is said
+_MOST_WORDS = 1200  # characters of speech
 _LEFTWARD = ("R", "AL", "AN")  # matplotlib writes every script from left to right, and joins no letters
 
 
 class Labels:
-    """Writes into one figure. Nothing that is written is taken for markup."""
+    """Writes text into one figure. No text is read as markup."""
 
     def __init__(self, figure: Any) -> None:
         self._figure = figure
@@ -24,7 +24,7 @@ class Labels:
         self._families = font_families()
 
     def title(self, text: str, x: float, y: float) -> None:
-        """The heading; where it cannot be drawn as it is, with escapes."""
+        """Write the heading, with escapes if the fonts cannot draw it."""
         shown = printable(text, _TITLE)
         if not drawable(shown):
             shown = shown.encode("unicode_escape").decode("ascii")[: 2 * _TITLE]
@@ -41,7 +41,7 @@ class Labels:
         words: str,
         colour: str,
     ) -> None:
-        """Write into a box as much as fits: what is told and then the first words, or the least."""
+        """Write into a box as much as fits: lines of `told` and then the first words, or only `least`."""
         left, bottom = ax.transData.transform((span_ms[0], span_y[0]))
         right, top = ax.transData.transform((span_ms[1], span_y[1]))
         width, most = right - left - 2 * _MARGIN, int((top - bottom - 4) // self._line_height())
@@ -79,7 +79,7 @@ class Labels:
         text.set_clip_path(box)
 
     def inside(self, ax: Any, span_ms: tuple[int, int], y: float, text: str, colour: str) -> None:
-        """Words in the middle of a span, where they fit and can be drawn."""
+        """Write words in the middle of a span, if they fit and the fonts can draw them."""
         left, right = (ax.transData.transform((at, 0))[0] for at in span_ms)
         shown = printable(text)
         if drawable(shown) and self._width(shown) + 4 <= right - left:
@@ -87,7 +87,7 @@ class Labels:
             ax.text(middle, y, shown, color=colour, **look, **self._look())
 
     def value(self, ax: Any, span_ms: tuple[int, int], y: float, limit: float | None, text: str, colour: str) -> None:
-        """A number over the middle of a span, or below it, away from the limit; where it fits."""
+        """Write a number over or below the middle of a span, away from the limit, if it fits."""
         left, right = (ax.transData.transform((at, 0))[0] for at in span_ms)
         low, high = ax.get_window_extent(self._renderer).intervaly
         if self._width(text) + 6 > right - left or high - low < 2 * self._line_height():
@@ -107,7 +107,7 @@ class Labels:
         )
 
     def beside(self, ax: Any, y: float, text: str, colour: str) -> None:
-        """A word at the right end of a lane, at the height of y."""
+        """Write a word at the right end of a lane, at the height of y."""
         ax.annotate(
             text,
             (1.0, y),
@@ -134,7 +134,7 @@ class Labels:
         return float(self._renderer.get_text_width_height_descent(text, properties, False)[0])
 
     def _cut_short(self, lines: list[str], width: float) -> list[str]:
-        """Lines that end with an ellipsis."""
+        """Return the lines with an ellipsis at the end."""
         if not lines:
             return []
         last = lines[-1].split()
@@ -143,7 +143,7 @@ class Labels:
         return [*lines[:-1], " ".join([*last, "..."])]
 
     def _wrapped(self, text: str, width: float) -> list[str]:
-        """The text in lines that are no wider; none where a word is."""
+        """Break the text into lines of at most `width`; no lines if a word is wider."""
         lines: list[str] = []
         for word in text.split():
             longer = f"{lines[-1]} {word}" if lines else word
@@ -158,7 +158,7 @@ class Labels:
 
 @cache
 def font_families() -> tuple[str, ...]:
-    """The fonts to look for a character in, in this order."""
+    """Return the fonts for characters, in order of preference."""
     from matplotlib.font_manager import fontManager
 
     known = {font.name for font in fontManager.ttflist}
@@ -175,7 +175,7 @@ def _characters() -> frozenset[int]:
 
 
 def drawable(text: str) -> bool:
-    """Whether the text looks as it should when it is drawn: each character has a glyph, and none is written leftward."""
+    """Return whether the text looks right when it is drawn: each character has a glyph, and none is written leftward."""
     known = _characters()
     return all(ord(c) in known and unicodedata.bidirectional(c) not in _LEFTWARD for c in text)
 

@@ -7,7 +7,7 @@ from longtake.pipeline.explain.explanation import Explanation
 from longtake.schemas.wording import plural
 
 RED, DARK, GREY, SILENCE = "#c1121f", "#1d3557", "#8d99ae", "#eceff4"
-CUTS = {  # colour, line style, what the legend says
+CUTS = {  # colour, line style, text in the legend
     "topic": ("#1d3557", "-", "cut: the topic turns"),
     "limit": ("#1d3557", ":", "cut: length"),
     "group": ("#1d3557", "-.", "cut: another group"),
@@ -18,11 +18,11 @@ CUTS = {  # colour, line style, what the legend says
 
 
 def handles_of(found: Explanation) -> list[Any]:
-    """What the legend explains."""
+    """Return the entries of the legend."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    line: Any = Line2D  # which has the styles as literals
+    line: Any = Line2D  # its type has the styles as literals
 
     kinds = {cut.kind for cut in found.cuts} | ({"chapter"} if found.chapters_ms else set())
     handles: list[Any] = [

@@ -1,13 +1,13 @@
-"""How the timeline of a video is broken into lines."""
+"""Break the timeline of a video into lines."""
 
 from longtake.pipeline.explain.explanation import Explanation, Passage, Said
 
-_ONE_LINE_MS = 12 * 60_000  # a video that is longer is drawn in several lines
+_ONE_LINE_MS = 12 * 60_000  # a longer video is drawn in several lines
 _LINE_MINUTES = (10, 15, 20, 30, 45, 60, 90, 120, 180, 240)
 _MOST_LINES = 6
-_EMPTY_MS = 10 * 60_000  # so long a silence is not drawn where there are several lines
+_EMPTY_MS = 10 * 60_000  # a longer silence is not drawn if there are several lines
 _DRAWN_LINES = 20
-_LONGEST_CUE_MS = 60_000  # one without a look at the source: some last until the end of time
+_LONGEST_CUE_MS = 60_000  # if the source was not looked at: some cues never end
 
 
 def _end_ms(found: Explanation) -> int:
@@ -18,7 +18,7 @@ def _end_ms(found: Explanation) -> int:
 
 
 def line_spans(found: Explanation) -> list[tuple[int, int]]:
-    """Starts and ends of the lines, all of one length; where a video is long, its long silences are passed over."""
+    """Return starts and ends of the lines, all of one length. If the video is long, long silences are skipped."""
     end_ms = _end_ms(found)
     if end_ms <= _ONE_LINE_MS:
         return [(0, end_ms)]

@@ -1,4 +1,4 @@
-"""An explanation as a picture: the video as a timeline, in lines of text's manner where it is long.
+"""An explanation as a picture: the video as a timeline, broken into lines like text if it is long.
 
 From top to bottom: long clips, sentences, cues as read, the coherence curve with the cuts, and each score that has a threshold.
 """
@@ -22,7 +22,7 @@ from longtake.schemas.wording import clock
 _LEGEND_COLUMNS = 5
 _WIDTH = 14.0  # inches
 _DPI = 100
-_CURVE_ENDS_MS = 30_000  # a silence over which the curve is not drawn on
+_CURVE_ENDS_MS = 30_000  # the curve is not drawn over a longer silence
 _MOST_SCORES = 6
 _FILLS = ("#8ecae6", "#b8d8a8", "#f4d58d", "#c8b6e2", "#9fd8cb", "#e9c1a0")
 
@@ -39,7 +39,7 @@ class _Line:
 
 
 def draw(found: Explanation) -> bytes:
-    """The picture, as PNG. Raises ConfigError where matplotlib is missing."""
+    """Draw the picture, as PNG. Raises ConfigError if matplotlib is missing."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -84,14 +84,14 @@ def draw(found: Explanation) -> bytes:
 
 
 def _heights(lines: int, has_curve: bool, scores: int) -> list[float]:
-    """Inches of each lane of a line, and of the times below it."""
+    """Return the inches of each lane of a line, and of the times below it."""
     if lines == 1:
         return [2.1, *([1.6] if has_curve else []), *([0.55] * scores), 0.45]
     return [1.15, *([0.75] if has_curve else []), *([0.3] * scores), 0.45]
 
 
 def _with_threshold(clips: Sequence[ClipFate]) -> list[str]:
-    """The scores with a threshold; those that something fails first."""
+    """Return the scores with a threshold, failed scores first."""
     found: dict[str, bool] = {}
     for clip in clips:
         for check in clip.checks:

@@ -1,4 +1,4 @@
-"""An explanation as text for a terminal. All that comes from a source is made printable first."""
+"""An explanation as text for a terminal. All text from a source is made printable first."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,13 +16,13 @@ from longtake.schemas.records import Drop
 from longtake.schemas.wording import plural
 
 _BAR = 12  # characters of a similarity of 1
-_EXAMPLES = 5  # of what each cleaning step changed
+_EXAMPLES = 5  # changes shown for each cleaning step
 _SHOWN_CHARACTERS = 160  # of a cue
-_MOST_COLUMNS = 6  # long clips whose scores stand side by side
+_MOST_COLUMNS = 6  # long clips with scores side by side
 
 
 def print_explanation(found: Explanation, console: Console, limit: int) -> None:
-    """Print an explanation; of each list at most `limit` rows, 0: all."""
+    """Print an explanation, with at most `limit` rows of each list; 0: all."""
     _line(console, f"{found.video.video_id}", "bold")
     for note in found.notes:
         _line(console, f"Note: {note}", "yellow")
@@ -118,7 +118,7 @@ def _sentences(found: Explanation, console: Console, limit: int) -> None:
 
 
 def _shown(count: int, cuts: Iterable[int], limit: int) -> list[int]:
-    """The numbers of the sentences to show: all, or those before and after the first cuts."""
+    """Return the numbers of the sentences to show: all, or the ones before and after the first cuts."""
     if not limit or count <= limit:
         return list(range(count))
     wanted = {0, *(n for cut in cuts for n in (cut - 1, cut))}
@@ -173,7 +173,7 @@ def _clips(found: Explanation, console: Console, limit: int) -> None:
 
 
 def _scores(found: Explanation, console: Console) -> None:
-    """Scores against thresholds: of a few long clips each, of many the range."""
+    """Print scores against thresholds: every score of a few long clips, the range of many."""
     by_score: dict[str, list[tuple[int, FilterCheck]]] = {}
     for number, clip in enumerate(found.clips, 1):
         for check in clip.checks:
@@ -225,7 +225,7 @@ def _drops(drops: Sequence[Drop], later: set[Drop], console: Console, limit: int
 
 
 def _one_line(text: str, limit: int) -> str:
-    """A cue on one line, cut short unless everything is wanted; the sign of a change of speaker is made visible."""
+    """Return a cue on one line, cut short if there is a `limit`. The sign of a change of speaker becomes visible."""
     return printable(" / ".join(text.replace(BREAK, "|").split("\n")), _SHOWN_CHARACTERS if limit else None)
 
 

@@ -1,4 +1,4 @@
-"""Work ahead in threads: the next jobs run while the results of this one are used. In order, and with bounded memory."""
+"""Work ahead in threads: the next jobs run while the results of this one are used. Results stay in order, memory is bounded."""
 
 import queue
 import threading
@@ -11,13 +11,13 @@ T = TypeVar("T")
 Job = Callable[[], Iterable[T]]
 
 _END = object()
-_SECONDS = 0.2  # between looks at whether the results are still wanted
+_SECONDS = 0.2  # between checks whether the results are still wanted
 
 
 def in_order(jobs: Iterable[Job[T]], threads: int, results: int = 2) -> Iterator[T]:
-    """What the jobs yield, job after job. `threads` jobs run at once, each at most `results` results ahead.
+    """Yield the results of the jobs, job after job. `threads` jobs run at once, each at most `results` results ahead.
 
-    An exception of a job is raised when its turn comes. Closing the iterator tells the jobs to stop at their next result.
+    An exception of a job is raised when its turn comes. If the iterator is closed, the jobs stop at their next result.
     """
     waiting, lanes, stop = iter(jobs), deque[queue.Queue[Any]](), threading.Event()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="longtake-ahead")

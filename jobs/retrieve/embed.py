@@ -50,7 +50,7 @@ def embed(
 ) -> None:
     """Write the vectors of videos and texts to a Parquet file: kind, id, source, start_ms, end_ms, embedding.
 
-    What cannot be used is listed with its reason. Exit code 0, or 1 if nothing at all could be embedded; then no file is written.
+    Unusable inputs are listed with their reasons. Exit code 0, or 1 if nothing could be embedded; then no file is written.
     """
     needs_extras("embed", "av")
     from longtake.jobs.retrieve.inputs import Failure, items_of

@@ -72,10 +72,9 @@ def evaluate(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the metrics as JSON.")] = None,
     report: Report = None,
 ) -> None:
-    """Report R@1, R@5, R@10 and ranks in both directions, and how often a clip lies nearest to its own sentence.
+    """Report R@1, R@5, R@10 and ranks in both directions, and how often a clip is nearest to its own sentence.
 
-    Ties count as if broken at random. Beside each number stands what chance gives. A corpus can be shared among processes with
-    torchrun.
+    Ties count as if broken at random. Chance stands beside each number. torchrun can share a corpus among processes.
     """
     if (corpus is None) == (annotations is None):
         raise ConfigError("name either a corpus or --annotations FILE")
@@ -109,7 +108,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Use:
-    """The model, and how it is to run."""
+    """The model, and how to run it."""
 
     run: str
     split: str | None
@@ -127,7 +126,7 @@ def _number(value: float) -> float | None:
 
 
 def _evaluate_corpus(use: _Use, corpus: str) -> dict[str, float] | None:
-    """The metrics; None on ranks that have nothing to say."""
+    """Return the metrics; None on ranks that print nothing."""
     needs_extras("evaluate")
     from longtake.model.data.loader import LoaderSettings, ShardLoader
     from longtake.model.retrieval.evaluation import evaluate_corpus
@@ -207,7 +206,7 @@ def _of_how_many(metrics: dict[str, float]) -> str:
 
 
 def print_metrics(console: Console, metrics: dict[str, float]) -> None:
-    """The metrics as a table, chance beside each."""
+    """Print the metrics as a table, with chance beside each."""
     from rich.table import Table
 
     table = Table()

@@ -1,4 +1,4 @@
-"""The videos and paragraphs of an annotation file, encoded; and what of it could not be used."""
+"""The encoded videos and paragraphs of an annotation file, and the records that cannot be used."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -26,9 +26,9 @@ class EncodedVideos:
     problems: list[AnnotationProblem]
 
     def metrics(self, records: int) -> dict[str, float]:
-        """Retrieval in both directions; a video of several paragraphs is found by the best of them. `records`: in the file.
+        """Measure retrieval in both directions; the best of a video's paragraphs counts. `records`: their number in the file.
 
-        Clips and sentences are not compared: the clips are stretches of equal length, which the sentences were not said in.
+        Clips and sentences are not compared: clips are stretches of equal length, and do not belong to sentences.
         """
         found = retrieval_metrics(self.paragraphs, self.videos, self.of_video, torch.arange(len(self.videos)))
         counts = {"records": records, "paragraphs": len(self.paragraphs), "videos": len(self.videos)}
@@ -68,7 +68,7 @@ def encode(
 def _frames(
     name: str, files: VideoFiles, embedder: Embedder, sampling: Sampling, slots: Slots
 ) -> list[tuple[str, Tensor | AnnotationProblem]]:
-    """The prepared frames of a video, or what is wrong with it."""
+    """Return the prepared frames of a video, or its problem."""
     path = files.find(name)
     if path is None:
         return [(name, AnnotationProblem(name, "missing", f"no such file in {files.place}"))]
@@ -87,7 +87,7 @@ def _batches(
     problems: list[AnnotationProblem],
     of_video: dict[str, list[Annotation]],
 ) -> Iterator[list[tuple[str, Tensor]]]:
-    """Batches of what can be encoded. A problem with a video is one for each of its paragraphs."""
+    """Yield batches of usable videos. A problem with a video counts once for each of its paragraphs."""
 
     def sound() -> Iterator[tuple[str, Tensor]]:
         for name, value in found:

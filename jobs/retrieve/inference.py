@@ -1,4 +1,4 @@
-"""What the commands that use a trained model have in common: their options, the model, how they report."""
+"""Common parts of the commands that use a trained model: their options, the model, how they report."""
 
 import importlib.util
 import json
@@ -31,7 +31,7 @@ Report = Annotated[
 
 
 def load_embedder(run: str, device: str | None, precision: str | None) -> "Embedder":
-    """The model of a run, as the options say. Raises ConfigError for options, CheckpointError for the run."""
+    """Load the model of a run as the options say. Raises ConfigError for bad options, CheckpointError for a bad run."""
     import torch
 
     from longtake.model.retrieval.embedding import Embedder
@@ -55,7 +55,7 @@ def _device(name: str) -> "torch.device":
 
 
 def autocast_dtype(device: str, precision: str | None) -> "torch.dtype | None":
-    """What mixed precision runs in; None: full precision."""
+    """Return the dtype of mixed precision; None: full precision."""
     import torch
 
     name = precision or ("bfloat16" if device.startswith("cuda") else "float32")
@@ -65,27 +65,27 @@ def autocast_dtype(device: str, precision: str | None) -> "torch.dtype | None":
 
 
 def short_side(embedder: "Embedder") -> int:
-    """The size to decode frames at: that of corpora, or what the transform of evaluation starts from where that is more."""
+    """Return the short side of decoded frames: as in corpora, or the start size of the evaluation transform if larger."""
     from longtake.jobs.retrieve.video_frames import SHORT_SIDE
 
     return max(SHORT_SIDE, round(1.25 * min(embedder.size.height, embedder.size.width)))
 
 
 def needs_extras(command: str, *more: str) -> None:
-    """Raise ConfigError, saying what to install, where a library for inference, or one of `more`, is missing."""
+    """Raise ConfigError with what to install, if a library for inference, or one of `more`, is missing."""
     for name in ("torch", "transformers", "safetensors", "webdataset", "simplejpeg", *more):
         if importlib.util.find_spec(name) is None:
             raise ConfigError(f"{command} needs {name}: pip install 'longtake[build,train]'")
 
 
 def report_console() -> Console:
-    """Standard output; wide where that is a file, so that each row of a table stays on one line."""
+    """Return a console for standard output; wide if that is a file, so that each row of a table stays on one line."""
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, _FILE_WIDTH))
 
 
 def print_table(console: Console, title: str, rows: list[tuple[str, str, str, str]]) -> None:
-    """The first rows of a table of faults, and how many there are more. Nothing in it acts on the terminal."""
+    """Print the first rows of a table of faults, and how many more there are. Nothing in it acts on the terminal."""
     from rich.table import Table
     from rich.text import Text
 
@@ -102,15 +102,15 @@ def print_table(console: Console, title: str, rows: list[tuple[str, str, str, st
 
 
 def write_report(path: str, rows: list[dict[str, Any]]) -> None:
-    """JSON lines, whole or not at all."""
+    """Write JSON lines, whole or not at all."""
     storage.write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
+    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def print_line(console: Console, text: str) -> None:
-    """One line; nothing in it acts on the terminal."""
+    """Print one line; nothing in it acts on the terminal."""
     console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What `longtake embed` reads: finished corpora, video files of any kind, text files. One item for each row to be."""
+"""The inputs of `longtake embed`: finished corpora, video files of any kind, text files. Each row is made from one item."""
 
 import itertools
 import posixpath
@@ -22,7 +22,7 @@ from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 
 TEXT_EXTENSIONS = (".txt", ".jsonl")
-_LINE_BYTES = 1 << 20  # of a line of a text file at most
+_LINE_BYTES = 1 << 20  # most bytes of a line of a text file
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class VideoItem:
 
 @dataclass(frozen=True)
 class TextItem:
-    """A paragraph; one of a corpus has times."""
+    """A paragraph. It has times if it is from a corpus."""
 
     id: str
     source: str
@@ -49,7 +49,7 @@ class TextItem:
 
 @dataclass(frozen=True)
 class Failure:
-    """What could not be embedded, and why. `id` names the piece of the source; empty: all of it."""
+    """An input that could not be embedded, and why. `id` names the piece of the source; empty: all of it."""
 
     source: str
     id: str
@@ -64,14 +64,14 @@ Items = Callable[[], Iterable[Item]]
 def items_of(
     inputs: Iterable[str], embedder: Embedder, sampling: Sampling, slots: Slots, split: str | None = None
 ) -> Iterator[Item]:
-    """The items of all inputs, in order. Raises CorpusError for an input that is not there."""
+    """Yield the items of all inputs, in order. Raises CorpusError for a missing input."""
     found = list(itertools.chain.from_iterable(map(_expanded, inputs)))
     jobs = itertools.chain.from_iterable(_jobs(source, embedder, sampling, slots, split) for source in found)
     return in_order(jobs, slots.size)
 
 
 def _expanded(source: str) -> list[str]:
-    """The input itself, or the videos and texts directly in a folder that is no corpus."""
+    """Return the input itself, or, for a folder that is no corpus, the videos and texts directly in it."""
     if storage.is_file(source) or storage.is_file(Layout(source).manifest):
         return [source]
     inside = [p for p in storage.list_files(source) if p.lower().endswith((*EXTENSIONS, *TEXT_EXTENSIONS))]
@@ -120,7 +120,7 @@ def _corpus_items(windows: CorpusWindows, place: WindowPlace) -> list[Item]:
 
 
 def video_items(source: str, embedder: Embedder, sampling: Sampling, slots: Slots) -> Iterator[Item]:
-    """The windows of a video file; its id is its name without the extension."""
+    """Yield the windows of a video file; their id is its name without the extension."""
     name = posixpath.splitext(posixpath.basename(source))[0]
     try:
         for window in video_windows(source, sampling, slots):
@@ -138,11 +138,11 @@ def video_items(source: str, embedder: Embedder, sampling: Sampling, slots: Slot
 
 
 def text_items(source: str) -> Iterator[Item]:
-    """The paragraphs of a text file.
+    """Yield the paragraphs of a text file.
 
-    .txt: one on each line, cut into sentences behind . ! and ?; blank lines are none; its id is file:line.
-    .jsonl: {"id", "sentences": [...]}, taken as they are, or {"id", "text": "..."}, cut as above unless it is a list; without
-    id: file:line.
+    .txt: one on each line, split into sentences after . ! and ?; blank lines are skipped; the id is file:line.
+    .jsonl: {"id", "sentences": [...]}, unchanged, or {"id", "text": "..."}, split as above unless it is a list; without id:
+    file:line.
     """
     name = posixpath.basename(source)
     try:
@@ -176,7 +176,7 @@ def _text(source: str, place: str, data: bytes) -> Item:
 
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Number and bytes of the lines that are not blank; of one that is too long, more than _LINE_BYTES of its bytes."""
+    """Yield number and bytes of each line that is not blank; of a line that is too long, its first _LINE_BYTES + 1 bytes."""
     number = 0
     while data := stream.readline(_LINE_BYTES + 1):
         number += 1

@@ -13,7 +13,7 @@ _GROUP = 1024  # rows of a row group
 
 
 def schema(width: int, parts: bool, about: dict[str, str]) -> pa.Schema:
-    """kind, id, source, start_ms, end_ms, embedding; `parts` are the vectors of clips or sentences."""
+    """Return the columns kind, id, source, start_ms, end_ms, embedding; with `parts`, the vectors of clips or sentences."""
     vector = pa.list_(pa.float32(), width)
     fields = [
         pa.field("kind", pa.string(), nullable=False),  # video or text
@@ -29,7 +29,7 @@ def schema(width: int, parts: bool, about: dict[str, str]) -> pa.Schema:
 
 
 class EmbeddingTable:
-    """Takes items and writes their rows to a local path. At most a batch of each kind and one row group are in memory."""
+    """Takes items and writes their rows to a local path. Memory holds at most a batch of each shape and one row group."""
 
     def __init__(self, path: str, embedder: Embedder, parts: bool, batch_size: int, about: dict[str, str]) -> None:
         self._embedder, self._parts, self._batch_size = embedder, parts, batch_size
@@ -40,7 +40,7 @@ class EmbeddingTable:
         self._rows: list[dict[str, Any]] = []
 
     def add(self, item: VideoItem | TextItem) -> str:
-        """Take an item. Returns its kind."""
+        """Take an item, and return its kind."""
         if isinstance(item, TextItem):
             self._texts.append(item)
             if len(self._texts) == self._batch_size:

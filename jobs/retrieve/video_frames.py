@@ -1,7 +1,7 @@
-"""Frames of loose video files, evenly over their length or over windows of it, under the guards of a build.
+"""Frames of single video files, evenly over their length or over windows, with the guards of a build.
 
-Files are opened and decoded in process slots only, within the limits on size, length and time; a file that hangs or crashes the
-decoder costs one child process. What a call returns is bounded, so a file of many hours is decoded in pieces.
+Only process slots open and decode files, within the limits on size, length and time; a file that hangs or crashes the decoder
+costs one child process. The result of a call is bounded, so a file of many hours is decoded in pieces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,11 +22,11 @@ from longtake.pipeline.run.slots import Slots
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
 
-SHORT_SIDE = 240  # of decoded frames in pixels, as corpora have it by default
+SHORT_SIDE = 240  # of decoded frames in pixels, the default of corpora
 _QUALITY = 95  # of the JPEGs in which frames come from their slot
-_CALL_WINDOWS = 32  # decoded in one call at most, together with:
-_CALL_MS = 600_000
-_FPS = 25  # where a file tells neither times nor a rate
+_CALL_WINDOWS = 32  # most windows decoded in one call
+_CALL_MS = 600_000  # longest stretch decoded in one call, unless one window is longer
+_FPS = 25  # for a file with neither times nor a rate
 
 Times = NDArray[np.int64]
 
@@ -53,10 +53,10 @@ class Sampling:
 
 
 def video_windows(uri: str, sampling: Sampling, slots: Slots) -> Iterator[Window]:
-    """The windows of a video file, local or remote. Raises SourceError when nothing of the file can be used.
+    """Yield the windows of a video file, local or remote. Raises SourceError if nothing of the file can be used.
 
-    The frames are those at floor(linspace(0, T - 1, n)) of the T frames in the window, which is what the released code takes
-    in its retrieval tasks (facts 2). A window of which one frame cannot be decoded comes without frames, with the reason.
+    Of the T frames in a window it takes the n frames at floor(linspace(0, T - 1, n)), like the released code in its retrieval
+    tasks (facts 2). If a frame of a window cannot be decoded, the window has no frames, but the reason.
     """
     settings = Frames(short_side=sampling.short_side, quality=_QUALITY)
     seconds = sampling.limits.decode_seconds
@@ -76,10 +76,10 @@ def video_windows(uri: str, sampling: Sampling, slots: Slots) -> Iterator[Window
 
 
 def read_video(path: str, frames: int, short_side: int = SHORT_SIDE) -> NDArray[np.uint8]:
-    """Frames of a video file evenly over its length: RGB (frames, height, width, 3), for `Embedder.frames`.
+    """Read frames of a video file, evenly over its length: RGB (frames, height, width, 3), for `Embedder.frames`.
 
-    They are decoded in a child process, which imports the script that calls this: its main part needs the usual
-    `if __name__ == "__main__":`. Raises SourceError for a file that cannot be used, or a frame that cannot be decoded.
+    A child process decodes them. It imports the script that calls this, so the main part of the script needs the usual
+    `if __name__ == "__main__":`. Raises SourceError if the file cannot be used or a frame cannot be decoded.
     """
     from longtake.model.data.samples import decode
 
@@ -92,7 +92,7 @@ def read_video(path: str, frames: int, short_side: int = SHORT_SIDE) -> NDArray[
 
 
 def frame_times(path: str, limits: Limits) -> tuple[Times, int]:
-    """When each frame goes on screen, and when the video ends, in ms. Runs in a slot. Raises SourceError."""
+    """Return when each frame goes on screen, and when the video ends, in ms. Runs in a slot. Raises SourceError."""
     return with_repair(path, limits, lambda usable: _frame_times(usable, limits))
 
 
@@ -104,7 +104,7 @@ def _frame_times(path: str, limits: Limits) -> tuple[Times, int]:
         facts = measured_info(source, table, Orientation())
         if table.is_plannable:
             times = np.array([source.timeline.to_ms(int(pts)) for pts in table.shown_pts], np.int64)
-        else:  # not every packet has a time of its own: evenly by rate; decoding tells which frames there are
+        else:  # some packets have no time: spread times evenly by the rate; decoding finds the real frames
             times = np.arange(0, max(facts.duration_ms, 1), 1000 / (facts.fps or _FPS)).astype(np.int64)
     end = max(facts.duration_ms, int(times[-1]) + 1)
     check_duration(end, limits)
@@ -112,7 +112,7 @@ def _frame_times(path: str, limits: Limits) -> tuple[Times, int]:
 
 
 def cut(end_ms: int, window_ms: int | None) -> list[tuple[int, int]]:
-    """Start and end of the windows of a video: one after the other; less than half a window at the end joins the one before."""
+    """Return start and end of the consecutive windows of a video. Less than half a window at the end joins the one before."""
     if window_ms is None or end_ms < 1.5 * window_ms:
         return [(0, end_ms)]
     bounds = list(range(0, end_ms, window_ms))
@@ -122,7 +122,7 @@ def cut(end_ms: int, window_ms: int | None) -> list[tuple[int, int]]:
 
 
 def sample(times: Times, start_ms: int, end_ms: int, wanted: int) -> Times:
-    """The times of `wanted` frames of those that go on screen in [start, end); where none does, of the one that is on then."""
+    """Return times of `wanted` frames that go on screen in [start, end). If none does, use the frame on screen at that time."""
     first, last = (int(i) for i in np.searchsorted(times, [start_ms, end_ms]))
     if last <= first:
         first, last = max(first - 1, 0), max(first, 1)
@@ -130,7 +130,7 @@ def sample(times: Times, start_ms: int, end_ms: int, wanted: int) -> Times:
 
 
 def _calls(windows: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Windows that are decoded together."""
+    """Yield groups of windows that are decoded together."""
     group: list[tuple[int, int]] = []
     for window in windows:
         if group and (len(group) == _CALL_WINDOWS or window[1] - group[0][0] > _CALL_MS):

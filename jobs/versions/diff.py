@@ -39,7 +39,7 @@ def diff(
 
 
 def print_diff(found: "PlanDiff", plan_a: str, plan_b: str, console: Console) -> None:
-    """The differences as tables; the verdict comes last, where a terminal stops."""
+    """Print the differences as tables. The verdict comes last, where a terminal stops."""
     _line(console, f"A: {plan_a}")
     _line(console, f"B: {plan_b}")
     if found.settings:

@@ -1,4 +1,4 @@
-"""`longtake merge`: one corpus of several finished ones."""
+"""`longtake merge`: one corpus from several finished ones."""
 
 from typing import Annotated, Any
 
@@ -19,10 +19,10 @@ def merge(
     samples: Annotated[int | None, typer.Option(min=1, help="Samples per shard; as in the first, by default.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides the order; as in the first, by default.")] = None,
 ) -> None:
-    """Join finished corpora into a new one; they stay as they are. Frames are copied, not decoded.
+    """Join finished corpora into a new one; they stay unchanged. Frames are copied, not decoded.
 
-    A video in several is taken from the first that has samples of it; the ledger names the others. What was taken down or
-    rejected in any stays out. Each video keeps its split. Interrupted, run it again.
+    A video in several corpora comes from the first with samples of it; the ledger names the others. Videos and samples that
+    were taken down or rejected in one corpus are dropped. Each video keeps its split. After an interruption, run it again.
     """
     from longtake.jobs.lock import locked
     from longtake.jobs.versions.revise import finished, make, print_change
@@ -72,8 +72,8 @@ def _check_frames(first: str, one: CorpusManifest, second: str, other: CorpusMan
 
 
 def merged_manifest(origins: list[CorpusManifest], name: str | None, samples: int, seed: int) -> CorpusManifest:
-    """corpus.json of the merged corpus, but for counts and shards. Its config has the settings that all agree on; the history has
-    what each says."""
+    """Make corpus.json of the merged corpus, except counts and shards. Its config has the settings that all agree on; its
+    history has the settings of each."""
     from longtake.jobs.versions.revise import derived_fingerprint
 
     name = name or " and ".join(origin.name for origin in origins)
@@ -112,6 +112,6 @@ def merged_manifest(origins: list[CorpusManifest], name: str | None, samples: in
 
 
 def _names(of: list[dict[str, Any]]) -> list[str]:
-    """A name for each corpus, numbered where they would be the same."""
+    """Return a name for each corpus, numbered if several have the same."""
     names = [str(entry["name"]) for entry in of]
     return [f"{name} ({i})" if names.count(name) > 1 else name for i, name in enumerate(names, 1)]

@@ -19,10 +19,10 @@ def reshard(
         ),
     ] = None,
 ) -> None:
-    """Cut a corpus into other shards or splits. Frames are copied, not decoded; order and bytes are those of a build with the new
+    """Cut a corpus into other shards or splits. Frames are copied, not decoded; order and bytes are as from a build with the new
     settings.
 
-    Interrupted, it leaves the corpus whole; run it again.
+    An interruption leaves the corpus whole; run it again.
     """
     shares = parse_split(split) if split is not None else {}
     from longtake.jobs.lock import check_there, locked
@@ -50,7 +50,7 @@ def reshard(
 
 
 def parse_split(text: str) -> dict[str, float]:
-    """The shares of `NAME=SHARE,...`. Raises ConfigError."""
+    """Parse the shares of `NAME=SHARE,...`. Raises ConfigError."""
     from pydantic import ValidationError
 
     from longtake.schemas.config import CorpusConfig

@@ -1,4 +1,4 @@
-"""`longtake retry`: try the videos again that failed, and fold what comes of them into the corpus as its next version."""
+"""`longtake retry`: try failed videos again, and add the results to the corpus as its next version."""
 
 import json
 from collections import Counter
@@ -28,10 +28,9 @@ def retry(
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Decoder processes; 0: one for each core.")] = 0,
 ) -> None:
-    """Try again what failed, and fold it in as the next version of the corpus. Nothing else is read or decoded.
+    """Try again what failed, and add the results as the next version of the corpus. Nothing else is read or decoded.
 
-    The result is what a build would have given if the failures had not been. Interrupted, it leaves the corpus whole; run it
-    again.
+    The result is the same as from a build without the failures. An interruption leaves the corpus whole; run it again.
     """
     from longtake.jobs.lock import check_there, locked
     from longtake.jobs.versions.revise import (
@@ -86,7 +85,7 @@ def retry(
 
 
 def parse_reasons(text: str | None) -> frozenset[Reason]:
-    """The reasons of `--reason`; all that another attempt can do away with where it is None. Raises ConfigError."""
+    """Return the reasons of `--reason`; if it is None, all reasons that another attempt can remove. Raises ConfigError."""
     from longtake.pipeline.revise.select import RETRIABLE
 
     if text is None:
@@ -107,7 +106,7 @@ def parse_reasons(text: str | None) -> frozenset[Reason]:
 
 
 def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, corpus: str) -> None:
-    """Raise CorpusError where the corpus was made with other settings or by other versions than what is tried again."""
+    """Raise CorpusError if the corpus was made with other settings or versions than the retry would use."""
     from longtake.jobs.build.inputs import other_models
     from longtake.pipeline.decode import versions as decoder_versions
     from longtake.pipeline.plan.fingerprint import fingerprint
@@ -124,9 +123,8 @@ def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, co
             f"{name} {manifest.versions.get(name, 'none')} (here {now.get(name, 'none')})" for name in names
         )
         raise CorpusError(f"{corpus} was made with {what}. Install these versions, so that all of it is made alike.")
-    derived = any(
-        entry["command"] in ("merge", "reshard") for entry in manifest.history
-    )  # has a fingerprint of its own
+    # A merged or resharded corpus has another kind of fingerprint.
+    derived = any(entry["command"] in ("merge", "reshard") for entry in manifest.history)
     if not derived and fingerprint(config) != manifest.fingerprint:
         raise CorpusError(
             f"{corpus} was made with other versions of the libraries that its filters and models use. Install those, "
@@ -141,7 +139,7 @@ def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, co
 def _work(
     config: CorpusConfig, old: Any, unplanned: frozenset[str], workers: int, beam_args: list[str]
 ) -> tuple[Any, Any]:
-    """What plans and decodes the videos that are tried again. What curators had rejected of them stays out."""
+    """Return the graph that plans the retried videos, and the settings that decode them. Rejected samples stay dropped."""
     from longtake.jobs.build.plan import captioning, embedding
     from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
     from longtake.pipeline.filters.rejects import rejects_file
@@ -155,19 +153,19 @@ def _work(
     layout, decided = old.layout, old.plan.decisions
     decoding = DecodeSettings(config, layout, slots)
     if CLIP_MODEL.asked(config):
-        CLIP_MODEL.get(config)  # one that does not load is an error before any work
+        CLIP_MODEL.get(config)  # a model that does not load is an error before any work
     if not unplanned:
         return None, decoding
     rejects = None
     if decided:
         rejects = rejects_file(layout, decided["sha256"], decided["rejects"])
-        rejects.read()  # that they are gone is an error before any work
+        rejects.read()  # a missing file is an error before any work
     embed, caption, probe = embedding(config, layout, False), captioning(config), old.plan.probe
     return lambda root: plan_videos(root, config, probe, slots, embed, caption, unplanned, rejects=rejects), decoding
 
 
 def _remember_limits(config: CorpusConfig, staging: str) -> None:
-    """So that `longtake build` does not take limits that were raised for other inputs."""
+    """Save the limits, so that `longtake build` does not take raised limits for changed inputs."""
     path = storage.join(staging, "inputs.json")
     try:
         known = json.loads(storage.read_bytes(path))

@@ -1,4 +1,4 @@
-"""What the commands that make a new version of a corpus do alike: run the two graphs, put it in place, say what was done."""
+"""Common work of the commands that make a new version of a corpus: run the two graphs, install it, print the change."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ class FinishedCorpus:
 
 
 def finished(root: str) -> FinishedCorpus:
-    """The finished corpus at `root`. Raises CorpusError where there is none."""
+    """Return the finished corpus at `root`. Raises CorpusError if there is none."""
     layout = Layout(root.rstrip("/") or root)
     manifest, plan = finished_manifest(layout), read_summary(layout.plan)
     if plan is None:
@@ -46,8 +46,8 @@ def finished(root: str) -> FinishedCorpus:
 
 
 def next_manifest(old: FinishedCorpus, command: str, done: dict[str, Any], **changes: Any) -> CorpusManifest:
-    """corpus.json of the version after `old`, but for counts and shards. `done` says what was done; changed settings make another
-    fingerprint."""
+    """Make corpus.json of the version after `old`, except counts and shards. `done` says what was done. Changed settings give
+    another fingerprint."""
     version = old.manifest.version + 1
     entry = {"version": version, "command": command} | done | {PARENT: digest(old.layout)}
     if changes:
@@ -56,7 +56,7 @@ def next_manifest(old: FinishedCorpus, command: str, done: dict[str, Any], **cha
 
 
 def derived_fingerprint(origins: list[CorpusManifest], changes: dict[str, Any]) -> str:
-    """The digest of what decides a corpus that was made of others."""
+    """Return the digest of everything that decides a corpus made from other corpora."""
     decides = {"of": [origin.fingerprint for origin in origins], "changes": changes}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
@@ -71,7 +71,7 @@ def make(
     planning: Planning | None = None,
     decoding: DecodeSettings | None = None,
 ) -> CorpusManifest:
-    """Make the new version below the target, where nothing may lie yet but what an interrupted attempt left."""
+    """Make the new version in the target folder. Only files of an interrupted attempt may be there before."""
     options, target = pipeline_options(beam_args, decoding.workers if decoding else 0), change.target
     for folder in (target.plan, target.ledger, target.shards, target.index, carried(target)):
         storage.delete_folder(folder)
@@ -102,13 +102,13 @@ def replace(
     decoding: DecodeSettings | None = None,
     even_same: bool = False,
 ) -> CorpusManifest | None:
-    """Make the next version of a corpus, whose lock is held, and put it in its place.
+    """Make the next version of a corpus and install it. The caller holds the lock of the corpus.
 
-    None, and all stays as it was, where the two hold the same samples and counts, unless `even_same`."""
+    If both versions have the same shards, counts and settings, keep the old one and return None, unless `even_same`."""
     discard(old.layout)
     with ExitStack() as stack:
         if not storage.is_remote(change.target.root):
-            stack.enter_context(locked(change.target.root))  # the folder that takes the name of the corpus
+            stack.enter_context(locked(change.target.root))  # this folder gets the name of the corpus
         stay = stays_in_place(old.layout)
         try:
             made = make(change, [old], manifest, beam_args, console, stay, planning, decoding)
@@ -134,7 +134,7 @@ def print_change(
     console: Console,
     rows: Sequence[Any] = (),
 ) -> None:
-    """What a command did, as a table of before and after. `rows` are more of it: (what, before, after)."""
+    """Print what a command did, as a table of before and after. `rows` are further rows: (what, before, after)."""
     table = Table(title=printable(title), title_justify="left")
     table.add_column("")
     for heading in ("before", "after") if before else ("corpus",):
@@ -168,5 +168,5 @@ _FIGURES: dict[str, Any] = {
 
 
 def reason_rows(counts: Counter[str]) -> str:
-    """Counts by name, for a message."""
+    """Return counts by name, for a message."""
     return ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))

@@ -39,12 +39,10 @@ def takedown(
         bool, typer.Option("--ignore-unknown", help="Pass over ids of which the corpus knows nothing.")
     ] = False,
 ) -> None:
-    """Remove videos, and samples that curators rejected, for good: their frames and text from shards, index, plan, embeddings and
-    staging.
+    """Remove videos, and samples that curators rejected, for good: frames and text in shards, index, plan, embeddings, staging.
 
-    The ledger keeps their ids, with reason taken_down (a video) or rejected (a sample), why, and none of their text. Shards that
-    hold nothing of them are not touched. Known copies that stay are listed. Interrupted, it leaves the corpus whole; run it
-    again.
+    The ledger keeps their ids with reason taken_down (a video) or rejected (a sample), and why, but no text. Shards without
+    them are not touched. Known copies that stay are listed. An interruption leaves the corpus whole; run it again.
     """
     if videos is None and not decided:
         raise ConfigError("takedown: say what: --videos FILE, --decisions FILE, or both")
@@ -102,7 +100,7 @@ def takedown(
 
 
 def _print_copies(stay: "CopiedVideos", console: Console) -> None:
-    """The known copies that are still there."""
+    """Print the known copies that stay in the corpus."""
     number = _counted(len(stay.videos), len(stay.clips))
     named = "\n  ".join(printable(name) for name in stay.names[:_SHOWN])
     more = f"\n  ... and {len(stay) - _SHOWN:,} more" if len(stay) > _SHOWN else ""
@@ -112,20 +110,20 @@ def _print_copies(stay: "CopiedVideos", console: Console) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TakedownOptions:
-    """What is to go: ids of videos and keys of samples, each with the detail of its ledger row. `curators` decided so, by subject
-    and id; None where no file with decisions is named."""
+    """Ids of videos and keys of samples to remove, each with the detail of its ledger row. `curators` says who decided so, by
+    subject and id; None if no file with decisions is named."""
 
     videos: Mapping[str, str]
     samples: Mapping[str, str]
     curators: Mapping[tuple[str, str], frozenset[str]] | None
 
     def with_copies(self, copies: "CopiedVideos") -> "TakedownOptions":
-        """The same with known copies, which say so in their rows."""
+        """Return the same with known copies. Their ledger rows say that they are copies."""
         videos = {**dict.fromkeys(copies.videos, _COPY), **self.videos}
         return TakedownOptions(videos, {**dict.fromkeys(copies.clips, _COPY), **self.samples}, self.curators)
 
     def told(self, videos: Iterable[str], samples: Iterable[str]) -> dict[str, Any]:
-        """What the history of the corpus says of those that go."""
+        """Return the history entry for the removed videos and samples."""
         gone = [*(("video", name) for name in videos), *(("sample", key) for key in samples)]
         done: dict[str, Any] = {"videos": sum(subject == "video" for subject, _ in gone)}
         if self.curators is None:
@@ -135,8 +133,8 @@ class TakedownOptions:
 
 
 def read_asked(videos: str | None, decided: Sequence[str] | None, policy: OnConflict, note: str) -> TakedownOptions:
-    """What the files name. Raises ConfigError for one that cannot be used, and where curators differ and no policy says what
-    counts."""
+    """Read what the files name. Raises ConfigError for a file that cannot be used, and if curators differ and no policy says
+    which decision counts."""
     from longtake.pipeline.filters.rejects import REJECT, Rejects
     from longtake.schemas.decisions import current, settle
 
@@ -162,7 +160,7 @@ def _check_known(
     ignore_unknown: bool,
     console: Console,
 ) -> None:
-    """Say what the corpus knows nothing of. Raises CorpusError unless that is to be passed over."""
+    """Check for ids that the corpus does not know. Raises CorpusError; with `ignore_unknown`, prints their number instead."""
     videos = sorted(asked.videos.keys() - known.here)
     keys = sorted(asked.samples.keys() - samples.here - samples.gone)
     if not videos and not keys:
@@ -180,7 +178,7 @@ def _check_known(
 
 
 def _already(asked: TakedownOptions, known: "KnownVideos", samples: "KnownSamples") -> str:
-    """Why there is nothing to do."""
+    """Return why there is nothing to do."""
     if not asked.videos and not asked.samples:
         return "No decision rejects anything"
     gone = _counted(len(known.taken_down), len(samples.gone))
@@ -197,7 +195,7 @@ def _counted(videos: int, samples: int) -> str:
 
 
 def read_ids(path: str) -> frozenset[str]:
-    """The ids in a file, one per line; empty lines are passed over. Raises ConfigError where there is none."""
+    """Read the ids in a file, one per line; empty lines are skipped. Raises ConfigError if there is none."""
     import sys
 
     try:

@@ -1,4 +1,4 @@
-"""The shard loader: a finished corpus as batches for LF-VILA, on every rank, from any point on (docs/lfvila.md)."""
+"""The shard loader: a finished corpus as batches for LF-VILA, on every rank, from any batch on (docs/lfvila.md)."""
 
 import functools
 import hashlib
@@ -38,35 +38,35 @@ _DECIDING = (
 
 @dataclass(frozen=True)
 class LoaderSettings:
-    """What is loaded and how. Those from `split` to `antialias` decide the batches; `workers` and `prefetch` only the speed."""
+    """Settings of a loader. `split` to `antialias` decide the batches, `workers` and `prefetch` only the speed."""
 
     corpus: str  # the folder with corpus.json: a path, gs:// or s3://
-    tokenizer: str  # "uncased", or of Hugging Face: a folder or a name
+    tokenizer: str  # "uncased", or a Hugging Face tokenizer: a folder or a name
     split: str = "train"
     training: bool = True  # False: every sample once, in order, first window, centre crop
     batch_size: int = 16  # on each rank
     seed: int = 0
-    shuffle_shards: int = 8  # samples are shuffled among so many shards
+    shuffle_shards: int = 8  # samples are shuffled among this many shards
     sentences: int = 4  # consecutive sentences, and so clips, of a sample
-    frames_per_sentence: int | None = None  # None: all that the corpus has
+    frames_per_sentence: int | None = None  # None: all frames in the corpus
     height: int = 192
     width: int = 320
-    tokens: int = 50  # of a sentence, with the special ones
+    tokens: int = 50  # per sentence, with the special tokens
     crop: CropRange = field(default_factory=CropRange)
-    flip: float = 0.5  # how often a training sample is mirrored; 0 where the text says left or right
-    antialias: bool = True  # False: as the torchvision of the released code resized
+    flip: float = 0.5  # probability that a training sample is mirrored; use 0 if texts say left or right
+    antialias: bool = True  # False: resize as the torchvision of the released code
     workers: int = 0  # processes of this rank; 0: none
     prefetch: int = 2  # batches that each worker makes ahead
 
 
 class ShardLoader:
-    """Iterates over the batches of the epoch from where it stands; after the last one it stands at the next epoch's first.
+    """Iterates over the remaining batches of the epoch. After the last batch it stands at the next epoch's first.
 
-    `counts` has the samples delivered, those damaged (one for each time it is met, `damaged_<reason>`) and those filled in.
+    `counts` has the samples delivered, damaged (each time that one is met; also by reason, `damaged_<reason>`) and filled in.
     """
 
     def __init__(self, settings: LoaderSettings, rank: int = 0, ranks: int = 1) -> None:
-        """Raises LoaderError for a corpus that cannot be read, ValueError for settings that do not fit it."""
+        """Open the corpus. Raises LoaderError if it cannot be read, ValueError if the settings do not fit it."""
         self.settings = settings
         layout = Layout(settings.corpus)
         manifest = finished_manifest(layout)
@@ -82,7 +82,7 @@ class ShardLoader:
         names = [shard.name.removesuffix(".tar") for shard in records]
         lengths = _sentence_counts(layout, names, [shard.samples for shard in records])
         usable = usable_places(lengths, settings.sentences)
-        self.short = sum(map(len, lengths)) - len(usable)  # samples of too few sentences
+        self.short = sum(map(len, lengths)) - len(usable)  # samples with too few sentences
         if self.short:
             log.warning(
                 "%s: %d samples have fewer than %d sentences: left out", layout.root, self.short, settings.sentences
@@ -124,12 +124,12 @@ class ShardLoader:
             persistent_workers=settings.workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=functools.partial(_start_worker, os.getpid()),
-            # Its own, so that starting to iterate takes nothing from the generator that dropout and MTC draw from.
+            # A separate generator: the start of an iteration must draw nothing from the generator of dropout and MTC.
             generator=torch.Generator().manual_seed(settings.seed),
         )
 
     def __len__(self) -> int:
-        """Batches of an epoch on this rank. While training, ranks have equally many."""
+        """Return the number of batches of an epoch on this rank. In training, all ranks have equally many."""
         return self.order.batches
 
     @property
@@ -139,20 +139,20 @@ class ShardLoader:
 
     @property
     def batches_done(self) -> int:
-        """Batches of this epoch that were yielded."""
+        """Number of batches of this epoch that were yielded."""
         return self._at.batches_done
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches left in this epoch, or until `until()` is true. What is yielded counts as done. Raises LoaderError."""
+        """Yield the batches left in this epoch, until `until()` is true. A yielded batch counts as done. Raises LoaderError."""
         try:
             for batch in self._loader:
                 if self.until():
                     return
                 self._at.advance()
                 self._report(batch)
-                if len(batch):  # in an evaluation a batch can be all damage
+                if len(batch):  # in an evaluation all samples of a batch can be damaged
                     yield batch
-        except LoaderError as error:  # a worker's comes with its traceback before the message
+        except LoaderError as error:  # a worker's error has its traceback before the message
             raise LoaderError(str(error).rsplit(f"{LoaderError.__name__}: ", 1)[-1].rstrip()) from None
 
     def _report(self, batch: Batch) -> None:
@@ -166,7 +166,7 @@ class ShardLoader:
             log.warning("in their place, once more in this epoch: %s", ", ".join(batch.filled))
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands. The same on all ranks but for `counts`; any number of workers may go on from it."""
+        """Return where the loader stands: the same on all ranks, except `counts`. Any number of workers may go on from it."""
         return {
             "epoch": self.epoch,
             "batches_done": self.batches_done,
@@ -175,7 +175,7 @@ class ShardLoader:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there. Raises ValueError if corpus, settings or number of ranks would give other batches."""
+        """Go on from a saved state. Raises ValueError if corpus, settings or number of ranks would give other batches."""
         theirs = state["identity"]
         differs = [name for name in {*theirs, *self._identity} if theirs.get(name) != self._identity.get(name)]
         if differs:
@@ -189,7 +189,7 @@ class ShardLoader:
 
 @dataclass
 class _Position:
-    """Where a loader stands, and DataLoader's sampler: the tickets of the batches left in the epoch."""
+    """The place of a loader in its epoch. As DataLoader's sampler it yields the tickets of the batches left."""
 
     order: Order
     epoch: int = 0
@@ -213,15 +213,15 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _start_worker(parent: int, worker: int) -> None:
-    leave_with(parent)  # DataLoader itself looks every 5 s, and not while a worker reads
-    # Schedulers and terminals signal a whole process group; the trainer still needs its workers until it has saved. They
-    # leave the group instead of ignoring the signal, by which DataLoader ends a worker that hangs.
+    leave_with(parent)  # DataLoader looks only every 5 s, and not while a worker reads
+    # Schedulers and terminals signal a whole process group, but the trainer needs its workers until it has saved. So they
+    # leave the group. They must not ignore the signal: DataLoader ends a hanging worker with it.
     os.setpgid(0, 0)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 def finished_manifest(layout: Layout) -> CorpusManifest:
-    """The corpus.json of a finished corpus. Raises LoaderError where there is none."""
+    """Read the corpus.json of a finished corpus. Raises LoaderError if there is none."""
     try:
         manifest = read_manifest(layout)
     except (CorpusError, OSError) as error:
@@ -232,7 +232,7 @@ def finished_manifest(layout: Layout) -> CorpusManifest:
 
 
 def _sentence_counts(layout: Layout, names: list[str], samples: list[int]) -> list[NDArray[np.int32]]:
-    """The number of sentences of each sample of each shard, read from one column of its index."""
+    """Read the number of sentences of each sample of each shard, from one column of its index."""
 
     def read(name: str, expected: int) -> NDArray[np.int32]:
         path = layout.shard_index(name)
@@ -249,7 +249,7 @@ def _sentence_counts(layout: Layout, names: list[str], samples: list[int]) -> li
 
 
 def _identity(settings: LoaderSettings, ranks: int, manifest: CorpusManifest) -> dict[str, Any]:
-    """What must be the same for the same batches."""
+    """Return everything that decides the batches."""
     shards = [(s.name, s.samples, s.sha256) for s in manifest.shards if s.split == settings.split]
     return {name: getattr(settings, name) for name in _DECIDING} | {
         "crop": [list(bounds) for bounds in settings.crop],

@@ -1,7 +1,7 @@
-"""Which sample is read when: the order of an epoch, cut into batches for every rank.
+"""The order of samples in an epoch, cut into batches for every rank.
 
-Everything follows from the numbers of samples in the shards, the seed and the epoch, so every rank computes the same order
-without talking to the others, and any batch of any epoch can be named without reading the ones before it.
+The numbers of samples in the shards, the seed and the epoch decide everything. So every rank computes the same order without
+the others, and knows any batch of any epoch without reading the batches before it.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Places = NDArray[np.int32]  # (n, 2): number of the shard, position in it
 
 
 class Ticket(NamedTuple):
-    """An order for one batch."""
+    """A request for one batch."""
 
     epoch: int
     number: int  # of the batch in the rank's epoch
@@ -25,11 +25,11 @@ class Ticket(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """The samples of a split and how they are dealt out.
+    """The samples of a split, and their order on each rank.
 
-    Training: shards are shuffled, then samples among each `shuffle_shards` shards that follow each other. The epoch is cut
-    into `ranks` stretches of equal length and those into whole batches; what is left over, fewer than `ranks * batch_size`
-    samples, is not used in that epoch. No sample comes twice.
+    Training: shards are shuffled, then the samples of each `shuffle_shards` consecutive shards. The epoch is cut into `ranks`
+    stretches of equal length, and each stretch into whole batches. The rest, fewer than `ranks * batch_size` samples, is not
+    used in that epoch. No sample comes twice.
     Evaluation: the order of the corpus, cut into stretches that differ by one sample at most. Every sample comes once.
     """
 
@@ -57,13 +57,13 @@ class Order:
 
     @property
     def batches(self) -> int:
-        """Batches of this rank in an epoch; while training, of every rank."""
+        """Number of batches of this rank in an epoch; in training, of every rank."""
         share = len(self.usable) // self.ranks
         return share // self.batch_size if self.training else -(-(self._end - self._start) // self.batch_size)
 
     @property
     def left_over(self) -> int:
-        """Usable samples that an epoch does not reach."""
+        """Number of usable samples that an epoch does not reach."""
         return len(self.usable) - self.ranks * self.batches * self.batch_size if self.training else 0
 
     @property
@@ -78,14 +78,14 @@ class Order:
         return rank * (len(self.usable) // self.ranks) if self.training else rank * len(self.usable) // self.ranks
 
     def share(self, epoch: int) -> Places:
-        """The samples of this rank in the order of an epoch."""
+        """Return the samples of this rank in the order of an epoch."""
         if epoch not in self._shares:
             self._shares.clear()  # one epoch at a time: a large corpus has millions of samples
             self._shares[epoch] = self.usable[self.permutation(epoch)[self._start : self._end]]
         return self._shares[epoch]
 
     def ticket(self, epoch: int, number: int) -> Ticket:
-        """The order for batch `number`, from 0, of an epoch. Raises IndexError beyond the last."""
+        """Return the ticket for batch `number` (from 0) of an epoch. Raises IndexError after the last batch."""
         if not 0 <= number < self.batches:
             raise IndexError(f"batch {number} of {self.batches}")
         share, first = self.share(epoch), number * self.batch_size
@@ -99,7 +99,7 @@ class Order:
         return Ticket(epoch, number, places, share[drawn])
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
-        """The numbers of the usable samples in the order of an epoch, the same on all ranks."""
+        """Return the numbers of the usable samples in the order of an epoch, the same on all ranks."""
         shards = self.usable[:, 0]
         if not self.training:
             return np.arange(len(shards))
@@ -114,7 +114,7 @@ class Order:
 
 
 def usable_places(sentences: Sequence[NDArray[np.int32]], least: int) -> Places:
-    """The samples with at least `least` sentences; `sentences` has the numbers of each shard, in order of position."""
+    """Return the samples with at least `least` sentences. `sentences` has the counts of each shard, in order of position."""
     parts = []
     for shard, numbers in enumerate(sentences):
         position = np.flatnonzero(numbers >= least)

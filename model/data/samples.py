@@ -1,4 +1,4 @@
-"""Tickets to batches: chooses windows, reads, decodes, cuts, tokenises. What DataLoader workers run; they keep no state."""
+"""Make batches from tickets: choose windows, read, decode, cut, tokenise. DataLoader workers run this and keep no state."""
 
 import hashlib
 from collections.abc import Sequence
@@ -41,21 +41,21 @@ class Batch:
         return len(self.keys)
 
     def video(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The normalised frames (B, 3, N, H, W), made where the batch lies."""
+        """Return the normalised frames (B, 3, N, H, W), made on the device of the batch."""
         return normalise(self.frames, dtype)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The batch on another device; does not wait for the copy where memory is pinned."""
+        """Return the batch on another device, without waiting for the copy if memory is pinned."""
         frames, ids, mask = (part.to(device, non_blocking=True) for part in (self.frames, self.ids, self.mask))
         return replace(self, frames=frames, ids=ids, mask=mask)
 
     def pin_memory(self) -> "Batch":
-        """The batch in pinned memory; DataLoader calls it."""
+        """Return the batch in pinned memory; DataLoader calls this."""
         return replace(self, frames=self.frames.pin_memory(), ids=self.ids.pin_memory(), mask=self.mask.pin_memory())
 
 
 class Shape(NamedTuple):
-    """What a sample is made into."""
+    """The form that a sample gets in a batch."""
 
     sentences: int  # M
     per_sentence: int  # frames of a sentence in the corpus
@@ -75,7 +75,7 @@ class _Sample(NamedTuple):
 
 
 class BatchMaker(Dataset[Batch]):
-    """Makes the batch of a ticket: the same one in whatever process, and whatever came before."""
+    """Makes the batch of a ticket: the same batch in any process, after any other batches."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class BatchMaker(Dataset[Batch]):
         self.seed, self.training = seed, training
 
     def __getitem__(self, ticket: Ticket) -> Batch:
-        """The batch. While training it is full; raises LoaderError when the ticket's spares do not suffice for that."""
+        """Make the batch. In training it is full; raises LoaderError if the ticket's spares are too few for that."""
         size, spares = len(ticket.places), ticket.spares
         made = self._make(ticket.places, ticket.epoch)
         samples = [sample for sample in made if isinstance(sample, _Sample)]
@@ -122,7 +122,7 @@ class BatchMaker(Dataset[Batch]):
         return Batch(frames, ids, mask, keys, starts, tuple(faults), tuple(filled))
 
     def _make(self, places: Places, epoch: int) -> list[_Sample | SampleFault]:
-        """A sample or a fault for each place."""
+        """Return a sample or a fault for each place."""
         shape, out, plans = self.shape, list[_Sample | SampleFault](), []
         for shard_number, position in places:
             shard = self.shards[shard_number]
@@ -158,19 +158,19 @@ class BatchMaker(Dataset[Batch]):
 
 
 def sample_generator(seed: int, epoch: int, key: str) -> np.random.Generator:
-    """The generator of one sample in one epoch: what is drawn for it does not depend on where or when it is read."""
+    """Return the generator of one sample in one epoch. Its draws do not depend on where or when the sample is read."""
     digest = hashlib.blake2b(f"{seed}/{epoch}/{key}".encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "little"))
 
 
 def chosen(jpegs: Sequence[bytes], per_sentence: int, wanted: int) -> list[bytes]:
-    """Of the frames of each sentence, frame floor(k * per_sentence / wanted) for k = 0 .. wanted - 1."""
+    """Choose from the frames of each sentence: frame floor(k * per_sentence / wanted) for k = 0 .. wanted - 1."""
     picked = [k * per_sentence // wanted for k in range(wanted)]
     return [jpegs[first + k] for first in range(0, len(jpegs), per_sentence) for k in picked]
 
 
 def decode(jpegs: Sequence[bytes]) -> Tensor:
-    """JPEGs of one size to (N, height, width, 3) RGB. Raises Damaged."""
+    """Decode JPEGs of one size to (N, height, width, 3) RGB. Raises DamagedSample."""
     number = 0
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(jpegs[0])

@@ -1,7 +1,7 @@
-"""Samples out of shards: where the index says they lie, only the bytes that are asked for.
+"""Read samples from shards at the places in the index, and only the bytes that are asked for.
 
-A sample lies in one piece in its tar, so its JSON and any run of its frames are one range of bytes each, small tars of their
-own. webdataset reads them; members outside the ranges are neither fetched nor decoded.
+A sample is one piece of its tar. So its JSON is one range of bytes, any run of its frames another, and each is a small tar.
+webdataset reads them; members outside the ranges are neither fetched nor decoded.
 """
 
 import io
@@ -22,7 +22,7 @@ from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import MEMBER_JSON, Layout, frame_member
 
 Reason = Literal["unreadable", "truncated", "member", "json", "jpeg"]
-_BLOCK = 512  # of a tar
+_BLOCK = 512  # bytes of a tar block
 
 
 class LoaderError(CorpusError):
@@ -32,8 +32,8 @@ class LoaderError(CorpusError):
 class SampleFault(NamedTuple):
     """A damaged sample.
 
-    `unreadable`: storage refused; `truncated`: the shard ends too early; `member`: one is missing or another lies in its place;
-    `json`: not what docs/format.md says; `jpeg`: a frame cannot be decoded, or frames differ in size.
+    `unreadable`: storage refused; `truncated`: the shard ends too early; `member`: one is missing, or another is in its place;
+    `json`: not as docs/format.md says; `jpeg`: a frame cannot be decoded, or frames differ in size.
     """
 
     shard: str
@@ -60,7 +60,7 @@ class WantedFrames(NamedTuple):
 
 
 class RawSample(NamedTuple):
-    """A sample as it lies in the shard: its JSON and the JPEGs that were asked for."""
+    """The bytes of a sample in its shard: its JSON and the JPEGs that were asked for."""
 
     json: bytes
     jpegs: list[bytes]
@@ -77,12 +77,12 @@ class ShardIndex:
     ends: NDArray[np.int64]  # of the last blocks of the members' data
 
     def frames(self, position: int) -> int:
-        """How many members of a sample are neither JSON nor text."""
+        """Return how many members of a sample are neither JSON nor text."""
         return int(self.bounds[position + 1] - self.bounds[position]) - 2
 
 
 def read_index(layout: Layout, shard: str) -> ShardIndex:
-    """The index of a shard. Raises LoaderError."""
+    """Read the index of a shard. Raises LoaderError."""
     path = layout.shard_index(shard)
     try:
         table = storage.read_parquet(path, columns=["key", "position", "members", "n_sentences"])
@@ -95,7 +95,7 @@ def read_index(layout: Layout, shard: str) -> ShardIndex:
             keys=table.column("key").to_pylist(),
             sentences=table.column("n_sentences").to_numpy(),
             bounds=members.offsets.to_numpy().astype(np.int64),
-            # A long name has a header of more than one block: a member starts where the one before it ends.
+            # A long name has a header of more than one block, so a member starts where the previous one ends.
             starts=np.concatenate([[0], blocks[:-1]]).astype(np.int64),
             ends=blocks,
         )
@@ -104,7 +104,7 @@ def read_index(layout: Layout, shard: str) -> ShardIndex:
 
 
 class ShardReader:
-    """Reads samples by shard and position, wherever the corpus lies; keeps the indexes of the `kept` shards used last."""
+    """Reads samples by shard and position, from any storage. Keeps the indexes of the `kept` shards used last."""
 
     def __init__(self, layout: Layout, kept: int = 16) -> None:
         self.layout, self.kept = layout, kept
@@ -114,7 +114,7 @@ class ShardReader:
         return {**self.__dict__, "_indexes": OrderedDict()}
 
     def index(self, shard: str) -> ShardIndex:
-        """The index of a shard. Raises LoaderError."""
+        """Return the index of a shard. Raises LoaderError."""
         if shard not in self._indexes:
             self._indexes[shard] = read_index(self.layout, shard)
             if len(self._indexes) > self.kept:
@@ -123,7 +123,7 @@ class ShardReader:
         return self._indexes[shard]
 
     def read(self, wanted: Sequence[WantedFrames]) -> list[RawSample | DamagedSample]:
-        """The samples asked for, in this order, or what is wrong with them. Object stores get all requests at once."""
+        """Read the wanted samples, in this order; a damaged one comes as its error. Object stores get all requests at once."""
         spans = [span for one in wanted for span in self._spans(one)]
         if not spans:
             return []
@@ -143,7 +143,7 @@ class ShardReader:
     def _spans(self, wanted: WantedFrames) -> list[tuple[str, int, int]]:
         index, path = self.index(wanted.shard), self.layout.shard(wanted.shard)
         first, end = index.bounds[wanted.position : wanted.position + 2]
-        # Past the JSON and the text; a sample without all its frames is found out later.
+        # After the JSON and the text. A sample that lacks frames is found later.
         lo, hi = min(first + 2 + wanted.first, end - 1), min(first + 1 + wanted.last, end - 1)
         return [
             (path, int(index.starts[first]), int(index.ends[first])),
@@ -164,7 +164,7 @@ class ShardReader:
 
 
 def _members(data: bytes | Exception, size: int) -> dict[str, bytes]:
-    """The members of a piece of a tar."""
+    """Return the members of a piece of a tar. Raises DamagedSample."""
     if isinstance(data, Exception):
         raise DamagedSample("unreadable", f"{type(data).__name__}: {data}")
     if len(data) < size:
@@ -176,7 +176,7 @@ def _members(data: bytes | Exception, size: int) -> dict[str, bytes]:
 
 
 def read_texts(data: bytes, key: str, sentences: int, per_sentence: int) -> list[str]:
-    """The sentences in a sample's JSON. Raises Damaged if it is not that of `key`, or its frames are not as expected."""
+    """Read the sentences in a sample's JSON. Raises DamagedSample if its key is not `key` or its frames are not as expected."""
     try:
         raw = json.loads(data)
         texts = [sentence["text"] for sentence in raw["sentences"]]

@@ -1,4 +1,4 @@
-"""Sentences to the token ids that the text encoder takes."""
+"""From sentences to token ids for the text encoder."""
 
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -12,7 +12,7 @@ UNCASED = "uncased"  # BERT's uncased vocabulary, which comes with Longtake (mod
 
 
 def load_tokenizer(name: str) -> Any:
-    """The bundled tokenizer for "uncased", else one of Hugging Face, by folder or by name."""
+    """Load the bundled tokenizer for "uncased", else a Hugging Face tokenizer by folder or name."""
     if name != UNCASED:
         return AutoTokenizer.from_pretrained(name)
     with as_file(files("longtake.model.data").joinpath("vocabulary", "uncased.txt")) as path:
@@ -20,10 +20,10 @@ def load_tokenizer(name: str) -> Any:
 
 
 class SentenceTokenizer:
-    """A tokenizer, "uncased" or one of Hugging Face by local path or name, for rows of sentences.
+    """A tokenizer for rows of sentences: "uncased", or a Hugging Face tokenizer by local path or name.
 
-    Each sentence stands alone between the tokenizer's first and last special token ([CLS], [SEP]), cut or padded to `length`.
-    The model joins sentences to the paragraph itself.
+    Each sentence is separate, between the tokenizer's first and last special token ([CLS], [SEP]), cut or padded to `length`.
+    The model itself joins sentences to a paragraph.
     """
 
     def __init__(self, name: str, length: int) -> None:
@@ -33,7 +33,7 @@ class SentenceTokenizer:
             raise ValueError(f"{length} tokens leave no room for words")
 
     def __call__(self, paragraphs: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
-        """Token ids (B, M, L) and mask (B, M, L), 1 for tokens and 0 for padding, both int64.
+        """Return token ids (B, M, L) and mask (B, M, L), 1 for tokens and 0 for padding, both int64.
 
         Paragraphs with fewer sentences than the longest get rows of padding only, with a mask of 0.
         """

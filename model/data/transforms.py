@@ -1,4 +1,4 @@
-"""Geometry and normalisation of decoded frames. Pure functions; what is random comes from a generator that is passed in.
+"""Geometry and normalisation of decoded frames. Pure functions; the caller passes the random generator.
 
 Frames are uint8 (N, height, width, 3). All frames of a sample get one geometry.
 """
@@ -13,15 +13,15 @@ from torch import Tensor
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as Swin was trained
 STD = (0.229, 0.224, 0.225)
-# What evaluation resizes to before it crops, over the final size: 240 x 428 for 192 x 320 (facts/lfvila.md section 2).
+# The size before the crop of an evaluation, over the final size: 240 x 428 for 192 x 320 (facts/lfvila.md section 2).
 _BEFORE_CROP = (240 / 192, 428 / 320)
 _CENTRE = 0.9  # 216 of 240, 385 of 428
 
 
 class CropRange(NamedTuple):
-    """What a training crop is drawn from: its share of the picture's area, and width over height.
+    """The range of training crops: share of the picture's area, and width over height.
 
-    The released code has 3/4 to 4/3, which no crop of 80 % of a 16:9 picture can have, so all its crops are one (facts #8).
+    The released code has 3/4 to 4/3. No crop of 80 % of a 16:9 picture has such a ratio, so all its crops are equal (facts #8).
     """
 
     area: tuple[float, float] = (0.8, 1.0)
@@ -41,9 +41,9 @@ class TrainingCrop(NamedTuple):
 def draw_crop(height: int, width: int, allowed: CropRange, rng: np.random.Generator, flip: float = 0.5) -> TrainingCrop:
     """Draw a crop of a picture.
 
-    The area is uniform. The ratio is log-uniform over that part of `allowed.ratio` in which a rectangle of this area fits into
-    the picture; where there is none, as in square pictures, it is the possible ratio nearest to the range. So no draw is
-    rejected, and the crop varies for every shape of picture.
+    The area is uniform. The ratio is log-uniform over the part of `allowed.ratio` whose rectangles of this area fit into the
+    picture. If none fits, as in square pictures, it is the nearest ratio that fits. So no draw fails, and the crop varies for
+    every shape of picture.
     """
     area = rng.uniform(*allowed.area)
     own = width / height
@@ -84,9 +84,9 @@ def _resize(frames: Tensor, height: int, width: int, antialias: bool) -> Tensor:
 
 
 def normalise(frames: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 (B, N, H, W, 3) to what the model takes: (B, 3, N, H, W), mean 0 and deviation 1 over ImageNet's colours.
+    """Make the model's input from uint8 (B, N, H, W, 3): (B, 3, N, H, W), mean 0 and deviation 1 over ImageNet's colours.
 
-    Meant for the device that trains: bytes are a quarter of what the loader would have to hand over.
+    Call it on the device that trains: the loader then passes bytes, a quarter of the size of floats.
     """
     shape = (3, 1, 1, 1)
     mean = torch.tensor(MEAN, dtype=torch.float32, device=frames.device).view(shape) * 255

@@ -1,1 +1,1 @@
-"""LF-VILA itself: encoders, attention, losses, and the sizes it comes in."""
+"""The LF-VILA network: encoders, attention, losses and sizes."""

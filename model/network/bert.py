@@ -1,6 +1,6 @@
 """BERT (arXiv 1810.04805) as a stack of layers that can be run in parts.
 
-Module names are those of Hugging Face, so that its weights and the released LF-VILA weights load by name.
+Modules have Hugging Face's names, so its weights and the released LF-VILA weights load by name.
 """
 
 import math
@@ -39,7 +39,7 @@ class SelfAttention(nn.Module):
         if size.hidden % size.heads:
             raise ValueError(f"hidden size {size.hidden} is not a multiple of {size.heads} heads")
         self.heads, self.rate = size.heads, size.dropout
-        self.plain = False  # written out; see forward
+        self.plain = False  # whether attention is written out; see forward
         self.query = nn.Linear(size.hidden, size.hidden)
         self.key = nn.Linear(size.hidden, size.hidden)
         self.value = nn.Linear(size.hidden, size.hidden)
@@ -51,15 +51,15 @@ class SelfAttention(nn.Module):
         )
         rate = self.rate if self.training else 0.0
         if self.plain:
-            # The most negative number, not -inf: where every key is excluded the weights become uniform instead of NaN
-            # (BEHAVIOUR 3d). Written out, because fused kernels each have their own way with such a row: they scale the number to
-            # -inf, or rebuild the weights from a log-sum-exp beside which log(L) rounds away.
+            # The most negative number, not -inf: if every key is excluded, the weights become uniform instead of NaN
+            # (BEHAVIOUR 3d). Written out, because fused kernels differ on such a row: some scale the number to -inf, others
+            # rebuild the weights from a log-sum-exp so large that log(L) rounds away.
             mask = torch.zeros(keep.shape, dtype=q.dtype, device=q.device).masked_fill(~keep, torch.finfo(q.dtype).min)
             scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + mask[:, None, None, :]
             x = F.dropout(torch.softmax(scores, dim=-1), rate) @ v
         else:
-            # No row may be without any key: kernels differ in what they make of one. Where nothing is kept nobody reads the
-            # result, so that it may as well see its padding.
+            # Every row needs a key, because kernels differ on rows without one. Nobody reads the result of a row that keeps
+            # nothing, so it may see its padding.
             keep = keep | ~keep.any(-1, keepdim=True)
             x = F.scaled_dot_product_attention(q, k, v, attn_mask=keep[:, None, None, :], dropout_p=rate)
         return x.transpose(1, 2).flatten(2)
@@ -123,7 +123,7 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The layers; which of them run is decided by the text encoder."""
+    """The layers. The text encoder decides which of them run."""
 
     def __init__(self, size: TextSize, layers: int) -> None:
         super().__init__()
@@ -167,8 +167,8 @@ class Transform(nn.Module):
 
 
 class Predictions(nn.Module):
-    """Scores over the vocabulary. The decoder has weights of its own, not those of the word embeddings: these are frozen
-    in stage 2, when the decoder is trained."""
+    """Scores over the vocabulary. The decoder does not share the weights of the word embeddings: stage 2 trains the decoder
+    and freezes the embeddings."""
 
     def __init__(self, size: TextSize) -> None:
         super().__init__()
@@ -195,7 +195,7 @@ class MaskedWordHead(nn.Module):
 
 
 def initialise(module: nn.Module, std: float) -> None:
-    """BERT's initialisation, for `Module.apply`: N(0, std) for weights, N(0, 0.02) for tables, 0 for biases and padding."""
+    """Initialise as BERT, for `Module.apply`: N(0, std) for weights, N(0, 0.02) for tables, 0 for biases and padding."""
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=std)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""From a map of frames to tokens of frames, vectors of clips and the vector of the video."""
+"""From a map of frames to frame tokens, clip vectors, and the video tokens of the fusion layers."""
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +22,9 @@ def frame_tokens(x: Tensor, compat: Compat) -> Tensor:
 
 
 def clip_vectors(tokens: Tensor, clips: int, compat: Compat) -> Tensor:
-    """Mean over the frames and tokens of each clip: (B, T, X, C) to (B, M, C).
+    """Average the frames and tokens of each clip: (B, T, X, C) to (B, M, C).
 
-    Where M does not divide T, clips hold whole frames, as evenly as possible; the released code splits frames (BEHAVIOUR 2b).
+    If M does not divide T, clips hold whole frames, as evenly as possible; the released code splits frames (BEHAVIOUR 2b).
     """
     batch, frames, _, width = tokens.shape
     if compat.reshaped_clips or frames % clips == 0:
@@ -34,7 +34,7 @@ def clip_vectors(tokens: Tensor, clips: int, compat: Compat) -> Tensor:
 
 
 class VideoTokenPosition(nn.Module):
-    """What the fusion layers see of a video: LN(x + spatial + temporal position), frame after frame (facts 3b)."""
+    """Makes the video tokens of the fusion layers: LN(x + spatial + temporal position), frame after frame (facts 3b)."""
 
     def __init__(self, frames: int, grid: tuple[int, int], width: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The differences between the released LF-VILA code and what Longtake does, as named switches.
+"""Named switches for the differences between Longtake and the released LF-VILA code.
 
 A switch that is on reproduces the released code (microsoft/XPretrain, commit c37c904). `CORRECTED`, the default, has all off;
-`OFFICIAL`, which `compat="official"` names, has all on. docs/lfvila.md says for each why it is off by default.
+`OFFICIAL` (`compat="official"`) has all on. docs/lfvila.md says why each is off by default.
 """
 
 from dataclasses import dataclass, fields
@@ -12,7 +12,7 @@ Preset = Literal["corrected", "official"]
 
 @dataclass(frozen=True)
 class Compat:
-    """Each field is one behaviour of the released code; on means: do as it does."""
+    """A set of switches. Each field is one behaviour of the released code; True reproduces it."""
 
     # Video encoder
     global_map_as_local: bool = False  # clip features come from the final map, which has seen every clip
@@ -32,11 +32,11 @@ class Compat:
 
     # Losses
     own_clip_negatives: bool = False  # MTC: the first "other" negative is a clip of the sample itself
-    ties_by_first_and_last: bool = False  # MTC: a tie is looked for between the first and the last value only
+    ties_by_first_and_last: bool = False  # MTC: only the first and the last value are checked for a tie
     nan_without_labels: bool = False  # a mean over no label is NaN, not 0
     mismatch_within_half: bool = False  # video-text matching: mismatches roll within the first half of the batch
-    mlm_accuracy_of_all_rows: bool = False  # MLM accuracy counts the mismatched rows that the loss leaves out
-    mlm_mean_per_rank: bool = False  # MLM: mean over the labels of each rank, whatever the other ranks have
+    mlm_accuracy_of_all_rows: bool = False  # MLM accuracy counts the mismatched rows that the loss ignores
+    mlm_mean_per_rank: bool = False  # MLM: mean over the labels of each rank alone
 
 
 CORRECTED = Compat()
@@ -44,7 +44,7 @@ OFFICIAL = Compat(**{field.name: True for field in fields(Compat)})
 
 
 def compat_of(name: Preset | Compat) -> Compat:
-    """The set of switches with this name; a set of switches is returned as it is."""
+    """Return the set of switches with this name; a set of switches is returned unchanged."""
     if isinstance(name, Compat):
         return name
     presets = {"corrected": CORRECTED, "official": OFFICIAL}

@@ -11,7 +11,7 @@ def info_nce(video: Tensor, text: Tensor, temperature: float) -> Tensor:
     """-1/B sum_i log softmax_j(v_i t_j / tau)_i - 1/B sum_i log softmax_j(t_i v_j / tau)_i.
 
     `video` and `text` are (B, C) of unit length. The two directions are added, not averaged, as in the released code: the
-    published loss weights refer to that (facts 4).
+    published loss weights assume it (facts 4).
     """
     scores = video @ text.T / temperature
     target = torch.arange(len(scores), device=scores.device)
@@ -21,7 +21,7 @@ def info_nce(video: Tensor, text: Tensor, temperature: float) -> Tensor:
 class SigmoidContrast(nn.Module):
     """The sigmoid loss (SigLIP, arXiv 2303.15343): -1/B sum_ij log sigmoid(z_ij (e^s v_i t_j + b)), z_ij = 1 if i = j else -1.
 
-    Scale s and bias b are learned. Rows need no normalisation over the batch, so small batches lose less.
+    Scale s and bias b are learned. Rows need no normalisation over the batch, so small batches hurt less.
     """
 
     def __init__(self) -> None:

@@ -16,14 +16,14 @@ class Pairing(NamedTuple):
     """Which video each paragraph is shown with."""
 
     video: Tensor  # (B,)
-    label: Tensor  # (B,): 1 where it is the paragraph's own
+    label: Tensor  # (B,): 1 if it is the paragraph's own
 
 
 def pairing(batch: int, device: torch.device, compat: Compat) -> Pairing:
-    """Show the first floor(B / 2) paragraphs with the video of the next one, the others with their own.
+    """Pair the first floor(B / 2) paragraphs with the next paragraph's video, the others with their own video.
 
-    The released code rolls within the first half, so that with B = 2 or 3 the "mismatch" is the paragraph's own video
-    (BEHAVIOUR 5b). Taking the next of the whole batch differs from the paragraph's own for every B.
+    The released code rolls within the first half: with B = 2 or 3 the "mismatch" is then the paragraph's own video
+    (BEHAVIOUR 5b). The next video of the whole batch is another one for every B.
     """
     own = torch.arange(batch, device=device)
     half = batch // 2
@@ -43,9 +43,9 @@ class WordLoss(NamedTuple):
 
 
 def word_loss(scores: Tensor, labels: Tensor, compat: Compat) -> WordLoss:
-    """Mean of -log softmax(scores)[label] over the masked words: scores (W, vocabulary), labels (W,) of words only.
+    """Average -log softmax(scores)[label] over the masked words: scores (W, vocabulary), labels (W,) of masked words only.
 
-    Without words the loss is 0. With several ranks the mean is over the words of all of them.
+    Without words the loss is 0. With several ranks the mean is over the words of all ranks.
     """
     total = F.cross_entropy(scores, labels, reduction="sum")
     count = torch.tensor(float(len(labels)), device=scores.device)
@@ -57,7 +57,7 @@ def word_loss(scores: Tensor, labels: Tensor, compat: Compat) -> WordLoss:
 
 
 def accuracy_of(scores: Tensor, labels: Tensor) -> Tensor:
-    """Share of rows whose largest score is the label; 0 without rows."""
+    """Return the share of rows whose largest score is at the label; 0 without rows."""
     return (scores.argmax(-1) == labels).float().sum() / max(len(labels), 1)
 
 
@@ -72,8 +72,8 @@ def mask_words(
 ) -> tuple[Tensor, Tensor]:
     """Hide words for masked-language modelling (BERT, arXiv 1810.04805, 3.1): ids (B, M, L) to ids and labels, same shape.
 
-    Each word that is not special (`special` lists ids such as [CLS] and [SEP]) is chosen with probability `share`; of those
-    80 % become `mask_id`, 10 % a random word, 10 % stay. Labels are IGNORED where nothing was chosen. CPU tensors.
+    Each word is chosen with probability `share`, except `special` ids such as [CLS] and [SEP]. Of the chosen words 80 %
+    become `mask_id`, 10 % a random word, 10 % stay. All other labels are IGNORED. Tensors are on the CPU.
     """
     words = keep.bool() & ~torch.isin(ids, special)
     chosen = (torch.rand(ids.shape, generator=generator) < share) & words

@@ -1,4 +1,4 @@
-"""Features of all ranks, with the gradient that one process with the whole batch would have."""
+"""Features of all ranks, with the same gradient as in one process with the whole batch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-_alone = False  # a plain value, not a ContextVar: torch.compile cannot trace those
+_alone = False  # a plain value: torch.compile cannot trace a ContextVar
 
 
 def ranks() -> int:
-    """How many processes compute the losses together."""
+    """Return how many processes compute the losses together."""
     if _alone:
         return 1
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
@@ -20,7 +20,7 @@ def ranks() -> int:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Inside, losses are those of this rank's own batch, without waiting for other ranks."""
+    """Compute losses over this rank's batch alone, without waiting for other ranks."""
     global _alone
     before, _alone = _alone, True
     try:
@@ -39,8 +39,8 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        # Each rank computes the whole loss, so its gradient here is that of its own copy. Their sum is `ranks()` times the
-        # gradient of one loss, and DistributedDataParallel's average takes that factor out again (facts 4, BEHAVIOUR 4h).
+        # Each rank computes the whole loss, and its gradient here belongs to its own copy. The sum is `ranks()` times the
+        # gradient of one loss; DistributedDataParallel's average removes this factor (facts 4, BEHAVIOUR 4h).
         total = gradients[0].contiguous().clone()
         dist.all_reduce(total)
         start = dist.get_rank() * ctx.rows
@@ -48,9 +48,9 @@ class _Gather(torch.autograd.Function):
 
 
 def gather(local: Tensor) -> Tensor:
-    """Rows of every rank in rank order: (B, ...) to (B * ranks, ...). B must be the same on every rank.
+    """Collect the rows of every rank in rank order: (B, ...) to (B * ranks, ...). B must be the same on every rank.
 
-    Gradients flow back to all ranks; after DistributedDataParallel's average they equal those of the whole batch.
+    Gradients flow back to all ranks. After DistributedDataParallel's average they equal the gradients of the whole batch.
     """
     if ranks() == 1:
         return local
@@ -63,9 +63,9 @@ def gather(local: Tensor) -> Tensor:
 
 
 def mean_over_ranks(total: Tensor, count: Tensor) -> Tensor:
-    """`total / count` where DistributedDataParallel's average over ranks gives sum of totals / sum of counts.
+    """Return `total / count`, scaled so that DistributedDataParallel's average is the sum of totals / the sum of counts.
 
-    0 where no rank has anything to count.
+    It is 0 if no rank has anything to count.
     """
     if ranks() > 1:
         count = count.clone()

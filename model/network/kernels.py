@@ -1,12 +1,12 @@
-"""Linear layers and attention with a learned bias: which of PyTorch's kernels does the work, by device.
+"""Linear layers and attention with a learned bias, by PyTorch's best kernel for each device.
 
-On CUDA these are `F.linear` and `F.scaled_dot_product_attention`. PyTorch's CPU build has better ways to the same result
+On CUDA these are `F.linear` and `F.scaled_dot_product_attention`. On the CPU, PyTorch has faster ways to the same result
 (docs/benchmarks.md):
 
-* `F.linear` in float32 calls MKL, which uses AVX2 alone on processors that are not Intel's. A 1x1 convolution over the same
-  memory calls oneDNN, which uses AVX-512 there: twice the speed.
-* `F.scaled_dot_product_attention` writes out all attention matrices, more than once, where the bias wants a gradient.
-  `_Attention` goes through them in pieces that stay in the cache, and computes them again in the backward pass.
+* `F.linear` in float32 calls MKL, which uses only AVX2 on processors other than Intel's. A 1x1 convolution over the same
+  memory calls oneDNN, which uses AVX-512 there and is twice as fast.
+* `F.scaled_dot_product_attention` writes all attention matrices to memory, more than once, if the bias needs a gradient.
+  `_Attention` works on pieces that stay in the cache, and computes the matrices again in the backward pass.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# PyTorch hands 1x1 convolutions to oneDNN from 16 "images" on; with fewer tokens than these, setting one up costs more.
+# PyTorch gives 1x1 convolutions of 16 or more "images" to oneDNN. With too few tokens the setup costs more than it saves.
 IMAGES, LEAST_TOKENS = 16, 256
 ONE_DNN = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-CACHE = 1 << 18  # elements of the attention matrices that are worked on at a time: 1 MiB of float32
+CACHE = 1 << 18  # elements of the attention matrices in one piece: 1 MiB of float32
 
 
 class Linear(nn.Linear):
@@ -31,7 +31,7 @@ class Linear(nn.Linear):
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x (..., in) times `weight` (out, in) transposed, plus `bias`: (..., out)."""
+    """Return x W^T + b (..., out) for x (..., in), `weight` W (out, in) and `bias` b."""
     width = x.shape[-1]
     tokens = x.numel() // width
     on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and ONE_DNN
@@ -52,7 +52,7 @@ def attention(qkv: Tensor, bias: Tensor) -> Tensor:
 
 
 class _Attention(torch.autograd.Function):
-    """`attention` a few matrices at a time."""
+    """Computes `attention` on a few matrices at a time."""
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, bias: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def _weights(q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
 
 
 def _pieces(qkv: Tensor, bias: Tensor, *others: Tensor) -> Iterator[Any]:
-    """Cut everything into pieces (G, N, ...) along B, or along H where one of B alone fills the cache; which H come first."""
+    """Yield for each piece its heads, then (G, N, ...) of each tensor. Cut along B; also along H if one of B fills the cache."""
     batch, heads, n = qkv.shape[1:4]
     most = max(CACHE // (n * n), 1)
     rows, columns = max(most // heads, 1), min(most, heads)

@@ -20,7 +20,7 @@ from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
 from longtake.model.network.text_encoder import SentenceEmbedding, TextEncoder, start_token
 from longtake.model.network.video_encoder import VideoEncoder
 
-# The parts that stage 2 keeps as stage 1 left them, besides the sentence and paragraph layers of the text encoder.
+# Stage 2 freezes these parts, and the sentence and paragraph layers of the text encoder.
 STAGE_ONE = (
     "video_encoder",
     "video_local_proj",
@@ -44,13 +44,13 @@ class TextFeatures(NamedTuple):
 
     paragraph: Tensor  # (B, C), unit length
     sentences: Tensor  # (B, M, C), unit length; 0 for sentences that are all padding
-    present: Tensor  # (B, M): which sentences are not
+    present: Tensor  # (B, M): which sentences have words
     tokens: Tensor  # (B, 1 + M L, C), for the fusion layers
-    keep: Tensor  # (B, 1 + M L): which of the tokens are words
+    keep: Tensor  # (B, 1 + M L): which tokens are not padding
 
 
 class LFVila(nn.Module):
-    """Both encoders, the projections, and what stage 2 adds."""
+    """Both encoders, the projections, and the parts that stage 2 adds."""
 
     def __init__(self, size: ModelSize, stage: Literal[1, 2] = 1, compat: Preset | Compat = "corrected") -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class LFVila(nn.Module):
         self.train()
 
     def _untrained(self) -> list[nn.Module]:
-        """Parts that get no gradient in this stage. They do not ask for one, which DistributedDataParallel relies on."""
+        """Return the parts without a gradient in this stage. They have `requires_grad` off for DistributedDataParallel."""
         text = self.text_encoder
         if self.stage == 2:
             dual: list[nn.Module] = [self.get_submodule(name) for name in STAGE_ONE]
@@ -89,7 +89,7 @@ class LFVila(nn.Module):
         return unused
 
     def train(self, mode: bool = True) -> "LFVila":
-        """Set training mode; what stage 2 keeps frozen stays in evaluation mode."""
+        """Set training mode; the frozen parts of stage 2 stay in evaluation mode."""
         super().train(mode)
         if self.stage == 2:
             frozen = [self.video_encoder] if self.compat.frozen_parts_drop_out else self._untrained()
@@ -103,7 +103,7 @@ class LFVila(nn.Module):
         self.text_encoder.checkpointing = enabled
 
     def encode_video(self, video: Tensor, clips: int | None = None) -> VideoFeatures:
-        """Encode (B, 3, N, height, width), normalised frames of `clips` clips (default: `size.clips`) one after the other."""
+        """Encode normalised frames (B, 3, N, height, width) of `clips` consecutive clips (default: `size.clips`)."""
         clips = self.size.clips if clips is None else clips
         maps = self.video_encoder(video, clips)
         tokens = frame_tokens(maps.video, self.compat)
@@ -132,7 +132,7 @@ class LFVila(nn.Module):
         return TextFeatures(paragraph, local, present, tokens=x, keep=keep)
 
     def paragraph_input(self, words: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """Sentences (B, M, L, C) as one paragraph behind a start token, (B, 1 + M L, C), and which tokens are words."""
+        """Join sentences (B, M, L, C) after a start token to (B, 1 + M L, C). Also return which tokens are not padding."""
         x = self.sent_embedding(words, keep)
         firsts = x.view(*keep.shape, x.shape[-1])[:, :, 0]
         counted = torch.ones_like(keep[..., 0]) if self.compat.padding_in_start_token else keep.any(-1)
@@ -140,7 +140,7 @@ class LFVila(nn.Module):
         return x, F.pad(keep.flatten(1), (1, 0), value=True)
 
     def fusion_input(self, text: TextFeatures, video_tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Paragraph tokens followed by the video's (B, T X, C), and which of them count."""
+        """Return the paragraph tokens followed by the video tokens (B, T X, C), and which of them count."""
         keep = F.pad(text.keep, (0, video_tokens.shape[1]), value=True)
         return torch.cat([text.tokens, video_tokens], dim=1), keep
 
@@ -155,15 +155,15 @@ class LFVila(nn.Module):
 
         Args:
             video: the encoded videos of this rank.
-            text: the encoded paragraphs of this rank, as many.
-            generator: what MTC draws positions from, of the same seed on every rank; None: PyTorch's own.
+            text: the encoded paragraphs of this rank, equally many.
+            generator: MTC draws positions from it, with the same seed on every rank; None: PyTorch's generator.
             drawn: the positions, if they are drawn already.
 
         Returns:
             `loss`, the weighted sum, and `contrast` and `mtc` without weights.
         """
         losses = self.size.losses
-        # In full precision: a temperature of 0.05 magnifies what bfloat16 rounds off twentyfold.
+        # In full precision: a temperature of 0.05 makes the rounding errors of bfloat16 twenty times larger.
         with torch.autocast(video.video.device.type, enabled=False):
             videos, paragraphs = gather(_exact(video.video)), gather(_exact(text.paragraph))
             if self.contrast is None:
@@ -188,7 +188,7 @@ class LFVila(nn.Module):
         return {"loss": losses.contrast_weight * contrast + losses.mtc_weight * mtc, "contrast": contrast, "mtc": mtc}
 
     def fusion_losses(self, video: VideoFeatures, text: TextFeatures, mlm_labels: Tensor) -> dict[str, Tensor]:
-        """The losses of stage 2: `loss`, the weighted sum, `mlm` and `matching` without weights, and accuracies.
+        """Return the losses of stage 2: `loss`, the weighted sum, `mlm` and `matching` without weights, and accuracies.
 
         `mlm_labels` (B, M, L) or (B, M L) holds the hidden words, -100 elsewhere.
         """
@@ -197,7 +197,7 @@ class LFVila(nn.Module):
         losses = self.size.losses
         pairs = pairing(len(mlm_labels), mlm_labels.device, self.compat)
         x = self.text_encoder.fusion(*self.fusion_input(text, self.video_token_pos(video.tokens)[pairs.video]))
-        # Only hidden words meet the vocabulary: one row in seven of the text, and none of the video.
+        # Only hidden words get scores over the vocabulary: one row in seven of the text, none of the video.
         labels = mlm_labels.flatten(1)
         matched = pairs.label.bool().unsqueeze(1) & (labels != IGNORED)
         words = x[:, 1 : 1 + labels.shape[1]]
@@ -219,7 +219,7 @@ class LFVila(nn.Module):
         }
 
     def matching_scores(self, x: Tensor) -> Tensor:
-        """Scores (B, 2) of mismatch and match from the fusion layers' output."""
+        """Return scores (B, 2) of mismatch and match from the fusion layers' output."""
         scores: Tensor = self.text_encoder.seq_relationship(self.text_encoder.bert.pooler(x))
         return scores
 
@@ -232,14 +232,14 @@ class LFVila(nn.Module):
         generator: torch.Generator | None = None,
         drawn: Draw | None = None,
     ) -> dict[str, Tensor]:
-        """Compute the losses of a batch, in which clip k is shown while sentence k is said.
+        """Compute the losses of a batch. Its clip k is shown while sentence k is said.
 
         Args:
             video: (B, 3, N, height, width), normalised.
             text_ids: (B, M, L) token ids.
             attention_mask: (B, M, L), 1 for tokens and 0 for padding.
             mlm_labels: (B, M, L): the hidden tokens, -100 elsewhere; stage 2 needs them.
-            generator: what MTC draws positions from; None: PyTorch's own.
+            generator: MTC draws positions from it; None: PyTorch's generator.
             drawn: the positions, if they are drawn already.
 
         Returns:
@@ -248,7 +248,7 @@ class LFVila(nn.Module):
         Raises:
             ValueError: stage 2 without `mlm_labels`.
         """
-        # The released code cuts videos into as many clips as its configuration says, whatever the text.
+        # In the released code the configuration decides the number of clips, not the text.
         videos = self.encode_video(video, self.size.clips if self.compat.reshaped_clips else text_ids.shape[1])
         texts = self.encode_text(text_ids, attention_mask)
         if self.stage == 1:

@@ -1,24 +1,24 @@
-"""How large a model is: `TINY` trains on a laptop, `COMPACT` fits Swin-T and BERT-base, `BASE` is the paper's."""
+"""Sizes of a model: `TINY` trains on a laptop, `COMPACT` fits Swin-T and BERT-base, `BASE` is the paper's model."""
 
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 
 class Bounds:
-    """What a number, or the length of a tuple, must keep to where sizes come from a configuration or from the header of a weights
-    file. These are read through pydantic, which asks for its schema by the method below; a model that is made in code needs
-    torch alone.
+    """Limits of a number or of the length of a tuple. They hold for sizes from a configuration or the header of a weights file.
+
+    pydantic reads such sizes, and gets its schema from the method below. A model made in code needs only torch.
     """
 
     def __init__(self, **limits: Any) -> None:
         self.limits = limits
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
-        """The schema of the annotated type, with these limits: ge, le, gt, max_length, allow_inf_nan."""
+        """Return the schema of the annotated type with these limits: ge, le, gt, max_length, allow_inf_nan."""
         return {**handler(source), **self.limits}
 
 
-# The upper ones keep a header that somebody made up from naming a model that takes forever to make.
+# The upper limits are for forged headers: without them a header could name a model that takes forever to make.
 Count = Annotated[int, Bounds(ge=1, le=1 << 20)]
 Layers = Annotated[int, Bounds(ge=1, le=128)]
 Rate = Annotated[float, Bounds(ge=0, le=1)]
@@ -26,14 +26,14 @@ Weight = Annotated[float, Bounds(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Bounds(gt=0, allow_inf_nan=False)]
 Window = tuple[Count, Count, Count]  # frames, rows, columns
 
-# Rows and columns that are max-pooled; the final map of a 192 x 320 video has 3 x 5 tokens and keeps 2 x 3.
+# Rows and columns of the max-pooling window. The final map of a 192 x 320 video has 3 x 5 tokens; pooling makes 2 x 3.
 POOL = (2, 3)
 HTWA_WINDOWS: tuple[Window, ...] = ((2, 3, 5), (4, 3, 5), (8, 3, 5), (16, 3, 5), (16, 3, 5), (32, 3, 5))
 
 
 @dataclass(frozen=True)
 class VideoSize:
-    """The video encoder. Tuples have one entry per layer; the width of layer i is `embed_dim * 2 ** stages[i]`."""
+    """The video encoder. depths, heads, windows, stages: one entry per layer. Layer i is `embed_dim * 2 ** stages[i]` wide."""
 
     embed_dim: Count
     depths: Annotated[tuple[Layers, ...], Bounds(max_length=16)]
@@ -49,7 +49,7 @@ class VideoSize:
     local_window: Count = 8  # the local tap lies before the first layer whose temporal window is longer
     temporal_shift: bool = False
     drop_path: Rate = 0.2
-    bias_std: Positive = 0.02  # relative position biases: Swin's
+    bias_std: Positive = 0.02  # relative position biases, as in Swin
 
     def __post_init__(self) -> None:
         lengths = {len(self.depths), len(self.heads), len(self.windows), len(self.stages)}
@@ -72,13 +72,13 @@ class VideoSize:
 
     @property
     def tap(self) -> int | None:
-        """The layer before which the local map is taken; None where no window is longer than `local_window`."""
+        """The local map is taken before this layer; None if no window is longer than `local_window`."""
         return next((i for i, window in enumerate(self.windows) if window[0] > self.local_window), None)
 
 
 @dataclass(frozen=True)
 class TextSize:
-    """One BERT stack: layers 0..sentence_layers-1 see one sentence, up to paragraph_layers the paragraph, then fusion."""
+    """One BERT stack: layers 0..sentence_layers-1 read one sentence, ..paragraph_layers-1 the paragraph, the rest fuse."""
 
     hidden: Count
     layers: Layers
@@ -93,8 +93,8 @@ class TextSize:
     norm_eps: Positive = 1e-12
     padding_id: Annotated[int, Bounds(ge=0)] = 0
     dropout: Rate = 0.1
-    init_std: Positive = 0.02  # linear layers: BERT's, made for widths about 1024
-    table_std: Positive = 0.2  # tables of sentences and their positions: at 0.02 their order hardly shows
+    init_std: Positive = 0.02  # linear layers, as in BERT: made for widths near 1024
+    table_std: Positive = 0.2  # tables of sentences and positions: with 0.02 the order of sentences hardly shows
 
     def __post_init__(self) -> None:
         if self.hidden % self.heads:
@@ -123,7 +123,7 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """A whole model and the clips it is made for. Other numbers of frames, clips and sizes work as well."""
+    """A whole model and the clips it is made for. Other frame counts, clip counts and picture sizes work too."""
 
     video: VideoSize
     text: TextSize
@@ -138,9 +138,9 @@ class ModelSize:
             raise ValueError(f"video width {self.video.out_width} and text width {self.text.hidden} must be equal")
 
     def pooled_grid(self, whole_patches_only: bool = False) -> tuple[int, int]:
-        """Rows and columns of the tokens of one frame that the fusion layers see (clip_pooling.frame_tokens).
+        """Return the rows and columns of tokens per frame that the fusion layers see (clip_pooling.frame_tokens).
 
-        `whole_patches_only`: what does not fill a patch is cut off, as the released code does.
+        `whole_patches_only`: pixels that do not fill a patch are cut off, as in the released code.
         """
         missing = 0 if whole_patches_only else 1
         rows, columns = (
@@ -152,7 +152,7 @@ class ModelSize:
         return rows - min(rows, POOL[0]) + 1, columns - min(columns, POOL[1]) + 1
 
     def with_losses(self, losses: LossSettings) -> "ModelSize":
-        """The same model with other losses."""
+        """Return the same model with other losses."""
         return replace(self, losses=losses)
 
 
@@ -164,8 +164,8 @@ COMPACT = ModelSize(
     video=VideoSize(embed_dim=96, depths=(2, 2, 2, 2, 2, 2), heads=(3, 6, 12, 12, 12, 24), drop_path=0.1),
     text=TextSize(hidden=768, layers=12, heads=12, intermediate=3072, sentence_layers=4, paragraph_layers=6),
 )
-# Nothing of it is pretrained, so it has to start able to tell things apart. At width 128 and with BERT's 0.02, first tokens
-# hardly depend on their words; with Swin's biases, frames hardly on their order (examples/narrated has the figures).
+# TINY has no pretrained weights, so fresh ones must tell inputs apart. At width 128 and with BERT's 0.02, first tokens hardly
+# depend on their words; with Swin's biases, frames hardly depend on their order (figures: examples/narrated).
 TINY = ModelSize(
     video=VideoSize(embed_dim=16, depths=(1, 1, 2, 2, 2, 2), heads=(1, 2, 4, 4, 4, 8), drop_path=0.0, bias_std=1.0),
     text=TextSize(

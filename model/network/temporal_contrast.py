@@ -1,7 +1,7 @@
 """Multimodal temporal contrastive learning (MTC): is this sentence said over this clip, or over an earlier or later one?
 
-For K key positions of a sample, V clips of the same sample and one clip of each of R other samples are candidates; the right
-one is the nearest in time (LF-VILA, arXiv 2210.06031; formula in facts 4). All samples are computed at once.
+Each sample has K key positions. Their candidates are V clips of the same sample and one clip of each of R other samples. The
+candidate nearest in time is right (LF-VILA, arXiv 2210.06031; formula in facts 4). All samples are computed at once.
 """
 
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ class Draw:
 
     keys: Tensor  # (B, K)
     values: Tensor  # (B, V), distinct
-    others: Tensor  # (B,): the position that serves as a negative for other samples
+    others: Tensor  # (B,): the position that is a negative for other samples
 
     def to(self, device: torch.device) -> "Draw":
-        """The same on another device."""
+        """Return the draw on another device."""
         return Draw(self.keys.to(device), self.values.to(device), self.others.to(device))
 
 
 def draw(present: Tensor, keys: int, values: int, generator: torch.Generator | None = None) -> Draw:
-    """Draw key, value and other positions among those present, (B, M).
+    """Draw key, value and other positions from the present ones (B, M).
 
-    More keys or values than positions are cut to M. Where a sample has fewer present than are wanted, the rest are absent
-    ones, which the loss leaves out. The generator is a CPU one; ranks that share its seed share the draw.
+    It draws at most M keys and M values. If a sample has too few present positions, absent ones fill the rest; the loss
+    ignores them. The generator is on the CPU; ranks with the same seed draw the same positions.
     """
     batch, positions = present.shape
     noise = torch.rand(3, batch, positions, generator=generator).to(present.device)
@@ -41,15 +41,15 @@ def draw(present: Tensor, keys: int, values: int, generator: torch.Generator | N
 
 
 def _rows(x: Tensor, index: Tensor) -> Tensor:
-    """x (B, M, ...) at positions (B, K), to (B, K, ...)."""
-    # By row number: its backward pass adds whole rows, where that of x[i, index] sorts them first.
+    """Select x (B, M, ...) at positions (B, K): (B, K, ...)."""
+    # By row number: the backward pass then adds whole rows. With x[i, index] it sorts them first.
     first = torch.arange(0, x.shape[0] * x.shape[1], x.shape[1], device=x.device)
     rows = x.flatten(0, 1).index_select(0, (index + first.unsqueeze(1)).flatten())
     return rows.view(*index.shape, *x.shape[2:])
 
 
 def labels_of(drawn: Draw, compat: Compat, present: Tensor) -> Tensor:
-    """Which of the V values is nearest to each key, (B, K), or IGNORED where that has no single answer."""
+    """Return which of the V values is nearest to each key, (B, K); IGNORED if there is no single nearest value."""
     distance = (drawn.keys.unsqueeze(2) - drawn.values.unsqueeze(1)).abs()
     absent = ~_rows(present, drawn.values).unsqueeze(1)
     distance = distance.masked_fill(absent, present.shape[1])  # farther than any
@@ -64,16 +64,16 @@ def labels_of(drawn: Draw, compat: Compat, present: Tensor) -> Tensor:
 def similarities(
     keys: Tensor, values: Tensor, drawn: Draw, others: int, temperature: float, compat: Compat, present: Tensor
 ) -> Tensor:
-    """Scores (B, K, V + R') of the keys of one modality against the candidates of the other, both given as (B, M, C).
+    """Return scores (B, K, V + R') of the keys of one modality against candidates of the other, both (B, M, C).
 
-    R' = min(R, B - 1) other samples follow each sample in the batch, going around; none of them is the sample itself. The
-    released code starts with the sample itself and goes around as often as R asks (BEHAVIOUR 4d).
+    The R' = min(R, B - 1) other samples come before each sample in the batch, wrapping around; none is the sample itself.
+    The released code starts with the sample itself, and wraps around as often as R asks (BEHAVIOUR 4d).
     """
     batch = len(keys)
     first, end = (0, others) if compat.own_clip_negatives else (1, min(others, batch - 1) + 1)
 
     def candidates(x: Tensor) -> Tensor:
-        other = _rows(x, drawn.others.unsqueeze(1))  # (B, 1, ...), of which sample i sees those of i - 1, i - 2, ...
+        other = _rows(x, drawn.others.unsqueeze(1))  # (B, 1, ...); sample i sees rows i - 1, i - 2, ...
         return torch.cat([_rows(x, drawn.values), *(other.roll(step, 0) for step in range(first, end))], dim=1)
 
     usable = candidates(present)
@@ -91,11 +91,10 @@ def mtc_loss(
     compat: Compat,
     present: Tensor | None = None,
 ) -> Tensor:
-    """L(sentence keys, clip candidates) + L(clip keys, sentence candidates), each the mean over the keys with a label of
-    -log softmax_c(key . candidate_c / tau)[label].
+    """Return L(sentence keys, clip candidates) + L(clip keys, sentence candidates).
 
-    `clips` and `sentences` are (B, M, C) of unit length, `present` (B, M) says which sentences there are. 0 where no key has
-    a label.
+    L is the mean of -log softmax_c(key . candidate_c / tau)[label] over the keys with a label; 0 if no key has one. `clips`
+    and `sentences` are (B, M, C) of unit length. `present` (B, M) says which sentences have words.
     """
     if present is None or compat.padded_sentence_features:
         present = torch.ones(clips.shape[:2], dtype=torch.bool, device=clips.device)

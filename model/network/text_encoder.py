@@ -13,7 +13,7 @@ from longtake.model.network.sizes import TextSize
 
 
 class TextEncoder(nn.Module):
-    """BERT layers 0..sentence_layers-1 on each sentence, ..paragraph_layers-1 on the paragraph, the rest for fusion."""
+    """BERT layers: 0..sentence_layers-1 read each sentence, ..paragraph_layers-1 read the paragraph, the rest fuse."""
 
     def __init__(self, size: TextSize, fusion: bool, compat: Compat) -> None:
         super().__init__()
@@ -23,9 +23,8 @@ class TextEncoder(nn.Module):
         self.cls = bert.MaskedWordHead(size)
         self.seq_relationship = nn.Linear(size.hidden, 2)
         self.apply(partial(bert.initialise, std=size.init_std))
-        if (
-            compat.padded_sentence_features or compat.padding_in_start_token
-        ):  # only then is a sentence without words read
+        # Only these switches read a sentence without words.
+        if compat.padded_sentence_features or compat.padding_in_start_token:
             for module in self.bert.encoder.layer[: size.sentence_layers].modules():
                 if isinstance(module, bert.SelfAttention):
                     module.plain = True
@@ -39,20 +38,20 @@ class TextEncoder(nn.Module):
         return x
 
     def sentences(self, ids: Tensor, keep: Tensor) -> Tensor:
-        """Token ids (S, L) of single sentences, and which of them are words, to (S, L, C)."""
+        """Encode token ids (S, L) of single sentences to (S, L, C); `keep` says which are words."""
         return self._run(self.bert.embeddings(ids), keep, self.bert.encoder.layer[: self.size.sentence_layers])
 
     def paragraph(self, x: Tensor, keep: Tensor) -> Tensor:
-        """Embedded tokens (B, 1 + M L, C) of a paragraph to the same shape."""
+        """Encode the embedded tokens (B, 1 + M L, C) of a paragraph to the same shape."""
         return self._run(x, keep, self.bert.encoder.layer[self.size.sentence_layers : self.size.paragraph_layers])
 
     def fusion(self, x: Tensor, keep: Tensor) -> Tensor:
-        """Paragraph and video tokens (B, S, C) to the same shape."""
+        """Fuse paragraph and video tokens (B, S, C) to the same shape."""
         return self._run(x, keep, self.bert.encoder.layer[self.size.paragraph_layers :])
 
 
 class SentenceEmbedding(nn.Module):
-    """What turns sentences into a paragraph: LN(x + position + segment), a segment for each sentence (facts 3b)."""
+    """Turns sentences into a paragraph: LN(x + position + segment), one segment for each sentence (facts 3b)."""
 
     def __init__(self, size: TextSize, compat: Compat) -> None:
         super().__init__()
@@ -74,8 +73,8 @@ class SentenceEmbedding(nn.Module):
         if self.compat.padding_in_positions:
             position = self.position_embeddings.weight[: sentences * length]
         else:
-            # Words are counted, not slots: more padding anywhere must not move the words behind it. A paragraph longer
-            # than the table shares its last position.
+            # Count words, not slots: more padding must not move the words after it. Words beyond the table share its
+            # last position.
             count = keep.flatten(1).long().cumsum(1) - 1
             position = self.position_embeddings(count.clamp(0, last))
         segment = self.segment_embeddings.weight[:sentences].repeat_interleave(length, dim=0)
@@ -84,6 +83,6 @@ class SentenceEmbedding(nn.Module):
 
 
 def start_token(x: Tensor, present: Tensor) -> Tensor:
-    """Mean of the sentences' first tokens, (B, M, C) with present (B, M) to (B, C); absent sentences do not count."""
+    """Return the mean (B, C) of the sentences' first tokens (B, M, C); only sentences in `present` (B, M) count."""
     weight = present.to(x.dtype).unsqueeze(-1)
     return (x * weight).sum(1) / weight.sum(1).clamp(min=1)

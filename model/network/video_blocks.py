@@ -1,6 +1,6 @@
 """The parts of the video encoder: window attention, transformer block, patch embedding and patch merging.
 
-Maps are (B, T, H, W, C) throughout. Module names are those of the released weights.
+Maps are (B, T, H, W, C) throughout. Modules have the names of the released weights.
 """
 
 import torch
@@ -12,15 +12,15 @@ from longtake.model.network.kernels import Linear, attention, linear
 from longtake.model.network.sizes import Window
 from longtake.model.network.window_geometry import WindowGeometry, window_tensors
 
-# From this many "batches" on, PyTorch leaves its memory-efficient CUDA kernel (github.com/pytorch/pytorch/pull/146733) for one
-# that writes out every attention matrix.
+# With more "batches" than this, PyTorch does not use its memory-efficient CUDA kernel (github.com/pytorch/pytorch/pull/146733).
+# The other kernel writes every attention matrix to memory.
 MOST_BATCHES = 65535
 
 
 class WindowAttention(nn.Module):
     """Self-attention inside windows with a relative position bias b (Swin, arXiv 2103.14030, eq. 4):
 
-    softmax(q k^T / sqrt(d) + b + m) v, where m excludes pairs that a window joins only by the shift or by padding.
+    softmax(q k^T / sqrt(d) + b + m) v. m excludes padding, pairs that only the shift joins, and pairs of different clips.
     """
 
     def __init__(self, width: int, window: Window, heads: int, qkv_bias: bool) -> None:
@@ -41,8 +41,7 @@ class WindowAttention(nn.Module):
             x = F.pad(x, (0, 0, 0, w, 0, h, 0, t))
         if any(shift):
             x = x.roll((-shift[0], -shift[1], -shift[2]), dims=(1, 2, 3))
-        # The projection works token by token, so it comes before the cut into windows: one copy then does both that cut
-        # and the split into heads.
+        # The projection works token by token, so it can come before the windows: one copy then cuts windows and heads.
         qkv: Tensor = self.qkv(x)
         (nt, nh, nw), (wt, wh, ww) = geometry.counts, geometry.window
         n, d, heads = geometry.tokens, width // self.heads, self.heads
@@ -53,9 +52,8 @@ class WindowAttention(nn.Module):
         bias = table.t().index_select(1, index).view(1, heads, n, n)
         lead = (batch * nt * nh * nw, heads)
         if excluded is not None:
-            steps = excluded.shape[
-                0
-            ]  # 1, or nt: windows that differ in what they exclude become "heads" of one another
+            # 1 or nt. Windows with different exclusions become "heads" of one batch entry.
+            steps = excluded.shape[0]
             bias = (bias.unsqueeze(0) + excluded.unsqueeze(2)).view(1, steps * nh * nw * heads, n, n)
             lead = (batch * nt // steps, steps * nh * nw * heads)
         elif lead[0] > MOST_BATCHES:
@@ -84,7 +82,7 @@ class Mlp(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Leaves a residual branch out for a share of the samples and scales it up for the others (arXiv 1603.09382)."""
+    """Drops a residual branch for a share of the samples, and scales it up for the others (arXiv 1603.09382)."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -122,7 +120,7 @@ class VideoBlock(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Joins 2x2 tokens of a frame: Linear_{4C->2C}(LN([x_00, x_10, x_01, x_11])), odd sizes filled up with zeros."""
+    """Joins 2x2 tokens of a frame: Linear_{4C->2C}(LN([x_00, x_10, x_01, x_11])), odd sizes padded with zeros."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -135,7 +133,7 @@ class PatchMerging(nn.Module):
         if rows % 2 or columns % 2:
             x = F.pad(x, (0, 0, 0, columns % 2, 0, rows % 2))
         x = x.reshape(batch, frames, x.shape[2] // 2, 2, x.shape[3] // 2, 2, width)
-        # Column before row: the order in which the released weights (and Swin's) expect the four.
+        # Column before row: the released weights (and Swin's) expect the four tokens in this order.
         x = x.permute(0, 1, 2, 4, 5, 3, 6).reshape(batch, frames, x.shape[2], x.shape[4], 4 * width)
         x = self.reduction(self.norm(x))
         return x
@@ -157,8 +155,8 @@ class PatchEmbed(nn.Module):
         batch, channels = video.shape[:2]
         t, h, w = (size // patch for size, patch in zip(video.shape[2:], self.patch, strict=True))
         pt, ph, pw = self.patch
-        # A convolution whose stride is its kernel is one matrix product over the patches: faster than Conv3d on CPU, the
-        # same on GPU, and its output needs no transposition to channels-last.
+        # A convolution whose stride equals its kernel is one matrix product over the patches. It is faster than Conv3d on
+        # CPU, equal on GPU, and its output needs no transposition to channels-last.
         patches = video[:, :, : t * pt, : h * ph, : w * pw].reshape(batch, channels, t, pt, h, ph, w, pw)
         patches = patches.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(batch, t, h, w, channels * pt * ph * pw)
         x = linear(patches, self.proj.weight.flatten(1), self.proj.bias)

@@ -1,7 +1,7 @@
 """The video encoder: hierarchical temporal window attention (HTWA, LF-VILA, arXiv 2210.06031).
 
-A Swin transformer over space whose windows grow along time, 2/4/8/16/16/32 frames, while time is never downsampled. A map
-taken before the first window longer than a clip serves the sentences; the last map serves the paragraph.
+It is a Swin transformer over space. Its windows grow along time (2/4/8/16/16/32 frames); time is never downsampled. Sentences
+use the map before the first window that is longer than a clip. The paragraph uses the last map.
 """
 
 from functools import partial
@@ -18,14 +18,14 @@ from longtake.model.network.video_blocks import PatchEmbed, PatchMerging, VideoB
 
 
 class VideoMaps(NamedTuple):
-    """What the video encoder returns, both (B, T, H, W, C)."""
+    """The maps that the video encoder returns, both (B, T, H, W, C)."""
 
     video: Tensor  # has seen the frames of every clip
     clip: Tensor  # each frame has seen its own clip only
 
 
 class VideoLayer(nn.Module):
-    """Blocks over windows of one size, every second one shifted, with a patch merge after them where there is one."""
+    """Blocks over windows of one size. Every second block is shifted. Some layers end with a patch merge."""
 
     def __init__(self, size: VideoSize, layer: int, drop_path: list[float]) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class VideoLayer(nn.Module):
 
 
 class VideoEncoder(nn.Module):
-    """Frames to a map of the whole video and a map of its clips."""
+    """Turns frames into a map of the whole video and a map of its clips."""
 
     def __init__(self, size: VideoSize, compat: Compat) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class VideoEncoder(nn.Module):
             VideoLayer(size, i, [next(rates) for _ in range(depth)]) for i, depth in enumerate(size.depths)
         )
         self.norm = nn.LayerNorm(size.out_width)
-        # The width before the tap is half the final one in every size that has a tap.
+        # In every size with a tap, the width before the tap is half the final width.
         self.local_feat_proj = PatchMerging(size.out_width // 2)
         self.norm_local = nn.LayerNorm(size.out_width)
         if size.tap is not None and 2 * self._width_before(size.tap) != size.out_width:
@@ -80,17 +80,17 @@ class VideoEncoder(nn.Module):
         )
 
     def clip_map(self, x: Tensor) -> Tensor:
-        """The map of the clips from the input of the tap's layer: (B, T, H, W, C/2) to (B, T, H/2, W/2, C)."""
+        """Make the map of the clips from the input of the tap's layer: (B, T, H, W, C/2) to (B, T, H/2, W/2, C)."""
         x = self.norm_local(self.local_feat_proj(x))
         return x
 
     def forward(self, video: Tensor, clips: int = 1) -> VideoMaps:
-        """Encode (B, 3, N, height, width) that shows `clips` clips one after the other.
+        """Encode videos (B, 3, N, height, width) of `clips` consecutive clips.
 
-        T = N, H = height / 64 and W = width / 64, rounded up, with the sizes of `BASE`.
+        With the sizes of `BASE`, T = N, H = height / 64 and W = width / 64, rounded up.
         """
-        # torch.compile makes sizes symbolic once they have changed, and reasons about windows of symbolic size for minutes.
-        # `index` makes numbers of them: one graph for each size of video, which is what the windows need anyway.
+        # When a size changes, torch.compile makes it symbolic, and reasons about windows of symbolic size for minutes.
+        # `index` makes it a number: one graph for each video size. The windows need this anyway.
         video = video.reshape([index(length) for length in video.shape])
         clips = index(clips)
         x: Tensor = self.patch_embed(video)
@@ -98,13 +98,13 @@ class VideoEncoder(nn.Module):
         for i, layer in enumerate(self.layers):
             if i == tap and (not self.compat.global_map_as_local or tap == len(self.layers) - 1):
                 clip_map = self.clip_map(x)
-            # Below the tap, frames of two clips never meet, whatever the number of frames in a clip. With windows of
-            # 2, 4 and 8 and clips of 8 frames this excludes nothing.
+            # Below the tap, frames of two clips never meet, for any length of clips. With windows of 2, 4 and 8 frames
+            # and clips of 8 frames this excludes nothing.
             below = tap is not None and i < tap
             x = layer(x, clips if below else 1, self.compat, self.checkpointing)
         x = self.norm(x)
-        # Without a tap no window is longer than a clip, so the last map is as local as any. The released code always ends
-        # here: it forgets the map of the tap at the layer after it (BEHAVIOUR 1b).
+        # Without a tap no window is longer than a clip, so the last map is local too. The released code uses the last map
+        # with a tap as well: the layer after the tap overwrites the tap's map (BEHAVIOUR 1b).
         return VideoMaps(video=x, clip=x if clip_map is None else clip_map)
 
 

@@ -1,6 +1,6 @@
 """Where the windows of a feature map lie, which tokens of a window may see each other, and which bias joins them.
 
-All of it follows from a few integers, so it is computed once per geometry, device and dtype, and kept.
+A few integers decide all of it, so it is computed once per geometry, device and dtype, and kept.
 """
 
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from torch import Tensor
 from longtake.model.network.compat import Compat
 from longtake.model.network.sizes import Window
 
-# Added to the score of an excluded pair. Large enough for a weight of exactly 0 in every dtype, yet finite: windows whose
-# tokens are all padding would otherwise turn into NaN. float16 holds it too.
+# Added to the score of an excluded pair. It is large enough for a weight of exactly 0 in every dtype, and fits float16. It is
+# finite, because windows with nothing but padding would otherwise give NaN.
 EXCLUDED = -1e4
-SOFT_EXCLUDED = -100.0  # of the released code (BEHAVIOUR 1g)
+SOFT_EXCLUDED = -100.0  # in the released code (BEHAVIOUR 1g)
 
 
 @dataclass(frozen=True)
 class WindowGeometry:
     """The windows of one block over a map of `size` = (T, H, W) tokens, after clipping.
 
-    An axis that is not longer than its window is one window, unshifted (BEHAVIOUR 1d).
+    An axis that is not longer than its window has one window and no shift (BEHAVIOUR 1d).
     """
 
     size: Window
-    full_window: Window  # as the bias table knows it
+    full_window: Window  # before clipping, as in the bias table
     window: Window
     shift: Window
-    clips: int  # frames of different clips exclude each other; 1: they do not
+    clips: int  # frames of different clips exclude each other; 1: none do
     attend_to_padding: bool
     soft_shift_mask: bool
     unclipped_bias_index: bool
@@ -84,26 +84,26 @@ class WindowGeometry:
 
 
 def clip_starts(frames: int, clips: int) -> list[int]:
-    """First frame of each clip, and the number of frames: clip k holds frames floor(k N / M) .. floor((k+1) N / M) - 1."""
+    """Return each clip's first frame, then the frame count. Clip k holds frames floor(k N / M) .. floor((k+1) N / M) - 1."""
     if not 0 < clips <= frames:
         raise ValueError(f"{frames} frames cannot be cut into {clips} clips")
     return [k * frames // clips for k in range(clips + 1)]
 
 
 def clip_of_frame(frames: int, clips: int) -> Tensor:
-    """The clip that each frame belongs to, (frames,)."""
+    """Return the clip of each frame, (frames,)."""
     starts = torch.tensor(clip_starts(frames, clips))
     return torch.repeat_interleave(torch.arange(clips), starts.diff())
 
 
 def bias_index(geometry: WindowGeometry) -> Tensor:
-    """Row of the relative position bias table for each pair of tokens of a window, (N * N,).
+    """Return the row of the relative position bias table for each pair of tokens of a window, (N * N,).
 
     With a window of (t, h, w) and offsets (dt, dh, dw) between query and key, row =
     ((dt + t - 1) (2h - 1) + dh + h - 1) (2w - 1) + dw + w - 1 (Video Swin Transformer, arXiv 2106.13230).
     """
     t, h, w = geometry.full_window
-    # The released code takes the corner of the full window's index, which is right only where time alone is clipped.
+    # The released code takes the corner of the full window's index. This is right only if time alone is clipped.
     extent = geometry.full_window if geometry.unclipped_bias_index else geometry.window
     axes = torch.meshgrid(*(torch.arange(length) for length in extent), indexing="ij")
     dt, dh, dw = (axis.flatten()[:, None] - axis.flatten()[None, :] for axis in axes)
@@ -112,9 +112,9 @@ def bias_index(geometry: WindowGeometry) -> Tensor:
 
 
 def exclusion(geometry: WindowGeometry) -> Tensor | None:
-    """What is added to the scores beside the bias: (G, W, N, N) in float32, or None where nothing is excluded.
+    """Return the term that is added to scores and bias: (G, W, N, N) in float32, or None if nothing is excluded.
 
-    W counts the windows of one time step in row-major order. G is the number of windows along time, or 1 where all
+    W is the number of windows of one time step, in row-major order. G is the number of windows along time, or 1 if all
     steps exclude the same pairs.
     """
     regions, clips, real = [], [], []
@@ -123,7 +123,7 @@ def exclusion(geometry: WindowGeometry) -> Tensor | None:
         window, shift = geometry.window[axis], geometry.shift[axis]
         place = torch.arange(padded)
         source = (place + shift) % padded  # which token the shift has brought here
-        # Tokens that wrapped around have no neighbour here. Only the last window holds both kinds.
+        # Tokens that wrapped around are no neighbours of the others. Only the last window holds both kinds.
         regions.append((place >= padded - shift).long().view(-1, window))
         real.append((source < size).view(-1, window))
         if axis == 0 and geometry.clips > 1:
@@ -157,7 +157,7 @@ Key = tuple[Window, Window, Window, Window, int, bool, bool, bool]
 @lru_cache(maxsize=512)
 def _tensors(key: Key, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
     geometry = WindowGeometry(*key)
-    # Made outside inference mode: a later training step could not save an inference tensor for its backward pass.
+    # Not in inference mode: a later training step could not save an inference tensor for its backward pass.
     with torch.inference_mode(False), torch.no_grad():
         added = exclusion(geometry)
         return bias_index(geometry).to(device), None if added is None else added.to(device, dtype)
@@ -165,9 +165,9 @@ def _tensors(key: Key, device: torch.device, dtype: torch.dtype) -> tuple[Tensor
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def window_tensors(key: Key, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    """`bias_index` and `exclusion` of `WindowGeometry(*key)` on a device, from the cache.
+    """Return `bias_index` and `exclusion` of `WindowGeometry(*key)` on a device, from the cache.
 
-    torch.compile takes them as constants of its graph: it neither breaks it here nor builds them again in each step. It can
-    pass plain values only, hence the key.
+    torch.compile takes them as constants: its graph does not break here, and no step builds them again. It can pass only
+    plain values, hence the key.
     """
     return _tensors(key, device, dtype)

@@ -1,4 +1,4 @@
-"""Readers of annotation files in the forms that the data sets are published in.
+"""Readers of annotation files in the published formats of the data sets.
 
 activitynet       ActivityNet Captions, val_1.json: {id: {"duration", "timestamps", "sentences"}}; YouCook2 and others use it too
 didemo            DiDeMo, test_data.json: [{"video", "description", "times", ...}], a row for each sentence
@@ -7,7 +7,7 @@ condensed-movies  descriptions.csv (videoid, description), its split in clips.cs
                   test_challf0.csv (videoid, caption, split)
 jsonl             {"clip_id", "text"} on each line, text a string or a list of sentences: the form of the released code
 
-The paragraph of a video is its sentences in the order of the file, which is how these data sets are compared.
+The paragraph of a video is its sentences in file order, as in published comparisons on these data sets.
 """
 
 import csv
@@ -22,7 +22,7 @@ from typing import Any
 from longtake.model.retrieval.annotations import Annotation, AnnotationError, AnnotationProblem, Annotations
 from longtake.schemas import storage
 
-_CSV_FIELD = 1 << 20  # characters of one field at most
+_CSV_FIELD = 1 << 20  # most characters of one field
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Format:
     """How a data set is read and compared."""
 
     read: Callable[[str, str | None], Annotations]  # path, split
-    prefix: str = ""  # of ids, that files may lack
-    sentences: int | None = None  # most sentences of a paragraph, where that is not the model's number of clips
-    splits: bool = False  # whether the file knows of splits
+    prefix: str = ""  # of ids; file names may lack it
+    sentences: int | None = None  # most sentences of a paragraph; None: the model's number of clips
+    splits: bool = False  # whether the format names splits
 
 
 def read_annotations(path: str, name: str, split: str | None = None) -> Annotations:
-    """The annotations in a file. Raises AnnotationError for a file, or a format, that cannot be used."""
+    """Read the annotations in a file. Raises AnnotationError if the file, the format or the split cannot be used."""
     if name not in FORMATS:
         raise AnnotationError(f"no format {name!r}; there are {', '.join(FORMATS)}")
     if split is not None and not FORMATS[name].splits:
@@ -48,7 +48,7 @@ def read_annotations(path: str, name: str, split: str | None = None) -> Annotati
 
 
 def read_list(path: str) -> list[str]:
-    """The ids in a text file, one on each line, as the data sets publish their splits."""
+    """Read the ids in a text file, one per line. Data sets publish their splits so."""
     return [line.strip() for line in _text(path).splitlines() if line.strip()]
 
 
@@ -70,7 +70,7 @@ def _text(path: str) -> str:
 
 
 def _json(path: str, kind: type) -> tuple[Any, list[str]]:
-    """A JSON file, and the names that an object of it has twice. Raises AnnotationError unless it is a `kind`."""
+    """Read a JSON file. Also return the names that its objects have twice. Raises AnnotationError unless it is a `kind`."""
     twice: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _json(path: str, kind: type) -> tuple[Any, list[str]]:
 
 
 def _sentences(value: object) -> list[object]:
-    """Sentences from a text or a list of texts; anything else is left for `Annotations.add` to refuse."""
+    """Return sentences from a text or a list of texts. `Annotations.add` reports anything else."""
     return value if isinstance(value, list) else [value]
 
 
@@ -145,7 +145,7 @@ def _condensed_movies(path: str, split: str | None) -> Annotations:
     found = Annotations()
     for row in rows:
         text = (row[column] or "").strip()
-        # As their loader does: a text that comes more than once is an error of the channel (drop_duplicates, keep=False).
+        # Like the data set's own loader (drop_duplicates, keep=False): a repeated text is an error of the channel.
         if text and texts[text] > 1:
             found.problems.append(
                 AnnotationProblem(row["videoid"], "duplicate_text", f"{texts[text]} videos have this description")

@@ -1,6 +1,6 @@
-"""Annotation files of retrieval data sets: which paragraph describes which video. The forms are in `annotation_formats`.
+"""Annotation files of retrieval data sets: which paragraph describes which video. `annotation_formats` has the formats.
 
-Nothing is left out in silence: whatever cannot be used comes back as a Problem, with its reason.
+Every record that cannot be used comes back as an AnnotationProblem, with its reason.
 """
 
 import posixpath
@@ -13,7 +13,7 @@ from typing import Literal, TypeGuard
 from longtake.schemas import storage
 
 Reason = Literal[
-    "malformed",  # not of the form that the data set has
+    "malformed",  # not in the format of the data set
     "unsafe_id",  # the id could lead out of the folder of videos
     "no_text",
     "duplicate_text",  # Condensed Movies: the same description for several videos is an error of the channel
@@ -45,7 +45,7 @@ class AnnotationError(ValueError):
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is said of a video. Several annotations may have the same video: each is a caption of its own."""
+    """A description of a video. Several annotations may have the same video: each is a separate description."""
 
     video_id: str
     sentences: tuple[str, ...]
@@ -62,7 +62,7 @@ class AnnotationProblem:
 
 @dataclass
 class Annotations:
-    """What a file holds: `records` can be used as far as their text goes; `total` counts those and the problems."""
+    """The content of a file: `records` with usable text, and `problems`. `total` counts both."""
 
     records: list[Annotation] = field(default_factory=list)
     problems: list[AnnotationProblem] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Annotations:
         return len(self.records) + len(self.problems)
 
     def add(self, video_id: object, sentences: Iterable[object]) -> None:
-        """Take a record, or note what is wrong with it. Sentences that are blank are no sentences."""
+        """Add a record, or the problem with it. Blank sentences do not count."""
         texts = list(sentences)
         if not is_text(video_id) or not video_id:
             self.problems.append(
@@ -91,7 +91,7 @@ class Annotations:
             self.records.append(Annotation(video_id, kept))
 
     def only(self, wanted: Sequence[str]) -> "Annotations":
-        """Those of the videos in a list; one that has no annotation is a problem."""
+        """Return the annotations of the `wanted` videos. A wanted video without an annotation is a problem."""
         names = set(wanted)
         known = {record.video_id for record in self.records} | {problem.id for problem in self.problems}
         missing = [
@@ -104,19 +104,19 @@ class Annotations:
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether it is a string that can be written as UTF-8: JSON can hold half a character, no tokenizer takes it."""
+    """Return whether this is a string that UTF-8 can hold. JSON can hold half a character; no tokenizer takes it."""
     return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 class VideoFiles:
-    """Where the video of an id lies: in a folder (or URI prefix), or as a template with {id} says.
+    """Finds the video file of an id, in a folder (or URI prefix) or by a template with {id}.
 
-    In a folder the file is the one called like the id, else the id with an extension, else, for ids that carry an extension of
-    their own (DiDeMo), the id with another one. `prefix`, as v_ or video-, may be missing in the names of the files.
+    In a folder it looks for the id, else for the id with an extension, else, if the id has an extension itself (DiDeMo), for
+    the id with another extension. File names may lack `prefix`, such as v_ or video-.
     """
 
     def __init__(self, place: str, prefix: str = "") -> None:
-        """Raises AnnotationError for a folder without files."""
+        """List the folder. Raises AnnotationError if it has no files."""
         self.place, self.prefix = place, prefix
         self.names: Mapping[str, str] = {}
         if "{id}" not in place:
@@ -128,7 +128,7 @@ class VideoFiles:
             self.names = {posixpath.basename(path): path for path in found}
 
     def find(self, video_id: str) -> str | None:
-        """The path of the video's file; None where there is none. The id must have passed `Annotations.add`."""
+        """Return the path of the video's file; None if there is none. The id must have passed `Annotations.add`."""
         if not self.names:
             path = self.place.replace("{id}", video_id)
             return path if storage.is_file(path) else None
@@ -141,9 +141,9 @@ class VideoFiles:
 
 
 def merge_sentences(sentences: Sequence[str], most: int) -> list[str]:
-    """Join the neighbours with the fewest characters together, the first of equals, until `most` sentences are left.
+    """Join the two neighbours with the fewest characters in total (the first such pair) until `most` sentences are left.
 
-    The rule of the released code for videos with more sentences than the model has clips (facts 2).
+    The released code does this for videos with more sentences than the model has clips (facts 2).
     """
     merged = list(sentences)
     while len(merged) > max(most, 1):

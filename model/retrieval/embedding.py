@@ -1,7 +1,7 @@
-"""Embeddings of loose videos and texts: `Embedder.load(run)`, then `.frames(array)` and `.text(sentences)`.
+"""Embeddings of single videos and texts: `Embedder.load(run)`, then `.frames(array)` and `.text(sentences)`.
 
-A video is encoded as the released code does in its retrieval tasks: so many frames as the model takes, evenly over its length,
-with the transform of evaluation. A paragraph has at most as many sentences as a video has clips (annotations.merge_sentences).
+A video is encoded as in the retrieval tasks of the released code: as many frames as the model takes, evenly over its length,
+with the transform of evaluation. A paragraph has at most one sentence per clip (annotations.merge_sentences).
 """
 
 import re
@@ -29,7 +29,7 @@ class VideoEmbeddings(NamedTuple):
     """Videos, on the CPU, float32, unit length."""
 
     video: Tensor  # (B, C)
-    clips: Tensor  # (B, M, C): local vectors, to be compared with those of sentences
+    clips: Tensor  # (B, M, C): local vectors, comparable with sentence vectors
 
 
 class TextEmbeddings(NamedTuple):
@@ -41,7 +41,7 @@ class TextEmbeddings(NamedTuple):
 
 
 class Embedder:
-    """A model with all that it takes to feed it. The dot product of a video's vector and a paragraph's is their cosine."""
+    """A model and its input pipeline. The dot product of a video vector and a paragraph vector is their cosine."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Embedder:
     def load(
         cls, run: str, device: torch.device | str | None = None, autocast_dtype: torch.dtype | None = None
     ) -> "Embedder":
-        """The model of a run, a checkpoint or a model.safetensors; on the GPU where there is one. Raises CheckpointError."""
+        """Load the model of a run, a checkpoint or a model.safetensors; on the GPU if there is one. Raises CheckpointError."""
         return cls(*load_model(run), device or ("cuda" if torch.cuda.is_available() else "cpu"), autocast_dtype)
 
     @property
     def frame_count(self) -> int:
-        """Frames of a video that the model looks at."""
+        """Number of frames that the model takes of a video."""
         return self.size.clips * self.size.frames_per_clip
 
     @property
@@ -72,13 +72,13 @@ class Embedder:
         return self.size.text.hidden
 
     def text(self, sentences: str | Sequence[str]) -> Tensor:
-        """The vector (C,) of one paragraph: its sentences, or a text that is cut into sentences."""
+        """Return the vector (C,) of one paragraph. Takes its sentences, or a text and splits it into sentences."""
         return self.texts([split_sentences(sentences) if isinstance(sentences, str) else sentences]).paragraph[0]
 
     def frames(self, frames: NDArray[np.uint8]) -> Tensor:
-        """The vector (C,) of one video: RGB frames (N, height, width, 3), in order, evenly over its length.
+        """Return the vector (C,) of one video. Takes RGB frames (N, height, width, 3), in order, evenly over its length.
 
-        Of any other number than `frame_count` those at floor(linspace(0, N - 1, frame_count)) are taken.
+        If N is not `frame_count`, it chooses the frames at floor(linspace(0, N - 1, frame_count)).
         """
         return self.videos([self.prepare(frames)]).video[0]
 
@@ -91,27 +91,27 @@ class Embedder:
         return evaluation_frames(torch.from_numpy(np.ascontiguousarray(frames)), self.size.height, self.size.width)
 
     def prepare_jpegs(self, jpegs: Sequence[bytes]) -> Tensor:
-        """`prepare` for frames as JPEG. Raises data.shards.Damaged where one cannot be decoded."""
+        """Decode JPEG frames and `prepare` them. Raises data.shards.DamagedSample if one cannot be decoded."""
         return self.prepare(decode(jpegs).numpy())
 
     def videos(self, prepared: Sequence[Tensor], clips: int | None = None) -> VideoEmbeddings:
-        """Encode videos that `prepare` made, of `clips` clips each (by default the model's number), as one batch."""
+        """Encode videos from `prepare` as one batch, with `clips` clips each (default: the model's number)."""
         with evaluating(self.model), torch.inference_mode(), self._autocast():
             frames = torch.stack(list(prepared)).to(self.device, non_blocking=True)
             found = self.model.encode_video(normalise(frames), clips)
         return VideoEmbeddings(found.video.float().cpu(), found.clips.float().cpu())
 
     def texts(self, paragraphs: Sequence[Sequence[str]], sentences: int | None = None) -> TextEmbeddings:
-        """Encode paragraphs as one batch, each merged to at most `sentences` sentences (by default the model's clips).
+        """Encode paragraphs as one batch, each merged to at most `sentences` sentences (default: the model's clips).
 
-        A sentence of more tokens than the model takes (card.tokens) is cut off there. Raises ValueError for no sentence.
+        Each sentence is cut off after card.tokens tokens. Raises ValueError for a paragraph without a sentence.
         """
         rows = sentences or self.size.clips
         merged = [merge_sentences(paragraph, rows) for paragraph in paragraphs]
         if not all(merged):
             raise ValueError("a paragraph without a sentence")
         ids, mask = self.tokenizer(merged)
-        # The same number of rows always: with compat="official" rows of padding change the result, as they did there.
+        # Always the same number of rows: with compat="official" padding rows change the result, as in the released code.
         missing = (0, 0, 0, rows - ids.shape[1])
         ids, mask = F.pad(ids, missing, value=self.size.text.padding_id), F.pad(mask, missing)
         with evaluating(self.model), torch.inference_mode(), self._autocast():
@@ -128,5 +128,5 @@ def evenly(total: int, wanted: int) -> NDArray[np.int64]:
 
 
 def split_sentences(text: str) -> list[str]:
-    """A text cut behind each . ! or ? that white space follows; blank text gives no sentence."""
+    """Split a text after each . ! or ? before white space. Blank text gives no sentence."""
     return [part for part in _SENTENCE_END.split(text.strip()) if part]

@@ -1,4 +1,4 @@
-"""A finished corpus cut into windows to embed: all of every sample, in pieces of as many sentences as the model has clips."""
+"""Windows of a finished corpus to embed. They cover every sample, each with as many sentences as the model has clips."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ class CorpusWindow:
 
 @dataclass(frozen=True)
 class WindowPlace:
-    """A window that is still to be read: sentences `first` to `last`, exclusive, of a sample of `sentences`."""
+    """A window before it is read: sentences `first` to `last`, exclusive, of a sample with `sentences` sentences."""
 
     shard: str
     position: int
@@ -39,7 +39,7 @@ class WindowPlace:
 
 
 def starts(sentences: int, clips: int) -> list[int]:
-    """The first sentence of each window: 0, clips, 2 clips, ...; the last window ends with the sample, and so may overlap."""
+    """Return the first sentence of each window: 0, clips, 2 clips, ... The last window ends with the sample and may overlap."""
     return [*range(0, sentences - clips, clips), max(sentences - clips, 0)]
 
 
@@ -47,7 +47,7 @@ class CorpusWindows:
     """The windows of a corpus, or of one split of it."""
 
     def __init__(self, corpus: str, size: ModelSize, split: str | None = None) -> None:
-        """Raises LoaderError for a corpus that cannot be used."""
+        """Open the corpus. Raises LoaderError if it cannot be used."""
         layout = Layout(corpus)
         manifest = finished_manifest(layout)
         self.per_sentence = int(manifest.config["frames"]["per_sentence"])
@@ -60,7 +60,7 @@ class CorpusWindows:
             raise LoaderError(f"{corpus} has no split {split!r}, but {', '.join(sorted(manifest.splits()))}")
         self.shards = [shard.name.removesuffix(".tar") for shard in names]
         self.corpus, self.size, self._layout = corpus, size, layout
-        self._readers = threading.local()  # a reader keeps indexes, and is not made for several threads
+        self._readers = threading.local()  # a reader keeps indexes and is not safe for several threads
 
     @property
     def reader(self) -> ShardReader:
@@ -71,14 +71,14 @@ class CorpusWindows:
         return reader
 
     def places(self, shard: str) -> Iterator[WindowPlace]:
-        """The windows of a shard, in the order of the corpus. Raises LoaderError for an index that cannot be read."""
+        """Yield the windows of a shard, in the order of the corpus. Raises LoaderError if its index cannot be read."""
         index = self.reader.index(shard)
         for position, (key, sentences) in enumerate(zip(index.keys, index.sentences.tolist(), strict=True)):
             for first in starts(sentences, self.size.clips):
                 yield WindowPlace(shard, position, key, sentences, first, min(first + self.size.clips, sentences))
 
     def read(self, place: WindowPlace) -> CorpusWindow:
-        """One window, cut to the model's size. Raises Damaged."""
+        """Read one window, cut to the model's size. Raises DamagedSample."""
         per, size = self.per_sentence, self.size
         if self.reader.index(place.shard).frames(place.position) != place.sentences * per:
             raise DamagedSample("member", f"not {per} frames for each of {place.sentences} sentences")

@@ -1,4 +1,4 @@
-"""How well a model retrieves: the features of a whole corpus, over all ranks, and their metrics."""
+"""Evaluation of retrieval: the features of a whole corpus, over all ranks, and their metrics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from longtake.model.retrieval.metrics import Alignment, alignment, retrieval_met
 
 @dataclass(frozen=True)
 class CorpusFeatures:
-    """What is compared: the samples of all ranks, in the order of the corpus, the same on every rank."""
+    """Features of the samples of all ranks, in the order of the corpus, the same on every rank."""
 
     videos: Tensor  # (S, C) float32, unit length, on the CPU
     paragraphs: Tensor  # (S, C)
@@ -24,7 +24,7 @@ class CorpusFeatures:
     damaged: int  # samples that could not be read
 
     def metrics(self) -> dict[str, float]:
-        """Those of `retrieval`, and `samples` and `damaged`."""
+        """Return the metrics of retrieval and alignment, `samples` and `damaged`."""
         found = retrieval_metrics(self.paragraphs, self.videos) | self.alignment.metrics()
         return found | {"samples": float(len(self.videos)), "damaged": float(self.damaged)}
 
@@ -32,15 +32,15 @@ class CorpusFeatures:
 def evaluate_corpus(
     model: LFVila, loader: ShardLoader, device: torch.device | str, autocast_dtype: torch.dtype | None = None
 ) -> dict[str, float]:
-    """Measure a model over all samples of a loader; every rank must call it and gets the same.
+    """Measure a model on all samples of a loader. Every rank must call it and gets the same result.
 
-    The model comes back in the modes that it had; no random number is drawn.
+    The model keeps its modes; no random number is drawn.
 
     Args:
         model: the model, on `device`.
         loader: a loader with `training=False`, at the start of an epoch.
         device: where batches go.
-        autocast_dtype: None: the precision of the model.
+        autocast_dtype: the dtype of mixed precision; None: the precision of the model.
 
     Returns:
         `paragraph_to_video/r1`, `clip_to_sentence/accuracy` and so on (metrics.py), `samples`, `damaged`, and `short`: the
@@ -87,10 +87,10 @@ def encode_corpus(
 
 
 def gather_rows(rows: Tensor, device: torch.device) -> Tensor:
-    """The rows (n, C) of all ranks, one rank after the other, on the CPU; every rank may have another n.
+    """Return the rows (n, C) of all ranks on the CPU, in rank order; n may differ between ranks.
 
-    One collective call for the sizes and one for rows that are filled up to the longest: what was filled in is cut off by
-    size, whatever rank it lies on (the released code cuts it off the end, and loses samples, facts #18).
+    One collective call gathers the sizes, one the rows, padded to the largest n. The sizes say how much padding to cut off for
+    each rank (the released code cuts it off the end, and loses samples, facts #18).
     """
     if ranks() == 1:
         return rows
@@ -115,7 +115,7 @@ def _total(values: Tensor, device: torch.device) -> Tensor:
 
 
 def _meeting_place(device: torch.device) -> torch.device:
-    """Where tensors must lie for the ranks to exchange them."""
+    """Return the device on which ranks can exchange tensors."""
     return device if dist.get_backend() == "nccl" else torch.device("cpu")
 
 
@@ -125,7 +125,7 @@ def _joined(parts: list[Tensor], width: int) -> Tensor:
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards every module is in the mode it was in."""
+    """Set evaluation mode. At the end, give every module its former mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

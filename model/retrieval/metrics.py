@@ -1,9 +1,9 @@
 """Retrieval metrics: ranks with fair ties, recall, clip-sentence alignment. Pure functions of features.
 
 Of the wrong items, `a` score higher than the right one and `e` score the same. If ties are broken at random, the right one
-stands at each place from a + 1 to a + e + 1 equally often. So its rank is a + 1 + e / 2 on average, and it is among the first
-K with probability min(max(K - a, 0), e + 1) / (e + 1), which is what it adds to R@K. A model that gives every pair the same
-score so gets what chance gets. (The released code counts a tied query once for each tie, facts #17.)
+stands at each place from a + 1 to a + e + 1 equally often. So its rank is a + 1 + e / 2 on average. It is among the first K
+with probability min(max(K - a, 0), e + 1) / (e + 1), and adds this probability to R@K. So a model that gives every pair the
+same score gets the result of chance. (The released code counts a tied query once for each tie, facts #17.)
 """
 
 from collections.abc import Iterator
@@ -13,39 +13,39 @@ import torch
 from torch import Tensor
 
 RECALLS = (1, 5, 10)
-_CELLS, _ROWS = 1 << 20, 64  # scores held at once, but never fewer than so many queries, or the products get slow
+_CELLS, _ROWS = 1 << 20, 64  # scores and queries per product; fewer than _ROWS queries make slow products
 
 
 class Ranks(NamedTuple):
-    """Where the best right item of each query stands. All of shape (Q,), int64, on the CPU."""
+    """The place of the best right item of each query. Tensors are (Q,), int64, on the CPU."""
 
     above: Tensor  # wrong items that score higher
     ties: Tensor  # wrong items that score as high
     right: Tensor  # right items that score as high: 1, unless a query has several right items
-    nan: int = 0  # scores that were no number
+    nan: int = 0  # scores that were NaN
 
     def mean_ranks(self) -> Tensor:
-        """The rank (Q,), float64, of the first right item, from 1: a + 1 + e / (r + 1), the mean over all orders of the tied."""
+        """Return the rank (Q,), float64, of the first right item, from 1: a + 1 + e / (r + 1), the mean over orders of ties."""
         return self.above + 1 + self.ties.double() / (self.right + 1)
 
     def recall(self, k: int) -> Tensor:
-        """Probability (Q,), float64, that a right item is among the first `k`.
+        """Return the probability (Q,), float64, that a right item is among the first `k`.
 
         1 - prod_{j < k - a} (e - j) / (e + r - j), which for r = 1 is min(max(k - a, 0), e + 1) / (e + 1).
         """
         none = torch.ones(len(self.above), dtype=torch.float64)
         for j in range(k):
-            left = (self.ties - j).clamp(min=0).double()  # of those tied but wrong, when j places are taken by such
+            left = (self.ties - j).clamp(min=0).double()  # tied wrong items left, after j of them
             step = left / (left + self.right)
             none = torch.where(j < k - self.above, none * step, none)
         return 1 - none
 
 
 def rank(scores: Tensor, right: Tensor) -> Ranks:
-    """Ranks from scores (Q, N) and which items are right, (Q, N) bool; at least one for each query, else ValueError.
+    """Rank from scores (Q, N) and `right` (Q, N) bool. Raises ValueError if a query has no right item.
 
-    A score that is NaN stands behind all numbers. A query whose right items all are NaN so ranks last, behind the other NaNs
-    too: a model that gives nothing but NaN must not look like chance.
+    NaN ranks after all numbers. A query whose right items are all NaN ranks last, after the other NaNs too: a model that
+    gives only NaN must not look like chance.
     """
     if scores.shape != right.shape or scores.ndim != 2:
         raise ValueError(f"scores are {tuple(scores.shape)}, right items {tuple(right.shape)}")
@@ -65,17 +65,17 @@ def rank(scores: Tensor, right: Tensor) -> Ranks:
 def rank_features(
     queries: Tensor, items: Tensor, query_group: Tensor | None = None, item_group: Tensor | None = None
 ) -> Ranks:
-    """Ranks of queries (Q, C) among items (N, C) by their scalar product, a stretch of queries at a time.
+    """Rank items (N, C) for queries (Q, C) by their scalar product, a stretch of queries at a time.
 
-    Right for a query are the items of its group; groups (Q,) and (N,) are integers, by default 0, 1, 2, ..., one right item
-    each. Scores are summed in float64 and rounded to float32, so that equal features score equally wherever they stand.
+    The items of a query's group are right. Groups (Q,) and (N,) are integers, by default 0, 1, 2, ...: one right item each.
+    Scores are summed in float64 and rounded to float32, so that equal features score equally at any place.
     """
     query_group = torch.arange(len(queries)) if query_group is None else query_group
     item_group = torch.arange(len(items)) if item_group is None else item_group
     if len(query_group) != len(queries) or len(item_group) != len(items):
         raise ValueError("one group for each query and each item")
     columns, item_group = items.double().T, item_group.to(items.device)
-    # Made beforehand: small results that stay, between large ones that go, would leave the heap in pieces of no use.
+    # Allocated first: small results that stay between large ones that are freed would fragment the heap.
     found, nan = torch.zeros(3, len(queries), dtype=torch.int64), 0
     for rows in _stretches(len(queries), max(1, len(items))):
         scores = (queries[rows].double() @ columns).float()
@@ -91,7 +91,7 @@ def _stretches(rows: int, columns: int) -> Iterator[slice]:
 
 
 def chance(query_group: Tensor, item_group: Tensor) -> Ranks:
-    """The ranks of a model to which all items look alike: every wrong item is tied with every right one."""
+    """Return the ranks of a model to which all items look alike: every wrong item is tied with every right one."""
     groups, inverse = torch.unique(torch.cat([query_group, item_group]), return_inverse=True)
     sizes = torch.bincount(inverse[len(query_group) :], minlength=len(groups))
     right = sizes[inverse[: len(query_group)]]
@@ -99,7 +99,7 @@ def chance(query_group: Tensor, item_group: Tensor) -> Ranks:
 
 
 def summary(ranks: Ranks) -> dict[str, float]:
-    """`r1`, `r5`, `r10` from 0 to 1, `median_rank` and `mean_rank` from 1. NaN where there is no query.
+    """Return `r1`, `r5`, `r10` from 0 to 1, `median_rank` and `mean_rank` from 1. They are NaN if there is no query.
 
     The median of an even number of ranks is the mean of the middle two.
     """
@@ -127,8 +127,8 @@ def retrieval_metrics(
         video_group: (V,): the group of each video; None: its row.
 
     Returns:
-        `paragraph_to_video/r1` and so on, with `.../chance_r1` beside each. `nan_scores` counts the pairs whose score is no
-        number; they rank last.
+        `paragraph_to_video/r1` and so on, with `.../chance_r1` beside each. `nan_scores` counts the pairs whose score is NaN;
+        they rank last.
 
     Raises:
         ValueError: a query has no right item.
@@ -151,12 +151,12 @@ def retrieval_metrics(
 
 
 class Alignment(NamedTuple):
-    """Sums over sentences, to be added up over batches and ranks: a tensor (5,) of float64."""
+    """Sums over sentences, a float64 tensor (5,). Add them up over batches and ranks."""
 
     sums: Tensor
 
     def metrics(self) -> dict[str, float]:
-        """`clip_to_sentence/accuracy`, `sentence_to_clip/accuracy`, `.../chance` for each, `aligned_sentences`. NaN over none."""
+        """Return `clip_to_sentence/accuracy`, `sentence_to_clip/accuracy`, `.../chance` for each (NaN over none), and counts."""
         forth, back, by_chance, count, nan = self.sums.tolist()
         share = (lambda x: x / count) if count else (lambda _: float("nan"))
         return {
@@ -170,11 +170,11 @@ class Alignment(NamedTuple):
 
 
 def alignment(clips: Tensor, sentences: Tensor, present: Tensor) -> Alignment:
-    """Does clip k lie nearest to sentence k, among the sentences of its own sample, and the other way round?
+    """Count how often clip k is nearest to sentence k among the sentences of its sample, and the other way round.
 
-    clips and sentences (B, M, C), unit length; present (B, M) says which sentences are real. The clips of absent sentences and
-    the samples of a single sentence, which say nothing, do not count. Ties share the point; NaN never is nearest. Chance is 1
-    over the number of real sentences, averaged over sentences.
+    clips and sentences (B, M, C) have unit length; present (B, M) says which sentences are real. Clips of absent sentences do
+    not count, nor do samples with a single sentence, which say nothing. Ties share the point; NaN is never nearest. Chance is
+    1 / the number of real sentences, averaged over sentences.
     """
     scores = (clips.double() @ sentences.double().transpose(1, 2)).float()  # (B, clip, sentence)
     present = present.bool() & (present.sum(1, keepdim=True) > 1)
@@ -187,7 +187,7 @@ def alignment(clips: Tensor, sentences: Tensor, present: Tensor) -> Alignment:
 
 
 def _points(scores: Tensor, over: int, present: Tensor) -> Tensor:
-    """Sum of 1 / (number of nearest) where the right one is among the nearest along dimension `over`."""
+    """Return the sum of 1 / (number of nearest) where the right one is among the nearest along dimension `over`."""
     own = scores.diagonal(dim1=1, dim2=2)  # (B, M)
     best = scores.amax(over)
     tied = (scores == best.unsqueeze(over)).sum(over)

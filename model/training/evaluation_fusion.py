@@ -19,12 +19,12 @@ NAMES = ("mlm", "matching", "mlm_accuracy", "matching_accuracy")
 def evaluate_fusion(
     model: LFVila, loader: ShardLoader, tokenizer: Any, process: Process, dtype: torch.dtype | None = None
 ) -> dict[str, float]:
-    """Means of the masked-word and matching losses and accuracies over all samples of all ranks, batch by batch.
+    """Return mean losses and accuracies of masked words and matching over all samples of all ranks, batch by batch.
 
-    Words are hidden by the number of the batch, so that evaluations can be compared.
+    The number of the batch is the seed for hiding words, so evaluations can be compared.
     """
     sums = torch.zeros(len(NAMES) + 1, dtype=torch.float64, device=process.device)
-    # Ranks can have one batch more than others: what is computed here must not wait for them.
+    # Some ranks can have one batch more: nothing in here may wait for other ranks.
     with (
         evaluating(model),
         alone(),

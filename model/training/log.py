@@ -1,4 +1,4 @@
-"""What a training tells: a line for people, metrics.jsonl, TensorBoard, and the picture of its losses."""
+"""The output of a training: lines for people, metrics.jsonl, TensorBoard, and the picture of its losses."""
 
 import json
 import os
@@ -12,17 +12,17 @@ from torch.utils.tensorboard import SummaryWriter
 from longtake.schemas import storage
 from longtake.schemas.wording import duration
 
-EVALUATION = "eval/"  # what names of metrics start with
+EVALUATION = "eval/"  # prefix of metric names
 METRICS, PICTURE = "metrics.jsonl", "loss.png"
-# The losses' names in a record, in the order of the progress line.
+# Names of the losses in a record, in the order of the progress line.
 LOSSES = ("loss", "contrast", "mtc", "mlm", "matching")
 _NOT_DRAWN = ("step", "seconds")
 
 
 class TrainingLog:
-    """Appends records to a run's metrics.jsonl and to TensorBoard; records behind `step` are taken out first.
+    """Appends records to a run's metrics.jsonl and to TensorBoard. Records after `step` are deleted first.
 
-    `evaluated` has the steps whose evaluation is among those that stay.
+    `evaluated` has the steps whose evaluation is kept.
     """
 
     def __init__(self, run: str, step: int) -> None:
@@ -34,7 +34,7 @@ class TrainingLog:
         self._board = SummaryWriter(os.path.join(run, "tensorboard"), purge_step=step + 1)
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Add a record; it has at least `step`. Numbers also go to TensorBoard."""
+        """Add a record, which has at least `step`. Its numbers also go to TensorBoard."""
         with self.path.open("a") as stream:
             stream.write(json.dumps(record) + "\n")
         for name, value in record.items():
@@ -48,7 +48,7 @@ class TrainingLog:
 
 
 def read_metrics(run: str) -> list[dict[str, Any]]:
-    """The records of a run, in order; a last line that was cut off is left out."""
+    """Return the records of a run, in order, without a last line that was cut off."""
     records = []
     path = Path(run) / METRICS
     for line in path.read_text().splitlines() if path.exists() else ():
@@ -60,7 +60,7 @@ def read_metrics(run: str) -> list[dict[str, Any]]:
 
 
 def progress_line(record: Mapping[str, Any], steps: int, left_s: float) -> str:
-    """One record for people: losses, samples per second, share of the time spent waiting for data, memory, time left."""
+    """Return a record as a line: losses, samples per second, share of time spent waiting for data, memory, time left."""
     parts = [f"step {record['step']}/{steps}", f"epoch {record['epoch']:.2f}"]
     parts += [f"{name} {record[name]:.3f}" for name in LOSSES if name in record]
     parts += [
@@ -75,7 +75,7 @@ def progress_line(record: Mapping[str, Any], steps: int, left_s: float) -> str:
     return "  ".join(parts)
 
 
-# Of an evaluation: name, how people read it, and whether it is a share.
+# Metrics of an evaluation: name, title for people, and whether the value is a share.
 _SHOWN = {
     "paragraph_to_video/r1": ("paragraph to video R@1", True),
     "video_to_paragraph/r1": ("video to paragraph R@1", True),
@@ -91,7 +91,7 @@ _SHOWN = {
 
 
 def evaluation_line(step: int, metrics: Mapping[str, float]) -> str:
-    """The chief numbers of an evaluation for people."""
+    """Return the main numbers of an evaluation as a line."""
     shown = (
         f"{title} {metrics[name]:.1%}" if share else f"{title} {metrics[name]:.3g}"
         for name, (title, share) in _SHOWN.items()
@@ -101,7 +101,7 @@ def evaluation_line(step: int, metrics: Mapping[str, float]) -> str:
 
 
 def draw_losses(run: str) -> str:
-    """Draw the losses of a run over its steps, and its retrieval where it was evaluated; returns the path of the picture."""
+    """Draw the losses of a run over its steps, and R@1 if it was evaluated. Return the path of the picture."""
     records = read_metrics(run)
     recalls = sorted(
         {name for record in records for name in record if name.startswith(EVALUATION) and name.endswith("/r1")}

@@ -8,15 +8,15 @@ from torch import nn
 from longtake.schemas.train_config import Optimizer as OptimizerSettings
 
 DECAYED = (nn.Linear, nn.Conv3d, nn.Embedding)
-# Tables of positions and offsets are looked up, not multiplied: Swin leaves theirs out of the decay as well.
+# Tables of positions and segments are looked up, not multiplied. Swin does not decay its tables either.
 NOT_DECAYED = ("position_embeddings", "segment_embeddings", "token_type_embeddings")
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trained parameters in two groups: weights of linear layers, convolutions and words decay; all else does not.
+    """Return trained parameters in two groups: weights of linear layers, convolutions and words decay, all others do not.
 
-    So biases, every layer norm, relative position bias tables and positions stay free, by the kind of module and not by name:
-    the released code matched names, decayed Swin's norms and left BERT's pooler out altogether (facts #12).
+    So biases, all layer norms, relative position bias tables and positions do not decay. The kind of module decides: the
+    released code matched names, decayed Swin's norms and never trained BERT's pooler (facts #12).
     """
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
@@ -32,7 +32,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def make_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
-    """AdamW over the trained parameters. The learning rate is set before each step."""
+    """Return AdamW over the trained parameters. The caller sets the learning rate before each step."""
     return torch.optim.AdamW(
         parameter_groups(model, settings.weight_decay),
         lr=settings.lr,
@@ -43,9 +43,9 @@ def make_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim
 
 
 def learning_rate(step: int, steps: int, settings: OptimizerSettings) -> float:
-    """The rate of step `step` (from 0) of `steps`: up to `lr` in the first `warmup` share, then down to `final` x `lr`.
+    """Return the rate of step `step` (from 0) of `steps`: up to `lr` in the first `warmup` share, then down to `final` x `lr`.
 
-    Both ways are straight lines; the first step already moves.
+    Both are linear. The rate of the first step is above 0.
     """
     rising = round(settings.warmup * steps)
     if step < rising:

@@ -1,4 +1,4 @@
-"""This process among those of a training: its rank and device, and what it agrees on with the others (torchrun)."""
+"""One process of a training (torchrun): its rank, its device, and how it agrees with the other ranks."""
 
 import os
 import signal
@@ -17,25 +17,25 @@ from longtake.schemas.errors import ConfigError, CorpusError
 
 @dataclass(frozen=True)
 class Process:
-    """One of `ranks` processes."""
+    """One of the `ranks` processes of a training."""
 
     rank: int
     ranks: int
     device: torch.device
-    # What the ranks agree on goes over the CPU, so that no rank waits for its GPU to catch up. None: the default group.
+    # Ranks agree over the CPU, so that no rank waits for its GPU to catch up. None: the default group.
     group: Any = None
 
     @property
     def leads(self) -> bool:
-        """Whether it is this one that writes and prints."""
+        """Whether this process writes and prints."""
         return self.rank == 0
 
     def any(self, here: bool) -> bool:
-        """Whether it is true on any rank; all must call it."""
+        """Return whether `here` is true on any rank; all ranks must call it."""
         return bool(self._largest(int(here)))
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
-        """The mean over ranks; all must call it."""
+        """Return the mean over ranks; all ranks must call it."""
         if self.ranks == 1:
             return values
         total = values.clone()
@@ -49,9 +49,9 @@ class Process:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What fails inside for people on one rank ends all: the first rank that failed raises its error, others just exit.
+        """End all ranks if a ConfigError, CorpusError or OSError ends one: the first failed rank raises it, the others just exit.
 
-        All must enter it; nothing inside may wait for other ranks.
+        All ranks must enter it. Nothing inside may wait for other ranks.
         """
         failed: Exception | None = None
         try:
@@ -73,9 +73,9 @@ class Process:
 
 
 def leave_it_to_another(code: int) -> NoReturn:
-    """End this process without a word, once the rank that explains the failure had time to do so.
+    """End this process in silence, after the rank that explains the failure has had time for it.
 
-    torchrun ends all processes as soon as the first one has ended; so does the scheduler, where there is no torchrun.
+    torchrun (or, without it, the scheduler) ends all processes as soon as the first one has ended.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(10)
@@ -84,9 +84,9 @@ def leave_it_to_another(code: int) -> NoReturn:
 
 @contextmanager
 def joined(device: str | None = None) -> Iterator[Process]:
-    """Join the group that torchrun's environment describes, or be alone; leave it at the end.
+    """Join the group in torchrun's environment, or run alone; leave the group at the end.
 
-    `device`: "cpu", "cuda" or None for CUDA where there is one. Raises ConfigError for a device that is not there.
+    `device`: "cpu", "cuda" or None for CUDA if there is a GPU. Raises ConfigError for a device that does not exist.
     """
     ranks, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -102,13 +102,13 @@ def joined(device: str | None = None) -> Iterator[Process]:
     if ranks == 1:
         yield Process(0, 1, here)
         return
-    # The limit covers the first rank's saving and another's longer evaluation, which the others wait for.
+    # Ranks wait this long while the first rank saves, or while another rank evaluates longer.
     limit = timedelta(minutes=30)
     dist.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=limit)
     try:
         yield Process(rank, ranks, here, dist.new_group(backend="gloo", timeout=limit) if kind == "cuda" else None)
     finally:
-        # Gloo's thread needs Python's lock to let go of the last tensors, and the group's destructor waits for that thread
-        # with the lock held, wherever the last reference goes: without this pause a process hangs at its end, once in a while.
+        # Gloo's thread needs Python's lock to free the last tensors. The group's destructor, wherever it runs, holds the lock
+        # and waits for that thread. Without this pause a process sometimes hangs at its end.
         time.sleep(0.5)
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""From a training's configuration to what it needs: the model, its starting weights, its loader."""
+"""The parts of a training from its configuration: the model, its starting weights, the settings of its loader."""
 
 import os
 import pickle
@@ -29,7 +29,7 @@ _WEIGHTS_FILE = re.compile(r".*\.(safetensors|bin|pt|pth|ckpt)")
 
 
 def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
-    """The model that the configuration describes, for a corpus of so many frames per sentence. Raises ConfigError."""
+    """Describe the configured model, for a corpus with `frames_per_sentence`. Raises ConfigError."""
     data = config.data
     size = asdict(SIZES[config.model.size])
     size["clips"] = data.sentences
@@ -67,7 +67,7 @@ def check_recipe(config: TrainConfig, ranks: int) -> None:
 
 
 def make_model(card: ModelCard) -> LFVila:
-    """The model with fresh weights. Raises ConfigError where its parts do not fit each other."""
+    """Make the model with fresh weights. Raises ConfigError if its parts do not fit each other."""
     try:
         return card.make()
     except (ValueError, RuntimeError) as error:
@@ -111,7 +111,7 @@ def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
     try:
         loaded = load_tokenizer(tokenizer)
         known = len(loaded)
-    except Exception as error:  # whatever the files of somebody else lead to
+    except Exception as error:  # strangers' files can raise anything
         raise ConfigError(f"data.tokenizer {data.tokenizer!r}: {str(error).strip().splitlines()[0]}") from None
     if known > text.vocabulary:
         raise ConfigError(
@@ -123,7 +123,7 @@ def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
 
 
 def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
-    """How training samples are loaded."""
+    """Return the settings for loading training samples."""
     data = config.data
     return LoaderSettings(
         corpus=config.resolve(config.corpus),
@@ -146,7 +146,7 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
 
 
 def load_start(config: TrainConfig, model: LFVila) -> None:
-    """Load the weights that the configuration starts from, if any. Raises ConfigError where they do not fit."""
+    """Load the starting weights of the configuration, if any. Raises ConfigError if they do not fit."""
     init = config.init
     for name, given, load in (
         ("bert", init.bert, load_bert),
@@ -160,13 +160,13 @@ def load_start(config: TrainConfig, model: LFVila) -> None:
                 load(model, file)
         except pickle.UnpicklingError:
             raise ConfigError(f"init.{name} {given!r}: not a PyTorch file of tensors; nothing else is read") from None
-        except Exception as error:  # whatever the files of somebody else lead to
+        except Exception as error:  # strangers' files can raise anything
             raise ConfigError(f"init.{name} {given!r}: {str(error).strip() or type(error).__name__}") from None
 
 
 @contextmanager
 def _file(config: TrainConfig, given: str, own: bool) -> Iterator[str]:
-    """A local file of weights: what `given` names here, or a download from the hub or another storage."""
+    """Yield a local file of weights: the local file that `given` names, or a download from the hub or remote storage."""
     place = _place(config, given)
     found = weights_path(place) if own and storage.exists(place) else weights_file(place)
     if not storage.is_remote(found):
@@ -179,9 +179,9 @@ def _file(config: TrainConfig, given: str, own: bool) -> Iterator[str]:
 
 
 def _place(config: TrainConfig, given: str) -> str:
-    """`given` as a path from the configuration's folder where something is there, else as it is, for the hub.
+    """Return `given` as a path from the configuration's folder if that exists, else unchanged, as a name on the hub.
 
-    Raises FileNotFoundError for what can only be a path: the hub would be asked for it again and again.
+    Raises FileNotFoundError for a name that can only be a path, since the hub would get requests for it again and again.
     """
     place = config.resolve(given)
     if storage.exists(place):

@@ -1,7 +1,7 @@
-"""One step of the optimiser: the batches it takes, what they draw, the losses, the gradient.
+"""One step of the optimiser: its batches, their random draws, the losses, the gradient.
 
-Nothing random is carried from one step to the next: generators are seeded from the seed, the step's number and the rank. So
-weights, optimiser, step and the loader's place are the whole state of a training.
+No random state passes from one step to the next: the seed, the step's number and the rank seed each generator. So weights,
+optimiser, step and the loader's place are the whole state of a training.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ COUNTS = ("samples", "damaged", "filled")
 
 @dataclass
 class Interval:
-    """What has gathered since the last record: sums over steps."""
+    """Sums over the steps since the last record."""
 
     steps: int = 0
     waited_s: float = 0.0
@@ -49,7 +49,7 @@ class Interval:
 
 
 class Stepper:
-    """A model and its optimiser, of which a step is taken at a time."""
+    """A model and its optimiser. `take` makes one step."""
 
     def __init__(self, config: TrainConfig, model: LFVila, tokenizer: Any, process: Process) -> None:
         self.config, self.model, self.tokenizer, self.process = config, model, tokenizer, process
@@ -58,18 +58,18 @@ class Stepper:
         self._forward: nn.Module = model
 
     def prepare(self) -> None:
-        """Compile the model where that is asked for, and join the ranks. After the weights are loaded, once."""
+        """Compile the model if the configuration says so, and join the ranks. Call it once, after the weights are loaded."""
         model = self.model
         model.set_checkpointing(self.config.checkpointing)
         if self.config.compile:
-            # The encoders are nearly all of the work. The losses draw from generators, which no graph can hold.
+            # The encoders do nearly all of the work. The losses draw from generators, which no graph can hold.
             model.encode_video = torch.compile(model.encode_video)  # type: ignore[method-assign]
             model.encode_text = torch.compile(model.encode_text)  # type: ignore[method-assign]
         if self.process.ranks > 1:
             self._forward = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def take(self, step: int, steps: int, batches: Iterator[Batch], interval: Interval) -> None:
-        """Step number `step` (from 0) of `steps`: `accumulate` batches on each rank, clipping, AdamW."""
+        """Take step `step` (from 0) of `steps`: `accumulate` batches on each rank, clipping, AdamW."""
         config, parts = self.config, self.config.accumulate
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, config.optimizer)
@@ -89,11 +89,11 @@ class Stepper:
         interval.steps += 1
 
     def weights_are_finite(self) -> bool:
-        """Whether all trained weights are; a huge step may leave them infinite after a loss and a gradient that were not."""
+        """Return whether all trained weights are finite. A huge step can end that, even after a finite loss and gradient."""
         return bool(torch.stack(torch._foreach_norm(self._trained)).isfinite().all())
 
     def _synchronised(self, last: bool) -> Any:
-        """Ranks exchange gradients once for each step, in the backward pass of its last batch."""
+        """Let ranks exchange gradients once for each step, in the backward pass of its last batch."""
         if isinstance(self._forward, DistributedDataParallel) and not last:
             return self._forward.no_sync()
         return nullcontext()
@@ -113,7 +113,7 @@ class Stepper:
 
 
 def hide_words(batch: Batch, tokenizer: Any, seed: int) -> tuple[Tensor, Tensor]:
-    """Ids and labels (B, M, L) of a batch on the CPU for masked-language modelling."""
+    """Return ids and labels (B, M, L) of a CPU batch for masked-language modelling."""
     return mask_words(
         batch.ids,
         batch.mask,
@@ -125,18 +125,18 @@ def hide_words(batch: Batch, tokenizer: Any, seed: int) -> tuple[Tensor, Tensor]
 
 
 def mixed_dtype(config: TrainConfig, device: torch.device) -> torch.dtype | None:
-    """What the model computes in besides float32; None: in float32 only. `auto` is bfloat16 on a GPU, and not on a CPU, since
-    those without instructions for it take some sixty times as long."""
+    """Return the dtype that the model uses besides float32; None: only float32. `auto` is bfloat16 on a GPU, but not on a CPU:
+    a CPU without instructions for it takes about sixty times as long."""
     mixed = config.precision == "bf16" or (config.precision == "auto" and device.type != "cpu")
     return torch.bfloat16 if mixed else None
 
 
 def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
-    """The precision in which the model computes. Weights and losses stay in float32."""
+    """Return the context for the model's precision. Weights and losses stay in float32."""
     dtype = mixed_dtype(config, device)
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
 def derived_seed(*numbers: int) -> int:
-    """A seed from several numbers; equal for equal numbers, unrelated for others."""
+    """Return a seed from several numbers: equal for equal numbers, unrelated for others."""
     return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "little") >> 1

@@ -1,4 +1,4 @@
-"""A training, of either stage, in one process or many: from its configuration to its last checkpoint."""
+"""A training of either stage, in one process or many, from its configuration to its last checkpoint."""
 
 import math
 import resource
@@ -36,7 +36,7 @@ class TrainingError(RuntimeError):
 
 
 class Trainer:
-    """Trains as the configuration says. `start`, then `run`."""
+    """A training by its configuration. Call `start`, then `run`."""
 
     def __init__(self, config: TrainConfig, process: Process, say: Callable[[str], None] = print) -> None:
         """Prepare everything; `say` gets the lines for people. Raises ConfigError or LoaderError before any work is done."""
@@ -71,10 +71,10 @@ class Trainer:
             raise ConfigError(str(error)) from None
 
     def start(self, resume: bool = False) -> None:
-        """Load the weights to start from; with `resume`, the newest checkpoint if there is one.
+        """Load the starting weights; with `resume`, the newest checkpoint if there is one.
 
-        Raises ConfigError where the training would learn nothing, where the run has checkpoints and is not to be resumed, or its
-        settings have changed since, and CheckpointError for one that is damaged.
+        Raises ConfigError if the training would learn nothing, if the run has checkpoints and `resume` is off, or if its
+        settings have changed since. Raises CheckpointError for a damaged checkpoint.
         """
         check_recipe(self.config, self.process.ranks)
         found = checkpoints(self.folder)
@@ -112,14 +112,14 @@ class Trainer:
         self.say(f"Resumed from {folder}")
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Train to the last step, or until `stop()` is true on any rank, and save. Returns whether nothing is left to do.
+        """Train to the last step, or until `stop()` is true on any rank, and save. Return whether the training is finished.
 
-        Raises TrainingError when a loss, a gradient or a weight is not finite or memory runs out, LoaderError when the corpus
-        fails, OSError when something cannot be written; checkpoints from before stay as they are.
+        Raises TrainingError if a loss, a gradient or a weight is not finite or memory runs out, LoaderError if the corpus
+        fails, OSError if a write fails. Earlier checkpoints stay as they are.
         """
         self.stepper.prepare()
         self._log = TrainingLog(self.folder, self.step) if self.process.leads else None
-        # Twice: torch's signal handler may raise that a loader process died while the queue's own word for it is explained.
+        # Twice: torch's signal handler may report a dead loader process while the queue's error for it is being explained.
         with self._explained(), self._explained():
             try:
                 finished = self._train(stop)
@@ -139,7 +139,7 @@ class Trainer:
             and self._evaluates()
             and self.process.any(bool(self._log and self.step not in self._log.evaluated))
         ):
-            stopped = not self._evaluate(stop)  # the process ended before it
+            stopped = not self._evaluate(stop)  # the last process ended before this evaluation
         while self.step < self.steps and not stopped:
             self.stepper.take(self.step, self.steps, batches, self._interval)
             self.step += 1
@@ -161,7 +161,7 @@ class Trainer:
             yield from self.loader
 
     def _tell(self, clock: "_Clock") -> None:
-        """End an interval. One ends before every checkpoint, so that records behind it are the same after a resumption."""
+        """End an interval. One ends before every checkpoint, so that later records are the same after a resume."""
         if not self._interval.steps:
             return
         record = self._record(self._interval)
@@ -171,7 +171,7 @@ class Trainer:
         self._interval = Interval()
 
     def _record(self, interval: Interval) -> dict[str, Any]:
-        """Means over the interval's steps and over the ranks; raises TrainingError where one is not finite."""
+        """Return means over the interval's steps and over the ranks. Raises TrainingError if one is not finite."""
         names = sorted(interval.sums)
         means = self.process.mean(torch.stack([interval.sums[name] for name in names]) / interval.steps).tolist()
         counted = torch.tensor([float(interval.counts[name]) for name in COUNTS], device=self.process.device)
@@ -213,12 +213,12 @@ class Trainer:
         self.process.barrier()
 
     def _evaluates(self) -> bool:
-        """Whether the model is evaluated at this step."""
+        """Return whether the model is evaluated at this step."""
         every = self.config.evaluate.every
         return every is not None and self.step > 0 and (self.step == self.steps or self.step % every == 0)
 
     def _evaluate(self, stop: Callable[[], bool]) -> bool:
-        """Evaluate and record, and return True; or False, with nothing recorded, if `stop()` became true on the way."""
+        """Evaluate, record and return True. If `stop()` becomes true meanwhile, record nothing and return False."""
         loader, start = self.evaluated, time.monotonic()
         assert loader is not None  # noqa: S101 for mypy: _evaluates() was true
         loader.until = stop
@@ -237,7 +237,7 @@ class Trainer:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turns what commonly ends a training into an error for people."""
+        """Turn the common errors of a training into a TrainingError with a message for people."""
         try:
             yield
         except torch.OutOfMemoryError as error:
@@ -256,13 +256,13 @@ class Trainer:
 
 
 def _is_lost_loader(error: Exception) -> bool:
-    """Whether a loader process died. One that fails sends its error instead, whose text begins with "Caught"."""
+    """Return whether a loader process died. A process that fails sends its error instead; that begins with "Caught"."""
     at_the_pipe = isinstance(error, EOFError | ConnectionError) and not str(error).startswith("Caught")
     return at_the_pipe or "DataLoader worker (pid" in str(error)
 
 
 class _Clock:
-    """Guesses how long is left from how long it took so far."""
+    """Estimates the time left from the time so far."""
 
     def __init__(self, step: int) -> None:
         self.first, self.start = step, time.monotonic()
@@ -272,7 +272,7 @@ class _Clock:
 
 
 def _memory_gb(device: torch.device) -> float:
-    """The most memory taken so far: the GPU's, or without one this process's."""
+    """Return the peak memory so far: of the GPU, or without one of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
@@ -283,7 +283,7 @@ def _silent(line: str) -> None:
 
 
 def _changes(saved: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """The settings that differ, by their full names."""
+    """Return the settings that differ, by their full names."""
     found = []
     for name in sorted({*saved, *now}):
         before, after = saved.get(name), now.get(name)

@@ -1,1 +1,1 @@
-"""Weights on disk: checkpoints of ours, the official release, pretrained parts."""
+"""Weights on disk: our checkpoints, the official release, pretrained parts."""

@@ -1,7 +1,7 @@
 """Checkpoints of a training: weights that describe themselves, and the state to go on from.
 
 RUN/checkpoints/step-00000100/model.safetensors    weights, with the ModelCard in the header
-RUN/checkpoints/step-00000100/state.pt             the trainer's state; written last, so its presence means complete
+RUN/checkpoints/step-00000100/state.pt             the trainer's state; written last, to mark a complete checkpoint
 """
 
 import json
@@ -24,7 +24,7 @@ from longtake.schemas import storage
 
 FORMAT = 1
 MODEL, STATE, CHECKPOINTS = "model.safetensors", "state.pt", "checkpoints"
-_CARD = "longtake"  # its name in the header of the weights
+_CARD = "longtake"  # name of the card in the header of the weights
 
 
 class CheckpointError(OSError):
@@ -33,7 +33,7 @@ class CheckpointError(OSError):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """All that is needed to make the model again and to feed it."""
+    """All settings to make the model again and to feed it."""
 
     size: ModelSize
     stage: Literal[1, 2] = 1
@@ -42,7 +42,7 @@ class ModelCard:
     tokens: Annotated[int, Field(ge=3, le=512)] = 50  # of a sentence
 
     def make(self) -> LFVila:
-        """The model with fresh weights."""
+        """Make the model with fresh weights."""
         return LFVila(self.size, self.stage, self.compat)
 
 
@@ -56,7 +56,7 @@ def save_model(path: str, model: LFVila, card: ModelCard) -> None:
 
 @contextmanager
 def _written(path: str) -> Iterator[str]:
-    """As storage.writing; whatever a full or broken disk leads to becomes a CheckpointError."""
+    """Do as storage.writing, but raise a CheckpointError for every error of a full or broken disk."""
     try:
         with storage.writing(path) as temporary:
             yield temporary
@@ -68,15 +68,15 @@ def _written(path: str) -> Iterator[str]:
 
 
 def load_model(path: str) -> tuple[LFVila, ModelCard]:
-    """The model of a run (its newest checkpoint), a checkpoint folder or a weights file, on the CPU, in evaluation mode.
+    """Load the model of a run (its newest checkpoint), a checkpoint folder or a weights file, on the CPU, in evaluation mode.
 
-    Raises CheckpointError where there is none, or it is damaged.
+    Raises CheckpointError if there is none, or it is damaged.
     """
     source = weights_path(path)
     with storage.as_local(source) as local:
         card = read_card(local, source)
         try:
-            with torch.device("meta"):  # a header may claim any size; only what the file really holds takes memory
+            with torch.device("meta"):  # a header may claim any size; only real tensors of the file take memory
                 model = card.make()
             model.load_state_dict(load_file(local), assign=True)
         except (RuntimeError, ValueError, OSError, SafetensorError) as error:
@@ -86,7 +86,7 @@ def load_model(path: str) -> tuple[LFVila, ModelCard]:
 
 
 def weights_path(path: str) -> str:
-    """Where the weights of a run, a checkpoint folder or a weights file are. Raises CheckpointError where there are none."""
+    """Return the path to the weights of a run, a checkpoint folder or a weights file. Raises CheckpointError if it has none."""
     if storage.is_file(path):
         return path
     if storage.is_file(storage.join(path, MODEL)):
@@ -98,7 +98,7 @@ def weights_path(path: str) -> str:
 
 
 def read_card(local: str, source: str) -> ModelCard:
-    """The card in the header of a weights file. Raises CheckpointError; `source` is how people know the file."""
+    """Read the card in the header of a weights file, named `source` in messages. Raises CheckpointError."""
     try:
         with safe_open(local, framework="pt") as stream:
             header = (stream.metadata() or {}).get(_CARD)
@@ -113,14 +113,14 @@ def read_card(local: str, source: str) -> ModelCard:
         if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
             raise CheckpointError(f"{source}: written by another version of Longtake (format {FORMAT} is known)")
         return TypeAdapter(ModelCard).validate_python(fields)
-    except (ValueError, RecursionError) as error:  # pydantic's are ValueErrors
+    except (ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
         fault = error.errors()[0] if isinstance(error, ValidationError) else None
         reason = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault else str(error)
         raise CheckpointError(f"{source}: the description of the model is damaged: {reason}") from None
 
 
 def checkpoints(run: str) -> list[tuple[int, str]]:
-    """Step and folder of the complete checkpoints of a run, oldest first."""
+    """Return step and folder of the complete checkpoints of a run, oldest first."""
     found = []
     for folder in storage.list_folders(storage.join(run, CHECKPOINTS)):
         step = re.fullmatch(r"step-(\d{8})", folder.rstrip("/").rsplit("/", 1)[-1])
@@ -130,15 +130,15 @@ def checkpoints(run: str) -> list[tuple[int, str]]:
 
 
 def latest(run: str) -> str | None:
-    """The folder of a run's newest checkpoint."""
+    """Return the folder of a run's newest checkpoint, or None."""
     found = checkpoints(run)
     return found[-1][1] if found else None
 
 
 def save_checkpoint(run: str, step: int, model: LFVila, card: ModelCard, state: Mapping[str, Any], keep: int) -> str:
-    """Write a checkpoint, then delete all but the newest `keep`. Returns its folder. Raises OSError, with the others intact."""
+    """Write a checkpoint, then delete all but the newest `keep`. Return its folder. Raises OSError; others then stay intact."""
     folder = storage.join(run, CHECKPOINTS, f"step-{step:08d}")
-    _delete(folder)  # what a killed process left there
+    _delete(folder)  # files that a killed process left
     save_model(storage.join(folder, MODEL), model, card)
     with _written(storage.join(folder, STATE)) as temporary, open(temporary, "wb") as stream:
         torch.save({"format": FORMAT, "step": step, **state}, stream)
@@ -148,17 +148,17 @@ def save_checkpoint(run: str, step: int, model: LFVila, card: ModelCard, state: 
 
 
 def _delete(folder: str) -> None:
-    storage.delete(storage.join(folder, STATE))  # first, so that what is half deleted is incomplete
+    storage.delete(storage.join(folder, STATE))  # first, so that a half-deleted checkpoint is incomplete
     storage.delete_folder(folder)
 
 
 def load_state(folder: str) -> dict[str, Any]:
-    """The state that was saved beside the weights, read with `weights_only`. Raises CheckpointError."""
+    """Read the state beside the weights, with `weights_only`. Raises CheckpointError."""
     path = storage.join(folder, STATE)
     try:
         with storage.as_local(path) as local:
             state = torch.load(local, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever the damage leads to
+    except Exception as error:  # for damaged files, torch.load can raise anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"{path}: cannot be read: {reason}. Delete {folder} to go on from the checkpoint before."

@@ -1,7 +1,7 @@
-"""Weights of the released LF-VILA: load them, and write ours in their form.
+"""Load weights of the released LF-VILA, and write ours in their format.
 
-Our parameters carry the released names (../shared/oracle/STATE_DICT.md), so the two differ only in what is not learned: index
-buffers, and the vocabulary bias that is stored twice.
+Our parameters have the released names (../shared/oracle/STATE_DICT.md). The two formats differ only in index buffers, which
+are not learned, and in the vocabulary bias, which the release stores twice.
 """
 
 from collections.abc import Mapping
@@ -22,18 +22,18 @@ VOCABULARY_BIAS = "text_encoder.cls.predictions.bias"
 VOCABULARY_BIAS_AGAIN = "text_encoder.cls.predictions.decoder.bias"
 POSITIONS = ("text_encoder.bert.embeddings.position_ids", "sent_embedding.position_ids")
 LAYER = "text_encoder.bert.encoder.layer."
-OURS = "contrast."  # the sigmoid loss's scale and bias, which the released code does not know
+OURS = "contrast."  # the sigmoid loss's scale and bias, which the released code does not have
 
 
 class LoadReport(NamedTuple):
-    """What did not come from the file, and what of the file was not used."""
+    """Names in the model that the file lacks, and names in the file that were not used."""
 
     missing: tuple[str, ...]
     unused: tuple[str, ...]
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
-    """Tensors by name from safetensors, or from a PyTorch file read with `weights_only`: nothing in it is executed."""
+    """Read tensors by name from safetensors, or from a PyTorch file with `weights_only`: nothing in it is executed."""
     if Path(path).suffix == ".safetensors":
         return load_file(path)
     content = torch.load(path, map_location="cpu", weights_only=True)
@@ -46,14 +46,14 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
 def load_official(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> LoadReport:
     """Load released weights (half precision or not) into `model`.
 
-    A stage-1 file may be loaded into a stage-2 model, and a stage-2 file into a stage-1 model. Everything else must match:
-    a name that is missing or a shape that differs raises, where the released loader skips it with a line in the log.
+    File and model may have different stages. Everything else must match: a missing name or a different shape raises
+    ValueError. The released loader skips it with a line in the log.
     """
     source = dict(read_weights(weights) if isinstance(weights, Path | str) else weights)
     source = {name: value for name, value in source.items() if not _is_buffer(name)}
     target = model.state_dict()
     if SEGMENTS in source and len(source[SEGMENTS]) < len(target[SEGMENTS]):
-        # A model with room for more sentences keeps its own rows behind those of the file.
+        # A model with room for more sentences keeps its own rows after the rows of the file.
         known = source[SEGMENTS].to(target[SEGMENTS].dtype)
         source[SEGMENTS] = torch.cat([known, target[SEGMENTS][len(known) :].cpu()])
     missing = tuple(name for name in target if name not in source)
@@ -88,7 +88,7 @@ def _complaint(mismatched: list[str], lacking: list[str], strange: list[str]) ->
 
 
 def export_official(model: LFVila, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
-    """The state dict that the released classes expect, buffers and double entries included, on the CPU."""
+    """Return the state dict that the released classes expect, with buffers and double entries, on the CPU."""
     state = {name: value.detach().cpu() for name, value in model.state_dict().items() if not name.startswith(OURS)}
     if dtype is not None:
         state = {name: value.to(dtype) for name, value in state.items()}
@@ -104,7 +104,7 @@ def export_official(model: LFVila, dtype: torch.dtype | None = None) -> dict[str
 
 
 def save_official(model: LFVila, path: Path | str, dtype: torch.dtype | None = None) -> None:
-    """Write `export_official` as safetensors, or with another suffix as a PyTorch file."""
+    """Write `export_official` to a .safetensors file, or, with another suffix, to a PyTorch file."""
     state = {name: value.contiguous() for name, value in export_official(model, dtype).items()}
     if Path(path).suffix == ".safetensors":
         save_file(state, path)

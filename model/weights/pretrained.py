@@ -1,7 +1,7 @@
 """Starting weights: the video encoder from a 2-D Swin transformer, the text encoder from BERT.
 
-Both are read from files that somebody else made, so nothing in them is executed (`weights_only`), and a tensor that is
-missing or does not fit raises: the released loader leaves it at random in silence.
+Strangers made these files, so nothing in them is executed (`weights_only`). A tensor that is missing or does not fit raises
+ValueError; the released loader silently leaves it random.
 """
 
 import re
@@ -25,9 +25,9 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def weights_file(name: str) -> str:
-    """The file of weights at a path, in a folder, or of a model on the Hugging Face hub (downloaded once).
+    """Return the weights file at a path, in a folder, or of a model on the Hugging Face hub (downloaded once).
 
-    Raises OSError (or ValueError for a name that the hub does not allow) where there is none.
+    Raises OSError if there is none, ValueError for a name that the hub does not allow.
     """
     for path in (name, *(storage.join(name, file) for file in WEIGHT_FILES)):
         if storage.is_file(path):
@@ -47,8 +47,8 @@ def _tensors(weights: Mapping[str, Tensor] | Path | str) -> dict[str, Tensor]:
 def load_swin(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> None:
     """Initialise the video encoder from a 2-D Swin transformer (Microsoft's names, or Hugging Face's).
 
-    Its blocks are taken in order, whatever stage they are in; its three merges become ours, the last one also that of the
-    local map, and its final norm both of ours (facts 3d). `BASE` fits Swin-B, `COMPACT` fits Swin-T.
+    It takes the blocks in order, in any stage. The three merges become ours; the last also becomes the merge of the local
+    map. The final norm becomes both of ours (facts 3d). `BASE` fits Swin-B, `COMPACT` fits Swin-T.
     """
     encoder, size = model.video_encoder, model.size.video
     source = {name: value.float() for name, value in _swin_names(_tensors(weights)).items()}
@@ -96,9 +96,9 @@ def _block(name: str) -> tuple[int, int]:
 
 
 def inflate_bias(table: Tensor, window: Window) -> Tensor:
-    """A bias table ((2s - 1)^2, heads) for s x s windows, resized to ((2t - 1)(2h - 1)(2w - 1), heads).
+    """Resize a bias table ((2s - 1)^2, heads) for s x s windows to ((2t - 1)(2h - 1)(2w - 1), heads).
 
-    Bicubic over space; the same for every offset in time, since a still image knows none.
+    Bicubic over space. Every offset in time gets the same values, since a still image has no time.
     """
     t, h, w = window
     side = round(len(table) ** 0.5)
@@ -108,9 +108,9 @@ def inflate_bias(table: Tensor, window: Window) -> Tensor:
 
 
 def inflate_patch(kernel: Tensor, size: VideoSize) -> Tensor:
-    """A patch kernel (C, 3, p, p), tiled to (C, 3, t, h, w) and divided by the number of tiles.
+    """Tile a patch kernel (C, 3, p, p) to (C, 3, t, h, w), divided by the number of tiles.
 
-    A patch of equal pixels so gets the embedding that it had.
+    So a patch of equal pixels keeps its embedding.
     """
     t, h, w = size.patch
     rows, columns = h // kernel.shape[2], w // kernel.shape[3]
@@ -119,7 +119,7 @@ def inflate_patch(kernel: Tensor, size: VideoSize) -> Tensor:
     return kernel.unsqueeze(2).repeat(1, 1, t, rows, columns) / (t * rows * columns)
 
 
-# Hugging Face's names of what Microsoft calls otherwise; query, key and value are joined below.
+# Hugging Face's names, and Microsoft's for the same tensors. Query, key and value are joined below.
 _SWIN = (
     (r"^swin\.", ""),
     (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
@@ -136,7 +136,7 @@ _SWIN = (
 
 
 def _swin_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same weights under Microsoft's names."""
+    """Return the same weights under Microsoft's names."""
     renamed = {}
     for name, value in weights.items():
         for pattern, replacement in _SWIN:
@@ -149,10 +149,10 @@ def _swin_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_bert(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> None:
-    """Initialise the text encoder from a BERT of Hugging Face, and the paragraph's positions from BERT's own (facts 3d).
+    """Initialise the text encoder from a Hugging Face BERT, and the paragraph's positions from BERT's positions (facts 3d).
 
-    The pooler and the masked-word head may be absent from the file; the head's vocabulary is then that of the words. The
-    match head and the sentence segments are new. Old files name the layer norms' tensors gamma and beta.
+    The file may lack the pooler and the masked-word head; the head's decoder then starts as the word embeddings. The match
+    head and the sentence segments stay fresh. Old files name the layer norms' tensors gamma and beta.
     """
     source = {}
     for name, value in _tensors(weights).items():
