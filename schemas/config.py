@@ -210,7 +210,7 @@ class CorpusConfig(Section):
         return split
 
     @model_validator(mode="after")
-    def _every_video_has_a_uri(self) -> Self:
+    def _tolerance_fits_the_decoder(self) -> Self:
         if self.frames.tolerance_ms and self.frames.decoder == "decord":
             raise ValueError("frames.tolerance_ms works with decoder pyav only")
         return self

@@ -1,4 +1,5 @@
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from browser import browser  # noqa: F401  (a fixture)
 from sources import SHARED
 
 from longtake.pipeline.run.slots import close_shared_slots
+
+# gcsfs reads it when it is imported, by whichever test is first. Without it, minutes go into asking for a token.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 
 @pytest.fixture(scope="session")

@@ -176,10 +176,11 @@ def _text(source: str, place: str, data: bytes) -> Item:
 
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield number and bytes of each line that is not blank; of a line that is too long, its first _LINE_BYTES + 1 bytes."""
+    """Yield number and bytes of each line that is not blank, without its end; of a line that is too long, the first bytes."""
     number = 0
     while data := stream.readline(_LINE_BYTES + 1):
         number += 1
+        data = data.removesuffix(b"\n")
         if len(data) > _LINE_BYTES:
             while rest := stream.readline(_LINE_BYTES):
                 if rest.endswith(b"\n"):

@@ -59,8 +59,6 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     emulator = server.create_server("localhost", port, in_memory=True, default_bucket="corpora")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{port}")
-        # Read when gcsfs is imported; with it, minutes go into asking for a token.
-        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         gcsfs = pytest.importorskip("gcsfs")
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
         gcsfs.GCSFileSystem.clear_instance_cache()
