@@ -27,6 +27,9 @@ _LOCK = threading.Lock()
 
 def _usage() -> dict[str, float]:
     """CPU seconds and peak memory so far of this process and of its children that have ended."""
+    from longtake.schemas.children import end_forks
+
+    end_forks()
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "own_cpu": own.ru_utime + own.ru_stime,

@@ -60,12 +60,12 @@ def run_pipeline(
     except KeyboardInterrupt:
         raise  # do not wait for the slots: they end with this process
     except Exception as error:
-        close_shared_slots()
+        close_shared_slots(more_to_come=True)
         clear_shared_copies()
         told = error if isinstance(error, ConfigError) else _explained(error)
         event(logging.ERROR, "job_failed", error=str(told).partition("\n")[0])
         raise told from error
-    close_shared_slots()
+    close_shared_slots(more_to_come=True)
     clear_shared_copies()
 
 

@@ -1,5 +1,6 @@
 """Child processes that end with their parent, whatever ended it, and start without the imports of the parent's program."""
 
+import atexit
 import functools
 import multiprocessing
 import multiprocessing.spawn
@@ -19,6 +20,8 @@ _server: Any = cast(Any, forkserver)._forkserver
 _SOCKET_FOLDER = 107 - len("/pymp-12345678/listener-12345678")  # bytes that Linux leaves for a socket's folder
 _SECONDS = 1.0  # between two checks for the parent
 _writers: list[Connection] = []  # open as long as this process lives
+_lock = threading.Lock()
+_environment: dict[str, str] = {}  # of the process that is forked
 
 
 def leave_with(parent: int) -> None:
@@ -36,6 +39,9 @@ def end_forks() -> None:
     """End the process whose forks `forks_of` gives. Its CPU time then counts as a child's. Running forks go on; the next fork
     starts another such process."""
     _server._stop()  # there is no other way
+
+
+atexit.register(end_forks)
 
 
 @functools.cache
@@ -111,15 +117,18 @@ _FORK: Any = _Fork()
 
 def forks_of(modules: list[str]) -> Any:
     """Return a context like SPAWN, but its processes start in milliseconds: they are forks of one process that has imported
-    `modules`. That process has no threads, so forking is safe. It is shared, so the first caller decides the modules. Returns
-    SPAWN if the path of the folder for temporary files leaves no room for the name of its socket."""
+    `modules`. That process has no threads, so forking is safe. It is shared, so the first caller decides the modules; it ends
+    with this process, or where the environment is another than at its start. Returns SPAWN if the path of the folder for
+    temporary files leaves no room for the name of its socket."""
+    global _environment
     if len(tempfile.gettempdir()) > _SOCKET_FOLDER:
         return SPAWN
+    with _lock:
+        if _environment != os.environ:
+            end_forks()
+            _environment = dict(os.environ)
     _FORK.set_forkserver_preload(modules)
     return _FORK
-
-
-_lock = threading.Lock()
 
 
 @contextmanager

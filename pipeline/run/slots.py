@@ -180,14 +180,15 @@ def shared_slots(size: int, memory_limit: int = MEMORY_LIMIT) -> Slots:
         return _shared[key]
 
 
-def close_shared_slots() -> None:
-    """End all shared slots. New ones start when they are needed."""
+def close_shared_slots(more_to_come: bool = False) -> None:
+    """End all shared slots. New ones start when they are needed: in milliseconds if there is `more_to_come`, for the process that
+    they are forks of then stays."""
     with _lock:
         slots = list(_shared.values())
         _shared.clear()
     for slot in slots:
         slot.close()
-    if slots:
+    if slots and not more_to_come:
         end_forks()
 
 

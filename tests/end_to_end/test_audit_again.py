@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from html_tree import Element, parse
 from PIL import Image
+from sources import ONE_THREAD
 from typer.testing import CliRunner
 
 from longtake.jobs.cli import app
@@ -32,7 +33,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(DEMO, folder / "examples" / "demo")
     config = folder / "examples" / "demo" / "corpus.yaml"
     for command in (["build", str(config)], ["audit", str(folder / "out" / "demo"), "--config", str(config)]):
-        result = CliRunner().invoke(app, command, obj=[])
+        result = CliRunner().invoke(app, command, obj=list(ONE_THREAD))
         assert result.exit_code == 0, result.output
     return folder / "out" / "demo"
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from sources import (
     LAST_MAN,
+    ONE_THREAD,
     Record,
     SourceSet,
     Video,
@@ -48,7 +49,7 @@ NOTE = '=cmd|" /C calc"!A1, <script>alert(1)</script> \u00e9'
 
 def done(*arguments: str | Path) -> str:
     """What a command prints that succeeds."""
-    result = CliRunner().invoke(app, [*map(str, arguments)], obj=[], env={"COLUMNS": "160"})
+    result = CliRunner().invoke(app, [*map(str, arguments)], obj=list(ONE_THREAD), env={"COLUMNS": "160"})
     if result.exception is not None:
         raise result.exception
     return result.output

@@ -12,11 +12,13 @@ MEASURE = """
 import io, json, resource, sys
 from longtake.jobs.build.build import build_corpus
 from longtake.jobs.build.request import BuildRequest, ProbeMode
+from longtake.schemas.children import end_forks
 from longtake.schemas.config import load_config
 from rich.console import Console
 
 if __name__ == "__main__":
     build_corpus(BuildRequest(load_config(sys.argv[1]), ProbeMode.NONE, 2), Console(file=io.StringIO()))
+    end_forks()
     print(json.dumps([resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]))
 """
 

@@ -17,6 +17,7 @@ import yaml
 from sources import (
     LAST_MAN,
     MAMMALS,
+    ONE_THREAD,
     SourceSet,
     Video,
     build,
@@ -91,7 +92,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     from longtake.jobs.cli import app
 
     capsys.readouterr()
-    app(args=list(arguments), obj=[], standalone_mode=False)
+    app(args=list(arguments), obj=list(ONE_THREAD), standalone_mode=False)
     return capsys.readouterr().out
 
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sources import LAST_MAN, SourceSet, Video, build, ledger, manifest, rows_of, source_set, spoken
+from sources import LAST_MAN, ONE_THREAD, SourceSet, Video, build, ledger, manifest, rows_of, source_set, spoken
 from typer.testing import CliRunner
 
 from longtake.jobs.cli import app
@@ -34,7 +34,7 @@ def corpus(built: SourceSet, tmp_path: Path) -> Path:
 
 
 def run(*arguments: str | Path, input: str | None = None) -> str:
-    result = CliRunner().invoke(app, [*map(str, arguments)], obj=[], input=input, env={"COLUMNS": "160"})
+    result = CliRunner().invoke(app, [*map(str, arguments)], obj=list(ONE_THREAD), input=input, env={"COLUMNS": "160"})
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return " ".join(result.output.split())
 

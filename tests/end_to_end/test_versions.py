@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from sources import (
     LAST_MAN,
+    ONE_THREAD,
     Record,
     SourceSet,
     Video,
@@ -47,7 +48,7 @@ TAKEN = "v3"
 
 def run(*arguments: str, input: str | None = None) -> Result:
     """A command in this process."""
-    return CliRunner().invoke(app, [*map(str, arguments)], obj=[], input=input, env={"COLUMNS": "160"})
+    return CliRunner().invoke(app, [*map(str, arguments)], obj=list(ONE_THREAD), input=input, env={"COLUMNS": "160"})
 
 
 def done(*arguments: str, input: str | None = None) -> str:

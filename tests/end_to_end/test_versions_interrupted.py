@@ -9,7 +9,19 @@ from typing import Any
 
 import fsspec
 import pytest
-from sources import LAST_MAN, SourceSet, Video, build, longtake, manifest, published, reasons, source_set, spoken
+from sources import (
+    LAST_MAN,
+    ONE_THREAD,
+    SourceSet,
+    Video,
+    build,
+    longtake,
+    manifest,
+    published,
+    reasons,
+    source_set,
+    spoken,
+)
 from typer.testing import CliRunner
 
 from longtake.jobs.cli import app
@@ -73,7 +85,7 @@ def arguments(command: str, corpus: str, built: SourceSet) -> list[str]:
 
 
 def again(command: str, corpus: Path | str, built: SourceSet) -> str:
-    result = CliRunner().invoke(app, arguments(command, str(corpus), built), obj=[], input="v2\n")
+    result = CliRunner().invoke(app, arguments(command, str(corpus), built), obj=list(ONE_THREAD), input="v2\n")
     if result.exception is not None:
         raise result.exception
     return result.output
@@ -147,7 +159,7 @@ def interrupted(built: SourceSet, folder: Path, command: str, arrange: Callable[
     shutil.copytree(built.output, corpus)
     with pytest.MonkeyPatch.context() as monkeypatch:
         arrange(monkeypatch)
-        CliRunner().invoke(app, arguments(command, str(corpus), built), obj=[], input="v2\n")
+        CliRunner().invoke(app, arguments(command, str(corpus), built), obj=list(ONE_THREAD), input="v2\n")
     assert (folder / ".corpus.next" / "corpus.json").exists()
     return corpus
 

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from sources import LAST_MAN, MAMMALS, SourceSet, Video, build, ledger, source_set, spoken
+from sources import LAST_MAN, MAMMALS, ONE_THREAD, SourceSet, Video, build, ledger, source_set, spoken
 from typer.testing import CliRunner
 
 from longtake.jobs.cli import app
@@ -127,7 +127,7 @@ def leaks(contents: Iterable[tuple[str, bytes]], frames: list[Any]) -> set[str]:
 
 def printed(*arguments: str | Path) -> bytes:
     """What a command prints, and how it fails."""
-    result = CliRunner().invoke(app, [*map(str, arguments)], obj=[], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, [*map(str, arguments)], obj=list(ONE_THREAD), env={"COLUMNS": "200"})
     return f"{result.output}\n{result.exception or ''}".encode()
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from html_tree import Element, parse
+from sources import ONE_THREAD
 from typer.testing import CliRunner, Result
 
 from longtake.jobs.cli import app
@@ -54,7 +55,7 @@ def corpus(made: Path, tmp_path: Path) -> Path:
 
 
 def audit(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["audit", *map(str, arguments)], obj=[])
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)], obj=list(ONE_THREAD))
 
 
 def found(corpus: Path) -> dict[str, Any]:

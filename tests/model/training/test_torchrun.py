@@ -18,9 +18,9 @@ from longtake.model.weights.checkpoint import checkpoints
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
 PATIENCE_S = 600
 SHORT: dict[str, Any] = {
-    "steps": 120,
-    "save": {"every": 20},
-    "evaluate": {"every": 60, "split": "train"},
+    "steps": 60,
+    "save": {"every": 10},
+    "evaluate": {"every": 30, "split": "train"},
     "batch_size": 2,
 }
 
@@ -57,19 +57,19 @@ def test_stopped_and_resumed_it_trains_as_uninterrupted(folder: Path) -> None:
     whole = torchrun(written(folder, "whole.yaml", output=str(folder / "whole"), **SHORT))
     out, err = whole.communicate(timeout=PATIENCE_S)
     assert whole.returncode == 0, err
-    assert "steps 0 to 120 of 4 samples, 12 an epoch, on 2 x cpu" in out
-    assert out.count("Trained: ") == 1 and out.count("evaluation at step 60:") == 1  # one process speaks
+    assert "steps 0 to 60 of 4 samples, 12 an epoch, on 2 x cpu" in out
+    assert out.count("Trained: ") == 1 and out.count("evaluation at step 30:") == 1  # one process speaks
     expected = told(folder / "whole")
     evaluated = [record for record in expected if "eval/samples" in record]
-    assert [record["step"] for record in evaluated] == [60, 120] and evaluated[0]["eval/samples"] == 12
+    assert [record["step"] for record in evaluated] == [30, 60] and evaluated[0]["eval/samples"] == 12
 
     path, run = written(folder, "parts.yaml", output=str(folder / "parts"), **SHORT), folder / "parts"
     process = torchrun(path)
-    reached(process, run, 20)
+    reached(process, run, 10)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=PATIENCE_S)
     stopped = checkpoints(str(run))[-1][0]
-    assert 20 <= stopped < 120 and f"Stopped and saved at step {stopped}" in out
+    assert 10 <= stopped < 60 and f"Stopped and saved at step {stopped}" in out
     assert err.count("longtake: saving and stopping after this step") == 1
     resumed = torchrun(path, "--resume")
     out, err = resumed.communicate(timeout=PATIENCE_S)
@@ -91,7 +91,7 @@ def test_a_mistake_is_said_once(folder: Path) -> None:
 def test_a_lost_process_ends_the_others(folder: Path) -> None:
     run = folder / "lost"
     process = torchrun(written(folder, "lost.yaml", output=str(run), **{**SHORT, "steps": 100_000}))
-    reached(process, run, 20)
+    reached(process, run, 10)
     others = ranks(process)
     others[-1].kill()
     start = time.monotonic()
