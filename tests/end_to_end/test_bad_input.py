@@ -13,7 +13,7 @@ from sources import (
     Video,
     build,
     ledger,
-    longtake,
+    longtake_here,
     manifest,
     rows_of,
     source_set,
@@ -170,7 +170,7 @@ def test_too_many_failures_stop_the_build_and_publish_nothing(tmp_path: Path, pr
     sources = source_set(tmp_path, videos, max_failed=0.25)
     for name in ("v0", "v1"):
         (tmp_path / "videos" / f"{name}.mp4").unlink()
-    done = longtake("build", str(sources.config), f"--probe={probe}", "--workers=1")
+    done = longtake_here("build", str(sources.config), f"--probe={probe}", "--workers=1")
     assert done.returncode == 1, done.stderr
     assert "2 of 4 videos failed (50%); max_failed allows 25%" in done.stderr
     assert str(sources.output / "ledger") in done.stderr

@@ -10,7 +10,19 @@ from typing import Any
 import duckdb
 import pytest
 import torch
-from sources import MAMMALS, SourceSet, Video, build, ledger, longtake, manifest, published, rows_of, source_set
+from sources import (
+    MAMMALS,
+    SourceSet,
+    Video,
+    build,
+    ledger,
+    longtake,
+    longtake_here,
+    manifest,
+    published,
+    rows_of,
+    source_set,
+)
 from tiny_language_models import tiny_model
 
 from longtake.jobs.build.plan import current_plan
@@ -41,7 +53,7 @@ def sources_in(folder: Path, **settings: Any) -> SourceSet:
 
 
 def plan(sources: SourceSet, *options: str) -> str:
-    done = longtake("plan", str(sources.config), "--probe=none", *options, env={"OMP_NUM_THREADS": "1"})
+    done = longtake_here("plan", str(sources.config), "--probe=none", *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -111,7 +123,7 @@ def test_every_clip_has_captions_or_a_note(made: SourceSet) -> None:
     assert counts["sentences"]["in"] == counts["sentences"]["kept"] + counts["sentences"]["dropped"]
     summary = json.loads((made.output / "plan" / "_plan.json").read_text())
     assert summary["rewritten"] == len(keys) // 2
-    verified = longtake("verify", str(made.output))
+    verified = longtake_here("verify", str(made.output))
     assert verified.returncode == 0, verified.stdout
 
 
@@ -132,11 +144,11 @@ def test_plans_are_the_same_and_say_what_was_done(made: SourceSet, tmp_path: Pat
 
 def test_both_texts_are_shown(made: SourceSet, tmp_path: Path) -> None:
     first, second = samples(made.output)[:2]
-    shown = longtake("show", str(made.output), second[0]["key"], "--output", str(tmp_path / "sheet.png"))
+    shown = longtake_here("show", str(made.output), second[0]["key"], "--output", str(tmp_path / "sheet.png"))
     assert shown.returncode == 0, shown.stderr
     for sentence in second[0]["sentences"]:
         assert re.search(re.escape(f"{sentence['text']}\n     said    {sentence['asr']}\n"), shown.stdout)
-    assert "said " not in longtake("show", str(made.output), first[0]["key"], cwd=tmp_path).stdout
+    assert "said " not in longtake_here("show", str(made.output), first[0]["key"], cwd=tmp_path).stdout
 
 
 @pytest.mark.exhaustive
@@ -189,7 +201,7 @@ def test_an_edited_plan_keeps_what_was_said(made: SourceSet, tmp_path: Path) -> 
         [s.get("asr") for s in sample["sentences"]] for sample, _ in samples(made.folder / "captioned")
     ]
     assert json.loads((made.output / "plan" / "_plan.json").read_text())["rewritten"] == total // 2
-    verified = longtake("verify", str(made.output))
+    verified = longtake_here("verify", str(made.output))
     assert verified.returncode == 0, verified.stdout
     captioned = f"SELECT count(*) FROM '{made.output}/index/*.parquet' WHERE sentences[1].asr IS NOT NULL"  # noqa: S608
     assert duckdb.execute(captioned).fetchall() == [(total // 2,)]

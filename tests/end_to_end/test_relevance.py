@@ -13,7 +13,7 @@ from sources import (
     Video,
     build,
     ledger,
-    longtake,
+    longtake_here,
     manifest,
     published,
     rows_of,
@@ -145,13 +145,13 @@ def test_what_the_model_fails_on_stays_without_a_score(tmp_path: Path, monkeypat
 def test_a_model_that_does_not_load_is_told_before_any_work(tmp_path: Path) -> None:
     sources = laid_out(tmp_path)
     (tmp_path / "clip" / "model.safetensors").write_bytes(b"nothing")
-    done = longtake("build", str(sources.config))
+    done = longtake_here("build", str(sources.config))
     assert done.returncode == 2
     assert "filters.clip_model" in done.stderr
     assert "cannot be loaded" in done.stderr
     assert not (sources.output / "plan").exists()
     sources.change(filters={"min_relevance": 0.2})
-    done = longtake("plan", str(sources.config))
+    done = longtake_here("plan", str(sources.config))
     assert done.returncode == 2
     assert "min_relevance needs clip_model" in done.stderr
 

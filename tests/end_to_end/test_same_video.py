@@ -14,7 +14,7 @@ from sources import (
     Video,
     build,
     ledger,
-    longtake,
+    longtake_here,
     manifest,
     published,
     rows_of,
@@ -118,6 +118,6 @@ def test_a_source_whose_frames_cannot_be_decoded_is_planned_and_has_a_note(tmp_p
 
 def test_without_a_look_at_the_sources_it_says_so(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS[:1], **SETTINGS)
-    done = longtake("plan", str(sources.config), "--probe", "none")
+    done = longtake_here("plan", str(sources.config), "--probe", "none")
     assert done.returncode == 2
     assert "duplicates.videos needs a look at the sources" in done.stderr

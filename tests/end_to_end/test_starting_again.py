@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from sources import LAST_MAN, Video, build, longtake, manifest, published, source_set, spoken
+from sources import LAST_MAN, Video, build, longtake_here, manifest, published, source_set, spoken
 
 from longtake.pipeline.verify import verify
 from longtake.schemas.errors import CorpusError
@@ -30,7 +30,7 @@ def kept(output: Path) -> int:
 def test_a_mended_source_is_taken_up_by_a_plan_not_yet_built(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     file, aside = without_the_second(tmp_path)
-    assert longtake("plan", str(sources.config)).returncode == 0
+    assert longtake_here("plan", str(sources.config)).returncode == 0
     shutil.move(aside, file)
     build(sources, probe="header")
     assert kept(sources.output) == 2
@@ -61,7 +61,7 @@ def test_overwrite_reads_edited_transcripts(tmp_path: Path) -> None:
 def test_changes_are_noticed_also_after_clean(tmp_path: Path, change: str) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     build(sources)
-    assert longtake("clean", str(sources.output)).returncode == 0
+    assert longtake_here("clean", str(sources.output)).returncode == 0
     assert "nothing to do" in build(sources)
     if change == "manifest":
         path = tmp_path / "videos.jsonl"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sources import MAMMALS, SourceSet, Video, build, ledger, longtake, manifest, published, rows_of, source_set
+from sources import MAMMALS, SourceSet, Video, build, ledger, longtake_here, manifest, published, rows_of, source_set
 
 from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
@@ -64,7 +64,7 @@ def assert_balanced(sources: SourceSet) -> Counter[str]:
 
 
 def plan(sources: SourceSet) -> None:
-    done = longtake("plan", str(sources.config), "--probe", "none")
+    done = longtake_here("plan", str(sources.config), "--probe", "none")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -175,7 +175,7 @@ def test_a_corpus_from_rolling_captions(tmp_path: Path) -> None:
     assert " ".join(s["text"] for s in said_by["a"]).split() == words, "each word once, in order"
     assert {s["timing"] for s in said_by["a"]} == {"words"}
     assert [s["text"] for s in said_by["b"]] == [f"Sentence {i} is here." for i in range(3, 9)]
-    done = longtake("verify", str(sources.output))
+    done = longtake_here("verify", str(sources.output))
     assert done.returncode == 0, done.stdout + done.stderr
     before = published(sources.output)
     build(sources, workers=1, overwrite=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from sources import LAST_MAN, SourceSet, Video, longtake, rows_of, source_set, spoken
+from sources import LAST_MAN, SourceSet, Video, longtake_here, rows_of, source_set, spoken
 
 from longtake.jobs.build.plan import current_plan, make_plan
 from longtake.jobs.build.report import print_plan
@@ -104,7 +104,7 @@ def test_planning_waits_for_nobody_elses_build(tmp_path: Path) -> None:
 
     sources = source_set(tmp_path, VIDEOS)
     with locked(str(sources.output)):
-        done = longtake("plan", str(sources.config), "--probe=none")
+        done = longtake_here("plan", str(sources.config), "--probe=none")
     assert done.returncode == 1
     assert "another longtake is at work" in done.stderr
     assert not (sources.output / "plan").exists()
@@ -115,7 +115,7 @@ def test_a_manifest_of_broken_lines_is_refused_by_plan_and_build(tmp_path: Path)
     lines = (tmp_path / "videos.jsonl").read_text()
     (tmp_path / "videos.jsonl").write_text(lines + "{broken\n" * 8 + '["a list"]\n')
     for command in ("plan", "build"):
-        done = longtake(command, str(sources.config), "--probe=none")
+        done = longtake_here(command, str(sources.config), "--probe=none")
         assert done.returncode == 1
         assert "9 of 10 lines of videos.jsonl could not be read (90%); max_failed allows 20%" in done.stderr
         assert "9 malformed, as videos.jsonl:10: holds a list, not a JSON object" in done.stderr

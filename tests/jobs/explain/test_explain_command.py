@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sources import SourceSet, Video, longtake, source_set, spoken, write_rows
+from sources import SourceSet, Video, longtake_here, source_set, spoken, write_rows
 
 from longtake.jobs.explain import labels as explain_labels
 from longtake.jobs.explain.explain import explain_video
@@ -39,7 +39,7 @@ def sources(tmp_path: Path) -> SourceSet:
 
 
 def run(sources: SourceSet, *arguments: str) -> Any:
-    return longtake("explain", str(sources.config), *arguments)
+    return longtake_here("explain", str(sources.config), *arguments)
 
 
 def test_text_says_what_each_step_did(sources: SourceSet) -> None:
@@ -102,10 +102,10 @@ def test_an_id_that_is_not_there(sources: SourceSet) -> None:
 
 
 def test_what_the_plan_and_the_build_said(sources: SourceSet) -> None:
-    assert longtake("plan", str(sources.config)).returncode == 0
+    assert longtake_here("plan", str(sources.config)).returncode == 0
     planned = run(sources, "talk").stdout
     assert "planned: train-000000.tar, position " in planned and "Note:" not in planned
-    assert longtake("build", str(sources.config)).returncode == 0
+    assert longtake_here("build", str(sources.config)).returncode == 0
     built = run(sources, "talk").stdout
     assert "in the corpus: train-000000.tar, position " in built
     assert "slides" in built  # a score that decoding gave
@@ -114,7 +114,7 @@ def test_what_the_plan_and_the_build_said(sources: SourceSet) -> None:
 
 
 def test_a_plan_of_other_inputs(sources: SourceSet, tmp_path: Path) -> None:
-    assert longtake("plan", str(sources.config)).returncode == 0
+    assert longtake_here("plan", str(sources.config)).returncode == 0
     with (tmp_path / "videos.jsonl").open("a") as stream:
         stream.write("\n")
     assert "was made from other inputs" in run(sources, "talk").stdout

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sources import Video, longtake, source_set
+from sources import Video, longtake_here, source_set
 
 from longtake.pipeline.parse.transcripts.cue import Cue
 from longtake.pipeline.text.sentences.punctuation_model import PunctuationModel, mark_of
@@ -85,12 +85,12 @@ def test_without_torch_the_message_names_what_to_install(model: str, monkeypatch
 def test_a_model_of_no_use_ends_the_plan_before_it_works(tmp_path: Path, fault: str) -> None:
     videos = [Video("a", tuple((1000 * i, 1000 * i + 900, "So we go on.") for i in range(4)))]
     sources = source_set(tmp_path, videos, sentences={"split": "sentences"})
-    assert longtake("plan", str(sources.config), "--probe", "none").returncode == 0
+    assert longtake_here("plan", str(sources.config), "--probe", "none").returncode == 0
     kept = {path: path.read_bytes() for path in (sources.output / "plan").iterdir()}
     if fault == "tags":
         save_model(tmp_path / fault, {0: "O", 1: "PER", 2: "LOC"})
     sources = source_set(tmp_path, videos, sentences={"split": "sentences", "model": fault})
-    ended = longtake("plan", str(sources.config), "--probe", "none")
+    ended = longtake_here("plan", str(sources.config), "--probe", "none")
     assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1), ended.stderr
     assert ended.stderr.startswith("longtake: sentences.model")
     assert {path: path.read_bytes() for path in (sources.output / "plan").iterdir()} == kept
