@@ -109,7 +109,7 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
     sources = source_set(tmp_path_factory.mktemp("decided"), VIDEOS, **SETTINGS)
     rejects(sources.folder / "d.csv", *REJECTED, "v1-000000000-000000007")
     printed = done("build", sources.config, "--decisions", sources.folder / "d.csv", "--probe", "none")
-    assert "Decisions: 5 of 6 rejects applied; 1 decision names nothing in this plan." in printed
+    assert "Decisions: 5 of 6 rejections applied; 1 names nothing in this plan." in printed
     return sources
 
 
@@ -188,9 +188,7 @@ def test_nothing_of_a_rejected_sample_is_left_and_its_video_stays(
         "curators": ["Ann"],
         "note": "review 7",
     }
-    assert "1 sample taken down already or dropped before: nothing to do" in done(
-        "takedown", corpus, "--decisions", decided
-    )
+    assert "1 sample already taken down or dropped: nothing to do" in done("takedown", corpus, "--decisions", decided)
     assert manifest(corpus)["version"] == 2
 
 
@@ -202,7 +200,7 @@ def test_a_takedown_gives_what_a_build_with_the_decisions_gives(corpus: Path, de
     told = manifest(decided.output)["decisions"]
     assert (told["rejects"], told["applied"], len(told["sha256"])) == (6, 5, 64)
     printed = done("takedown", corpus, "--decisions", decided.folder / "d.csv", "--ignore-unknown")
-    assert "Unknown, passed over: 1 sample." in printed and "1 video taken down, 4 samples" in printed
+    assert "Unknown, ignored: 1 sample." in printed and "1 video taken down, 4 samples" in printed
     is_sound(corpus)
     assert reasons(corpus, "video") == videos | {"v3": "taken_down"}
     (detail,) = [row["detail"] for row in ledger(corpus) if row["subject_id"] == "v3"]
@@ -263,7 +261,7 @@ def test_what_the_corpus_does_not_know_is_named(corpus: Path, tmp_path: Path) ->
     assert published(corpus) == before
     strangers = rejects(tmp_path / "strangers.csv", "v1-000000000-000000007", "nobody")
     printed = done("takedown", corpus, "--decisions", strangers, "--ignore-unknown")
-    assert "Unknown, passed over: 1 video and 1 sample." in printed and "None of them is in the corpus" in printed
+    assert "Unknown, ignored: 1 video and 1 sample." in printed and "None of them is in this corpus" in printed
     assert published(corpus) == before
 
 
@@ -345,7 +343,7 @@ def test_other_decisions_make_another_plan(tmp_path: Path) -> None:
     done("build", sources.config, "--decisions", decided, "--overwrite", "--probe", "none")
     assert published(sources.output) == before
     printed = done("build", sources.config, "--overwrite", "--probe", "none")
-    assert "dropped what 1 reject named; without --decisions it comes back" in printed
+    assert "applied 1 rejection; without --decisions, what was rejected comes back" in printed
     assert SECOND in keys(sources.output) and "decisions" not in manifest(sources.output)
     assert "nothing to do" in done(
         "build", sources.config, "--decisions", rejects(tmp_path / "ok.csv", FIRST, decision="ok")

@@ -199,5 +199,5 @@ def test_what_is_no_plan_is_refused(tmp_path: Path, select: str, message: str) -
 
 
 def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no plan here"):
+    with pytest.raises(CorpusError, match="no plan found"):
         diff_plans(str(tmp_path), str(tmp_path))
