@@ -52,7 +52,7 @@ def read_log(path: str) -> tuple[list[Decision], int]:
     except IsADirectoryError:
         raise ConfigError(f"{path}: a folder, not a file with decisions") from None
     except PermissionError:
-        raise ConfigError(f"{path}: permission denied; allow reading it") from None
+        raise ConfigError(f"{path}: permission denied. Make the file readable first.") from None
     if not is_csv:
         return _from_parquet(path, data), 0
     read = _read_csv(path, data)

@@ -68,9 +68,7 @@ def _build(request: BuildRequest, console: Console) -> CorpusManifest | None:
     if finished is not None:
         console.print(f"{layout.root} is already complete: nothing to do.", markup=False, highlight=False)
         if (lost := _failed_videos(layout)) and request.plan is None:
-            console.print(
-                f"{plural(lost, 'video')} failed; try again with: longtake retry {layout.root}", highlight=False
-            )
+            console.print(f"{plural(lost, 'video')} failed; try again with: longtake retry", highlight=False)
         return finished
     if CLIP_MODEL.asked(config):
         CLIP_MODEL.get(config)  # a model that does not load is an error before any work

@@ -82,7 +82,7 @@ class JobRequest:
         for step, size in self.step_bytes.items():
             if size > MAX_STEP_BYTES:
                 found.append(
-                    f"step {step}: carries {human_bytes(size)} of data; at most {human_bytes(MAX_STEP_BYTES)} may be"
+                    f"step {step}: carries {human_bytes(size)} of data; at most {human_bytes(MAX_STEP_BYTES)} is allowed"
                 )
         for environment in self.environments:
             if not environment.image:

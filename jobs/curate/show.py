@@ -131,7 +131,7 @@ def _explain(console: Console, layout: Layout, name: str) -> None:
     """Print why there is no such sample."""
     drops = find_drops(layout, name)
     if not drops:
-        _line(console, f"{name}: no such sample in this corpus, and no such ledger row")
+        _line(console, f"{name}: no such sample in this corpus, and no ledger row with this id")
         return
     withdrawn = read_withdrawn(layout)
     for drop in drops[:_SHOWN_DROPS]:

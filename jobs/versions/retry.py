@@ -57,7 +57,7 @@ def retry(
         check_settings(old.manifest, settings, config, corpus)
         failed = failed_videos(old.layout, wanted)
         if not failed.rows:
-            more = f" Other drops: {reason_rows(failed.other)}." if failed.other else ""
+            more = f" Failures for other reasons: {reason_rows(failed.other)}." if failed.other else ""
             console.print(
                 f"Nothing in {corpus} failed for these reasons: nothing to do.{more}", markup=False, highlight=False
             )

@@ -111,7 +111,7 @@ def test_a_start_that_fits_several_is_refused(corpus: Path) -> None:
         ("beta-00009", "beta-000090500-000111002: long clip dropped at stage decode: frames_damaged"),
         ("epsilon", "epsilon: video dropped at stage decode: unreadable (moov atom not found)"),
         ("alpha.alone", "alpha.alone: sentence dropped at stage merge: run_too_short (run of 1 sentence)"),
-        ("nobody", "nobody: no such sample in this corpus, and no such ledger row"),
+        ("nobody", "nobody: no such sample in this corpus, and no ledger row with this id"),
     ],
 )
 def test_says_why_there_is_no_such_sample(sound: Path, name: str, said: str) -> None:

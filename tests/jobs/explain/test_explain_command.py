@@ -97,7 +97,7 @@ def test_json_holds_everything(sources: SourceSet) -> None:
 def test_an_id_that_is_not_there(sources: SourceSet) -> None:
     result = run(sources, "talk-2")
     assert result.returncode == 1
-    assert "no record of a video 'talk-2'; like it are: 'Talk-2', 'talk'" in " ".join(result.stderr.split())
+    assert "no record of video 'talk-2'; similar ids: 'Talk-2', 'talk'" in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
 
 
