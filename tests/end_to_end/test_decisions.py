@@ -286,7 +286,7 @@ def test_curators_who_differ_stop_every_command_before_it_works(corpus: Path, bu
             done(*command, *both)
     with pytest.raises(ConfigError, match="no such file"):
         done("build", built.config, "--decisions", tmp_path / "none.csv")
-    with pytest.raises(ConfigError, match="--plan names a plan"):
+    with pytest.raises(ConfigError, match="--decisions and --plan exclude each other"):
         done("build", built.config, "--plan", tmp_path, "--decisions", ann)
     assert published(corpus) == before
     for policy, samples in (
@@ -306,7 +306,7 @@ def test_an_edited_plan_does_not_bring_it_back(corpus: Path, built: SourceSet, t
     done("takedown", sources.output, "--decisions", rejects(tmp_path / "d.csv", SECOND))
     with pytest.raises(CorpusError, match="is not in the plan that was edited"):
         build(sources, plan=str(tmp_path / "edited"), overwrite=True)
-    with pytest.raises(CorpusError, match="or samples of them"):
+    with pytest.raises(CorpusError, match="videos or samples were taken down"):
         build(sources, overwrite=True)
     assert SECOND not in keys(sources.output)
 

@@ -68,7 +68,7 @@ def test_changes_are_noticed_also_after_clean(tmp_path: Path, change: str) -> No
         path.write_text(path.read_text().splitlines(keepends=True)[0])
     else:
         sources.change(limits={"pixels": 400_000})
-    with pytest.raises(CorpusError, match="inputs that have changed"):
+    with pytest.raises(CorpusError, match="whose inputs have changed since"):
         build(sources)
 
 

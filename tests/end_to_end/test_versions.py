@@ -301,7 +301,9 @@ def test_only_what_failed_for_the_reasons_is_tried(tmp_path: Path) -> None:
 def test_what_fails_again_changes_nothing(tmp_path: Path) -> None:
     sources = built_without(tmp_path, ["v3"], keep_records=True)
     before = published(sources.output)
-    assert "failed again: the corpus stays as it is" in done("retry", sources.output, "--config", sources.config)
+    assert "Everything failed again: the corpus is unchanged" in done(
+        "retry", sources.output, "--config", sources.config
+    )
     assert published(sources.output) == before
     assert is_sound(sources.output)
 

@@ -258,7 +258,7 @@ def test_what_makes_no_sense_is_refused(bucket: str, arguments: list[str], code:
 
 def test_without_a_plan_the_build_is_not_the_next_job(tmp_path: Path, bucket: str) -> None:
     config = load_config(bucket).model_copy(update={"output": "gs://corpora/elsewhere"})
-    with pytest.raises(CorpusError, match="so this is not the next job"):
+    with pytest.raises(CorpusError, match="so the next job is to make one"):
         request_build(BuildRequest(config, beam_args=DATAFLOW))
 
 

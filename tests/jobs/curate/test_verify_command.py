@@ -80,7 +80,7 @@ def test_an_unusable_manifest(corpus: Path) -> None:
     result = run(corpus)
     assert result.exit_code == 1
     assert result.output.splitlines()[0].startswith("corpus.json: not a readable corpus.json")
-    assert result.output.splitlines()[1:] == ["1 fault; nothing else was checked, since corpus.json cannot be used"]
+    assert result.output.splitlines()[1:] == ["1 fault; nothing else was checked, since corpus.json could not be used"]
 
 
 def test_tables_that_could_not_be_compared(corpus: Path) -> None:
@@ -110,7 +110,7 @@ def test_sources_that_are_not_there(corpus: Path, tmp_path_factory: pytest.TempP
     assert "not judged: alpha: its source cannot be read: missing: no such file" in lines
     assert (
         last
-        == "Against the sources: 9 samples, 5 sources, 0 frames; all compared are as the sources have them; 10 not judged"
+        == "Against the sources: 9 samples, 5 sources, 0 frames; everything compared matches the sources; 10 not judged"
     )
 
 

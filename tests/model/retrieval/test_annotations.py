@@ -136,7 +136,7 @@ def test_condensed_movies_have_their_split_beside_them(tmp_path: Path) -> None:
     write(tmp_path, "clips.csv", CLIPS)
     write(tmp_path, "split.csv", "imdbid,split\ntt1,train\ntt2,test\n")
     assert [r.video_id for r in read_annotations(path, "condensed-movies", "test").records] == ["bbb", "ddd"]
-    with pytest.raises(AnnotationError, match="no video of split 'dev'; there are test, train"):
+    with pytest.raises(AnnotationError, match="has no split 'dev'; it has test, train"):
         read_annotations(path, "condensed-movies", "dev")
 
 

@@ -226,5 +226,5 @@ def test_weights_of_other_origin_say_where_they_belong(run: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"a": torch.ones(1)}, str(path))
-    with pytest.raises(CheckpointError, match=r"no description of the model in it.*init\.weights"):
+    with pytest.raises(CheckpointError, match=r"holds no description of the model.*init\.weights"):
         load_model(str(path))

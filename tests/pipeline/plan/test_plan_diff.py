@@ -186,7 +186,7 @@ def test_reading_does_not_depend_on_row_groups(tmp_path: Path) -> None:
         ("SELECT 1 AS x", "column video_id, uri, sentences, split is missing"),
         ("SELECT * REPLACE (sentences[1:0] AS sentences) FROM plan", "has no sentences"),
         ("SELECT * REPLACE ([NULL]::STRUCT(clip_id VARCHAR, start_ms BIGINT, end_ms BIGINT, text VARCHAR)[] AS sentences)"
-         " FROM plan", "rows 1 to 30 are not those of a plan"),
+         " FROM plan", "rows 1 to 30 are not rows of a plan"),
     ],
 )  # fmt: skip
 def test_what_is_no_plan_is_refused(tmp_path: Path, select: str, message: str) -> None:

@@ -202,7 +202,7 @@ def test_a_sample_chooses(corpus: SourceSet) -> None:
 
 
 def test_relative_paths_need_the_configuration(corpus: SourceSet) -> None:
-    with pytest.raises(ConfigError, match=r"its path 'videos/late.mp4' starts from the folder .* give --config"):
+    with pytest.raises(ConfigError, match=r"its path 'videos/late.mp4' is relative to the folder .* in --config"):
         verify_sources(str(corpus.output), None)
 
 
