@@ -457,11 +457,11 @@ def test_corpora_that_do_not_fit_are_refused(corpus: Path, tmp_path: Path) -> No
         done("merge", corpus, other.output, "--output", tmp_path / "merged")
     with pytest.raises(ConfigError, match="two or more"):
         done("merge", corpus, "--output", tmp_path / "merged")
-    with pytest.raises(ConfigError, match="there twice"):
+    with pytest.raises(ConfigError, match="given twice"):
         done("merge", corpus, f"{corpus}/", "--output", tmp_path / "merged")
     with pytest.raises(ConfigError, match="is one of the corpora"):
         done("merge", corpus, other.output, "--output", corpus)
-    with pytest.raises(CorpusError, match="unfinished"):
+    with pytest.raises(CorpusError, match="not a finished corpus"):
         done("merge", corpus, tmp_path, "--output", tmp_path / "merged")
     assert not os.path.exists(tmp_path / "merged")
 

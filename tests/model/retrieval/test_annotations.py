@@ -202,7 +202,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path, name: str) -> None:
         ("a.csv", "videoid,text\n1,x\n", "condensed-movies", "no column called description or caption"),
         ("a.csv", "videoid,caption\n1," + "x" * (1 << 21), "condensed-movies", "not CSV after line 1"),
         ("a.jsonl", "", "jsonl", "holds no annotations"),
-        ("a.jsonl", "", "msrvtt", "no format 'msrvtt'; there are activitynet, didemo"),
+        ("a.jsonl", "", "msrvtt", "no format 'msrvtt'; use one of activitynet, didemo"),
     ],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, content: Any, format: str, said: str) -> None:

@@ -369,7 +369,7 @@ def test_the_first_twenty_problems_are_shown_in_order(edit: Edit) -> None:
 def test_a_folder_without_a_table_is_refused(edit: Edit) -> None:
     assert "no .parquet file is directly in this folder" in edit.refuses()
     (edit.edited / "x.parquet").write_bytes(b"not a table")
-    assert "x.parquet: is not a Parquet file" in edit.refuses()
+    assert "x.parquet: not a Parquet file" in edit.refuses()
 
 
 def test_the_plan_of_the_corpus_is_no_edited_plan(edit: Edit) -> None:

@@ -124,7 +124,7 @@ def test_a_damaged_sample_is_not_copied(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("key", "../../alpha-000000000-000001000", "is not that of its long clip"),
+        ("key", "../../alpha-000000000-000001000", "does not match its long clip"),
         ("split", "/elsewhere/x", "is not made of letters and digits"),
         ("split", "gs://bucket/x", "is not made of letters and digits"),
     ],
