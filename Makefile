@@ -15,7 +15,7 @@ demo: .venv/built
 	$(BIN)/longtake train examples/demo/train.yaml
 	@echo
 	@echo "The corpus:          out/demo (shards/*.tar are WebDataset; README.md is its card)"
-	@echo "What was left out:   out/demo/ledger (Parquet; reasons in docs/ledger.md)"
+	@echo "What was dropped:    out/demo/ledger (Parquet; reasons in docs/ledger.md)"
 	@echo "The audit:           out/demo/audit/report.html (open it in a browser)"
 	@echo "The loss curve:      out/demo-training/loss.png"
 	@echo "Look at one sample:  $(BIN)/longtake show out/demo mammals --output sample.png"

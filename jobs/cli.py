@@ -32,7 +32,7 @@ def options(
             "--version",
             is_eager=True,
             callback=lambda asked: _print_versions() if asked else None,
-            help="Print the versions of longtake and of what decides the bytes of a corpus.",
+            help="Print the versions of longtake and of the libraries that decide a corpus's bytes.",
         ),
     ] = False,
 ) -> None:

@@ -17,10 +17,10 @@ GROUPS = {
     },
     "Build": {
         "plan": "Decide what the corpus will be and what it costs.",
-        "diff": "Say what changed from one plan to another.",
+        "diff": "Show what changed between two plans.",
         "build": "Build the corpus, planning first where needed.",
-        "status": "Say how far a job is, from its files.",
-        "retry": "Try again what failed.",
+        "status": "Show how far a job is, from its files.",
+        "retry": "Try failed videos again.",
         "clean": "Delete the staging files of a finished corpus.",
     },
     "Look": {
@@ -28,8 +28,8 @@ GROUPS = {
         "show": "List samples, or show one with its frames.",
         "explain": "Show what became of one video, step by step.",
         "audit": "Write a report on a corpus.",
-        "browse": "Search, play and mark samples in a web browser.",
-        "decisions": "Show and merge what curators decided.",
+        "browse": "Search, play and decide on samples in a browser.",
+        "decisions": "Show and merge the decisions of curators.",
     },
     "New versions": {
         "takedown": "Remove videos or samples for good.",

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 DecisionFiles = Annotated[
     list[str] | None,
-    typer.Option("--decisions", metavar="FILE", help="Drop what curators rejected; can be given again."),
+    typer.Option(
+        "--decisions", metavar="FILE", help="A file of decisions: drop what it rejects. Can be given several times."
+    ),
 ]
 ConflictPolicy = Annotated[
     OnConflict,
-    typer.Option("--on-conflict", help="Which decision counts where curators differ; refuse: none, it is an error."),
+    typer.Option("--on-conflict", help="Which decision counts if curators differ; refuse: stop with an error."),
 ]
 
 
@@ -32,7 +34,7 @@ def read_files(files: Sequence[str]) -> list[list[Decision]]:
             raise ConfigError(f"{file}: cannot be read: {error}") from None
         if unfinished:
             Console(stderr=True).print(
-                f"{file}: its last line is not finished ({unfinished} bytes), and is passed over.",
+                f"{file}: its last line is not finished ({unfinished} bytes), and was ignored.",
                 style="yellow", markup=False, highlight=False, soft_wrap=True,
             )  # fmt: skip
         logs.append(rows)

@@ -41,9 +41,7 @@ def parameters() -> tuple[Parameter, ...]:
 
     bucket = FOLDER.pattern.removesuffix("(/.*)?")
     return (
-        Parameter(
-            "command", "Command", "plan first, then, when its job is done, build.", "(plan|build)", required=True
-        ),
+        Parameter("command", "Command", "plan first; build once that job has ended.", "(plan|build)", required=True),
         Parameter(
             "config",
             "Configuration",
@@ -54,7 +52,7 @@ def parameters() -> tuple[Parameter, ...]:
         Parameter(
             "sdk_container_image",
             "Image of the workers",
-            "Made by docker/Dockerfile, with its tag or digest; the launcher must hold the same versions.",
+            "An image made by docker/Dockerfile, with its tag or digest. The launcher must have the same versions.",
             IMAGE.pattern,
             required=True,
             beam=True,
@@ -62,14 +60,14 @@ def parameters() -> tuple[Parameter, ...]:
         Parameter(
             "probe",
             "Probe",
-            "plan: how closely to look at the sources: none, header or packets.",
+            "For plan: how to probe the source videos: none, header or packets.",
             "(none|header|packets)",
         ),
         Parameter(
             "workers", "Decoders", "Decoder processes of each worker process; 0: one for each core.", "[0-9]{1,3}"
         ),
-        Parameter("decode_min_ram", "Memory to decode", "Of a machine, as in 16GB.", RAM.pattern, beam=True),
-        Parameter("decode_cpu_count", "Cores to decode", "Of a machine, as in 4.", CPUS.pattern, beam=True),
+        Parameter("decode_min_ram", "Memory to decode", "Of each machine, as in 16GB.", RAM.pattern, beam=True),
+        Parameter("decode_cpu_count", "Cores to decode", "Of each machine, as in 4.", CPUS.pattern, beam=True),
         Parameter(
             "embed_accelerator",
             "Accelerator to embed",

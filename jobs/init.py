@@ -15,7 +15,9 @@ CORPUS, TRAINING = "corpus.yaml", "train.yaml"
 
 
 def init(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to write it; made if it is not there.")] = ".",
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="The folder to write it to; created if it does not exist.")
+    ] = ".",
     train: Annotated[
         str | None,
         typer.Option("--train", metavar="CORPUS", help="Write train.yaml, for training on this finished corpus."),
@@ -37,7 +39,9 @@ def write_template(folder: str, name: str, content: str) -> str:
         raise ConfigError(f"{folder} is a file; name a folder")
     path = storage.join(folder, name)
     if storage.exists(path):
-        raise ConfigError(f"{path} is there already; it was not changed. Choose another folder, or move it away first.")
+        raise ConfigError(
+            f"{path} already exists; it was not changed. Choose another folder, or move the file away first."
+        )
     storage.write_bytes(path, content.encode())
     return path
 
@@ -52,7 +56,7 @@ def training_template(corpus: str, full: bool = True) -> str:
     """Return the configuration of a training on `corpus`, with `run` beside it. Raises ConfigError for an unfinished corpus."""
     root = corpus if storage.is_remote(corpus) else os.path.abspath(storage.local_path(corpus))
     if not storage.exists(Layout(root).manifest):
-        raise ConfigError(f"{corpus}: no corpus.json there. Name the folder of a finished corpus.")
+        raise ConfigError(f"{corpus}: not a finished corpus: it has no corpus.json. Finish it with: longtake build")
     lines = template("train", full).splitlines(keepends=True)
     ours = {"corpus: ": f"corpus: {json.dumps(root, ensure_ascii=False)}\n", "output: ": "output: run\n"}
     for number, line in enumerate(lines):

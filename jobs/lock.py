@@ -39,9 +39,9 @@ def _held(root: str) -> Iterator[None]:
         os.path.exists(os.path.join(root, name)) for name in ("staging/lock", "corpus.json", f"plan/{SUMMARY_FILE}")
     )
     if not ours and os.path.isdir(root) and os.listdir(root):
-        raise CorpusError(f"{root}: not empty, and not a corpus. Choose another output, or empty it yourself.")
+        raise CorpusError(f"{root}: not empty, and not a corpus. Choose another output, or empty this folder yourself.")
     if os.path.exists(root) and not os.path.isdir(root):
-        raise CorpusError(f"{root}: a file is in the way. Choose another output.")
+        raise CorpusError(f"{root}: a file, not a folder. Choose another output.")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "lock"), "w") as stream:
         for last in (False, False, True):
@@ -50,7 +50,9 @@ def _held(root: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if last:
-                    raise CorpusError(f"{root}: another longtake is at work on this corpus") from None
+                    raise CorpusError(
+                        f"{root}: another longtake command is working on this corpus. Wait until it ends."
+                    ) from None
             time.sleep(0.1)  # `longtake status` may be testing the lock
         yield
 
@@ -59,4 +61,4 @@ def check_there(root: str) -> None:
     """Raise CorpusError if there is neither a finished corpus nor a new version that was being installed."""
     layout = Layout(root)
     if not storage.exists(layout.manifest) and not storage.exists(next_version(layout).root):
-        raise CorpusError(f"{root}: no finished corpus: no corpus.json")
+        raise CorpusError(f"{root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build")

@@ -17,9 +17,9 @@ from longtake.schemas.train_config import load_train_config
 def train(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the training.")] = "train.yaml",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest checkpoint, or start where there is none.")
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint; start if there is none.")
     ] = False,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default CUDA where there is one.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default CUDA if there is a GPU.")] = None,
 ) -> None:
     """Train LF-VILA. On several GPUs: torchrun --nproc-per-node=8 -m longtake.jobs.cli train CONFIG
 
@@ -37,7 +37,9 @@ def train(
         from longtake.model.training.process import joined, leave_it_to_another
         from longtake.model.training.trainer import Trainer, TrainingError
     except ImportError as error:
-        raise ConfigError(f"training needs more packages ({error}): pip install 'longtake[train]'") from None
+        raise ConfigError(
+            f"training needs more packages ({error}). Install them with: pip install 'longtake[train]'"
+        ) from None
 
     said = "longtake: saving and stopping after this step\n" if os.environ.get("RANK", "0") == "0" else ""
     with (
@@ -95,5 +97,7 @@ def alone_in(folder: str, leads: bool) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError(f"{folder}: another training is at work there") from None
+            raise ConfigError(
+                f"{folder}: another training is working in this folder. Wait until it ends, or choose another output."
+            ) from None
         yield

@@ -119,7 +119,7 @@ class Filters(Section):
         for name, allowed in (color or {}).items():
             for one in allowed:
                 if one not in COLORS[name]:
-                    raise ValueError(f"{name}: {one!r} is none of {', '.join(COLORS[name])}")
+                    raise ValueError(f"{name}: {one!r} is not one of {', '.join(COLORS[name])}")
         return color
 
     @model_validator(mode="after")
@@ -206,21 +206,21 @@ class CorpusConfig(Section):
             raise ValueError(f"the shares must add up to 1, not {sum(split.values()):g}")
         for name in split:
             if not name.isascii() or not name.isalnum():
-                raise ValueError(f"{name!r}: a split's name is made of letters and digits")
+                raise ValueError(f"{name!r}: the name of a split may have only letters and digits")
         return split
 
     @model_validator(mode="after")
     def _tolerance_fits_the_decoder(self) -> Self:
         if self.frames.tolerance_ms and self.frames.decoder == "decord":
-            raise ValueError("frames.tolerance_ms works with decoder pyav only")
+            raise ValueError("frames.tolerance_ms needs decoder: pyav")
         return self
 
     @model_validator(mode="after")
     def _groups_name_cues(self) -> Self:
         if self.source.groups is not None and self.sentences.split == "sentences":
-            raise ValueError("source.groups names clips as they are; it goes with sentences.split cues or auto")
+            raise ValueError("source.groups names clips as they are; set sentences.split to cues or auto")
         if self.source.groups is not None and self.source.text.is_joined:
-            raise ValueError("source.groups goes with captions in one file per video, not with one file for all")
+            raise ValueError("source.groups needs captions in one file per video, not in one file for all")
         return self
 
     @property

@@ -173,7 +173,9 @@ def _explained(found: Sequence[Conflict], shown: int = 20) -> str:
     if len(found) > shown:
         lines.append(f"  ... and {len(found) - shown:,} more")
     many = "1 subject" if len(found) == 1 else f"{len(found):,} subjects"
-    first = f"Curators differ on {many}. Let them agree, or say which counts: --on-conflict strictest or latest."
+    first = (
+        f"Curators differ on {many}. Let them agree, or say which decision counts: --on-conflict strictest or latest."
+    )
     return "\n".join([first, *lines])
 
 

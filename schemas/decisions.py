@@ -52,7 +52,7 @@ def read_log(path: str) -> tuple[list[Decision], int]:
     except IsADirectoryError:
         raise ConfigError(f"{path}: a folder, not a file with decisions") from None
     except PermissionError:
-        raise ConfigError(f"{path}: not allowed to read it") from None
+        raise ConfigError(f"{path}: permission denied. Make the file readable first.") from None
     if not is_csv:
         return _from_parquet(path, data), 0
     read = _read_csv(path, data)
@@ -82,7 +82,7 @@ def merge_into(path: str, logs: Iterable[Iterable[Decision]]) -> None:
 
 def _is_csv(path: str) -> bool:
     if not path.lower().endswith((".csv", ".parquet")):
-        raise ConfigError(f"{path}: decisions are kept in a file that ends in .csv or .parquet")
+        raise ConfigError(f"{path}: a file of decisions must end in .csv or .parquet")
     return path.lower().endswith(".csv")
 
 
@@ -175,7 +175,7 @@ def _checked(path: str, header: list[str]) -> list[str]:
             f"{path}:1: no column {', '.join(missing)}. The columns of a file with decisions: {_HEADER.replace(',', ', ')}"
         )
     if twice := sorted({name for name in header if name in COLUMNS and header.count(name) > 1}):
-        raise ConfigError(f"{path}:1: column {', '.join(twice)} is there twice")
+        raise ConfigError(f"{path}:1: column {', '.join(twice)} is given twice")
     return header
 
 
@@ -222,7 +222,7 @@ def _parquet_table(path: str, data: bytes) -> pa.Table | None:
     try:
         table = pq.read_table(pa.BufferReader(data))
     except storage.PARQUET_ERRORS as error:
-        raise ConfigError(f"{path}: not a Parquet file that can be read: {storage.damage(error)}") from None
+        raise ConfigError(f"{path}: not a Parquet file, or a damaged one: {storage.damage(error)}") from None
     _checked(path, list(table.column_names))
     for number, column in enumerate(table.schema):
         if pa.types.is_timestamp(column.type):  # Python's times have no nanoseconds

@@ -84,7 +84,9 @@ def finished_manifest(layout: Layout) -> CorpusManifest:
     """Return the manifest of a finished corpus. Raises CorpusError if the corpus is unfinished or the manifest broken."""
     manifest = read_manifest(layout)
     if manifest is None:
-        raise CorpusError(f"{layout.root}: unfinished: no corpus.json; run longtake build")
+        raise CorpusError(
+            f"{layout.root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build"
+        )
     return manifest
 
 

@@ -191,7 +191,7 @@ def _explained(path: str, error: Exception) -> OSError:
     kinds = {cls.__name__ for one in _causes(error) for cls in type(one).__mro__}
     how = _CREDENTIALS.get(kind, "")
     if kinds & _NO_CREDENTIALS or (status == 401 and "nonymous" in str(error)):
-        return CredentialsError(f"{path}: no usable credentials. To have some: {how}.")
+        return CredentialsError(f"{path}: no usable credentials. To get some: {how}.")
     if code in _BAD_KEYS or status == 401:
         return CredentialsError(f"{path}: the credentials are unknown, wrong or expired. For new ones: {how}.")
     if isinstance(error, PermissionError) or status == 403:

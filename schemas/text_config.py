@@ -60,7 +60,7 @@ class TextSource(Section):
             b"\xff".decode(encoding, "replace")  # codecs for network names cannot replace a broken byte
             return codecs.lookup(encoding).name
         except (LookupError, UnicodeError, ValueError):
-            raise ValueError(f"{encoding!r} is no text encoding; utf-8, cp1252 and cp1256 are") from None
+            raise ValueError(f"{encoding!r} is not a text encoding; use one such as utf-8, cp1252 or cp1256") from None
 
     @model_validator(mode="after")
     def _path_fits_format(self) -> Self:
@@ -87,7 +87,7 @@ class Clean(Section):
     @classmethod
     def _twice_is_no_loop(cls, loops: int) -> int:
         if loops in (1, 2):
-            raise ValueError("what is said once or twice is no loop; set 3 or more, or 0 to keep loops")
+            raise ValueError("a loop has 3 repeats or more; set 3 or more, or 0 to keep loops")
         return loops
 
 

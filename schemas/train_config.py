@@ -43,7 +43,7 @@ class Init(Section):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.weights and self.swin:
-            raise ValueError("weights already hold a video encoder: leave swin out")
+            raise ValueError("weights already hold a video encoder: remove swin")
         return self
 
 
@@ -69,7 +69,7 @@ class Data(Section):
     def _ranges_in_order(self) -> Self:
         for name, (low, high) in (("crop_area", self.crop_area), ("crop_ratio", self.crop_ratio)):
             if not 0 < low <= high:
-                raise ValueError(f"{name}: {low} to {high} is no range of positive numbers")
+                raise ValueError(f"{name}: {low} to {high} is not a range of positive numbers")
         return self
 
 
@@ -126,7 +126,7 @@ class TrainConfig(Section):
     @classmethod
     def _output_is_local(cls, output: str) -> str:
         if storage.is_remote(output):
-            raise ValueError(f"{output}: a run is written to a local folder; copy it, or mount the storage")
+            raise ValueError(f"{output}: must be a local folder; copy the run afterwards, or mount the storage")
         return output
 
     @model_validator(mode="after")

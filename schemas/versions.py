@@ -29,5 +29,5 @@ def check_versions(launcher: Mapping[str, str]) -> None:
     ]
     if other:
         raise CorpusError(
-            f"Versions differ: {'; '.join(other)}. Launch from the image of the workers, or mend the image."
+            f"Versions differ: {'; '.join(other)}. Launch from the image of the workers, or correct the image."
         )

@@ -121,7 +121,9 @@ def _breaker() -> Any:
     try:
         from icu4py.breakers import WordBreaker
     except ImportError:
-        raise ImportError("words of Thai, Chinese and Japanese need icu4py: pip install 'longtake[build]'") from None
+        raise ImportError(
+            "words of Thai, Chinese and Japanese need icu4py. Install it with: pip install 'longtake[build]'"
+        ) from None
     return WordBreaker
 
 

@@ -42,7 +42,7 @@ def launch_build(request: BuildRequest, console: Console) -> None:
     request.check_wait()
     if current_plan(request.config, despite_failures=True, rejects=request.rejects) is None:
         decisions = "" if request.rejects is None else " and these decisions"
-        raise CorpusError(f"{layout.plan}: no plan of this configuration{decisions}. Make it first with: longtake plan")
+        raise CorpusError(f"{layout.plan}: no plan for this configuration{decisions}. Make one with: longtake plan")
     with locked(layout.root):
         _build(request, console)
 
@@ -66,9 +66,9 @@ def _build(request: BuildRequest, console: Console) -> CorpusManifest | None:
     check_reachable(config, request.options())
     finished = None if request.overwrite else _finished(request)
     if finished is not None:
-        console.print(f"{layout.root} is complete already: nothing to do.", markup=False, highlight=False)
+        console.print(f"{layout.root} is already complete: nothing to do.", markup=False, highlight=False)
         if (lost := _failed_videos(layout)) and request.plan is None:
-            console.print(f"{plural(lost, 'video')} had failed; longtake retry tries again.", highlight=False)
+            console.print(f"{plural(lost, 'video')} failed; try again with: longtake retry", highlight=False)
         return finished
     if CLIP_MODEL.asked(config):
         CLIP_MODEL.get(config)  # a model that does not load is an error before any work
@@ -112,7 +112,7 @@ def _finished(request: BuildRequest) -> CorpusManifest | None:
     if manifest.fingerprint != fingerprint(config):
         other = "made with other settings or versions"
     elif inputs_changed(config):
-        other = "made from inputs that have changed since"
+        other = "whose inputs have changed since"
     elif plan is not None and not is_adopted(layout, plan):
         other = "made from another plan"
     elif (summary := read_summary(layout.plan)) is not None and decided_otherwise(summary, request.rejects):

@@ -17,16 +17,15 @@ from longtake.schemas.manifest import read_manifest
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")]
 Workers = Annotated[
     int,
-    typer.Option(
-        min=0, help="Decoder processes, on a cluster of each worker process; 0: so many that each core has one."
-    ),
+    typer.Option(min=0, help="Decoder processes, on a cluster for each worker process; 0: one for each core."),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Make the request for a Dataflow job, check it and print it, and send nothing."),
+    typer.Option("--dry-run", help="Make, check and print the request for a Dataflow job; send nothing."),
 ]
 NoWait = Annotated[
-    bool, typer.Option("--no-wait", help="Leave the job to its runner and return, as the launcher of a template must.")
+    bool,
+    typer.Option("--no-wait", help="Start the job and do not wait for its end, as the launcher of a template must."),
 ]
 LogJson = Annotated[
     bool,
@@ -34,13 +33,15 @@ LogJson = Annotated[
 ]
 Price = Annotated[
     float | None,
-    typer.Option("--price-per-core-hour", min=0, metavar="PRICE", help="Print also what the CPU-hours will cost."),
+    typer.Option(
+        "--price-per-core-hour", min=0, metavar="PRICE", help="Also print the cost of the CPU-hours at this price."
+    ),
 ]
 Probe = Annotated[
     str,
     typer.Option(
         metavar="none|header|packets",
-        help="How closely to look at the sources before planning: not at all, at their headers, or at every packet (exact cost).",
+        help="How to probe the source videos before planning: not at all, their headers, or every packet (exact cost).",
     ),
 ]
 
@@ -52,7 +53,7 @@ def plan(
     probe: Probe = "header",
     save_embeddings: Annotated[
         bool,
-        typer.Option("--save-embeddings", help="Keep the embeddings of sentences in embeddings/, for the next plan."),
+        typer.Option("--save-embeddings", help="Save the embeddings of sentences in embeddings/, for the next plan."),
     ] = False,
     decided: DecisionFiles = None,
     on_conflict: ConflictPolicy = OnConflict.REFUSE,
@@ -61,7 +62,7 @@ def plan(
     no_wait: NoWait = False,
     log_json: LogJson = False,
 ) -> None:
-    """Decide what the corpus will be: writes plan/ and ledger/, prints counts and cost. No video is decoded.
+    """Decide what the corpus will be: write plan/ and ledger/, print counts and cost. No video is decoded.
 
     Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
     """
@@ -95,7 +96,7 @@ def plan(
             if no_wait:
                 launch_plan(request, console)
                 console.print(
-                    f"Launched. The plan is whole when this is there: {layout.plan}/_plan.json",
+                    f"Launched. The plan is complete once this file exists: {layout.plan}/_plan.json",
                     markup=False, highlight=False, soft_wrap=True,
                 )  # fmt: skip
                 return
@@ -105,7 +106,7 @@ def plan(
         check_plan(summary, settings, layout.ledger)
     except CorpusError as error:
         raise CorpusError(
-            f"{error}\nThe plan stays in {layout.plan}, to be looked at; the next one replaces it."
+            f"{error}\nThe plan stays in {layout.plan} for you to look at; the next plan replaces it."
         ) from None
     console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
 
@@ -133,12 +134,10 @@ def build(
     log_as_asked(log_json)
     settings, console, mode = load_config(config), Console(), _probe_mode(probe)
     if (dry_run or no_wait) and (overwrite or plan is not None):
-        raise ConfigError(
-            "--dry-run and --no-wait build the plan in the output: they go with neither --plan nor --overwrite"
-        )
+        raise ConfigError("--dry-run and --no-wait build the plan in the output; remove --plan and --overwrite")
     if decided and plan is not None:
         raise ConfigError(
-            "--decisions are for planning, and --plan names a plan: take rejected rows out of it, or give one"
+            "--decisions and --plan exclude each other; give only --plan, and remove the rejected rows from that plan"
         )
     rejects = rejects_of(decided, on_conflict)
     request = BuildRequest(settings, mode, workers, context.obj, rejects, plan, overwrite, wait=not no_wait)
@@ -149,7 +148,7 @@ def build(
     elif no_wait:
         launch_build(request, console)
         console.print(
-            f"Launched. The corpus is complete when this is there: {request.layout.manifest}", highlight=False
+            f"Launched. The corpus is complete once this file exists: {request.layout.manifest}", highlight=False
         )
     else:
         build_corpus(request, console)
@@ -161,7 +160,9 @@ def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The fold
 
     layout = Layout(corpus)
     if read_manifest(layout) is None:
-        raise CorpusError(f"{corpus} is not finished: its staging files are the work done so far")
+        raise CorpusError(
+            f"{corpus} is not finished: its staging files hold the work done so far. Finish it first with: longtake build"
+        )
     with locked(layout.root):
         for folder in storage.list_folders(layout.staging):  # files beside them tell whether the inputs have changed
             storage.delete_folder(folder)
@@ -179,6 +180,6 @@ def _probe_mode(name: str) -> Any:
 def _refuse_finished(layout: Layout) -> None:
     if read_manifest(layout) is not None:
         raise CorpusError(
-            f"{layout.root} holds a finished corpus, and planning anew would break it. Choose another output, "
+            f"{layout.root} holds a finished corpus, and a new plan would break it. Choose another output, "
             "or replace the corpus with: longtake build --overwrite"
         )

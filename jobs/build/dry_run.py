@@ -75,13 +75,15 @@ class JobRequest:
         """Return why Dataflow would refuse the job, or why the job would fail there; one line each."""
         found = []
         if self.job["type"] != "JOB_TYPE_BATCH":
-            found.append(f"the job is {self.job['type']}: an endless collection is in the graph")
+            found.append(f"the job is {self.job['type']}, because the graph has an endless collection")
         for name, size in (("request", self.request_bytes), ("graph", self.graph_bytes)):
             if size > MAX_BYTES:
                 found.append(f"the {name} has {human_bytes(size)}; Dataflow takes {human_bytes(MAX_BYTES)}")
         for step, size in self.step_bytes.items():
             if size > MAX_STEP_BYTES:
-                found.append(f"step {step}: carries {human_bytes(size)} of data along")
+                found.append(
+                    f"step {step}: carries {human_bytes(size)} of data; at most {human_bytes(MAX_STEP_BYTES)} is allowed"
+                )
         for environment in self.environments:
             if not environment.image:
                 found.append(f"{', '.join(environment.steps[:3])}: no image to run in")
@@ -100,7 +102,7 @@ def request_build(request: BuildRequest) -> JobRequest:
     summary = current_plan(request.config, despite_failures=True, rejects=request.rejects)
     if summary is None:
         raise CorpusError(
-            f"{request.layout.plan}: no plan of this configuration, so this is not the next job. See that one with: "
+            f"{request.layout.plan}: no plan for this configuration, so the next job is to make one. Check that job with: "
             "longtake plan --dry-run"
         )
     return job_request(*building_job(request, summary))
@@ -108,7 +110,7 @@ def request_build(request: BuildRequest) -> JobRequest:
 
 def _check_runner(request: BuildRequest) -> None:
     if not is_dataflow(request.options()):
-        raise ConfigError("--dry-run makes a request for Dataflow: add -- --runner=DataflowRunner and its options")
+        raise ConfigError("--dry-run works only for Dataflow; add -- --runner=DataflowRunner and its options")
 
 
 def job_request(graph: Callable[[Any], None], options: PipelineOptions) -> JobRequest:
@@ -116,7 +118,9 @@ def job_request(graph: Callable[[Any], None], options: PipelineOptions) -> JobRe
     try:
         from apache_beam.runners.dataflow.internal import apiclient
     except ImportError:
-        raise ConfigError("Dataflow needs Beam's part for it. Install with: pip install 'longtake[gcp]'") from None
+        raise ConfigError(
+            "Dataflow needs the Google Cloud part of Beam. Install it with: pip install 'longtake[gcp]'"
+        ) from None
     options.view_as(TestOptions).dry_run = True
     pipeline = beam.Pipeline(options=options)
     graph(pipeline)
@@ -196,4 +200,4 @@ def print_request(request: JobRequest, console: Console) -> None:
     )
     if faults := request.faults():
         raise CorpusError("\n".join(faults))
-    console.print("Nothing is wrong with it that could be seen from here.")
+    console.print("No fault was found in the request.")

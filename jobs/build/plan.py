@@ -48,7 +48,7 @@ def launch_plan(request: BuildRequest, console: Console) -> None:
     refuse_taken_down(layout)
     if request.rejects is None and (forgotten := _rejects_before(layout)):
         console.print(
-            f"The plan before this one dropped what {plural(forgotten, 'reject')} named; without --decisions it comes back.",
+            f"The previous plan applied {plural(forgotten, 'rejection')}; without --decisions, what was rejected comes back.",
             style="yellow",
             highlight=False,
         )
@@ -95,7 +95,7 @@ def embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:
     """Return the step that embeds texts in the graph; None if not asked. Raises ConfigError for a model that does not load."""
     if not config.coherence.enabled:
         if save:
-            raise ConfigError("--save-embeddings: nothing is embedded unless coherence.enabled is true")
+            raise ConfigError("--save-embeddings: there are no embeddings to save; set coherence.enabled: true")
         return None
     from longtake.pipeline.embeddings.graph import prepare_embedding
 
@@ -116,8 +116,8 @@ def refuse_taken_down(layout: Layout) -> None:
     parts = storage.list_files(layout.ledger, ".parquet")
     if any(part.rsplit("/", 1)[-1].startswith(f"{TAKEDOWN_PREFIX}-") for part in parts):
         raise CorpusError(
-            f"{layout.root}: videos were taken down from this corpus, or samples of them, and planning anew could bring them "
-            "back. Take them out of the sources, or leave them out with --decisions, and choose another output."
+            f"{layout.root}: videos or samples were taken down from this corpus, and a new plan could bring them "
+            "back. Remove them from the sources, or drop them with --decisions, and choose another output."
         )
 
 

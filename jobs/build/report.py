@@ -20,7 +20,7 @@ def planning_line(counts: Counter[str], seconds: float) -> str:
 
 def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: float | None = None) -> None:
     """Print the plan as tables; with the `price` of a core-hour, in any currency, also the cost of its CPU-hours."""
-    flow = Table(title="What goes in and what is planned", title_justify="left")
+    flow = Table(title="Input and plan", title_justify="left")
     for heading in ("", "in", "planned", "dropped"):
         flow.add_column(heading, justify="left" if not heading else "right")
     for subject, name in (("videos", "videos"), ("sentences", "sentences"), ("clips", "long clips")):
@@ -35,13 +35,13 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
         flow.add_row(title, *(_number(summary.words[side][column]) for side in ("in", "out")), "")
     flow.add_row("words, 5 % to 95 %", *(_range(summary.words[side]) for side in ("in", "out")), "")
     console.print(flow)
-    console.print("Words are counted per sentence on the way in, per long clip as planned.", style="dim")
+    console.print("Words are counted per sentence in the input, per long clip in the plan.", style="dim")
     if summary.cleaned:
         removed = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in summary.cleaned.items())
         console.print(f"Taken out of the text: {removed}.", style="dim", highlight=False)
     if unread := sum(n for key, n in summary.drops.items() if key.startswith("record ")):
         console.print(
-            f"{plural(unread, 'input line')} could not be used; see the ledger.", style="bold red", highlight=False
+            f"{plural(unread, 'input line')} could not be used. The ledger says why.", style="bold red", highlight=False
         )
     if summary.drops:
         drops = Table(title="Dropped", title_justify="left")
@@ -77,8 +77,7 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
     console.print(splits)
     for name in empty_splits(summary):
         console.print(
-            f"No sample fell to the split {name}, which the configuration asks for: there are too few videos, or its share is "
-            "too small.",
+            f"The split {name} has no sample: there are too few videos, or its share is too small.",
             style="yellow",
             highlight=False,
         )
@@ -102,8 +101,8 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
     if summary.decisions:
         number, found = summary.decisions["rejects"], summary.decisions["applied"]
         lost = number - found
-        unused = f"; {plural(lost, 'decision')} {'names' if lost == 1 else 'name'} nothing in this plan" if lost else ""
-        console.print(f"Decisions: {found:,} of {plural(number, 'reject')} applied{unused}.", highlight=False)
+        unused = f"; {lost:,} {'names' if lost == 1 else 'name'} nothing in this plan" if lost else ""
+        console.print(f"Decisions: {found:,} of {plural(number, 'rejection')} applied{unused}.", highlight=False)
     console.print(f"Plan: {layout.plan}   Reasons: {layout.ledger}", highlight=False, markup=False)
 
 
@@ -157,7 +156,7 @@ def print_corpus(
     console.print(table)
     for name, share in manifest.config["split"].items():
         if share > 0 and name not in manifest.splits():
-            console.print(f"No sample is in the split {name}, which was asked for.", style="yellow", highlight=False)
+            console.print(f"The split {name} has no sample.", style="yellow", highlight=False)
     size = sum(shard.bytes for shard in manifest.shards)
     for name, split in manifest.splits().items():
         console.print(
@@ -174,7 +173,7 @@ def print_corpus(
     )
     if counts["changed"]:
         console.print(
-            f"{plural(counts['changed'], 'source')} changed after being planned, and what is there now was decoded: see the "
+            f"{plural(counts['changed'], 'source video')} changed after planning, and the new content was decoded. See the "
             "notes source_changed in the ledger.",
             style="yellow",
             highlight=False,

@@ -59,4 +59,6 @@ class BuildRequest:
     def check_wait(self) -> None:
         """Raise ConfigError if a job is left to a runner that ends with this process."""
         if not self.wait and is_local(self.options()):
-            raise ConfigError("--no-wait: the job would end with this process; name the runner that goes on with it")
+            raise ConfigError(
+                "--no-wait: the local runner ends with this process; name another one, as in -- --runner=DataflowRunner"
+            )

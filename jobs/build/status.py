@@ -27,11 +27,11 @@ _STAGES = {
 
 
 def status(
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="The output of a configuration: a folder or a URI.")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="The output folder or URI of a configuration.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/operations.md).")] = False,
-    videos: Annotated[bool, typer.Option("--videos", help="List also each video that is to be decoded.")] = False,
+    videos: Annotated[bool, typer.Option("--videos", help="Also list each video to decode.")] = False,
 ) -> None:
-    """Say how far a running or dead job is, from the files of its output alone. It changes nothing.
+    """Show how far a running or dead job is, from the files of its output alone. It changes nothing.
 
     As in: longtake status mine/out/my-corpus, or: longtake status gs://bucket/corpus --json
     """
@@ -76,14 +76,14 @@ def _lines(found: "JobStatus") -> list[str]:
         lines += [f"fault: {fault}" for fault in found.faults[:_NAMES_SHOWN]]
         if len(found.faults) > _NAMES_SHOWN:
             lines.append(f"... and {plural(len(found.faults) - _NAMES_SHOWN, 'more fault')}")
-        lines.append(f"Names and sizes alone were looked at. Check the contents with: longtake verify {found.output}")
+        lines.append(f"Only names and sizes were checked. Check the contents with: longtake verify {found.output}")
     elif found.shards or found.stage in ("packing", "sealing"):
         for split, planned in found.planned_shards.items():
             names = [name for name in found.shards if name.rpartition("-")[0] == split]
             lines.append(f"packed: {len(names):,} of {plural(planned, 'shard')} of {split}{_some(names)}")
     lines.append(f"last sign of life: {_age(found)}")
     if found.running is False and found.stage not in ("sealed", "empty"):
-        lines.append("No process is at work on it. Run the same command again: it goes on where it was.")
+        lines.append("No process is working on it. Run the same command again: it goes on where it was.")
     return lines
 
 
@@ -95,8 +95,8 @@ def _liveness(found: "JobStatus") -> str:
         return ""
     if found.running is None:
         if found.note is not None and found.note.left_to_runner:
-            return ", left to a runner: whether it runs, its console tells"
-        return "; whether a process is at work cannot be told from this storage"
+            return ", left to a runner: see its console for whether it runs"
+        return "; on this storage, it is unknown whether a process is working on it"
     return ", stopped"
 
 

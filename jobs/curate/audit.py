@@ -25,48 +25,49 @@ def audit(
     context: typer.Context,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
     compare: Annotated[
-        str | None, typer.Option("--compare", metavar="OTHER", help="Another corpus, or version, to show beside it.")
+        str | None, typer.Option("--compare", metavar="OTHER", help="Another corpus or version to compare with.")
     ] = None,
     sample: Annotated[
-        int | None, typer.Option("--sample", min=1, metavar="N", help="Draw so many samples for people to review.")
+        int | None, typer.Option("--sample", min=1, metavar="N", help="Draw N samples for people to review.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Chooses what is drawn; the same seed chooses the same.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides which samples are drawn; the same seed draws the same ones.")] = 0,
     strata: Annotated[
-        str | None, typer.Option(metavar="COLUMNS", help="What --sample is stratified by; split,seconds by default.")
+        str | None, typer.Option(metavar="COLUMNS", help="Columns to stratify --sample by; split,seconds by default.")
     ] = None,
     accept: Annotated[
-        float | None, typer.Option("--accept", min=0, max=1, metavar="SHARE", help="The largest share of rejects to accept.")
+        float | None,
+        typer.Option("--accept", min=0, max=1, metavar="SHARE", help="The largest acceptable share of rejected samples."),
     ] = None,
     frames: Annotated[
-        str, typer.Option(metavar="N|all", help="How many samples' frames to look at, drawn by the seed.")
+        str, typer.Option(metavar="N|all", help="Look at the frames of N samples, drawn by the seed, or of all.")
     ] = "2000",
     verify: Annotated[
-        Verify, typer.Option(help="Run longtake verify not at all, with the contents of 100 samples, or in full.")
+        Verify, typer.Option(help="How much of longtake verify to run: nothing, the contents of 100 samples, or all.")
     ] = Verify.SAMPLE,
     config: Annotated[
         str | None,
-        typer.Option("--config", metavar="CONFIG", help="The corpus.yaml it was built with: shows frames of what was left "
-                     "out, and whether sources have changed."),
+        typer.Option("--config", metavar="CONFIG", help="The configuration that the corpus was built with: shows frames of what "
+                     "was dropped, and whether source videos have changed."),
     ] = None,
     decisions: Annotated[
         list[str] | None,
-        typer.Option("--decisions", metavar="FILE", help="What curators decided; CORPUS/decisions.csv by default."),
+        typer.Option("--decisions", metavar="FILE", help="A file of decisions; CORPUS/decisions.csv by default."),
     ] = None,
     evaluation: Annotated[
         list[str] | None,
-        typer.Option("--evaluation", metavar="NAME=FILE", help="Ids of videos (or NAME:texts=FILE) of an evaluation set."),
+        typer.Option("--evaluation", metavar="NAME=FILE", help="Video ids of an evaluation set; NAME:texts=FILE: its texts."),
     ] = None,
     licences: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="The licences that are allowed, as cc-by-4.0,cc0-1.0; any other fails."),
+        typer.Option(metavar="LIST", help="The allowed licences, as in cc-by-4.0,cc0-1.0; any other fails."),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Where report and tables go, where the corpus is not to change."),
+        typer.Option("--output", "-o", metavar="DIR", help="Write report and tables here, so that the corpus does not change."),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
 ) -> None:  # fmt: skip
-    """Write audit/report.html (contents of the corpus, drops with reasons, checks, examples), its card and Croissant.
+    """Write audit/report.html (contents, drops with reasons, checks, examples), the dataset card and Croissant metadata.
 
     Exit code 1 if a check fails. A job of Apache Beam looks at frames; its options go after `--`.
     """
@@ -76,7 +77,9 @@ def audit(
         raise CorpusError(f"audit needs {error.name}. Install it with: pip install 'longtake[audit]'") from None
 
     if output is not None and sample is not None:
-        raise ConfigError("--sample is kept in the corpus, for longtake browse: it does not go with --output")
+        raise ConfigError(
+            "--sample and --output exclude each other: the sample is kept in the corpus, for longtake browse"
+        )
     asked = AuditOptions(
         corpus=corpus.rstrip("/") or corpus,
         compare=compare,
@@ -102,7 +105,7 @@ def audit(
 def _listed(licences: str | None) -> tuple[str, ...]:
     names = tuple(name for one in (licences or "").split(",") if (name := one.strip()))
     if licences is not None and not names:
-        raise ConfigError("--licences: names no licence; write them as cc-by-4.0,cc0-1.0")
+        raise ConfigError("--licences: names no licence; write them as in cc-by-4.0,cc0-1.0")
     return names
 
 

@@ -117,7 +117,7 @@ def _drawn(database: Database, asked: AuditOptions, console: Console) -> list[Re
     known = read_sample(layout) if asked.output is None else None
     if known and not is_of(database, known):
         console.print(
-            "The sample for review was drawn from another version of the corpus: draw it again with --sample.",
+            "The sample for review was drawn from another version of the corpus. Draw it again with --sample.",
             style="yellow",
         )
         return []
@@ -139,7 +139,7 @@ def _look(database: Database, asked: AuditOptions, folder: str, console: Console
         lambda root: add_looking(root, database.layout, work, tables),
         pipeline_options(list(asked.beam_args), asked.workers, pieces=len(work)),
         console,
-        lambda counts, _: f"looking at frames: {counts['looked']:,}/{len(chosen):,} samples",
+        lambda counts, _: f"checking frames: {counts['looked']:,}/{len(chosen):,} samples",
     )
     return len(chosen)
 

@@ -14,26 +14,28 @@ from longtake.schemas.manifest import read_manifest
 
 def browse(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0: any port that is free.")] = 8400,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free port.")] = 8400,
     host: Annotated[
         str,
-        typer.Option(help="The address to listen on. Any but a loopback address asks whoever comes for a token."),
+        typer.Option(help="The address to listen on. On any but a loopback address, visitors need a token."),
     ] = "127.0.0.1",
     decisions: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Where marks are kept, .csv or .parquet; decisions.csv in the corpus by default."
+            metavar="FILE", help="Where decisions are kept, .csv or .parquet; CORPUS/decisions.csv by default."
         ),
     ] = None,
     embeddings: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The table of `longtake embed`, to find similar samples with."),
+        typer.Option(metavar="FILE", help="A table of `longtake embed`, to find similar samples."),
     ] = None,
-    curator: Annotated[str, typer.Option(metavar="NAME", help="Who marks; else the page asks once.")] = "",
-    read_only: Annotated[bool, typer.Option("--read-only", help="Show marks, and take none.")] = False,
+    curator: Annotated[
+        str, typer.Option(metavar="NAME", help="The name of the curator; by default the page asks once.")
+    ] = "",
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show decisions, but accept no new ones.")] = False,
     token_file: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Ask for the token that this file holds, instead of one made now."),
+        typer.Option(metavar="FILE", help="Ask for the token in this file, instead of a new one."),
     ] = None,
 ) -> None:
     """Search, play and decide on the samples of a corpus in a web browser. Ctrl-C ends it.

@@ -35,7 +35,10 @@ def decisions(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write all rows here; one of the files takes in the others."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write all rows here; if it is one of the FILEs, the other rows are added to it.",
         ),
     ] = None,
     on_conflict: ConflictPolicy = OnConflict.REFUSE,
@@ -71,7 +74,7 @@ def _write(output: str | None, files: Sequence[str], logs: list[list[Decision]])
         merge_into(output, logs)
     elif storage.exists(output):
         raise ConfigError(
-            f"--output {output}: is there already. Name it among the files too, and it takes in the others."
+            f"--output {output}: already exists. To add the other rows to it, name it among the files too."
         )
     else:
         write_decisions(output, merge_logs(logs))
@@ -110,7 +113,7 @@ def _print(
             console.print(f"... and {len(found) - _SHOWN:,} more; --json has them all.", highlight=False)
     if settled is None:
         console.print(
-            "Let the curators agree, or say which decision counts: --on-conflict strictest or latest.",
+            "Let them agree, or say which decision counts: --on-conflict strictest or latest.",
             style="yellow", highlight=False,
         )  # fmt: skip
         return

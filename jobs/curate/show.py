@@ -25,7 +25,7 @@ _FILE_WIDTH = 160
 def show(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
     key: Annotated[
-        str | None, typer.Argument(metavar="KEY", help="A sample: its key, the start of it, or a video_id.")
+        str | None, typer.Argument(metavar="KEY", help="A sample: its key, the start of its key, or a video_id.")
     ] = None,
     output: Annotated[
         str | None,
@@ -82,7 +82,7 @@ def _show_one(console: Console, layout: Layout, name: str, output: str | None) -
     for line in describe(entry):
         _line(console, line)
     if not is_sound:
-        _line(console, "Its files are not what the index says. Find out more with: longtake verify")
+        _line(console, "The files of this sample do not match the index. Check the corpus with: longtake verify")
     try:
         from longtake.pipeline.publish.contact_sheet import contact_sheet, to_png
     except ImportError as error:
@@ -131,7 +131,7 @@ def _explain(console: Console, layout: Layout, name: str) -> None:
     """Print why there is no such sample."""
     drops = find_drops(layout, name)
     if not drops:
-        _line(console, f"{name}: neither a sample of this corpus nor anything that was dropped from it")
+        _line(console, f"{name}: no such sample in this corpus, and no ledger row with this id")
         return
     withdrawn = read_withdrawn(layout)
     for drop in drops[:_SHOWN_DROPS]:

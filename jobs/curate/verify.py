@@ -23,16 +23,14 @@ def verify(
             min=0, metavar="N", help="Read the contents of only N samples; tables and counts are checked in full."
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Chooses the samples of --sample; the same seed chooses the same ones.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(help="Decides which samples are drawn; the same seed draws the same ones.")] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
     sources: Annotated[
         bool,
         typer.Option(
             "--sources",
-            help="Also decode the sources again, with the ffmpeg command line, and read their transcripts again; with --sample N "
-            "those of N samples. Needs --config unless all sources have absolute paths.",
+            help="Also compare with the sources: decode them again with the ffmpeg command, and read their transcripts again; "
+            "with --sample N, for N samples. Needs --config unless all sources have absolute paths.",
         ),
     ] = False,
     config: Annotated[
@@ -68,7 +66,7 @@ def verify(
     if not sources:
         raise typer.Exit(1 if report.number else 0)
     if not report.compared:
-        _line(console, "The sources were not looked at, since not all of the corpus could be read")
+        _line(console, "The sources were not compared, since not all of the corpus could be read")
         raise typer.Exit(1)
     with _bar() as bar:
         task = bar.add_task("decoding the sources", total=None)
@@ -87,7 +85,7 @@ def verify(
 def source_summary(report: "SourceReport") -> str:
     """Return the last line of --sources."""
     size = f"{_count(report.samples, 'sample')}, {_count(report.videos, 'source')}, {_count(report.frames, 'frame')}"
-    verdict = _count(len(report.faults), "fault") if report.faults else "all compared are as the sources have them"
+    verdict = _count(len(report.faults), "fault") if report.faults else "everything compared matches the sources"
     left = f"; {len(report.unjudged):,} not judged" if report.unjudged else ""
     return f"Against the sources: {size}; {verdict}{left}"
 
@@ -95,7 +93,7 @@ def source_summary(report: "SourceReport") -> str:
 def summary(report: "Report", seed: int) -> str:
     """Return the last line: size of the corpus, result, what was checked, and what was not."""
     if not report.name:
-        return "1 fault; nothing else was checked, since corpus.json cannot be used"
+        return "1 fault; nothing else was checked, since corpus.json could not be used"
     size = f"{report.name}: {_count(report.shards, 'shard')}, {_count(report.samples, 'sample')}, "
     size += _count(report.frames, "frame")
     verdict = "every check passed" if not report.number else _count(report.number, "fault")

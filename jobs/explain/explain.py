@@ -25,16 +25,16 @@ _FILE_WIDTH = 160
 
 def explain(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")],
-    video_id: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="The video, as its record names it.")],
+    video_id: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="The video_id in the record of the video.")],
     picture: Annotated[
-        str | None, typer.Option("--picture", "-p", metavar="PNG", help="Also draw it: a timeline of the video.")
+        str | None, typer.Option("--picture", "-p", metavar="PNG", help="Also draw a timeline of the video.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with everything, in the place of text.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything, as JSON instead of text.")] = False,
     probe: Annotated[
         str | None,
         typer.Option(
             metavar="none|header|packets",
-            help="How closely to look at the source; by default as the plan did, without one at the header.",
+            help="How to probe the source video; by default as the plan did, or its header if there is no plan.",
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="How many rows of each list to print; 0: all.")] = 60,
@@ -42,7 +42,7 @@ def explain(
     """Show what became of one video: its input, the work of each step, each cut and each drop with its reason.
 
     It plans the video again, alone. Duplicates and the findings of the build come from the corpus, if its plan is current.
-    For example: longtake explain corpus.yaml dQw4w9WgXcQ --picture explained.png
+    As in: longtake explain corpus.yaml dQw4w9WgXcQ --picture explained.png
     """
     explanation = explain_video(load_config(config), video_id, probe)
     data = None
@@ -88,7 +88,9 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
     withdrawn = read_withdrawn(layout)
     if withdrawn.video(video_id):
         why = sorted({row.reason.value for row in drops_of(layout, video_id) if row.subject is Subject.VIDEO})
-        raise CorpusError(f"{config.root}: video {video_id!r} is out of it: {', '.join(why)}. Nothing of it is shown.")
+        raise CorpusError(
+            f"{config.root}: video {video_id!r} is no longer in this corpus: {', '.join(why)}. Nothing of it is shown."
+        )
     reading = read_video(video_id, config)
     if reading.record is None:
         reasons = "; ".join(f"{row.reason.value}: {row.detail}" for row in reading.drops)
@@ -97,7 +99,7 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
         planned = plan_one(reading, config, slots, probe, layout.embeddings)
     notes, known = [], None
     if missing or summary is None:
-        notes.append(f"{missing} Nothing is known of duplicates among videos, of shards, and of what the build said.")
+        notes.append(f"{missing} So duplicates among videos, shards and results of the build are unknown.")
     else:
         known = known_of(layout, video_id, read_manifest(layout) is not None, summary.edited is not None)
         if probe != summary.probe:

@@ -45,7 +45,7 @@ def draw(found: Explanation) -> bytes:
         from matplotlib.figure import Figure
         from PIL import Image
     except ImportError:
-        raise ConfigError("--picture needs the library matplotlib: pip install 'longtake[text]'") from None
+        raise ConfigError("--picture needs matplotlib. Install it with: pip install 'longtake[text]'") from None
     lines = line_spans(found)
     scores = _with_threshold(found.clips)[: _MOST_SCORES if len(lines) == 1 else 2]
     has_curve = any(said.similarity is not None for said in found.sentences)

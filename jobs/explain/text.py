@@ -44,7 +44,7 @@ def print_explanation(found: Explanation, console: Console, limit: int) -> None:
         _scores(found, console)
     drops = [row for row in (*found.recomputed, *found.later) if not row.detail.startswith("in long clip ")]
     if drops:
-        _heading(console, f"Dropped: {plural(len(drops), 'row')} of the ledger")
+        _heading(console, f"Dropped: {plural(len(drops), 'ledger row')}")
         _drops(drops, set(found.later), console, limit)
 
 
@@ -54,7 +54,7 @@ def _came_in(found: Explanation, console: Console) -> None:
     if source is not None:
         look = f"{source.width}x{source.height}, {source.fps:.5g} fps, {source.codec}, {short_timecode(source.duration_ms)}"
     elif found.recomputed and any(row.stage.value == "probe" for row in found.recomputed):
-        look = "cannot be used, see below; with --probe none, what would become of its text is shown"
+        look = "cannot be used, see below; --probe none shows what would become of its text"
     facts = {
         "record": found.record,
         "file": video.uri,
@@ -114,7 +114,7 @@ def _sentences(found: Explanation, console: Console, limit: int) -> None:
         table.add_row("", "", "", Text(f"... {plural(len(found.sentences) - last - 1, 'sentence')} ...", "dim"))
     console.print(table)
     if len(shown) < len(found.sentences):
-        _line(console, "Shown are the sentences beside the cuts; all of them with --limit 0.", "dim")
+        _line(console, "Only the sentences beside the cuts are shown; --limit 0 shows all.", "dim")
 
 
 def _shown(count: int, cuts: Iterable[int], limit: int) -> list[int]:
@@ -167,7 +167,7 @@ def _clips(found: Explanation, console: Console, limit: int) -> None:
         table.add_row(*map(Text, cells), Text(printable(fate), style))
     console.print(table)
     if len(shown) < len(found.clips):
-        _line(console, f"and {len(found.clips) - len(shown):,} more; all of them with --limit 0", "dim")
+        _line(console, f"and {len(found.clips) - len(shown):,} more; --limit 0 shows all", "dim")
     if found.masked:
         _line(console, "Masked in the text: " + ", ".join(f"{n} {kind}" for kind, n in found.masked))
 

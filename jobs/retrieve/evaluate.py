@@ -48,24 +48,25 @@ _NAMES = {
 def evaluate(
     run: Run,
     corpus: Annotated[str | None, typer.Argument(metavar="[CORPUS]", help="A finished corpus.")] = None,
-    split: Annotated[str | None, typer.Option(help="Of the corpus: val, unless said otherwise.")] = None,
+    split: Annotated[str | None, typer.Option(help="The split of the corpus; val by default.")] = None,
     annotations: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Annotations of a data set, in place of a corpus.")
+        str | None, typer.Option(metavar="FILE", help="Annotations of a data set, instead of a corpus.")
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Of the annotations: activitynet, didemo, queryd, condensed-movies or jsonl."
+            metavar="NAME", help="Format of the annotations: activitynet, didemo, queryd, condensed-movies or jsonl."
         ),
     ] = None,
     videos: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Their videos: a folder, or a template as in 'videos/{id}.mp4'.")
+        str | None,
+        typer.Option(metavar="DIR", help="The annotated videos: a folder, or a template as in 'videos/{id}.mp4'."),
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Of the annotations, the videos in this list, an id on each line."),
+        typer.Option(metavar="FILE", help="Use only the annotated videos in this list, one id per line."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Videos encoded at once.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, help="Videos to encode at once.")] = 16,
     workers: Workers = 0,
     device: Device = None,
     precision: Precision = None,
@@ -82,7 +83,7 @@ def evaluate(
     console = report_console()
     if corpus is not None:
         if any(option is not None for option in (format, videos, only, report)):
-            raise ConfigError("--format, --videos, --only and --report belong to --annotations")
+            raise ConfigError("--format, --videos, --only and --report need --annotations FILE")
         of = {"corpus": corpus, "split": split or "val"}
         found = _evaluate_corpus(use, corpus)
         if found is None:
@@ -173,7 +174,7 @@ def _evaluate_annotations(
     use: _Use, path: str, name: str, videos: str, only: str | None
 ) -> "tuple[dict[str, float], list[AnnotationProblem]]":
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("annotations are evaluated by one process: start it without torchrun")
+        raise ConfigError("--annotations works in one process only; start it without torchrun")
     needs_extras("evaluate --annotations", "av")
     from longtake.jobs.retrieve.evaluate_annotations import encode
     from longtake.model.retrieval.annotation_formats import FORMATS, read_annotations, read_list
@@ -198,7 +199,7 @@ def _of_how_many(metrics: dict[str, float]) -> str:
     used, total = int(metrics["paragraphs"]), int(metrics["records"])
     text = f"{used:,} of {total:,} paragraphs, {counted(int(metrics['videos']), 'video')}"
     if used < total:
-        text += ". Among fewer videos the right one is easier to find: compare only with results on the same ones"
+        text += ". Among fewer videos the right one is easier to find: compare only with results on the same videos"
     return text
 
 
@@ -225,7 +226,7 @@ def print_metrics(console: Console, metrics: dict[str, float]) -> None:
     console.print(table)
     for key, what in (("nan_scores", "pairs"), ("nan_alignment_scores", "clip-sentence pairs")):
         if metrics.get(key):
-            print_line(console, f"{int(metrics[key]):,} {what} had a score that is no number; they rank last")
+            print_line(console, f"{int(metrics[key]):,} {what} had a score that is not a number; they rank last")
 
 
 def _shown(metric: str, value: float) -> str:

@@ -18,15 +18,19 @@ if TYPE_CHECKING:
 
 _SHOWN = 30  # faults in a printed table
 _FILE_WIDTH = 160
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run of longtake train, a checkpoint, a model.safetensors.")]
-Device = Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Where the model runs; CUDA where there is one.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run of longtake train, a checkpoint, or a model.safetensors.")
+]
+Device = Annotated[
+    str | None, typer.Option(metavar="cpu|cuda", help="Where the model runs; by default on CUDA if there is a GPU.")
+]
 Precision = Annotated[
     str | None,
     typer.Option(metavar="float32|bfloat16", help="bfloat16 is the default on CUDA, float32 on the CPU."),
 ]
 Workers = Annotated[int, typer.Option(min=0, help="Decoder processes; 0: one for each core.")]
 Report = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Write what could not be used, and why, as JSON lines.")
+    str | None, typer.Option(metavar="FILE", help="Write the inputs that could not be used, and why, as JSON lines.")
 ]
 
 
@@ -50,7 +54,7 @@ def _device(name: str) -> "torch.device":
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"--device {name}: must be cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"--device {name}: {torch.cuda.device_count()} GPUs found")
+        raise ConfigError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs; choose another device")
     return device
 
 
@@ -75,7 +79,7 @@ def needs_extras(command: str, *more: str) -> None:
     """Raise ConfigError with what to install, if a library for inference, or one of `more`, is missing."""
     for name in ("torch", "transformers", "safetensors", "webdataset", "simplejpeg", *more):
         if importlib.util.find_spec(name) is None:
-            raise ConfigError(f"{command} needs {name}: pip install 'longtake[build,train]'")
+            raise ConfigError(f"{command} needs {name}. Install it with: pip install 'longtake[build,train]'")
 
 
 def report_console() -> Console:

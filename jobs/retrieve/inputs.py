@@ -77,7 +77,7 @@ def _expanded(source: str) -> list[str]:
     inside = [p for p in storage.list_files(source) if p.lower().endswith((*EXTENSIONS, *TEXT_EXTENSIONS))]
     if not inside:
         known = " ".join(sorted((*EXTENSIONS, *TEXT_EXTENSIONS)))
-        raise CorpusError(f"{source}: neither a file, a finished corpus, nor a folder with files in it ({known})")
+        raise CorpusError(f"{source}: not a file, a finished corpus, or a folder with files that can be used ({known})")
     return inside
 
 

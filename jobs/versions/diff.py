@@ -23,10 +23,10 @@ _EXPLAINED = {
 
 def diff(
     plan_a: Annotated[str, typer.Argument(metavar="PLAN_A", help="A corpus, or a folder with the parts of a plan.")],
-    plan_b: Annotated[str, typer.Argument(metavar="PLAN_B", help="The one to compare it with.")],
+    plan_b: Annotated[str, typer.Argument(metavar="PLAN_B", help="The corpus or plan to compare it with.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Say what changed from one plan to another, and what it costs: settings, hours, frames, drops, long clips, shards."""
+    """Show what changed between two plans, and what it costs: settings, hours, frames, drops, long clips, shards."""
     try:
         from longtake.pipeline.plan.diff import diff_plans
     except ImportError as error:

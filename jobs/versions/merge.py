@@ -15,9 +15,13 @@ def merge(
     context: typer.Context,
     corpora: Annotated[list[str], typer.Argument(metavar="CORPUS...", help="Two or more finished corpora.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where the new corpus goes.")],
-    name: Annotated[str | None, typer.Option(help="Its name; those of the corpora joined, by default.")] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Samples per shard; as in the first, by default.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides the order; as in the first, by default.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name; by default the names of the corpora, joined.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Samples per shard; by default as in the first corpus.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Decides the order of samples; by default as in the first corpus.")
+    ] = None,
 ) -> None:
     """Join finished corpora into a new one; they stay unchanged. Frames are copied, not decoded.
 
@@ -56,9 +60,9 @@ def _check_places(corpora: list[str], target: Layout) -> None:
         raise ConfigError("merge: name two or more corpora")
     places = [corpus.rstrip("/") for corpus in corpora]
     if twice := sorted({place for place in places if places.count(place) > 1}):
-        raise ConfigError(f"merge: {twice[0]} is there twice")
+        raise ConfigError(f"merge: {twice[0]} is given twice; name each corpus once")
     if target.root in places:
-        raise ConfigError(f"merge: --output {target.root} is one of the corpora; choose another place")
+        raise ConfigError(f"merge: --output {target.root} is one of the corpora; choose another output")
     if storage.exists(target.manifest):
         raise CorpusError(f"{target.root} holds a finished corpus. Choose another output.")
 
@@ -68,7 +72,7 @@ def _check_frames(first: str, one: CorpusManifest, second: str, other: CorpusMan
     names = sorted(name for name in mine | theirs if mine.get(name) != theirs.get(name))
     if names:
         what = "; ".join(f"frames.{name}: {mine.get(name)} and {theirs.get(name)}" for name in names)
-        raise CorpusError(f"{first} and {second} have other frames, and cannot be one corpus: {what}")
+        raise CorpusError(f"{first} and {second} differ in the settings of frames and cannot be merged: {what}")
 
 
 def merged_manifest(origins: list[CorpusManifest], name: str | None, samples: int, seed: int) -> CorpusManifest:

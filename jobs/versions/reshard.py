@@ -11,11 +11,13 @@ from longtake.schemas.errors import ConfigError
 def reshard(
     context: typer.Context,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
-    samples: Annotated[int | None, typer.Option(min=1, help="Samples per shard, about; as it is by default.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Samples per shard, approximately; by default unchanged.")
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME=SHARE,...", help="New splits, as train=0.9,val=0.1; by default each video keeps its own."
+            metavar="NAME=SHARE,...", help="New splits, as in train=0.9,val=0.1; by default each video keeps its split."
         ),
     ] = None,
 ) -> None:
@@ -44,7 +46,7 @@ def reshard(
         changes = {"config": config} if config != settings else {}
         made = replace(old, change, next_manifest(old, "reshard", done, **changes), context.obj, console)
     if made is None:
-        console.print(f"{corpus} is cut that way already: nothing to do.", markup=False, highlight=False)
+        console.print(f"{corpus} already has these shards and splits: nothing to do.", markup=False, highlight=False)
     else:
         print_change(f"{made.name}: resharded", old.manifest, made, corpus, console)
 
@@ -59,11 +61,11 @@ def parse_split(text: str) -> dict[str, float]:
     for part in text.split(","):
         name, _, share = part.strip().partition("=")
         if name in shares:
-            raise ConfigError(f"--split {text}: {name} is there twice")
+            raise ConfigError(f"--split {text}: {name} is given twice")
         try:
             shares[name] = float(share)
         except ValueError:
-            raise ConfigError(f"--split {text}: write it as train=0.9,val=0.1") from None
+            raise ConfigError(f"--split {text}: write it as in train=0.9,val=0.1") from None
     try:
         return CorpusConfig.model_validate(
             {"name": "x", "output": "x", "source": {"videos": "x"}, "split": shares}

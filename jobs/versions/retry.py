@@ -20,15 +20,20 @@ def retry(
     context: typer.Context,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder or URI of a finished corpus.")],
     config: Annotated[
-        str, typer.Option("--config", help="The configuration that it was built with; limits may have been raised.")
+        str,
+        typer.Option(
+            "--config", help="The configuration that the corpus was built with; you may have raised limits in it."
+        ),
     ] = "corpus.yaml",
     reason: Annotated[
         str | None,
-        typer.Option("--reason", metavar="REASON,...", help="Only what failed for these; by default, for any reason."),
+        typer.Option(
+            "--reason", metavar="REASON,...", help="Try only what failed for these reasons; by default for any reason."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Decoder processes; 0: one for each core.")] = 0,
 ) -> None:
-    """Try again what failed, and add the results as the next version of the corpus. Nothing else is read or decoded.
+    """Try failed videos again, and add the results as the next version of the corpus. Nothing else is read or decoded.
 
     The result is the same as from a build without the failures. An interruption leaves the corpus whole; run it again.
     """
@@ -52,16 +57,18 @@ def retry(
         check_settings(old.manifest, settings, config, corpus)
         failed = failed_videos(old.layout, wanted)
         if not failed.rows:
-            more = f" Others: {reason_rows(failed.other)}." if failed.other else ""
-            console.print(f"Nothing in {corpus} failed for that: nothing to do.{more}", markup=False, highlight=False)
+            more = f" Failures for other reasons: {reason_rows(failed.other)}." if failed.other else ""
+            console.print(
+                f"Nothing in {corpus} failed for these reasons: nothing to do.{more}", markup=False, highlight=False
+            )
             return
         unplanned = failed.unplanned
         same = settings.duplicates
         if unplanned and (same.paragraphs, same.videos) != ("keep", "keep"):
             raise CorpusError(
-                f"{plural(len(unplanned), 'video')} failed before being planned, and duplicates.paragraphs is "
-                f"{same.paragraphs}, duplicates.videos {same.videos}: what repeats another is decided for all at once. "
-                f"Plan again with: longtake build {config} --overwrite (what was decoded is not decoded again)"
+                f"{plural(len(unplanned), 'video')} failed before planning, and duplicates.paragraphs is "
+                f"{same.paragraphs}, duplicates.videos {same.videos}: duplicates are decided for all videos at once. "
+                f"Plan again with: longtake build {config} --overwrite (videos already decoded are not decoded again)"
             )
         change = VersionChange(
             (old.layout,),
@@ -79,7 +86,7 @@ def retry(
         after = failed_videos(old.layout, wanted).rows if made else failed.rows
     _print_tried(failed.rows, after, console)
     if made is None:
-        console.print("All of it failed again: the corpus stays as it is.", highlight=False)
+        console.print("Everything failed again: the corpus is unchanged.", highlight=False)
     else:
         print_change(f"{made.name}: retried", old.manifest, made, corpus, console)
 
@@ -95,13 +102,13 @@ def parse_reasons(text: str | None) -> frozenset[Reason]:
     listed = ", ".join(sorted(RETRIABLE))
     for name in sorted(names):
         if name not in known:
-            raise ConfigError(f"--reason {name}: no such reason. Those that can be retried: {listed}")
+            raise ConfigError(f"--reason {name}: no such reason. Reasons that can be retried: {listed}")
         if Reason(name) not in RETRIABLE:
             raise ConfigError(
-                f"--reason {name}: no failure, so trying again changes nothing. Those that can be: {listed}"
+                f"--reason {name}: not a failure, so trying again changes nothing. Reasons that can be retried: {listed}"
             )
     if not names:
-        raise ConfigError(f"--reason names none. Those that can be retried: {listed}")
+        raise ConfigError(f"--reason: names no reason. Reasons that can be retried: {listed}")
     return frozenset(map(Reason, names))
 
 
@@ -115,24 +122,28 @@ def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, co
     mine, theirs = config.published(), manifest.config
     names = sorted(name for name in mine | theirs if mine.get(name) != theirs.get(name))
     if names:
-        raise CorpusError(f"{corpus} was made with other settings than {path} has: {', '.join(names)}")
+        raise CorpusError(
+            f"{corpus} was made with other settings than those in {path}: {', '.join(names)}. Set them back."
+        )
     now = versions() | decoder_versions(config.frames.decoder)
     names = sorted(name for name in now | manifest.versions if now.get(name) != manifest.versions.get(name))
     if names:
         what = ", ".join(
             f"{name} {manifest.versions.get(name, 'none')} (here {now.get(name, 'none')})" for name in names
         )
-        raise CorpusError(f"{corpus} was made with {what}. Install these versions, so that all of it is made alike.")
+        raise CorpusError(
+            f"{corpus} was made with {what}. Install these versions, so that all of it is made by the same ones."
+        )
     # A merged or resharded corpus has another kind of fingerprint.
     derived = any(entry["command"] in ("merge", "reshard") for entry in manifest.history)
     if not derived and fingerprint(config) != manifest.fingerprint:
         raise CorpusError(
-            f"{corpus} was made with other versions of the libraries that its filters and models use. Install those, "
-            "so that all of it is made alike."
+            f"{corpus} was made with other versions of the libraries that its filters and models use. Install those versions, "
+            "so that all of it is made by the same ones."
         )
     if models := other_models(config, Layout(corpus)):
         raise CorpusError(
-            f"{corpus} was made with other files of: {', '.join(models)}. {path} has to name those models."
+            f"{corpus} was made with other files of these models: {', '.join(models)}. Name the earlier ones in {path}."
         )
 
 
@@ -178,7 +189,7 @@ def _print_tried(before: Counter[tuple[str, str]], after: Counter[tuple[str, str
     table = Table(title="Tried again", title_justify="left")
     for heading in ("what", "reason"):
         table.add_column(heading)
-    for heading in ("failed before", "still"):
+    for heading in ("failed before", "failed again"):
         table.add_column(heading, justify="right")
     for subject, name in sorted(before | after):
         table.add_row(

@@ -41,7 +41,7 @@ def finished(root: str) -> FinishedCorpus:
     layout = Layout(root.rstrip("/") or root)
     manifest, plan = finished_manifest(layout), read_summary(layout.plan)
     if plan is None:
-        raise CorpusError(f"{root}: its plan has no _plan.json; see longtake verify {root}")
+        raise CorpusError(f"{root}: its plan has no _plan.json. Check the corpus with: longtake verify {root}")
     return FinishedCorpus(layout, manifest, plan)
 
 
@@ -148,7 +148,7 @@ def print_change(
         old = {(shard.name, shard.sha256) for shard in before.shards}
         kept = sum((shard.name, shard.sha256) in old for shard in after.shards)
         written = len(after.shards) - kept
-        console.print(f"{plural(written, 'shard')} written, {kept:,} kept as they were.", highlight=False)
+        console.print(f"{plural(written, 'shard')} written, {kept:,} unchanged.", highlight=False)
     console.print(f"Corpus: {root}   Check it with: longtake verify {root}", markup=False, highlight=False)
 
 

@@ -32,11 +32,13 @@ def takedown(
     on_conflict: ConflictPolicy = OnConflict.REFUSE,
     with_duplicates: Annotated[
         bool,
-        typer.Option("--with-duplicates", help="Take known copies along: the same frames or words under another id."),
+        typer.Option(
+            "--with-duplicates", help="Also take down known copies: the same frames or words under another id."
+        ),
     ] = False,
-    note: Annotated[str, typer.Option("--note", help="Why; goes into the ledger and corpus.json.")] = "",
+    note: Annotated[str, typer.Option("--note", help="The reason; written to the ledger and corpus.json.")] = "",
     ignore_unknown: Annotated[
-        bool, typer.Option("--ignore-unknown", help="Pass over ids of which the corpus knows nothing.")
+        bool, typer.Option("--ignore-unknown", help="Ignore ids that the corpus does not know.")
     ] = False,
 ) -> None:
     """Remove videos, and samples that curators rejected, for good: frames and text in shards, index, plan, embeddings, staging.
@@ -45,7 +47,7 @@ def takedown(
     them are not touched. Known copies that stay are listed. An interruption leaves the corpus whole; run it again.
     """
     if videos is None and not decided:
-        raise ConfigError("takedown: say what: --videos FILE, --decisions FILE, or both")
+        raise ConfigError("takedown: nothing to take down is named; give --videos FILE, --decisions FILE, or both")
     from longtake.jobs.lock import check_there, locked
     from longtake.jobs.versions.revise import finished, next_manifest, print_change, replace
     from longtake.pipeline.revise.change import VersionChange
@@ -95,7 +97,8 @@ def takedown(
     if stay:
         _print_copies(stay, console)
     console.print(
-        "Nothing of them is left in the corpus. Copies of it, and the sources, are yours to see to.", highlight=False
+        "Nothing of them is left in this corpus. Remove them from copies of it and from the sources yourself.",
+        highlight=False,
     )
 
 
@@ -104,7 +107,10 @@ def _print_copies(stay: "CopiedVideos", console: Console) -> None:
     number = _counted(len(stay.videos), len(stay.clips))
     named = "\n  ".join(printable(name) for name in stay.names[:_SHOWN])
     more = f"\n  ... and {len(stay) - _SHOWN:,} more" if len(stay) > _SHOWN else ""
-    text = f"Known copies stay, with the same frames or words: {number}. --with-duplicates takes them along.\n  {named}{more}"
+    text = (
+        f"Known copies stay, with the same frames or words: {number}. To take them down too: --with-duplicates.\n"
+        f"  {named}{more}"
+    )
     console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -167,13 +173,13 @@ def _check_known(
         return
     number = _counted(len(videos), len(keys))
     if ignore_unknown:
-        console.print(f"Unknown, passed over: {number}.", highlight=False)
+        console.print(f"Unknown, ignored: {number}.", highlight=False)
         return
     unknown = [*videos, *keys]
     named = "\n  ".join(printable(name) for name in unknown[:_SHOWN])
     more = f"\n  ... and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
     raise CorpusError(
-        f"{corpus} knows nothing of {number}; nothing was changed. --ignore-unknown passes over them.\n  {named}{more}"
+        f"{corpus} does not know {number}; nothing was changed. To ignore them, add --ignore-unknown.\n  {named}{more}"
     )
 
 
@@ -183,8 +189,8 @@ def _already(asked: TakedownOptions, known: "KnownVideos", samples: "KnownSample
         return "No decision rejects anything"
     gone = _counted(len(known.taken_down), len(samples.gone))
     if not gone:
-        return "None of them is in the corpus"
-    return f"{gone} taken down already" + (" or dropped before" if samples.gone else "")
+        return "None of them is in this corpus"
+    return f"{gone} already taken down" + (" or dropped" if samples.gone else "")
 
 
 def _counted(videos: int, samples: int) -> str:

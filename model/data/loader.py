@@ -72,7 +72,9 @@ class ShardLoader:
         manifest = finished_manifest(layout)
         records = [shard for shard in manifest.shards if shard.split == settings.split]
         if not records:
-            raise ValueError(f"{settings.corpus} has no split {settings.split!r}, but {sorted(manifest.splits())}")
+            raise ValueError(
+                f"{settings.corpus} has no split {settings.split!r}; it has {', '.join(sorted(manifest.splits()))}"
+            )
         per_sentence = int(manifest.config["frames"]["per_sentence"])
         taken = settings.frames_per_sentence or per_sentence
         if not 1 <= taken <= per_sentence:
@@ -180,7 +182,7 @@ class ShardLoader:
         differs = [name for name in {*theirs, *self._identity} if theirs.get(name) != self._identity.get(name)]
         if differs:
             pairs = (f"{name} was {theirs.get(name)}, is {self._identity.get(name)}" for name in sorted(differs))
-            raise ValueError("the batches would be others than those of the saved state: " + "; ".join(pairs))
+            raise ValueError("the batches would differ from those of the saved state: " + "; ".join(pairs))
         if not 0 <= state["batches_done"] < max(1, len(self)):
             raise ValueError(f"batch {state['batches_done']} of {len(self)}")
         self._at.epoch, self._at.batches_done = state["epoch"], state["batches_done"]
@@ -227,7 +229,9 @@ def finished_manifest(layout: Layout) -> CorpusManifest:
     except (CorpusError, OSError) as error:
         raise LoaderError(str(error)) from None
     if manifest is None:
-        raise LoaderError(f"{layout.manifest} does not exist: not a finished corpus. Finish it with: longtake build")
+        raise LoaderError(
+            f"{layout.root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build"
+        )
     return manifest
 
 
@@ -239,9 +243,13 @@ def _sentence_counts(layout: Layout, names: list[str], samples: list[int]) -> li
         try:
             column = storage.read_parquet(path, columns=["n_sentences"]).column(0).to_numpy()
         except (OSError, ValueError, KeyError) as error:
-            raise LoaderError(f"{path}: cannot read the index: {error}. Check with: longtake verify") from None
+            raise LoaderError(
+                f"{path}: cannot read the index: {error}. Check the corpus with: longtake verify"
+            ) from None
         if len(column) != expected:
-            raise LoaderError(f"{path} has {len(column)} samples, corpus.json says {expected}: longtake verify")
+            raise LoaderError(
+                f"{path} has {len(column)} samples, corpus.json says {expected}. Check the corpus with: longtake verify"
+            )
         return np.asarray(column, np.int32)
 
     with ThreadPoolExecutor(16) as pool:

@@ -38,12 +38,12 @@ class Format:
 def read_annotations(path: str, name: str, split: str | None = None) -> Annotations:
     """Read the annotations in a file. Raises AnnotationError if the file, the format or the split cannot be used."""
     if name not in FORMATS:
-        raise AnnotationError(f"no format {name!r}; there are {', '.join(FORMATS)}")
+        raise AnnotationError(f"no format {name!r}; use one of {', '.join(FORMATS)}")
     if split is not None and not FORMATS[name].splits:
         raise AnnotationError(f"{name} files hold one split each; name the file instead of split {split!r}")
     found = FORMATS[name].read(path, split)
     if not found.total:
-        raise AnnotationError(f"{path}: no annotations in it")
+        raise AnnotationError(f"{path}: holds no annotations")
     return found
 
 
@@ -59,14 +59,14 @@ def _text(path: str) -> str:
         raise AnnotationError(f"{path}: no such file") from None
     if path.endswith((".pkl", ".pickle", ".p")) or (data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05"):
         raise AnnotationError(
-            f"{path} is a pickle, which runs code when it is read: refused. If you trust where it came from, convert it once: "
+            f"{path}: a pickle, which can run code when read, so it was not read. If you trust its origin, convert it once: "
             'python -c "import json, pickle, sys; json.dump(pickle.load(sys.stdin.buffer), sys.stdout)" '
             f"< {shlex.quote(path)} > captions.json"
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+        raise AnnotationError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 def _json(path: str, kind: type) -> tuple[Any, list[str]]:
@@ -167,7 +167,7 @@ def _of_split(path: str, rows: list[dict[str, str]], split: str) -> list[dict[st
         chosen = [row for row in rows if of_video.get(row["videoid"]) == split]
         splits = set(movies.values())
     if not chosen:
-        raise AnnotationError(f"{path}: no video of split {split!r}; there are {', '.join(sorted(splits))}")
+        raise AnnotationError(f"{path} has no split {split!r}; it has {', '.join(sorted(splits))}")
     return chosen
 
 

@@ -123,7 +123,7 @@ class VideoFiles:
             found = storage.list_files(place)
             if not found:
                 raise AnnotationError(
-                    f"{place}: no files there. Name a folder of videos, or a template as in 'videos/{{id}}.mp4'."
+                    f"{place}: holds no files. Name a folder of videos, or a template as in 'videos/{{id}}.mp4'."
                 )
             self.names = {posixpath.basename(path): path for path in found}
 

@@ -57,7 +57,7 @@ class CorpusWindows:
             )
         names = [shard for shard in manifest.shards if split in (None, shard.split)]
         if not names:
-            raise LoaderError(f"{corpus} has no split {split!r}, but {', '.join(sorted(manifest.splits()))}")
+            raise LoaderError(f"{corpus} has no split {split!r}; it has {', '.join(sorted(manifest.splits()))}")
         self.shards = [shard.name.removesuffix(".tar") for shard in names]
         self.corpus, self.size, self._layout = corpus, size, layout
         self._readers = threading.local()  # a reader keeps indexes and is not safe for several threads

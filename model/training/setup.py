@@ -77,7 +77,7 @@ def make_model(card: ModelCard) -> LFVila:
 def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ConfigError(f"{where}.{unknown[0]}: no such setting; there are {', '.join(known)}")
+        raise ConfigError(f"{where}.{unknown[0]}: no such setting; use one of {', '.join(known)}")
 
 
 def _compat(config: TrainConfig) -> Compat:
@@ -119,7 +119,7 @@ def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
             f"set model.text: {{vocabulary: {known}}}"
         )
     if config.model.stage == 2 and loaded.mask_token_id is None:
-        raise ConfigError(f"data.tokenizer {data.tokenizer!r} has no mask token, which stage 2 hides words with")
+        raise ConfigError(f"data.tokenizer {data.tokenizer!r} has no mask token, which stage 2 needs to hide words")
 
 
 def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:

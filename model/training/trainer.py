@@ -93,7 +93,7 @@ class Trainer:
             changed = _changes(state["deciding"], self.config.deciding())
             if changed:
                 raise ConfigError(
-                    f"the settings are not those of {folder}: {'; '.join(changed)}. Set them back to go on, or start a new "
+                    f"the settings differ from those of {folder}: {'; '.join(changed)}. Set them back to go on, or start a new "
                     "run from its weights with init.weights."
                 )
             try:

@@ -81,7 +81,7 @@ def load_model(path: str) -> tuple[LFVila, ModelCard]:
             model.load_state_dict(load_file(local), assign=True)
         except (RuntimeError, ValueError, OSError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise CheckpointError(f"{source}: does not hold the model of its header: {reason}") from None
+            raise CheckpointError(f"{source}: its tensors do not fit the model in its header: {reason}") from None
     return model.eval(), card
 
 
@@ -93,7 +93,7 @@ def weights_path(path: str) -> str:
         return storage.join(path, MODEL)
     found = latest(path)
     if found is None:
-        raise CheckpointError(f"{path}: no checkpoint there. Name a run of longtake train, or a {MODEL}.")
+        raise CheckpointError(f"{path}: holds no checkpoint. Name a run of longtake train, or a {MODEL}.")
     return storage.join(found, MODEL)
 
 
@@ -106,12 +106,12 @@ def read_card(local: str, source: str) -> ModelCard:
         raise CheckpointError(f"{source}: not a readable safetensors file: {error}") from None
     if header is None:
         raise CheckpointError(
-            f"{source}: no description of the model in it. Weights of other origin start a training: init.weights."
+            f"{source}: holds no description of the model. To start a training from weights of another origin, use init.weights."
         )
     try:
         fields = json.loads(header)
         if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
-            raise CheckpointError(f"{source}: written by another version of Longtake (format {FORMAT} is known)")
+            raise CheckpointError(f"{source}: written by another version of Longtake; this one reads format {FORMAT}")
         return TypeAdapter(ModelCard).validate_python(fields)
     except (ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
         fault = error.errors()[0] if isinstance(error, ValidationError) else None
@@ -164,5 +164,5 @@ def load_state(folder: str) -> dict[str, Any]:
             f"{path}: cannot be read: {reason}. Delete {folder} to go on from the checkpoint before."
         ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: written by another version of Longtake (format {FORMAT} is known)")
+        raise CheckpointError(f"{path}: written by another version of Longtake; this one reads format {FORMAT}")
     return state

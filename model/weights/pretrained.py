@@ -33,7 +33,7 @@ def weights_file(name: str) -> str:
         if storage.is_file(path):
             return path
     if storage.exists(name):
-        raise FileNotFoundError(f"no file of weights ({' or '.join(WEIGHT_FILES)}) there")
+        raise FileNotFoundError(f"holds no file of weights ({' or '.join(WEIGHT_FILES)})")
     for file in WEIGHT_FILES:
         with suppress(RemoteEntryNotFoundError):
             return hf_hub_download(name, file)

@@ -101,7 +101,8 @@ class Database:
         except (duckdb.Error, OSError) as error:
             first = str(error).strip().splitlines()[0]
             raise CorpusError(
-                f"{self.layout.root}: its tables cannot be asked: {first}. See longtake verify {self.layout.root}"
+                f"{self.layout.root}: its tables cannot be queried: {first}. "
+                f"Check the corpus with: longtake verify {self.layout.root}"
             ) from None
 
     def close(self) -> None:

@@ -74,7 +74,9 @@ def measure(jpegs: Sequence[bytes]) -> dict[str, float]:
 def look(layout: Layout, piece: Look) -> Iterator[dict[str, Any]]:
     """Yield the rows of FRAMES for some samples of a shard. The row of an unreadable sample gives the reason."""
     if not is_shard_name(piece.shard):
-        raise CorpusError(f"{layout.index}: {piece.shard!r} is no name of a shard")
+        raise CorpusError(
+            f"{layout.index}: {piece.shard!r} is not the name of a shard. Check the corpus with: longtake verify"
+        )
     wanted = None if piece.keys is None else [("key", "in", list(piece.keys))]
     for row in storage.read_parquet(layout.shard_index(piece.shard), columns=_COLUMNS, filters=wanted).to_pylist():
         about = {name: row[name] for name in ("key", "video_id", "split")} | {"shard": piece.shard}

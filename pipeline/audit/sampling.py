@@ -122,7 +122,7 @@ class _Strata:
         for name in names:
             if name not in types:
                 there = ", ".join(sorted(types))
-                raise ConfigError(f"no column {printable(name, 60)!r} to make strata of; there are {there}")
+                raise ConfigError(f"no column {printable(name, 60)!r} to stratify by; use some of {there}")
             if types[name] in _NUMERIC or types[name].startswith("DECIMAL"):
                 bounds[name] = _cut(database, name)
         return cls(tuple(names), bounds)

@@ -67,7 +67,9 @@ def sheet_of(database: Database, key: str, shard: str, facts: Sequence[tuple[str
     """The contact sheet of a sample. If its frames cannot be read, the note says why."""
     layout = database.layout
     if not is_sample_key(key) or not is_shard_name(shard):
-        raise CorpusError(f"{layout.index}: {key!r} in {shard!r} is no sample; see longtake verify")
+        raise CorpusError(
+            f"{layout.index}: {key!r} in {shard!r} is not a sample. Check the corpus with: longtake verify"
+        )
     entry = read_entry(layout, FoundSample(shard, key, 0))
     try:
         files, sound = read_files(layout, entry)

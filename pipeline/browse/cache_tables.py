@@ -85,7 +85,9 @@ def _said(path: str) -> Iterator[list[str]]:
     try:
         yield from spoken(path)
     except storage.PARQUET_ERRORS as error:
-        raise CorpusError(f"{path}: unreadable: {storage.damage(error)}. Find out more with: longtake verify") from None
+        raise CorpusError(
+            f"{path}: unreadable: {storage.damage(error)}. Check the corpus with: longtake verify"
+        ) from None
 
 
 def _fill_ledger(connection: duckdb.DuckDBPyConnection, layout: Layout, withdrawn: Withdrawn) -> None:

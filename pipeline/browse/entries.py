@@ -81,11 +81,13 @@ class Entries:
                 raise ValueError(key)
             return entry
         except FileNotFoundError:
-            raise CorpusError(f"{path}: gone; start `longtake browse` again") from None
+            raise CorpusError(f"{path}: no longer exists. Start `longtake browse` again.") from None
         except storage.PARQUET_ERRORS as error:
-            raise CorpusError(f"{path}: damaged: {storage.damage(error)}; run longtake verify") from None
+            raise CorpusError(
+                f"{path}: unreadable: {storage.damage(error)}. Check the corpus with: longtake verify"
+            ) from None
         except (KeyError, TypeError, AttributeError, IndexError):
-            raise CorpusError(f"{path}: a row is damaged; run longtake verify") from None
+            raise CorpusError(f"{path}: a row is damaged. Check the corpus with: longtake verify") from None
 
     def _row(self, path: str, number: int) -> dict[str, Any]:
         with self._lock:

@@ -53,7 +53,7 @@ class Marks:
 
     def __init__(self, path: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         if not path.lower().endswith((".csv", ".parquet")):
-            raise ConfigError(f"{path}: decisions are kept in a file that ends in .csv or .parquet")
+            raise ConfigError(f"{path}: a file of decisions must end in .csv or .parquet")
         self.path, self._now = path, now
         self._lock, self._undoing = threading.Lock(), threading.Lock()
         self._decided = DecisionTable("", (), {})

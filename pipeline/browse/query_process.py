@@ -58,7 +58,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
             return {}, np.asarray(found["row_id"], dtype="<i4").tobytes()
         described = connection.execute(f"DESCRIBE FROM (\n{checked}\n)").fetchall()
         if len(described) > _MAX_COLUMNS:
-            raise QueryRefused(f"a result of {len(described):,} columns; at most {_MAX_COLUMNS} are shown")
+            raise QueryRefused(f"the result has {len(described):,} columns; at most {_MAX_COLUMNS} can be shown")
         wrapped = f"SELECT left(CAST(COLUMNS(*) AS VARCHAR), {_MAX_CELL}) FROM (\n{checked}\n) LIMIT {most + 1}"  # noqa: S608
         rows: list[Any] = []
         size, more = 0, False
@@ -94,7 +94,7 @@ def _checked(typed: str) -> str:
     """Check that a query is one statement and only reads. Return it without a semicolon."""
     statements = duckdb.extract_statements(typed)
     if len(statements) != 1:
-        raise QueryRefused(f"{len(statements)} statements; write one")
+        raise QueryRefused(f"{len(statements)} statements; write only one")
     if statements[0].type != duckdb.StatementType.SELECT:
         raise QueryRefused("only a query that reads can be run here: SELECT, WITH, FROM, DESCRIBE or SUMMARIZE")
     return typed.strip().rstrip(";").rstrip()

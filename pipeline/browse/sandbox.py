@@ -145,7 +145,7 @@ class _Process:
         ready = self._child.stdout.readline() if self._child.stdout else b""
         starting.cancel()
         if ready != b"ready\n":
-            raise QueryError("no process could be started for it; try again")
+            raise QueryError("no process could be started for the query; try again")
         try:
             out, _ = self._child.communicate(json.dumps(request).encode() + b"\n", timeout=seconds)
         except subprocess.TimeoutExpired:

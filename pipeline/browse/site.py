@@ -22,7 +22,7 @@ from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 
-NOT_RUN = "not run yet, since it came with an address. Read it, and press Apply or Run."
+NOT_RUN = "not run yet, because it came with an address. Read it, then press Apply or Run."
 _REMOTE_SECONDS = 10  # between two checks of a remote corpus.json
 
 

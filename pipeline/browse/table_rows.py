@@ -24,7 +24,9 @@ def batches(path: str, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa
             for batch in file.iter_batches(BATCH, columns=present):
                 yield _conformed(pa.Table.from_batches([batch]), wanted)
     except storage.PARQUET_ERRORS as error:
-        raise CorpusError(f"{path}: unreadable: {storage.damage(error)}. Find out more with: longtake verify") from None
+        raise CorpusError(
+            f"{path}: unreadable: {storage.damage(error)}. Check the corpus with: longtake verify"
+        ) from None
 
 
 def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:

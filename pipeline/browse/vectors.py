@@ -134,7 +134,7 @@ def _from_table(store: Store, path: str, folder: str) -> None:
     with storage.open_table(path) as stream:
         file = pq.ParquetFile(stream)
         if missing := {"kind", "id", "embedding"} - set(file.schema_arrow.names):
-            raise CorpusError(f"{path}: no table of `longtake embed`: it has no column {', '.join(sorted(missing))}")
+            raise CorpusError(f"{path}: not a table of `longtake embed`: it has no column {', '.join(sorted(missing))}")
         for batch in file.iter_batches(BATCH, columns=["kind", "id", "embedding"]):
             rows = pa.Table.from_batches([batch])
             for kind, name in _KINDS.items():
@@ -148,7 +148,7 @@ def _from_table(store: Store, path: str, folder: str) -> None:
                     writers[name] = _Writer(os.path.join(folder, name), store.rows, vectors.shape[1])
                 writers[name].add(np.array([ids[n] for n in there], np.int32), vectors)
     if not writers:
-        raise CorpusError(f"{path}: none of its rows is of a sample of this corpus; was it made from another one?")
+        raise CorpusError(f"{path}: no row is about a sample of this corpus; was it made from another corpus?")
     for writer in writers.values():
         writer.finish()
 

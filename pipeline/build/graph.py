@@ -305,7 +305,7 @@ def _pack_shard(
             continue
         marker = fragment.read_marker(path)
         if marker is None:
-            raise OSError(f"{path}: gone since it was written. Run the build again.")
+            raise OSError(f"{path}: no longer exists. Run the same command again.")
         markers[path] = marker if relevance is None else with_relevance(marker, relevance)
     parts = sorted({part for part, *_ in fragments})
     chosen = list(pack.samples_of(clips_of_shard(parts, split, planned), markers, filters, found))

@@ -59,7 +59,7 @@ def with_relevance(marker: Marker, path: str) -> Marker:
     """The marker with the scores from the file `path` added. Raises OSError if the file is missing."""
     found = _read(path)
     if found is None:
-        raise OSError(f"{path}: gone since it was written. Run the build again.")
+        raise OSError(f"{path}: no longer exists. Run the same command again.")
     return _added(marker, found)
 
 

@@ -47,7 +47,8 @@ def publish(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None =
     for subject, count in manifest.counts.items():
         if not count.balances:
             raise CorpusError(
-                f"{subject}: {count.total} in, {count.kept} kept, {count.dropped} dropped; please report this"
+                f"{subject}: {count.total} in, but {count.kept} kept and {count.dropped} dropped. "
+                "This is a bug in Longtake; please report it."
             )
     storage.delete(layout.croissant)
     storage.write_bytes(layout.card, dataset_card(manifest, most_frames(layout, manifest, unchanged)).encode())

@@ -156,11 +156,9 @@ def _check_ours(layout: Layout) -> None:
         return
     files, folders = storage.list_entries(layout.root), storage.list_folders(layout.root)
     if files or folders:
-        raise CorpusError(
-            f"{layout.root}: not an output of Longtake's: there is no corpus, plan or staging folder of one in it"
-        )
+        raise CorpusError(f"{layout.root}: not an output of Longtake: it holds no corpus, plan or staging folder")
     if not storage.exists(layout.root):
-        raise CorpusError(f"{layout.root}: no such folder. Give the folder that `output` of the configuration names.")
+        raise CorpusError(f"{layout.root}: no such folder. Name the `output` of a configuration.")
 
 
 def _each(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:

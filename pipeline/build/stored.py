@@ -53,7 +53,7 @@ def stored_samples(index: str, videos: Container[str]) -> dict[str, StoredSample
     rows = storage.read_parquet(index).to_pylist()
     name = index.rsplit("/", 1)[-1].removesuffix(_INDEX)
     if any(row["shard"] != name for row in rows):  # the name becomes a path, and the corpus may be a stranger's
-        raise CorpusError(f"{index}: names another shard than {name}; see longtake verify {root}")
+        raise CorpusError(f"{index}: names another shard than {name}. Check the corpus with: longtake verify {root}")
     return {row["key"]: StoredSample(root, tables.entry_from_row(row)) for row in rows if row["video_id"] in videos}
 
 
@@ -65,7 +65,9 @@ def read_frames(stored: StoredSample) -> bytes:
     data = memoryview(storage.read_range(shard, start, end - start))
     files = [data[m.offset - start : m.offset - start + m.size] for m in members]
     if hashlib.sha256(b"".join(files)).hexdigest() != stored.entry.sha256:
-        raise CorpusError(f"{shard}: sample {stored.entry.clip.key} is damaged; see longtake verify {stored.root}")
+        raise CorpusError(
+            f"{shard}: sample {stored.entry.clip.key} is damaged. Check the corpus with: longtake verify {stored.root}"
+        )
     frames, key = files[2:], stored.entry.clip.key
     return b"".join(tar_entry(f"{key}.{frame_member(i, len(frames))}", bytes(file)) for i, file in enumerate(frames))
 

@@ -59,7 +59,7 @@ def find_sample(layout: Layout, name: str) -> FoundSample | None:
         some = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
         raise CorpusError(f"{len(rows):,} samples have keys that start with {name!r}: {some}")
     if not is_sample_key(chosen[0]["key"]):  # else the key, as a file name of a contact sheet, could lead anywhere
-        raise CorpusError(f"{chosen[0]['key']!r} is no key of a sample. Find out more with: longtake verify")
+        raise CorpusError(f"{chosen[0]['key']!r} is not the key of a sample. Check the corpus with: longtake verify")
     return FoundSample(chosen[0]["shard"], chosen[0]["key"], len(chosen) - 1)
 
 
@@ -74,7 +74,7 @@ def _read(path: str, columns: list[str] | None = None, filters: Any = None) -> p
     try:
         return storage.read_parquet(path, columns=columns, filters=filters)
     except (*UNREADABLE, KeyError) as error:
-        raise CorpusError(f"{path}: unreadable: {error}") from None
+        raise CorpusError(f"{path}: unreadable: {error}. Check the corpus with: longtake verify") from None
 
 
 def _name(path: str) -> str:
@@ -90,7 +90,9 @@ def read_entry(layout: Layout, found: FoundSample) -> IndexEntry:
             raise ValueError(entry.shard)
         return entry
     except (IndexError, KeyError, TypeError, ValueError):
-        raise CorpusError(f"{layout.shard_index(found.shard)}: its row is damaged; run longtake verify") from None
+        raise CorpusError(
+            f"{layout.shard_index(found.shard)}: a row is damaged. Check the corpus with: longtake verify"
+        ) from None
 
 
 def read_files(layout: Layout, entry: IndexEntry) -> tuple[dict[str, bytes], bool]:

@@ -99,7 +99,9 @@ def _rows(path: str, which: Any) -> Iterable[dict[str, Any]]:
             for batch in pq.ParquetFile(stream).iter_batches(columns=["subject", "subject_id", "reason"]):
                 yield from batch.filter(which).to_pylist()
     except (*storage.PARQUET_ERRORS, KeyError) as error:
-        raise CorpusError(f"{path}: unreadable: {storage.damage(error)}; see longtake verify") from None
+        raise CorpusError(
+            f"{path}: unreadable: {storage.damage(error)}. Check the corpus with: longtake verify"
+        ) from None
 
 
 __all__ = ["HIDDEN", "REASONS", "REASONS_SQL", "Withdrawn", "read_withdrawn"]

@@ -31,7 +31,9 @@ class ClipModel:
             self.relevance(["text"], [simplejpeg.encode_jpeg(np.full((32, 32, 3), 128, np.uint8))])
         except Exception as error:  # a model of texts only, or one whose parts do not fit
             problem = first_line(error)
-            raise ConfigError(f"{_SETTING} {folder}: does not compare texts with pictures: {problem}") from None
+            raise ConfigError(
+                f"{_SETTING} {folder}: not a model that compares texts with pictures: {problem}"
+            ) from None
 
     def relevance(self, texts: Sequence[str], jpegs: Sequence[bytes]) -> float:
         """The mean cosine similarity, -1 to 1, of texts with their pictures: equally many per text, in the order of the texts.

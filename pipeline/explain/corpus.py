@@ -71,7 +71,7 @@ def _clip(row: dict[str, Any]) -> LongClip:
         return tables.clip_from_row(row)
     except (KeyError, TypeError, ValueError) as error:
         raise CorpusError(
-            f"a row of video {row.get('video_id')!r} cannot be read: {error}; run longtake verify"
+            f"a row of video {row.get('video_id')!r} cannot be read: {error}. Check the corpus with: longtake verify"
         ) from None
 
 
@@ -89,5 +89,5 @@ def _rows(folder: str, video_id: str) -> Iterator[dict[str, Any]]:
         try:
             found = storage.read_parquet(path, filters=[("video_id", "=", video_id)])
         except (*UNREADABLE, pa.ArrowException, KeyError) as error:
-            raise CorpusError(f"{path}: unreadable: {error}") from None
+            raise CorpusError(f"{path}: unreadable: {error}. Check the corpus with: longtake verify") from None
         yield from found.to_pylist()

@@ -56,8 +56,8 @@ def read_video(video_id: str, config: CorpusConfig) -> Reading:
     found = [parsed for _, parsed in _records({video_id}, config)]
     if not found:
         near = near_names(video_id, _names(config))
-        hint = f"; like it are: {', '.join(map(repr, near))}" if near else ""
-        raise CorpusError(f"{config.source.videos}: no record of a video {video_id!r}{hint}")
+        hint = f"; similar ids: {', '.join(map(repr, near))}" if near else ""
+        raise CorpusError(f"{config.source.videos}: no record of video {video_id!r}{hint}")
     records, drops, _ = _sorted_out(choose_record((video_id, found)))
     trace = TextTrace()
     texts: list[VideoText] = []

@@ -146,16 +146,16 @@ def check_filters(config: CorpusConfig, probe: str) -> None:
     """Raise ConfigError if a filter lacks a library, a list, or a probe of the sources that it needs."""
     for name, setting in needs(config).items():
         if find_spec(name) is None:
-            raise ConfigError(f"{setting} needs the library {name}: pip install 'longtake[text]'")
+            raise ConfigError(f"{setting} needs {name}. Install it with: pip install 'longtake[text]'")
     for rule in CLIP_RULES:
         if probe == "none" and rule.score in PROBED and getattr(config.filters, rule.setting) is not None:
             raise ConfigError(
-                f"filters.{rule.setting} needs a look at the sources: not --probe none, but header or packets"
+                f"filters.{rule.setting} needs the source videos to be probed; use --probe header or packets"
             )
     if probe == "none" and config.filters.color:
-        raise ConfigError("filters.color needs a look at the sources: not --probe none, but header or packets")
+        raise ConfigError("filters.color needs the source videos to be probed; use --probe header or packets")
     if probe == "none" and config.duplicates.videos != "keep":
-        raise ConfigError("duplicates.videos needs a look at the sources: not --probe none, but header or packets")
+        raise ConfigError("duplicates.videos needs the source videos to be probed; use --probe header or packets")
     if unknown := _unknown_code(config.filters):
         raise ConfigError(unknown)
     ClipFilter(config)
@@ -165,12 +165,12 @@ def _unknown_code(filters: Filters) -> str:
     """The message about a code that no text can match; "" if all codes are known."""
     for code in filters.languages:
         if code not in known_languages():
-            return f"filters.languages: {code!r} is none of the codes that py3langid gives, such as en, fr and zh"
+            return f"filters.languages: {code!r} is not a language code of py3langid; use codes such as en, fr and zh"
     if filters.pii != "keep" and "phone" in filters.pii_kinds:
         from phonenumbers import SUPPORTED_REGIONS
 
         if filters.phone_region not in SUPPORTED_REGIONS:
-            return f"filters.phone_region: {filters.phone_region!r} is no region of phone numbers, such as US and GB"
+            return f"filters.phone_region: {filters.phone_region!r} is not a region of phone numbers; use one such as US or GB"
     return ""
 
 

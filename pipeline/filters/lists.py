@@ -31,14 +31,14 @@ def read_list(path: str, field: str | None = None) -> list[str]:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8: {error}") from None
+        raise ConfigError(f"{path}: not UTF-8 text: {error}") from None
     try:
         entries = [entry.strip() for entry in _entries(path, text, field)]
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}") from None
     found = [entry for entry in entries if entry]
     if not found:
-        raise ConfigError(f"{path}: the list is empty; it can be {_KINDS}")
+        raise ConfigError(f"{path}: the list is empty. A list can be {_KINDS}.")
     return found
 
 
@@ -55,7 +55,7 @@ def _entries(path: str, text: str, field: str | None) -> Iterator[str]:
                 except ValueError as error:
                     raise ValueError(f"line {number}: {error}") from None
     elif field is not None:
-        raise ValueError(f"field {field!r} is of use in a list of records only: .jsonl, .json, .csv or .tsv")
+        raise ValueError(f"field {field!r} needs a list of records: .jsonl, .json, .csv or .tsv")
     else:
         yield from (line for line in text.splitlines() if not line.startswith("#"))
 
@@ -79,7 +79,7 @@ def _json(value: Any, field: str | None) -> Iterator[str]:
         for record in value:
             yield from _values(record, field)
     else:
-        raise ValueError("neither a list nor an object")
+        raise ValueError("holds neither a list nor an object")
 
 
 def _values(record: Any, field: str | None) -> Iterator[str]:

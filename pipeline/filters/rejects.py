@@ -76,7 +76,7 @@ class RejectsFile:
             found = Rejects()
         if found.digest != self.digest:
             raise CorpusError(
-                f"{self.path}: gone, or not the decisions that the plan was made with. Plan again with: --decisions FILE"
+                f"{self.path}: missing, or not the decisions that the plan was made with. Plan again with --decisions FILE."
             )
         return found
 

@@ -182,7 +182,7 @@ def read_entries(marker_at: str, marker: Marker, sample: FragmentSample) -> byte
     payload = storage.join(storage.parent(marker_at), marker.payload)
     data = storage.read_range(payload, sample.offset, sample.size)
     if hashlib.sha256(data).hexdigest() != sample.sha256:
-        raise OSError(f"{payload}: sample {sample.key} is damaged. Run the build again: it decodes this video anew.")
+        raise OSError(f"{payload}: sample {sample.key} is damaged. Run the build again: it decodes this video again.")
     return data
 
 

@@ -94,7 +94,7 @@ def _files(path: str) -> tuple[str, list[str]]:
             return folder, files
     if path.endswith(".parquet") and storage.exists(path):
         return storage.join(path, "none"), [path]
-    raise CorpusError(f"{path}: no plan here: neither {Layout(path).plan} nor the folder itself has .parquet files")
+    raise CorpusError(f"{path}: no plan found: neither {Layout(path).plan} nor the folder itself has .parquet files")
 
 
 def _root(plan: str) -> str:
@@ -113,7 +113,7 @@ def _read_file(path: str, sums: _Sums) -> int:
                 _add(batch, sums)
             except (TypeError, ValueError, pa.ArrowException) as error:
                 at = f"rows {rows + 1} to {rows + batch.num_rows}"
-                raise CorpusError(f"{path}: {at} are not those of a plan: {error}") from None
+                raise CorpusError(f"{path}: {at} are not rows of a plan: {error}") from None
             rows += batch.num_rows
     return rows
 

@@ -133,7 +133,7 @@ def check_plan(summary: PlanSummary, config: CorpusConfig, ledger: str) -> None:
         raise CorpusError(f"{manifest}: no record of a video could be read.{commonest(ledger)}")
     _check_share(lines[0], lines[0] + videos, f"lines of {manifest} could not be read", config.max_failed, ledger)
     if not sentences:
-        raise CorpusError(f"No sentence could be read from {text}.{commonest(ledger)}")
+        raise CorpusError(f"{text}: no sentence could be read.{commonest(ledger)}")
     if config.source.text.format == "hdvila":  # a line for each sentence
         _check_share(lines[1], lines[1] + sentences, f"lines of {text} could not be read", config.max_failed, ledger)
     check_failed(summary.failed_videos, videos, config.max_failed, ledger)
@@ -148,7 +148,7 @@ def _check_share(failed: int, whole: int, what: str, max_failed: float, ledger: 
     if whole and failed > max_failed * whole:
         raise CorpusError(
             f"{failed:,} of {whole:,} {what} ({failed / whole:.0%}); max_failed allows {max_failed:.0%}. "
-            f"Mend the sources, or raise max_failed in the configuration.{commonest(ledger)}"
+            f"Repair the sources, or raise max_failed in the configuration.{commonest(ledger)}"
         )
 
 
@@ -171,7 +171,7 @@ def read_summary(folder: str) -> PlanSummary | None:
     try:
         raw = json.loads(storage.read_bytes(path))
         if raw.pop("format") != FORMAT:
-            raise CorpusError(f"{path}: made by another version of longtake; run `longtake plan` again")
+            raise CorpusError(f"{path}: made by another version of Longtake. Make the plan again with: longtake plan")
         raw["counts"] = {k: Count.from_json(c) for k, c in raw["counts"].items()}
         return PlanSummary(**raw)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -36,7 +36,8 @@ def revised_summary(
         before = first.counts[subject].total
         if not change.is_merge and not change.replanned and counts[subject].total != before:
             raise CorpusError(
-                f"{before:,} {subject} went into the corpus, but plan and ledger have {kept + gone:,}; see longtake verify"
+                f"{before:,} {subject} went into the corpus, but plan and ledger have {kept + gone:,}. "
+                "Check the corpus with: longtake verify"
             )
     splits = {
         key[1]: {"samples": n, "frames": tally["frames_of", key[1]], "shards": shard_count(n, change.samples)}

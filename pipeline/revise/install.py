@@ -75,7 +75,7 @@ def install(layout: Layout) -> None:
     new = next_version(layout)
     manifest = read_manifest(new)
     if manifest is None:
-        raise CorpusError(f"{new.root}: gone since it was written; run the command again")
+        raise CorpusError(f"{new.root}: no longer exists. Run the same command again.")
     for folder in (new.shards, new.index, new.root):
         storage.sync(folder)
     if not storage.is_remote(layout.root):

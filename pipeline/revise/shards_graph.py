@@ -147,7 +147,7 @@ def _seal(
     _: None, change: VersionChange, sealed: SealFacts, unchanged: Layout | None, drops: Tally, shards: list[ShardRecord]
 ) -> None:
     if not shards:
-        raise CorpusError("nothing would be left of the corpus; to give it up, delete its folder")
+        raise CorpusError("no sample would be left in the corpus; to remove all of it, delete its folder")
     storage.delete_folder(carried(change.target))
     counts = final_counts(sealed.plan, drops, sum(shard.samples for shard in shards))
     in_order = tuple(sorted(shards, key=lambda shard: shard.name))

@@ -108,7 +108,7 @@ def read_clips(part: str) -> Iterator[LongClip]:
             for clip in map(tables.clip_from_row, batch.to_pylist()):
                 if clip.key != sample_key(clip.video.video_id, clip.start_ms, clip.end_ms):
                     raise CorpusError(
-                        f"{part}: key {quoted(clip.key)} is not that of its long clip; see longtake verify"
+                        f"{part}: key {quoted(clip.key)} does not match its long clip. Check the corpus with: longtake verify"
                     )
                 if not (clip.split.isascii() and clip.split.isalnum()):
                     raise CorpusError(f"{part}: split {quoted(clip.split)} is not made of letters and digits")

@@ -87,7 +87,7 @@ def _faults(options: PipelineOptions) -> Any:
     if not cloud.project:
         yield "--project: name the Google Cloud project that runs the job"
     if not cloud.region:
-        yield "--region: name the region of the job, that of the buckets, as in us-central1"
+        yield "--region: name the region of the job and of its buckets, as in us-central1"
     for name, place in (("temp_location", cloud.temp_location), ("staging_location", cloud.staging_location)):
         if (name == "temp_location" or place) and not FOLDER.fullmatch(str(place or "")):
             yield f"--{name}: must be a folder on Cloud Storage, as in gs://bucket/tmp, not {place!r}"
@@ -112,7 +112,7 @@ def _faults(options: PipelineOptions) -> Any:
         )
     for name, value in options.get_all_options(drop_default=True, retain_unknown_options=True).items():
         if value and isinstance(value, str) and _SECRET.search(name):
-            yield f"--{name}: a secret must not be part of a job; let the workers' service account have access"
+            yield f"--{name}: a secret must not be part of a job; give access to the workers' service account instead"
 
 
 def console_url(options: PipelineOptions, job_id: str) -> str:
@@ -140,8 +140,8 @@ def check_paths(config: CorpusConfig) -> None:
     if local:
         raise ConfigError(
             "\n".join(
-                f"{name}: {config.resolve(str(named[name]))} is on this machine, where no worker of Dataflow can read it; "
-                "use gs:// or s3://, or put the configuration itself there"
+                f"{name}: {config.resolve(str(named[name]))} is on this machine, where workers of Dataflow cannot read it; "
+                "use gs:// or s3://, or put the configuration there"
                 for name in local
             )
         )

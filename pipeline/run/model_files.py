@@ -21,7 +21,7 @@ def find_model(name: str, setting: str, config: CorpusConfig, owner: str = "") -
     folder = config.resolve(name)
     if os.path.isdir(folder):
         if not any(os.path.exists(os.path.join(folder, file)) for file in ("config.json", "modules.json")):
-            raise ConfigError(f"{setting} {folder}: no config.json in it, so it is no model")
+            raise ConfigError(f"{setting} {folder}: not a model: it has no config.json")
         return folder
     return _from_hub(name, setting, name if "/" in name or not owner else f"{owner}/{name}")
 
@@ -31,7 +31,9 @@ def _from_hub(name: str, setting: str, repo: str) -> str:
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise ConfigError(f"{setting} {name}: not a folder, and no package to fetch it with. {_INSTALL}") from None
+        raise ConfigError(
+            f"{setting} {name}: not a folder, and the package that fetches models is missing. {_INSTALL}"
+        ) from None
     for offline in (True, False):
         try:
             folder = str(snapshot_download(repo, allow_patterns=list(_FILES), local_files_only=offline))

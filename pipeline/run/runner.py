@@ -125,7 +125,7 @@ def _check_names(parser: Any, beam_args: list[str]) -> None:
         if name.startswith("-") and (meant or not served):
             faults.append(f"{name}: Apache Beam has no such option.{meant}")
     if not faults and unknown and not unknown[0].startswith("-"):
-        faults.append(f"{unknown[0]!r} belongs to no option of Apache Beam; after -- they are given as --name=value")
+        faults.append(f"{unknown[0]!r} belongs to no option of Apache Beam; write options after -- as --name=value")
     if faults:
         raise ConfigError("\n".join(faults))
 
@@ -135,7 +135,9 @@ def _check_environment(options: PipelineOptions) -> None:
     portable, runner = options.view_as(PortableOptions), options.view_as(StandardOptions).runner
     kind = portable.environment_type
     if runner == _LOCAL and kind not in (None, "EXTERNAL"):
-        raise ConfigError(f"--environment_type={kind}: this runner starts its workers itself, or takes EXTERNAL ones")
+        raise ConfigError(
+            f"--environment_type={kind}: this runner starts its workers itself; remove the option, or use EXTERNAL"
+        )
     if kind == "EXTERNAL" and not portable.environment_config:
         raise ConfigError(
             "--environment_type=EXTERNAL: say where the workers are, as in --environment_config=localhost:50000"

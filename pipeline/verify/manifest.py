@@ -33,7 +33,9 @@ def check_manifest(layout: Layout, faults: FaultList) -> ListedShards | None:
         faults.add(" ".join(str(error).removeprefix(f"{layout.manifest}: ").split()))
         return None
     if manifest is None:
-        raise CorpusError(f"{layout.root}: unfinished: no corpus.json; run longtake build")
+        raise CorpusError(
+            f"{layout.root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build"
+        )
     try:
         frames = Frames.model_validate(manifest.config["frames"])
     except (KeyError, ValueError):

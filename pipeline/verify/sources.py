@@ -132,16 +132,20 @@ def _rows(layout: Layout, name: str, columns: list[str] | None = None) -> Iterat
     try:
         yield from storage.read_parquet(path, columns=columns).to_pylist()
     except (*UNREADABLE, KeyError) as error:
-        raise CorpusError(f"{path}: unreadable: {error}; run longtake verify") from None
+        raise CorpusError(f"{path}: unreadable: {error}. Check the corpus with: longtake verify") from None
 
 
 def _entry(layout: Layout, name: str, row: dict[str, Any]) -> IndexEntry:
     try:
         entry = tables.entry_from_row(row)
     except (KeyError, TypeError, ValueError) as error:
-        raise CorpusError(f"{layout.shard_index(name)}: a row is damaged: {error}; run longtake verify") from None
+        raise CorpusError(
+            f"{layout.shard_index(name)}: a row is damaged: {error}. Check the corpus with: longtake verify"
+        ) from None
     if entry.shard != name or not len(entry.frame_pts_ms) == len(entry.clip.frame_times_ms) == len(_jpegs(entry)):
-        raise CorpusError(f"{layout.shard_index(name)}: row {entry.clip.key!r} is damaged; run longtake verify")
+        raise CorpusError(
+            f"{layout.shard_index(name)}: row {entry.clip.key!r} is damaged. Check the corpus with: longtake verify"
+        )
     return entry
 
 
@@ -161,7 +165,7 @@ class _Job:
             self._frames = Frames.model_validate(published)
         except ValidationError:
             raise CorpusError(
-                f"{layout.manifest}: config.frames holds no frame settings; run longtake verify"
+                f"{layout.manifest}: config.frames holds no frame settings. Check the corpus with: longtake verify"
             ) from None
         self._hdr = published.get("hdr") if isinstance(published, dict) else None
         self._seen_seed = int(manifest.config.get("seed", 0))
@@ -177,8 +181,8 @@ class _Job:
             return self._config.resolve(uri)
         if not storage.is_remote(uri) and not uri.startswith("/"):
             raise ConfigError(
-                f"video {entry.clip.video.video_id!r}: its path {uri!r} starts from the folder of the configuration, "
-                "which a corpus does not hold; give --config, the configuration that it was built with"
+                f"video {entry.clip.video.video_id!r}: its path {uri!r} is relative to the folder of the configuration, "
+                "which the corpus does not know; name the configuration that it was built with in --config"
             )
         return uri
 
@@ -195,7 +199,7 @@ class _Job:
                 check_file(path)
                 self._check_frames(path, entries, outcome)
         except SourceError as error:
-            outcome.unjudged.append(f"{video_id}: its source cannot be had: {error}")
+            outcome.unjudged.append(f"{video_id}: its source cannot be read: {error}")
         self._check_texts(entries, outcome)
         return outcome
 

@@ -110,7 +110,7 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
     sources = source_set(tmp_path_factory.mktemp("decided"), VIDEOS, **SETTINGS)
     rejects(sources.folder / "d.csv", *REJECTED, "v1-000000000-000000007")
     printed = done("build", sources.config, "--decisions", sources.folder / "d.csv", "--probe", "none")
-    assert "Decisions: 5 of 6 rejects applied; 1 decision names nothing in this plan." in printed
+    assert "Decisions: 5 of 6 rejections applied; 1 names nothing in this plan." in printed
     return sources
 
 
@@ -189,9 +189,7 @@ def test_nothing_of_a_rejected_sample_is_left_and_its_video_stays(
         "curators": ["Ann"],
         "note": "review 7",
     }
-    assert "1 sample taken down already or dropped before: nothing to do" in done(
-        "takedown", corpus, "--decisions", decided
-    )
+    assert "1 sample already taken down or dropped: nothing to do" in done("takedown", corpus, "--decisions", decided)
     assert manifest(corpus)["version"] == 2
 
 
@@ -203,7 +201,7 @@ def test_a_takedown_gives_what_a_build_with_the_decisions_gives(corpus: Path, de
     told = manifest(decided.output)["decisions"]
     assert (told["rejects"], told["applied"], len(told["sha256"])) == (6, 5, 64)
     printed = done("takedown", corpus, "--decisions", decided.folder / "d.csv", "--ignore-unknown")
-    assert "Unknown, passed over: 1 sample." in printed and "1 video taken down, 4 samples" in printed
+    assert "Unknown, ignored: 1 sample." in printed and "1 video taken down, 4 samples" in printed
     is_sound(corpus)
     assert reasons(corpus, "video") == videos | {"v3": "taken_down"}
     (detail,) = [row["detail"] for row in ledger(corpus) if row["subject_id"] == "v3"]
@@ -259,12 +257,12 @@ def test_a_long_clip_that_had_failed_can_be_rejected(corpus: Path, tmp_path: Pat
 def test_what_the_corpus_does_not_know_is_named(corpus: Path, tmp_path: Path) -> None:
     before = published(corpus)
     decided = rejects(tmp_path / "d.csv", "v1-000000000-000000007", "nobody", SECOND)
-    with pytest.raises(CorpusError, match=r"nothing of 1 video and 1 sample; nothing was changed[\s\S]*nobody\n  v1-0"):
+    with pytest.raises(CorpusError, match=r"does not know 1 video and 1 sample; nothing was changed[\s\S]*nobody\n  v1-0"):
         done("takedown", corpus, "--decisions", decided)
     assert published(corpus) == before
     strangers = rejects(tmp_path / "strangers.csv", "v1-000000000-000000007", "nobody")
     printed = done("takedown", corpus, "--decisions", strangers, "--ignore-unknown")
-    assert "Unknown, passed over: 1 video and 1 sample." in printed and "None of them is in the corpus" in printed
+    assert "Unknown, ignored: 1 video and 1 sample." in printed and "None of them is in this corpus" in printed
     assert published(corpus) == before
 
 
@@ -289,7 +287,7 @@ def test_curators_who_differ_stop_every_command_before_it_works(corpus: Path, bu
             done(*command, *both)
     with pytest.raises(ConfigError, match="no such file"):
         done("build", built.config, "--decisions", tmp_path / "none.csv")
-    with pytest.raises(ConfigError, match="--plan names a plan"):
+    with pytest.raises(ConfigError, match="--decisions and --plan exclude each other"):
         done("build", built.config, "--plan", tmp_path, "--decisions", ann)
     assert published(corpus) == before
     for policy, samples in (
@@ -309,7 +307,7 @@ def test_an_edited_plan_does_not_bring_it_back(corpus: Path, built: SourceSet, t
     done("takedown", sources.output, "--decisions", rejects(tmp_path / "d.csv", SECOND))
     with pytest.raises(CorpusError, match="is not in the plan that was edited"):
         build(sources, plan=str(tmp_path / "edited"), overwrite=True)
-    with pytest.raises(CorpusError, match="or samples of them"):
+    with pytest.raises(CorpusError, match="videos or samples were taken down"):
         build(sources, overwrite=True)
     assert SECOND not in keys(sources.output)
 
@@ -346,7 +344,7 @@ def test_other_decisions_make_another_plan(tmp_path: Path) -> None:
     done("build", sources.config, "--decisions", decided, "--overwrite", "--probe", "none")
     assert published(sources.output) == before
     printed = done("build", sources.config, "--overwrite", "--probe", "none")
-    assert "dropped what 1 reject named; without --decisions it comes back" in printed
+    assert "applied 1 rejection; without --decisions, what was rejected comes back" in printed
     assert SECOND in keys(sources.output) and "decisions" not in manifest(sources.output)
     assert "nothing to do" in done(
         "build", sources.config, "--decisions", rejects(tmp_path / "ok.csv", FIRST, decision="ok")

@@ -145,7 +145,7 @@ def test_a_source_that_changes_after_being_planned_is_told(tmp_path: Path, clean
     shutil.copy(other, replaced)
     os.utime(touched, (1, 1))
     printed = build_in_threads(sources)
-    assert "2 sources changed after being planned" in printed
+    assert "2 source videos changed after planning" in printed
     assert set(notes(sources)) == {"v0", "v1"}
     assert f"looked at {LAST_MAN.stat().st_size} bytes" in notes(sources)["v0"]
     assert f"there are {other.stat().st_size} bytes" in notes(sources)["v0"]

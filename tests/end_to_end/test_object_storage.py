@@ -119,7 +119,7 @@ def test_every_command_works_on_a_store_and_gives_the_bytes_of_the_disk(
     run(capsys, "build", config, "--workers=2")
     assert_same(root, local, tmp_path / "found")
     assert "every check passed" in run(capsys, "verify", corpus)
-    assert "is complete already" in run(capsys, "build", config)
+    assert "is already complete" in run(capsys, "build", config)
     (key, *_) = [line.split()[0] for line in run(capsys, "show", corpus).splitlines() if line.startswith("v0-")]
     picture = tmp_path / "sample.png"
     run(capsys, "show", corpus, key, "--output", str(picture))

@@ -43,7 +43,7 @@ def test_whatever_the_runner_workers_and_order(
 
 def test_a_second_run_does_nothing_and_says_so(reference: SourceSet) -> None:
     before = {p: p.stat().st_mtime_ns for p in reference.output.rglob("*") if p.is_file() and p.name != "lock"}
-    assert "is complete already: nothing to do" in build(reference)
+    assert "is already complete: nothing to do" in build(reference)
     assert {p: p.stat().st_mtime_ns for p in reference.output.rglob("*") if p.is_file() and p.name != "lock"} == before
 
 
@@ -58,7 +58,7 @@ def test_other_settings_are_refused_until_overwrite_is_said(tmp_path: Path) -> N
     printed = build(sources, overwrite=True)
     assert published(sources.output)["corpus.json"] != before["corpus.json"]
     assert manifest(sources.output)["config"]["merge"]["max_sentences"] == 3
-    assert "What goes in and what is planned" in printed
+    assert "Input and plan" in printed
     assert "nothing to do" in build(sources)
 
 
@@ -101,7 +101,10 @@ def test_two_builds_do_not_meet(tmp_path: Path) -> None:
     from longtake.jobs.lock import locked
 
     sources = source_set(tmp_path, VIDEOS[:1], **SETTINGS)
-    with locked(str(sources.output)), pytest.raises(CorpusError, match="another longtake is at work on this corpus"):
+    with (
+        locked(str(sources.output)),
+        pytest.raises(CorpusError, match="another longtake command is working on this corpus"),
+    ):
         build(sources)
     assert not (sources.output / "corpus.json").exists()
     build(sources)

@@ -120,4 +120,4 @@ def test_without_a_look_at_the_sources_it_says_so(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS[:1], **SETTINGS)
     done = longtake_here("plan", str(sources.config), "--probe", "none")
     assert done.returncode == 2
-    assert "duplicates.videos needs a look at the sources" in done.stderr
+    assert "duplicates.videos needs the source videos to be probed" in done.stderr

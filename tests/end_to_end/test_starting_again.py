@@ -41,7 +41,7 @@ def test_a_mended_source_is_taken_up_by_overwrite(tmp_path: Path) -> None:
     file, aside = without_the_second(tmp_path)
     build(sources, probe="header")
     assert kept(sources.output) == 1
-    assert "1 video had failed; longtake retry tries again" in build(sources, probe="header")
+    assert "1 video failed; try again with: longtake retry" in build(sources, probe="header")
     shutil.move(aside, file)
     build(sources, probe="header", overwrite=True)
     assert kept(sources.output) == 2
@@ -68,7 +68,7 @@ def test_changes_are_noticed_also_after_clean(tmp_path: Path, change: str) -> No
         path.write_text(path.read_text().splitlines(keepends=True)[0])
     else:
         sources.change(limits={"pixels": 400_000})
-    with pytest.raises(CorpusError, match="inputs that have changed"):
+    with pytest.raises(CorpusError, match="whose inputs have changed since"):
         build(sources)
 
 

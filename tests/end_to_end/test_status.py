@@ -214,7 +214,7 @@ def test_what_is_no_output(tmp_path: Path) -> None:
     assert read_status(str(empty)).stage == "empty"
     assert "nothing planned yet" in longtake("status", str(empty)).stdout
     (empty / "letter.txt").write_text("dear")
-    with pytest.raises(CorpusError, match="not an output of Longtake's"):
+    with pytest.raises(CorpusError, match="not an output of Longtake: it holds"):
         read_status(str(empty))
     with pytest.raises(CorpusError, match="no such folder"):
         read_status(str(tmp_path / "nowhere"))

@@ -56,7 +56,10 @@ def test_copies_that_stay_are_listed_and_the_audit_warns(corpus: Path, which: st
     taken = first if which == "survivor" else next(n for n in ("one", "two", "again") if n != first)
     others = {"one", "two", "again"} - {taken}
     printed = run("takedown", corpus, "--videos", "-", input=f"{taken}\n")
-    assert "Known copies stay, with the same frames or words: 2 samples. --with-duplicates takes them along." in printed
+    assert (
+        "Known copies stay, with the same frames or words: 2 samples. To take them down too: --with-duplicates."
+        in printed
+    )
     keys = sorted(f"{name}-000000000-000004300" for name in others)
     assert all(key in printed for key in keys)
     assert manifest(corpus)["history"][-1]["copies"] == keys

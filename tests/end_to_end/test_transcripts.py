@@ -210,9 +210,12 @@ def test_texts_of_records_are_left_alone_unless_asked(tmp_path: Path) -> None:
     ("settings", "said"),
     [
         ({"source": {"text": {"format": "whisper", "path": "x.json"}}}, "one file per video"),
-        ({"source": {"text": {"format": "vtt", "path": "{video_id}", "encoding": "klingon"}}}, "no text encoding"),
-        ({"source": {"text": {"format": "vtt", "path": "{video_id}", "encoding": "base64"}}}, "no text encoding"),
-        ({"clean": {"loops": 1}}, "no loop"),
+        (
+            {"source": {"text": {"format": "vtt", "path": "{video_id}", "encoding": "klingon"}}},
+            "is not a text encoding",
+        ),
+        ({"source": {"text": {"format": "vtt", "path": "{video_id}", "encoding": "base64"}}}, "is not a text encoding"),
+        ({"clean": {"loops": 1}}, "a loop has 3 repeats"),
         ({"sentences": {"max_words": 4, "min_words": 3}}, "twice"),
         ({"sentences": {"pause_ms": 3000}}, "below pause_ms"),
         ({"source": {"groups": "g.jsonl"}, "sentences": {"split": "sentences"}}, "groups"),

@@ -195,12 +195,12 @@ def test_ids_that_nobody_knows_are_named_and_nothing_is_changed(corpus: Path) ->
     before = published(corpus)
     ids = corpus.parent / "ids.txt"
     ids.write_text(f"{TAKEN}\nnobody\n\n")
-    with pytest.raises(CorpusError, match=r"knows nothing of 1 video; nothing was changed[\s\S]*nobody"):
+    with pytest.raises(CorpusError, match=r"does not know 1 video; nothing was changed[\s\S]*nobody"):
         done("takedown", corpus, "--videos", ids)
     assert published(corpus) == before
-    assert "Unknown, passed over: 1 video." in done("takedown", corpus, "--videos", ids, "--ignore-unknown")
+    assert "Unknown, ignored: 1 video." in done("takedown", corpus, "--videos", ids, "--ignore-unknown")
     assert is_sound(corpus)
-    assert "taken down already: nothing to do" in done("takedown", corpus, "--videos", ids, "--ignore-unknown")
+    assert "already taken down: nothing to do" in done("takedown", corpus, "--videos", ids, "--ignore-unknown")
     assert manifest(corpus)["version"] == 2
 
 
@@ -247,7 +247,7 @@ def test_a_video_that_failed_can_be_taken_down_too(tmp_path: Path) -> None:
 
 def test_all_videos_cannot_be_taken_down(corpus: Path) -> None:
     before = published(corpus)
-    with pytest.raises(CorpusError, match="nothing would be left"):
+    with pytest.raises(CorpusError, match="no sample would be left"):
         done("takedown", corpus, "--videos", "-", input="\n".join(video.video_id for video in VIDEOS))
     assert published(corpus) == before
     assert is_sound(corpus)
@@ -302,7 +302,9 @@ def test_only_what_failed_for_the_reasons_is_tried(tmp_path: Path) -> None:
 def test_what_fails_again_changes_nothing(tmp_path: Path) -> None:
     sources = built_without(tmp_path, ["v3"], keep_records=True)
     before = published(sources.output)
-    assert "failed again: the corpus stays as it is" in done("retry", sources.output, "--config", sources.config)
+    assert "Everything failed again: the corpus is unchanged" in done(
+        "retry", sources.output, "--config", sources.config
+    )
     assert published(sources.output) == before
     assert is_sound(sources.output)
 
@@ -323,7 +325,12 @@ def test_a_retry_with_a_higher_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("reason", "said"),
-    [("slow", "no such reason"), ("edited_out", "no failure"), ("taken_down", "no failure"), (",", "names none")],
+    [
+        ("slow", "no such reason"),
+        ("edited_out", "not a failure"),
+        ("taken_down", "not a failure"),
+        (",", "names no reason"),
+    ],
 )
 def test_reasons_that_cannot_be_retried_are_refused(corpus: Path, built: SourceSet, reason: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
@@ -447,15 +454,15 @@ def test_what_a_failed_merge_left_is_no_part_of_the_next(tmp_path: Path) -> None
 def test_corpora_that_do_not_fit_are_refused(corpus: Path, tmp_path: Path) -> None:
     other = source_set(tmp_path / "other", VIDEOS[:2], **SETTINGS | {"frames": {"short_side": 64, "per_sentence": 2}})
     build(other)
-    with pytest.raises(CorpusError, match=r"have other frames.*frames\.short_side: 32 and 64"):
+    with pytest.raises(CorpusError, match=r"differ in the settings of frames.*frames\.short_side: 32 and 64"):
         done("merge", corpus, other.output, "--output", tmp_path / "merged")
     with pytest.raises(ConfigError, match="two or more"):
         done("merge", corpus, "--output", tmp_path / "merged")
-    with pytest.raises(ConfigError, match="there twice"):
+    with pytest.raises(ConfigError, match="given twice"):
         done("merge", corpus, f"{corpus}/", "--output", tmp_path / "merged")
     with pytest.raises(ConfigError, match="is one of the corpora"):
         done("merge", corpus, other.output, "--output", corpus)
-    with pytest.raises(CorpusError, match="unfinished"):
+    with pytest.raises(CorpusError, match="not a finished corpus"):
         done("merge", corpus, tmp_path, "--output", tmp_path / "merged")
     assert not os.path.exists(tmp_path / "merged")
 
@@ -471,6 +478,6 @@ def test_what_is_no_corpus_is_refused_and_left_alone(built: SourceSet, tmp_path:
     (tmp_path / "ids.txt").write_text("v1\n")
     name, *more = [str(tmp_path / a) if a == "ids.txt" else a for a in command]
     config = ["--config", str(built.config)] if name == "retry" else []
-    with pytest.raises(CorpusError, match="no finished corpus"):
+    with pytest.raises(CorpusError, match="not a finished corpus"):
         done(name, tmp_path / "nothing", *more, *config)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.txt"]

@@ -133,7 +133,7 @@ def test_whoever_comes_next_ends_it(built: SourceSet, results: dict[str, dict[st
     corpus = interrupted(built, tmp_path, "reshard", before_install)
     with locked(str(corpus)):
         assert published(corpus) == results["reshard"]
-        with pytest.raises(CorpusError, match="another longtake is at work"), locked(str(corpus)):
+        with pytest.raises(CorpusError, match="another longtake command is working"), locked(str(corpus)):
             pass
 
 

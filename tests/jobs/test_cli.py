@@ -113,7 +113,7 @@ def test_plan_then_build_then_nothing_to_do(tmp_path: Path) -> None:
     before = published(sources.output)
     again = longtake("build", str(sources.config))
     assert again.returncode == 0
-    assert "is complete already: nothing to do" in again.stdout
+    assert "is already complete: nothing to do" in again.stdout
     refused = longtake("plan", str(sources.config))
     assert refused.returncode == 1
     assert "holds a finished corpus" in refused.stderr

@@ -127,7 +127,7 @@ def test_what_is_written_loads(tmp_path: Path) -> None:
 
 def test_an_existing_configuration_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "corpus.yaml").write_text("mine")
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         write_corpus_template(str(tmp_path))
     assert (tmp_path / "corpus.yaml").read_text() == "mine"
     with pytest.raises(ConfigError, match="is a file"):

@@ -104,7 +104,7 @@ def test_a_training_from_start_to_end(
         ({"batch_size": 1}, 2, "batch_size: 1 in one process leaves nothing to contrast with"),
         ({"model": {"stage": 2}, "init": {"weights": "x"}, "batch_size": 1}, 2, "batch_size: 1 leaves no other video"),
         ({"init": {"weights": "../no/run"}}, 2, "init.weights '../no/run': "),
-        ({"corpus": "/no/such/corpus"}, 1, "/no/such/corpus/corpus.json does not exist"),
+        ({"corpus": "/no/such/corpus"}, 1, "/no/such/corpus: not a finished corpus"),
         ({"optimizer": {"lr": 1e30, "warmup": 0}}, 1, "step 2: "),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_second_training_in_the_same_folder_is_refused(
 ) -> None:
     with alone_in(str(tmp_path / "run"), leads=True):
         assert here(monkeypatch, config(), "--resume") == 2
-    assert "another training is at work there" in capsys.readouterr().err
+    assert "another training is working in this folder" in capsys.readouterr().err
 
 
 def test_damaged_samples_are_said_with_their_reason(

@@ -243,7 +243,7 @@ def test_a_parquet_file_of_another_tool(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"a;b\n", r"d.csv:1: no column subject, subject_id, decision"),
-        (b"subject,subject_id,decision,note,note\n", "1: column note is there twice"),
+        (b"subject,subject_id,decision,note,note\n", "1: column note is given twice"),
         (b"subject,subject_id,decision\nsample,k\nsample,k,ok\n", r"d.csv:2: 2 fields, but 3 columns"),
         (b'subject,subject_id,decision\nvideo,"a\nb",ok\nvideo,v,maybe\nvideo,v,ok\n', r"d.csv:4: decision 'maybe'"),
         (b"subject,subject_id,decision\nvideo,\xff,ok\nvideo,v,ok\n", r"d.csv:2: not UTF-8"),
@@ -282,7 +282,7 @@ def test_what_is_no_file_of_decisions(tmp_path: Path) -> None:
         ("d.parquet", "not a Parquet file"),
         ("folder.csv", "a folder"),
         ("none.csv", "no such file"),
-        ("d.txt", r"ends in \.csv or \.parquet"),
+        ("d.txt", r"must end in \.csv or \.parquet"),
         ("numbers.parquet", "row 1: subject_id: must be text, not int"),
     ):
         with pytest.raises(ConfigError, match=said):

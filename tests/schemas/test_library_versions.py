@@ -19,4 +19,4 @@ def test_a_worker_with_the_launchers_versions_is_one_of_us() -> None:
 def test_a_worker_with_other_versions_stops_the_job(launcher: dict[str, str], said: str) -> None:
     with pytest.raises(CorpusError, match=said) as stopped:
         check_versions(launcher)
-    assert "mend the image" in str(stopped.value)
+    assert "correct the image" in str(stopped.value)

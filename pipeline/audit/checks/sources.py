@@ -51,7 +51,7 @@ def evaluation_sets(wanted: Sequence[str]) -> EvaluationSets | None:
         name, _, holds = name.partition(":")
         if not is_set or not path or holds not in ("", "ids", "texts"):
             raise ConfigError(
-                f"--evaluation {text}: write NAME=FILE for a list of ids, NAME:texts=FILE for one of texts"
+                f"--evaluation {text}: write NAME=FILE for a list of ids, or NAME:texts=FILE for a list of texts"
             )
         listed.append({"name": name, "path": path, "holds": holds or "ids"})
     if not listed:

@@ -67,7 +67,7 @@ class CaptionModel:
         kept.setdefault("eos_token_id", self._tokenizer.eos_token_id)
         ends = kept["eos_token_id"]
         if ends is None:
-            raise ConfigError(f"captions.model {folder}: nothing says which token ends an answer (eos_token_id)")
+            raise ConfigError(f"captions.model {folder}: no token that ends an answer is named (eos_token_id)")
         self._ends = frozenset([ends] if isinstance(ends, int) else ends)
         kept.setdefault("pad_token_id", self._tokenizer.pad_token_id)
         if kept["pad_token_id"] is None:
@@ -88,7 +88,7 @@ class CaptionModel:
         room = positions if self.is_seq2seq and answer <= positions else positions - answer
         if room < 1:
             raise ConfigError(
-                f"captions.max_new_tokens {answer}: {folder} has {positions} positions, which leaves none for a prompt"
+                f"captions.max_new_tokens {answer}: {folder} has {positions} positions, so none is left for a prompt"
             )
         return int(room)
 

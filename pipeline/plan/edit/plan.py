@@ -52,7 +52,7 @@ def adopt_plan(config: CorpusConfig, layout: Layout, folder: str, options: Pipel
             storage.delete_folder(staged.root)
     summary = read_summary(layout.plan)
     if summary is None:
-        raise CorpusError(f"{layout.plan}: the edited plan is gone since it was written; run the command again")
+        raise CorpusError(f"{layout.plan}: no longer exists. Run the same command again.")
     return summary
 
 
@@ -60,8 +60,8 @@ def edited_groups(layout: Layout, folder: str) -> list[RowGroup]:
     """The row groups of the edited plan. Raises CorpusError if files or columns are missing."""
     if _same(folder, layout.plan):
         raise CorpusError(
-            f"{folder} is the corpus's own plan. Write the edited rows to another folder, so that what was left out can be "
-            "told: COPY (SELECT ...) TO 'edited/plan.parquet'"
+            f"{folder} is the corpus's own plan. Write the edited rows to another folder, so that removed rows can be "
+            "found: COPY (SELECT ...) TO 'edited/plan.parquet'"
         )
     if folder.endswith(_PARTS) and not storage.list_files(folder):
         files = [folder] if storage.exists(folder) else []
@@ -69,7 +69,7 @@ def edited_groups(layout: Layout, folder: str) -> list[RowGroup]:
         files = storage.list_files(folder, _PARTS)
     if not files:
         raise CorpusError(
-            f"{folder}: no edited plan: there is no .parquet file directly in it. "
+            f"{folder}: no edited plan: no .parquet file is directly in this folder. "
             "(COPY with PARTITION_BY writes folders, which are not read.)"
         )
     groups: list[RowGroup] = []
@@ -93,7 +93,7 @@ def find_origin(layout: Layout) -> Origin | None:
         if not parts:
             return None
         raise CorpusError(
-            f"{layout.plan} is not whole (it has no _plan.json). Make it again with `longtake plan`, "
+            f"{layout.plan} is not complete: it has no _plan.json. Make it again with `longtake plan`, "
             "or delete the folder to count from the edited plan alone."
         )
     rows = 0

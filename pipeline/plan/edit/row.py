@@ -69,13 +69,13 @@ def inspect_file(path: str) -> tuple[list[RowGroup], list[RowProblem]]:
                 groups.append(RowGroup(path, number, first))
                 first += file.metadata.row_group(number).num_rows
     except storage.PARQUET_ERRORS as error:
-        return [], [RowProblem(name, 0, f"is not a Parquet file, or a damaged one: {storage.damage(error)}")]
+        return [], [RowProblem(name, 0, f"not a Parquet file, or a damaged one: {storage.damage(error)}")]
     return (groups if first > 1 else []), problems
 
 
 def _schema_problems(schema: pa.Schema) -> Iterator[str]:
     for name in sorted({n for n in schema.names if n in _READ and schema.names.count(n) > 1}):
-        yield f"column {name} is there {schema.names.count(name)} times; keep one"
+        yield f"column {name} is given {schema.names.count(name)} times; keep one"
     missing = [name for name in _REQUIRED if name not in schema.names]
     if missing:
         yield f"column {', '.join(missing)} is missing; it has {', '.join(schema.names) or 'none'}"
@@ -157,7 +157,7 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
         wrong.append(f"split {quoted(split)} is not made of letters and digits")
     elif split not in config.split:
         meant = did_you_mean(split, config.split)
-        wrong.append(f"split {quoted(split)} is none of those of the configuration: {', '.join(config.split)}.{meant}")
+        wrong.append(f"split {quoted(split)} is not in the configuration, which has {', '.join(config.split)}.{meant}")
     sentences = _sentences(row.get("sentences"), wrong)
     coherence = _number("coherence", row, wrong)
     scores = {name: _number(column, row, wrong) for column, name in _SCORES.items()}
@@ -234,7 +234,7 @@ def _number(name: str, row: dict[str, Any], wrong: list[str]) -> float | None:
 
 def _sentences(values: Any, wrong: list[str]) -> list[Sentence]:
     if not values:
-        wrong.append("it has no sentences; to leave a long clip out, delete its row")
+        wrong.append("it has no sentences; to drop a long clip, delete its row")
         return []
     before = len(wrong)
     found: list[Sentence] = []
@@ -242,8 +242,10 @@ def _sentences(values: Any, wrong: list[str]) -> list[Sentence]:
         sentence = _sentence(number, value, wrong)
         if sentence is not None:
             if found and sentence.start_ms < found[-1].end_ms:
-                last = f"that of the one before it, {found[-1].start_ms} to {found[-1].end_ms}"
-                wrong.append(f"sentence {number}: {sentence.start_ms} to {sentence.end_ms} ms is not after {last}")
+                last = f"the one before it, {found[-1].start_ms} to {found[-1].end_ms}"
+                wrong.append(
+                    f"sentence {number}: {sentence.start_ms} to {sentence.end_ms} ms does not come after {last}"
+                )
             found.append(sentence)
         if len(wrong) >= before + _MAX_SHOWN:
             wrong.append("and perhaps more")
@@ -263,7 +265,7 @@ def _sentence(number: int, value: Any, wrong: list[str]) -> Sentence | None:
     text = value.get("text")
     cleaned = clean_text(text) if isinstance(text, str) else ""
     if not cleaned:
-        wrong.append(f"{at}: text {quoted(text)} is empty; to leave the sentence out, remove it from the list")
+        wrong.append(f"{at}: text {quoted(text)} is empty; to drop the sentence, remove it from the list")
     asr = value.get("asr")
     if isinstance(asr, str):
         asr = clean_text(asr) or None

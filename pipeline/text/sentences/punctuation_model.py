@@ -33,7 +33,7 @@ class PunctuationModel:
             from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
         except ImportError as error:
             raise ConfigError(
-                f"sentences.model needs transformers and torch: {error}; pip install 'longtake[text]'"
+                f"sentences.model needs transformers and torch ({error}). Install them with: pip install 'longtake[text]'"
             ) from None
         quiet_loading()
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -43,11 +43,13 @@ class PunctuationModel:
         except Exception as error:  # whatever is wrong with the files
             raise ConfigError(f"sentences.model {folder}: cannot be loaded: {first_line(error)}") from None
         if not tokenizer.is_fast:
-            raise ConfigError(f"sentences.model {folder}: it has no fast tokenizer, which tells where tokens are")
+            raise ConfigError(f"sentences.model {folder}: it has no fast tokenizer, which says where tokens are")
         self._marks = {label: mark_of(label) for label in network.config.id2label.values()}
         if not set(self._marks.values()) & set(".?!"):
             labels = ", ".join(map(repr, list(self._marks)[:12]))
-            raise ConfigError(f"sentences.model {folder}: no label names an end of a sentence; it has {labels}")
+            raise ConfigError(
+                f"sentences.model {folder}: no label marks the end of a sentence; its labels are {labels}"
+            )
         self._pipeline: Any = pipeline("token-classification", model=network, tokenizer=tokenizer, ignore_labels=[])
 
     def punctuate(self, text: str) -> dict[int, str]:

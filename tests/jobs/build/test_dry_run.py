@@ -238,16 +238,16 @@ def test_the_command_prints_it_and_sends_nothing(planned: CorpusConfig, bucket: 
     assert done.returncode == 0, done.stderr
     assert "of project test in us-central1: not sent." in done.stdout
     assert "min_ram_bytes 16000000000" in done.stdout
-    assert "Nothing is wrong with it that could be seen from here." in done.stdout
+    assert "No fault was found in the request." in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["plan", "{bucket}", "--dry-run"], 2, "--dry-run makes a request for Dataflow"),
-        (["build", "{bucket}", "--dry-run", "--overwrite", "--", *DATAFLOW], 2, "neither --plan nor --overwrite"),
-        (["plan", "{bucket}", "--no-wait"], 2, "the job would end with this process"),
-        (["build", "{bucket}", "--no-wait"], 2, "the job would end with this process"),
+        (["plan", "{bucket}", "--dry-run"], 2, "--dry-run works only for Dataflow"),
+        (["build", "{bucket}", "--dry-run", "--overwrite", "--", *DATAFLOW], 2, "remove --plan and --overwrite"),
+        (["plan", "{bucket}", "--no-wait"], 2, "the local runner ends with this process"),
+        (["build", "{bucket}", "--no-wait"], 2, "the local runner ends with this process"),
     ],
 )
 def test_what_makes_no_sense_is_refused(bucket: str, arguments: list[str], code: int, message: str) -> None:
@@ -258,7 +258,7 @@ def test_what_makes_no_sense_is_refused(bucket: str, arguments: list[str], code:
 
 def test_without_a_plan_the_build_is_not_the_next_job(tmp_path: Path, bucket: str) -> None:
     config = load_config(bucket).model_copy(update={"output": "gs://corpora/elsewhere"})
-    with pytest.raises(CorpusError, match="so this is not the next job"):
+    with pytest.raises(CorpusError, match="so the next job is to make one"):
         request_build(BuildRequest(config, beam_args=DATAFLOW))
 
 
@@ -281,7 +281,7 @@ def test_the_launcher_of_the_template_stages_the_job_and_returns(bucket: str) ->
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "Launched. The plan is whole when this is there: gs://corpora/small/out/plan/_plan.json" in done.stdout
+    assert "Launched. The plan is complete once this file exists: gs://corpora/small/out/plan/_plan.json" in done.stdout
     job = json.loads(storage.read_bytes("gs://corpora/launch/job.json"))
     (pool,) = job["environment"]["workerPools"]
     assert pool["workerHarnessContainerImage"] == IMAGE

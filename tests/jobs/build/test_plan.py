@@ -106,7 +106,7 @@ def test_planning_waits_for_nobody_elses_build(tmp_path: Path) -> None:
     with locked(str(sources.output)):
         done = longtake_here("plan", str(sources.config), "--probe=none")
     assert done.returncode == 1
-    assert "another longtake is at work" in done.stderr
+    assert "another longtake command is working" in done.stderr
     assert not (sources.output / "plan").exists()
 
 
@@ -121,7 +121,7 @@ def test_a_manifest_of_broken_lines_is_refused_by_plan_and_build(tmp_path: Path)
         assert "9 malformed, as videos.jsonl:10: holds a list, not a JSON object" in done.stderr
         assert (sources.output / "plan" / "_plan.json").exists()
         assert "The plan stays in " in done.stderr or command == "build"
-        assert "What goes in and what is planned" in done.stdout or command == "build", "the plan is there to be seen"
+        assert "Input and plan" in done.stdout or command == "build", "the plan is there to be seen"
     sources.change(max_failed=0.9)
     assert planned(sources)[0].counts["videos"].kept == 1
 
@@ -150,5 +150,5 @@ def test_a_list_in_the_place_of_lines_is_told(tmp_path: Path) -> None:
 
 def test_a_split_that_comes_out_empty_is_told(tmp_path: Path) -> None:
     sources = source_set(tmp_path, VIDEOS[:1], split={"train": 0.999, "val": 0.001, "none": 0.0})
-    assert "No sample fell to the split val" in planned(sources)[1]
+    assert "The split val has no sample" in planned(sources)[1]
     assert "split none" not in planned(sources)[1]

@@ -109,7 +109,7 @@ def test_an_unfinished_corpus_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out" / "corpus.json").unlink()
     result = CliRunner().invoke(app, ["browse", str(tmp_path / "out")])
     assert isinstance(result.exception, CorpusError)
-    assert "unfinished" in str(result.exception)
+    assert "not a finished corpus" in str(result.exception)
 
 
 def test_what_is_not_installed_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

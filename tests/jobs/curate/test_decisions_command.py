@@ -101,7 +101,7 @@ def test_the_merged_log_holds_every_row_in_conflict_too(files: list[str], tmp_pa
     assert sorted(map(repr, rows)) == sorted(map(repr, [*ANN, *BOB]))
     assert [row.decided_at for row in rows] == sorted(row.decided_at for row in rows)
     result = run(*files, "--output", both)
-    assert isinstance(result.exception, ConfigError) and "is there already" in str(result.exception)
+    assert isinstance(result.exception, ConfigError) and "already exists" in str(result.exception)
     assert read_decisions(both) == rows
 
 

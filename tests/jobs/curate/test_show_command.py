@@ -81,7 +81,7 @@ def test_shows_a_sample_and_writes_its_sheet(sound: Path, tmp_path: Path) -> Non
         assert part in result.output, part
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.format == "PNG"
-    assert "not what the index says" not in result.output
+    assert "do not match the index" not in result.output
 
 
 def test_the_sheet_is_named_after_the_key(sound: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_start_that_fits_several_is_refused(corpus: Path) -> None:
         ("beta-00009", "beta-000090500-000111002: long clip dropped at stage decode: frames_damaged"),
         ("epsilon", "epsilon: video dropped at stage decode: unreadable (moov atom not found)"),
         ("alpha.alone", "alpha.alone: sentence dropped at stage merge: run_too_short (run of 1 sentence)"),
-        ("nobody", "nobody: neither a sample of this corpus nor anything that was dropped from it"),
+        ("nobody", "nobody: no such sample in this corpus, and no ledger row with this id"),
     ],
 )
 def test_says_why_there_is_no_such_sample(sound: Path, name: str, said: str) -> None:
@@ -136,14 +136,14 @@ def test_nothing_from_the_corpus_acts_on_the_terminal(corpus: Path) -> None:
 def test_a_hostile_name_is_shown_as_text(corpus: Path) -> None:
     result = run(corpus, "\x1b[31m[bold]")
     assert result.exit_code == 1
-    assert result.output.startswith(r"\x1b[31m[bold]: neither")
+    assert result.output.startswith(r"\x1b[31m[bold]: no such sample")
 
 
 def test_a_damaged_sample_is_shown_as_far_as_it_goes(corpus: Path, tmp_path: Path) -> None:
     edit_shard(corpus, "val-000000", lambda m: m.__setitem__(2, (m[2][0], b"x" * len(m[2][1]))), index=False)
     result = run(corpus, "delta")
     assert result.exit_code == 0
-    assert "Its files are not what the index says" in result.output
+    assert "The files of this sample do not match the index" in result.output
     assert (tmp_path / "delta-000001000-000021502.png").is_file()
 
 
@@ -151,7 +151,7 @@ def test_an_unfinished_corpus(corpus: Path) -> None:
     (corpus / "corpus.json").unlink()
     result = run(corpus)
     assert result.exit_code == 1
-    assert "unfinished: no corpus.json; run longtake build" in result.output
+    assert "not a finished corpus: it has no corpus.json. Finish it with: longtake build" in result.output
 
 
 @pytest.mark.parametrize("arguments", [(), ("delta",)])
@@ -173,7 +173,7 @@ def test_no_key_of_a_corpus_names_a_file_elsewhere(corpus: Path, tmp_path: Path)
     edit_table(corpus / "index" / "val-000000.parquet", lambda rows: rows[0].update(key=hostile))
     result = run(corpus, "delta")
     assert result.exit_code == 1
-    assert "is no key of a sample" in result.output
+    assert "is not the key of a sample" in result.output
     assert not list(tmp_path.parent.glob("evil*"))
     assert not list(tmp_path.rglob("*.png"))
 
@@ -182,4 +182,4 @@ def test_no_row_of_an_index_names_another_shard(corpus: Path) -> None:
     edit_table(corpus / "index" / "val-000000.parquet", lambda rows: rows[0].update(shard="../../../secret"))
     result = run(corpus, "delta")
     assert result.exit_code == 1
-    assert "its row is damaged" in result.output
+    assert "a row is damaged" in result.output

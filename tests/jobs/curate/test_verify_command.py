@@ -65,11 +65,14 @@ def test_a_sample_says_what_was_not_checked(corpus: Path) -> None:
 def test_an_unfinished_corpus(corpus: Path) -> None:
     (corpus / "corpus.json").unlink()
     result = run(corpus)
-    assert (result.exit_code, result.output) == (1, f"{corpus}: unfinished: no corpus.json; run longtake build\n")
+    assert (result.exit_code, result.output) == (
+        1,
+        f"{corpus}: not a finished corpus: it has no corpus.json. Finish it with: longtake build\n",
+    )
 
 
 def test_a_corpus_that_is_not_there(tmp_path: Path) -> None:
-    assert "unfinished: no corpus.json" in run(tmp_path / "nothing").output
+    assert "not a finished corpus" in run(tmp_path / "nothing").output
 
 
 def test_an_unusable_manifest(corpus: Path) -> None:
@@ -77,7 +80,7 @@ def test_an_unusable_manifest(corpus: Path) -> None:
     result = run(corpus)
     assert result.exit_code == 1
     assert result.output.splitlines()[0].startswith("corpus.json: not a readable corpus.json")
-    assert result.output.splitlines()[1:] == ["1 fault; nothing else was checked, since corpus.json cannot be used"]
+    assert result.output.splitlines()[1:] == ["1 fault; nothing else was checked, since corpus.json could not be used"]
 
 
 def test_tables_that_could_not_be_compared(corpus: Path) -> None:
@@ -104,20 +107,20 @@ def test_sources_that_are_not_there(corpus: Path, tmp_path_factory: pytest.TempP
     result = run(corpus, "--sources", "--config", folder / "corpus.yaml")
     *lines, last = result.output.splitlines()[1:]
     assert result.exit_code == 0
-    assert "not judged: alpha: its source cannot be had: missing: no such file" in lines
+    assert "not judged: alpha: its source cannot be read: missing: no such file" in lines
     assert (
         last
-        == "Against the sources: 9 samples, 5 sources, 0 frames; all compared are as the sources have them; 10 not judged"
+        == "Against the sources: 9 samples, 5 sources, 0 frames; everything compared matches the sources; 10 not judged"
     )
 
 
 def test_sources_of_relative_paths_without_a_configuration(corpus: Path) -> None:
     result = run(corpus, "--sources")
-    assert "give --config, the configuration that it was built with" in str(result.exception)
+    assert "name the configuration that it was built with in --config" in str(result.exception)
 
 
 def test_sources_of_a_corpus_that_cannot_be_read(corpus: Path) -> None:
     (corpus / "index" / "val-000000.parquet").write_bytes(b"PAR1")
     result = run(corpus, "--sources")
     assert result.exit_code == 1
-    assert result.output.splitlines()[-1] == "The sources were not looked at, since not all of the corpus could be read"
+    assert result.output.splitlines()[-1] == "The sources were not compared, since not all of the corpus could be read"

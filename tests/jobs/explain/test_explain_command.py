@@ -49,7 +49,7 @@ def test_text_says_what_each_step_did(sources: SourceSet) -> None:
     for expected in (
         "talk",
         f"Note: There is no plan in {sources.output} yet. "
-        "Nothing is known of duplicates among videos, of shards, and of what the build said.",
+        "So duplicates among videos, shards and results of the build are unknown.",
         "record videos.jsonl:1",
         "Cleaning: 5 cues, 4 left",
         "sound_tags 3 taken out in 2 cues, 1 gone",
@@ -97,7 +97,7 @@ def test_json_holds_everything(sources: SourceSet) -> None:
 def test_an_id_that_is_not_there(sources: SourceSet) -> None:
     result = run(sources, "talk-2")
     assert result.returncode == 1
-    assert "no record of a video 'talk-2'; like it are: 'Talk-2', 'talk'" in " ".join(result.stderr.split())
+    assert "no record of video 'talk-2'; similar ids: 'Talk-2', 'talk'" in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
 
 
@@ -187,5 +187,5 @@ def test_what_fonts_cannot_draw_is_left_out() -> None:
 
 def test_without_matplotlib(sources: SourceSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ConfigError, match=r"matplotlib: pip install 'longtake\[text\]'"):
+    with pytest.raises(ConfigError, match=r"matplotlib\. Install it with: pip install 'longtake\[text\]'"):
         draw(explained(sources))

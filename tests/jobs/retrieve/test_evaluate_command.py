@@ -111,11 +111,11 @@ def test_a_corpus_with_nothing_to_evaluate(
     [
         (["{run}"], 2, "name either a corpus or --annotations FILE"),
         (["{run}", "x", "--annotations=y"], 2, "name either a corpus or --annotations FILE"),
-        (["{run}", "x", "--report=y"], 2, "belong to --annotations"),
+        (["{run}", "x", "--report=y"], 2, "need --annotations FILE"),
         (["{run}", "--annotations=y"], 2, "--annotations needs --format and --videos"),
         (["{run}", "{tmp}/gone"], 1, "not a finished corpus"),
-        (["{tmp}/gone", "{tmp}"], 1, "no checkpoint there"),
-        (["{run}", "--annotations=y", "--format=msrvtt", "--videos=."], 2, "no format 'msrvtt'; there are activitynet"),
+        (["{tmp}/gone", "{tmp}"], 1, "holds no checkpoint"),
+        (["{run}", "--annotations=y", "--format=msrvtt", "--videos=."], 2, "no format 'msrvtt'; use one of activitynet"),
         (["{run}", "--annotations={tmp}/gone", "--format=didemo", "--videos=."], 2, "no such file"),
     ],
 )
@@ -221,7 +221,7 @@ def test_a_pickle_is_refused(
     (tmp_path / "captions.pkl").write_bytes(b"\x80\x04.")
     options = [f"--annotations={tmp_path / 'captions.pkl'}", "--format=queryd", f"--videos={videos}"]
     assert main(monkeypatch, str(run_folder), *options) == 2
-    assert "is a pickle, which runs code" in capsys.readouterr().err
+    assert "a pickle, which can run code" in capsys.readouterr().err
 
 
 def test_no_usable_video_is_exit_1(run_folder: Path, videos: Path, tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def test_a_corpus_in_an_object_store_gives_the_same(settings: LoaderSettings) ->
 
 
 def test_what_is_no_corpus_is_refused(settings: LoaderSettings, tmp_path: Path) -> None:
-    with pytest.raises(LoaderError, match=r"corpus\.json does not exist"):
+    with pytest.raises(LoaderError, match="not a finished corpus: it has no"):
         ShardLoader(replace(settings, corpus=str(tmp_path)))
     with pytest.raises(ValueError, match="no split 'val'"):
         ShardLoader(replace(settings, split="val"))

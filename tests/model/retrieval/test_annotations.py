@@ -136,7 +136,7 @@ def test_condensed_movies_have_their_split_beside_them(tmp_path: Path) -> None:
     write(tmp_path, "clips.csv", CLIPS)
     write(tmp_path, "split.csv", "imdbid,split\ntt1,train\ntt2,test\n")
     assert [r.video_id for r in read_annotations(path, "condensed-movies", "test").records] == ["bbb", "ddd"]
-    with pytest.raises(AnnotationError, match="no video of split 'dev'; there are test, train"):
+    with pytest.raises(AnnotationError, match="has no split 'dev'; it has test, train"):
         read_annotations(path, "condensed-movies", "dev")
 
 
@@ -184,7 +184,7 @@ class _Bomb:
 @pytest.mark.parametrize("name", ["raw_captions_combined_filtered.pkl", "captions.json"])
 def test_a_pickle_is_refused_and_not_run(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, name, pickle.dumps({"video-a": _Bomb()}))
-    with pytest.raises(AnnotationError, match=r"is a pickle, which runs code .* convert it once: python -c") as error:
+    with pytest.raises(AnnotationError, match=r"a pickle, which can run code .* convert it once: python -c") as error:
         read_annotations(path, "queryd")
     assert path in str(error.value)
 
@@ -195,14 +195,14 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path, name: str) -> None:
         ("a.json", "{", "activitynet", "not JSON"),
         ("a.json", [], "activitynet", "holds list, not an object by video id: is --format right"),
         ("a.json", {}, "didemo", "holds dict, not a list of records"),
-        ("a.json", {}, "queryd", "no annotations in it"),
+        ("a.json", {}, "queryd", "holds no annotations"),
         ("a.json", "[" * 100_000, "didemo", "not JSON"),
         ("a.json", b"\xff\xfe{}", "queryd", "not UTF-8"),
         ("a.csv", "id,text\n1,x\n", "condensed-movies", "no column called videoid"),
         ("a.csv", "videoid,text\n1,x\n", "condensed-movies", "no column called description or caption"),
         ("a.csv", "videoid,caption\n1," + "x" * (1 << 21), "condensed-movies", "not CSV after line 1"),
-        ("a.jsonl", "", "jsonl", "no annotations in it"),
-        ("a.jsonl", "", "msrvtt", "no format 'msrvtt'; there are activitynet, didemo"),
+        ("a.jsonl", "", "jsonl", "holds no annotations"),
+        ("a.jsonl", "", "msrvtt", "no format 'msrvtt'; use one of activitynet, didemo"),
     ],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, content: Any, format: str, said: str) -> None:
@@ -273,7 +273,7 @@ def test_videos_by_template(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_videos(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match="no files there"):
+    with pytest.raises(AnnotationError, match="holds no files"):
         VideoFiles(str(tmp_path / "gone"))
 
 

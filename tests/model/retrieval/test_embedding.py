@@ -193,7 +193,7 @@ def test_a_damaged_sample_and_what_cannot_be_opened(corpus: Path, tmp_path: Path
         list(windows.places(windows.shards[1]))
     with pytest.raises(LoaderError, match="not a finished corpus"):
         CorpusWindows(str(tmp_path), SIZE)
-    with pytest.raises(LoaderError, match="no split 'val', but train"):
+    with pytest.raises(LoaderError, match="no split 'val'; it has train"):
         CorpusWindows(str(corpus), SIZE, "val")
     with pytest.raises(LoaderError, match="2 frames for each sentence, but the model takes 8"):
         CorpusWindows(str(corpus), SMALL)

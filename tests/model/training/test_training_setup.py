@@ -166,7 +166,7 @@ def test_weights_of_another_model_are_refused(folder: Path, kind: str, name: str
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model": {"video": {"layers": 3}}}, r"model\.video\.layers: no such setting; there are embed_dim"),
+        ({"model": {"video": {"layers": 3}}}, r"model\.video\.layers: no such setting; use one of embed_dim"),
         ({"model": {"text": {"hiden": 3}}}, r"model\.text\.hiden: no such setting"),
         ({"model": {"losses": {"mtc": 3}}}, r"model\.losses\.mtc: no such setting"),
         ({"model": {"compat": {"foo": True}}}, r"model\.compat\.foo: no such setting"),
@@ -189,7 +189,7 @@ def test_weights_of_another_model_are_refused(folder: Path, kind: str, name: str
         ({"data": {"tokenizer": "no/such/folder"}}, r"data\.tokenizer 'no/such/folder': .* does not exist"),
         ({"data": {"tokenizer": "empty"}}, r"data\.tokenizer 'empty': "),
         ({"data": {"frames_per_sentence": 3}}, "frames_per_sentence is 3, but the corpus has 2"),
-        ({"data": {"split": "test"}}, "has no split 'test', but .*train"),
+        ({"data": {"split": "test"}}, "has no split 'test'; it has .*train"),
         ({"evaluate": {"every": 1}}, "has no split 'val'"),
         ({"batch_size": 13}, "12 usable samples are too few .*Lower batch_size"),
         ({"data": {"sentences": 8, "tokens": 8}}, "0 usable samples are too few"),

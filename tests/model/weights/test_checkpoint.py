@@ -86,7 +86,7 @@ def test_what_is_incomplete_is_no_checkpoint(run: Path) -> None:
     (run / "checkpoints/step-00000010").write_text("a file")
     assert [step for step, _ in checkpoints(str(run))] == [4]
     assert weights_path(str(run)).endswith("step-00000004/model.safetensors")
-    with pytest.raises(CheckpointError, match="no checkpoint there"):
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
         weights_path(str(run / "nowhere"))
 
 
@@ -184,12 +184,12 @@ HUGE = 1 << 40
 LIES: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("text.layers", lambda card: card["size"]["text"].update(layers=HUGE)),
     ("text.vocabulary", lambda card: card["size"]["text"].update(vocabulary=HUGE)),
-    ("model of its header", lambda card: card["size"]["text"].update(vocabulary=1 << 20)),
+    ("model in its header", lambda card: card["size"]["text"].update(vocabulary=1 << 20)),
     ("depths", lambda card: card["size"]["video"].update(depths=[HUGE] * 6)),
     ("depths", lambda card: card["size"]["video"].update(depths=[1] * 10_000)),
-    ("model of its header", lambda card: card["size"]["text"].update(layers=128, paragraph_layers=128)),
+    ("model in its header", lambda card: card["size"]["text"].update(layers=128, paragraph_layers=128)),
     ("multiple of 0 heads|greater than", lambda card: card["size"]["text"].update(heads=0)),
-    ("model of its header|width", lambda card: card["size"]["video"].update(embed_dim=1 << 20)),
+    ("model in its header|width", lambda card: card["size"]["video"].update(embed_dim=1 << 20)),
     ("stages", lambda card: card["size"]["video"].update(stages=[1 << 30] * 6)),
     ("clips", lambda card: card["size"].update(clips=-1)),
     ("temperature", lambda card: card["size"]["losses"].update(temperature=0)),
@@ -226,5 +226,5 @@ def test_weights_of_other_origin_say_where_they_belong(run: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"a": torch.ones(1)}, str(path))
-    with pytest.raises(CheckpointError, match=r"no description of the model in it.*init\.weights"):
+    with pytest.raises(CheckpointError, match=r"holds no description of the model.*init\.weights"):
         load_model(str(path))

@@ -140,7 +140,7 @@ def test_strata_with_names_that_look_alike_stay_apart(tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     database = write_index(tmp_path, rows_of(40))
     with pytest.raises(
-        ConfigError, match=r"no column 'licence' to make strata of; there are .*\blicense\b.*\bseconds\b"
+        ConfigError, match=r"no column 'licence' to stratify by; use some of .*\blicense\b.*\bseconds\b"
     ):
         draw(database, 5, strata=("split", "licence"))
     with pytest.raises(ConfigError, match="no column"):

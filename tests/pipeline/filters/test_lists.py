@@ -36,7 +36,7 @@ def test_forms(tmp_path: Path, name: str, text: str, field: str | None, wanted: 
     ("name", "text", "field", "message"),
     [
         ("a.txt", "\n# only a comment\n", None, "the list is empty"),
-        ("a.txt", "x", "id", "records only"),
+        ("a.txt", "x", "id", "needs a list of records"),
         ("a.csv", "id,text\n", None, "columns: id, text"),
         ("a.csv", "id,text\n", "video", "columns: id, text"),
         ("a.jsonl", '{"id": "x"}\n{"other": 1}\n', "id", "line 2: a record has no 'id'; it has other"),

@@ -102,7 +102,7 @@ def test_workers_read_the_rejects_that_were_meant(tmp_path: Path) -> None:
         with pytest.raises(CorpusError, match="not the decisions that the plan was made with"):
             file.read()
     assert keep_rejects(layout, Rejects()) is None and not storage.exists(file.path)
-    with pytest.raises(CorpusError, match="gone"):
+    with pytest.raises(CorpusError, match="missing, or not"):
         file.read()
 
 

@@ -301,8 +301,8 @@ ONE = TEXT.replace("sentences", "sentences[1:1]")
 WRONG_ROWS = {
     "no sentence": ("[]::STRUCT(clip_id VARCHAR, start_ms BIGINT, end_ms BIGINT, text VARCHAR)[]", "has no sentences"),
     "null sentences": ("NULL", "has no sentences"),
-    "order": ("list_reverse(sentences[1:2])", "is not after that of the one before it"),
-    "twice": ("list_concat(sentences[1:1], sentences[1:1])", "is not after that of the one before it"),
+    "order": ("list_reverse(sentences[1:2])", "does not come after the one before it"),
+    "twice": ("list_concat(sentences[1:1], sentences[1:1])", "does not come after the one before it"),
     "empty text": (ONE.replace("s.text}", "' '}"), "text ' ' is empty"),
     "null text": (ONE.replace("s.text}", "NULL::VARCHAR}"), "text 'None' is empty"),
     "reversed": (ONE.replace("end_ms: s.end_ms", "end_ms: s.start_ms"), "lasts from"),
@@ -367,9 +367,9 @@ def test_the_first_twenty_problems_are_shown_in_order(edit: Edit) -> None:
 
 
 def test_a_folder_without_a_table_is_refused(edit: Edit) -> None:
-    assert "there is no .parquet file" in edit.refuses()
+    assert "no .parquet file is directly in this folder" in edit.refuses()
     (edit.edited / "x.parquet").write_bytes(b"not a table")
-    assert "x.parquet: is not a Parquet file" in edit.refuses()
+    assert "x.parquet: not a Parquet file" in edit.refuses()
 
 
 def test_the_plan_of_the_corpus_is_no_edited_plan(edit: Edit) -> None:
@@ -386,7 +386,7 @@ def test_a_plan_that_was_changed_in_place_is_no_plan_to_start_from(edit: Edit) -
 def test_an_unfinished_plan_is_no_plan_to_start_from(edit: Edit) -> None:
     edit.write("SELECT * FROM plan")
     (Path(edit.layout.plan) / "_plan.json").unlink()
-    assert "is not whole" in edit.refuses()
+    assert "is not complete" in edit.refuses()
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -430,7 +430,7 @@ def test_what_is_no_time_is_a_problem(config: CorpusConfig, value: Any) -> None:
         ({"split": None}, "split 'None' is not made of"),
         (
             {"split": "trian"},
-            "split 'trian' is none of those of the configuration: train, val, test. Did you mean train?",
+            "split 'trian' is not in the configuration, which has train, val, test. Did you mean train?",
         ),
         ({"video_id": " "}, "video_id ' ' is not a text"),
         ({"video_id": "a/b"}, "is not safe as a file name"),

@@ -186,7 +186,7 @@ def test_reading_does_not_depend_on_row_groups(tmp_path: Path) -> None:
         ("SELECT 1 AS x", "column video_id, uri, sentences, split is missing"),
         ("SELECT * REPLACE (sentences[1:0] AS sentences) FROM plan", "has no sentences"),
         ("SELECT * REPLACE ([NULL]::STRUCT(clip_id VARCHAR, start_ms BIGINT, end_ms BIGINT, text VARCHAR)[] AS sentences)"
-         " FROM plan", "rows 1 to 30 are not those of a plan"),
+         " FROM plan", "rows 1 to 30 are not rows of a plan"),
     ],
 )  # fmt: skip
 def test_what_is_no_plan_is_refused(tmp_path: Path, select: str, message: str) -> None:
@@ -199,5 +199,5 @@ def test_what_is_no_plan_is_refused(tmp_path: Path, select: str, message: str) -
 
 
 def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no plan here"):
+    with pytest.raises(CorpusError, match="no plan found"):
         diff_plans(str(tmp_path), str(tmp_path))

@@ -117,14 +117,14 @@ def test_a_damaged_sample_is_not_copied(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[stored.entry.members[-1].offset + 5] ^= 1
     path.write_bytes(data)
-    with pytest.raises(CorpusError, match=r"is damaged; see longtake verify"):
+    with pytest.raises(CorpusError, match=r"is damaged\. Check the corpus with: longtake verify"):
         read_frames(stored)
 
 
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("key", "../../alpha-000000000-000001000", "is not that of its long clip"),
+        ("key", "../../alpha-000000000-000001000", "does not match its long clip"),
         ("split", "/elsewhere/x", "is not made of letters and digits"),
         ("split", "gs://bucket/x", "is not made of letters and digits"),
     ],
@@ -141,7 +141,9 @@ def test_names_of_a_strangers_plan_lead_nowhere_else(tmp_path: Path, column: str
 def test_the_index_of_a_stranger_names_its_own_shard(tmp_path: Path) -> None:
     index = Path(corpora.build(tmp_path).shard_index("train-000000"))
     corpora.edit_table(index, lambda rows: rows[-1].update(shard="../../other/shards/train-000000"))
-    with pytest.raises(CorpusError, match=r"names another shard than train-000000; see longtake verify"):
+    with pytest.raises(
+        CorpusError, match=r"names another shard than train-000000\. Check the corpus with: longtake verify"
+    ):
         stored_samples(str(index), set(corpora.VIDEOS))
 
 

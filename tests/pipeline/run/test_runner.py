@@ -71,7 +71,7 @@ def test_clusters_inside_the_job_server_have_workers_of_their_own() -> None:
     ("options", "message"),
     [
         (["--environment_type=EXTERNAL"], "say where the workers are"),
-        (["--environment_type=LOOPBACK"], "starts its workers itself, or takes EXTERNAL ones"),
+        (["--environment_type=LOOPBACK"], "starts its workers itself; remove the option, or use EXTERNAL"),
     ],
 )
 def test_environments_that_cannot_work_are_refused(options: list[str], message: str) -> None:

@@ -65,7 +65,9 @@ def test_processes_change_nothing(corpus: Path) -> None:
 
 def test_an_unfinished_corpus_is_no_corpus(corpus: Path) -> None:
     (corpus / "corpus.json").unlink()
-    with pytest.raises(CorpusError, match=r"unfinished: no corpus\.json; run longtake build"):
+    with pytest.raises(
+        CorpusError, match=r"not a finished corpus: it has no corpus\.json\. Finish it with: longtake build"
+    ):
         check(corpus)
 
 

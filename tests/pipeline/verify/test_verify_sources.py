@@ -173,7 +173,7 @@ def test_what_cannot_be_judged(corpus: SourceSet) -> None:
     assert report.faults == ()
     changed, gone = report.unjudged
     assert changed.startswith("late: the source has changed since the plan: the plan looked at ")
-    assert gone == "plain: its source cannot be had: missing: no such file"
+    assert gone == "plain: its source cannot be read: missing: no such file"
 
 
 def test_without_what_the_plan_saw_a_changed_source_is_a_fault(corpus: SourceSet) -> None:
@@ -202,7 +202,7 @@ def test_a_sample_chooses(corpus: SourceSet) -> None:
 
 
 def test_relative_paths_need_the_configuration(corpus: SourceSet) -> None:
-    with pytest.raises(ConfigError, match=r"its path 'videos/late.mp4' starts from the folder .* give --config"):
+    with pytest.raises(ConfigError, match=r"its path 'videos/late.mp4' is relative to the folder .* in --config"):
         verify_sources(str(corpus.output), None)
 
 
@@ -221,7 +221,7 @@ def test_absolute_paths_need_none(corpus: SourceSet) -> None:
 
 def test_an_unfinished_corpus(corpus: SourceSet) -> None:
     (corpus.output / "corpus.json").unlink()
-    with pytest.raises(CorpusError, match="run longtake build"):
+    with pytest.raises(CorpusError, match="Finish it with: longtake build"):
         check(corpus)
 
 

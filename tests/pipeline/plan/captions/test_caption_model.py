@@ -148,7 +148,7 @@ def test_a_model_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytes
 
     assert "can be fetched" in problem("nobody/no-such-model")
     (tmp_path / "empty").mkdir()
-    assert "no config.json" in problem(tmp_path / "empty")
+    assert "it has no config.json" in problem(tmp_path / "empty")
     folder = tiny_model(tmp_path / "bart", "bart", ANSWERS)
     assert "cannot be loaded" in problem(folder, device="nosuch")
     change(folder, "config.json", decoder_layers=3)
@@ -176,5 +176,5 @@ def test_a_model_without_an_end_is_refused(tmp_path: Path) -> None:
     change(folder, "config.json", eos_token_id=None)
     path = Path(folder) / "tokenizer_config.json"
     path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "eos_token"}))
-    with pytest.raises(ConfigError, match="which token ends an answer"):
+    with pytest.raises(ConfigError, match="no token that ends an answer"):
         CaptionModel(folder, captions())
