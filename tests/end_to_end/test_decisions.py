@@ -257,7 +257,9 @@ def test_a_long_clip_that_had_failed_can_be_rejected(corpus: Path, tmp_path: Pat
 def test_what_the_corpus_does_not_know_is_named(corpus: Path, tmp_path: Path) -> None:
     before = published(corpus)
     decided = rejects(tmp_path / "d.csv", "v1-000000000-000000007", "nobody", SECOND)
-    with pytest.raises(CorpusError, match=r"does not know 1 video and 1 sample; nothing was changed[\s\S]*nobody\n  v1-0"):
+    with pytest.raises(
+        CorpusError, match=r"does not know 1 video and 1 sample; nothing was changed[\s\S]*nobody\n  v1-0"
+    ):
         done("takedown", corpus, "--decisions", decided)
     assert published(corpus) == before
     strangers = rejects(tmp_path / "strangers.csv", "v1-000000000-000000007", "nobody")

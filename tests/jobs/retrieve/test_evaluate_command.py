@@ -115,7 +115,11 @@ def test_a_corpus_with_nothing_to_evaluate(
         (["{run}", "--annotations=y"], 2, "--annotations needs --format and --videos"),
         (["{run}", "{tmp}/gone"], 1, "not a finished corpus"),
         (["{tmp}/gone", "{tmp}"], 1, "holds no checkpoint"),
-        (["{run}", "--annotations=y", "--format=msrvtt", "--videos=."], 2, "no format 'msrvtt'; use one of activitynet"),
+        (
+            ["{run}", "--annotations=y", "--format=msrvtt", "--videos=."],
+            2,
+            "no format 'msrvtt'; use one of activitynet",
+        ),
         (["{run}", "--annotations={tmp}/gone", "--format=didemo", "--videos=."], 2, "no such file"),
     ],
 )

@@ -71,13 +71,15 @@ def test_sentences_from_a_model(model: str) -> None:
 def test_a_model_of_no_use_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be loaded"):
         PunctuationModel(str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match="names an end of a sentence"):
+    with pytest.raises(ConfigError, match="no label marks the end of a sentence"):
         PunctuationModel(save_model(tmp_path / "tags", {0: "O", 1: "PER", 2: "LOC"}))
 
 
 def test_without_torch_the_message_names_what_to_install(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ConfigError, match=r"needs transformers and torch: .*pip install 'longtake\[text\]'"):
+    with pytest.raises(
+        ConfigError, match=r"needs transformers and torch \(.*Install them with: pip install 'longtake\[text\]'"
+    ):
         PunctuationModel(model)
 
 
