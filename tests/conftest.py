@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 from browser import browser  # noqa: F401  (a fixture)
+from hypothesis import settings
 from sources import SHARED
 
 from longtake.pipeline.run.slots import close_shared_slots
 
 # gcsfs reads it when it is imported, by whichever test is first. Without it, minutes go into asking for a token.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+# An example that takes long on a busy machine is no failure.
+settings.register_profile("longtake", deadline=None, derandomize=True)
+settings.load_profile("longtake")
 
 
 @pytest.fixture(scope="session")
