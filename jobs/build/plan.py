@@ -16,7 +16,7 @@ from longtake.pipeline.filters.rejects import Rejects, keep_rejects, rejects_fil
 from longtake.pipeline.fragments.seen import seen_folder
 from longtake.pipeline.ledger.counts import TAKEDOWN_PREFIX
 from longtake.pipeline.plan.fingerprint import fingerprint
-from longtake.pipeline.plan.graph import add_planning
+from longtake.pipeline.plan.graph import PlanSteps, add_planning
 from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, read_summary
 from longtake.pipeline.read.line_source import files_of
 from longtake.pipeline.run.runner import check_reachable, slots_per_process
@@ -76,9 +76,12 @@ def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], Pipeline
     check_filters(config, probe.value)
     if PUNCTUATION_MODEL.asked(config):
         PUNCTUATION_MODEL.get(config)  # a model that does not load is an error before any work
-    embed, caption = embedding(config, layout, request.save_embeddings), captioning(config)
-    file = rejects_file(layout, rejects.digest, len(rejects)) if rejects and rejects.digest else None
-    return lambda root: add_planning(root, config, layout, probe.value, slots, embed, caption, file), options
+    steps = PlanSteps(
+        embed=embedding(config, layout, request.save_embeddings),
+        caption=captioning(config),
+        rejects=rejects_file(layout, rejects.digest, len(rejects)) if rejects and rejects.digest else None,
+    )
+    return lambda root: add_planning(root, config, layout, probe.value, slots, steps), options
 
 
 def _videos(config: CorpusConfig) -> int:

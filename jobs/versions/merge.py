@@ -29,7 +29,7 @@ def merge(
     were taken down or rejected in one corpus are dropped. Each video keeps its split. After an interruption, run it again.
     """
     from longtake.jobs.lock import locked
-    from longtake.jobs.versions.revise import finished, make, print_change
+    from longtake.jobs.versions.revise import Revision, finished, make, print_change
     from longtake.pipeline.revise.change import VersionChange
 
     console, target = Console(), Layout(output.rstrip("/") or output)
@@ -45,7 +45,7 @@ def merge(
         tuple(origin.layout for origin in origins), target, order, size, tuple(_names(manifest.history[0]["of"]))
     )
     with locked(target.root):
-        made = make(change, origins, manifest, context.obj, console)
+        made = make(Revision(change, tuple(origins), manifest), context.obj, console)
     rows = [
         (f"samples of {name}", f"{o.manifest.counts['clips'].kept:,}")
         for name, o in zip(change.names, origins, strict=True)

@@ -28,7 +28,7 @@ def reshard(
     """
     shares = parse_split(split) if split is not None else {}
     from longtake.jobs.lock import check_there, locked
-    from longtake.jobs.versions.revise import finished, next_manifest, print_change, replace
+    from longtake.jobs.versions.revise import Revision, finished, next_manifest, print_change, replace
     from longtake.pipeline.revise.change import VersionChange
     from longtake.pipeline.revise.install import next_version
 
@@ -44,7 +44,8 @@ def reshard(
         done: dict[str, Any] = {"samples": size} | ({"split": shares} if shares else {})
         config = settings | {"shards": {"samples": size}} | ({"split": shares} if shares else {})
         changes = {"config": config} if config != settings else {}
-        made = replace(old, change, next_manifest(old, "reshard", done, **changes), context.obj, console)
+        revision = Revision(change, (old,), next_manifest(old, "reshard", done, **changes))
+        made = replace(revision, context.obj, console)
     if made is None:
         console.print(f"{corpus} already has these shards and splits: nothing to do.", markup=False, highlight=False)
     else:

@@ -39,6 +39,7 @@ def retry(
     """
     from longtake.jobs.lock import check_there, locked
     from longtake.jobs.versions.revise import (
+        Revision,
         finished,
         next_manifest,
         print_change,
@@ -81,7 +82,8 @@ def retry(
         )
         planning, decoding = _work(settings, old, unplanned, workers, context.obj)
         done = {"reasons": sorted({name for _, name in failed.rows}), "videos": len(failed.planned | unplanned)}
-        made = replace(old, change, next_manifest(old, "retry", done), context.obj, console, planning, decoding)
+        revision = Revision(change, (old,), next_manifest(old, "retry", done), planning, decoding)
+        made = replace(revision, context.obj, console)
         _remember_limits(settings, old.layout.staging)
         after = failed_videos(old.layout, wanted).rows if made else failed.rows
     _print_tried(failed.rows, after, console)
@@ -154,7 +156,7 @@ def _work(
     from longtake.jobs.build.plan import captioning, embedding
     from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
     from longtake.pipeline.filters.rejects import rejects_file
-    from longtake.pipeline.plan.graph import plan_videos
+    from longtake.pipeline.plan.graph import PlanSteps, plan_videos
     from longtake.pipeline.revise.shards_graph import DecodeSettings
     from longtake.pipeline.run.runner import check_reachable, pipeline_options, slots_per_process
 
@@ -171,8 +173,8 @@ def _work(
     if decided:
         rejects = rejects_file(layout, decided["sha256"], decided["rejects"])
         rejects.read()  # a missing file is an error before any work
-    embed, caption, probe = embedding(config, layout, False), captioning(config), old.plan.probe
-    return lambda root: plan_videos(root, config, probe, slots, embed, caption, unplanned, rejects=rejects), decoding
+    steps = PlanSteps(embedding(config, layout, False), captioning(config), rejects)
+    return lambda root: plan_videos(root, config, old.plan.probe, slots, steps, unplanned), decoding
 
 
 def _remember_limits(config: CorpusConfig, staging: str) -> None:

@@ -61,22 +61,33 @@ def derived_fingerprint(origins: list[CorpusManifest], changes: dict[str, Any]) 
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def make(
-    change: VersionChange,
-    origins: list[FinishedCorpus],
-    manifest: CorpusManifest,
-    beam_args: list[str],
-    console: Console,
-    stay: bool = False,
-    planning: Planning | None = None,
-    decoding: DecodeSettings | None = None,
-) -> CorpusManifest:
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A new version to make.
+
+    Attributes:
+        change: what becomes of the old samples.
+        origins: the finished corpora that they are in.
+        manifest: corpus.json of the new version, without counts and shards.
+        planning: plans videos that have no plan yet.
+        decoding: decodes long clips that have no frames yet.
+    """
+
+    change: VersionChange
+    origins: tuple[FinishedCorpus, ...]
+    manifest: CorpusManifest
+    planning: Planning | None = None
+    decoding: DecodeSettings | None = None
+
+
+def make(revision: Revision, beam_args: list[str], console: Console, stay: bool = False) -> CorpusManifest:
     """Make the new version in the target folder. Only files of an interrupted attempt may be there before."""
-    options, target = pipeline_options(beam_args, decoding.workers if decoding else 0), change.target
+    change, decoding, target = revision.change, revision.decoding, revision.change.target
+    options = pipeline_options(beam_args, decoding.workers if decoding else 0)
     for folder in (target.plan, target.ledger, target.shards, target.index, carried(target)):
         storage.delete_folder(folder)
     run_pipeline(
-        lambda root: add_tables(root, change, tuple(origin.plan for origin in origins), planning),
+        lambda root: add_tables(root, change, tuple(origin.plan for origin in revision.origins), revision.planning),
         options,
         console,
         lambda counts, _: f"planning: {counts['planned']:,} long clips",
@@ -84,7 +95,7 @@ def make(
     summary = written(read_summary(target.plan), target.plan, "writing a plan")
     total = sum(split["shards"] for split in summary.splits.values())
     run_pipeline(
-        lambda root: add_shards(root, change, SealFacts(manifest, summary), stay, decoding),
+        lambda root: add_shards(root, change, SealFacts(revision.manifest, summary), stay, decoding),
         options,
         console,
         lambda counts, _: f"packing: {counts['shards']:,}/{total:,} shards, {human_bytes(counts['bytes'])}",
@@ -93,25 +104,20 @@ def make(
 
 
 def replace(
-    old: FinishedCorpus,
-    change: VersionChange,
-    manifest: CorpusManifest,
-    beam_args: list[str],
-    console: Console,
-    planning: Planning | None = None,
-    decoding: DecodeSettings | None = None,
-    even_same: bool = False,
+    revision: Revision, beam_args: list[str], console: Console, even_same: bool = False
 ) -> CorpusManifest | None:
-    """Make the next version of a corpus and install it. The caller holds the lock of the corpus.
+    """Make the next version of the only origin and install it. The caller holds the lock of the corpus.
 
     If both versions have the same shards, counts and settings, keep the old one and return None, unless `even_same`."""
+    (old,) = revision.origins
+    target = revision.change.target
     discard(old.layout)
     with ExitStack() as stack:
-        if not storage.is_remote(change.target.root):
-            stack.enter_context(locked(change.target.root))  # this folder gets the name of the corpus
+        if not storage.is_remote(target.root):
+            stack.enter_context(locked(target.root))  # this folder gets the name of the corpus
         stay = stays_in_place(old.layout)
         try:
-            made = make(change, [old], manifest, beam_args, console, stay, planning, decoding)
+            made = make(revision, beam_args, console, stay)
         except Exception:
             discard(old.layout)
             raise

@@ -49,7 +49,7 @@ def takedown(
     if videos is None and not decided:
         raise ConfigError("takedown: nothing to take down is named; give --videos FILE, --decisions FILE, or both")
     from longtake.jobs.lock import check_there, locked
-    from longtake.jobs.versions.revise import finished, next_manifest, print_change, replace
+    from longtake.jobs.versions.revise import Revision, finished, next_manifest, print_change, replace
     from longtake.pipeline.revise.change import VersionChange
     from longtake.pipeline.revise.install import next_version
     from longtake.pipeline.revise.known_copies import CopiedVideos, known_copies
@@ -89,7 +89,8 @@ def takedown(
         done = asked.told(taken_down, rejection.why) | ({"note": note} if note else {})
         stay = CopiedVideos() if with_duplicates else copies
         done |= {"copies": stay.names[:_REMEMBERED]} if stay else {}
-        made = replace(old, change, next_manifest(old, "takedown", done), context.obj, console, even_same=True)
+        revision = Revision(change, (old,), next_manifest(old, "takedown", done))
+        made = replace(revision, context.obj, console, even_same=True)
     if made is not None:
         what = [f"{_counted(len(taken_down), 0)} taken down"] if taken_down else []
         what += [f"{_counted(0, len(rejection.why))} rejected"] if rejection.why else []

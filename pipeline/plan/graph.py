@@ -5,6 +5,8 @@ All data that grows with the input goes through Beam's joins. Side inputs hold o
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -32,22 +34,29 @@ from longtake.schemas.records import LongClip
 LEDGER_PREFIX = "part-plan"
 
 
+@dataclass(frozen=True, slots=True)
+class PlanSteps:
+    """The parts of planning that not every plan has.
+
+    Attributes:
+        embed: adds embeddings to texts (embeddings.graph).
+        caption: adds captions to the remaining long clips (captions.graph).
+        rejects: what curators rejected; dropped before the search for duplicates.
+        seen: stores size and tag of the sources.
+    """
+
+    embed: beam.PTransform | None = None
+    caption: beam.PTransform | None = None
+    rejects: RejectsFile | None = None
+    seen: beam.PTransform | None = None
+
+
 def add_planning(
-    root: Any,
-    config: CorpusConfig,
-    layout: Layout,
-    probe: str,
-    workers: int,
-    embed: beam.PTransform | None = None,
-    caption: beam.PTransform | None = None,
-    rejects: RejectsFile | None = None,
+    root: Any, config: CorpusConfig, layout: Layout, probe: str, workers: int, steps: PlanSteps | None = None
 ) -> None:
-    """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets". If asked for, `embed` adds
-    embeddings to texts (embeddings.graph) and `caption` captions to the remaining long clips (captions.graph). `rejects` are
-    dropped."""
-    clips, drops, tallies = plan_videos(
-        root, config, probe, workers, embed, caption, seen=WriteSeen(layout, config.seed), rejects=rejects
-    )
+    """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"."""
+    steps = replace(steps or PlanSteps(), seen=WriteSeen(layout, config.seed))
+    clips, drops, tallies = plan_videos(root, config, probe, workers, steps)
     tally = tallies | "Tally" >> beam.CombineGlobally(MergeTallies())
     ledger = drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
     parts = write_plan(clips, config.seed, config.shards.samples, layout)
@@ -56,39 +65,33 @@ def add_planning(
         | "Last" >> beam.Create([None], reshuffle=False)
         | "Summary"
         >> beam.Map(
-            _write_summary, config, layout, probe, rejects, AsSingleton(tally), AsSingleton(ledger), AsSingleton(parts)
+            partial(_write_summary, config, layout, probe, steps.rejects),
+            AsSingleton(tally),
+            AsSingleton(ledger),
+            AsSingleton(parts),
         )
     )
 
 
 def plan_videos(
-    root: Any,
-    config: CorpusConfig,
-    probe: str,
-    workers: int,
-    embed: beam.PTransform | None = None,
-    caption: beam.PTransform | None = None,
-    only: frozenset[str] | None = None,
-    seen: beam.PTransform | None = None,
-    rejects: RejectsFile | None = None,
+    root: Any, config: CorpusConfig, probe: str, workers: int, steps: PlanSteps, only: frozenset[str] | None = None
 ) -> tuple[Any, Any, Any]:
-    """Return collections of long clips, ledger rows and tallies: the plan of `config` for all its videos, or for `only` these.
-    `seen` stores size and tag of the sources. `rejects` are dropped before the search for duplicates."""
+    """Return collections of long clips, ledger rows and tallies: the plan of `config` for all its videos, or for `only` these."""
     check_filters(config, probe)
     texts, lost, unreadable = read_videos(root, config, only)
     unread = [lost]
     if config.source.chapters is not None:
         texts, unknown = add_chapters(root, texts, config)
         unread.append(unknown)
-    if embed is not None:
-        texts = texts | "Embed texts" >> embed
+    if steps.embed is not None:
+        texts = texts | "Embed texts" >> steps.embed
     planned = texts | "Plan video" >> beam.ParDo(
-        PlanVideo(config, probe, workers), *rejected_there(root, rejects)
+        PlanVideo(config, probe, workers), *rejected_there(root, steps.rejects)
     ).with_outputs(DROPS, TALLY, SEEN, main="videos")
     unique, repeats, repeated = leave_out_duplicates(planned.videos, config, workers)
     notes = []
-    if caption is not None:
-        captioned = unique | "Captions" >> caption
+    if steps.caption is not None:
+        captioned = unique | "Captions" >> steps.caption
         unique = captioned["videos"]
         notes.append(captioned[DROPS])
     measured = unique | "Measure video" >> beam.ParDo(MeasureVideo(config, probe, workers)).with_outputs(
@@ -97,7 +100,7 @@ def plan_videos(
     drops = (*unread, planned[DROPS], *repeats, *notes) | "Drops" >> beam.Flatten()
     if config.source.groups is not None:
         drops = _one_row_a_group(drops)
-    noted = () if seen is None else (planned[SEEN] | "Seen" >> seen,)
+    noted = () if steps.seen is None else (planned[SEEN] | "Seen" >> steps.seen,)
     tallies = (unreadable, planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
     return measured.clips, drops, tallies
 
@@ -193,11 +196,11 @@ def _write_part(element: tuple[int, list[LongClip]], layout: Layout, counts: dic
 
 
 def _write_summary(
-    _: None,
     config: CorpusConfig,
     layout: Layout,
     probe: str,
     rejects: RejectsFile | None,
+    _: None,
     tally: Tally,
     ledger: Tally,
     written: int,
