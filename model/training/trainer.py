@@ -2,6 +2,8 @@
 
 import math
 import resource
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -247,6 +249,7 @@ class Trainer:
             ) from None
         except (RuntimeError, EOFError, ConnectionError) as error:
             if _is_lost_loader(error):
+                _report_once()
                 what = "a loader process was killed, as happens when memory runs out: lower data.workers or data.prefetch, then"
             elif self.process.ranks > 1 and (isinstance(error, DistError) or "by peer" in str(error)):
                 what = "another process of this training was lost, for the reason that it or torchrun gives:"
@@ -259,6 +262,12 @@ def _is_lost_loader(error: Exception) -> bool:
     """Return whether a loader process died. A process that fails sends its error instead; that begins with "Caught"."""
     at_the_pipe = isinstance(error, EOFError | ConnectionError) and not str(error).startswith("Caught")
     return at_the_pipe or "DataLoader worker (pid" in str(error)
+
+
+def _report_once() -> None:
+    """Take torch's handler of SIGCHLD away: it would raise the same loss again, wherever the main thread is then."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 class _Clock:

@@ -172,7 +172,7 @@ def test_a_retry_by_another_model_or_library_is_refused(corpus: SourceSet, monke
     check_settings(found, config, "corpus.yaml", str(corpus.output))
     tiny_clip(corpus.folder / "other" / "clip", seed=1)
     other = config.model_copy(update={"filters": config.filters.model_copy(update={"clip_model": "other/clip"})})
-    with pytest.raises(CorpusError, match=r"made with other files of: clip_model"):
+    with pytest.raises(CorpusError, match=r"made with other files of these models: clip_model"):
         check_settings(found, other, "corpus.yaml", str(corpus.output))
     monkeypatch.setattr(optional_models, "versions_of", lambda libraries: {"transformers": "0.1"})
     with pytest.raises(CorpusError, match=r"other versions of the libraries"):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Sequence
@@ -225,7 +226,7 @@ def test_a_taken_down_video_does_not_come_back(tmp_path: Path) -> None:
     build(sources)
     done("takedown", sources.output, "--videos", "-", input=f"{TAKEN}\n")
     before = published(sources.output)
-    with pytest.raises(CorpusError, match="videos were taken down from this corpus"):
+    with pytest.raises(CorpusError, match="videos or samples were taken down from this corpus"):
         build(sources, overwrite=True)
     assert published(sources.output) == before
     assert "nothing to do" in build(sources)
@@ -268,7 +269,7 @@ def test_a_retry_gives_what_a_build_without_the_failures_gives(built: SourceSet,
         (tmp_path / "videos" / f"{name}.mp4").symlink_to(LAST_MAN)
     printed = done("retry", sources.output, "--config", sources.config, "--reason", "missing")
     assert is_sound(sources.output)
-    assert "2 │     0" in printed.replace("┃", "│")
+    assert re.search(r"2 │ +0 │", printed)
     wanted = built
     if probe == "header":
         wanted = source_set(tmp_path / "clean", VIDEOS, **SETTINGS)
