@@ -23,6 +23,7 @@ from sources import (
     ledger,
     leftovers,
     longtake,
+    longtake_here,
     published,
     reasons,
     source_set,
@@ -141,7 +142,7 @@ def test_a_source_that_changes_after_being_planned_is_told(tmp_path: Path, clean
     other = media.encode("other.mp4", duration=14)
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     replaced, touched = (own_file(sources, video, LAST_MAN) for video in VIDEOS[:2])
-    assert longtake("plan", str(sources.config), "--probe=header").returncode == 0
+    assert longtake_here("plan", str(sources.config), "--probe=header").returncode == 0
     shutil.copy(other, replaced)
     os.utime(touched, (1, 1))
     printed = build_in_threads(sources)
@@ -206,7 +207,7 @@ def zombies(sources: SourceSet, number: int) -> Iterator[None]:
 
 def test_the_same_tasks_done_by_others_at_the_same_time_change_nothing(tmp_path: Path, clean: SourceSet) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
-    assert longtake("plan", str(sources.config), "--probe=none").returncode == 0
+    assert longtake_here("plan", str(sources.config), "--probe=none").returncode == 0
     with zombies(sources, 2):
         build_in_threads(sources)
         assert published(sources.output) == published(clean.output)
@@ -254,7 +255,7 @@ def test_a_killed_worker_process_ends_the_job_and_the_next_goes_on(
 ) -> None:
     """A worker outside, as on Flink and Spark; these start another one and go on, which the local runner does not."""
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
-    assert longtake("plan", str(sources.config), "--probe=none").returncode == 0
+    assert longtake_here("plan", str(sources.config), "--probe=none").returncode == 0
     for name, value in faulty("decode=slow").items():
         monkeypatch.setenv(name, value)
     with worker_pool(tmp_path / "pool.log") as pool:

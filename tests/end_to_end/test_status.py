@@ -13,7 +13,7 @@ from typing import Any
 
 import fsspec
 import pytest
-from sources import LAST_MAN, SourceSet, Video, build, command, longtake, source_set, spoken
+from sources import LAST_MAN, SourceSet, Video, build, command, longtake, longtake_here, source_set, spoken
 
 from longtake.pipeline.build.status import STAGES, JobStatus, read_status
 from longtake.schemas.errors import CorpusError
@@ -77,7 +77,7 @@ def plan_parts_there(sources: SourceSet) -> bool:
 
 
 def half_decoded(sources: SourceSet) -> bool:
-    return len(markers(sources)) >= 3 and bool(list(sources.output.glob("staging/??/*.failed")))
+    return len(markers(sources)) >= 3
 
 
 def a_shard_is_there_and_one_is_not(sources: SourceSet) -> bool:
@@ -128,8 +128,11 @@ def test_a_build_that_runs_and_then_is_killed(
     assert found.decoding.left_s is None, "nobody works on it"
     assert found.decoding.rate is not None
     assert 0.1 < found.decoding.rate < 100
-    assert found.failed == {"decode": {"missing": 1}}
-    assert found.videos[LOST] == "failed: missing"
+    if list(sources.output.glob("staging/??/*.failed")):  # its turn comes before or after that of the others
+        assert found.failed == {"decode": {"missing": 1}}
+        assert found.videos[LOST] == "failed: missing"
+    else:
+        assert stage == "decoding" and found.failed == {} and found.videos[LOST] == "to do"
     assert list(found.videos.values()).count("done") == len(markers(sources))
     assert set(found.shards) == {path.name for path in sources.output.glob("shards/*.tar")}
     assert sum(found.planned_shards.values()) >= len(found.shards)
@@ -166,10 +169,10 @@ def test_a_finished_corpus(finished: SourceSet) -> None:
     assert found.note is not None
     assert found.note.ended is not None
     assert found.note.error is None
-    raw = json.loads(longtake("status", str(finished.output), "--json").stdout)
+    raw = json.loads(longtake_here("status", str(finished.output), "--json").stdout)
     assert raw["sealed"]["counts"]["videos"] == {"in": 8, "kept": 7, "dropped": 1}
     assert raw["stage"] == "sealed"
-    assert "sealed: complete" in longtake("status", str(finished.output)).stdout
+    assert "sealed: complete" in longtake_here("status", str(finished.output)).stdout
 
 
 def test_a_finished_corpus_that_lost_something(finished: SourceSet, tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_a_finished_corpus_that_lost_something(finished: SourceSet, tmp_path: Pa
     (copy / "index" / "train-000002.parquet").unlink()
     faults = read_status(str(copy)).faults
     assert [fault.partition(":")[0] for fault in faults] == [f"train-00000{i}.tar" for i in (0, 1, 2)]
-    assert "fault: train-000000.tar: missing" in longtake("status", str(copy)).stdout
+    assert "fault: train-000000.tar: missing" in longtake_here("status", str(copy)).stdout
 
 
 def test_a_plan_that_nobody_builds_yet(tmp_path: Path) -> None:
@@ -200,7 +203,7 @@ def test_a_build_that_failed_says_why(tmp_path: Path) -> None:
     assert longtake("build", str(sources.config), "--probe=none").returncode == 1
     found = look(sources)
     assert (found.stage, found.running, found.failed) == ("packing", False, {"decode": {"missing": 1}})
-    assert "It ended with: 1 of 2 videos failed (50%)" in longtake("status", str(sources.output)).stdout
+    assert "It ended with: 1 of 2 videos failed (50%)" in longtake_here("status", str(sources.output)).stdout
 
     (tmp_path / "videos" / "v1.mp4").symlink_to(LAST_MAN)
     sources.change(max_failed=0.5)
@@ -212,13 +215,13 @@ def test_what_is_no_output(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert read_status(str(empty)).stage == "empty"
-    assert "nothing planned yet" in longtake("status", str(empty)).stdout
+    assert "nothing planned yet" in longtake_here("status", str(empty)).stdout
     (empty / "letter.txt").write_text("dear")
     with pytest.raises(CorpusError, match="not an output of Longtake: it holds"):
         read_status(str(empty))
     with pytest.raises(CorpusError, match="no such folder"):
         read_status(str(tmp_path / "nowhere"))
-    done = longtake("status", str(tmp_path / "nowhere"))
+    done = longtake_here("status", str(tmp_path / "nowhere"))
     assert (done.returncode, done.stdout) == (1, "")
     assert "no such folder" in done.stderr
 
@@ -233,7 +236,7 @@ def test_no_id_acts_on_the_terminal(tmp_path: Path) -> None:
     sources.change(max_failed=0.0)
     assert longtake("build", str(sources.config), "--probe=none").returncode == 1
     for arguments in (("--videos",), ("--videos", "--json")):
-        done = longtake("status", str(sources.output), *arguments)
+        done = longtake_here("status", str(sources.output), *arguments)
         assert done.returncode == 0, done.stderr
         assert "\x1b" not in done.stdout
         assert "\x07" not in done.stdout

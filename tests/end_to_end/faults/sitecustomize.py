@@ -2,7 +2,7 @@
 
 LONGTAKE_TEST_FAULTS is a list of step=fault, as in `decode=slow,pack=slow`. In decoding, the name of a video decides as well:
 `crash-*`, `hang-*` and `greedy-*` do what they are called, `killed-*` is ended as by the system that is out of memory, and the
-file of `changing-*` changes meanwhile. With `decode=half` a build that has decoded three videos and lost one stays there.
+file of `changing-*` changes meanwhile. With `decode=half` a build that has decoded three videos stays there.
 """
 
 import errno
@@ -44,8 +44,8 @@ def fail_in_decode() -> None:
 
 
 def half_decoded(folder: pathlib.Path) -> bool:
-    """If the output below `folder` has three decoded videos and a lost one."""
-    return len(list(folder.glob("*/staging/??/*.json"))) >= 3 and any(folder.glob("*/staging/??/*.failed"))
+    """If the output below `folder` has three decoded videos."""
+    return len(list(folder.glob("*/staging/??/*.json"))) >= 3
 
 
 def slow_pack() -> None:
