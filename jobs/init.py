@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from longtake.schemas import storage
-from longtake.schemas.errors import ConfigError
+from longtake.schemas.errors import ConfigError, not_finished
 from longtake.schemas.layout import Layout
 
 CORPUS, TRAINING = "corpus.yaml", "train.yaml"
@@ -56,7 +56,7 @@ def training_template(corpus: str, full: bool = True) -> str:
     """Return the configuration of a training on `corpus`, with `run` beside it. Raises ConfigError for an unfinished corpus."""
     root = corpus if storage.is_remote(corpus) else os.path.abspath(storage.local_path(corpus))
     if not storage.exists(Layout(root).manifest):
-        raise ConfigError(f"{corpus}: not a finished corpus: it has no corpus.json. Finish it with: longtake build")
+        raise ConfigError(not_finished(corpus))
     lines = template("train", full).splitlines(keepends=True)
     ours = {"corpus: ": f"corpus: {json.dumps(root, ensure_ascii=False)}\n", "output: ": "output: run\n"}
     for number, line in enumerate(lines):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from longtake.pipeline.plan.summary import SUMMARY_FILE
 from longtake.pipeline.revise.install import next_version, recover
 from longtake.schemas import storage
-from longtake.schemas.errors import CorpusError
+from longtake.schemas.errors import CorpusError, not_finished
 from longtake.schemas.layout import Layout
 
 
@@ -61,4 +61,4 @@ def check_there(root: str) -> None:
     """Raise CorpusError if there is neither a finished corpus nor a new version that was being installed."""
     layout = Layout(root)
     if not storage.exists(layout.manifest) and not storage.exists(next_version(layout).root):
-        raise CorpusError(f"{root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build")
+        raise CorpusError(not_finished(root))

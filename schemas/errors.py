@@ -7,3 +7,8 @@ class ConfigError(ValueError):
 
 class CorpusError(RuntimeError):
     """A corpus cannot be made or used; the message says what is wrong and what to do."""
+
+
+def not_finished(root: str) -> str:
+    """The message for a corpus without corpus.json."""
+    return f"{root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build"

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longtake.schemas import storage
-from longtake.schemas.errors import CorpusError
+from longtake.schemas.errors import CorpusError, not_finished
 from longtake.schemas.layout import FORMAT, Layout
 
 
@@ -84,9 +84,7 @@ def finished_manifest(layout: Layout) -> CorpusManifest:
     """Return the manifest of a finished corpus. Raises CorpusError if the corpus is unfinished or the manifest broken."""
     manifest = read_manifest(layout)
     if manifest is None:
-        raise CorpusError(
-            f"{layout.root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build"
-        )
+        raise CorpusError(not_finished(layout.root))
     return manifest
 
 

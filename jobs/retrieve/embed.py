@@ -10,7 +10,6 @@ from longtake.jobs.retrieve.inference import (
     Report,
     Run,
     Workers,
-    counted,
     load_embedder,
     needs_extras,
     print_line,
@@ -21,6 +20,7 @@ from longtake.jobs.retrieve.inference import (
 )
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
+from longtake.schemas.wording import plural
 
 
 def embed(
@@ -77,5 +77,5 @@ def embed(
             write_report(report, [vars(failure) for failure in failures])
         if not any(rows.values()):
             raise CorpusError(f"nothing could be embedded; {output} was not written")
-    counts = f"{counted(rows['video'], 'video')} and {counted(rows['text'], 'text')} embedded, {len(failures):,} not"
+    counts = f"{plural(rows['video'], 'video')} and {plural(rows['text'], 'text')} embedded, {len(failures):,} not"
     print_line(console, f"{counts}. {embedder.width} numbers each: {output}")

@@ -16,7 +16,6 @@ from longtake.jobs.retrieve.inference import (
     Run,
     Workers,
     autocast_dtype,
-    counted,
     load_embedder,
     needs_extras,
     print_line,
@@ -27,6 +26,7 @@ from longtake.jobs.retrieve.inference import (
 )
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.wording import plural
 
 if TYPE_CHECKING:
     from longtake.model.retrieval.annotations import AnnotationProblem, Annotations
@@ -197,7 +197,7 @@ def _evaluate_annotations(
 
 def _of_how_many(metrics: dict[str, float]) -> str:
     used, total = int(metrics["paragraphs"]), int(metrics["records"])
-    text = f"{used:,} of {total:,} paragraphs, {counted(int(metrics['videos']), 'video')}"
+    text = f"{used:,} of {total:,} paragraphs, {plural(int(metrics['videos']), 'video')}"
     if used < total:
         text += ". Among fewer videos the right one is easier to find: compare only with results on the same videos"
     return text

@@ -110,11 +110,6 @@ def write_report(path: str, rows: list[dict[str, Any]]) -> None:
     storage.write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def print_line(console: Console, text: str) -> None:
     """Print one line; nothing in it acts on the terminal."""
     console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -21,11 +21,11 @@ from longtake.model.data.samples import Batch, BatchMaker, Shape
 from longtake.model.data.shards import LoaderError, ShardReader
 from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import CropRange
-from longtake.schemas import storage
+from longtake.schemas import manifest as manifests, storage
 from longtake.schemas.children import leave_with
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest
 
 log = logging.getLogger(__name__)
 
@@ -225,14 +225,9 @@ def _start_worker(parent: int, worker: int) -> None:
 def finished_manifest(layout: Layout) -> CorpusManifest:
     """Read the corpus.json of a finished corpus. Raises LoaderError if there is none."""
     try:
-        manifest = read_manifest(layout)
+        return manifests.finished_manifest(layout)
     except (CorpusError, OSError) as error:
         raise LoaderError(str(error)) from None
-    if manifest is None:
-        raise LoaderError(
-            f"{layout.root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build"
-        )
-    return manifest
 
 
 def _sentence_counts(layout: Layout, names: list[str], samples: list[int]) -> list[NDArray[np.int32]]:

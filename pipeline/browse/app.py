@@ -10,12 +10,13 @@ from werkzeug.exceptions import HTTPException
 
 from longtake.pipeline.browse import frame_pages, list_pages, mark_pages, sample_pages, table_pages
 from longtake.pipeline.browse.guard import Access, guard, told
-from longtake.pipeline.browse.reading import clock, counted, figure, meaning, words_of_slug
+from longtake.pipeline.browse.reading import clock, figure, meaning, words_of_slug
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.printable import masked, printable
+from longtake.schemas.wording import plural
 
 
 def create_app(site: Site, access: Access) -> Flask:
@@ -24,7 +25,7 @@ def create_app(site: Site, access: Access) -> Flask:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        clock=clock, counted=counted, meaning=meaning, figure=figure, words=words_of_slug, masked=masked
+        clock=clock, counted=plural, meaning=meaning, figure=figure, words=words_of_slug, masked=masked
     )
     for name in app.jinja_env.list_templates():  # compile them now, so that nobody waits later
         app.jinja_env.get_template(name)

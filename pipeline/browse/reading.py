@@ -25,11 +25,6 @@ def figure(value: float | None, digits: int = 3) -> str:
     return f"{value:,.0f}"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 sample", "2 samples"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def words_of_slug(name: str) -> str:
     """A code as words: "run_too_short" is "run too short"."""
     return name.replace("_", " ")

@@ -171,7 +171,7 @@ class _Job:
 
 def _run(jobs: Sequence[_Job], processes: int, progress: Progress) -> Iterator[Any]:
     """Yield the results in the order of the jobs, or a FaultList if the job's process died, as native libraries can cause."""
-    if not processes:
+    if not processes or len(jobs) == 1:
         for done, job in enumerate(jobs):
             progress(done, len(jobs))
             yield job.work(*job.arguments)
