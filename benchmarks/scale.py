@@ -172,7 +172,7 @@ def simulate(videos: int, cost: Costs) -> list[dict[str, Any]]:
 
 def shuffle(results: Path, sentences: int = 100_000_000, per_video: int = 20) -> dict[str, Any]:
     """What planning moves through its joins, from the size of real elements as Beam's default coder writes them."""
-    from longtake.pipeline.read.graph import ClipText
+    from longtake.pipeline.read.rows import ClipText
 
     clip = _clip(per_video, 8)
     words = clip.sentences[0].text

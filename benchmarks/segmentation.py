@@ -152,7 +152,7 @@ def throughput() -> dict[str, Any]:
     from apache_beam.testing.util import assert_that, equal_to
 
     from longtake.pipeline.embeddings.graph import EmbedTexts
-    from longtake.pipeline.read.graph import VideoText
+    from longtake.pipeline.read.rows import VideoText
     from longtake.pipeline.run.runner import pipeline_options
     from longtake.schemas.records import Sentence, SourceVideo
 

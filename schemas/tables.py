@@ -1,9 +1,11 @@
 """The Arrow schema of each table of a corpus, and the only code that turns records into rows and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import (
@@ -133,6 +135,57 @@ def plan_row(clip: LongClip) -> dict[str, Any]:
     }
 
 
+def plan_table(clips: Sequence[LongClip]) -> pa.Table:
+    """The plan rows of long clips: the table of their `plan_row`, but made by columns, which takes a tenth of the time."""
+    said = [sentence for clip in clips for sentence in clip.sentences]
+    videos = [clip.video for clip in clips]
+    fields = {
+        name: [getattr(sentence, name) for sentence in said]
+        for name in ("clip_id", "start_ms", "end_ms", "text", "timing", "asr", "speaker")
+    }
+    structs = pa.StructArray.from_arrays(
+        [pa.array(fields[field.name], field.type) for field in _SENTENCE], fields=list(_SENTENCE)
+    )
+    sizes = [len(clip.sentences) for clip in clips]
+    texts = pa.ListArray.from_arrays(_offsets(sizes), pa.array(fields["text"], pa.string()))
+    times = [time for clip in clips for time in clip.frame_times_ms]
+    columns: dict[str, Any] = {
+        "key": [clip.key for clip in clips],
+        "video_id": [video.video_id for video in videos],
+        "uri": [video.uri for video in videos],
+        "url": [video.url for video in videos],
+        "license": [video.license for video in videos],
+        "meta": [video.meta for video in videos],
+        "start_ms": [clip.start_ms for clip in clips],
+        "end_ms": [clip.end_ms for clip in clips],
+        "sentences": pa.ListArray.from_arrays(_offsets(sizes), structs),
+        "paragraph": pc.binary_join(texts, " "),
+        "n_sentences": sizes,
+        "n_words": [clip.n_words for clip in clips],
+        "coherence": [clip.coherence for clip in clips],
+        "split": [clip.split for clip in clips],
+        "shard": [clip.shard for clip in clips],
+        "position": [clip.position for clip in clips],
+        "frame_times_ms": pa.ListArray.from_arrays(
+            _offsets([len(clip.frame_times_ms) for clip in clips]), pa.array(times, pa.int64())
+        ),
+        "language": [clip.language for clip in clips],
+        "duplicate_of": [clip.duplicate_of for clip in clips],
+        "duplicate_video_of": [clip.duplicate_video_of for clip in clips],
+        "evaluation_overlap": [clip.evaluation_overlap for clip in clips],
+    }
+    scores = [dict(clip.scores) for clip in clips]
+    columns |= {column(name): [found.get(name) for found in scores] for name in PLAN_SCORES}
+    made = [
+        columns[f.name] if isinstance(columns[f.name], pa.Array) else pa.array(columns[f.name], f.type) for f in PLAN
+    ]
+    return pa.Table.from_arrays(made, schema=PLAN)
+
+
+def _offsets(sizes: list[int]) -> Any:
+    return pa.array([0, *accumulate(sizes)], pa.int32())
+
+
 def _score_columns(names: Iterable[str], scores: Scores) -> dict[str, float | None]:
     found = dict(scores)
     return {column(name): found.get(name) for name in names}
@@ -200,16 +253,27 @@ def ledger_row(drop: Drop) -> dict[str, str]:
     }
 
 
+def ledger_table(drops: Sequence[Drop]) -> pa.Table:
+    """The ledger rows of drops, made by columns."""
+    columns = [
+        [drop.video_id for drop in drops],
+        [drop.subject.value for drop in drops],
+        [drop.subject_id for drop in drops],
+        [drop.stage.value for drop in drops],
+        [drop.reason.value for drop in drops],
+        [drop.detail for drop in drops],
+    ]
+    return pa.Table.from_arrays([pa.array(values, pa.string()) for values in columns], schema=LEDGER)
+
+
 def drop_from_row(row: dict[str, Any]) -> Drop:
     """The drop of a ledger row. Raises ValueError for a stage, subject or reason that does not exist."""
-    return Drop(
-        row["video_id"],
-        Subject(row["subject"]),
-        row["subject_id"],
-        Stage(row["stage"]),
-        Reason(row["reason"]),
-        row["detail"],
-    )
+    return drop_of(*(row[name] for name in LEDGER.names))
+
+
+def drop_of(video_id: str, subject: str, subject_id: str, stage: str, reason: str, detail: str) -> Drop:
+    """The drop with the values of a ledger row. Raises ValueError like `drop_from_row`."""
+    return Drop(video_id, Subject(subject), subject_id, Stage(stage), Reason(reason), detail)
 
 
 def index_row(entry: IndexEntry) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from longtake.pipeline.fragments.tasks import listed_tasks, note_failure
 from longtake.pipeline.fragments.work import decode_source, detail_of, in_slot, local_source
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.plan.summary import PlanSummary, check_failed
-from longtake.pipeline.read.graph import DROPS, Dropped, drop
+from longtake.pipeline.read.rows import DROPS, Dropped, drop
 from longtake.pipeline.run import metrics as step_metrics
 from longtake.pipeline.run.dataflow import decode_hints
 from longtake.pipeline.run.events import event

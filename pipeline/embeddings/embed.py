@@ -8,7 +8,7 @@ import numpy as np
 
 from longtake.pipeline.embeddings.saved import look_up, saved_parts
 from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL
-from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.read.rows import VideoText
 from longtake.schemas.config import CorpusConfig
 
 

@@ -15,7 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 from longtake.pipeline.embeddings.embed import embed, missing
 from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, write_embeddings
 from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL, EmbeddingModel
-from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.read.rows import VideoText
 from longtake.pipeline.run.dataflow import embed_hints
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig

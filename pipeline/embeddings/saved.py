@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from longtake.pipeline.merge.coherence import Embeddings
-from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.read.rows import VideoText
 from longtake.schemas import storage, tables
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import part_name

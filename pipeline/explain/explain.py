@@ -21,7 +21,7 @@ from longtake.pipeline.explain.read import Reading
 from longtake.pipeline.filters.clip_filter import ClipFilter, FilteredClips
 from longtake.pipeline.filters.rules import CLIP_RULES, FRAME_RULES, Rule, pii_fault
 from longtake.pipeline.plan.video import Planning, facts_of, lost_video, notes_of, plan_clips
-from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.read.rows import VideoText
 from longtake.pipeline.run.slots import Slots
 from longtake.pipeline.text.clean.cleaned import CleanStep
 from longtake.schemas.config import CorpusConfig, Filters

@@ -17,7 +17,8 @@ from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.parse.texts import parse_id
 from longtake.pipeline.read import chapters
-from longtake.pipeline.read.graph import (
+from longtake.pipeline.read.line_source import files_of, read_lines
+from longtake.pipeline.read.rows import (
     DROPS,
     VIDEOS,
     VideoText,
@@ -31,7 +32,6 @@ from longtake.pipeline.read.graph import (
     match_clip,
     video_text,
 )
-from longtake.pipeline.read.line_source import files_of, read_lines
 from longtake.pipeline.text.video_text import TextTrace
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import CorpusError

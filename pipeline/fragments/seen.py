@@ -34,10 +34,16 @@ def part_path(layout: Layout, number: int, parts: int) -> str:
     return storage.join(seen_folder(layout), f"{number:05d}-of-{parts:05d}.parquet")
 
 
-def write_rows(path: str, rows: Iterable[tuple[str, Version]]) -> None:
-    """Write (video_id, version) of some sources."""
-    table = [{"video_id": video_id, "size": size, "tag": tag} for video_id, (size, tag) in sorted(rows)]
-    storage.write_parquet(path, pa.Table.from_pylist(table, schema=_COLUMNS), row_group_size=65_536)
+def seen_rows(seen: Iterable[tuple[str, Version]]) -> pa.Table:
+    """The rows of (video_id, version) of some sources."""
+    rows = [(video_id, size, tag) for video_id, (size, tag) in seen]
+    return pa.Table.from_pylist([dict(zip(_COLUMNS.names, row, strict=True)) for row in rows], schema=_COLUMNS)
+
+
+def write_rows(path: str, rows: pa.Table) -> None:
+    """Write rows of `seen_rows`, in order."""
+    in_order = rows.sort_by([(name, "ascending") for name in _COLUMNS.names])
+    storage.write_parquet(path, in_order.combine_chunks(), row_group_size=65_536)
 
 
 class SourceVersions:

@@ -1,19 +1,22 @@
 """Writes the sizes and tags of the sources (seen.py), in parts that fit into memory."""
 
 from collections import Counter
-from collections.abc import Iterable
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 
-from longtake.pipeline.fragments.seen import Version, part_path, write_rows
+from longtake.pipeline.fragments.seen import Version, part_path, seen_rows, write_rows
 from longtake.pipeline.ledger.tally import Tally
-from longtake.pipeline.run.parts import ByPart
+from longtake.pipeline.run.batches import Batch, Pack, one_table
+from longtake.pipeline.run.parts import ByPart, with_hash, without_hash
+from longtake.pipeline.run.runner import batches_for
 from longtake.schemas.layout import Layout
 
 SEEN = "seen"
 _ROWS_PER_PART = 50_000
+_ROWS = 4096  # in a batch on its way
 
 
 class WriteSeen(beam.PTransform):
@@ -24,11 +27,17 @@ class WriteSeen(beam.PTransform):
         self._layout, self._seed = layout, seed
 
     def expand(self, rows: Any) -> Any:
-        parts = rows | "Parts" >> ByPart(itemgetter(0), _ROWS_PER_PART, self._seed)
-        return parts | "Write" >> beam.Map(_write, self._layout)
+        batches, seed = batches_for(rows.pipeline.options), self._seed
+        packed = rows | "Rows" >> beam.ParDo(Pack(lambda seen: _hashed(seen, seed), batches, _ROWS))
+        return packed | "Parts" >> ByPart(_ROWS_PER_PART, batches) | "Write" >> beam.Map(_write, self._layout, seed)
 
 
-def _write(element: tuple[tuple[int, int], Iterable[tuple[str, Version]]], layout: Layout) -> Tally:
+def _hashed(seen: Sequence[tuple[str, Version]], seed: int) -> pa.Table:
+    return with_hash(seen_rows(seen), [video_id for video_id, _ in seen], seed)
+
+
+def _write(element: tuple[tuple[int, int], Iterable[Batch]], layout: Layout, seed: int) -> Tally:
     (number, parts), rows = element
-    write_rows(part_path(layout, number, parts), rows)
+    table, _ = without_hash(one_table(rows, _hashed([], seed).schema))
+    write_rows(part_path(layout, number, parts), table)
     return Counter()

@@ -1,9 +1,12 @@
 """Merge counters in Beam."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.utils.windowed_value import WindowedValue
 
 from longtake.pipeline.ledger.tally import Tally
 
@@ -26,3 +29,16 @@ class MergeTallies(beam.CombineFn):
 
     def extract_output(self, accumulator: Tally) -> Tally:
         return accumulator
+
+
+class SumTallies(beam.DoFn):
+    """Adds counters where they are made, so that one of each bundle leaves the step, not one of each video."""
+
+    def start_bundle(self) -> None:
+        self._sum: Tally = Counter()
+
+    def process(self, element: Tally) -> None:
+        self._sum.update(element)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield WindowedValue(self._sum, MIN_TIMESTAMP, [GlobalWindow()])

@@ -1,46 +1,70 @@
 """Write the ledger: one row for everything that was dropped."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 
-from longtake.pipeline.ledger.counts import count
 from longtake.pipeline.ledger.merge_tallies import MergeTallies
 from longtake.pipeline.ledger.tally import Tally
+from longtake.pipeline.run.batches import Batch, Pack, one_table
 from longtake.pipeline.run.metrics import counted
-from longtake.pipeline.run.parts import ByPart
+from longtake.pipeline.run.parts import ByPart, with_hash, without_hash
+from longtake.pipeline.run.runner import batches_for
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import part_name
+from longtake.schemas.reasons import FAILURES, Subject
 from longtake.schemas.records import Drop
 
 _ROWS_PER_PART = 200_000
+_ROWS = 4096  # in a batch on its way
 
 
 class WriteLedger(beam.PTransform):
-    """Writes Drops to `<folder>/<prefix>-*.parquet`. The result is one Tally of (subject, stage, reason) and of failed videos."""
+    """Writes one or several collections of Drop to `<folder>/<prefix>-*.parquet`. The result is one Tally of (subject, stage,
+    reason) and of failed videos.
+
+    Several are better than one that was flattened: the rows of each leave their step as tables.
+    """
 
     def __init__(self, folder: str, prefix: str) -> None:
         super().__init__()
         self._folder, self._prefix = folder, prefix
 
     def expand(self, drops: Any) -> Any:
+        sides = drops if isinstance(drops, tuple) else (drops,)
+        batches = batches_for(sides[0].pipeline.options)
+        packed = [
+            side | f"Metrics {n}" >> beam.Map(counted) | f"Rows {n}" >> beam.ParDo(Pack(ledger_rows, batches, _ROWS))
+            for n, side in enumerate(sides)
+        ]
         return (
-            drops
-            | "Metrics" >> beam.Map(counted)
-            | "Parts" >> ByPart(_key, _ROWS_PER_PART, first=True)  # gives a tally even without rows
+            packed
+            | "All" >> beam.Flatten()
+            | "Parts" >> ByPart(_ROWS_PER_PART, batches, first=ledger_rows([]))  # gives a tally even without rows
             | "Write" >> beam.Map(write_part, self._folder, self._prefix)
             | "Sum" >> beam.CombineGlobally(MergeTallies())
         )
 
 
-def _key(drop: Drop) -> str:
-    return drop.video_id or drop.subject_id
+def ledger_rows(drops: Sequence[Drop]) -> pa.Table:
+    """The ledger rows of drops, with the hash that decides their part."""
+    return with_hash(tables.ledger_table(drops), [drop.video_id or drop.subject_id for drop in drops])
 
 
-def write_part(element: tuple[tuple[int, int], Iterable[Drop | None]], folder: str, prefix: str) -> Tally:
+def write_part(element: tuple[tuple[int, int], Iterable[Batch]], folder: str, prefix: str) -> Tally:
     """Write one part, sorted, and count its rows. A part without rows gets no file."""
-    number, drops = element[0][0], sorted(drop for drop in element[1] if drop is not None)
-    path = storage.join(folder, part_name(number, prefix))
-    storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER), row_group_size=65_536)
-    return count(drops)
+    table, _ = without_hash(one_table(element[1], ledger_rows([]).schema))
+    table = table.sort_by([(name, "ascending") for name in tables.LEDGER.names])
+    path = storage.join(folder, part_name(element[0][0], prefix))
+    storage.write_parquet(path, table.combine_chunks(), row_group_size=65_536)
+    tally: Tally = Counter()
+    for subject, stage, reason, rows in zip(
+        *table.group_by(["subject", "stage", "reason"]).aggregate([([], "count_all")]).to_pydict().values(), strict=True
+    ):
+        tally["dropped", subject, stage, reason] = rows
+        if subject == Subject.VIDEO and reason in FAILURES:
+            tally[("failed",)] += rows
+    return tally

@@ -6,30 +6,13 @@ of long clips per part and split. From it, each part is assigned separately, and
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 
 from longtake.schemas.keys import hash64
-from longtake.schemas.records import LongClip
 
-_CLIPS_PER_PART = 20_000
-_MAX_PARTS = 4096
-
-
-def order_of(video_id: str, seed: int) -> tuple[int, str]:
-    """The place of a video in the order of the corpus."""
-    return hash64(video_id, seed), video_id
-
-
-def part_count(clips: int) -> int:
-    """The number of parts of a plan with `clips` long clips."""
-    return min(max(1, -(-clips // _CLIPS_PER_PART)), _MAX_PARTS)
-
-
-def part_of(video_id: str, seed: int, parts: int) -> int:
-    """The part of the plan that holds a video's long clips. Parts are in the order of the corpus."""
-    return hash64(video_id, seed) * parts >> 64
+CLIPS_PER_PART = 20_000  # of the plan
 
 
 def split_of(video_id: str, shares: Mapping[str, float], seed: int) -> str:
@@ -68,27 +51,23 @@ def shard_count(total: int, samples: int) -> int:
     return max(1, round(Fraction(total, samples)))
 
 
-def assign(clips: Iterable[LongClip], offset: Offsets, samples: int, seed: int) -> list[LongClip]:
-    """Assign shards to the long clips of one part, whose `split` is set.
+def assign(videos: Iterable[tuple[str, int]], offset: Offsets, samples: int) -> list[int]:
+    """Return the shard of each long clip of one part. `videos` are (split, number of long clips), in the order of the corpus.
 
     The long clips of a split are cut into equal shards. A whole video goes to the shard of its middle, so shards differ by at
     most a video, and none is empty. A video with more long clips than a shard's share is spread over consecutive shards. `place`
-    sets `position`, because it sees whole shards.
+    finds the positions, because it sees whole shards.
     """
-    ordered = sorted(clips, key=lambda c: (order_of(c.video.video_id, seed), c.start_ms, c.key))
     start = dict(offset.before)
-    out: list[LongClip] = []
-    for _, group in groupby(ordered, key=lambda c: c.video.video_id):
-        video = list(group)
-        split = video[0].split
+    out: list[int] = []
+    for split, clips in videos:
         first, total = start.get(split, 0), offset.total[split]
-        start[split] = first + len(video)
+        start[split] = first + clips
         shards = shard_count(total, samples)
-        if len(video) * shards <= total:
-            shard = (2 * first + len(video)) * shards // (2 * total)
-            out += [replace(clip, shard=shard) for clip in video]
+        if clips * shards <= total:
+            out += [(2 * first + clips) * shards // (2 * total)] * clips
         else:
-            out += [replace(clip, shard=(2 * (first + i) + 1) * shards // (2 * total)) for i, clip in enumerate(video)]
+            out += [(2 * (first + i) + 1) * shards // (2 * total) for i in range(clips)]
     return out
 
 
@@ -102,12 +81,11 @@ def starts(counts: Mapping[tuple[int, str, int], int]) -> dict[int, dict[tuple[s
     return out
 
 
-def place(clips: Iterable[LongClip], first: Mapping[tuple[str, int], int]) -> list[LongClip]:
-    """Set the positions of the assigned clips of one part, in order, in their shards."""
+def place(clips: Iterable[tuple[str, int]], first: Mapping[tuple[str, int], int]) -> list[int]:
+    """Return the positions of long clips of one part in their shards. `clips` are (split, shard), in order."""
     position = dict(first)
     out = []
-    for clip in clips:
-        where = clip.split, clip.shard
-        out.append(replace(clip, position=position[where]))
+    for where in clips:
+        out.append(position[where])
         position[where] += 1
     return out

@@ -4,18 +4,21 @@ All data that grows with the input goes through Beam's joins. Side inputs hold o
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from itertools import groupby
+from typing import Any, Literal, TypeAlias
 
 import apache_beam as beam
-from apache_beam.pvalue import AsDict, AsSingleton
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.pvalue import AsDict, AsSingleton, TaggedOutput
 
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.rejects import RejectIndex, RejectsFile
 from longtake.pipeline.fragments.seen_graph import SEEN, WriteSeen
-from longtake.pipeline.ledger.merge_tallies import MergeTallies
+from longtake.pipeline.ledger.merge_tallies import MergeTallies, SumTallies
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.merge.groups import is_group_row, one_row
@@ -25,13 +28,30 @@ from longtake.pipeline.plan.duplicates.video_graph import LeaveOutVideos
 from longtake.pipeline.plan.summary import summarise, write_summary
 from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo
 from longtake.pipeline.read.chapters import add_chapters
-from longtake.pipeline.read.graph import DROPS, read_videos
+from longtake.pipeline.read.graph import read_videos
+from longtake.pipeline.read.rows import DROPS
+from longtake.pipeline.run.batches import Batch, Batches, Pack, one_table, table_of
+from longtake.pipeline.run.parts import HASH, ByPart, with_hash, without_hash
+from longtake.pipeline.run.runner import batches_for
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout, part_name
 from longtake.schemas.records import LongClip
 
 LEDGER_PREFIX = "part-plan"
+_VIDEOS = "videos"
+_CLIPS_IN_BATCH = 2048
+
+OrderedVideos: TypeAlias = TaggedOutput[Literal["videos"], tuple[int, list[tuple[str, int]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutput:
+    """Collections of LongClip, of Drop and of Tally. Several of drops and tallies: see WriteLedger."""
+
+    clips: Any
+    drops: tuple[Any, ...]
+    tallies: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +76,11 @@ def add_planning(
 ) -> None:
     """Add the planning of `config` to the pipeline `root`. `probe` is "none", "header" or "packets"."""
     steps = replace(steps or PlanSteps(), seen=WriteSeen(layout, config.seed))
-    clips, drops, tallies = plan_videos(root, config, probe, workers, steps)
-    tally = tallies | "Tally" >> beam.CombineGlobally(MergeTallies())
-    ledger = drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
-    parts = write_plan(clips, config.seed, config.shards.samples, layout)
+    planned = plan_videos(root, config, probe, workers, steps)
+    tallies = [side | f"Tallies {n}" >> beam.ParDo(SumTallies()) for n, side in enumerate(planned.tallies)]
+    tally = tallies | "Tallies" >> beam.Flatten() | "Tally" >> beam.CombineGlobally(MergeTallies())
+    ledger = planned.drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
+    parts = write_plan(planned.clips, config.seed, config.shards.samples, layout)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
@@ -75,11 +96,11 @@ def add_planning(
 
 def plan_videos(
     root: Any, config: CorpusConfig, probe: str, workers: int, steps: PlanSteps, only: frozenset[str] | None = None
-) -> tuple[Any, Any, Any]:
-    """Return collections of long clips, ledger rows and tallies: the plan of `config` for all its videos, or for `only` these."""
+) -> PlanOutput:
+    """Return the plan of `config` for all its videos, or for `only` these."""
     check_filters(config, probe)
-    texts, lost, unreadable = read_videos(root, config, only)
-    unread = [lost]
+    read = read_videos(root, config, batches_for(root.options), probe != "none", only)
+    texts, unread = read.texts, list(read.drops)
     if config.source.chapters is not None:
         texts, unknown = add_chapters(root, texts, config)
         unread.append(unknown)
@@ -97,25 +118,30 @@ def plan_videos(
     measured = unique | "Measure video" >> beam.ParDo(MeasureVideo(config, probe, workers)).with_outputs(
         TALLY, main="clips"
     )
-    drops = (*unread, planned[DROPS], *repeats, *notes) | "Drops" >> beam.Flatten()
+    drops = (*unread, planned[DROPS], *repeats, *notes)
     if config.source.groups is not None:
         drops = _one_row_a_group(drops)
     noted = () if steps.seen is None else (planned[SEEN] | "Seen" >> steps.seen,)
-    tallies = (unreadable, planned[TALLY], measured[TALLY], *repeated, *noted) | "Tallies" >> beam.Flatten()
-    return measured.clips, drops, tallies
+    tallies = (*read.tallies, planned[TALLY], measured[TALLY], *repeated, *noted)
+    return PlanOutput(measured.clips, drops, tallies)
 
 
-def _one_row_a_group(drops: Any) -> Any:
+def _one_row_a_group(drops: tuple[Any, ...]) -> tuple[Any, ...]:
     """Keep only one row of each published group: its clips may be in several places, and each place reports the group."""
-    of_groups = (
-        drops
-        | "Group rows" >> beam.Filter(is_group_row)
-        | "By group" >> beam.Map(lambda row: (row.subject_id, row))
+    of_groups = [
+        side | f"Group rows {n}" >> beam.FlatMap(lambda row: [(row.subject_id, row)] if is_group_row(row) else [])
+        for n, side in enumerate(drops)
+    ]
+    one_of_each = (
+        of_groups
+        | "All group rows" >> beam.Flatten()
         | "Of each group" >> beam.GroupByKey()
         | "One row" >> beam.Map(lambda element: one_row(element[1]))
     )
-    others = drops | "Other rows" >> beam.Filter(lambda row: not is_group_row(row))
-    return (of_groups, others) | "All rows" >> beam.Flatten()
+    others = [
+        side | f"Other rows {n}" >> beam.Filter(lambda row: not is_group_row(row)) for n, side in enumerate(drops)
+    ]
+    return (*others, one_of_each)
 
 
 def rejected_there(root: Any, rejects: RejectsFile | None) -> tuple[AsSingleton, ...]:
@@ -149,36 +175,74 @@ def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tup
 def write_plan(clips: Any, seed: int, samples: int, layout: Layout) -> Any:
     """Assign the clips of each split to shards of about `samples`, and write the plan. The result is the number of written clips,
     after all are written."""
-    total = clips | "Count clips" >> beam.combiners.Count.Globally()
-    keyed = clips | "Part" >> beam.Map(
-        lambda clip, n: (assign.part_of(clip.video.video_id, seed, assign.part_count(n)), clip), AsSingleton(total)
+    batches = batches_for(clips.pipeline.options)
+    ordered = (
+        clips
+        | "Rows" >> beam.ParDo(Pack(partial(_plan_rows, seed=seed), batches, _CLIPS_IN_BATCH))
+        | "Parts" >> ByPart(assign.CLIPS_PER_PART, batches)
+        | "Order" >> beam.FlatMap(_ordered, batches, seed).with_outputs(_VIDEOS, main="parts")
     )
     per_split = (
-        keyed
-        | "Part and split" >> beam.Map(lambda element: ((element[0], element[1].split), 1))
-        | "Per split" >> beam.CombinePerKey(sum)
+        ordered[_VIDEOS] | "Splits of part" >> beam.FlatMap(_splits_of_part) | "Per split" >> beam.CombinePerKey(sum)
     )
-    assigned = (
-        keyed | "By part" >> beam.GroupByKey() | "Assign" >> beam.Map(_assign_part, seed, samples, AsDict(per_split))
+    per_shard = (
+        ordered[_VIDEOS]
+        | "Assign" >> beam.FlatMap(_shards_of_videos, samples, AsDict(per_split))
+        | "Per shard" >> beam.CombinePerKey(sum)
     )
-    return write_assigned(assigned, layout)
+    return _written(ordered.parts, layout, per_shard, samples, per_split)
 
 
 def write_assigned(assigned: Any, layout: Layout) -> Any:
     """Set the positions of the clips of each (part, clips in order) in their shards, and write the plan like `write_plan`."""
+    batches = batches_for(assigned.pipeline.options)
+    parts = assigned | "Rows" >> beam.MapTuple(lambda part, clips: (part, batches.of(tables.plan_table(clips))))
     per_shard = assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
+    return _written(parts, layout, per_shard)
+
+
+def _written(parts: Any, layout: Layout, per_shard: Any, samples: int = 0, per_split: Any = None) -> Any:
+    splits = () if per_split is None else (AsDict(per_split),)
     return (
-        assigned
-        | "Write part" >> beam.Map(_write_part, layout, AsDict(per_shard))
+        parts
+        | "Write part" >> beam.Map(_write_part, layout, samples, AsDict(per_shard), *splits)
         | "Written" >> beam.CombineGlobally(sum)
     )
 
 
-def _assign_part(
-    element: tuple[int, Iterable[LongClip]], seed: int, samples: int, counts: dict[tuple[int, str], int]
-) -> tuple[int, list[LongClip]]:
-    part, clips = element
-    return part, assign.assign(clips, assign.offsets(counts)[part], samples, seed)
+def _plan_rows(clips: Sequence[LongClip], seed: int) -> pa.Table:
+    return with_hash(tables.plan_table(clips), [clip.video.video_id for clip in clips], seed)
+
+
+def _ordered(
+    element: tuple[tuple[int, int], Iterable[Batch]], batches: Batches, seed: int
+) -> Iterator[tuple[int, Batch] | OrderedVideos]:
+    """Put the rows of a part into the order of the corpus. Its videos, as (split, number of long clips), are another output."""
+    (part, _), rows = element
+    table = one_table(rows, _plan_rows([], seed).schema)
+    in_order = pc.sort_indices(table, [(name, "ascending") for name in (HASH, "video_id", "start_ms", "key")])
+    ordered, _ = without_hash(table.take(in_order))
+    yield TaggedOutput(_VIDEOS, (part, _videos_of(ordered)))
+    yield part, batches.of(ordered)
+
+
+def _videos_of(ordered: pa.Table) -> list[tuple[str, int]]:
+    rows = zip(*(ordered[name].to_numpy().tolist() for name in ("video_id", "split")), strict=True)
+    return [(split, sum(1 for _ in clips)) for (_, split), clips in groupby(rows)]
+
+
+def _splits_of_part(element: tuple[int, list[tuple[str, int]]]) -> Iterator[tuple[tuple[int, str], int]]:
+    part, videos = element
+    return (((part, split), clips) for split, clips in videos)
+
+
+def _shards_of_videos(
+    element: tuple[int, list[tuple[str, int]]], samples: int, counts: dict[tuple[int, str], int]
+) -> Iterator[tuple[tuple[int, str, int], int]]:
+    part, videos = element
+    shards = assign.assign(videos, assign.offsets(counts)[part], samples)
+    splits = (split for split, clips in videos for _ in range(clips))
+    return iter(Counter((part, split, shard) for split, shard in zip(splits, shards, strict=True)).items())
 
 
 def _shards_of_part(element: tuple[int, list[LongClip]]) -> Iterator[tuple[tuple[int, str, int], int]]:
@@ -187,12 +251,26 @@ def _shards_of_part(element: tuple[int, list[LongClip]]) -> Iterator[tuple[tuple
     return iter(counts.items())
 
 
-def _write_part(element: tuple[int, list[LongClip]], layout: Layout, counts: dict[tuple[int, str, int], int]) -> int:
-    part, clips = element
-    placed = assign.place(clips, assign.starts(counts)[part])
-    path = storage.join(layout.plan, part_name(part))
-    storage.write_parquet(path, tables.table(map(tables.plan_row, placed), tables.PLAN))
-    return len(placed)
+def _write_part(
+    element: tuple[int, Batch],
+    layout: Layout,
+    samples: int,
+    per_shard: dict[tuple[int, str, int], int],
+    per_split: dict[tuple[int, str], int] | None = None,
+) -> int:
+    part, batch = element
+    table = table_of(batch)
+    splits = table["split"].to_numpy().tolist()
+    if per_split is None:
+        shards = table["shard"].to_numpy().tolist()
+    else:
+        shards = assign.assign(_videos_of(table), assign.offsets(per_split)[part], samples)
+    places = assign.place(zip(splits, shards, strict=True), assign.starts(per_shard)[part])
+    for name, values in (("shard", shards), ("position", places)):
+        number = table.schema.get_field_index(name)
+        table = table.set_column(number, tables.PLAN.field(name), pa.array(values, pa.int32()))
+    storage.write_parquet(storage.join(layout.plan, part_name(part)), table.combine_chunks())
+    return len(places)
 
 
 def _write_summary(

@@ -21,7 +21,7 @@ from longtake.pipeline.merge.groups import GroupedSentence, group_video, lost_gr
 from longtake.pipeline.merge.merge import MergedVideo, merge_video
 from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.estimate import estimate
-from longtake.pipeline.read.graph import Dropped, VideoText, drop
+from longtake.pipeline.read.rows import Dropped, VideoText, drop
 from longtake.pipeline.run import metrics as step_metrics
 from longtake.pipeline.run.events import event
 from longtake.pipeline.run.progress import PROGRESS

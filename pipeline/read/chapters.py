@@ -11,8 +11,8 @@ from longtake.pipeline.parse.caption_file import read_entries
 from longtake.pipeline.parse.lines import Line, bad_record, load_json, parse_json, quoted
 from longtake.pipeline.parse.texts import parse_id
 from longtake.pipeline.parse.timecode import parse_seconds, parse_timecode
-from longtake.pipeline.read.graph import DROPS, Dropped, VideoText, drop
 from longtake.pipeline.read.line_source import ReadLines, files_of
+from longtake.pipeline.read.rows import DROPS, Dropped, VideoText, drop
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop

@@ -1,87 +1,71 @@
 """The reading part of the plan graph: manifest and transcripts in, videos with their sentences out.
 
 There are three ways. Text that comes with each video (in its record or its transcript file) is read video by video. A file with
-the captions of all videos is joined by video id. Text and groups in separate files are joined by clip id, then by video id. Beam
-makes the joins: at 100 M rows, no worker could hold either side.
+the captions of all videos is joined by video id. Text and groups in separate files are joined by clip id, then by video id. Rows
+cross the joins as tables, by bucket of their ids (columns.py), because at 100 M rows no worker could hold either side.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline.ledger.tally import Tally
-from longtake.pipeline.merge.coherence import Embeddings
-from longtake.pipeline.merge.groups import lost_groups
-from longtake.pipeline.parse.caption_file import CaptionEntry, read_entries
-from longtake.pipeline.parse.lines import Line, where
-from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
-from longtake.pipeline.parse.texts import parse_group, parse_text
-from longtake.pipeline.parse.transcripts.columns import parse_columns_file
-from longtake.pipeline.read.line_source import ReadLines, files_of
-from longtake.pipeline.text.video_text import OwnText, TextTrace, finish_sentences, finish_transcript, read_own_text
+from longtake.pipeline.read import columns
+from longtake.pipeline.read.columns import ReadContext, buckets_for
+from longtake.pipeline.read.line_source import NumberedBlocks, bytes_of, files_of
+from longtake.pipeline.read.rows import DROPS
+from longtake.pipeline.run.batches import Batches
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.reasons import UNREADABLE, Reason, Stage, Subject
-from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
-
-DROPS = "drops"  # the output tag of ledger rows, in every step
-Dropped: TypeAlias = TaggedOutput[Literal["drops"], Drop]
-VIDEOS = "videos"
-KeyedVideo: TypeAlias = TaggedOutput[Literal["videos"], tuple[str, SourceVideo]]
-
-GroupNames = tuple[tuple[str, int], ...]  # (group id, group size), one for each group that names a clip
+from longtake.schemas.reasons import UNREADABLE, Subject
+from longtake.schemas.records import Drop
 
 
-@compact
 @dataclass(frozen=True, slots=True)
-class VideoText:
-    """A video with its sentences, the groups that name each sentence, and the number of removals of each cleaning step.
+class ReadOutput:
+    """Collections of VideoText, of Drop, and of tallies: unreadable manifest lines, published groups.
 
-    If asked for, it also has the starts of its chapters, and `embeddings`: row i belongs to sentence i. If the model failed,
-    `embeddings` is None and `not_embedded` says why.
+    Several of drops and tallies, not flattened: so each step packs its own before they cross to another.
     """
 
-    video: SourceVideo
-    sentences: tuple[tuple[Sentence, GroupNames], ...]
-    removals: tuple[tuple[str, int], ...] = ()
-    chapters_ms: tuple[int, ...] = ()
-    embeddings: Embeddings | None = field(default=None, compare=False)
-    not_embedded: str = ""
+    texts: Any
+    drops: tuple[Any, ...]
+    tallies: tuple[Any, ...]
 
 
-def drop(row: Drop) -> Dropped:
-    """Tag a ledger row for the ledger."""
-    return TaggedOutput(DROPS, row)
-
-
-def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = None) -> tuple[Any, Any, Any]:
-    """Read all sources of the configuration. Returns collections of VideoText, of Drop, and of tallies: unreadable manifest
-    lines, published groups.
+def read_videos(
+    root: Any, config: CorpusConfig, batches: Batches, probed: bool, only: frozenset[str] | None = None
+) -> ReadOutput:
+    """Read all sources of the configuration. `probed`: the source videos will be looked at.
 
     With `only`, reads just the videos with these ids: no rows come out for others, and their text is not read if each video has
     its own.
     """
-    records = (
+    source = config.source
+    manifest = files_of(config.resolve(source.videos))
+    by_clip = source.text.format == "hdvila" or source.groups is not None
+    others = [path for path in (source.groups, source.text.path) if path and (by_clip or source.text.is_joined)]
+    text = [file for path in others if "{video_id}" not in path for file in files_of(config.resolve(str(path)))]
+    slow = probed or source.text.format != "hdvila"
+    context = ReadContext(config, buckets_for(bytes_of(text), bytes_of(manifest), slow), batches)
+    lines = (
         root
-        | "Manifest" >> ReadLines(config.resolve(config.source.videos))
-        | "Parse videos" >> beam.Map(keyed_video, config.source.uri, config.source.text.format == "none")
-        | "By id" >> beam.GroupByKey()
-        | "One of each" >> beam.FlatMap(choose_record).with_outputs(DROPS, main="records")
+        | "Manifest" >> NumberedBlocks(manifest)
+        | "Read manifest" >> beam.FlatMap(columns.lines_by_video, context, only).with_outputs(DROPS, main="lines")
     )
-    by_clip = config.source.text.format == "hdvila" or config.source.groups is not None
-    road = _join_by_clip if by_clip else _join_by_video if config.source.text.is_joined else _read_by_video
-    wanted = records.records
+    road = _join_by_clip if by_clip else _join_by_video if source.text.is_joined else _read_by_video
+    read = road(root, lines.lines, context)
+    drops = [lines[DROPS], *read.drops]
+    of_manifest = drops[:2]  # a line is parsed where it is read, or where it is compared with others of its id
+    unreadable = [side | f"Unreadable {n}" >> beam.FlatMap(_unreadable) for n, side in enumerate(of_manifest)]
     if only is not None:
-        wanted = wanted | "Only some" >> beam.Filter(lambda record: record.video.video_id in only)
-    unreadable = records[DROPS] | "Unreadable lines" >> beam.FlatMap(_unreadable)
-    texts, drops, *groups = road(root, wanted, config)
-    drops = (records[DROPS], drops) | "Read drops" >> beam.Flatten()
-    if only is not None:
-        drops = drops | "Only their drops" >> beam.Filter(lambda row: row.video_id in only)
-    return texts, drops, (unreadable, *groups) | "Read tallies" >> beam.Flatten()
+        drops = [
+            side | f"Only their drops {n}" >> beam.Filter(lambda row: row.video_id in only)
+            for n, side in enumerate(drops)
+        ]
+    return ReadOutput(read.texts, tuple(drops), (*unreadable, *read.tallies))
 
 
 def _unreadable(row: Drop) -> Iterator[Tally]:
@@ -89,271 +73,69 @@ def _unreadable(row: Drop) -> Iterator[Tally]:
         yield Counter({("unreadable",): 1})
 
 
-def keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
-    """The video of a manifest line, or a Drop for the line, by video id."""
-    parsed = parse_video(line, template, own_text)
-    return (parsed.subject_id if isinstance(parsed, Drop) else parsed.video.video_id), parsed
+def _read_by_video(root: Any, lines: Any, context: ReadContext) -> ReadOutput:
+    read = (
+        lines
+        | "By video" >> beam.GroupByKey()
+        | "Read text" >> beam.FlatMap(columns.texts_of_bucket, context.config).with_outputs(DROPS, main="videos")
+    )
+    return ReadOutput(read.videos, (read[DROPS],), ())
 
 
-def choose_record(element: tuple[str, Iterable[ParsedVideo | Drop]]) -> Iterator[ParsedVideo | Dropped]:
-    """Yield the record whose content sorts first among records with one id: the order of the lines must not matter.
-
-    The steps that read its text yield the rows for its sentences, because text for a sentence may be in another file.
-    """
-    video_id, parsed = element
-    records: list[ParsedVideo] = []
-    for outcome in parsed:
-        if isinstance(outcome, Drop):
-            yield drop(outcome)
-        else:
-            records.append(outcome)
-    records.sort(key=lambda r: (r.canonical, r.where))
-    for other in records[1:]:
-        detail = f"{other.where}: video_id {video_id!r} again; the record at {records[0].where} is used"
-        yield drop(Drop(video_id, Subject.RECORD, other.where, Stage.READ, Reason.DUPLICATE_ID, detail))
-    for record in records[:1]:
-        yield from (drop(d) for d in record.drops if d.subject is not Subject.SENTENCE)
-        yield record
-
-
-def _sentence_drops(record: ParsedVideo) -> list[Drop]:
-    return [d for d in record.drops if d.subject is Subject.SENTENCE]
-
-
-# -- text that comes with each video -----------------------------------------------------------------------------------
-
-
-def _read_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
-    read = records | "Read text" >> beam.FlatMap(video_text, config).with_outputs(DROPS, main="videos")
-    return read.videos, read[DROPS]
-
-
-def video_text(
-    record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None
-) -> Iterator[VideoText | Dropped]:
-    """Yield the video of a record with its own text."""
-    yield from map(drop, _sentence_drops(record))
-    if record.usable:
-        yield from _with_text(record.video, read_own_text(record, config, trace))
-
-
-def _with_text(video: SourceVideo, text: OwnText) -> Iterator[VideoText | Dropped]:
-    yield from map(drop, text.drops)
-    if text.sentences:
-        yield VideoText(video, tuple((s, ()) for s in text.sentences), tuple(sorted(text.removals.items())))
-    elif not any(d.subject is Subject.VIDEO for d in text.drops):
-        yield drop(_no_text(video.video_id))
-
-
-def _no_text(video_id: str) -> Drop:
-    return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, "no usable sentence")
-
-
-def _without_text(video_id: str, clip_id: str, detail: str) -> Drop:
-    return Drop(video_id, Subject.SENTENCE, clip_id, Stage.READ, Reason.CLIP_WITHOUT_TEXT, detail)
-
-
-# -- one file with the captions of all videos --------------------------------------------------------------------------
-
-
-def _join_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
+def _join_by_video(root: Any, lines: Any, context: ReadContext) -> ReadOutput:
+    config = context.config
     entries = (
         root
         | "Caption files" >> beam.Create(files_of(config.resolve(str(config.source.text.path))), reshuffle=False)
-        | "Read captions" >> beam.FlatMap(_keyed_captions).with_outputs(DROPS, main="entries")
+        | "Read captions" >> beam.FlatMap(columns.entries_by_video, context).with_outputs(DROPS, main="entries")
     )
-    keyed = records | "Keyed" >> beam.Map(lambda record: (record.video.video_id, record))
     joined = (
-        {"records": keyed, "entries": entries.entries}
+        {"lines": lines, "entries": entries.entries}
         | "By video" >> beam.CoGroupByKey()
-        | "Attach" >> beam.FlatMap(attach_captions, config).with_outputs(DROPS, main="videos")
+        | "Attach" >> beam.FlatMap(columns.captions_of_bucket, config).with_outputs(DROPS, main="videos")
     )
-    return joined.videos, (entries[DROPS], joined[DROPS]) | "Join drops" >> beam.Flatten()
+    return ReadOutput(joined.videos, (joined[DROPS], entries[DROPS]), ())
 
 
-def _keyed_captions(file: str) -> Iterator[tuple[str, CaptionEntry] | Dropped]:
-    for entry in read_entries(file):
-        yield drop(entry) if isinstance(entry, Drop) else entry
-
-
-def attach_captions(
-    element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig, trace: TextTrace | None = None
-) -> Iterator[VideoText | Dropped]:
-    """Join the record of a video with its entry. Of several entries, the one with the text that sorts first is used."""
-    video_id, sides = element
-    entries: list[CaptionEntry] = sorted(sides["entries"])
-    records: list[ParsedVideo] = list(sides["records"])
-    for other in entries[1:]:
-        detail = f"{other.where}: captions of video {video_id!r} again; those at {entries[0].where} are used"
-        yield drop(Drop(video_id, Subject.RECORD, other.where, Stage.READ, Reason.DUPLICATE_ID, detail))
-    if not records and entries:
-        at = entries[0].where
-        detail = f"{at}: no record names video {video_id!r}"
-        yield drop(Drop("", Subject.RECORD, at, Stage.READ, Reason.TRANSCRIPT_WITHOUT_VIDEO, detail))
-    for record in records:
-        yield from map(drop, _sentence_drops(record))
-        if not record.usable:
-            continue
-        if entries:
-            transcript = parse_columns_file(entries[0].data, video_id, entries[0].where)
-            yield from _with_text(record.video, finish_transcript(transcript, video_id, config, trace))
-        else:
-            yield drop(_no_text(video_id))
-
-
-# -- text and groups that are joined by clip id ------------------------------------------------------------------------
-
-
-@compact
-@dataclass(frozen=True, slots=True, order=True)
-class ClipText:
-    """A clip of a video; `text` is None if the text file has it."""
-
-    video_id: str
-    start_ms: int
-    end_ms: int
-    where: str
-    text: str | None
-
-
-def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, ...]:
-    source, counted = config.source, []
-    clips = records | "Clips" >> beam.FlatMap(keyed_clips, config).with_outputs(DROPS, VIDEOS, main="clips")
-    sides, drops = {"clips": clips.clips}, [clips[DROPS]]
-    if source.text.format == "hdvila":
-        lines = root | "Text" >> ReadLines(config.resolve(str(source.text.path)))
-        texts = lines | "Parse text" >> beam.FlatMap(keyed_text).with_outputs(DROPS, main="texts")
+def _join_by_clip(root: Any, lines: Any, context: ReadContext) -> ReadOutput:
+    config, counted = context.config, []
+    clips = (
+        lines
+        | "Records by video" >> beam.GroupByKey()
+        | "Clips"
+        >> beam.FlatMap(columns.clips_of_bucket, context).with_outputs(DROPS, columns.LOST, columns.NAMED, main="clips")
+    )
+    sides, drops = {"clips": clips.clips, "lost": clips[columns.LOST]}, [clips[DROPS]]
+    if config.source.text.format == "hdvila":
+        texts = (
+            root
+            | "Text" >> NumberedBlocks(files_of(config.resolve(str(config.source.text.path))))
+            | "Read text" >> beam.FlatMap(columns.texts_by_clip, context).with_outputs(DROPS, main="texts")
+        )
         sides["texts"] = texts.texts
         drops.append(texts[DROPS])
-    if source.groups is not None:
-        lines = root | "Groups" >> ReadLines(config.resolve(source.groups))
-        groups = lines | "Parse groups" >> beam.FlatMap(keyed_groups).with_outputs(DROPS, main="groups")
+    if config.source.groups is not None:
+        groups = (
+            root
+            | "Groups" >> NumberedBlocks(files_of(config.resolve(config.source.groups)))
+            | "Read groups"
+            >> beam.FlatMap(columns.groups_by_clip, context).with_outputs(DROPS, columns.GROUP, main="groups")
+        )
         sides["groups"] = groups.groups
-        names = groups.groups | "Group names" >> beam.MapTuple(lambda _, group: group[0])
         counted.append(
-            names | "Each once" >> beam.Distinct() | "Count groups" >> beam.Map(lambda _: Counter({("groups",): 1}))
+            groups[columns.GROUP]
+            | "Each once" >> beam.Distinct()
+            | "Count groups" >> beam.Map(lambda _: Counter({("groups",): 1}))
         )
         drops.append(groups[DROPS])
     matched = (
         sides
         | "By clip" >> beam.CoGroupByKey()
-        | "Match" >> beam.FlatMap(match_clip).with_outputs(DROPS, main="sentences")
+        | "Match" >> beam.FlatMap(columns.sentences_of_bucket, context).with_outputs(DROPS, main="sentences")
     )
     texts = (
-        {"video": clips[VIDEOS], "sentences": matched.sentences}
+        {"videos": clips[columns.NAMED], "sentences": matched.sentences}
         | "By video" >> beam.CoGroupByKey()
-        | "Attach" >> beam.FlatMap(attach_sentences, config).with_outputs(DROPS, main="videos")
+        | "Attach" >> beam.FlatMap(columns.videos_of_bucket, config).with_outputs(DROPS, main="videos")
     )
-    drops += [matched[DROPS], texts[DROPS]]
-    return texts.videos, drops | "Join drops" >> beam.Flatten(), *counted
-
-
-def keyed_clips(
-    record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None
-) -> Iterator[tuple[str, ClipText | Drop] | Dropped | KeyedVideo]:
-    """Yield the clips of a record by id, unusable clips as drops, and the video itself as another output."""
-    video_id = record.video.video_id
-    yield from ((d.subject_id, d) for d in _sentence_drops(record))
-    if not record.usable:
-        return
-    named = TaggedOutput(VIDEOS, (video_id, record.video))
-    if config.source.text.format == "hdvila":
-        yield named
-        for clip in record.clips:
-            yield clip.clip_id, ClipText(video_id, clip.start_ms, clip.end_ms, record.where, None)
-        return
-    text = read_own_text(record, config, trace)
-    if any(d.reason is Reason.TRANSCRIPT_UNREADABLE for d in text.drops):
-        yield from map(drop, text.drops)
-        return
-    yield named
-    # A video without text gets its row when the sentences are attached.
-    yield from (drop(d) for d in text.drops if d.reason is not Reason.NO_TEXT)
-    for s in text.sentences:
-        yield s.clip_id, ClipText(video_id, s.start_ms, s.end_ms, record.where, s.text)
-
-
-def keyed_text(line: Line) -> Iterator[tuple[str, tuple[str, str]] | Dropped]:
-    """Yield the text of a line of the text file and its place, by clip id."""
-    parsed = parse_text(line)
-    if isinstance(parsed, Drop):
-        # An empty text still belongs to its clip: the pair is one sentence, and gets one row.
-        is_empty = parsed.reason is Reason.EMPTY_TEXT
-        yield (parsed.subject_id, ("", where(line))) if is_empty else drop(parsed)
-    else:
-        clip_id, text = parsed
-        yield clip_id, (text, where(line))
-
-
-def keyed_groups(line: Line) -> Iterator[tuple[str, tuple[str, int, str]] | Dropped]:
-    """Yield the group of a line, by each of its clip ids: group id, size and place."""
-    parsed = parse_group(line)
-    if isinstance(parsed, Drop):
-        yield drop(parsed)
-        return
-    for clip_id in parsed.clip_ids:
-        yield clip_id, (parsed.group_id, len(parsed.clip_ids), parsed.where)
-
-
-def match_clip(
-    element: tuple[str, dict[str, Iterable[Any]]],
-) -> Iterator[tuple[str, tuple[Sentence, GroupNames]] | Dropped]:
-    """Join clip, text and groups of one clip id into a sentence. A part without counterpart is dropped, and so is a duplicate."""
-    clip_id, sides = element
-    clips = sorted(c for c in sides["clips"] if isinstance(c, ClipText))
-    lost = sorted(c for c in sides["clips"] if isinstance(c, Drop))
-    texts: list[tuple[str, str]] = sorted(sides.get("texts", ()), key=lambda t: (not t[0], t))
-    groups: list[tuple[str, int, str]] = sorted(sides.get("groups", ()))
-    yield from map(drop, lost)
-    for other in clips[1:]:
-        detail = f"{other.where}: clip_id {clip_id!r} again; that of video {clips[0].video_id!r} is used"
-        yield drop(_text_drop(other.video_id, clip_id, Reason.DUPLICATE_ID, detail))
-    if not clips and not lost:
-        for _, at in texts:
-            yield drop(_text_drop("", clip_id, Reason.TEXT_WITHOUT_CLIP, f"{at}: no video record names this clip"))
-    else:
-        video_id = clips[0].video_id if clips else lost[0].video_id
-        for _, at in texts[1:]:
-            detail = f"{at}: text for clip_id {clip_id!r} again; that at {texts[0][1]} is used"
-            yield drop(_text_drop(video_id, clip_id, Reason.DUPLICATE_ID, detail))
-    for clip in clips[:1]:
-        text, at = (clip.text, clip.where) if clip.text is not None else texts[0] if texts else (None, clip.where)
-        if text:
-            names = tuple(sorted({(group_id, size) for group_id, size, _ in groups}))
-            yield clip.video_id, (Sentence(clip_id, clip.start_ms, clip.end_ms, text), names)
-            return
-        if text is None:
-            yield drop(_without_text(clip.video_id, clip_id, f"{at}: no line of the text file names this clip"))
-        else:
-            yield drop(_text_drop(clip.video_id, clip_id, Reason.EMPTY_TEXT, f"{at}: nothing is left of the text"))
-    for group_id, _, at in groups:
-        detail = f"{at}: group {group_id} names clip {clip_id!r}, which has no usable sentence"
-        yield drop(Drop("", Subject.RECORD, group_id, Stage.READ, Reason.GROUP_UNKNOWN_CLIP, detail))
-
-
-def _text_drop(video_id: str, clip_id: str, reason: Reason, detail: str) -> Drop:
-    return Drop(video_id, Subject.SENTENCE, clip_id, Stage.READ, reason, detail)
-
-
-def attach_sentences(
-    element: tuple[str, dict[str, Iterable[Any]]], config: CorpusConfig, trace: TextTrace | None = None
-) -> Iterator[VideoText | Dropped]:
-    """Join a video with its matched sentences."""
-    video_id, sides = element
-    sentences = tuple(sides["sentences"])
-    for video in sides["video"]:
-        if sentences and config.source.text.format == "hdvila" and (config.cleans_text or config.splits_sentences):
-            in_order = sorted(sentences, key=lambda s: (s[0].start_ms, s[0].end_ms, s[0].clip_id))
-            text = finish_sentences([s for s, _ in in_order], video_id, config, trace)
-            names = {s.clip_id: groups for s, groups in sentences}
-            yield from map(drop, text.drops)
-            kept = tuple((s, names.get(s.clip_id, ())) for s in text.sentences)
-            yield from map(drop, lost_groups(video_id, sentences, kept, "cleaning left nothing of its clips"))
-            if kept:
-                yield VideoText(video, kept, tuple(sorted(text.removals.items())))
-            else:
-                yield drop(_no_text(video_id))
-        elif sentences:
-            yield VideoText(video, sentences)
-        else:
-            yield drop(_no_text(video_id))
+    return ReadOutput(texts.videos, (*drops, matched[DROPS], texts[DROPS]), tuple(counted))

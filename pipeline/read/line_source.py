@@ -6,7 +6,7 @@ counted first, then read: two cheap passes, and no worker ever holds a file.
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import IO, Any
@@ -20,7 +20,10 @@ from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 
 _BLOCK_BYTES = 32 << 20
-_MAX_LINE_BYTES = 64 << 20
+_FEW_FILES = 16  # each may be asked for its size
+_SHRUNK = 4  # compressed text is about so much smaller
+_MAX_LINE_BYTES = 64 << 20  # more than a block
+_PIECE_BYTES, _PIECE_LINES = 4 << 20, 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,16 @@ def files_of(path: str) -> list[str]:
         problem = "is a folder; name files in it, as with *" if storage.exists(path) else "no such file"
         raise ConfigError(f"{path}: {problem}")
     return found
+
+
+def bytes_of(files: list[str]) -> int:
+    """About the size of files when they are read. Of many in one folder, a listing tells all."""
+    if len(files) <= _FEW_FILES:
+        sizes = {file: storage.size_and_tag(file)[0] for file in files}
+    else:
+        folders = {storage.parent(file) for file in files}
+        sizes = {entry.path: entry.size for folder in folders for entry in storage.list_entries(folder)}
+    return sum(sizes.get(file, 0) * (_SHRUNK if file.endswith((".gz", ".parquet")) else 1) for file in files)
 
 
 def check_columns(file: str, wanted: tuple[str, ...]) -> None:
@@ -82,33 +95,43 @@ def count_lines(block: Block) -> int:
             return int(pq.ParquetFile(stream).metadata.row_group(block.start).num_rows)
     if block.file.endswith(".gz"):
         return 0  # a single block: no other block needs the count
-    return sum(1 for _ in _plain_lines(block))
+    return sum(map(len, _plain_pieces(block)))
 
 
 def read_block(block: Block, first: int) -> Iterator[Line]:
     """Yield the lines that start in the block, numbered from `first`."""
+    for piece in pieces_of(block):
+        for number, data in enumerate(rows_of(piece), start=first):
+            if data:
+                yield Line(block.file, number, data)
+        first += len(piece)
+
+
+def pieces_of(block: Block) -> Iterator[list[bytes] | pa.Table]:
+    """Yield the lines that start in the block, many at a time, also empty ones; of a Parquet file the table of the block.
+
+    A line for the ledger stands for the rows of a table that cannot be read.
+    """
     if block.file.endswith(".parquet"):
-        rows: Any = _table_rows(block)
-    elif block.file.endswith(".gz"):
-        rows = _unzipped_lines(block.file)
-    else:
-        rows = _plain_lines(block)
-    for number, data in enumerate(rows, start=first):
-        if data:
-            yield Line(block.file, number, data)
-
-
-def _table_rows(block: Block) -> list[dict[str, Any] | bytes]:
-    """Return the rows of a row group. A line for the ledger replaces a row that is not UTF-8, or all rows if they are damaged."""
-    try:
-        with storage.open_table(block.file) as stream:
-            table = pq.ParquetFile(stream).read_row_group(block.start)
         try:
-            return list(table.to_pylist())
-        except UnicodeDecodeError:
-            return [_row(table, number) for number in range(len(table))]
-    except storage.PARQUET_ERRORS as error:
-        return [f"rows that cannot be read: {storage.damage(error)}".encode()]
+            with storage.open_table(block.file) as stream:
+                yield pq.ParquetFile(stream).read_row_group(block.start)
+        except storage.PARQUET_ERRORS as error:
+            yield [f"rows that cannot be read: {storage.damage(error)}".encode()]
+    elif block.file.endswith(".gz"):
+        yield from _unzipped_pieces(block.file)
+    else:
+        yield from _plain_pieces(block)
+
+
+def rows_of(piece: list[bytes] | pa.Table) -> Sequence[bytes | dict[str, Any]]:
+    """Return the rows of a piece. For a row of a table that is not UTF-8, the bytes that are not: a parser drops them."""
+    if not isinstance(piece, pa.Table):
+        return piece
+    try:
+        return list(piece.to_pylist())
+    except UnicodeDecodeError:
+        return [_row(piece, number) for number in range(len(piece))]
 
 
 def _row(table: pa.Table, number: int) -> dict[str, Any] | bytes:
@@ -116,31 +139,39 @@ def _row(table: pa.Table, number: int) -> dict[str, Any] | bytes:
         row: dict[str, Any] = table.slice(number, 1).to_pylist()[0]
         return row
     except UnicodeDecodeError as error:
-        return error.object  # not UTF-8, so the parser drops it with that reason
+        return error.object
 
 
-def _plain_lines(block: Block) -> Iterator[bytes]:
+def _plain_pieces(block: Block) -> Iterator[list[bytes]]:
     with storage.open_read(block.file) as stream:
         if block.start:
             stream.seek(block.start - 1)
             _next_line(stream)  # the line that began before this block belongs to the one before
-        at = stream.tell()
-        while at < block.end:
-            line, size = _next_line(stream)
-            if not size:
-                return  # the file has become shorter
-            at += size
-            yield line.rstrip(b"\r\n")
+        left, line = block.end - stream.tell(), b""
+        while left > 0 and (data := stream.read(min(left, _PIECE_BYTES))):
+            left -= len(data)
+            *lines, line = (line + data).split(b"\n")
+            yield [whole[:_MAX_LINE_BYTES].rstrip(b"\r") for whole in lines]
+        if line:  # it began in this block, so all of it belongs here
+            yield [(line + _next_line(stream)[0])[:_MAX_LINE_BYTES].rstrip(b"\r\n")]
 
 
-def _unzipped_lines(file: str) -> Iterator[bytes]:
+def _unzipped_pieces(file: str) -> Iterator[list[bytes]]:
     """Yield the lines of a gzip file. If the file breaks off, the last line says so, for the ledger."""
     with storage.open_read(file) as raw, gzip.open(raw) as stream:
-        try:
-            while line := _next_line(stream)[0]:
-                yield line.rstrip(b"\r\n")
-        except (EOFError, OSError, zlib.error) as error:
-            yield f"gzip data breaks off here: {error}".encode()
+        lines: list[bytes] = []
+        size, ended = 1, False
+        while not ended:
+            try:
+                line, size = _next_line(stream)
+                ended = not size
+            except (EOFError, OSError, zlib.error) as error:
+                line, ended = f"gzip data breaks off here: {error}".encode(), True
+            if size or line:
+                lines.append(line.rstrip(b"\r\n"))
+            if ended or len(lines) == _PIECE_LINES:
+                yield lines
+                lines = []
 
 
 def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
@@ -162,6 +193,34 @@ def read_lines(path: str) -> Iterator[Line]:
             first += count_lines(block)
 
 
+class NumberedBlocks(beam.PTransform):
+    """Gives (block, number of its first line) for all blocks of the files. Small files are read without counting first."""
+
+    def __init__(self, files: list[str]) -> None:
+        super().__init__()
+        self._files = files
+
+    def expand(self, begin: Any) -> Any:
+        if len(self._files) <= _FEW_FILES:
+            each = [blocks_of(file) for file in self._files]
+            if all(len(blocks) <= 1 for blocks in each):
+                return begin | "Blocks" >> beam.Create(
+                    [(block, 1) for blocks in each for block in blocks], reshuffle=False
+                )
+        blocks = (
+            begin
+            | "Files" >> beam.Create(self._files, reshuffle=False)
+            | "Blocks" >> beam.FlatMap(blocks_of)
+            | "Spread" >> beam.Reshuffle()
+        )
+        counts = blocks | "Count" >> beam.Map(lambda block: ((block.file, block.number), count_lines(block)))
+        return blocks | "Number" >> beam.Map(_numbered, counts=beam.pvalue.AsDict(counts))
+
+
+def _numbered(block: Block, counts: dict[tuple[str, int], int]) -> tuple[Block, int]:
+    return block, 1 + sum(counts[block.file, number] for number in range(block.number))
+
+
 class ReadLines(beam.PTransform):
     """Reads every non-empty line of the files as a Line, numbered from 1."""
 
@@ -170,16 +229,4 @@ class ReadLines(beam.PTransform):
         self._files = files_of(path)
 
     def expand(self, begin: Any) -> Any:
-        blocks = (
-            begin
-            | "Files" >> beam.Create(self._files, reshuffle=False)
-            | "Blocks" >> beam.FlatMap(blocks_of)
-            | "Spread" >> beam.Reshuffle()
-        )
-        counts = blocks | "Count" >> beam.Map(lambda block: ((block.file, block.number), count_lines(block)))
-        return blocks | "Read" >> beam.FlatMap(_read_numbered, counts=beam.pvalue.AsDict(counts))
-
-
-def _read_numbered(block: Block, counts: dict[tuple[str, int], int]) -> Iterator[Line]:
-    first = 1 + sum(counts[block.file, number] for number in range(block.number))
-    return read_block(block, first)
+        return begin | "Number blocks" >> NumberedBlocks(self._files) | "Read" >> beam.FlatMapTuple(read_block)

@@ -22,7 +22,7 @@ from longtake.pipeline.fragments.plan_table import plan_parts, tasks_of
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.plan.summary import PlanSummary
-from longtake.pipeline.read.graph import DROPS
+from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.revise.change import VersionChange
 from longtake.pipeline.revise.tables_graph import carried, read_drops
 from longtake.schemas import storage

@@ -20,10 +20,10 @@ from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.parse.lines import quoted
 from longtake.pipeline.plan.edit.graph import LEDGER_PREFIX as EDIT_PREFIX
-from longtake.pipeline.plan.graph import LEDGER_PREFIX as PLAN_PREFIX, write_assigned, write_plan
+from longtake.pipeline.plan.graph import LEDGER_PREFIX as PLAN_PREFIX, PlanOutput, write_assigned, write_plan
 from longtake.pipeline.plan.summary import PlanSummary, write_summary
 from longtake.pipeline.plan.video import speech_ms
-from longtake.pipeline.read.graph import DROPS, drop
+from longtake.pipeline.read.rows import DROPS, drop
 from longtake.pipeline.revise.change import VersionChange, merge_video, takedown_row, takedown_rows
 from longtake.pipeline.revise.figures import revised_summary
 from longtake.pipeline.run.progress import PROGRESS
@@ -38,8 +38,8 @@ _ROWS = 512
 _PREFIXES = {Stage.EDIT: EDIT_PREFIX, Stage.TAKEDOWN: TAKEDOWN_PREFIX}
 _CARRIED = "carried"
 
-#: A function that plans the replanned source videos: it returns collections of clips, ledger rows and tallies.
-Planning = Callable[[Any], tuple[Any, Any, Any]]
+#: A function that plans the replanned source videos.
+Planning = Callable[[Any], PlanOutput]
 
 
 def carried(target: Layout) -> str:
@@ -173,15 +173,16 @@ def _of_one(root: Any, change: VersionChange) -> tuple[Any, Any]:
     return clips, _old_drops(root, change)
 
 
-def _replanned(clips: Any, drops: Any, planned: tuple[Any, Any, Any], change: VersionChange) -> tuple[Any, Any, Any]:
+def _replanned(clips: Any, drops: Any, planned: PlanOutput, change: VersionChange) -> tuple[Any, Any, Any]:
     """The clips, ledger rows and tallies with the replanned source videos added. A video that the sources no longer name keeps
     its rows."""
-    new, new_drops, tallies = planned
+    new_drops = planned.drops | "New drops" >> beam.Flatten()
+    tallies = planned.tallies | "New tallies" >> beam.Flatten()
     of_them = drops | "Theirs" >> beam.Filter(lambda row: row.video_id in change.replanned)
     others = drops | "Others" >> beam.Filter(lambda row: row.video_id not in change.replanned)
     outcome = (
         {
-            "clips": new | "By its video" >> beam.Map(lambda clip: (clip.video.video_id, clip)),
+            "clips": planned.clips | "By its video" >> beam.Map(lambda clip: (clip.video.video_id, clip)),
             "drops": new_drops | "New by video" >> beam.Map(lambda row: (row.video_id, row)),
             "old": of_them | "Old by video" >> beam.Map(lambda row: (row.video_id, row)),
         }

@@ -19,6 +19,7 @@ from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment, ExternalEnvironment
 
 from longtake.pipeline.run import beam_lookups, dataflow
+from longtake.pipeline.run.batches import Batches
 from longtake.pipeline.run.slots import cores
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
@@ -189,4 +190,17 @@ def is_local(options: PipelineOptions) -> bool:
     )
 
 
-__all__ = ["LocalRunner", "check_reachable", "cores", "is_local", "pipeline_options", "slots_per_process"]
+def batches_for(options: PipelineOptions) -> Batches:
+    """How a job with these options keeps rows on their way: in files if it runs inside this process."""
+    return Batches(is_local(options))
+
+
+__all__ = [
+    "LocalRunner",
+    "batches_for",
+    "check_reachable",
+    "cores",
+    "is_local",
+    "pipeline_options",
+    "slots_per_process",
+]

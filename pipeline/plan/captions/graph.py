@@ -16,7 +16,7 @@ from longtake.pipeline.plan.captions.model import CAPTION_MODEL, Answer, Caption
 from longtake.pipeline.plan.captions.parse import parse
 from longtake.pipeline.plan.captions.prompt import render
 from longtake.pipeline.plan.video import PlannedVideo
-from longtake.pipeline.read.graph import DROPS, Dropped, drop
+from longtake.pipeline.read.rows import DROPS, Dropped, drop
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.printable import printable

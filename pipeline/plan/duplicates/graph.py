@@ -16,7 +16,7 @@ from longtake.pipeline.filters.clip_filter import video_row
 from longtake.pipeline.plan.duplicates.similarity import OF_TEXTS, Likeness, normalised
 from longtake.pipeline.plan.duplicates.survivors import Duplicate, candidate_pairs, key_of, ranked
 from longtake.pipeline.plan.video import PlannedVideo
-from longtake.pipeline.read.graph import DROPS, drop
+from longtake.pipeline.read.rows import DROPS, drop
 from longtake.schemas.config import Duplicates
 from longtake.schemas.keys import safe_name
 from longtake.schemas.reasons import Reason, Stage

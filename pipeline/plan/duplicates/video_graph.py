@@ -20,7 +20,7 @@ from longtake.pipeline.plan.duplicates.footprint import (
 from longtake.pipeline.plan.duplicates.graph import FILTERED, FindDuplicates
 from longtake.pipeline.plan.duplicates.survivors import Duplicate, key_of, ranked
 from longtake.pipeline.plan.video import PlannedVideo
-from longtake.pipeline.read.graph import DROPS, Dropped, drop
+from longtake.pipeline.read.rows import DROPS, Dropped, drop
 from longtake.pipeline.run.slots import Slots, shared_slots
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject

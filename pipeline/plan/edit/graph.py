@@ -23,7 +23,7 @@ from longtake.pipeline.plan.edit.summary import edited_summary
 from longtake.pipeline.plan.graph import write_plan
 from longtake.pipeline.plan.summary import PlanSummary, write_summary
 from longtake.pipeline.plan.video import TALLY, Counted, measure
-from longtake.pipeline.read.graph import DROPS, Dropped, drop
+from longtake.pipeline.read.rows import DROPS, Dropped, drop
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig

@@ -16,7 +16,7 @@ from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, wr
 from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL, EmbeddingModel
 from longtake.pipeline.merge.coherence import Topics
 from longtake.pipeline.merge.merge import merge_video
-from longtake.pipeline.read.graph import VideoText
+from longtake.pipeline.read.rows import VideoText
 from longtake.pipeline.run import optional_models as models
 from longtake.pipeline.run.model_files import model_digest
 from longtake.pipeline.run.runner import pipeline_options

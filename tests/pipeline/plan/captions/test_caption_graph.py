@@ -13,7 +13,7 @@ from longtake.pipeline.plan.captions.graph import Captioner, WriteCaptions, prep
 from longtake.pipeline.plan.captions.model import CAPTION_MODEL, CaptionModel
 from longtake.pipeline.plan.captions.prompt import render
 from longtake.pipeline.plan.video import PlannedVideo
-from longtake.pipeline.read.graph import DROPS
+from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.run import optional_models as models
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas.config import CorpusConfig, parse_config

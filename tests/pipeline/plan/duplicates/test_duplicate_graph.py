@@ -23,7 +23,7 @@ from longtake.pipeline.plan.duplicates.similarity import (
 )
 from longtake.pipeline.plan.duplicates.survivors import HEADS, Duplicate, candidate_pairs, key_of, ranked
 from longtake.pipeline.plan.video import PlannedVideo
-from longtake.pipeline.read.graph import DROPS
+from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas.config import Duplicates
 from longtake.schemas.reasons import Reason, Subject

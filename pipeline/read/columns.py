@@ -1,0 +1,465 @@
+"""Reading by columns: what crosses a shuffle on the way to the videos are tables of rows by bucket, not objects.
+
+A bucket is a part of the ids by their hash; its rows fit into memory. The functions of `rows.py` decide what becomes of a row.
+Here the many plain rows (one clip, one text) are joined by columns, and those functions get only the others.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.pvalue import TaggedOutput
+
+from longtake.pipeline.parse.caption_file import CaptionEntry, read_entries
+from longtake.pipeline.parse.lines import Line, base_name, parse_json
+from longtake.pipeline.parse.manifest import ParsedVideo
+from longtake.pipeline.parse.texts import clean_text, parse_id
+from longtake.pipeline.read.line_source import Block, pieces_of, rows_of
+from longtake.pipeline.read.rows import (
+    ClipText,
+    Dropped,
+    GroupNames,
+    VideoText,
+    attach_captions,
+    attach_sentences,
+    choose_record,
+    drop,
+    keyed_clips,
+    keyed_groups,
+    keyed_text,
+    keyed_video,
+    match_clip,
+    video_text,
+)
+from longtake.pipeline.run.batches import Batch, Batches, one_table, table_of
+from longtake.schemas import tables
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.records import Drop, Sentence, SourceVideo
+
+_BUCKET_BYTES = 32 << 20  # of input: some 100,000 sentences
+_MOST_BUCKETS, _VIDEO_BUCKETS, _VIDEOS = 4096, 64, 8
+_LINE_BYTES = 200  # of the manifest, for a video without sentences
+
+LINES = pa.schema([("name", pa.string()), ("file", pa.string()), ("number", pa.int64()), ("data", pa.binary())])
+CLIPS = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("video_id", pa.string()),
+        ("start_ms", pa.int64()),
+        ("end_ms", pa.int64()),
+        ("where", pa.string()),
+        ("text", pa.string()),  # null: another file has it
+    ]
+)
+TEXTS = pa.schema([("clip_id", pa.string()), ("text", pa.string()), ("file", pa.string()), ("number", pa.int64())])
+_GROUPS = pa.list_(pa.struct([("group_id", pa.string()), ("size", pa.int64())]))
+SENTENCES = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("clip_id", pa.string()),
+        ("start_ms", pa.int64()),
+        ("end_ms", pa.int64()),
+        ("text", pa.string()),
+        ("groups", _GROUPS),
+    ]
+)
+VIDEOS = pa.schema([(name, pa.string()) for name in ("video_id", "uri", "url", "license", "meta")])
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The numbers of buckets. `rows`: so many that the rows of one fit into memory. `videos`: so many that all workers have work
+    where a video takes long, because its source is looked at or its transcript is cleaned."""
+
+    rows: int
+    videos: int
+
+
+def buckets_for(text_bytes: int, manifest_bytes: int, slow_videos: bool) -> Buckets:
+    """The buckets for an input of so many bytes."""
+    rows = min(1 + (text_bytes + manifest_bytes) // _BUCKET_BYTES, _MOST_BUCKETS)
+    if not slow_videos:
+        return Buckets(rows, rows)
+    videos = manifest_bytes // _LINE_BYTES // _VIDEOS
+    return Buckets(rows, max(rows, min(max(videos, _VIDEO_BUCKETS), _MOST_BUCKETS)))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContext:
+    """What the steps below need beside their rows."""
+
+    config: CorpusConfig
+    buckets: Buckets
+    batches: Batches
+
+    def by_bucket(self, rows: "Rows", buckets: int) -> Iterator[tuple[int, Batch]]:
+        """The rows as batches by bucket of their first column, which holds ids."""
+        names = rows.columns[0]
+        return self.batches.by_bucket(rows.table(), (n.encode("utf-8", "surrogatepass") for n in names), buckets)
+
+
+class Rows:
+    """Rows of a table while they are made, by column."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.columns: list[list[Any]] = [[] for _ in schema]
+
+    def add(self, *values: Any) -> None:
+        for column, value in zip(self.columns, values, strict=True):
+            column.append(value)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def table(self) -> pa.Table:
+        arrays = [pa.array(column, field.type) for column, field in zip(self.columns, self.schema, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+
+def _values(table: pa.Table, name: str) -> list[Any]:
+    """A column as Python values, quickly. Not for numbers with nulls."""
+    return list(table[name].to_numpy().tolist())
+
+
+# -- lines of the manifest -----------------------------------------------------------------------------------------------
+
+#: The start of a line whose id can be read without parsing: nothing is escaped, and no other key has this name.
+_PLAIN_RECORD = re.compile(rb'\{"video_id": ?"([ !#-\[\]-~]{1,512})"[,}]')
+
+
+def lines_by_video(
+    numbered: tuple[Block, int], context: ReadContext, only: frozenset[str] | None
+) -> Iterator[tuple[int, Batch] | Dropped]:
+    """Yield the lines of a block of the manifest by bucket of their videos, and a Drop for each line that names no video."""
+    block, first = numbered
+    for piece in pieces_of(block):
+        names, kept = [], []
+        for number, data in enumerate(rows_of(piece), first):
+            if not data:
+                continue
+            line = Line(block.file, number, data)
+            name = _name_of(line)
+            if name is None:
+                parsed = keyed_video(line, context.config.source.uri, True)[1]
+                yield from [drop(parsed)] if isinstance(parsed, Drop) else []
+            elif only is None or name in only:
+                names.append(name)
+                kept.append(number)
+        first += len(piece)
+        if names:
+            yield from context.batches.by_bucket(
+                _line_table(piece, names, block.file, kept, first - len(piece)),
+                (name.encode("utf-8", "surrogatepass") for name in names),
+                context.buckets.videos,
+            )
+
+
+def _name_of(line: Line) -> str | None:
+    """The id of the video that a line is about; None if it names none, or is unreadable."""
+    if isinstance(line.data, bytes):
+        found = _PLAIN_RECORD.match(line.data)
+        if found and b"\\" not in line.data and line.data.count(b'"video_id"') == 1:
+            return parse_id(found[1].decode())
+    record = parse_json(line)
+    return None if isinstance(record, Drop) else parse_id(record.get("video_id"))
+
+
+def _line_table(piece: list[bytes] | pa.Table, names: list[str], file: str, numbers: list[int], first: int) -> pa.Table:
+    """The lines with these numbers, with the ids of their videos. Rows of Parquet stay as they are, in one column."""
+    if isinstance(piece, pa.Table):
+        taken = piece.take([number - first for number in numbers]).combine_chunks()
+        data: Any = taken.to_struct_array().combine_chunks()
+    else:
+        data = pa.array([piece[number - first] for number in numbers], pa.binary())
+    columns = [pa.array(names, pa.string()), pa.array([file] * len(names)), pa.array(numbers, pa.int64()), data]
+    return pa.table(columns, names=["name", "file", "number", "data"])
+
+
+def lines_of(batches: Iterable[Batch]) -> dict[str, list[Line]]:
+    """The lines of batches by the ids of their videos."""
+    found: dict[str, list[Line]] = defaultdict(list)
+    for batch in batches:
+        table = table_of(batch)
+        columns = (_values(table, name) for name in ("name", "file", "number"))
+        for name, file, number, data in zip(*columns, table["data"].to_pylist(), strict=True):
+            found[name].append(Line(file, number, data))
+    return found
+
+
+def records_of(name: str, lines: list[Line], config: CorpusConfig) -> Iterator[ParsedVideo | Dropped]:
+    """The record of one video, and the rows of its other lines."""
+    own_text = config.source.text.format == "none"
+    return choose_record((name, [keyed_video(line, config.source.uri, own_text)[1] for line in lines]))
+
+
+# -- text that comes with each video, or with all videos in one file -------------------------------------------------------
+
+
+def texts_of_bucket(element: tuple[int, Iterable[Batch]], config: CorpusConfig) -> Iterator[VideoText | Dropped]:
+    """Yield the videos of a bucket with their own texts."""
+    for name, lines in lines_of(element[1]).items():
+        for record in records_of(name, lines, config):
+            if isinstance(record, TaggedOutput):
+                yield record
+            else:
+                yield from video_text(record, config)
+
+
+ENTRIES = pa.schema([("video_id", pa.string()), ("data", pa.binary()), ("where", pa.string())])
+_ENTRY_BYTES = 8 << 20
+
+
+def entries_by_video(file: str, context: ReadContext) -> Iterator[tuple[int, Batch] | Dropped]:
+    """Yield the entries of a caption file by bucket of their videos."""
+    rows, size = Rows(ENTRIES), 0
+    for entry in read_entries(file):
+        if isinstance(entry, Drop):
+            yield drop(entry)
+            continue
+        rows.add(entry[0], entry[1].data, entry[1].where)
+        size += len(entry[1].data)
+        if size > _ENTRY_BYTES:
+            yield from context.by_bucket(rows, context.buckets.videos)
+            rows, size = Rows(ENTRIES), 0
+    yield from context.by_bucket(rows, context.buckets.videos)
+
+
+def captions_of_bucket(
+    element: tuple[int, dict[str, Iterable[Batch]]], config: CorpusConfig
+) -> Iterator[VideoText | Dropped]:
+    """Yield the videos of a bucket with the texts of their entries in a caption file."""
+    _, sides = element
+    lines = lines_of(sides["lines"])
+    entries: dict[str, list[CaptionEntry]] = defaultdict(list)
+    for batch in sides["entries"]:
+        for name, data, place in zip(*(_values(table_of(batch), field.name) for field in ENTRIES), strict=True):
+            entries[name].append(CaptionEntry(data, place))
+    for name in [*lines, *(name for name in entries if name not in lines)]:
+        records: list[ParsedVideo] = []
+        for record in records_of(name, lines.get(name, []), config):
+            if isinstance(record, TaggedOutput):
+                yield record
+            else:
+                records.append(record)
+        yield from attach_captions((name, {"records": records, "entries": entries.get(name, [])}), config)
+
+
+# -- text and groups that are joined by clip id ------------------------------------------------------------------------
+
+LOST, NAMED = "lost", "named"
+_MOST_ROWS = 1 << 17  # in one table on its way
+
+
+def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) -> Iterator[Any]:
+    """Yield the clips of the videos of a bucket by bucket of their ids. LOST: those that are unusable, as ledger rows. NAMED: the
+    videos, by bucket."""
+    clips, lost, videos = Rows(CLIPS), Rows(_LOST), Rows(VIDEOS)
+    for name, lines in lines_of(element[1]).items():
+        for record in records_of(name, lines, context.config):
+            if isinstance(record, TaggedOutput):
+                yield record
+                continue
+            for found in keyed_clips(record, context.config):
+                if isinstance(found, TaggedOutput):
+                    if found.tag != "videos":
+                        yield found
+                        continue
+                    video = found.value[1]
+                    videos.add(video.video_id, video.uri, video.url, video.license, video.meta)
+                elif isinstance(found[1], Drop):
+                    one = found[1]
+                    lost.add(
+                        found[0],
+                        one.video_id,
+                        *map(str, (one.subject, one.subject_id, one.stage, one.reason)),
+                        one.detail,
+                    )
+                else:
+                    clip = found[1]
+                    clips.add(found[0], clip.video_id, clip.start_ms, clip.end_ms, clip.where, clip.text)
+        if len(clips) > _MOST_ROWS:
+            yield from context.by_bucket(clips, context.buckets.rows)
+            clips = Rows(CLIPS)
+    yield from context.by_bucket(clips, context.buckets.rows)
+    yield from (TaggedOutput(LOST, one) for one in context.by_bucket(lost, context.buckets.rows))
+    yield from (TaggedOutput(NAMED, one) for one in context.by_bucket(videos, context.buckets.videos))
+
+
+_LOST = pa.schema([("clip_id", pa.string()), *tables.LEDGER])
+
+#: A line whose values can be read without parsing: nothing is escaped, and there are no other keys.
+_PLAIN_TEXT = re.compile(rb'\{"clip_id": ?"([^"\\\x00-\x1f\x7f-\xff]{1,512})", ?"text": ?"([^"\\\x00-\x1f\x7f]*)"\}')
+
+
+def texts_by_clip(numbered: tuple[Block, int], context: ReadContext) -> Iterator[tuple[int, Batch] | Dropped]:
+    """Yield the texts of a block of the text file by bucket of their clips."""
+    block, first = numbered
+    for piece in pieces_of(block):
+        names: list[bytes] = []
+        texts: list[bytes] = []
+        numbers: list[int] = []
+        for number, data in enumerate(rows_of(piece), first):
+            if not data:
+                continue
+            plain = _PLAIN_TEXT.fullmatch(data) if isinstance(data, bytes) else None
+            if plain is not None:
+                name, text = plain.groups()
+                if text.isascii() and name != b" " * len(name):
+                    names.append(name)
+                    texts.append(text if _is_clean(text) else clean_text(text.decode()).encode())
+                    numbers.append(number)
+                    continue
+            for found in keyed_text(Line(block.file, number, data)):
+                if isinstance(found, TaggedOutput):
+                    yield found
+                else:
+                    names.append(found[0].encode())
+                    texts.append(found[1][0].encode())
+                    numbers.append(number)
+        first += len(piece)
+        if names:
+            columns = [pa.array(names, pa.binary()).cast(pa.string()), pa.array(texts, pa.binary()).cast(pa.string())]
+            columns += [pa.array([block.file] * len(names)), pa.array(numbers, pa.int64())]
+            yield from context.batches.by_bucket(
+                pa.Table.from_arrays(columns, schema=TEXTS), names, context.buckets.rows
+            )
+
+
+def _is_clean(text: bytes) -> bool:
+    """Whether ASCII text without control characters stays as it is when it is cleaned."""
+    return b"  " not in text and text[:1] != b" " and text[-1:] != b" "
+
+
+GROUPS = pa.schema([("clip_id", pa.string()), ("group_id", pa.string()), ("size", pa.int64()), ("where", pa.string())])
+GROUP = "group"
+
+
+def groups_by_clip(numbered: tuple[Block, int], context: ReadContext) -> Iterator[Any]:
+    """Yield the groups of a block by bucket of the clips that they name. GROUP: the id of each group."""
+    block, first = numbered
+    for piece in pieces_of(block):
+        rows = Rows(GROUPS)
+        for number, data in enumerate(rows_of(piece), first):
+            if not data:
+                continue
+            known: set[str] = set()
+            for found in keyed_groups(Line(block.file, number, data)):
+                if isinstance(found, TaggedOutput):
+                    yield found
+                else:
+                    rows.add(found[0], *found[1])
+                    known.add(found[1][0])
+            yield from (TaggedOutput(GROUP, name) for name in known)
+        first += len(piece)
+        yield from context.by_bucket(rows, context.buckets.rows)
+
+
+def sentences_of_bucket(
+    element: tuple[int, dict[str, Iterable[Batch]]], context: ReadContext
+) -> Iterator[tuple[int, Batch] | Dropped]:
+    """Join the clips of a bucket with their texts and groups, and yield the sentences by bucket of their videos."""
+    _, sides = element
+    clips, lost = one_table(sides["clips"], CLIPS), one_table(sides["lost"], _LOST)
+    texts = one_table(sides["texts"], TEXTS) if "texts" in sides else None
+    groups = one_table(sides["groups"], GROUPS) if "groups" in sides else GROUPS.empty_table()
+    odd = _odd_ids(clips, lost, texts, groups)
+    made = Rows(SENTENCES)
+    for found in _match_odd(odd, clips, lost, texts, groups):
+        if isinstance(found, TaggedOutput):
+            yield found
+        else:
+            video_id, (s, names) = found
+            made.add(video_id, s.clip_id, s.start_ms, s.end_ms, s.text, [{"group_id": g, "size": n} for g, n in names])
+    plain = clips.filter(pc.invert(pc.is_in(clips["clip_id"], value_set=odd))) if len(odd) else clips
+    if texts is not None:
+        at = pc.index_in(plain["clip_id"], value_set=texts["clip_id"].combine_chunks())
+        said = texts["text"].take(at)
+    else:
+        said = plain["text"]
+    no_groups = pa.ListArray.from_arrays(pa.array(np.zeros(len(plain) + 1, np.int32)), pa.array([], _GROUPS.value_type))
+    columns = [*(plain[name] for name in ("video_id", "clip_id", "start_ms", "end_ms")), said, no_groups]
+    table = pa.concat_tables([pa.Table.from_arrays(columns, schema=SENTENCES), made.table()])
+    names = (name.encode("utf-8", "surrogatepass") for name in _values(table, "video_id"))
+    yield from context.batches.by_bucket(table, names, context.buckets.videos)
+
+
+def _odd_ids(clips: pa.Table, lost: pa.Table, texts: pa.Table | None, groups: pa.Table) -> pa.Array:
+    """The ids that have anything but one clip and one text with words in it."""
+    odd = [_repeated(clips["clip_id"]), lost["clip_id"], groups["clip_id"]]
+    if texts is not None:
+        empty = texts["clip_id"].filter(pc.equal(texts["text"], ""))
+        alone = texts["clip_id"].filter(
+            pc.invert(pc.is_in(texts["clip_id"], value_set=clips["clip_id"].combine_chunks()))
+        )
+        silent = clips["clip_id"].filter(
+            pc.invert(pc.is_in(clips["clip_id"], value_set=texts["clip_id"].combine_chunks()))
+        )
+        odd += [_repeated(texts["clip_id"]), empty, alone, silent]
+    else:
+        odd.append(clips["clip_id"].filter(pc.equal(pc.fill_null(clips["text"], ""), "")))
+    return pc.unique(
+        pa.concat_arrays([one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one for one in odd])
+    )
+
+
+def _repeated(ids: pa.ChunkedArray) -> pa.Array:
+    counts = pc.value_counts(ids)
+    return counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+
+
+def _match_odd(
+    odd: pa.Array, clips: pa.Table, lost: pa.Table, texts: pa.Table | None, groups: pa.Table
+) -> Iterator[Any]:
+    """Join the rows with these ids one id at a time."""
+    if not len(odd):
+        return
+    sides: dict[str, dict[str, list[Any]]] = {name: defaultdict(list) for name in odd.to_pylist()}
+
+    def rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+        chosen = table.filter(pc.is_in(table["clip_id"], value_set=odd))
+        return zip(*(column.to_pylist() for column in chosen.columns), strict=True)
+
+    for clip_id, *values in rows(clips):
+        sides[clip_id]["clips"].append(ClipText(*values))
+    for clip_id, *values in rows(lost):
+        sides[clip_id]["clips"].append(tables.drop_of(*values))
+    for clip_id, text, file, number in rows(texts) if texts is not None else ():
+        sides[clip_id]["texts"].append(
+            (text, f"{base_name(file)}{' row ' if file.endswith('.parquet') else ':'}{number}")
+        )
+    for clip_id, *values in rows(groups):
+        sides[clip_id]["groups"].append(tuple(values))
+    for clip_id, found in sides.items():
+        yield from match_clip((clip_id, {"clips": [], **found}))
+
+
+def videos_of_bucket(
+    element: tuple[int, dict[str, Iterable[Batch]]], config: CorpusConfig
+) -> Iterator[VideoText | Dropped]:
+    """Yield the videos of a bucket with their sentences."""
+    _, sides = element
+    videos, said = one_table(sides["videos"], VIDEOS), one_table(sides["sentences"], SENTENCES)
+    of_video = pc.index_in(said["video_id"], value_set=videos["video_id"].combine_chunks()).to_numpy()
+    order = np.lexsort((said["start_ms"].to_numpy(), of_video))
+    ends = np.cumsum(np.bincount(of_video, minlength=len(videos))).tolist()
+    said = said.take(order)
+    has_groups = bool(pc.sum(pc.list_value_length(said["groups"])).as_py())
+    groups: Iterable[GroupNames] = map(_group_names, said["groups"].to_pylist()) if has_groups else repeat(())
+    fields = (_values(said, name) for name in ("clip_id", "start_ms", "end_ms", "text"))
+    sentences = list(zip(map(Sentence, *fields), groups, strict=False))
+    start = 0
+    for fields_of_video, end in zip(zip(*(_values(videos, f.name) for f in VIDEOS), strict=True), ends, strict=True):
+        video = SourceVideo(*fields_of_video)
+        yield from attach_sentences((video.video_id, {"video": [video], "sentences": sentences[start:end]}), config)
+        start = end
+
+
+def _group_names(groups: list[dict[str, Any]]) -> GroupNames:
+    return tuple((group["group_id"], group["size"]) for group in groups)
