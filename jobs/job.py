@@ -1,6 +1,7 @@
 """Common work of all commands with a pipeline: run it, show progress, and explain failures to people."""
 
 import errno
+import gc
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from rich.console import Console
 
+from longtake.pipeline.run.batches import clear_batches
 from longtake.pipeline.run.copies import clear_shared_copies
 from longtake.pipeline.run.dataflow import console_url, is_dataflow
 from longtake.pipeline.run.events import event
@@ -48,6 +50,7 @@ def run_pipeline(
     PROGRESS.reset()
     try:
         with _showing(console, render) if is_local(options) else nullcontext():
+            gc.freeze()  # what is there now stays: looking through all of it again and again took a tenth of a plan
             pipeline = beam.Pipeline(options=options)
             build(pipeline)
             event(logging.INFO, "job_started", runner=str(options.view_as(StandardOptions).runner))
@@ -60,13 +63,19 @@ def run_pipeline(
     except KeyboardInterrupt:
         raise  # do not wait for the slots: they end with this process
     except Exception as error:
-        close_shared_slots(more_to_come=True)
-        clear_shared_copies()
+        _tidy()
         told = error if isinstance(error, ConfigError) else _explained(error)
         event(logging.ERROR, "job_failed", error=str(told).partition("\n")[0])
         raise told from error
+    _tidy()
+
+
+def _tidy() -> None:
+    """Give back what the job held."""
+    gc.unfreeze()
     close_shared_slots(more_to_come=True)
     clear_shared_copies()
+    clear_batches()
 
 
 def _explained(error: BaseException) -> CorpusError:

@@ -139,9 +139,14 @@ def plan_table(clips: Sequence[LongClip]) -> pa.Table:
     """The plan rows of long clips: the table of their `plan_row`, but made by columns, which takes a tenth of the time."""
     said = [sentence for clip in clips for sentence in clip.sentences]
     videos = [clip.video for clip in clips]
-    fields = {
-        name: [getattr(sentence, name) for sentence in said]
-        for name in ("clip_id", "start_ms", "end_ms", "text", "timing", "asr", "speaker")
+    fields: dict[str, list[Any]] = {
+        "clip_id": [sentence.clip_id for sentence in said],
+        "start_ms": [sentence.start_ms for sentence in said],
+        "end_ms": [sentence.end_ms for sentence in said],
+        "text": [sentence.text for sentence in said],
+        "timing": [sentence.timing for sentence in said],
+        "asr": [sentence.asr for sentence in said],
+        "speaker": [sentence.speaker for sentence in said],
     }
     structs = pa.StructArray.from_arrays(
         [pa.array(fields[field.name], field.type) for field in _SENTENCE], fields=list(_SENTENCE)

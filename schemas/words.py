@@ -44,6 +44,7 @@ def spelled_words(text: str) -> list[str]:
     return [text[start:end] for start, end in word_spans(text)]
 
 
+@lru_cache(maxsize=1 << 15)  # several steps ask for the same sentences, soon after each other
 def count_words(text: str) -> int:
     """The number of words that `words_of` returns, without making them."""
     if text.isascii():

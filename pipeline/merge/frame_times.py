@@ -17,8 +17,11 @@ def frame_times_ms(sentences: Sequence[Sentence], per_sentence: int) -> tuple[in
     """
     if per_sentence < 1:
         raise ValueError(f"per_sentence is {per_sentence}, and must be at least 1")
-    steps = range(per_sentence)
-    return tuple(s.start_ms + k * (s.end_ms - s.start_ms) // per_sentence for s in sentences for k in steps)
+    steps, times = range(per_sentence), list[int]()
+    for sentence in sentences:
+        start, length = sentence.start_ms, sentence.end_ms - sentence.start_ms
+        times += [start + k * length // per_sentence for k in steps]
+    return tuple(times)
 
 
 def frame_sentence(n_sentences: int, per_sentence: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ If their topics are known, runs are cut where the topic changes, within the same
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from longtake.pipeline.merge.coherence import Topics
 from longtake.pipeline.merge.frame_times import frame_times_ms
@@ -52,7 +53,7 @@ def order(video_id: str, sentences: Sequence[Sentence]) -> Ordered:
     Speech recognition gives reliable starts and late ends. Of sentences that start together, only the longest has time left; the
     others are dropped.
     """
-    in_order = sorted(sentences, key=lambda s: (s.start_ms, s.end_ms, s.clip_id))
+    in_order = sorted(sentences, key=attrgetter("start_ms", "end_ms", "clip_id"))
     kept: list[Sentence] = []
     drops: list[Drop] = []
     trimmed = 0

@@ -1,7 +1,7 @@
 """A line of the video manifest: one source video and, if the line lists them, the spans of its sentences."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -29,21 +29,24 @@ class ClipSpan:
     text: str | None
 
 
-@compact
 @dataclass(frozen=True, slots=True)
 class ParsedVideo:
     """The content of a manifest line.
 
-    If `usable` is false, `clips` is empty and `drops` holds the video and each of its sentences. `canonical` is the record as
-    canonical JSON: if a video has several lines, it decides which one counts, in any order of the lines.
+    If `usable` is false, `clips` is empty and `drops` holds the video and each of its sentences. `record` is the line as read.
     """
 
     video: SourceVideo
     clips: tuple[ClipSpan, ...]
     drops: tuple[Drop, ...]
     where: str
-    canonical: str
+    record: dict[str, Any] = field(repr=False, compare=False)
     usable: bool = True
+
+    @property
+    def canonical(self) -> str:
+        """The record as canonical JSON: if a video has several lines, it decides which one counts, in any order of the lines."""
+        return canonical_json(self.record, strict=False)
 
 
 def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> ParsedVideo | Drop:
@@ -66,7 +69,6 @@ def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> 
             raise ValueError('has no "uri"; add one, or set source.uri in corpus.yaml, as in videos/{video_id}.mp4')
         meta = _meta(record)
         entries, ids_required = _entries(record)
-        canonical = canonical_json(record, strict=False)
     except ValueError as error:
         return bad_record(line, Reason.MALFORMED, str(error), video_id)
     place = where(line)
@@ -79,8 +81,8 @@ def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> 
         own = Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.UNSAFE_URI, detail)
         lost = drop_sentences(video_id, sentences, Stage.READ, Reason.UNSAFE_URI, detail)
         video = SourceVideo(video_id, "", url, licence, meta)
-        return ParsedVideo(video, (), (own, *drops, *lost), place, canonical, usable=False)
-    return ParsedVideo(video, tuple(clips), tuple(drops), place, canonical)
+        return ParsedVideo(video, (), (own, *drops, *lost), place, record, usable=False)
+    return ParsedVideo(video, tuple(clips), tuple(drops), place, record)
 
 
 def safe_uri(uri: str | None, video_id: str, template: str | None) -> str:
@@ -195,9 +197,12 @@ def _in_order(clip: ClipSpan) -> tuple[int, int, str]:
 def _span(entry: dict[str, Any]) -> tuple[int, int]:
     span = entry.get("span")
     if span is not None:
-        if not isinstance(span, list | tuple) or len(span) != 2:
+        if not isinstance(span, (list, tuple)) or len(span) != 2:
             raise ValueError(f'"span" must be a list of start and end, not {quoted(span)}')
-        return _time(span[0]), _time(span[1])
+        start, end = span
+        if type(start) is str and type(end) is str and ":" in start and ":" in end:  # nearly all
+            return parse_timecode(start), parse_timecode(end)
+        return _time(start), _time(end)
     if entry.get("start_ms") is not None or entry.get("end_ms") is not None:
         return _whole_ms(entry.get("start_ms")), _whole_ms(entry.get("end_ms"))
     return _time(entry.get("start")), _time(entry.get("end"))

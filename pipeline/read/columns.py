@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -134,10 +134,14 @@ def _values(table: pa.Table, name: str) -> list[Any]:
 _PLAIN_RECORD = re.compile(rb'\{"video_id": ?"([ !#-\[\]-~]{1,512})"[,}]')
 
 
+MANIFEST = "manifest"  # the output tag of ledger rows about lines of the manifest
+OfManifest: TypeAlias = TaggedOutput[Literal["manifest"], Drop]
+
+
 def lines_by_video(
     numbered: tuple[Block, int], context: ReadContext, only: frozenset[str] | None
-) -> Iterator[tuple[int, Batch] | Dropped]:
-    """Yield the lines of a block of the manifest by bucket of their videos, and a Drop for each line that names no video."""
+) -> Iterator[tuple[int, Batch] | OfManifest]:
+    """Yield the lines of a block of the manifest by bucket of their videos. MANIFEST: a Drop for each that names no video."""
     block, first = numbered
     for piece in pieces_of(block):
         names, kept = [], []
@@ -148,7 +152,7 @@ def lines_by_video(
             name = _name_of(line)
             if name is None:
                 parsed = keyed_video(line, context.config.source.uri, True)[1]
-                yield from [drop(parsed)] if isinstance(parsed, Drop) else []
+                yield from [TaggedOutput(MANIFEST, parsed)] if isinstance(parsed, Drop) else []
             elif only is None or name in only:
                 names.append(name)
                 kept.append(number)
@@ -193,16 +197,19 @@ def lines_of(batches: Iterable[Batch]) -> dict[str, list[Line]]:
     return found
 
 
-def records_of(name: str, lines: list[Line], config: CorpusConfig) -> Iterator[ParsedVideo | Dropped]:
+def records_of(name: str, lines: list[Line], config: CorpusConfig) -> Iterator[ParsedVideo | OfManifest]:
     """The record of one video, and the rows of its other lines."""
     own_text = config.source.text.format == "none"
-    return choose_record((name, [keyed_video(line, config.source.uri, own_text)[1] for line in lines]))
+    for found in choose_record((name, [keyed_video(line, config.source.uri, own_text)[1] for line in lines])):
+        yield TaggedOutput(MANIFEST, found.value) if isinstance(found, TaggedOutput) else found
 
 
 # -- text that comes with each video, or with all videos in one file -------------------------------------------------------
 
 
-def texts_of_bucket(element: tuple[int, Iterable[Batch]], config: CorpusConfig) -> Iterator[VideoText | Dropped]:
+def texts_of_bucket(
+    element: tuple[int, Iterable[Batch]], config: CorpusConfig
+) -> Iterator[VideoText | Dropped | OfManifest]:
     """Yield the videos of a bucket with their own texts."""
     for name, lines in lines_of(element[1]).items():
         for record in records_of(name, lines, config):
@@ -233,7 +240,7 @@ def entries_by_video(file: str, context: ReadContext) -> Iterator[tuple[int, Bat
 
 def captions_of_bucket(
     element: tuple[int, dict[str, Iterable[Batch]]], config: CorpusConfig
-) -> Iterator[VideoText | Dropped]:
+) -> Iterator[VideoText | Dropped | OfManifest]:
     """Yield the videos of a bucket with the texts of their entries in a caption file."""
     _, sides = element
     lines = lines_of(sides["lines"])
@@ -266,13 +273,16 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
             if isinstance(record, TaggedOutput):
                 yield record
                 continue
+            if record.usable and context.config.source.text.format == "hdvila" and not record.drops:
+                _add_spans(record, clips)
+                videos.add(*_fields_of(record.video))
+                continue
             for found in keyed_clips(record, context.config):
                 if isinstance(found, TaggedOutput):
                     if found.tag != "videos":
                         yield found
                         continue
-                    video = found.value[1]
-                    videos.add(video.video_id, video.uri, video.url, video.license, video.meta)
+                    videos.add(*_fields_of(found.value[1]))
                 elif isinstance(found[1], Drop):
                     one = found[1]
                     lost.add(
@@ -290,6 +300,22 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
     yield from context.by_bucket(clips, context.buckets.rows)
     yield from (TaggedOutput(LOST, one) for one in context.by_bucket(lost, context.buckets.rows))
     yield from (TaggedOutput(NAMED, one) for one in context.by_bucket(videos, context.buckets.videos))
+
+
+def _fields_of(video: SourceVideo) -> tuple[str, ...]:
+    return video.video_id, video.uri, video.url, video.license, video.meta
+
+
+def _add_spans(record: ParsedVideo, clips: Rows) -> None:
+    """Add the clips of a record of which nothing is lost: nearly all, so without an object for each."""
+    spans, number = record.clips, len(record.clips)
+    ids, videos, starts, ends, places, texts = clips.columns
+    ids += [span.clip_id for span in spans]
+    videos += [record.video.video_id] * number
+    starts += [span.start_ms for span in spans]
+    ends += [span.end_ms for span in spans]
+    places += [record.where] * number
+    texts += [None] * number
 
 
 _LOST = pa.schema([("clip_id", pa.string()), *tables.LEDGER])
@@ -451,14 +477,15 @@ def videos_of_bucket(
     ends = np.cumsum(np.bincount(of_video, minlength=len(videos))).tolist()
     said = said.take(order)
     has_groups = bool(pc.sum(pc.list_value_length(said["groups"])).as_py())
-    groups: Iterable[GroupNames] = map(_group_names, said["groups"].to_pylist()) if has_groups else repeat(())
-    fields = (_values(said, name) for name in ("clip_id", "start_ms", "end_ms", "text"))
-    sentences = list(zip(map(Sentence, *fields), groups, strict=False))
-    start = 0
-    for fields_of_video, end in zip(zip(*(_values(videos, f.name) for f in VIDEOS), strict=True), ends, strict=True):
-        video = SourceVideo(*fields_of_video)
-        yield from attach_sentences((video.video_id, {"video": [video], "sentences": sentences[start:end]}), config)
-        start = end
+    groups: list[GroupNames] = [_group_names(names) for names in said["groups"].to_pylist()] if has_groups else []
+    ids, starts, stops, texts = (_values(said, name) for name in ("clip_id", "start_ms", "end_ms", "text"))
+    at = 0
+    for fields, end in zip(zip(*(_values(videos, field.name) for field in VIDEOS), strict=True), ends, strict=True):
+        of_it = slice(at, end)
+        sentences = map(Sentence, ids[of_it], starts[of_it], stops[of_it], texts[of_it])
+        named = zip(sentences, groups[of_it] if has_groups else repeat(()), strict=False)
+        yield from attach_sentences((fields[0], {"video": [SourceVideo(*fields)], "sentences": named}), config)
+        at = end
 
 
 def _group_names(groups: list[dict[str, Any]]) -> GroupNames:

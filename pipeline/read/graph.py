@@ -14,7 +14,7 @@ import apache_beam as beam
 
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.read import columns
-from longtake.pipeline.read.columns import ReadContext, buckets_for
+from longtake.pipeline.read.columns import MANIFEST, ReadContext, buckets_for
 from longtake.pipeline.read.line_source import NumberedBlocks, bytes_of, files_of
 from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.run.batches import Batches
@@ -35,6 +35,16 @@ class ReadOutput:
     tallies: tuple[Any, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _RoadOutput:
+    """What one of the three ways gives. `of_manifest`: the drops about lines of the manifest."""
+
+    texts: Any
+    of_manifest: Any
+    drops: tuple[Any, ...]
+    tallies: tuple[Any, ...] = ()
+
+
 def read_videos(
     root: Any, config: CorpusConfig, batches: Batches, probed: bool, only: frozenset[str] | None = None
 ) -> ReadOutput:
@@ -53,13 +63,13 @@ def read_videos(
     lines = (
         root
         | "Manifest" >> NumberedBlocks(manifest)
-        | "Read manifest" >> beam.FlatMap(columns.lines_by_video, context, only).with_outputs(DROPS, main="lines")
+        | "Read manifest" >> beam.FlatMap(columns.lines_by_video, context, only).with_outputs(MANIFEST, main="lines")
     )
     road = _join_by_clip if by_clip else _join_by_video if source.text.is_joined else _read_by_video
     read = road(root, lines.lines, context)
-    drops = [lines[DROPS], *read.drops]
-    of_manifest = drops[:2]  # a line is parsed where it is read, or where it is compared with others of its id
+    of_manifest = [lines[MANIFEST], read.of_manifest]
     unreadable = [side | f"Unreadable {n}" >> beam.FlatMap(_unreadable) for n, side in enumerate(of_manifest)]
+    drops = [*of_manifest, *read.drops]
     if only is not None:
         drops = [
             side | f"Only their drops {n}" >> beam.Filter(lambda row: row.video_id in only)
@@ -73,16 +83,17 @@ def _unreadable(row: Drop) -> Iterator[Tally]:
         yield Counter({("unreadable",): 1})
 
 
-def _read_by_video(root: Any, lines: Any, context: ReadContext) -> ReadOutput:
+def _read_by_video(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
     read = (
         lines
         | "By video" >> beam.GroupByKey()
-        | "Read text" >> beam.FlatMap(columns.texts_of_bucket, context.config).with_outputs(DROPS, main="videos")
+        | "Read text"
+        >> beam.FlatMap(columns.texts_of_bucket, context.config).with_outputs(DROPS, MANIFEST, main="videos")
     )
-    return ReadOutput(read.videos, (read[DROPS],), ())
+    return _RoadOutput(read.videos, read[MANIFEST], (read[DROPS],))
 
 
-def _join_by_video(root: Any, lines: Any, context: ReadContext) -> ReadOutput:
+def _join_by_video(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
     config = context.config
     entries = (
         root
@@ -92,18 +103,20 @@ def _join_by_video(root: Any, lines: Any, context: ReadContext) -> ReadOutput:
     joined = (
         {"lines": lines, "entries": entries.entries}
         | "By video" >> beam.CoGroupByKey()
-        | "Attach" >> beam.FlatMap(columns.captions_of_bucket, config).with_outputs(DROPS, main="videos")
+        | "Attach" >> beam.FlatMap(columns.captions_of_bucket, config).with_outputs(DROPS, MANIFEST, main="videos")
     )
-    return ReadOutput(joined.videos, (joined[DROPS], entries[DROPS]), ())
+    return _RoadOutput(joined.videos, joined[MANIFEST], (joined[DROPS], entries[DROPS]))
 
 
-def _join_by_clip(root: Any, lines: Any, context: ReadContext) -> ReadOutput:
+def _join_by_clip(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
     config, counted = context.config, []
     clips = (
         lines
         | "Records by video" >> beam.GroupByKey()
         | "Clips"
-        >> beam.FlatMap(columns.clips_of_bucket, context).with_outputs(DROPS, columns.LOST, columns.NAMED, main="clips")
+        >> beam.FlatMap(columns.clips_of_bucket, context).with_outputs(
+            DROPS, MANIFEST, columns.LOST, columns.NAMED, main="clips"
+        )
     )
     sides, drops = {"clips": clips.clips, "lost": clips[columns.LOST]}, [clips[DROPS]]
     if config.source.text.format == "hdvila":
@@ -138,4 +151,4 @@ def _join_by_clip(root: Any, lines: Any, context: ReadContext) -> ReadOutput:
         | "By video" >> beam.CoGroupByKey()
         | "Attach" >> beam.FlatMap(columns.videos_of_bucket, config).with_outputs(DROPS, main="videos")
     )
-    return ReadOutput(texts.videos, (*drops, matched[DROPS], texts[DROPS]), tuple(counted))
+    return _RoadOutput(texts.videos, clips[MANIFEST], (*drops, matched[DROPS], texts[DROPS]), tuple(counted))

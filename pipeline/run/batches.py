@@ -63,9 +63,11 @@ class Batches:
 
     def by_number(self, table: pa.Table, numbers: npt.NDArray[Any]) -> Iterator[tuple[int, Batch]]:
         """Divide a table by a number for each row. The rows of a number keep their order."""
+        if not table.num_rows:
+            return
         order = np.argsort(numbers, kind="stable")
         table, numbers = table.take(order).combine_chunks(), numbers[order]
-        starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist()] if len(numbers) else []
+        starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist()]
         for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
             yield int(numbers[start]), self.of(table.slice(start, end - start))
 
