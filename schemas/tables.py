@@ -1,6 +1,6 @@
 """The Arrow schema of each table of a corpus, and the only code that turns records into rows and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -139,7 +139,7 @@ def plan_table(clips: Sequence[LongClip]) -> pa.Table:
     """The plan rows of long clips: the table of their `plan_row`, but made by columns, which takes a tenth of the time."""
     said = [sentence for clip in clips for sentence in clip.sentences]
     videos = [clip.video for clip in clips]
-    fields: dict[str, list[Any]] = {
+    sentences: dict[str, list[Any]] = {
         "clip_id": [sentence.clip_id for sentence in said],
         "start_ms": [sentence.start_ms for sentence in said],
         "end_ms": [sentence.end_ms for sentence in said],
@@ -148,13 +148,7 @@ def plan_table(clips: Sequence[LongClip]) -> pa.Table:
         "asr": [sentence.asr for sentence in said],
         "speaker": [sentence.speaker for sentence in said],
     }
-    structs = pa.StructArray.from_arrays(
-        [pa.array(fields[field.name], field.type) for field in _SENTENCE], fields=list(_SENTENCE)
-    )
-    sizes = [len(clip.sentences) for clip in clips]
-    texts = pa.ListArray.from_arrays(_offsets(sizes), pa.array(fields["text"], pa.string()))
-    times = [time for clip in clips for time in clip.frame_times_ms]
-    columns: dict[str, Any] = {
+    columns: dict[str, list[Any]] = {
         "key": [clip.key for clip in clips],
         "video_id": [video.video_id for video in videos],
         "uri": [video.uri for video in videos],
@@ -163,17 +157,11 @@ def plan_table(clips: Sequence[LongClip]) -> pa.Table:
         "meta": [video.meta for video in videos],
         "start_ms": [clip.start_ms for clip in clips],
         "end_ms": [clip.end_ms for clip in clips],
-        "sentences": pa.ListArray.from_arrays(_offsets(sizes), structs),
-        "paragraph": pc.binary_join(texts, " "),
-        "n_sentences": sizes,
         "n_words": [clip.n_words for clip in clips],
         "coherence": [clip.coherence for clip in clips],
         "split": [clip.split for clip in clips],
         "shard": [clip.shard for clip in clips],
         "position": [clip.position for clip in clips],
-        "frame_times_ms": pa.ListArray.from_arrays(
-            _offsets([len(clip.frame_times_ms) for clip in clips]), pa.array(times, pa.int64())
-        ),
         "language": [clip.language for clip in clips],
         "duplicate_of": [clip.duplicate_of for clip in clips],
         "duplicate_video_of": [clip.duplicate_video_of for clip in clips],
@@ -181,14 +169,46 @@ def plan_table(clips: Sequence[LongClip]) -> pa.Table:
     }
     scores = [dict(clip.scores) for clip in clips]
     columns |= {column(name): [found.get(name) for found in scores] for name in PLAN_SCORES}
-    made = [
-        columns[f.name] if isinstance(columns[f.name], pa.Array) else pa.array(columns[f.name], f.type) for f in PLAN
-    ]
-    return pa.Table.from_arrays(made, schema=PLAN)
+    times = [time for clip in clips for time in clip.frame_times_ms]
+    return plan_columns(
+        columns, sentences, [len(c.sentences) for c in clips], times, [len(c.frame_times_ms) for c in clips]
+    )
 
 
-def _offsets(sizes: list[int]) -> Any:
-    return pa.array([0, *accumulate(sizes)], pa.int32())
+def plan_columns(
+    columns: Mapping[str, Any], sentences: Mapping[str, Any], sizes: Any, times: Any, n_times: Any
+) -> pa.Table:
+    """Make plan rows.
+
+    Args:
+        columns: values by column; a column that is missing is null. Those of the lists below are made here.
+        sentences: values by field, of the sentences of all rows one after the other; a field that is missing is null.
+        sizes: the number of sentences of each row.
+        times: the frame times of all rows.
+        n_times: the number of frame times of each row.
+    """
+    total, rows = sum(map(int, sizes)), len(sizes)
+    fields = [_array(sentences.get(field.name), field.type, total) for field in _SENTENCE]
+    bounds = _bounds(sizes)
+    texts = pa.ListArray.from_arrays(bounds, _array(sentences["text"], pa.string(), total))
+    made = {
+        "sentences": pa.ListArray.from_arrays(bounds, pa.StructArray.from_arrays(fields, fields=list(_SENTENCE))),
+        "paragraph": pc.binary_join(texts, " "),
+        "n_sentences": pa.array(sizes, pa.int32()),
+        "frame_times_ms": pa.ListArray.from_arrays(_bounds(n_times), pa.array(times, pa.int64())),
+    }
+    whole = [made[f.name] if f.name in made else _array(columns.get(f.name), f.type, rows) for f in PLAN]
+    return pa.Table.from_arrays(whole, schema=PLAN)
+
+
+def _array(values: Any, kind: pa.DataType, length: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(length, kind)
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else pa.array(values, kind)
+
+
+def _bounds(sizes: Any) -> Any:
+    return pa.array([0, *accumulate(map(int, sizes))], pa.int32())
 
 
 def _score_columns(names: Iterable[str], scores: Scores) -> dict[str, float | None]:

@@ -26,12 +26,13 @@ class WriteLedger(beam.PTransform):
     """Writes one or several collections of Drop to `<folder>/<prefix>-*.parquet`. The result is one Tally of (subject, stage,
     reason) and of failed videos.
 
-    Several are better than one that was flattened: the rows of each leave their step as tables.
+    Several are better than one that was flattened: the rows of each leave their step as tables. `more` are collections of batches
+    of `hashed_rows`.
     """
 
-    def __init__(self, folder: str, prefix: str) -> None:
+    def __init__(self, folder: str, prefix: str, more: tuple[Any, ...] = ()) -> None:
         super().__init__()
-        self._folder, self._prefix = folder, prefix
+        self._folder, self._prefix, self._more = folder, prefix, more
 
     def expand(self, drops: Any) -> Any:
         sides = drops if isinstance(drops, tuple) else (drops,)
@@ -41,7 +42,7 @@ class WriteLedger(beam.PTransform):
             for n, side in enumerate(sides)
         ]
         return (
-            packed
+            (*packed, *self._more)
             | "All" >> beam.Flatten()
             | "Parts" >> ByPart(_ROWS_PER_PART, batches, first=ledger_rows([]))  # gives a tally even without rows
             | "Write" >> beam.Map(write_part, self._folder, self._prefix)
@@ -51,7 +52,13 @@ class WriteLedger(beam.PTransform):
 
 def ledger_rows(drops: Sequence[Drop]) -> pa.Table:
     """The ledger rows of drops, with the hash that decides their part."""
-    return with_hash(tables.ledger_table(drops), [drop.video_id or drop.subject_id for drop in drops])
+    return hashed_rows(tables.ledger_table(drops))
+
+
+def hashed_rows(rows: pa.Table) -> pa.Table:
+    """Ledger rows with the hash that decides their part."""
+    names = zip(rows["video_id"].to_pylist(), rows["subject_id"].to_pylist(), strict=True)
+    return with_hash(rows, [video_id or subject_id for video_id, subject_id in names])
 
 
 def write_part(element: tuple[tuple[int, int], Iterable[Batch]], folder: str, prefix: str) -> Tally:

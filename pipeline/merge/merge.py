@@ -141,18 +141,27 @@ def merge_video(
     stretches = tuple(tuple(split_at([run], chapters_ms)) for run in runs(ordered.sentences, merge.max_gap_ms))
     for run in (part for stretch in stretches for part in stretch):
         if len(run) < merge.min_sentences:
-            count = f"{len(run)} sentence{'s' if len(run) > 1 else ''}"
-            detail = f"run of {count}, min_sentences is {merge.min_sentences}"
+            detail = too_short(len(run), merge)
             drops += drop_sentences(video.video_id, run, Stage.MERGE, Reason.RUN_TOO_SHORT, detail)
             continue
         parts = cut(run, merge, topics.costs(run, merge.min_sentences, merge.max_sentences) if topics else None)
         clips += [long_clip(video, piece, frames_per_sentence) for piece in parts.pieces]
-        detail = (
-            f"run of {len(run)} sentences; this one fits into no long clip of {merge.min_sentences} to "
-            f"{merge.max_sentences} sentences and at most {merge.max_duration_ms} ms"
-        )
+        detail = left_over(len(run), merge)
         drops += drop_sentences(video.video_id, parts.remainder, Stage.MERGE, Reason.CUT_REMAINDER, detail)
     return MergedVideo(clips, drops, ordered.trimmed, stretches)
+
+
+def too_short(sentences: int, merge: config.Merge) -> str:
+    """Why the sentences of a short run are dropped."""
+    return f"run of {sentences} sentence{'s' if sentences > 1 else ''}, min_sentences is {merge.min_sentences}"
+
+
+def left_over(sentences: int, merge: config.Merge) -> str:
+    """Why a sentence of a run that was cut is dropped."""
+    return (
+        f"run of {sentences} sentences; this one fits into no long clip of {merge.min_sentences} to "
+        f"{merge.max_sentences} sentences and at most {merge.max_duration_ms} ms"
+    )
 
 
 def long_clip(video: SourceVideo, sentences: tuple[Sentence, ...], frames_per_sentence: int) -> LongClip:

@@ -52,16 +52,26 @@ class Cost:
 
 def estimate(clips: Sequence[LongClip], facts: "Probe | None", decoded: int | None, frames: Frames) -> Cost:
     """The cost of the clips of one video. `decoded` is the exact number of frames to decode, if known."""
-    source = facts.source if facts else _ASSUMED
     span_ms = sum(clip.end_ms - clip.start_ms for clip in clips)
+    taken = sum(len(clip.frame_times_ms) for clip in clips)
+    text = sum(text_bytes(len(clip.paragraph), len(clip.sentences)) for clip in clips)
+    return cost_of(span_ms, taken, text, facts, decoded, frames)
+
+
+def text_bytes(characters: int, sentences: int) -> int:
+    """About the size of the text and JSON of a sample."""
+    return 1024 + 2 * characters + 160 * sentences
+
+
+def cost_of(span_ms: int, taken: int, text: int, facts: "Probe | None", decoded: int | None, frames: Frames) -> Cost:
+    """The cost of clips that last `span_ms` together, have `taken` frames, and `text` bytes of text."""
+    source = facts.source if facts else _ASSUMED
     if decoded is None:
         decoded = round(span_ms / 1000 * (source.fps or _ASSUMED.fps) * _DECODED_SHARE)
-    taken = sum(len(clip.frame_times_ms) for clip in clips)
     pixels = source.width * source.height
     written = frames.short_side**2 * max(source.width, source.height) / max(1, min(source.width, source.height))
     per_pixel = _NS_PER_DECODED_PIXEL.get(source.codec, _NS_PER_DECODED_PIXEL_OTHER)
     ns = decoded * pixels * per_pixel + taken * (pixels * _NS_PER_TAKEN_PIXEL + written * _NS_PER_WRITTEN_PIXEL)
-    text = sum(1024 + 2 * len(clip.paragraph) + 160 * len(clip.sentences) for clip in clips)
     return Cost(decoded, round(ns / 1e6), round(taken * (written * _bytes_per_pixel(frames) + _MEMBER_BYTES)) + text)
 
 

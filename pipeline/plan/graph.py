@@ -25,6 +25,7 @@ from longtake.pipeline.merge.groups import is_group_row, one_row
 from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.duplicates.graph import FILTERED, LeaveOutDuplicates
 from longtake.pipeline.plan.duplicates.video_graph import LeaveOutVideos
+from longtake.pipeline.plan.plain import LEDGER, ROWS, PlanPlain, is_plain
 from longtake.pipeline.plan.summary import summarise, write_summary
 from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo
 from longtake.pipeline.read.chapters import add_chapters
@@ -52,6 +53,8 @@ class PlanOutput:
     clips: Any
     drops: tuple[Any, ...]
     tallies: tuple[Any, ...]
+    rows: tuple[Any, ...] = ()  # batches of plan rows that were made by columns
+    ledger: tuple[Any, ...] = ()  # batches of their ledger rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ def add_planning(
     planned = plan_videos(root, config, probe, workers, steps)
     tallies = [side | f"Tallies {n}" >> beam.ParDo(SumTallies()) for n, side in enumerate(planned.tallies)]
     tally = tallies | "Tallies" >> beam.Flatten() | "Tally" >> beam.CombineGlobally(MergeTallies())
-    ledger = planned.drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
-    parts = write_plan(planned.clips, config.seed, config.shards.samples, layout)
+    ledger = planned.drops | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX, planned.ledger)
+    parts = write_plan(planned.clips, config.seed, config.shards.samples, layout, planned.rows)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
@@ -99,7 +102,10 @@ def plan_videos(
 ) -> PlanOutput:
     """Return the plan of `config` for all its videos, or for `only` these."""
     check_filters(config, probe)
-    read = read_videos(root, config, batches_for(root.options), probe != "none", only)
+    batches, take = batches_for(root.options), None
+    if only is None and steps.rejects is None and is_plain(config, probe):
+        take = beam.ParDo(PlanPlain(config, batches)).with_outputs(ROWS, LEDGER, TALLY)
+    read = read_videos(root, config, batches, probe != "none", only, take)
     texts, unread = read.texts, list(read.drops)
     if config.source.chapters is not None:
         texts, unknown = add_chapters(root, texts, config)
@@ -123,7 +129,9 @@ def plan_videos(
         drops = _one_row_a_group(drops)
     noted = () if steps.seen is None else (planned[SEEN] | "Seen" >> steps.seen,)
     tallies = (*read.tallies, planned[TALLY], measured[TALLY], *repeated, *noted)
-    return PlanOutput(measured.clips, drops, tallies)
+    if read.taken is None:
+        return PlanOutput(measured.clips, drops, tallies)
+    return PlanOutput(measured.clips, drops, (*tallies, read.taken[TALLY]), (read.taken[ROWS],), (read.taken[LEDGER],))
 
 
 def _one_row_a_group(drops: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -172,13 +180,14 @@ def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tup
     return videos, drops, counted
 
 
-def write_plan(clips: Any, seed: int, samples: int, layout: Layout) -> Any:
-    """Assign the clips of each split to shards of about `samples`, and write the plan. The result is the number of written clips,
-    after all are written."""
+def write_plan(clips: Any, seed: int, samples: int, layout: Layout, more: tuple[Any, ...] = ()) -> Any:
+    """Assign the clips of each split to shards of about `samples`, and write the plan. `more` are collections of batches of plan
+    rows, with the hash of their videos. The result is the number of written clips, after all are written."""
     batches = batches_for(clips.pipeline.options)
+    packed = clips | "Rows" >> beam.ParDo(Pack(partial(_plan_rows, seed=seed), batches, _CLIPS_IN_BATCH))
     ordered = (
-        clips
-        | "Rows" >> beam.ParDo(Pack(partial(_plan_rows, seed=seed), batches, _CLIPS_IN_BATCH))
+        (packed, *more)
+        | "All rows" >> beam.Flatten()
         | "Parts" >> ByPart(assign.CLIPS_PER_PART, batches)
         | "Order" >> beam.FlatMap(_ordered, batches, seed).with_outputs(_VIDEOS, main="parts")
     )

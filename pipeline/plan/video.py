@@ -237,12 +237,17 @@ def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) ->
     merged = _merge(element, inside, topics, config)
     drops += merged.drops
     if not merged.clips:
-        detail = f"none of its {len(element.sentences)} sentences is part of a long clip"
+        detail = without_clips(len(element.sentences))
         drops.append(Drop(video.video_id, Subject.VIDEO, video.video_id, Stage.MERGE, Reason.NO_LONG_CLIP, detail))
     split = assign.split_of(video.video_id, config.split, config.seed)
     scores = [topics.coherence(clip.sentences) if topics else None for clip in merged.clips]
     clips = [replace(clip, split=split, coherence=score) for clip, score in zip(merged.clips, scores, strict=True)]
     return Planning(clips, drops, inside, topics, merged)
+
+
+def without_clips(sentences: int) -> str:
+    """Why a video with so many sentences is dropped after the merge."""
+    return f"none of its {sentences} sentences is part of a long clip"
 
 
 def _merge(

@@ -33,6 +33,7 @@ class ReadOutput:
     texts: Any
     drops: tuple[Any, ...]
     tallies: tuple[Any, ...]
+    taken: Any = None  # what `take` gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,21 @@ class _RoadOutput:
     of_manifest: Any
     drops: tuple[Any, ...]
     tallies: tuple[Any, ...] = ()
+    taken: Any = None
 
 
 def read_videos(
-    root: Any, config: CorpusConfig, batches: Batches, probed: bool, only: frozenset[str] | None = None
+    root: Any,
+    config: CorpusConfig,
+    batches: Batches,
+    probed: bool,
+    only: frozenset[str] | None = None,
+    take: Any = None,
 ) -> ReadOutput:
     """Read all sources of the configuration. `probed`: the source videos will be looked at.
+
+    `take` is a step that takes buckets of videos and sentences with joined texts, plans what it can, and hands on the others; its
+    outputs are in `taken`, and the others are its main output.
 
     With `only`, reads just the videos with these ids: no rows come out for others, and their text is not read if each video has
     its own.
@@ -65,8 +75,10 @@ def read_videos(
         | "Manifest" >> NumberedBlocks(manifest)
         | "Read manifest" >> beam.FlatMap(columns.lines_by_video, context, only).with_outputs(MANIFEST, main="lines")
     )
-    road = _join_by_clip if by_clip else _join_by_video if source.text.is_joined else _read_by_video
-    read = road(root, lines.lines, context)
+    if by_clip:
+        read = _join_by_clip(root, lines.lines, context, take)
+    else:
+        read = (_join_by_video if source.text.is_joined else _read_by_video)(root, lines.lines, context)
     of_manifest = [lines[MANIFEST], read.of_manifest]
     unreadable = [side | f"Unreadable {n}" >> beam.FlatMap(_unreadable) for n, side in enumerate(of_manifest)]
     drops = [*of_manifest, *read.drops]
@@ -75,7 +87,7 @@ def read_videos(
             side | f"Only their drops {n}" >> beam.Filter(lambda row: row.video_id in only)
             for n, side in enumerate(drops)
         ]
-    return ReadOutput(read.texts, tuple(drops), (*unreadable, *read.tallies))
+    return ReadOutput(read.texts, tuple(drops), (*unreadable, *read.tallies), read.taken)
 
 
 def _unreadable(row: Drop) -> Iterator[Tally]:
@@ -108,7 +120,7 @@ def _join_by_video(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
     return _RoadOutput(joined.videos, joined[MANIFEST], (joined[DROPS], entries[DROPS]))
 
 
-def _join_by_clip(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
+def _join_by_clip(root: Any, lines: Any, context: ReadContext, take: Any) -> _RoadOutput:
     config, counted = context.config, []
     clips = (
         lines
@@ -146,9 +158,9 @@ def _join_by_clip(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
         | "By clip" >> beam.CoGroupByKey()
         | "Match" >> beam.FlatMap(columns.sentences_of_bucket, context).with_outputs(DROPS, main="sentences")
     )
-    texts = (
-        {"videos": clips[columns.NAMED], "sentences": matched.sentences}
-        | "By video" >> beam.CoGroupByKey()
-        | "Attach" >> beam.FlatMap(columns.videos_of_bucket, config).with_outputs(DROPS, main="videos")
-    )
-    return _RoadOutput(texts.videos, clips[MANIFEST], (*drops, matched[DROPS], texts[DROPS]), tuple(counted))
+    by_video = {"videos": clips[columns.NAMED], "sentences": matched.sentences} | "By video" >> beam.CoGroupByKey()
+    taken = None if take is None else by_video | "Plan by columns" >> take
+    others = by_video if taken is None else taken[None]
+    texts = others | "Attach" >> beam.FlatMap(columns.videos_of_bucket, config).with_outputs(DROPS, main="videos")
+    drops += [matched[DROPS], texts[DROPS]]
+    return _RoadOutput(texts.videos, clips[MANIFEST], tuple(drops), tuple(counted), taken)

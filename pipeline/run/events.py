@@ -63,6 +63,11 @@ def event(level: int, name: str, **fields: Field) -> None:
         _LOGGER.log(level, Event(name, fields))
 
 
+def is_logged(level: int) -> bool:
+    """Whether events of this level go anywhere."""
+    return _LOGGER.isEnabledFor(level)
+
+
 def redacted(text: str) -> str:
     """`text` with everything that looks like a credential struck out."""
     for pattern, instead in _SECRETS:

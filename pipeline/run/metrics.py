@@ -13,7 +13,7 @@ from typing import Any
 
 from apache_beam.metrics import Metrics
 
-from longtake.schemas.reasons import Stage
+from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
 
 COUNTERS = {
@@ -58,6 +58,11 @@ def counted(drop: Drop) -> Drop:
     """Count `drop`, and return it."""
     _counter(drop.stage.value, f"dropped_{drop.subject.value}_{drop.reason.value}").inc()
     return drop
+
+
+def count_drops(stage: Stage, subject: Subject, reason: Reason, number: int) -> None:
+    """Count so many drops of one kind."""
+    _counter(stage.value, f"dropped_{subject.value}_{reason.value}").inc(number)
 
 
 @lru_cache(1024)
