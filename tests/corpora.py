@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import simplejpeg
+from assigned import placed as in_places
 
 from longtake.pipeline.build import pack
 from longtake.pipeline.decode import Decoded, Frame, FrameFault
 from longtake.pipeline.fragments.fragment import Marker, WantedClip, marker_path, write_fragment
 from longtake.pipeline.merge.merge import long_clip
-from longtake.pipeline.plan import assign
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.layout import FORMAT, Layout
@@ -76,11 +76,7 @@ def build(root: Path, videos: Sequence[str] = VIDEOS) -> Layout:
     """Make a corpus: two training shards and one for validation; of six videos one is lost, of another one long clip."""
     settings, layout = config(), Layout(str(root))
     clips = [clip for video in videos for clip in clips_of(video, settings)]
-    counts: dict[tuple[int, str], int] = {}
-    for clip in clips:
-        counts[0, clip.split] = counts.get((0, clip.split), 0) + 1
-    assigned = assign.assign(clips, assign.offsets(counts)[0], settings.shards.samples, settings.seed)
-    placed = assign.place(assigned, dict.fromkeys({(clip.split, clip.shard) for clip in assigned}, 0))
+    placed = in_places(clips, settings.shards.samples, seed=settings.seed)
     half = len(placed) // 2
     for number, rows in enumerate((placed[:half], placed[half:])):
         path = storage.join(layout.plan, f"part-{number:05d}.parquet")

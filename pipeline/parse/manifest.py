@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from longtake.pipeline.parse.lines import Line, bad_record, canonical_json, load_json, parse_json, quoted, where
-from longtake.pipeline.parse.texts import clean_text, parse_id
+from longtake.pipeline.parse.texts import MAX_ID, clean_text, parse_id
 from longtake.pipeline.parse.timecode import MAX_MS, format_timecode, parse_seconds, parse_timecode
 from longtake.schemas import storage
 from longtake.schemas.reasons import Reason, Stage, Subject
@@ -83,6 +83,41 @@ def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> 
         video = SourceVideo(video_id, "", url, licence, meta)
         return ParsedVideo(video, (), (own, *drops, *lost), place, record, usable=False)
     return ParsedVideo(video, tuple(clips), tuple(drops), place, record)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainVideo:
+    """A video of HD-VILA whose clips are all of the usual form: ids, and `times`, the start and end of each as written."""
+
+    video: SourceVideo
+    clip_ids: list[str]
+    times: list[str]
+
+
+def parse_plain_video(line: Line, uri_template: str | None) -> PlainVideo | None:
+    """The video of a line as `parse_video` reads it, if its clips are all of the usual form; else None.
+
+    The caller parses the times, many at once, and gives a line to `parse_video` if one of them is unusual.
+    """
+    record = parse_json(line)
+    if isinstance(record, Drop):
+        return None
+    video_id = parse_id(record.get("video_id"))
+    try:
+        entries, is_clip = _entries(record)
+        if video_id is None or not is_clip:
+            return None
+        clip_ids = [entry["clip_id"] for entry in entries]
+        times = [time for entry in entries for time in entry["span"]]
+        uri, url, licence = (_text_field(record, name) for name in ("uri", "url", "license"))
+        video = SourceVideo(video_id, safe_uri(uri or None, video_id, uri_template), url, licence, _meta(record))
+    except (KeyError, TypeError, ValueError):
+        return None
+    usual = set(map(type, clip_ids)) <= {str} and set(map(type, times)) <= {str} and len(set(clip_ids)) == len(clip_ids)
+    pairs = all(type(entry["span"]) is list and len(entry["span"]) == 2 for entry in entries)
+    if not (usual and pairs and set(map(len, times)) <= {12} and all(map(str.strip, clip_ids))):
+        return None
+    return PlainVideo(video, clip_ids, times) if max(map(len, clip_ids), default=0) <= MAX_ID else None
 
 
 def safe_uri(uri: str | None, video_id: str, template: str | None) -> str:

@@ -13,7 +13,7 @@ from longtake.schemas.records import Drop
 # Control characters that are not white space, the byte order mark, the zero-width space, and surrogates, which
 # UTF-8 cannot hold. Joiners and direction marks stay: they are part of Persian, Hebrew and Indic spelling.
 _REMOVED = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\u200b\ud800-\udfff]")
-_MAX_ID = 512
+MAX_ID = 512
 _MISSING_ID = '"clip_id" must be a text of 1 to 512 characters'
 
 
@@ -42,7 +42,7 @@ def parse_id(value: Any) -> str | None:
     """An id of 1 to 512 characters; a whole number counts as its digits. None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
         return str(value)
-    if isinstance(value, str) and len(value) <= _MAX_ID and value.strip():
+    if isinstance(value, str) and len(value) <= MAX_ID and value.strip():
         return value
     return None
 

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline.parse.caption_file import CaptionEntry, read_entries
-from longtake.pipeline.parse.lines import Line, base_name, parse_json
-from longtake.pipeline.parse.manifest import ParsedVideo
+from longtake.pipeline.parse.lines import Line, base_name, parse_json, where
+from longtake.pipeline.parse.manifest import ParsedVideo, PlainVideo, parse_plain_video
 from longtake.pipeline.parse.texts import clean_text, parse_id
+from longtake.pipeline.parse.timecode import parse_timecodes
 from longtake.pipeline.read.line_source import Block, pieces_of, rows_of
 from longtake.pipeline.read.rows import (
     ClipText,
@@ -42,7 +43,7 @@ from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import Drop, Sentence, SourceVideo
 
-_BUCKET_BYTES = 32 << 20  # of input: some 100,000 sentences
+_BUCKET_BYTES = 16 << 20  # of input: some 60,000 sentences
 _MOST_BUCKETS, _VIDEO_BUCKETS, _VIDEOS = 4096, 64, 8
 _LINE_BYTES = 200  # of the manifest, for a video without sentences
 
@@ -100,8 +101,7 @@ class ReadContext:
 
     def by_bucket(self, rows: "Rows", buckets: int) -> Iterator[tuple[int, Batch]]:
         """The rows as batches by bucket of their first column, which holds ids."""
-        names = rows.columns[0]
-        return self.batches.by_bucket(rows.table(), (n.encode("utf-8", "surrogatepass") for n in names), buckets)
+        return self.batches.by_bucket(rows.table(), map(_encoded_name, rows.columns[0]), buckets)
 
 
 class Rows:
@@ -121,6 +121,15 @@ class Rows:
     def table(self) -> pa.Table:
         arrays = [pa.array(column, field.type) for column, field in zip(self.columns, self.schema, strict=True)]
         return pa.Table.from_arrays(arrays, schema=self.schema)
+
+
+def _encoded_name(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")
+
+
+def _encoded(column: pa.ChunkedArray) -> Iterator[bytes]:
+    """The texts of a column as bytes."""
+    return iter(column.cast(pa.binary()).to_numpy().tolist())
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:
@@ -160,7 +169,7 @@ def lines_by_video(
         if names:
             yield from context.batches.by_bucket(
                 _line_table(piece, names, block.file, kept, first - len(piece)),
-                (name.encode("utf-8", "surrogatepass") for name in names),
+                map(_encoded_name, names),
                 context.buckets.videos,
             )
 
@@ -268,14 +277,13 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
     """Yield the clips of the videos of a bucket by bucket of their ids. LOST: those that are unusable, as ledger rows. NAMED: the
     videos, by bucket."""
     clips, lost, videos = Rows(CLIPS), Rows(_LOST), Rows(VIDEOS)
-    for name, lines in lines_of(element[1]).items():
-        for record in records_of(name, lines, context.config):
+    lines = lines_of(element[1])
+    table, unusual = _plain_clips(lines, videos, context.config)
+    yield from context.batches.by_bucket(table, _encoded(table["clip_id"]), context.buckets.rows)
+    for name in unusual:
+        for record in records_of(name, lines[name], context.config):
             if isinstance(record, TaggedOutput):
                 yield record
-                continue
-            if record.usable and context.config.source.text.format == "hdvila" and not record.drops:
-                _add_spans(record, clips)
-                videos.add(*_fields_of(record.video))
                 continue
             for found in keyed_clips(record, context.config):
                 if isinstance(found, TaggedOutput):
@@ -285,12 +293,8 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
                     videos.add(*_fields_of(found.value[1]))
                 elif isinstance(found[1], Drop):
                     one = found[1]
-                    lost.add(
-                        found[0],
-                        one.video_id,
-                        *map(str, (one.subject, one.subject_id, one.stage, one.reason)),
-                        one.detail,
-                    )
+                    kind = map(str, (one.subject, one.subject_id, one.stage, one.reason))
+                    lost.add(found[0], one.video_id, *kind, one.detail)
                 else:
                     clip = found[1]
                     clips.add(found[0], clip.video_id, clip.start_ms, clip.end_ms, clip.where, clip.text)
@@ -302,20 +306,37 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
     yield from (TaggedOutput(NAMED, one) for one in context.by_bucket(videos, context.buckets.videos))
 
 
+def _plain_clips(lines: dict[str, list[Line]], videos: Rows, config: CorpusConfig) -> tuple[pa.Table, list[str]]:
+    """The clips of the videos with one line of the usual form, nearly all, read without an object for each clip. Adds these
+    videos, and returns the names of the others."""
+    found: list[tuple[str, PlainVideo]] = []
+    others: list[str] = []
+    for name, of_video in lines.items():
+        is_hdvila = config.source.text.format == "hdvila" and len(of_video) == 1
+        plain = parse_plain_video(of_video[0], config.source.uri) if is_hdvila else None
+        if plain is None:
+            others.append(name)
+        else:
+            found.append((name, plain))
+    times = parse_timecodes([time for _, plain in found for time in plain.times]).reshape(-1, 2)
+    sizes = np.array([len(plain.clip_ids) for _, plain in found], np.int64)
+    of_clip = np.repeat(np.arange(len(found)), sizes)
+    bad = np.bincount(of_clip[(times[:, 0] < 0) | (times[:, 1] <= times[:, 0])], minlength=len(found)) > 0
+    for (name, plain), is_bad in zip(found, bad.tolist(), strict=True):
+        if is_bad:
+            others.append(name)
+        else:
+            videos.add(*_fields_of(plain.video))
+    ids = pa.array([clip_id for _, plain in found for clip_id in plain.clip_ids], pa.string())
+    names = pa.array([name for name, _ in found], pa.string())
+    places = pa.array([where(lines[name][0]) for name, _ in found], pa.string())
+    columns = [ids, names.take(of_clip), pa.array(times[:, 0]), pa.array(times[:, 1]), places.take(of_clip)]
+    table = pa.Table.from_arrays([*columns, pa.nulls(len(ids), pa.string())], schema=CLIPS)
+    return table.filter(pa.array(~bad[of_clip])) if bad.any() else table, others
+
+
 def _fields_of(video: SourceVideo) -> tuple[str, ...]:
     return video.video_id, video.uri, video.url, video.license, video.meta
-
-
-def _add_spans(record: ParsedVideo, clips: Rows) -> None:
-    """Add the clips of a record of which nothing is lost: nearly all, so without an object for each."""
-    spans, number = record.clips, len(record.clips)
-    ids, videos, starts, ends, places, texts = clips.columns
-    ids += [span.clip_id for span in spans]
-    videos += [record.video.video_id] * number
-    starts += [span.start_ms for span in spans]
-    ends += [span.end_ms for span in spans]
-    places += [record.where] * number
-    texts += [None] * number
 
 
 _LOST = pa.schema([("clip_id", pa.string()), *tables.LEDGER])
@@ -395,7 +416,9 @@ def sentences_of_bucket(
     clips, lost = one_table(sides["clips"], CLIPS), one_table(sides["lost"], _LOST)
     texts = one_table(sides["texts"], TEXTS) if "texts" in sides else None
     groups = one_table(sides["groups"], GROUPS) if "groups" in sides else GROUPS.empty_table()
-    odd = _odd_ids(clips, lost, texts, groups)
+    ids = clips["clip_id"].combine_chunks()
+    at = pc.index_in(ids, value_set=ids if texts is None else texts["clip_id"].combine_chunks())
+    odd = _odd_ids(ids, at, lost, texts, groups, clips["text"])
     made = Rows(SENTENCES)
     for found in _match_odd(odd, clips, lost, texts, groups):
         if isinstance(found, TaggedOutput):
@@ -403,41 +426,26 @@ def sentences_of_bucket(
         else:
             video_id, (s, names) = found
             made.add(video_id, s.clip_id, s.start_ms, s.end_ms, s.text, [{"group_id": g, "size": n} for g, n in names])
-    plain = clips.filter(pc.invert(pc.is_in(clips["clip_id"], value_set=odd))) if len(odd) else clips
-    if texts is not None:
-        at = pc.index_in(plain["clip_id"], value_set=texts["clip_id"].combine_chunks())
-        said = texts["text"].take(at)
-    else:
-        said = plain["text"]
+    is_plain = pc.invert(pc.is_in(ids, value_set=odd)) if len(odd) else np.ones(len(ids), bool)
+    plain = clips.filter(is_plain)
+    said = plain["text"] if texts is None else texts["text"].take(at.filter(is_plain))
     no_groups = pa.ListArray.from_arrays(pa.array(np.zeros(len(plain) + 1, np.int32)), pa.array([], _GROUPS.value_type))
     columns = [*(plain[name] for name in ("video_id", "clip_id", "start_ms", "end_ms")), said, no_groups]
     table = pa.concat_tables([pa.Table.from_arrays(columns, schema=SENTENCES), made.table()])
-    names = (name.encode("utf-8", "surrogatepass") for name in _values(table, "video_id"))
-    yield from context.batches.by_bucket(table, names, context.buckets.videos)
+    yield from context.batches.by_bucket(table, _encoded(table["video_id"]), context.buckets.videos)
 
 
-def _odd_ids(clips: pa.Table, lost: pa.Table, texts: pa.Table | None, groups: pa.Table) -> pa.Array:
-    """The ids that have anything but one clip and one text with words in it."""
-    odd = [_repeated(clips["clip_id"]), lost["clip_id"], groups["clip_id"]]
-    if texts is not None:
-        empty = texts["clip_id"].filter(pc.equal(texts["text"], ""))
-        alone = texts["clip_id"].filter(
-            pc.invert(pc.is_in(texts["clip_id"], value_set=clips["clip_id"].combine_chunks()))
-        )
-        silent = clips["clip_id"].filter(
-            pc.invert(pc.is_in(clips["clip_id"], value_set=texts["clip_id"].combine_chunks()))
-        )
-        odd += [_repeated(texts["clip_id"]), empty, alone, silent]
-    else:
-        odd.append(clips["clip_id"].filter(pc.equal(pc.fill_null(clips["text"], ""), "")))
+def _odd_ids(
+    ids: pa.Array, at: pa.Array, lost: pa.Table, texts: pa.Table | None, groups: pa.Table, own: pa.ChunkedArray
+) -> pa.Array:
+    """The ids that have anything but one clip and one text with words in it. `at` is the place of the first text of each clip."""
+    counted = np.bincount(at.drop_null().to_numpy(), minlength=len(ids if texts is None else texts))
+    named = ids if texts is None else texts["clip_id"]
+    odd = [ids.filter(at.is_null()), named.filter(pa.array(counted != 1)), lost["clip_id"], groups["clip_id"]]
+    odd.append(named.filter(pc.equal(pc.fill_null(own if texts is None else texts["text"], ""), "")))
     return pc.unique(
         pa.concat_arrays([one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one for one in odd])
     )
-
-
-def _repeated(ids: pa.ChunkedArray) -> pa.Array:
-    counts = pc.value_counts(ids)
-    return counts.field("values").filter(pc.greater(counts.field("counts"), 1))
 
 
 def _match_odd(

@@ -95,7 +95,7 @@ def count_lines(block: Block) -> int:
             return int(pq.ParquetFile(stream).metadata.row_group(block.start).num_rows)
     if block.file.endswith(".gz"):
         return 0  # a single block: no other block needs the count
-    return sum(map(len, _plain_pieces(block)))
+    return sum(data.count(b"\n") + at_end for data, at_end in _plain_data(block))
 
 
 def read_block(block: Block, first: int) -> Iterator[Line]:
@@ -143,17 +143,27 @@ def _row(table: pa.Table, number: int) -> dict[str, Any] | bytes:
 
 
 def _plain_pieces(block: Block) -> Iterator[list[bytes]]:
+    line = b""
+    for data, at_end in _plain_data(block):
+        *lines, line = (line + data).split(b"\n")
+        if at_end:
+            lines.append(line)
+        yield [whole[:_MAX_LINE_BYTES].rstrip(b"\r") for whole in lines]
+
+
+def _plain_data(block: Block) -> Iterator[tuple[bytes, bool]]:
+    """Yield the bytes of the lines that start in the block, and whether they end with a line that no line break ends."""
     with storage.open_read(block.file) as stream:
         if block.start:
             stream.seek(block.start - 1)
             _next_line(stream)  # the line that began before this block belongs to the one before
-        left, line = block.end - stream.tell(), b""
+        left, last = block.end - stream.tell(), b"\n"
         while left > 0 and (data := stream.read(min(left, _PIECE_BYTES))):
             left -= len(data)
-            *lines, line = (line + data).split(b"\n")
-            yield [whole[:_MAX_LINE_BYTES].rstrip(b"\r") for whole in lines]
-        if line:  # it began in this block, so all of it belongs here
-            yield [(line + _next_line(stream)[0])[:_MAX_LINE_BYTES].rstrip(b"\r\n")]
+            last = data[-1:]
+            yield data, False
+        if last != b"\n":  # its line began in this block, so all of it belongs here
+            yield _next_line(stream)[0].removesuffix(b"\n"), True
 
 
 def _unzipped_pieces(file: str) -> Iterator[list[bytes]]:

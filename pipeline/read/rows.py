@@ -70,7 +70,8 @@ def choose_record(element: tuple[str, Iterable[ParsedVideo | Drop]]) -> Iterator
             yield drop(outcome)
         else:
             records.append(outcome)
-    records.sort(key=lambda r: (r.canonical, r.where))
+    if len(records) > 1:
+        records.sort(key=lambda r: (r.canonical, r.where))
     for other in records[1:]:
         detail = f"{other.where}: video_id {video_id!r} again; the record at {records[0].where} is used"
         yield drop(Drop(video_id, Subject.RECORD, other.where, Stage.READ, Reason.DUPLICATE_ID, detail))

@@ -44,7 +44,7 @@ class ByPart(beam.PTransform):
             rows
             | "Rows" >> beam.Map(rows_in)
             | "Count" >> beam.CombineGlobally(sum)
-            | "Parts" >> beam.Map(lambda total, most: min(max(1, -(-total // most)), _MAX_PARTS), self._rows_per_part)
+            | "Parts" >> beam.Map(number_of_parts, self._rows_per_part)
         )
         placed = rows | "Part" >> beam.FlatMap(_placed, self._batches, AsSingleton(parts))
         if self._first is not None:
@@ -60,6 +60,11 @@ def _placed(batch: Batch, batches: Batches, parts: int) -> Iterator[tuple[tuple[
     table = table_of(batch)
     for number, rows in batches.by_number(table, part_numbers(table[HASH].to_numpy(), parts)):
         yield (number, parts), rows
+
+
+def number_of_parts(rows: int, rows_per_part: int) -> int:
+    """The number of parts of a table."""
+    return min(max(1, -(-rows // rows_per_part)), _MAX_PARTS)
 
 
 def part_numbers(hashes: npt.NDArray[np.uint64], parts: int) -> npt.NDArray[np.uint64]:

@@ -3,20 +3,13 @@ from collections import Counter
 from dataclasses import replace
 from itertools import groupby
 
+import numpy as np
 import pytest
+from assigned import order_of, part_of, placed
 from hypothesis import given, settings, strategies as st
 
-from longtake.pipeline.plan.assign import (
-    assign,
-    offsets,
-    order_of,
-    part_count,
-    part_of,
-    place,
-    shard_count,
-    split_of,
-    starts,
-)
+from longtake.pipeline.plan.assign import CLIPS_PER_PART, shard_count, split_of
+from longtake.pipeline.run.parts import number_of_parts, part_numbers
 from longtake.schemas.records import LongClip, Sentence, SourceVideo
 
 SHARES = {"train": 0.7, "val": 0.2, "test": 0.1}
@@ -37,17 +30,6 @@ def corpus(sizes: list[int], seed: int = 0) -> list[LongClip]:
     return [replace(clip, split=split_of(clip.video.video_id, SHARES, seed)) for clip in clips]
 
 
-def plan(clips: list[LongClip], samples: int, parts: int, seed: int = 0) -> list[LongClip]:
-    """What the graph does: clips by part, each part assigned and placed with no more than counts of the others."""
-    by_part: dict[int, list[LongClip]] = {}
-    for clip in clips:
-        by_part.setdefault(part_of(clip.video.video_id, seed, parts), []).append(clip)
-    per_split = Counter((part, clip.split) for part, inside in by_part.items() for clip in inside)
-    assigned = {part: assign(inside, offsets(per_split)[part], samples, seed) for part, inside in by_part.items()}
-    per_shard = Counter((part, c.split, c.shard) for part, inside in assigned.items() for c in inside)
-    return [clip for part in sorted(assigned) for clip in place(assigned[part], starts(per_shard)[part])]
-
-
 def where(clips: list[LongClip]) -> dict[str, tuple[str, int, int]]:
     return {clip.key: (clip.split, clip.shard, clip.position) for clip in clips}
 
@@ -59,10 +41,10 @@ corpora = st.lists(st.one_of(st.integers(1, 4), st.integers(1, 60)), min_size=1,
 @settings(derandomize=True, max_examples=200, deadline=None)
 def test_a_plan_is_whole_and_even(sizes: list[int], samples: int, parts: int, seed: int) -> None:
     clips = corpus(sizes, seed)
-    planned = plan(clips, samples, parts, seed)
+    planned = placed(clips, samples, parts, seed)
 
     assert Counter(c.key for c in planned) == Counter(c.key for c in clips), "every clip is placed once"
-    assert where(planned) == where(plan(random.Random(5).sample(clips, len(clips)), samples, 1, seed)), (
+    assert where(planned) == where(placed(random.Random(5).sample(clips, len(clips)), samples, 1, seed)), (
         "neither the order of the input nor the number of parts matters"
     )
     shards: dict[str, Counter[int]] = {}
@@ -98,7 +80,7 @@ def shards_share(split: str, planned: list[LongClip], samples: int) -> float:
 
 def test_big_video_spans_consecutive_shards_evenly() -> None:
     clips = [replace(c, split="train") for c in clips_of("talk", 100)]
-    planned = plan(clips, samples=10, parts=3)
+    planned = placed(clips, samples=10, parts=3)
     assert Counter(c.shard for c in planned) == Counter(dict.fromkeys(range(10), 10))
 
 
@@ -114,9 +96,16 @@ def test_parts_follow_the_order_of_the_corpus() -> None:
     assert set(parts) == set(range(7))
 
 
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=50), st.integers(1, 4096))
+@settings(derandomize=True, max_examples=200)
+def test_the_part_of_a_hash_is_exact_beyond_64_bits(hashes: list[int], parts: int) -> None:
+    found = part_numbers(np.array(hashes, np.uint64), parts)
+    assert found.tolist() == [value * parts >> 64 for value in hashes]
+
+
 @pytest.mark.parametrize(("clips", "parts"), [(0, 1), (1, 1), (20_000, 1), (20_001, 2), (10**12, 4096)])
 def test_number_of_parts(clips: int, parts: int) -> None:
-    assert part_count(clips) == parts
+    assert number_of_parts(clips, CLIPS_PER_PART) == parts
 
 
 def test_splits_have_about_their_shares_and_do_not_depend_on_how_they_are_listed() -> None:

@@ -8,8 +8,9 @@ import apache_beam as beam
 import pytest
 from sources import timecode
 
-from longtake.pipeline.read.graph import VideoText, read_videos
-from longtake.pipeline.run.runner import pipeline_options
+from longtake.pipeline.read.graph import read_videos
+from longtake.pipeline.read.rows import VideoText
+from longtake.pipeline.run.runner import batches_for, pipeline_options
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.reasons import Reason, Subject
 from longtake.schemas.records import Drop
@@ -33,9 +34,9 @@ def read(config: CorpusConfig) -> tuple[list[VideoText], list[Drop]]:
     for found in _COLLECTED.values():
         found.clear()
     with beam.Pipeline(options=pipeline_options(["--direct_running_mode=in_memory"], 1)) as root:
-        videos, drops, _ = read_videos(root, config)
-        _ = videos | "Collect videos" >> beam.Map(_collect, "videos")
-        _ = drops | "Collect drops" >> beam.Map(_collect, "drops")
+        read = read_videos(root, config, batches_for(root.options), probed=False)
+        _ = read.texts | "Collect videos" >> beam.Map(_collect, "videos")
+        _ = read.drops | beam.Flatten() | "Collect drops" >> beam.Map(_collect, "drops")
     videos = [VideoText(v.video, tuple(sorted(v.sentences, key=lambda s: s[0].clip_id))) for v in _COLLECTED["videos"]]
     return sorted(videos, key=lambda v: v.video.video_id), sorted(_COLLECTED["drops"])
 
