@@ -13,7 +13,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
-from longtake.pipeline.build import pack, seal
+from longtake.pipeline.build import seal
+from longtake.pipeline.build.pack import pack, samples_of, shard_numbers
 from longtake.pipeline.build.relevance import Relevance, with_relevance
 from longtake.pipeline.build.stored import StoredSample, is_index, keep_shard, stored_samples, unchanged
 from longtake.pipeline.decode import SourceError, SourceNote, versions
@@ -27,6 +28,7 @@ from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.plan.summary import PlanSummary, check_failed
 from longtake.pipeline.read.graph import DROPS, Dropped, drop
 from longtake.pipeline.run import metrics as step_metrics
+from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.dataflow import decode_hints
 from longtake.pipeline.run.events import event
 from longtake.pipeline.run.progress import PROGRESS
@@ -70,7 +72,7 @@ def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSumm
         | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
     )
     checked = ledger | "Check failures" >> beam.Map(_check, config, layout, plan)
-    shards = pack_results(results.results, config.filters, layout, checked)
+    shards = pack_results(results.results, Pack(config.filters, layout), workers, checked)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
@@ -101,7 +103,7 @@ def decode_tasks(root: Any, tasks: Any, config: CorpusConfig, layout: Layout, wo
         {"tasks": keyed, "markers": markers}
         | "With markers" >> beam.CoGroupByKey()
         | "Decode"
-        >> beam.ParDo(Decode(config, layout, workers))
+        >> beam.ParDo(Concurrent(Decode(config, layout, workers), workers))
         .with_resource_hints(**decode_hints(root.options))
         .with_outputs(DROPS, main="results")
     )
@@ -261,11 +263,8 @@ def _check(dropped: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary
 # -- pack --------------------------------------------------------------------------------------------------------------
 
 
-def pack_results(results: Any, filters: Filters, layout: Layout, checked: Any, stay: str | None = None) -> Any:
-    """A ShardRecord for each shard that has samples. `checked` delays packing until the failures have been counted.
-
-    Shards that are in the corpus `stay` with the same bytes are not written again.
-    """
+def pack_results(results: Any, step: "Pack", workers: int, checked: Any) -> Any:
+    """A ShardRecord for each shard that has samples. `checked` delays packing until the failures have been counted."""
     places = results | "Places" >> beam.FlatMap(
         lambda result: [
             (place, (result.part, result.marker, result.relevance, result.video_id, n)) for place, n in result.kept
@@ -279,48 +278,56 @@ def pack_results(results: Any, filters: Filters, layout: Layout, checked: Any, s
     numbers = (
         samples
         | "All shards" >> beam.combiners.ToList()
-        | "Numbers" >> beam.FlatMap(lambda counts: list(pack.shard_numbers(dict(counts)).items()))
+        | "Numbers" >> beam.FlatMap(lambda counts: list(shard_numbers(dict(counts)).items()))
     )
     return (
         places
         | "By shard" >> beam.GroupByKey()
-        | "Pack" >> beam.Map(_pack_shard, filters, layout, stay, AsDict(numbers), AsSingleton(checked))
+        | "Pack" >> beam.ParDo(Concurrent(step, workers), AsDict(numbers), AsSingleton(checked))
     )
 
 
-def _pack_shard(
-    element: tuple[tuple[str, int], Iterable[tuple[str, str, str | None, str, int]]],
-    filters: Filters,
-    layout: Layout,
-    stay: str | None,
-    numbers: dict[tuple[str, int], int],
-    _: None,
-) -> ShardRecord:
-    (split, planned), fragments = element[0], list(element[1])
-    markers = {}
-    found: dict[str, StoredSample] = {}
-    for path, relevance in sorted({path: relevance for _, path, relevance, *_ in fragments}.items()):
-        if is_index(path):
-            found |= stored_samples(path, {video_id for _, own, _, video_id, _ in fragments if own == path})
-            continue
-        marker = fragment.read_marker(path)
-        if marker is None:
-            raise OSError(f"{path}: no longer exists. Run the same command again.")
-        markers[path] = marker if relevance is None else with_relevance(marker, relevance)
-    parts = sorted({part for part, *_ in fragments})
-    chosen = list(pack.samples_of(clips_of_shard(parts, split, planned), markers, filters, found))
-    decoded = sum(samples for *_, samples in fragments)
-    if len(chosen) != decoded:
-        raise OSError(f"shard {split} {planned}: {len(chosen)} samples found, {decoded} decoded")
-    number = numbers[split, planned]
-    record = unchanged(split, number, chosen, found) if found else None
-    if record is not None:
-        keep_shard(record, found[chosen[0].clip.key], layout, stay)
-    else:
-        with step_metrics.timed("pack", "pack_ms"):
-            record = pack.pack(layout, split, number, chosen)
-    PROGRESS.add(shards=1, bytes=record.bytes)
-    step_metrics.count("pack", shards=1, clips=record.samples, frames=record.frames, bytes=record.bytes)
-    step_metrics.measure("pack", shard_bytes=record.bytes)
-    event(logging.INFO, "shard_packed", shard=record.name, samples=record.samples, bytes=record.bytes)
-    return record
+class Pack(beam.DoFn):
+    """A DoFn from (planned shard, its fragments) to a ShardRecord. Side inputs: the published number of each planned shard, and
+    anything that must be done before.
+
+    Shards that are in the corpus `stay` with the same bytes are not written again.
+    """
+
+    def __init__(self, filters: Filters, layout: Layout, stay: str | None = None) -> None:
+        self._filters, self._layout, self._stay = filters, layout, stay
+
+    def process(
+        self,
+        element: tuple[tuple[str, int], Iterable[tuple[str, str, str | None, str, int]]],
+        numbers: dict[tuple[str, int], int],
+        _: None,
+    ) -> Iterator[ShardRecord]:
+        (split, planned), fragments = element[0], list(element[1])
+        markers = {}
+        found: dict[str, StoredSample] = {}
+        for path, relevance in sorted({path: relevance for _, path, relevance, *_ in fragments}.items()):
+            if is_index(path):
+                found |= stored_samples(path, {video_id for _, own, _, video_id, _ in fragments if own == path})
+                continue
+            marker = fragment.read_marker(path)
+            if marker is None:
+                raise OSError(f"{path}: no longer exists. Run the same command again.")
+            markers[path] = marker if relevance is None else with_relevance(marker, relevance)
+        parts = sorted({part for part, *_ in fragments})
+        chosen = list(samples_of(clips_of_shard(parts, split, planned), markers, self._filters, found))
+        decoded = sum(samples for *_, samples in fragments)
+        if len(chosen) != decoded:
+            raise OSError(f"shard {split} {planned}: {len(chosen)} samples found, {decoded} decoded")
+        number = numbers[split, planned]
+        record = unchanged(split, number, chosen, found) if found else None
+        if record is not None:
+            keep_shard(record, found[chosen[0].clip.key], self._layout, self._stay)
+        else:
+            with step_metrics.timed("pack", "pack_ms"):
+                record = pack(self._layout, split, number, chosen)
+        PROGRESS.add(shards=1, bytes=record.bytes)
+        step_metrics.count("pack", shards=1, clips=record.samples, frames=record.frames, bytes=record.bytes)
+        step_metrics.measure("pack", shard_bytes=record.bytes)
+        event(logging.INFO, "shard_packed", shard=record.name, samples=record.samples, bytes=record.bytes)
+        yield record
