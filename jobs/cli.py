@@ -1,7 +1,5 @@
 """The `longtake` command."""
 
-import atexit
-import gc
 import logging
 import os
 import sys
@@ -14,6 +12,7 @@ from longtake.jobs.commands import Commands
 from longtake.pipeline.run.events import log_as_asked
 from longtake.schemas import scratch, waiting
 from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.garbage import collect_seldom
 from longtake.schemas.printable import printable
 from longtake.schemas.versions import versions
 
@@ -47,24 +46,13 @@ def _print_versions() -> None:
     raise typer.Exit
 
 
-_NEW_OBJECTS = 100_000  # between two collections; Python's 700 cost half a second while Beam is imported
-
-
-def _collect_seldom() -> None:
-    """Collect garbage after more new objects than Python does, and not at the end: what the imports leave is no garbage, and
-    Python would look at each of its million objects again and again."""
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
-    atexit.unregister(gc.freeze)  # a test calls `main` more than once
-    atexit.register(gc.freeze)
-
-
 #: The extra that installs a missing package, if it is not `longtake[build]`.
 _EXTRAS = {"torch": "train", "transformers": "train", "safetensors": "train", "webdataset": "train"}
 
 
 def main() -> None:
     """Run the command line; arguments after `--` are for Apache Beam. Errors print one message; exit code 1, 2 for bad usage."""
-    _collect_seldom()
+    collect_seldom()
     arguments, beam_args = sys.argv[1:], []
     if "--" in arguments:
         at = arguments.index("--")

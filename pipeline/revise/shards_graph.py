@@ -81,7 +81,7 @@ def add_shards(
             | "Rows of part" >> beam.GroupByKey()
             | "Tasks" >> beam.FlatMap(_tasks, decoding.config, versions(decoding.config.frames.decoder))
         )
-        decoded = decode_tasks(root, tasks, decoding.config, decoding.staging, decoding.workers)
+        decoded = decode_tasks(tasks, decoding.config, decoding.staging, decoding.workers)
         results = (results, decoded.results) | "Found and decoded" >> beam.Flatten()
         drops = (drops, decoded[DROPS], lost_videos(results)) | "All drops" >> beam.Flatten()
     ledger = drops | "Ledger" >> WriteLedger(change.target.ledger, LEDGER_PREFIX)
