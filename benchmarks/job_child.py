@@ -52,7 +52,7 @@ def timed(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 def _watch_build() -> None:
     import slot_work
 
-    from longtake.pipeline.build import graph as build_graph, pack, seal
+    from longtake.pipeline.build import graph as build_graph, seal
     from longtake.pipeline.run import metrics as step_metrics
 
     step_metrics.measure = lambda *_, **__: None  # it knows no phases but the build's own
@@ -60,7 +60,7 @@ def _watch_build() -> None:
     read_rows = build_graph.clips_of_shard
     build_graph.clips_of_shard = partial(timed, "pack: plan rows", read_rows)
     build_graph.clips_of = partial(timed, "decode tasks: plan rows", build_graph.clips_of)
-    pack.pack = partial(timed, "pack: tar and index", pack.pack)
+    build_graph.pack = partial(timed, "pack: tar and index", build_graph.pack)
     seal.seal = partial(timed, "seal", seal.seal)
 
 

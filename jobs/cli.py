@@ -12,6 +12,7 @@ from longtake.jobs.commands import Commands
 from longtake.pipeline.run.events import log_as_asked
 from longtake.schemas import scratch, waiting
 from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.garbage import collect_seldom
 from longtake.schemas.printable import printable
 from longtake.schemas.versions import versions
 
@@ -51,6 +52,7 @@ _EXTRAS = {"torch": "train", "transformers": "train", "safetensors": "train", "w
 
 def main() -> None:
     """Run the command line; arguments after `--` are for Apache Beam. Errors print one message; exit code 1, 2 for bad usage."""
+    collect_seldom()
     arguments, beam_args = sys.argv[1:], []
     if "--" in arguments:
         at = arguments.index("--")

@@ -1,7 +1,6 @@
 """Common work of all commands with a pipeline: run it, show progress, and explain failures to people."""
 
 import errno
-import gc
 import logging
 import os
 import re
@@ -50,7 +49,6 @@ def run_pipeline(
     PROGRESS.reset()
     try:
         with _showing(console, render) if is_local(options) else nullcontext():
-            gc.freeze()  # what is there now stays: looking through all of it again and again took a tenth of a plan
             pipeline = beam.Pipeline(options=options)
             build(pipeline)
             event(logging.INFO, "job_started", runner=str(options.view_as(StandardOptions).runner))
@@ -72,7 +70,6 @@ def run_pipeline(
 
 def _tidy() -> None:
     """Give back what the job held."""
-    gc.unfreeze()
     close_shared_slots(more_to_come=True)
     clear_shared_copies()
     clear_batches()

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 _server: Any = cast(Any, forkserver)._forkserver
 _SOCKET_FOLDER = 107 - len("/pymp-12345678/listener-12345678")  # bytes that Linux leaves for a socket's folder
+_FIRST = "longtake.schemas.forked"
 _SECONDS = 1.0  # between two checks for the parent
 _writers: list[Connection] = []  # open as long as this process lives
 _lock = threading.Lock()
@@ -127,7 +128,7 @@ def forks_of(modules: list[str]) -> Any:
         if _environment != os.environ:
             end_forks()
             _environment = dict(os.environ)
-    _FORK.set_forkserver_preload(modules)
+    _FORK.set_forkserver_preload([_FIRST, *modules])
     return _FORK
 
 

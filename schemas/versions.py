@@ -1,5 +1,6 @@
 """Versions of everything that can change the bytes of a corpus."""
 
+import functools
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
@@ -10,6 +11,11 @@ _DISTRIBUTIONS = ("longtake", "apache-beam", "av", "decord", "icu4py", "simplejp
 
 def versions() -> dict[str, str]:
     """Return the installed versions by distribution name, without absent distributions."""
+    return dict(_versions())
+
+
+@functools.cache  # each version is a file to parse
+def _versions() -> dict[str, str]:
     found = {}
     for name in _DISTRIBUTIONS:
         try:

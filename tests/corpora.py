@@ -86,7 +86,7 @@ def build(root: Path, videos: Sequence[str] = VIDEOS) -> Layout:
     left: dict[tuple[str, int], list[LongClip]] = {}
     for clip in placed:
         left.setdefault((clip.split, clip.shard), []).append(clip)
-    numbers = pack.shard_numbers({place: sum(c.key in kept for c in found) for place, found in left.items()})
+    numbers = pack.shard_numbers(place for place, found in left.items() if any(c.key in kept for c in found))
     shards = [
         pack.pack(layout, split, number, list(pack.samples_of(left[split, planned], markers)))
         for (split, planned), number in numbers.items()

@@ -155,7 +155,7 @@ def write_rows(path: Path, rows: Sequence[Record], packing: str = "") -> str:
     return path.name
 
 
-#: One thread, in memory: a third of the time of Beam's threads for a few small videos, and the same bytes.
+#: One thread of Beam, whatever the number of videos.
 ONE_THREAD = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
@@ -175,8 +175,8 @@ def build(
     return printed.getvalue()
 
 
-#: In the threads that users have, for tests whose subject they are.
-build_in_threads = partial(build, beam=())
+#: As users run it, for tests of faults.
+build_by_default = partial(build, beam=())
 
 
 def command(*arguments: str) -> list[str]:

@@ -49,16 +49,10 @@ def launch_build(request: BuildRequest, console: Console) -> None:
 
 def building_job(request: BuildRequest, summary: PlanSummary) -> tuple[Callable[[Any], None], PipelineOptions]:
     """Return the function that adds the building graph to a pipeline, and the pipeline's options. Raises ConfigError."""
-    options = request.options(pieces=_pieces(summary))
+    options = request.options()
     check_reachable(request.config, options)
     slots = slots_per_process(options, request.workers)
     return lambda root: add_building(root, request.config, request.layout, summary, slots), options
-
-
-def _pieces(summary: PlanSummary) -> int:
-    """Estimate the pieces of work of a build: decode tasks (a video, or ten minutes of a long one), or shards if more."""
-    tasks = summary.counts["videos"].kept + int(6 * summary.hours["out"])
-    return max(tasks, sum(split["shards"] for split in summary.splits.values()))
 
 
 def _build(request: BuildRequest, console: Console) -> CorpusManifest | None:

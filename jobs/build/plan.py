@@ -27,6 +27,7 @@ from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.wording import plural
 
+_FEW_VIDEOS = 64  # another thread costs more than to read their headers and transcripts one after the other
 _SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # smaller manifests are counted; a line of others takes about so many
 
 
@@ -69,8 +70,7 @@ def _rejects_before(layout: Layout) -> int:
 def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], PipelineOptions]:
     """Return the function that adds the planning graph to a pipeline, and the pipeline's options. Raises ConfigError."""
     config, probe, layout, rejects = request.config, request.probe, request.layout, request.rejects
-    one_thread = probe is ProbeMode.NONE and config.source.text.format == "hdvila"
-    options = request.options(one_thread, pieces=_videos(config))
+    options = request.options(_pieces(config, probe))
     check_reachable(config, options)
     slots = slots_per_process(options, request.workers)
     check_filters(config, probe.value)
@@ -82,6 +82,14 @@ def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], Pipeline
         rejects=rejects_file(layout, rejects.digest, len(rejects)) if rejects and rejects.digest else None,
     )
     return lambda root: add_planning(root, config, layout, probe.value, slots, steps), options
+
+
+def _pieces(config: CorpusConfig, probe: ProbeMode) -> int:
+    """Return the pieces of work that Beam's threads have to wait for, or 1: the videos whose files are read, if they are many."""
+    if probe is ProbeMode.NONE and config.source.text.format == "hdvila":
+        return 1
+    videos = _videos(config)
+    return videos if videos > _FEW_VIDEOS or probe is ProbeMode.PACKETS else 1
 
 
 def _videos(config: CorpusConfig) -> int:

@@ -136,8 +136,8 @@ def _look(database: Database, asked: AuditOptions, folder: str, console: Console
         return 0
     work = pieces(chosen)
     run_pipeline(
-        lambda root: add_looking(root, database.layout, work, tables),
-        pipeline_options(list(asked.beam_args), asked.workers, pieces=len(work)),
+        lambda root: add_looking(root, database.layout, work, tables, asked.workers),
+        pipeline_options(list(asked.beam_args), asked.workers),
         console,
         lambda counts, _: f"checking frames: {counts['looked']:,}/{len(chosen):,} samples",
     )

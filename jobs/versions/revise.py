@@ -83,12 +83,13 @@ class Revision:
 def make(revision: Revision, beam_args: list[str], console: Console, stay: bool = False) -> CorpusManifest:
     """Make the new version in the target folder. Only files of an interrupted attempt may be there before."""
     change, decoding, target = revision.change, revision.decoding, revision.change.target
-    options = pipeline_options(beam_args, decoding.workers if decoding else 0)
+    workers = decoding.workers if decoding else 0
+    planning = pipeline_options(beam_args, workers, pieces=max(1, len(change.replanned)))
     for folder in (target.plan, target.ledger, target.shards, target.index, carried(target)):
         storage.delete_folder(folder)
     run_pipeline(
         lambda root: add_tables(root, change, tuple(origin.plan for origin in revision.origins), revision.planning),
-        options,
+        planning,
         console,
         lambda counts, _: f"planning: {counts['planned']:,} long clips",
     )
@@ -96,7 +97,7 @@ def make(revision: Revision, beam_args: list[str], console: Console, stay: bool 
     total = sum(split["shards"] for split in summary.splits.values())
     run_pipeline(
         lambda root: add_shards(root, change, SealFacts(revision.manifest, summary), stay, decoding),
-        options,
+        pipeline_options(beam_args, workers),
         console,
         lambda counts, _: f"packing: {counts['shards']:,}/{total:,} shards, {human_bytes(counts['bytes'])}",
     )

@@ -13,7 +13,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
-from longtake.pipeline.build import pack, seal
+from longtake.pipeline.build import seal
+from longtake.pipeline.build.pack import pack, samples_of, shard_numbers
 from longtake.pipeline.build.relevance import Relevance, with_relevance
 from longtake.pipeline.build.stored import StoredSample, is_index, keep_shard, stored_samples, unchanged
 from longtake.pipeline.decode import SourceError, SourceNote, versions
@@ -27,6 +28,7 @@ from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.plan.summary import PlanSummary, check_failed
 from longtake.pipeline.read.rows import DROPS, Dropped, drop
 from longtake.pipeline.run import metrics as step_metrics
+from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.dataflow import decode_hints
 from longtake.pipeline.run.events import event
 from longtake.pipeline.run.progress import PROGRESS
@@ -63,14 +65,14 @@ def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSumm
         | "Plan parts" >> beam.Create(plan_parts(layout))
         | "Tasks" >> beam.FlatMap(listed_tasks, layout, config, versions(config.frames.decoder))
     )
-    results = decode_tasks(root, tasks, config, layout, workers)
+    results = decode_tasks(tasks, config, layout, workers)
     ledger = (
         (results[DROPS], lost_videos(results.results))
         | "Drops" >> beam.Flatten()
         | "Ledger" >> WriteLedger(layout.ledger, LEDGER_PREFIX)
     )
     checked = ledger | "Check failures" >> beam.Map(_check, config, layout, plan)
-    shards = pack_results(results.results, config.filters, layout, checked)
+    shards = pack_results(results.results, Pack(config.filters, layout), workers, checked)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
@@ -86,36 +88,19 @@ def add_building(root: Any, config: CorpusConfig, layout: Layout, plan: PlanSumm
 # -- decode ------------------------------------------------------------------------------------------------------------
 
 
-def decode_tasks(root: Any, tasks: Any, config: CorpusConfig, layout: Layout, workers: int) -> Any:
-    """Decode each task, unless an earlier run left its marker. The join with the markers finds what is missing and spreads the
-    work."""
-    keyed = tasks | "Task digest" >> beam.Map(lambda task: (task.digest, task))
-    markers = (
-        root
-        | "Staging" >> beam.Create([layout.staging], reshuffle=False)
-        | "Folders" >> beam.FlatMap(storage.list_folders)
-        | "Spread" >> beam.Reshuffle()
-        | "Markers" >> beam.FlatMap(_markers_in)
-    )
+def decode_tasks(tasks: Any, config: CorpusConfig, layout: Layout, workers: int) -> Any:
+    """Decode each task, unless an earlier run left its marker."""
+    decode = beam.ParDo(Concurrent(Decode(config, layout, workers), workers))
     return (
-        {"tasks": keyed, "markers": markers}
-        | "With markers" >> beam.CoGroupByKey()
+        tasks
+        | "Spread" >> beam.Reshuffle()
         | "Decode"
-        >> beam.ParDo(Decode(config, layout, workers))
-        .with_resource_hints(**decode_hints(root.options))
-        .with_outputs(DROPS, main="results")
+        >> decode.with_resource_hints(**decode_hints(tasks.pipeline.options)).with_outputs(DROPS, main="results")
     )
-
-
-def _markers_in(folder: str) -> Iterator[tuple[str, str]]:
-    if len(folder.rsplit("/", 1)[-1]) != 2:  # no markers here, but an edited plan
-        return
-    for path in storage.list_files(folder, fragment.MARKER_SUFFIX):
-        yield path.rsplit("/", 1)[-1].removesuffix(fragment.MARKER_SUFFIX), path
 
 
 class Decode(beam.DoFn):
-    """A DoFn from (digest, tasks and markers) to a TaskResult, and a Drop for each long clip and sentence that is dropped."""
+    """A DoFn from Task to a TaskResult, and a Drop for each long clip and sentence that is dropped."""
 
     def __init__(self, config: CorpusConfig, layout: Layout, workers: int) -> None:
         self._config, self._layout, self._workers, self._versions = config, layout, workers, installed()
@@ -125,42 +110,34 @@ class Decode(beam.DoFn):
         self._slots: Slots = shared_slots(self._workers, self._config.limits.memory_bytes)
         self._relevance = Relevance(self._config) if self._config.filters.clip_model is not None else None
 
-    def process(self, element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[TaskResult | Dropped]:
-        digest, sides = element
-        earlier = bool(list(sides["markers"]))
-        path = fragment.marker_path(self._layout, digest)
-        for task in sides["tasks"]:
-            clips = clips_of(task)
-            if task.changed:
-                yield drop(_changed(task))
-            reasons: dict[str, tuple[Reason, str]] = {}
-            filtered: dict[str, tuple[Reason, str]] = {}
-            error, relevance, notes = None, None, list[Drop]()
-            on_source: tuple[SourceNote, ...] = ()
-            try:
-                marker = self._earlier(path) if earlier else None
-                marker = marker or self._decode(task, [WantedClip(c.key, c.frame_times_ms) for c in clips])
-                on_source = marker.notes
-                if self._relevance is not None:
-                    relevance, marker, notes = self._relevance.score(clips, path, marker)
-                faults = ((sample.key, frame_fault(sample.scores, self._config.filters)) for sample in marker.samples)
-                filtered = {key: fault for key, fault in faults if fault is not None}
-                reasons = filtered | {fault.key: (fault.reason, fault.detail) for fault in marker.faults}
-            except SourceError as failure:
-                error = failure.reason, detail_of(failure, task.uri)
-                reasons = {clip.key: error for clip in clips}
-                note_failure(self._layout, task, failure.reason)
-            lost = [
-                row
-                for clip in clips
-                if clip.key in reasons
-                for row in drop_clip(clip, Stage.DECODE, *reasons[clip.key])
-            ]
-            kept = Counter((clip.split, clip.shard) for clip in clips if clip.key not in reasons)
-            _tell(task, clips, reasons, error)
-            yield from map(drop, [*lost, *notes])
-            placed = tuple(sorted(kept.items()))
-            yield TaskResult(task.video_id, task.part, path, placed, error, len(filtered), relevance, on_source)
+    def process(self, task: Task) -> Iterator[TaskResult | Dropped]:
+        path, clips = fragment.marker_path(self._layout, task.digest), clips_of(task)
+        if task.changed:
+            yield drop(_changed(task))
+        reasons: dict[str, tuple[Reason, str]] = {}
+        filtered: dict[str, tuple[Reason, str]] = {}
+        error, relevance, notes = None, None, list[Drop]()
+        on_source: tuple[SourceNote, ...] = ()
+        try:
+            marker = self._earlier(path) or self._decode(task, [WantedClip(c.key, c.frame_times_ms) for c in clips])
+            on_source = marker.notes
+            if self._relevance is not None:
+                relevance, marker, notes = self._relevance.score(clips, path, marker)
+            faults = ((sample.key, frame_fault(sample.scores, self._config.filters)) for sample in marker.samples)
+            filtered = {key: fault for key, fault in faults if fault is not None}
+            reasons = filtered | {fault.key: (fault.reason, fault.detail) for fault in marker.faults}
+        except SourceError as failure:
+            error = failure.reason, detail_of(failure, task.uri)
+            reasons = {clip.key: error for clip in clips}
+            note_failure(self._layout, task, failure.reason)
+        lost = [
+            row for clip in clips if clip.key in reasons for row in drop_clip(clip, Stage.DECODE, *reasons[clip.key])
+        ]
+        kept = Counter((clip.split, clip.shard) for clip in clips if clip.key not in reasons)
+        _tell(task, clips, reasons, error)
+        yield from map(drop, [*lost, *notes])
+        placed = tuple(sorted(kept.items()))
+        yield TaskResult(task.video_id, task.part, path, placed, error, len(filtered), relevance, on_source)
 
     def _earlier(self, path: str) -> Marker | None:
         marker = fragment.read_marker(path)
@@ -261,66 +238,64 @@ def _check(dropped: Any, config: CorpusConfig, layout: Layout, plan: PlanSummary
 # -- pack --------------------------------------------------------------------------------------------------------------
 
 
-def pack_results(results: Any, filters: Filters, layout: Layout, checked: Any, stay: str | None = None) -> Any:
-    """A ShardRecord for each shard that has samples. `checked` delays packing until the failures have been counted.
-
-    Shards that are in the corpus `stay` with the same bytes are not written again.
-    """
+def pack_results(results: Any, step: "Pack", workers: int, checked: Any) -> Any:
+    """A ShardRecord for each shard that has samples. `checked` delays packing until the failures have been counted."""
     places = results | "Places" >> beam.FlatMap(
         lambda result: [
             (place, (result.part, result.marker, result.relevance, result.video_id, n)) for place, n in result.kept
         ]
     )
-    samples = (
-        places
-        | "Samples" >> beam.Map(lambda element: (element[0], element[1][-1]))
-        | "Samples of shard" >> beam.CombinePerKey(sum)
-    )
+    shards = places | "By shard" >> beam.GroupByKey()
     numbers = (
-        samples
-        | "All shards" >> beam.combiners.ToList()
-        | "Numbers" >> beam.FlatMap(lambda counts: list(pack.shard_numbers(dict(counts)).items()))
+        results.pipeline
+        | "Once" >> beam.Create([None], reshuffle=False)
+        | "Numbers"
+        >> beam.FlatMap(lambda _, used: shard_numbers(used).items(), AsList(shards | "Planned shards" >> beam.Keys()))
     )
-    return (
-        places
-        | "By shard" >> beam.GroupByKey()
-        | "Pack" >> beam.Map(_pack_shard, filters, layout, stay, AsDict(numbers), AsSingleton(checked))
-    )
+    return shards | "Pack" >> beam.ParDo(Concurrent(step, workers), AsDict(numbers), AsSingleton(checked))
 
 
-def _pack_shard(
-    element: tuple[tuple[str, int], Iterable[tuple[str, str, str | None, str, int]]],
-    filters: Filters,
-    layout: Layout,
-    stay: str | None,
-    numbers: dict[tuple[str, int], int],
-    _: None,
-) -> ShardRecord:
-    (split, planned), fragments = element[0], list(element[1])
-    markers = {}
-    found: dict[str, StoredSample] = {}
-    for path, relevance in sorted({path: relevance for _, path, relevance, *_ in fragments}.items()):
-        if is_index(path):
-            found |= stored_samples(path, {video_id for _, own, _, video_id, _ in fragments if own == path})
-            continue
-        marker = fragment.read_marker(path)
-        if marker is None:
-            raise OSError(f"{path}: no longer exists. Run the same command again.")
-        markers[path] = marker if relevance is None else with_relevance(marker, relevance)
-    parts = sorted({part for part, *_ in fragments})
-    chosen = list(pack.samples_of(clips_of_shard(parts, split, planned), markers, filters, found))
-    decoded = sum(samples for *_, samples in fragments)
-    if len(chosen) != decoded:
-        raise OSError(f"shard {split} {planned}: {len(chosen)} samples found, {decoded} decoded")
-    number = numbers[split, planned]
-    record = unchanged(split, number, chosen, found) if found else None
-    if record is not None:
-        keep_shard(record, found[chosen[0].clip.key], layout, stay)
-    else:
-        with step_metrics.timed("pack", "pack_ms"):
-            record = pack.pack(layout, split, number, chosen)
-    PROGRESS.add(shards=1, bytes=record.bytes)
-    step_metrics.count("pack", shards=1, clips=record.samples, frames=record.frames, bytes=record.bytes)
-    step_metrics.measure("pack", shard_bytes=record.bytes)
-    event(logging.INFO, "shard_packed", shard=record.name, samples=record.samples, bytes=record.bytes)
-    return record
+class Pack(beam.DoFn):
+    """A DoFn from (planned shard, its fragments) to a ShardRecord. Side inputs: the published number of each planned shard, and
+    anything that must be done before.
+
+    Shards that are in the corpus `stay` with the same bytes are not written again.
+    """
+
+    def __init__(self, filters: Filters, layout: Layout, stay: str | None = None) -> None:
+        self._filters, self._layout, self._stay = filters, layout, stay
+
+    def process(
+        self,
+        element: tuple[tuple[str, int], Iterable[tuple[str, str, str | None, str, int]]],
+        numbers: dict[tuple[str, int], int],
+        _: None,
+    ) -> Iterator[ShardRecord]:
+        (split, planned), fragments = element[0], list(element[1])
+        markers = {}
+        found: dict[str, StoredSample] = {}
+        for path, relevance in sorted({path: relevance for _, path, relevance, *_ in fragments}.items()):
+            if is_index(path):
+                found |= stored_samples(path, {video_id for _, own, _, video_id, _ in fragments if own == path})
+                continue
+            marker = fragment.read_marker(path)
+            if marker is None:
+                raise OSError(f"{path}: no longer exists. Run the same command again.")
+            markers[path] = marker if relevance is None else with_relevance(marker, relevance)
+        parts = sorted({part for part, *_ in fragments})
+        chosen = list(samples_of(clips_of_shard(parts, split, planned), markers, self._filters, found))
+        decoded = sum(samples for *_, samples in fragments)
+        if len(chosen) != decoded:
+            raise OSError(f"shard {split} {planned}: {len(chosen)} samples found, {decoded} decoded")
+        number = numbers[split, planned]
+        record = unchanged(split, number, chosen, found) if found else None
+        if record is not None:
+            keep_shard(record, found[chosen[0].clip.key], self._layout, self._stay)
+        else:
+            with step_metrics.timed("pack", "pack_ms"):
+                record = pack(self._layout, split, number, chosen)
+        PROGRESS.add(shards=1, bytes=record.bytes)
+        step_metrics.count("pack", shards=1, clips=record.samples, frames=record.frames, bytes=record.bytes)
+        step_metrics.measure("pack", shard_bytes=record.bytes)
+        event(logging.INFO, "shard_packed", shard=record.name, samples=record.samples, bytes=record.bytes)
+        yield record

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -69,17 +70,17 @@ def sample_json(sample: Sample, shard: str, position: int) -> dict[str, Any]:
     }
 
 
-def shard_numbers(samples: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
-    """The published number of each planned shard. `samples` counts the samples in each.
+def shard_numbers(used: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The published number of each planned shard that has samples: those in `used`.
 
     A number changes only if decoding emptied an earlier shard: an empty tar stops a loader and a gap in the numbers breaks
     `train-{000000..000041}.tar`, so later shards move up.
     """
     numbers: dict[tuple[str, int], int] = {}
-    used: dict[str, int] = {}
-    for split, planned in sorted(place for place, count in samples.items() if count):
-        numbers[split, planned] = used.get(split, 0)
-        used[split] = numbers[split, planned] + 1
+    next_number: Counter[str] = Counter()
+    for split, planned in sorted(used):
+        numbers[split, planned] = next_number[split]
+        next_number[split] += 1
     return numbers
 
 

@@ -11,6 +11,7 @@ from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
 
 from longtake.pipeline.build.graph import (
     LEDGER_PREFIX,
+    Pack,
     TaskResult,
     decode_tasks,
     lost_videos,
@@ -80,12 +81,13 @@ def add_shards(
             | "Rows of part" >> beam.GroupByKey()
             | "Tasks" >> beam.FlatMap(_tasks, decoding.config, versions(decoding.config.frames.decoder))
         )
-        decoded = decode_tasks(root, tasks, decoding.config, decoding.staging, decoding.workers)
+        decoded = decode_tasks(tasks, decoding.config, decoding.staging, decoding.workers)
         results = (results, decoded.results) | "Found and decoded" >> beam.Flatten()
         drops = (drops, decoded[DROPS], lost_videos(results)) | "All drops" >> beam.Flatten()
     ledger = drops | "Ledger" >> WriteLedger(change.target.ledger, LEDGER_PREFIX)
     unchanged = change.origins[0] if stay else None
-    shards = pack_results(results, filters, change.target, ledger, unchanged.root if unchanged else None)
+    pack = Pack(filters, change.target, unchanged.root if unchanged else None)
+    shards = pack_results(results, pack, decoding.workers if decoding else 0, ledger)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)

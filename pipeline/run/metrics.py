@@ -5,7 +5,8 @@ The namespace is the step. Dropped things are counted under the stage of their l
 docs/operations.md has the table; a test compares the two.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
@@ -35,13 +36,13 @@ STEPS = frozenset({*COUNTERS, *DISTRIBUTIONS, *(stage.value for stage in Stage)}
 def count(step: str, **amounts: int) -> None:
     """Add to counters of a step."""
     for name, amount in amounts.items():
-        _counter(step, name).inc(amount)
+        _tell(_counter(step, name).inc, amount)
 
 
 def measure(step: str, **values: float) -> None:
     """Add a value to distributions of a step."""
     for name, value in values.items():
-        _distribution(step, name).update(round(value))
+        _tell(_distribution(step, name).update, round(value))
 
 
 @contextmanager
@@ -56,13 +57,51 @@ def timed(step: str, name: str) -> Iterator[None]:
 
 def counted(drop: Drop) -> Drop:
     """Count `drop`, and return it."""
-    _counter(drop.stage.value, f"dropped_{drop.subject.value}_{drop.reason.value}").inc()
+    _tell(_counter(drop.stage.value, f"dropped_{drop.subject.value}_{drop.reason.value}").inc, 1)
     return drop
 
 
 def count_drops(stage: Stage, subject: Subject, reason: Reason, number: int) -> None:
     """Count so many drops of one kind."""
-    _counter(stage.value, f"dropped_{subject.value}_{reason.value}").inc(number)
+    _tell(_counter(stage.value, f"dropped_{subject.value}_{reason.value}").inc, number)
+
+
+class HeldMetrics:
+    """What a thread that is not Beam's wants to count. Beam counts it where a thread of its own calls `count`."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[Callable[[int], None], int]] = []
+
+    def add(self, update: Callable[[int], None], amount: int) -> None:
+        self._calls.append((update, amount))
+
+    def count(self) -> None:
+        for update, amount in self._calls:
+            _tell(update, amount)
+
+
+class _OfThread(threading.local):
+    held: HeldMetrics | None = None
+
+
+_of_thread = _OfThread()
+
+
+@contextmanager
+def held_back() -> Iterator[HeldMetrics]:
+    """Hold back what this thread counts in the block: in a thread that is not Beam's, it would be lost."""
+    held = _of_thread.held = HeldMetrics()
+    try:
+        yield held
+    finally:
+        _of_thread.held = None
+
+
+def _tell(update: Callable[[int], None], amount: int) -> None:
+    if _of_thread.held is None:
+        update(amount)
+    else:
+        _of_thread.held.add(update, amount)
 
 
 @lru_cache(1024)

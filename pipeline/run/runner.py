@@ -29,7 +29,7 @@ from longtake.schemas.settings import did_you_mean
 _LOCAL = "longtake.pipeline.run.runner.LocalRunner"
 _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
-_THREADS = 16  # at most, if the amount of work is unknown: each costs the job 0.8 CPU-seconds, whatever it does
+_THREADS = 16  # at most: each costs the job 0.4 CPU-seconds, whatever it does
 _ALL_CORES = 0  # all cores of the worker; only the worker knows the number
 _SERVED = (
     "FlinkRunner",
@@ -73,14 +73,12 @@ class LocalRunner(fn_runner.FnApiRunner):
         return super().run_pipeline(pipeline, options)
 
 
-def pipeline_options(
-    beam_args: list[str], workers: int, one_thread: bool = False, pieces: int | None = None
-) -> PipelineOptions:
+def pipeline_options(beam_args: list[str], workers: int, pieces: int = 1) -> PipelineOptions:
     """Parse `beam_args`, the options after `--`. If they name no runner, use LocalRunner with `workers` decode slots; 0 means
     all cores.
 
-    `one_thread` is for graphs that wait neither for slots nor for storage: there Python's threads only disturb each other.
-    `pieces` is the number of pieces of work, if known; more threads than pieces cost time and do nothing.
+    Beam then has one thread, because Python's threads only disturb each other, and steps that wait have threads of their own
+    (Concurrent). A graph whose steps wait for slots or storage without them gives the number of `pieces` of work.
 
     Raises ConfigError for a runner that is known to give wrong results, and for options that cannot work or are unknown.
     """
@@ -96,21 +94,16 @@ def pipeline_options(
         options.view_as(StandardOptions).runner = _LOCAL
         direct = options.view_as(DirectOptions)
         elsewhere = options.view_as(PortableOptions).environment_type is not None
-        if not any(argument.startswith("--direct_running_mode") for argument in beam_args):
-            direct.direct_running_mode = "in_memory" if one_thread else "multi_threading"
+        slots = workers or cores()
         if not any(argument.startswith("--direct_num_workers") for argument in beam_args):
-            slots = workers or cores()
-            direct.direct_num_workers = slots if elsewhere else 1 if one_thread else _threads(slots, pieces)
+            direct.direct_num_workers = slots if elsewhere else min(slots * _THREADS_PER_SLOT, pieces, _THREADS)
+        if not any(argument.startswith("--direct_running_mode") for argument in beam_args):
+            direct.direct_running_mode = "in_memory" if direct.direct_num_workers == 1 else "multi_threading"
     if dataflow.is_dataflow(options):
         dataflow.prepare(options)
     else:
         _check_environment(options)
     return options
-
-
-def _threads(slots: int, pieces: int | None) -> int:
-    """The threads of the local runner: two for each slot, so that no slot waits, but no more than pieces of work."""
-    return max(2, min(slots * _THREADS_PER_SLOT, _THREADS if pieces is None else pieces))
 
 
 def _check_names(parser: Any, beam_args: list[str]) -> None:

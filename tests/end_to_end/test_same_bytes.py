@@ -25,7 +25,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
     [
         (2, []),
         pytest.param(2, ["--direct_runner_bundle_repeat=1"], marks=pytest.mark.exhaustive),
-        pytest.param(1, ["--direct_running_mode=in_memory", "--direct_num_workers=1"], marks=pytest.mark.exhaustive),
+        (2, ["--direct_num_workers=3"]),
         (1, ["--runner=longtake.pipeline.run.runner.LocalRunner", "--direct_running_mode=in_memory"]),
     ],
 )

@@ -21,6 +21,7 @@ from longtake.pipeline.plan.duplicates.graph import FILTERED, FindDuplicates
 from longtake.pipeline.plan.duplicates.survivors import Duplicate, key_of, ranked
 from longtake.pipeline.plan.video import PlannedVideo
 from longtake.pipeline.read.rows import DROPS, Dropped, drop
+from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.slots import Slots, shared_slots
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
@@ -65,9 +66,8 @@ class LeaveOutVideos(beam.PTransform):
         self._config, self._workers = config, workers
 
     def expand(self, videos: Any) -> Any:
-        footprints = videos | "Footprint" >> beam.ParDo(TakeFootprint(self._config, self._workers)).with_outputs(
-            DROPS, main="found"
-        )
+        take = Concurrent(TakeFootprint(self._config, self._workers), self._workers)
+        footprints = videos | "Footprint" >> beam.ParDo(take).with_outputs(DROPS, main="found")
         repeats = (
             footprints.found
             | "Same videos" >> FindDuplicates(SAME_SHARE, OF_VIDEOS)

@@ -58,7 +58,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ]
             stream.write(json.dumps({"video_id": f"v{v}", "license": "CC0", "sentences": sentences}) + "\n")
     config = load_config(str(folder / "corpus.yaml"))
-    with beam.Pipeline(options=pipeline_options([], 1, one_thread=True)) as root:
+    with beam.Pipeline(options=pipeline_options([], 1)) as root:
         add_planning(root, config, Layout(config.root), "none", 1)
     return folder
 
@@ -80,7 +80,7 @@ class Edit:
         database.execute(f"COPY ({select}) TO '{self.edited / name}' (FORMAT parquet{options})")
 
     def adopt(self, workers: int = 0) -> PlanSummary:
-        options = pipeline_options([], workers or 1, one_thread=not workers)
+        options = pipeline_options([], workers or 1, pieces=2 * workers or 1)
         return adopt_plan(self.config, self.layout, str(self.edited), options)
 
     def accepted(self, select: str, **options: str) -> PlanSummary:

@@ -104,7 +104,7 @@ def scratch_of(folder: str) -> str:
     return scratch.folder()
 
 
-def wait_until(condition: object, seconds: float = 15) -> bool:
+def wait_until(condition: object, seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():  # type: ignore[operator]
