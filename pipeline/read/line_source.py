@@ -20,7 +20,7 @@ from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 
 _BLOCK_BYTES = 32 << 20
-_MAX_LINE_BYTES = 64 << 20
+MAX_LINE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +145,10 @@ def _unzipped_lines(file: str) -> Iterator[bytes]:
 
 def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
     """The next line, and its size in bytes. Of an absurdly long line only the start is kept, which will not parse."""
-    line = end = stream.readline(_MAX_LINE_BYTES)
+    line = end = stream.readline(MAX_LINE_BYTES)
     size = len(line)
-    while len(end) == _MAX_LINE_BYTES and not end.endswith(b"\n"):
-        end = stream.readline(_MAX_LINE_BYTES)
+    while len(end) == MAX_LINE_BYTES and not end.endswith(b"\n"):
+        end = stream.readline(MAX_LINE_BYTES)
         size += len(end)
     return line, size
 
