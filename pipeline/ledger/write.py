@@ -10,6 +10,7 @@ from longtake.pipeline.ledger.merge_tallies import MergeTallies
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.run.metrics import counted
 from longtake.pipeline.run.parts import ByPart
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import part_name
 from longtake.schemas.records import Drop
@@ -43,4 +44,5 @@ def write_part(element: tuple[tuple[int, int], Iterable[Drop | None]], folder: s
     number, drops = element[0][0], sorted(drop for drop in element[1] if drop is not None)
     path = storage.join(folder, part_name(number, prefix))
     storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER), row_group_size=65_536)
+    PROGRESS.advance("writing the ledger", len(drops), "rows")
     return count(drops)

@@ -26,6 +26,7 @@ from longtake.pipeline.plan.summary import summarise, write_summary
 from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo
 from longtake.pipeline.read.chapters import add_chapters
 from longtake.pipeline.read.graph import DROPS, read_videos
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout, part_name
@@ -85,6 +86,7 @@ def plan_videos(
         unread.append(unknown)
     if steps.embed is not None:
         texts = texts | "Embed texts" >> steps.embed
+    PROGRESS.expect("planning", 0, "videos")
     planned = texts | "Plan video" >> beam.ParDo(
         PlanVideo(config, probe, workers), *rejected_there(root, steps.rejects)
     ).with_outputs(DROPS, TALLY, SEEN, main="videos")
@@ -149,6 +151,7 @@ def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tup
 def write_plan(clips: Any, seed: int, samples: int, layout: Layout) -> Any:
     """Assign the clips of each split to shards of about `samples`, and write the plan. The result is the number of written clips,
     after all are written."""
+    PROGRESS.expect("writing", 0, "long clips")
     total = clips | "Count clips" >> beam.combiners.Count.Globally()
     keyed = clips | "Part" >> beam.Map(
         lambda clip, n: (assign.part_of(clip.video.video_id, seed, assign.part_count(n)), clip), AsSingleton(total)
@@ -192,6 +195,7 @@ def _write_part(element: tuple[int, list[LongClip]], layout: Layout, counts: dic
     placed = assign.place(clips, assign.starts(counts)[part])
     path = storage.join(layout.plan, part_name(part))
     storage.write_parquet(path, tables.table(map(tables.plan_row, placed), tables.PLAN))
+    PROGRESS.advance("writing", len(placed))
     return len(placed)
 
 

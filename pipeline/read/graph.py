@@ -22,7 +22,9 @@ from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
 from longtake.pipeline.parse.texts import parse_group, parse_text
 from longtake.pipeline.parse.transcripts.columns import parse_columns_file
 from longtake.pipeline.read.line_source import ReadLines, files_of
+from longtake.pipeline.run.progress import BYTES, PROGRESS
 from longtake.pipeline.text.video_text import OwnText, TextTrace, finish_sentences, finish_transcript, read_own_text
+from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import UNREADABLE, Reason, Stage, Subject
 from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
@@ -67,7 +69,7 @@ def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = N
     records = (
         root
         | "Manifest" >> ReadLines(config.resolve(config.source.videos))
-        | "Parse videos" >> beam.Map(keyed_video, config.source.uri, config.source.text.format == "none")
+        | "Parse videos" >> beam.Map(_expected_video, config.source.uri, config.source.text.format == "none")
         | "By id" >> beam.GroupByKey()
         | "One of each" >> beam.FlatMap(choose_record).with_outputs(DROPS, main="records")
     )
@@ -87,6 +89,13 @@ def read_videos(root: Any, config: CorpusConfig, only: frozenset[str] | None = N
 def _unreadable(row: Drop) -> Iterator[Tally]:
     if row.subject is Subject.RECORD and row.reason in UNREADABLE:
         yield Counter({("unreadable",): 1})
+
+
+def _expected_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
+    video_id, parsed = keyed_video(line, template, own_text)
+    if isinstance(parsed, ParsedVideo):
+        PROGRESS.expect("planning", 1)
+    return video_id, parsed
 
 
 def keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
@@ -146,6 +155,7 @@ def _with_text(video: SourceVideo, text: OwnText) -> Iterator[VideoText | Droppe
 
 
 def _no_text(video_id: str) -> Drop:
+    PROGRESS.expect("planning", -1)
     return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, "no usable sentence")
 
 
@@ -157,9 +167,11 @@ def _without_text(video_id: str, clip_id: str, detail: str) -> Drop:
 
 
 def _join_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, Any]:
+    files = files_of(config.resolve(str(config.source.text.path)))
+    PROGRESS.expect("reading", sum(storage.size_and_tag(file)[0] for file in files), BYTES)
     entries = (
         root
-        | "Caption files" >> beam.Create(files_of(config.resolve(str(config.source.text.path))), reshuffle=False)
+        | "Caption files" >> beam.Create(files, reshuffle=False)
         | "Read captions" >> beam.FlatMap(_keyed_captions).with_outputs(DROPS, main="entries")
     )
     keyed = records | "Keyed" >> beam.Map(lambda record: (record.video.video_id, record))
@@ -174,6 +186,7 @@ def _join_by_video(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, 
 def _keyed_captions(file: str) -> Iterator[tuple[str, CaptionEntry] | Dropped]:
     for entry in read_entries(file):
         yield drop(entry) if isinstance(entry, Drop) else entry
+    PROGRESS.advance("reading", storage.size_and_tag(file)[0])
 
 
 def attach_captions(
@@ -218,6 +231,7 @@ class ClipText:
 
 def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, ...]:
     source, counted = config.source, []
+    PROGRESS.expect("joining", 0, "sentences")
     clips = records | "Clips" >> beam.FlatMap(keyed_clips, config).with_outputs(DROPS, VIDEOS, main="clips")
     sides, drops = {"clips": clips.clips}, [clips[DROPS]]
     if source.text.format == "hdvila":
@@ -259,6 +273,7 @@ def keyed_clips(
     named = TaggedOutput(VIDEOS, (video_id, record.video))
     if config.source.text.format == "hdvila":
         yield named
+        PROGRESS.expect("joining", len(record.clips))
         for clip in record.clips:
             yield clip.clip_id, ClipText(video_id, clip.start_ms, clip.end_ms, record.where, None)
         return
@@ -299,6 +314,7 @@ def match_clip(
     element: tuple[str, dict[str, Iterable[Any]]],
 ) -> Iterator[tuple[str, tuple[Sentence, GroupNames]] | Dropped]:
     """Join clip, text and groups of one clip id into a sentence. A part without counterpart is dropped, and so is a duplicate."""
+    PROGRESS.advance("joining")
     clip_id, sides = element
     clips = sorted(c for c in sides["clips"] if isinstance(c, ClipText))
     lost = sorted(c for c in sides["clips"] if isinstance(c, Drop))

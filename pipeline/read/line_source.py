@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longtake.pipeline.parse.lines import Line
+from longtake.pipeline.run.progress import BYTES, PROGRESS
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 
 _BLOCK_BYTES = 32 << 20
+_TOLD_BYTES = 1 << 20  # of progress at once
 MAX_LINE_BYTES = 64 << 20
 
 
@@ -82,7 +84,7 @@ def count_lines(block: Block) -> int:
             return int(pq.ParquetFile(stream).metadata.row_group(block.start).num_rows)
     if block.file.endswith(".gz"):
         return 0  # a single block: no other block needs the count
-    return sum(1 for _ in _plain_lines(block))
+    return sum(1 for _ in _plain_lines(block, tell=False))
 
 
 def read_block(block: Block, first: int) -> Iterator[Line]:
@@ -102,7 +104,10 @@ def _table_rows(block: Block) -> list[dict[str, Any] | bytes]:
     """Return the rows of a row group. A line for the ledger replaces a row that is not UTF-8, or all rows if they are damaged."""
     try:
         with storage.open_table(block.file) as stream:
-            table = pq.ParquetFile(stream).read_row_group(block.start)
+            file = pq.ParquetFile(stream)
+            table = file.read_row_group(block.start)
+        group = file.metadata.row_group(block.start)
+        PROGRESS.advance("reading", sum(group.column(n).total_compressed_size for n in range(group.num_columns)))
         try:
             return list(table.to_pylist())
         except UnicodeDecodeError:
@@ -119,28 +124,38 @@ def _row(table: pa.Table, number: int) -> dict[str, Any] | bytes:
         return error.object  # not UTF-8, so the parser drops it with that reason
 
 
-def _plain_lines(block: Block) -> Iterator[bytes]:
+def _plain_lines(block: Block, tell: bool = True) -> Iterator[bytes]:
     with storage.open_read(block.file) as stream:
         if block.start:
             stream.seek(block.start - 1)
             _next_line(stream)  # the line that began before this block belongs to the one before
-        at = stream.tell()
+        at = told = stream.tell()
         while at < block.end:
             line, size = _next_line(stream)
             if not size:
-                return  # the file has become shorter
+                break  # the file has become shorter
             at += size
+            if tell and at - told > _TOLD_BYTES:
+                PROGRESS.advance("reading", at - told)
+                told = at
             yield line.rstrip(b"\r\n")
+        if tell:
+            PROGRESS.advance("reading", at - told)
 
 
 def _unzipped_lines(file: str) -> Iterator[bytes]:
     """Yield the lines of a gzip file. If the file breaks off, the last line says so, for the ledger."""
     with storage.open_read(file) as raw, gzip.open(raw) as stream:
+        told = 0
         try:
             while line := _next_line(stream)[0]:
+                if (at := raw.tell()) - told > _TOLD_BYTES:
+                    PROGRESS.advance("reading", at - told)
+                    told = at
                 yield line.rstrip(b"\r\n")
         except (EOFError, OSError, zlib.error) as error:
             yield f"gzip data breaks off here: {error}".encode()
+        PROGRESS.advance("reading", raw.tell() - told)
 
 
 def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
@@ -170,6 +185,7 @@ class ReadLines(beam.PTransform):
         self._files = files_of(path)
 
     def expand(self, begin: Any) -> Any:
+        PROGRESS.expect("reading", sum(storage.size_and_tag(file)[0] for file in self._files), BYTES)
         blocks = (
             begin
             | "Files" >> beam.Create(self._files, reshuffle=False)
