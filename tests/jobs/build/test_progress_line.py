@@ -55,6 +55,9 @@ def shown(console: Console, seen: Callable[[], bytes], wanted: tuple[bytes, ...]
 def test_on_a_terminal_and_in_a_pipe(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "_SECONDS_BETWEEN", 0.02)
     monkeypatch.setattr(job, "_SECONDS_BETWEEN_LINES", 0.02)
+    monkeypatch.setattr(job, "_SECONDS_BETWEEN_NOTES", 0.0)
+    noted: list[str] = []
+    monkeypatch.setattr(job, "note_progress", noted.append)
     reader, writer = os.openpty() if terminal else os.pipe()
     found: list[bytes] = []
 
@@ -73,6 +76,7 @@ def test_on_a_terminal_and_in_a_pipe(terminal: bool, monkeypatch: pytest.MonkeyP
     thread.join()
     os.close(reader)
     assert all(part in text for part in parts)
+    assert [part.decode() for part in parts] == list(dict.fromkeys(line for line in noted if line != "starting"))
     assert (b"\x1b" in b"".join(found)) == terminal, "escape sequences are for terminals alone"
 
 
