@@ -20,12 +20,14 @@ def planning_line(phase: Phase | None) -> str:
     """Return one line: the current phase, how much of it is done, how fast, what is left."""
     if phase is None or not phase.done:
         return "starting" if phase is None else phase.name
+    speed = f", {phase.rate:,.0f} per second" if phase.rate is not None and phase.seconds >= _SETTLED else ""
     if phase.unit == BYTES:
         amount = human_bytes(phase.done) if phase.total is None else bytes_of(phase.done, phase.total)
         speed = ""
+    elif phase.total is None:
+        amount = plural(round(phase.done), phase.unit)
     else:
-        amount = f"{phase.done:,.0f}{'' if phase.total is None else f' of {phase.total:,.0f}'} {phase.unit}".rstrip()
-        speed = f", {phase.rate:,.0f} per second" if phase.rate is not None and phase.seconds >= _SETTLED else ""
+        amount = f"{phase.done:,.0f} of {plural(round(phase.total), phase.unit)}"
     left = phase.left_s if phase.seconds >= _SETTLED else None
     return f"{phase.name} {amount}{speed}" + (f", about {duration(left)} left" if left and left >= 1 else "")
 
@@ -147,10 +149,12 @@ def building_line(counts: Counter[str], seconds: float, plan: PlanSummary) -> st
         shards = sum(split["shards"] for split in plan.splits.values())
         return f"packing {counts['shards']:,} of {plural(shards, 'shard')}, {human_bytes(counts['bytes'])}"
     minutes = max(seconds, 1e-9) / 60
-    left = f"about {duration(seconds / done * (total - done))} left" if done else "starting"
+    if not done:
+        return f"starting: {plural(total, 'long clip')} to decode"
     return (
         f"decoding {done:,} of {plural(total, 'long clip')}, {counts['frames'] / max(seconds, 1e-9):,.0f} frames/s, "
-        f"{counts['video_ms'] / 3.6e6 / minutes:.2f} h of video per minute, {counts['dropped']:,} dropped, {left}"
+        f"{counts['video_ms'] / 3.6e6 / minutes:.2f} h of video per minute, {counts['dropped']:,} dropped, "
+        f"about {duration(seconds / done * (total - done))} left"
     )
 
 

@@ -91,7 +91,7 @@ class SentenceEmbedder(ModelHandler[VideoText, VideoText, Callable[[], Embedding
         if not batch:
             return []  # Beam sends an empty batch before a video with more sentences than a batch holds
         found = embed(batch, model(), self._config.coherence.batch_size)
-        PROGRESS.advance("embedding", sum(len(video.sentences) for video in batch), "sentences")
+        PROGRESS.advance("embedding", sum(len(video.sentences) for video in batch), "sentence")
         return found
 
     def get_num_bytes(self, batch: Sequence[VideoText]) -> int:

@@ -44,5 +44,5 @@ def write_part(element: tuple[tuple[int, int], Iterable[Drop | None]], folder: s
     number, drops = element[0][0], sorted(drop for drop in element[1] if drop is not None)
     path = storage.join(folder, part_name(number, prefix))
     storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER), row_group_size=65_536)
-    PROGRESS.advance("writing the ledger", len(drops), "rows")
+    PROGRESS.advance("writing the ledger", len(drops), "row")
     return count(drops)

@@ -86,7 +86,7 @@ def plan_videos(
         unread.append(unknown)
     if steps.embed is not None:
         texts = texts | "Embed texts" >> steps.embed
-    PROGRESS.expect("planning", 0, "videos")
+    PROGRESS.expect("planning", 0, "video")
     planned = texts | "Plan video" >> beam.ParDo(
         PlanVideo(config, probe, workers), *rejected_there(root, steps.rejects)
     ).with_outputs(DROPS, TALLY, SEEN, main="videos")
@@ -151,7 +151,7 @@ def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tup
 def write_plan(clips: Any, seed: int, samples: int, layout: Layout) -> Any:
     """Assign the clips of each split to shards of about `samples`, and write the plan. The result is the number of written clips,
     after all are written."""
-    PROGRESS.expect("writing", 0, "long clips")
+    PROGRESS.expect("writing", 0, "long clip")
     total = clips | "Count clips" >> beam.combiners.Count.Globally()
     keyed = clips | "Part" >> beam.Map(
         lambda clip, n: (assign.part_of(clip.video.video_id, seed, assign.part_count(n)), clip), AsSingleton(total)

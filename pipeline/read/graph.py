@@ -231,7 +231,7 @@ class ClipText:
 
 def _join_by_clip(root: Any, records: Any, config: CorpusConfig) -> tuple[Any, ...]:
     source, counted = config.source, []
-    PROGRESS.expect("joining", 0, "sentences")
+    PROGRESS.expect("joining", 0, "sentence")
     clips = records | "Clips" >> beam.FlatMap(keyed_clips, config).with_outputs(DROPS, VIDEOS, main="clips")
     sides, drops = {"clips": clips.clips}, [clips[DROPS]]
     if source.text.format == "hdvila":

@@ -24,7 +24,7 @@ class Phase:
 
     Attributes:
         name: for people, as in "reading".
-        unit: what is counted, in the plural, as in "videos"; BYTES; or empty.
+        unit: a noun for what is counted, in the singular, as in "video"; BYTES; or empty.
         done: so much is done.
         total: of so much; None if unknown.
         seconds: from its beginning until it advanced last.

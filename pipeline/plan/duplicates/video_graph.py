@@ -39,7 +39,7 @@ class TakeFootprint(beam.DoFn):
 
     def process(self, planned: PlannedVideo) -> Iterator[tuple[bytes, Footprint] | Dropped]:
         video, limits = planned.clips[0].video, self._config.limits
-        PROGRESS.advance("comparing pictures", 1, "videos")
+        PROGRESS.advance("comparing pictures", 1, "video")
         try:
             with local_source(self._config.resolve(video.uri), limits) as path:
                 found = in_slot(self._slots, limits.decode_seconds, footprint_of, path, limits)

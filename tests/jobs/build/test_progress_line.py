@@ -25,10 +25,11 @@ ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
         (Phase("reading", BYTES, 12e6, 25e6, 2), "reading 12 of 25 MB"),
         (Phase("reading", BYTES, 1.2e9, 25e9, 10), "reading 1 of 25 GB, about 3 min 18 s left"),
         (Phase("reading", BYTES, 12e6, None, 20), "reading 12.0 MB"),
-        (Phase("joining", "sentences", 0, 0, 0), "joining"),
-        (Phase("planning", "videos", 11_371, 30_000, 10), "planning 11,371 of 30,000 videos, 1,137 per second, about 16 s left"),
-        (Phase("planning", "videos", 30_000, 30_000, 10), "planning 30,000 of 30,000 videos, 3,000 per second"),
-        (Phase("embedding", "sentences", 5, None, 1), "embedding 5 sentences"),
+        (Phase("joining", "sentence", 0, 0, 0), "joining"),
+        (Phase("planning", "video", 11_371, 30_000, 10), "planning 11,371 of 30,000 videos, 1,137 per second, about 16 s left"),
+        (Phase("planning", "video", 30_000, 30_000, 10), "planning 30,000 of 30,000 videos, 3,000 per second"),
+        (Phase("embedding", "sentence", 5, None, 1), "embedding 5 sentences"),
+        (Phase("writing the ledger", "row", 1, None, 1), "writing the ledger 1 row"),
     ],
 )  # fmt: skip
 def test_the_line_of_a_phase(phase: Phase | None, line: str) -> None:
@@ -45,7 +46,7 @@ def shown(console: Console, seen: Callable[[], bytes], wanted: tuple[bytes, ...]
         for part in wanted:
             while part not in ESCAPE.sub(b"", seen()) and time.monotonic() < until:
                 time.sleep(0.01)
-            PROGRESS.expect("planning", 30_000, "videos")
+            PROGRESS.expect("planning", 30_000, "video")
             PROGRESS.advance("planning", 11_371)
     PROGRESS.reset()
     return ESCAPE.sub(b"", seen())

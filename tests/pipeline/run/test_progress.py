@@ -18,7 +18,7 @@ def test_the_phase_that_advanced_last_is_the_current_one() -> None:
     assert progress.phase() is None
     progress.expect("reading", 20, BYTES)
     progress.expect("reading", 5, BYTES)
-    progress.expect("planning", 4, "videos")
+    progress.expect("planning", 4, "video")
     assert progress.phase() is None, "nothing is done yet"
     progress.advance("reading", 5)
     clock.now += 10
@@ -30,14 +30,14 @@ def test_the_phase_that_advanced_last_is_the_current_one() -> None:
     progress.advance("planning")
     planning = progress.phase()
     assert planning is not None
-    assert (planning.name, planning.unit, planning.done, planning.total) == ("planning", "videos", 1, 4)
+    assert (planning.name, planning.unit, planning.done, planning.total) == ("planning", "video", 1, 4)
     assert (planning.rate, planning.left_s) == (None, None), "no time has passed"
 
 
 def test_after_a_finished_phase_comes_the_next() -> None:
     clock = Clock()
     progress = Progress(clock)
-    for name, amount, unit in (("reading", 10, BYTES), ("joining", 0, "sentences"), ("planning", 3, "videos")):
+    for name, amount, unit in (("reading", 10, BYTES), ("joining", 0, "sentence"), ("planning", 3, "video")):
         progress.expect(name, amount, unit)
     progress.advance("reading", 10)
     clock.now += 60
@@ -54,9 +54,9 @@ def test_after_a_finished_phase_comes_the_next() -> None:
 
 def test_without_expectations_or_beyond_them_the_total_is_unknown() -> None:
     progress = Progress()
-    progress.advance("embedding", 7, "sentences")
+    progress.advance("embedding", 7, "sentence")
     phase = progress.phase()
-    assert phase is not None and (phase.unit, phase.total, phase.left_s) == ("sentences", None, None)
+    assert phase is not None and (phase.unit, phase.total, phase.left_s) == ("sentence", None, None)
     progress.expect("joining", 2)
     progress.advance("joining", 3)
     phase = progress.phase()
