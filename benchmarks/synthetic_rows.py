@@ -12,7 +12,7 @@ from synthetic_pictures import FRAME_MS, SIZE, Templates, members
 from synthetic_text import CAPITAL, NEEDLE, Ints, Speech, Vocabulary, joined, ranks, speech, word_counts
 
 from longtake.schemas.layout import shard_name
-from longtake.schemas.tables import INDEX, LEDGER, PLAN
+from longtake.schemas.tables import INDEX, LEDGER, PLAN, SOURCE_COLOR
 
 Bools = npt.NDArray[np.bool_]
 FRAMES = 8  # of a sentence
@@ -24,6 +24,7 @@ _URLS = (
     "https://www.dailymotion.com/video/", "https://media.example.org/v/",
 )  # fmt: skip
 _SIZES = ((1280, 720), (1920, 1080), (854, 480), (640, 360), (3840, 2160))
+_COLOR = ("bt709", "bt709", "bt709", "limited")
 _CODECS = ("h264", "vp9", "av1")
 _RATES = (29.97, 25.0, 23.976, 30.0, 60.0)
 _CHANNELS = 20_000
@@ -142,10 +143,9 @@ def make(piece: Piece, words: Vocabulary, copies: list[Speech], templates: Templ
     )
     nothing = pa.nulls(len(owner), pa.string())
     offsets = pa.array(np.concatenate([[0], np.cumsum(piece.sentences)]), pa.int32())
-    struct = pa.StructArray.from_arrays(
-        [clip_ids, pa.array(starts), pa.array(ends), texts, nothing, nothing],
-        fields=list(PLAN.field("sentences").type.value_type),
-    )
+    fields = list(PLAN.field("sentences").type.value_type)
+    said = [clip_ids, pa.array(starts), pa.array(ends), texts]
+    struct = pa.StructArray.from_arrays([*said, *(nothing for _ in fields[len(said) :])], fields=fields)
     times = (starts[:, None] + np.arange(FRAMES) * (ends - starts)[:, None] // FRAMES).ravel()
     frame_offsets = pa.array(np.concatenate([[0], np.cumsum(piece.sentences * FRAMES)]), pa.int32())
     n_words = np.add.reduceat(spoken.counts, first)
@@ -304,6 +304,7 @@ def _index(rng: np.random.Generator, planned: dict[str, Any], plan: Any, piece: 
         "source_fps": rate,
         "source_codec": pa.array(codec),
         "source_duration_ms": duration,
+        **{f"source_{name}": pa.array([value] * rows) for name, value in zip(SOURCE_COLOR, _COLOR, strict=True)},
         "score_black": np.where(rng.random(rows) < 0.05, 0.45 * rng.random(rows), 0),
         "score_frozen": np.clip(rng.beta(1, 6, rows), 0, 0.79),
         "score_slides": np.clip(rng.beta(0.5, 8, rows), 0, 0.89),

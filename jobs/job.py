@@ -20,6 +20,7 @@ from longtake.pipeline.run.copies import clear_shared_copies
 from longtake.pipeline.run.dataflow import console_url, is_dataflow
 from longtake.pipeline.run.events import event
 from longtake.pipeline.run.metrics import totals
+from longtake.pipeline.run.note import note_progress
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import is_local
 from longtake.pipeline.run.slots import close_shared_slots
@@ -29,6 +30,7 @@ T = TypeVar("T")
 Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5
 _SECONDS_BETWEEN_LINES = 15.0  # if the output is not a terminal
+_SECONDS_BETWEEN_NOTES = 10.0  # for `longtake status`: each is a file that is written
 
 
 def written(found: T | None, where: str, what: str) -> T:
@@ -117,11 +119,15 @@ def _showing(console: Console, render: Render) -> Iterator[None]:
 
 
 def _show(console: Console, render: Render, done: threading.Event) -> None:
-    start = time.monotonic()
-    if not console.is_terminal:
-        while not done.wait(_SECONDS_BETWEEN_LINES):
-            console.print(render(PROGRESS.read(), time.monotonic() - start), markup=False, highlight=False)
-        return
-    with console.status("starting", spinner="dots") as status:
-        while not done.wait(_SECONDS_BETWEEN):
-            status.update(render(PROGRESS.read(), time.monotonic() - start))
+    start = noted = time.monotonic()
+    with console.status("starting", spinner="dots") if console.is_terminal else nullcontext() as status:
+        while not done.wait(_SECONDS_BETWEEN_LINES if status is None else _SECONDS_BETWEEN):
+            now = time.monotonic()
+            line = render(PROGRESS.read(), now - start)
+            if status is None:
+                console.print(line, markup=False, highlight=False)
+            else:
+                status.update(line)
+            if now - noted >= _SECONDS_BETWEEN_NOTES:
+                note_progress(line)
+                noted = now

@@ -19,6 +19,7 @@ from longtake.pipeline.plan.fingerprint import fingerprint
 from longtake.pipeline.plan.graph import PlanSteps, add_planning
 from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, read_summary
 from longtake.pipeline.read.line_source import files_of
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import check_reachable, slots_per_process
 from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
 from longtake.schemas import storage
@@ -56,7 +57,7 @@ def launch_plan(request: BuildRequest, console: Console) -> None:
     clear_plan(layout)
     keep_rejects(layout, request.rejects)
     remember_inputs(layout, inputs)
-    run_pipeline(graph, options, console, planning_line, request.wait)
+    run_pipeline(graph, options, console, lambda *_: planning_line(PROGRESS.phase()), request.wait)
 
 
 def _rejects_before(layout: Layout) -> int:

@@ -8,14 +8,28 @@ from rich.table import Table
 
 from longtake.pipeline.plan.estimate import likely, price_of
 from longtake.pipeline.plan.summary import PlanSummary, empty_splits
+from longtake.pipeline.run.progress import BYTES, Phase
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
-from longtake.schemas.wording import human_bytes, plural
+from longtake.schemas.wording import bytes_of, duration, human_bytes, plural
+
+_SETTLED = 3.0  # seconds after which speed and time left of a phase can be believed
 
 
-def planning_line(counts: Counter[str], seconds: float) -> str:
-    done = f"planning: {counts['videos']:,} videos, {counts['videos'] / max(seconds, 1e-9):,.0f} per second"
-    return f"{done}; {counts['captioned']:,} long clips captioned" if counts["captioned"] else done
+def planning_line(phase: Phase | None) -> str:
+    """Return one line: the current phase, how much of it is done, how fast, what is left."""
+    if phase is None or not phase.done:
+        return "starting" if phase is None else phase.name
+    speed = f", {phase.rate:,.0f} per second" if phase.rate is not None and phase.seconds >= _SETTLED else ""
+    if phase.unit == BYTES:
+        amount = human_bytes(phase.done) if phase.total is None else bytes_of(phase.done, phase.total)
+        speed = ""
+    elif phase.total is None:
+        amount = plural(round(phase.done), phase.unit)
+    else:
+        amount = f"{phase.done:,.0f} of {plural(round(phase.total), phase.unit)}"
+    left = phase.left_s if phase.seconds >= _SETTLED else None
+    return f"{phase.name} {amount}{speed}" + (f", about {duration(left)} left" if left and left >= 1 else "")
 
 
 def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: float | None = None) -> None:
@@ -112,7 +126,7 @@ def _frames(likely: tuple[float, float]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,g}" if isinstance(value, int) else f"{value:,.1f}"
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
 def _range(words: dict[str, Any]) -> str:
@@ -133,12 +147,14 @@ def building_line(counts: Counter[str], seconds: float, plan: PlanSummary) -> st
     done = counts["clips"] + counts["dropped"]
     if total and done >= total:
         shards = sum(split["shards"] for split in plan.splits.values())
-        return f"packing: {counts['shards']:,}/{shards:,} shards, {human_bytes(counts['bytes'])}"
+        return f"packing {counts['shards']:,} of {plural(shards, 'shard')}, {human_bytes(counts['bytes'])}"
     minutes = max(seconds, 1e-9) / 60
-    left = f"{seconds / done * (total - done) / 60:,.1f} min left" if done else "starting"
+    if not done:
+        return f"starting: {plural(total, 'long clip')} to decode"
     return (
-        f"decoding: {done:,}/{total:,} long clips, {counts['frames'] / max(seconds, 1e-9):,.0f} frames/s, "
-        f"{counts['video_ms'] / 3.6e6 / minutes:.2f} h of video per minute, {counts['dropped']:,} dropped, {left}"
+        f"decoding {done:,} of {plural(total, 'long clip')}, {counts['frames'] / max(seconds, 1e-9):,.0f} frames/s, "
+        f"{counts['video_ms'] / 3.6e6 / minutes:.2f} h of video per minute, {counts['dropped']:,} dropped, "
+        f"about {duration(seconds / done * (total - done))} left"
     )
 
 

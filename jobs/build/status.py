@@ -55,6 +55,14 @@ def status(
 
 def _lines(found: "JobStatus") -> list[str]:
     lines = [f"{found.output}: {_STAGES[found.stage]}{_liveness(found)}"]
+    note = found.note
+    if (
+        note is not None
+        and note.progress is not None
+        and note.told is not None
+        and found.stage in ("empty", "planning")
+    ):
+        lines.append(f"{duration(max(found.now - note.told, 0))} ago: {note.progress}")
     if found.note is not None and found.note.error is not None and found.stage != "sealed":
         lines.append(f"It ended with: {found.note.error}")
     if found.plan is not None and found.manifest is None:

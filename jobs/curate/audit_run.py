@@ -139,7 +139,7 @@ def _look(database: Database, asked: AuditOptions, folder: str, console: Console
         lambda root: add_looking(root, database.layout, work, tables, asked.workers),
         pipeline_options(list(asked.beam_args), asked.workers),
         console,
-        lambda counts, _: f"checking frames: {counts['looked']:,}/{len(chosen):,} samples",
+        lambda counts, _: f"checking the frames of {counts['looked']:,} of {plural(len(chosen), 'sample')}",
     )
     return len(chosen)
 

@@ -91,7 +91,7 @@ def make(revision: Revision, beam_args: list[str], console: Console, stay: bool 
         lambda root: add_tables(root, change, tuple(origin.plan for origin in revision.origins), revision.planning),
         planning,
         console,
-        lambda counts, _: f"planning: {counts['planned']:,} long clips",
+        lambda counts, _: f"planning {plural(counts['planned'], 'long clip')}",
     )
     summary = written(read_summary(target.plan), target.plan, "writing a plan")
     total = sum(split["shards"] for split in summary.splits.values())
@@ -99,7 +99,7 @@ def make(revision: Revision, beam_args: list[str], console: Console, stay: bool 
         lambda root: add_shards(root, change, SealFacts(revision.manifest, summary), stay, decoding),
         pipeline_options(beam_args, workers),
         console,
-        lambda counts, _: f"packing: {counts['shards']:,}/{total:,} shards, {human_bytes(counts['bytes'])}",
+        lambda counts, _: f"packing {counts['shards']:,} of {plural(total, 'shard')}, {human_bytes(counts['bytes'])}",
     )
     return written(read_manifest(target), target.root, "sealing the corpus")
 

@@ -129,7 +129,7 @@ def read_status(output: str, list_videos: bool = False, now: float | None = None
     seen = [*plan_files, *ledger, *lists, *staged.entries, *shard_files, *index_files]
     seen += [e for e in storage.list_entries(layout.root) if e.name in ("corpus.json", "README.md")]
     signs = [e.modified for e in seen if e.modified is not None]
-    signs += [t for t in (note.started, note.ended) if t is not None] if note else []
+    signs += [t for t in (note.started, note.told, note.ended) if t is not None] if note else []
     decoding = _decoding(tasks, staged, failures, lists, note, now, stage == "decoding" and running is not False)
     return JobStatus(
         output=output,

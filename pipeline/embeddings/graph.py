@@ -17,6 +17,7 @@ from longtake.pipeline.embeddings.saved import look_up, part_of, saved_parts, wr
 from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL, EmbeddingModel
 from longtake.pipeline.read.rows import VideoText
 from longtake.pipeline.run.dataflow import embed_hints
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 
@@ -89,7 +90,9 @@ class SentenceEmbedder(ModelHandler[VideoText, VideoText, Callable[[], Embedding
     ) -> list[VideoText]:
         if not batch:
             return []  # Beam sends an empty batch before a video with more sentences than a batch holds
-        return embed(batch, model(), self._config.coherence.batch_size)
+        found = embed(batch, model(), self._config.coherence.batch_size)
+        PROGRESS.advance("embedding", sum(len(video.sentences) for video in batch), "sentence")
+        return found
 
     def get_num_bytes(self, batch: Sequence[VideoText]) -> int:
         return sum(len(s.text) for video in batch for s, _ in video.sentences)  # Beam's default pickles the batch

@@ -84,10 +84,14 @@ def _drops(rows: Iterable[dict[str, Any]]) -> Iterator[Drop]:
 
 
 def _rows(folder: str, video_id: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a source video in the tables of a folder. Row groups that cannot hold it are skipped."""
+    """Yield the rows of a source video in the tables of a folder. Of files without it, only the ids are read, and not even those
+    of row groups that cannot hold it."""
+    wanted = [("video_id", "=", video_id)]
     for path in storage.list_files(folder, ".parquet"):
         try:
-            found = storage.read_parquet(path, filters=[("video_id", "=", video_id)])
+            if not storage.read_parquet(path, columns=["video_id"], filters=wanted).num_rows:
+                continue
+            found = storage.read_parquet(path, filters=wanted)
         except (*UNREADABLE, pa.ArrowException, KeyError) as error:
             raise CorpusError(f"{path}: unreadable: {error}. Check the corpus with: longtake verify") from None
         yield from found.to_pylist()

@@ -25,7 +25,7 @@ from longtake.pipeline.read.rows import VideoText
 from longtake.pipeline.run.slots import Slots
 from longtake.pipeline.text.clean.cleaned import CleanStep
 from longtake.schemas.config import CorpusConfig, Filters
-from longtake.schemas.reasons import Stage, Subject
+from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence
 from longtake.schemas.scores import Scores
 
@@ -72,6 +72,7 @@ def explain(
     later: list[Drop] = []
     said = list(notes)
     if known is not None:
+        planned = replace(planned, drops=_without_rejected(planned.drops, known))
         recomputed = set(planned.drops)
         later = [row for row in known.drops if row not in recomputed]
         sentences = tuple(_with_captions(sentences, known))
@@ -227,6 +228,17 @@ def _with_captions(sentences: Sequence[Said], known: CorpusVideo) -> Iterator[Sa
     return (replace(said, caption=captions.get(said.clip_id)) for said in sentences)
 
 
+def _without_rejected(drops: Sequence[Drop], known: CorpusVideo) -> list[Drop]:
+    """The ledger rows without those of filters on long clips that curators rejected: only the rejection counts."""
+    keys = {row.subject_id for row in known.drops if row.subject is Subject.CLIP and row.reason is Reason.REJECTED}
+    inside = {f"in long clip {key}" for key in keys}
+    return [
+        row
+        for row in drops
+        if row.stage is not Stage.FILTER or (row.subject_id not in keys and row.detail not in inside)
+    ]
+
+
 def _with_known(fate: ClipFate, known: CorpusVideo, filters: Filters) -> ClipFate:
     """The fate of a long clip, completed from the corpus."""
     planned = next((clip for clip in known.clips if clip.key == fate.key), None)
@@ -238,7 +250,7 @@ def _with_known(fate: ClipFate, known: CorpusVideo, filters: Filters) -> ClipFat
     if sample is not None:
         checks = (*fate.checks, *_against(sample.scores, FRAME_RULES, filters))
         return replace(fate, state="in the corpus", place=sample.place, checks=checks)
-    if row is not None and fate.state == "planned":
+    if row is not None and (fate.state == "planned" or row.reason is Reason.REJECTED):
         return replace(fate, state="dropped", stage=row.stage.value, reason=row.reason.value, detail=row.detail)
     return fate
 

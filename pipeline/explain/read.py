@@ -11,6 +11,7 @@ from typing import Any
 
 from apache_beam.pvalue import TaggedOutput
 
+from longtake.pipeline.explain.find_lines import find_lines
 from longtake.pipeline.explain.names import near_names
 from longtake.pipeline.parse.caption_file import read_entries
 from longtake.pipeline.parse.lines import Line
@@ -114,10 +115,7 @@ def _records(video_ids: Collection[str], config: CorpusConfig) -> Iterator[tuple
 
 def _naming(name: str, path: str, config: CorpusConfig) -> Iterator[Line]:
     """Yield the lines of a file that may hold `name` in JSON: as it is, or with escaped characters."""
-    needle = name.encode("utf-8", "surrogatepass")
-    for line in read_lines(config.resolve(path)):
-        if isinstance(line.data, dict) or needle in line.data or b"\\" in line.data:
-            yield line
+    return find_lines(config.resolve(path), name)
 
 
 def _names(config: CorpusConfig) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Work on one source video in a process slot: probe, cost, decode. Failures that a source causes become SourceErrors."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import ParamSpec, TypeVar
@@ -140,12 +141,15 @@ def decode_source(
 ) -> tuple[Marker, dict[str, float]]:
     """Decode the wanted samples of a local file and write their fragment; with `scored`, also scores of the frames.
 
-    The second result is seconds by kind of work. If the file no longer matches `version` after decoding, nothing is written.
+    The second result is CPU seconds of this process by kind of work. If the file no longer matches `version` after decoding,
+    nothing is written.
 
     Raises OSError if the fragment cannot be written.
     """
+    times = [t for w in wanted for t in w.frame_times_ms]
     with within_memory(), blaming_the_source():
-        decoded = decode_frames(path, [t for w in wanted for t in w.frame_times_ms], frames, limits)
+        # A slot works on one source at a time, so the time of its process is the time of this source, decord's threads included.
+        decoded = decode_frames(path, times, frames, limits, clock=time.process_time)
         check_version(path, version)
         damage = [f for f in decoded.frames if isinstance(f, FrameFault) and f.reason is Reason.FRAMES_DAMAGED]
         if damage and was_close():

@@ -12,6 +12,7 @@ from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.run.batches import Batch, Pack, one_table
 from longtake.pipeline.run.metrics import counted
 from longtake.pipeline.run.parts import ByPart, with_hash, without_hash
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import batches_for
 from longtake.schemas import storage, tables
 from longtake.schemas.layout import part_name
@@ -67,6 +68,7 @@ def write_part(element: tuple[tuple[int, int], Iterable[Batch]], folder: str, pr
     table = table.sort_by([(name, "ascending") for name in tables.LEDGER.names])
     path = storage.join(folder, part_name(element[0][0], prefix))
     storage.write_parquet(path, table.combine_chunks(), row_group_size=65_536)
+    PROGRESS.advance("writing the ledger", len(table), "row")
     tally: Tally = Counter()
     for subject, stage, reason, rows in zip(
         *table.group_by(["subject", "stage", "reason"]).aggregate([([], "count_all")]).to_pydict().values(), strict=True

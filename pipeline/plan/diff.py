@@ -1,5 +1,6 @@
 """The changes from one plan to another, and their cost."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from longtake.pipeline.corpus.withdrawn import HIDDEN
-from longtake.pipeline.plan.rows import PlanRows, read_plan_rows, rows_at
+from longtake.pipeline.plan.rows import PlanRows, distinct, read_plan_rows, rows_at
 from longtake.schemas.keys import sample_key
 from longtake.schemas.printable import printable
 
@@ -17,6 +18,7 @@ _ALL = ("uri", "url", "license", "meta")
 _COLUMNS = ("video_id", "sentences", "split", "shard", *_ALL)
 
 Rows = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
 Pair = tuple[Any, Any]
 
 
@@ -49,7 +51,8 @@ class PlanDiff:
 
 def diff_plans(path_a: str, path_b: str) -> PlanDiff:
     """Compare the plans at two places. Raises CorpusError."""
-    a, b = read_plan_rows(path_a), read_plan_rows(path_b)
+    with ThreadPoolExecutor(2) as pool:
+        a, b = pool.map(read_plan_rows, (path_a, path_b))
     settings = _settings(a, b)
     figures = _figures(a, b)
     rows = _compare(a, b)
@@ -111,15 +114,16 @@ def _drops(a: PlanRows, b: PlanRows) -> dict[str, Pair] | None:
 
 def _compare(a: PlanRows, b: PlanRows) -> dict[str, tuple[Rows, Rows]]:
     """For each kind of change, the rows in A and in B, in the order of A's rows (of B's rows if they are only in B)."""
-    _, in_a, in_b = np.intersect1d(a.clips["key"], b.clips["key"], return_indices=True)
+    keys_a, first_in_a = distinct(a.clips["key"])
+    keys_b, first_in_b = distinct(b.clips["key"])
+    at, found = _find(keys_b, keys_a)
+    in_a, in_b = first_in_a[at[found]], first_in_b[found]
     order = np.argsort(in_a)
     in_a, in_b = in_a[order], in_b[order]
     none = np.zeros(0, np.int64)
-    only_a = np.setdiff1d(np.arange(len(a.clips)), in_a)
-    only_b = np.setdiff1d(np.arange(len(b.clips)), in_b)
     # A key that one plan has twice is not "only" there: a note reports repeated rows.
-    only_a = only_a[~np.isin(a.clips["key"][only_a], b.clips["key"])]
-    only_b = only_b[~np.isin(b.clips["key"][only_b], a.clips["key"])]
+    only_a = np.flatnonzero(~_find(a.clips["key"], keys_b)[1])
+    only_b = np.flatnonzero(~_find(b.clips["key"], keys_a)[1])
     ours, theirs = a.clips[in_a], b.clips[in_b]
     numbers = {name: number for number, name in enumerate(a.splits)}
     to_a = np.array([numbers.get(name, -1) for name in b.splits] or [-1])
@@ -137,6 +141,14 @@ def _compare(a: PlanRows, b: PlanRows) -> dict[str, tuple[Rows, Rows]]:
         "same": (in_a[same], in_b[same]),
         **{name: (in_a[which], in_b[which]) for name, which in other.items()},
     }
+
+
+def _find(keys: Keys, known: Keys) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    """For each key, its place among `known` ones in order, and whether it is there."""
+    at = np.searchsorted(known, keys)
+    found = at < len(known)
+    found[found] = known[at[found]] == keys[found]
+    return at, found
 
 
 def _shards(a: PlanRows, b: PlanRows) -> dict[str, int] | None:
@@ -168,11 +180,12 @@ def _shard_digests(plan: PlanRows) -> dict[tuple[str, int], int]:
         mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) + clips[name].astype(np.uint64)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
     order = np.argsort(place, kind="stable")
-    places, first = np.unique(place[order], return_index=True)
+    places = place[order]
+    first = np.flatnonzero(np.concatenate([[True], places[1:] != places[:-1]]))
     digests = np.add.reduceat(mixed[order], first)
     return {
         (plan.splits[number >> 32], number & 0xFFFFFFFF): digest
-        for number, digest in zip(places.tolist(), digests.tolist(), strict=True)
+        for number, digest in zip(places[first].tolist(), digests.tolist(), strict=True)
     }
 
 
@@ -234,7 +247,7 @@ def _quoted(text: str) -> str:
 def _notes(a: PlanRows, b: PlanRows) -> list[str]:
     notes = []
     for name, plan in (("A", a), ("B", b)):
-        repeated = len(plan.clips) - len(np.unique(plan.clips["key"]))
+        repeated = len(plan.clips) - len(distinct(plan.clips["key"])[0])
         if repeated:
             notes.append(f"{name} has {repeated:,} rows with the key of another row.")
         if plan.summary is None:

@@ -33,6 +33,7 @@ from longtake.pipeline.read.graph import read_videos
 from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.run.batches import Batch, Batches, Pack, one_table, table_of
 from longtake.pipeline.run.parts import HASH, ByPart, with_hash, without_hash
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import batches_for
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
@@ -112,6 +113,7 @@ def plan_videos(
         unread.append(unknown)
     if steps.embed is not None:
         texts = texts | "Embed texts" >> steps.embed
+    PROGRESS.expect("planning", 0, "video")
     planned = texts | "Plan video" >> beam.ParDo(
         PlanVideo(config, probe, workers), *rejected_there(root, steps.rejects)
     ).with_outputs(DROPS, TALLY, SEEN, main="videos")
@@ -183,6 +185,7 @@ def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tup
 def write_plan(clips: Any, seed: int, samples: int, layout: Layout, more: tuple[Any, ...] = ()) -> Any:
     """Assign the clips of each split to shards of about `samples`, and write the plan. `more` are collections of batches of plan
     rows, with the hash of their videos. The result is the number of written clips, after all are written."""
+    PROGRESS.expect("writing", 0, "long clip")
     batches = batches_for(clips.pipeline.options)
     packed = clips | "Rows" >> beam.ParDo(Pack(partial(_plan_rows, seed=seed), batches, _CLIPS_IN_BATCH))
     ordered = (
@@ -279,6 +282,7 @@ def _write_part(
         number = table.schema.get_field_index(name)
         table = table.set_column(number, tables.PLAN.field(name), pa.array(values, pa.int32()))
     storage.write_parquet(storage.join(layout.plan, part_name(part)), table.combine_chunks())
+    PROGRESS.advance("writing", len(places))
     return len(places)
 
 

@@ -77,6 +77,8 @@ class PlanPlain(beam.DoFn):
         videos, said = one_table(sides["videos"], VIDEOS), one_table(sides["sentences"], SENTENCES)
         found = plan_plain(videos, said, self._config)
         PROGRESS.add(videos=found.tally[("videos",)])
+        PROGRESS.advance("planning", found.tally[("videos",)])
+        PROGRESS.expect("writing", len(found.rows))
         step_metrics.count("plan", videos=found.tally[("videos",)], sentences=found.tally[("sentences",)])
         step_metrics.count("plan", clips=found.tally[("clips",)], clips_ms=found.tally[("ms_out",)])
         if len(found.rows):

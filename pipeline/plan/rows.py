@@ -1,11 +1,13 @@
-"""The data for comparing two plans: a few numbers for each long clip, read in one pass over the rows.
+"""The data for comparing two plans: a few numbers for each long clip, read in one pass over the rows, column by column.
 
-Memory holds only 64-bit hashes of ids and texts, so that one machine can compare plans of many millions of rows.
+Memory holds only 64-bit hashes of ids and texts, so that one machine can compare plans of many millions of rows. The hashes are
+Python's: equal for equal values in all plans that one process reads, and worth nothing outside it.
 """
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any
 
 import numpy as np
@@ -19,17 +21,19 @@ from longtake.pipeline.plan.edit.row import inspect_file
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
-from longtake.schemas.keys import hash64, sample_key
 from longtake.schemas.layout import Layout
-from longtake.schemas.words import count_words
+from longtake.schemas.word_columns import count_all_words
 
 #: One record for each long clip. `split` is an index into the names of the splits.
 CLIP = np.dtype(
-    [(name, np.uint64) for name in ("key", "text", "source", "frames")]
+    [(name, np.uint64) for name in ("key", "video", "text", "source", "frames")]
     + [("split", np.uint16), ("shard", np.int32), ("position", np.int32)]
 )
-_SOURCE = ("uri", "url", "license", "meta")
-_ROWS = 1024
+_SOURCE = {"uri": "", "url": "", "license": "", "meta": "{}"}  # what stands for an empty value
+_SENTENCE = ("start_ms", "end_ms", "text", "asr")
+_ROWS = 2048
+_FILES = 16
+_NOTHING = 0  # for long clips of a plan without a column
 
 Clips = npt.NDArray[Any]
 
@@ -54,31 +58,41 @@ class PlanRows:
 @dataclass(slots=True)
 class _Sums:
     splits: dict[str, int] = field(default_factory=dict)
-    clips: list[Clips] = field(default_factory=list)
-    videos: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    room: Clips = field(default_factory=lambda: np.zeros(_ROWS, CLIP))
+    rows: int = 0
     sentences: int = 0
     words: int = 0
     ms: int = 0
     frames: int | None = 0
+
+    def add(self, clips: Clips) -> None:
+        """Add records. One array that doubles: many small ones that stay would keep the heap from shrinking between the files."""
+        end = self.rows + len(clips)
+        if end > len(self.room):
+            self.room = np.concatenate([self.room, np.zeros(len(self.room), CLIP)])
+        self.room[self.rows : end] = clips
+        self.rows = end
 
 
 def read_plan_rows(path: str) -> PlanRows:
     """Read a plan from a corpus folder, a folder with its parts, or one Parquet file. Raises CorpusError."""
     folder, files = _files(path)
     sums, ends = _Sums(), []
-    for file in files:
+    for number, file in enumerate(files, 1):
         _, problems = inspect_file(file)
         if problems:
             raise CorpusError("\n".join(f"{path}: {problem}" for problem in problems))
         ends.append(_read_file(file, sums))
-    clips = np.concatenate([*sums.clips, np.zeros(0, CLIP)])
+        if number % _FILES == 0:
+            gc.collect()  # metadata and schema of a pyarrow file hold each other: a megabyte for a part of a plan
+    clips = sums.room[: sums.rows]
     return PlanRows(
         files=tuple(files),
         ends=tuple(accumulate(ends)),
         summary=read_summary(folder),
         splits=tuple(sums.splits),
         clips=clips,
-        videos=len(np.unique(np.concatenate([*sums.videos, np.zeros(0, np.uint64)]))),
+        videos=len(distinct(clips["video"])[0]),
         sentences=sums.sentences,
         words=sums.words,
         ms=sums.ms,
@@ -105,81 +119,176 @@ def _root(plan: str) -> str:
 def _read_file(path: str, sums: _Sums) -> int:
     rows = 0
     with storage.open_table(path) as stream:
-        file = pq.ParquetFile(stream)
-        wanted = ("video_id", *_SOURCE, "sentences", "split", "shard", "position", "frame_times_ms")
-        columns = [name for name in file.schema_arrow.names if name in wanted]
-        for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
+        file = pq.ParquetFile(stream, pre_buffer=False)
+        for batch in file.iter_batches(batch_size=_ROWS, columns=list(_wanted(file)), use_threads=False):
             try:
+                batch.validate(full=True)  # UTF-8: texts are compared as bytes
                 _add(batch, sums)
-            except (TypeError, ValueError, pa.ArrowException) as error:
+            except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
                 at = f"rows {rows + 1} to {rows + batch.num_rows}"
                 raise CorpusError(f"{path}: {at} are not rows of a plan: {error}") from None
             rows += batch.num_rows
     return rows
 
 
+def _wanted(file: pq.ParquetFile) -> Iterator[str]:
+    """Yield the columns to read; of the sentences, only some fields."""
+    whole = {"video_id", *_SOURCE, "split", "shard", "position", "frame_times_ms"}
+    for number in range(len(file.schema)):
+        path = file.schema.column(number).path
+        name, _, inside = path.partition(".")
+        if name in whole or (name == "sentences" and inside.rpartition(".")[2] in _SENTENCE):
+            yield path
+
+
 def _add(batch: pa.RecordBatch, sums: _Sums) -> None:
-    videos = [str(video) for video in batch["video_id"].to_pylist()]
+    if not batch.num_rows:
+        return
     clips = np.zeros(batch.num_rows, CLIP)
-    for row, (video, spoken) in enumerate(zip(videos, _sentences(batch["sentences"]), strict=True)):
-        starts, ends, texts, said = spoken
-        if not texts:
-            raise ValueError(f"a row of video {video!r} has no sentences")
-        clips["key"][row] = hash64(sample_key(video, int(starts[0]), int(ends[-1])))
-        clips["text"][row] = hash64("\x1f".join([*texts, *said]))
-        sums.ms += int(ends[-1]) - int(starts[0])
-        sums.sentences += len(texts)
-        sums.words += sum(map(count_words, texts))
-    for row, split in enumerate(batch["split"].to_pylist()):
-        clips["split"][row] = sums.splits.setdefault(str(split), len(sums.splits))
-    sources = [_or_empty(batch, name) for name in _SOURCE]
-    for row, source in enumerate(zip(*sources, strict=True)):
-        clips["source"][row] = hash64("\x1f".join(source))
+    videos = _texts(batch["video_id"], "None")
+    said = _Sentences.of(batch["sentences"])
+    if (empty := np.flatnonzero(said.first == said.last)).size:
+        raise ValueError(f"a row of video {videos[int(empty[0])].as_py()!r} has no sentences")
+    starts, ends = _whole(said.starts, said.first), _whole(said.ends, said.last - 1)
+    clips["video"] = _hashes(videos)
+    clips["key"] = _hashed(zip(clips["video"].tolist(), starts.tolist(), ends.tolist(), strict=True))
+    clips["text"] = said.hashes()
+    clips["source"] = _hashes(_joined(batch))
+    clips["split"] = _split_numbers(_texts(batch["split"], "None"), sums.splits)
     for name in ("shard", "position"):
         if name in batch.schema.names:
             clips[name] = pc.fill_null(batch[name].cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
         else:
             clips[name] = -1
-    _add_frames(batch, clips, sums)
-    sums.videos.append(np.fromiter({hash64(video) for video in videos}, np.uint64))
-    sums.clips.append(clips)
+    if "frame_times_ms" in batch.schema.names:
+        frames, clips["frames"] = _frames(batch["frame_times_ms"])
+        sums.frames = None if sums.frames is None else sums.frames + frames
+    else:
+        sums.frames, clips["frames"] = None, _NOTHING
+    sums.ms += int((ends - starts).sum())
+    sums.sentences += len(said.texts)
+    sums.words += count_all_words(said.texts)
+    sums.add(clips)
 
 
-def _or_empty(batch: pa.RecordBatch, name: str) -> list[str]:
-    """The texts of a column; a missing column counts as empty."""
-    if name not in batch.schema.names:
-        return ["{}" if name == "meta" else ""] * batch.num_rows
-    return [str(value or ("{}" if name == "meta" else "")) for value in batch[name].to_pylist()]
+def distinct(hashes: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """The distinct hashes in order, and where each is first. Ten times as fast as np.unique, which looks each one up."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    new = np.concatenate([ordered[:1] == ordered[:1], ordered[1:] != ordered[:-1]])
+    return ordered[new], order[new]
 
 
-def _sentences(column: Any) -> Iterator[tuple[list[int], list[int], list[str], list[str]]]:
-    """Yield starts, ends and texts of the sentences of each row, and the speech if the texts are captions."""
-    flat = pa.StructArray.flatten(column.flatten())
-    fields = dict(zip((f.name for f in column.type.value_type), flat, strict=True))
-    starts, ends = fields["start_ms"].to_pylist(), fields["end_ms"].to_pylist()
-    texts = [text or "" for text in fields["text"].to_pylist()]
-    asr = fields["asr"].to_pylist() if "asr" in fields else [None] * len(texts)
-    for first, last in _bounds(column):
-        said = [f"\x1e{n}\x1f{text}" for n, text in enumerate(asr[first:last]) if text is not None]
-        yield starts[first:last], ends[first:last], texts[first:last], said
+# -- texts and hashes --------------------------------------------------------------------------------------------------
 
 
-def _bounds(column: Any) -> list[tuple[int, int]]:
-    """The range of the values of each list among all values."""
-    ends = list(accumulate(pc.fill_null(pc.list_value_length(column), 0).to_pylist()))
-    return list(zip([0, *ends[:-1]], ends, strict=True))
+def _texts(column: Any, empty: str = "") -> Any:
+    """A column of text or ids as large_string, with `empty` for null."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return pc.fill_null(column.cast(pa.large_string()), empty)
 
 
-def _add_frames(batch: pa.RecordBatch, clips: Clips, sums: _Sums) -> None:
-    if "frame_times_ms" not in batch.schema.names:
-        sums.frames = None
-        return
-    column = batch["frame_times_ms"]
+def _joined(batch: pa.RecordBatch) -> Any:
+    """The columns that describe the source of each row, as one text; a missing column counts as empty."""
+    columns = []
+    for name, empty in _SOURCE.items():
+        if name not in batch.schema.names:
+            columns.append(pa.scalar(empty, pa.large_string()))
+            continue
+        column = batch[name]
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+            column = pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+        texts = _texts(column, empty)
+        columns.append(pc.if_else(pc.equal(texts, ""), empty, texts) if empty else texts)
+    return pc.binary_join_element_wise(*columns, pa.scalar("\x1f", pa.large_string()))
+
+
+def _hashed(values: Iterable[Any]) -> npt.NDArray[np.uint64]:
+    return np.fromiter(map(hash, values), np.int64).view(np.uint64)
+
+
+def _hashes(texts: Any) -> npt.NDArray[np.uint64]:
+    """The hash of each text of a large_string column."""
+    data, bounds = _buffer(texts)
+    return _hashed(data[first:last] for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+
+
+def _buffer(texts: Any) -> tuple[bytes, npt.NDArray[np.int64]]:
+    """The bytes of a large_string column without nulls, and where each text begins and the last one ends."""
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int64, len(texts) + 1, 8 * texts.offset)
+    return b"" if data is None else data.to_pybytes(), bounds
+
+
+def _split_numbers(splits: Any, known: dict[str, int]) -> npt.NDArray[np.uint16]:
+    coded = splits.dictionary_encode()
+    numbers = [known.setdefault(name, len(known)) for name in coded.dictionary.to_pylist()]
+    return np.asarray(np.array(numbers, np.uint16)[coded.indices.to_numpy()])
+
+
+def _bounds(column: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each list, the range of its values among all values."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    last = np.cumsum(lengths)
+    return last - lengths, last
+
+
+def _frames(column: Any) -> tuple[int, npt.NDArray[np.uint64]]:
+    """The number of frame times, and a hash of those of each row."""
     times = column.flatten().cast(pa.int64()).to_numpy(zero_copy_only=False)
-    if sums.frames is not None:
-        sums.frames += len(times)
-    for row, (first, last) in enumerate(_bounds(column)):
-        clips["frames"][row] = hash64(times[first:last].tobytes().hex())
+    data, (first, last) = times.tobytes(), _bounds(column)
+    spans = zip((8 * first).tolist(), (8 * last).tolist(), strict=True)
+    return len(times), _hashed((data[start:end],) for start, end in spans)
+
+
+def _whole(times: Any, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Some times as whole milliseconds. Raises TypeError, ValueError or OverflowError for what is no number."""
+    chosen = times.take(pa.array(rows))
+    if pa.types.is_integer(chosen.type) and not chosen.null_count:
+        return np.asarray(chosen.cast(pa.int64()).to_numpy())
+    return np.array([int(value) for value in chosen.to_pylist()], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentences:
+    """The sentences of all rows of a batch; those of row i are [first[i], last[i])."""
+
+    first: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
+    starts: Any
+    ends: Any
+    texts: Any
+    asr: Any  # the speech if the texts are captions; None without such a field
+
+    @classmethod
+    def of(cls, column: Any) -> "_Sentences":
+        flat = pa.StructArray.flatten(column.flatten())
+        fields = dict(zip((f.name for f in column.type.value_type), flat, strict=True))
+        texts, asr = _texts(fields["text"]), fields.get("asr")
+        return cls(*_bounds(column), fields["start_ms"], fields["end_ms"], texts, asr)
+
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """The hash of the texts of each row, and of the speech if the texts are captions."""
+        speech: Iterator[Any] = repeat(None, len(self.first))
+        if self.asr is not None and self.asr.null_count < len(self.asr):
+            speech = self._parts(_texts(self.asr), self.asr.is_valid().to_numpy(zero_copy_only=False))
+        return _hashed(zip(self._parts(self.texts), speech, strict=True))
+
+    def _parts(self, texts: Any, given: npt.NDArray[np.bool_] | None = None) -> Iterator[Any]:
+        """For each row, the bytes and the lengths of its texts; None if none is `given`."""
+        data, bounds = _buffer(texts)
+        lengths = np.diff(bounds)
+        if given is not None:
+            lengths[~given] = -1
+        sizes = lengths.tobytes()
+        spans = (self.first, self.last, bounds[self.first], bounds[self.last])
+        for first, last, start, end in zip(*(span.tolist() for span in spans), strict=True):
+            if given is not None and not given[first:last].any():
+                yield None
+            else:
+                yield data[start:end], sizes[8 * first : 8 * last]
 
 
 def rows_at(plan: PlanRows, wanted: Iterable[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:

@@ -128,6 +128,7 @@ class PlanVideo(beam.DoFn):
 
     def _counted(self, tally: Tally) -> Iterator[Counted]:
         PROGRESS.add(videos=1)
+        PROGRESS.advance("planning")
         step_metrics.count("plan", videos=1, sentences=tally[("sentences",)])
         yield TaggedOutput(TALLY, tally)
 
@@ -145,6 +146,7 @@ class MeasureVideo(beam.DoFn):
 
     def process(self, planned: PlannedVideo) -> Iterator[LongClip | Counted]:
         clips = list(planned.clips)
+        PROGRESS.expect("writing", len(clips))
         yield TaggedOutput(TALLY, measure(clips, planned.facts, self._exact_cost(clips), self._config))
         yield from clips
 

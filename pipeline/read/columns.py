@@ -39,7 +39,8 @@ from longtake.pipeline.read.rows import (
     video_text,
 )
 from longtake.pipeline.run.batches import Batch, Batches, one_table, table_of
-from longtake.schemas import tables
+from longtake.pipeline.run.progress import PROGRESS
+from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import Drop, Sentence, SourceVideo
 
@@ -166,6 +167,7 @@ def lines_by_video(
                 names.append(name)
                 kept.append(number)
         first += len(piece)
+        PROGRESS.expect("planning", len(names))
         if names:
             yield from context.batches.by_bucket(
                 _line_table(piece, names, block.file, kept, first - len(piece)),
@@ -245,6 +247,7 @@ def entries_by_video(file: str, context: ReadContext) -> Iterator[tuple[int, Bat
             yield from context.by_bucket(rows, context.buckets.videos)
             rows, size = Rows(ENTRIES), 0
     yield from context.by_bucket(rows, context.buckets.videos)
+    PROGRESS.advance("reading", storage.size_and_tag(file)[0])
 
 
 def captions_of_bucket(
@@ -279,6 +282,7 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
     clips, lost, videos = Rows(CLIPS), Rows(_LOST), Rows(VIDEOS)
     lines = lines_of(element[1])
     table, unusual = _plain_clips(lines, videos, context.config)
+    PROGRESS.expect("joining", len(table))
     yield from context.batches.by_bucket(table, _encoded(table["clip_id"]), context.buckets.rows)
     for name in unusual:
         for record in records_of(name, lines[name], context.config):
@@ -299,8 +303,10 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
                     clip = found[1]
                     clips.add(found[0], clip.video_id, clip.start_ms, clip.end_ms, clip.where, clip.text)
         if len(clips) > _MOST_ROWS:
+            PROGRESS.expect("joining", len(clips))
             yield from context.by_bucket(clips, context.buckets.rows)
             clips = Rows(CLIPS)
+    PROGRESS.expect("joining", len(clips))
     yield from context.by_bucket(clips, context.buckets.rows)
     yield from (TaggedOutput(LOST, one) for one in context.by_bucket(lost, context.buckets.rows))
     yield from (TaggedOutput(NAMED, one) for one in context.by_bucket(videos, context.buckets.videos))
@@ -418,6 +424,7 @@ def sentences_of_bucket(
     groups = one_table(sides["groups"], GROUPS) if "groups" in sides else GROUPS.empty_table()
     ids = clips["clip_id"].combine_chunks()
     at = pc.index_in(ids, value_set=ids if texts is None else texts["clip_id"].combine_chunks())
+    PROGRESS.advance("joining", len(clips))
     odd = _odd_ids(ids, at, lost, texts, groups, clips["text"])
     made = Rows(SENTENCES)
     for found in _match_odd(odd, clips, lost, texts, groups):

@@ -15,9 +15,10 @@ import apache_beam as beam
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.read import columns
 from longtake.pipeline.read.columns import MANIFEST, ReadContext, buckets_for
-from longtake.pipeline.read.line_source import NumberedBlocks, bytes_of, files_of
+from longtake.pipeline.read.line_source import NumberedBlocks, bytes_of, files_of, text_bytes_of
 from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.run.batches import Batches
+from longtake.pipeline.run.progress import BYTES, PROGRESS
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import UNREADABLE, Subject
 from longtake.schemas.records import Drop
@@ -69,7 +70,7 @@ def read_videos(
     others = [path for path in (source.groups, source.text.path) if path and (by_clip or source.text.is_joined)]
     text = [file for path in others if "{video_id}" not in path for file in files_of(config.resolve(str(path)))]
     slow = probed or source.text.format != "hdvila"
-    context = ReadContext(config, buckets_for(bytes_of(text), bytes_of(manifest), slow), batches)
+    context = ReadContext(config, buckets_for(text_bytes_of(text), text_bytes_of(manifest), slow), batches)
     lines = (
         root
         | "Manifest" >> NumberedBlocks(manifest)
@@ -107,9 +108,11 @@ def _read_by_video(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
 
 def _join_by_video(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
     config = context.config
+    files = files_of(config.resolve(str(config.source.text.path)))
+    PROGRESS.expect("reading", bytes_of(files), BYTES)
     entries = (
         root
-        | "Caption files" >> beam.Create(files_of(config.resolve(str(config.source.text.path))), reshuffle=False)
+        | "Caption files" >> beam.Create(files, reshuffle=False)
         | "Read captions" >> beam.FlatMap(columns.entries_by_video, context).with_outputs(DROPS, main="entries")
     )
     joined = (
@@ -122,6 +125,7 @@ def _join_by_video(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
 
 def _join_by_clip(root: Any, lines: Any, context: ReadContext, take: Any) -> _RoadOutput:
     config, counted = context.config, []
+    PROGRESS.expect("joining", 0, "sentence")
     clips = (
         lines
         | "Records by video" >> beam.GroupByKey()

@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longtake.pipeline.parse.lines import Line
+from longtake.pipeline.run.progress import BYTES, PROGRESS
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 
 _BLOCK_BYTES = 32 << 20
 _FEW_FILES = 16  # each may be asked for its size
 _SHRUNK = 4  # compressed text is about so much smaller
-_MAX_LINE_BYTES = 64 << 20  # more than a block
+MAX_LINE_BYTES = 64 << 20  # more than a block
 _PIECE_BYTES, _PIECE_LINES = 4 << 20, 1 << 14
 
 
@@ -49,14 +50,20 @@ def files_of(path: str) -> list[str]:
     return found
 
 
+def text_bytes_of(files: list[str]) -> int:
+    """About the size of files when they are read: compressed ones are larger then."""
+    packed = [file for file in files if file.endswith((".gz", ".parquet"))]
+    return bytes_of(files) + (_SHRUNK - 1) * bytes_of(packed)
+
+
 def bytes_of(files: list[str]) -> int:
-    """About the size of files when they are read. Of many in one folder, a listing tells all."""
+    """The size of files. Of many in one folder, a listing tells all."""
     if len(files) <= _FEW_FILES:
         sizes = {file: storage.size_and_tag(file)[0] for file in files}
     else:
         folders = {storage.parent(file) for file in files}
         sizes = {entry.path: entry.size for folder in folders for entry in storage.list_entries(folder)}
-    return sum(sizes.get(file, 0) * (_SHRUNK if file.endswith((".gz", ".parquet")) else 1) for file in files)
+    return sum(sizes.get(file, 0) for file in files)
 
 
 def check_columns(file: str, wanted: tuple[str, ...]) -> None:
@@ -115,7 +122,10 @@ def pieces_of(block: Block) -> Iterator[list[bytes] | pa.Table]:
     if block.file.endswith(".parquet"):
         try:
             with storage.open_table(block.file) as stream:
-                yield pq.ParquetFile(stream).read_row_group(block.start)
+                file = pq.ParquetFile(stream)
+                group = file.metadata.row_group(block.start)
+                yield file.read_row_group(block.start)
+            PROGRESS.advance("reading", sum(group.column(n).total_compressed_size for n in range(group.num_columns)))
         except storage.PARQUET_ERRORS as error:
             yield [f"rows that cannot be read: {storage.damage(error)}".encode()]
     elif block.file.endswith(".gz"):
@@ -145,10 +155,11 @@ def _row(table: pa.Table, number: int) -> dict[str, Any] | bytes:
 def _plain_pieces(block: Block) -> Iterator[list[bytes]]:
     line = b""
     for data, at_end in _plain_data(block):
+        PROGRESS.advance("reading", len(data))
         *lines, line = (line + data).split(b"\n")
         if at_end:
             lines.append(line)
-        yield [whole[:_MAX_LINE_BYTES].rstrip(b"\r") for whole in lines]
+        yield [whole[:MAX_LINE_BYTES].rstrip(b"\r") for whole in lines]
 
 
 def _plain_data(block: Block) -> Iterator[tuple[bytes, bool]]:
@@ -170,7 +181,7 @@ def _unzipped_pieces(file: str) -> Iterator[list[bytes]]:
     """Yield the lines of a gzip file. If the file breaks off, the last line says so, for the ledger."""
     with storage.open_read(file) as raw, gzip.open(raw) as stream:
         lines: list[bytes] = []
-        size, ended = 1, False
+        told, size, ended = 0, 1, False
         while not ended:
             try:
                 line, size = _next_line(stream)
@@ -180,16 +191,18 @@ def _unzipped_pieces(file: str) -> Iterator[list[bytes]]:
             if size or line:
                 lines.append(line.rstrip(b"\r\n"))
             if ended or len(lines) == _PIECE_LINES:
+                PROGRESS.advance("reading", raw.tell() - told)
+                told = raw.tell()
                 yield lines
                 lines = []
 
 
 def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:
     """The next line, and its size in bytes. Of an absurdly long line only the start is kept, which will not parse."""
-    line = end = stream.readline(_MAX_LINE_BYTES)
+    line = end = stream.readline(MAX_LINE_BYTES)
     size = len(line)
-    while len(end) == _MAX_LINE_BYTES and not end.endswith(b"\n"):
-        end = stream.readline(_MAX_LINE_BYTES)
+    while len(end) == MAX_LINE_BYTES and not end.endswith(b"\n"):
+        end = stream.readline(MAX_LINE_BYTES)
         size += len(end)
     return line, size
 
@@ -211,6 +224,7 @@ class NumberedBlocks(beam.PTransform):
         self._files = files
 
     def expand(self, begin: Any) -> Any:
+        PROGRESS.expect("reading", bytes_of(self._files), BYTES)
         if len(self._files) <= _FEW_FILES:
             each = [blocks_of(file) for file in self._files]
             if all(len(blocks) <= 1 for blocks in each):

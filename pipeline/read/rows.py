@@ -17,6 +17,7 @@ from longtake.pipeline.parse.lines import Line, where
 from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
 from longtake.pipeline.parse.texts import parse_group, parse_text
 from longtake.pipeline.parse.transcripts.columns import parse_columns_file
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.text.video_text import OwnText, TextTrace, finish_sentences, finish_transcript, read_own_text
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
@@ -105,6 +106,7 @@ def _with_text(video: SourceVideo, text: OwnText) -> Iterator[VideoText | Droppe
 
 
 def _no_text(video_id: str) -> Drop:
+    PROGRESS.expect("planning", -1)
     return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, "no usable sentence")
 
 

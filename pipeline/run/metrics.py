@@ -22,7 +22,7 @@ COUNTERS = {
     "decode": ("tasks", "tasks_reused", "videos", "clips", "frames", "clips_ms", "bytes"),
     "pack": ("shards", "clips", "frames", "bytes"),
 }
-#: Whole numbers: Beam cuts fractions off.
+#: Whole numbers: Beam cuts fractions off. Those of the phases of decoding are CPU time in the slot, the others wall-clock time.
 DISTRIBUTIONS = {
     "plan": ("probe_ms",),
     "decode": ("index_ms", "decode_ms", "scale_ms", "encode_ms", "task_ms", "task_bytes"),
@@ -47,7 +47,7 @@ def measure(step: str, **values: float) -> None:
 
 @contextmanager
 def timed(step: str, name: str) -> Iterator[None]:
-    """Measure the milliseconds that the block takes, even if it raises."""
+    """Measure the milliseconds by the clock on the wall that the block takes, even if it raises."""
     start = perf_counter()
     try:
         yield

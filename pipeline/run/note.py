@@ -26,6 +26,11 @@ class JobNote:
     ended: float | None = None
     error: str | None = None  # why it failed, if it failed
     left_to_runner: bool = False  # the command ended, and the runner goes on with the job
+    progress: str | None = None  # its last line of progress while it runs
+    told: float | None = None  # when it wrote that line
+
+
+_running: list[tuple[Layout, JobNote]] = []  # the notes of the commands of this process, the innermost last
 
 
 def _path(layout: Layout) -> str:
@@ -37,6 +42,7 @@ def noted(layout: Layout, command: str, left_to_runner: bool = False) -> Iterato
     """Write a note that `command` works on an output while the block runs, then how it ended."""
     note = JobNote(command, socket.gethostname(), os.getpid(), time.time())
     _write(layout, note)
+    _running.append((layout, note))
     error: str | None = None
     try:
         yield
@@ -44,11 +50,19 @@ def noted(layout: Layout, command: str, left_to_runner: bool = False) -> Iterato
         error = "stopped" if isinstance(failure, KeyboardInterrupt) else str(failure) or type(failure).__name__
         raise
     finally:
+        _running.pop()
         with suppress(OSError):  # on a full disk, the first error matters, not this one
             text = None if error is None else redacted(error.partition("\n")[0])[:_ERROR_CHARACTERS]
             _write(
                 layout, replace(note, ended=time.time(), error=text, left_to_runner=left_to_runner and error is None)
             )
+
+
+def note_progress(line: str) -> None:
+    """Add a line of progress to the note of the running command, if there is one."""
+    for layout, note in _running[-1:]:
+        with suppress(OSError):
+            _write(layout, replace(note, progress=line, told=time.time()))
 
 
 def _write(layout: Layout, note: JobNote) -> None:
@@ -67,6 +81,8 @@ def read_note(layout: Layout) -> JobNote | None:
             and isinstance(note.started, int | float)
             and isinstance(note.ended, int | float | None)
             and isinstance(note.error, str | None)
+            and isinstance(note.progress, str | None)
+            and isinstance(note.told, int | float | None)
         )
         return note if sound else None
     except (OSError, ValueError, KeyError, TypeError):

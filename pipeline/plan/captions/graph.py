@@ -73,7 +73,7 @@ class Captioner(ModelHandler[PlannedVideo, CaptionedVideo, Callable[[], CaptionM
         if not batch:
             return []  # Beam sends an empty batch before a video with more long clips than a batch holds
         found = write_captions(batch, model(), self._config.captions.prompt)
-        PROGRESS.add(captioned=sum(map(_size, batch)))
+        PROGRESS.advance("writing captions", sum(map(_size, batch)), "long clip")
         return found
 
     def get_num_bytes(self, batch: Sequence[PlannedVideo]) -> int:

@@ -22,6 +22,7 @@ from longtake.pipeline.plan.duplicates.survivors import Duplicate, key_of, ranke
 from longtake.pipeline.plan.video import PlannedVideo
 from longtake.pipeline.read.rows import DROPS, Dropped, drop
 from longtake.pipeline.run.concurrent import Concurrent
+from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.slots import Slots, shared_slots
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
@@ -39,6 +40,7 @@ class TakeFootprint(beam.DoFn):
 
     def process(self, planned: PlannedVideo) -> Iterator[tuple[bytes, Footprint] | Dropped]:
         video, limits = planned.clips[0].video, self._config.limits
+        PROGRESS.advance("comparing pictures", 1, "video")
         try:
             with local_source(self._config.resolve(video.uri), limits) as path:
                 found = in_slot(self._slots, limits.decode_seconds, footprint_of, path, limits)

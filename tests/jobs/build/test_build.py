@@ -27,10 +27,16 @@ def plan(clips: int) -> PlanSummary:
 def test_progress_says_how_much_how_fast_and_how_long() -> None:
     counts = Counter(clips=1000, dropped=250, frames=60_000, video_ms=7_200_000)
     line = building_line(counts, 120, plan(5000))
-    for text in ("1,250/5,000 long clips", "500 frames/s", "1.00 h of video per minute", "250 dropped", "6.0 min left"):
+    for text in (
+        "1,250 of 5,000 long clips",
+        "500 frames/s",
+        "1.00 h of video per minute",
+        "250 dropped",
+        "about 6 min left",
+    ):
         assert text in line
     assert "starting" in building_line(Counter(), 0, plan(10))
-    assert "packing: 2/5 shards" in building_line(Counter(clips=10, shards=2), 5, plan(10))
+    assert "packing 2 of 5 shards" in building_line(Counter(clips=10, shards=2), 5, plan(10))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from longtake.jobs.build.plan import make_plan
 from longtake.jobs.build.request import BuildRequest, ProbeMode
 from longtake.jobs.explain.explain import explain_video
 from longtake.pipeline.explain.explanation import Explanation
+from longtake.pipeline.filters.rejects import Rejects
 from longtake.schemas import tables
 from longtake.schemas.config import load_config
 
@@ -77,6 +78,29 @@ def test_records_with_their_own_text(tmp_path: Path) -> None:
     assert "no_long_clip" in reasons(found["lonely"])
     kinds = [cut.kind for cut in found["a"].cuts]
     assert kinds.count("gap") == 1 and "limit" in kinds
+
+
+def test_rejected_long_clips(tmp_path: Path) -> None:
+    """One that a filter would drop too, one that would stay: the ledger has one row for each, and explain no other."""
+    fast = tuple((start, start + 300, "one two three four five six") for start in range(30_000, 33_000, 1000))
+    video = Video("a", spoken(3) + fast + spoken(3, 60_000))
+    sources = source_set(tmp_path, [video], filters={"scores": True, "max_words_per_second": 10})
+    dropped, kept = {}, []
+    for clip in planned(sources)["a"].clips:
+        dropped |= {clip.key: clip.reason} if clip.reason else {}
+        kept += [] if clip.reason else [clip.key]
+    assert dropped and kept
+    rejected = {next(iter(dropped)): "by Ann", kept[0]: "by Bob"}
+    config = load_config(str(sources.config))
+    make_plan(BuildRequest(config, ProbeMode.NONE, 2, rejects=Rejects(rejected, {})), Console(file=io.StringIO()))
+    found = explain_video(config, "a", None)
+    states = {clip.key: (clip.state, clip.reason) for clip in found.clips}
+    assert {key for key, state in states.items() if state == ("dropped", "rejected")} == set(rejected)
+    assert found.notes == ()
+    ours = sorted((row.subject.value, row.subject_id, row.reason.value) for row in (*found.recomputed, *found.later))
+    assert ours == sorted(
+        (row["subject"], row["subject_id"], row["reason"]) for row in rows_of(sources.output, "ledger")
+    )
 
 
 @pytest.mark.shared_data

@@ -73,7 +73,7 @@ def test_ends_of_lines_and_of_files(tmp_path: Path, data: bytes) -> None:
 def test_an_overlong_line_is_cut_and_does_not_shift_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, block: int
 ) -> None:
-    monkeypatch.setattr(line_source, "_MAX_LINE_BYTES", 16)
+    monkeypatch.setattr(line_source, "MAX_LINE_BYTES", 16)
     monkeypatch.setattr(line_source, "_BLOCK_BYTES", block)
     long = b'{"video_id": "v", "uri": "v.mp4"}'
     data = b'{"a": 1}\n' + long + b"\n" + b"y" * 16 + b"\n" + b"z" * 15 + b"\nend"
