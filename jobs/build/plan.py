@@ -9,7 +9,7 @@ from rich.console import Console
 
 from longtake.jobs.build.inputs import inputs_changed, inputs_of, remember_inputs
 from longtake.jobs.build.report import planning_line
-from longtake.jobs.build.request import BuildRequest, ProbeMode
+from longtake.jobs.build.request import BuildRequest
 from longtake.jobs.job import run_pipeline, written
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.rejects import Rejects, keep_rejects, rejects_file
@@ -71,7 +71,7 @@ def _rejects_before(layout: Layout) -> int:
 def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], PipelineOptions]:
     """Return the function that adds the planning graph to a pipeline, and the pipeline's options. Raises ConfigError."""
     config, probe, layout, rejects = request.config, request.probe, request.layout, request.rejects
-    options = request.options(_pieces(config, probe))
+    options = request.options(_pieces(config))
     check_reachable(config, options)
     slots = slots_per_process(options, request.workers)
     check_filters(config, probe.value)
@@ -85,12 +85,12 @@ def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], Pipeline
     return lambda root: add_planning(root, config, layout, probe.value, slots, steps), options
 
 
-def _pieces(config: CorpusConfig, probe: ProbeMode) -> int:
-    """Return the pieces of work that Beam's threads have to wait for, or 1: the videos whose files are read, if they are many."""
-    if probe is ProbeMode.NONE and config.source.text.format == "hdvila":
+def _pieces(config: CorpusConfig) -> int:
+    """Return the pieces of work that Beam's threads wait for: the transcripts that are read one by one, if they are many."""
+    if not config.source.text.is_transcript:
         return 1
     videos = _videos(config)
-    return videos if videos > _FEW_VIDEOS or probe is ProbeMode.PACKETS else 1
+    return videos if videos > _FEW_VIDEOS else 1
 
 
 def _videos(config: CorpusConfig) -> int:

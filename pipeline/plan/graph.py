@@ -32,6 +32,7 @@ from longtake.pipeline.read.chapters import add_chapters
 from longtake.pipeline.read.graph import read_videos
 from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.run.batches import Batch, Batches, Pack, one_table, table_of
+from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.parts import HASH, ByPart, with_hash, without_hash
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import batches_for
@@ -114,8 +115,9 @@ def plan_videos(
     if steps.embed is not None:
         texts = texts | "Embed texts" >> steps.embed
     PROGRESS.expect("planning", 0, "video")
+    plan_video: beam.DoFn = PlanVideo(config, probe, workers)
     planned = texts | "Plan video" >> beam.ParDo(
-        PlanVideo(config, probe, workers), *rejected_there(root, steps.rejects)
+        plan_video if probe == "none" else Concurrent(plan_video, workers), *rejected_there(root, steps.rejects)
     ).with_outputs(DROPS, TALLY, SEEN, main="videos")
     unique, repeats, repeated = leave_out_duplicates(planned.videos, config, workers)
     notes = []
@@ -123,9 +125,10 @@ def plan_videos(
         captioned = unique | "Captions" >> steps.caption
         unique = captioned["videos"]
         notes.append(captioned[DROPS])
-    measured = unique | "Measure video" >> beam.ParDo(MeasureVideo(config, probe, workers)).with_outputs(
-        TALLY, main="clips"
-    )
+    measure_video: beam.DoFn = MeasureVideo(config, probe, workers)
+    measured = unique | "Measure video" >> beam.ParDo(
+        Concurrent(measure_video, workers) if probe == "packets" else measure_video
+    ).with_outputs(TALLY, main="clips")
     drops = (*unread, planned[DROPS], *repeats, *notes)
     if config.source.groups is not None:
         drops = _one_row_a_group(drops)
