@@ -8,10 +8,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from assigned import placed
 
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.merge.merge import long_clip
-from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.diff import diff_plans
 from longtake.pipeline.plan.rows import read_plan_rows
 from longtake.pipeline.plan.summary import summarise, write_summary
@@ -45,11 +45,8 @@ def clips(videos: int = 10, each: int = 3) -> list[LongClip]:
 def write(folder: Path, rows: list[LongClip], settings: CorpusConfig | None = None, summary: bool = True) -> str:
     """Assign, place and write a plan of one part, as `longtake plan` does."""
     settings = settings or config()
-    counts = Counter((0, clip.split) for clip in rows)
-    assigned = assign.assign(rows, assign.offsets(counts)[0], settings.shards.samples, settings.seed)
-    placed = assign.place(assigned, {(clip.split, clip.shard): 0 for clip in assigned})
     plan = folder / "plan"
-    table = tables.table(map(tables.plan_row, placed), tables.PLAN)
+    table = tables.plan_table(placed(rows, settings.shards.samples, seed=settings.seed))
     storage.write_parquet(str(plan / "part-00000.parquet"), table, row_group_size=4)
     if summary:
         tally: Tally = measure(rows, None, None, settings)
