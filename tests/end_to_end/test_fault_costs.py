@@ -18,6 +18,7 @@ from sources import (
     LAST_MAN,
     SourceSet,
     Video,
+    build,
     build_in_threads,
     command,
     ledger,
@@ -46,7 +47,7 @@ def faulty(faults: str) -> dict[str, str]:
 def clean(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
     """A build that nothing happened to."""
     sources = source_set(tmp_path_factory.mktemp("clean"), VIDEOS, **SETTINGS)
-    build_in_threads(sources)
+    build(sources)
     return sources
 
 
@@ -65,12 +66,12 @@ def test_a_video_that_crashes_hangs_is_killed_or_changes_costs_itself(
     videos = VIDEOS[:3] + [Video(f"{name}-x", spoken(4), LAST_MAN) for name in names]
     both = []
     for name in ("clean", "faulty"):
-        sources = source_set(tmp_path / name, videos, **SETTINGS, limits={"decode_seconds": 8}, max_failed=0.9)
+        sources = source_set(tmp_path / name, videos, **SETTINGS, limits={"decode_seconds": 4}, max_failed=0.9)
         changing = tmp_path / name / "videos" / "changing-x.mp4"
         changing.unlink()
         shutil.copy(LAST_MAN, changing)
         both.append(sources)
-    build_in_threads(both[0])
+    build(both[0])
     with monkeypatch.context() as patch:
         for name, value in faulty("decode=fail").items():
             patch.setenv(name, value)
@@ -85,7 +86,7 @@ def test_a_video_that_crashes_hangs_is_killed_or_changes_costs_itself(
     assert "SIGABRT" in details["crash-x"]
     assert "SIGKILL" in details["killed-x"]
     assert len(lost_clips(both[1].output, both[0].output)) == 4
-    build_in_threads(both[1], overwrite=True)  # without the faults
+    build(both[1], overwrite=True)  # without the faults
     assert published(both[1].output) == published(both[0].output), "nothing wrong was kept for later"
 
 
@@ -99,9 +100,9 @@ def test_a_video_that_takes_too_much_memory_costs_itself(tmp_path: Path) -> None
     )  # fmt: skip
     videos = [*VIDEOS, Video("large", spoken(3, length=300, gap=30), large)]
     whole = source_set(tmp_path / "whole", videos, **SETTINGS)
-    build_in_threads(whole, workers=1)
+    build(whole, workers=1)
     sources = source_set(tmp_path / "little", videos, **SETTINGS, limits={"memory_bytes": 512 << 20})
-    build_in_threads(sources, workers=1)
+    build(sources, workers=1)
     assert reasons(sources.output, "video") == {"large": "out_of_memory"}
     assert set(lost_clips(sources.output, whole.output).values()) == {"out_of_memory"}
 
@@ -110,12 +111,12 @@ def test_a_file_that_was_cut_or_damaged_costs_the_clips_it_reaches(tmp_path: Pat
     whole = media.encode("whole.mkv", duration=20, extra=["-g", "25"])
     videos = [Video(name, spoken(16), whole) for name in ("cut", "hurt", "sound")] + VIDEOS[:2]
     reference = source_set(tmp_path / "reference", videos, **SETTINGS)
-    build_in_threads(reference)
+    build(reference)
     sources = source_set(tmp_path / "sources", videos, **SETTINGS)
     for name, file in (("cut", media.truncated(whole, 0.6)), ("hurt", media.damaged(whole, 0.3, 20_000))):
         (tmp_path / "sources" / f"videos/{name}.mkv").unlink()
         (tmp_path / "sources" / f"videos/{name}.mkv").symlink_to(file)
-    build_in_threads(sources)
+    build(sources)
     lost = lost_clips(sources.output, reference.output)
     assert videos_of(lost, "frames_past_end") == {"cut"}
     assert videos_of(lost, "frames_damaged") == {"hurt"}
@@ -145,7 +146,7 @@ def test_a_source_that_changes_after_being_planned_is_told(tmp_path: Path, clean
     assert longtake_here("plan", str(sources.config), "--probe=header").returncode == 0
     shutil.copy(other, replaced)
     os.utime(touched, (1, 1))
-    printed = build_in_threads(sources)
+    printed = build(sources)
     assert "2 source videos changed after planning" in printed
     assert set(notes(sources)) == {"v0", "v1"}
     assert f"looked at {LAST_MAN.stat().st_size} bytes" in notes(sources)["v0"]
@@ -153,13 +154,13 @@ def test_a_source_that_changes_after_being_planned_is_told(tmp_path: Path, clean
     assert not reasons(sources.output, "video")
 
     shutil.copy(LAST_MAN, replaced)
-    build_in_threads(sources, probe="header", overwrite=True)
+    build(sources, probe="header", overwrite=True)
     assert notes(sources) == {}, "planned again, with what is there"
     assert published(sources.output).keys() == published(clean.output).keys()
-    build_in_threads(sources, probe="none", overwrite=True)
+    build(sources, probe="none", overwrite=True)
     os.utime(touched, (2, 2))
     (sources.output / "corpus.json").unlink()
-    build_in_threads(sources)
+    build(sources)
     assert notes(sources) == {}, "a plan that looked at no source knows of no change"
     assert published(sources.output) == published(clean.output)
 
@@ -209,10 +210,10 @@ def test_the_same_tasks_done_by_others_at_the_same_time_change_nothing(tmp_path:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     assert longtake_here("plan", str(sources.config), "--probe=none").returncode == 0
     with zombies(sources, 2):
-        build_in_threads(sources)
+        build(sources)
         assert published(sources.output) == published(clean.output)
         (sources.output / "corpus.json").unlink()
-        build_in_threads(sources)
+        build(sources)
     assert published(sources.output) == published(clean.output)
     assert not lost_clips(sources.output, clean.output)
 
@@ -279,7 +280,7 @@ def test_a_killed_worker_process_ends_the_job_and_the_next_goes_on(
             assert "A worker process died. Run the same command again" in told
     assert not (sources.output / "corpus.json").exists()
     monkeypatch.delenv("LONGTAKE_TEST_FAULTS")
-    assert "of an earlier run reused" in build_in_threads(sources)
+    assert "of an earlier run reused" in build(sources)
     assert published(sources.output) == published(clean.output)
 
 
@@ -303,7 +304,7 @@ def test_a_build_killed_while_it_plans_starts_again(tmp_path: Path, clean: Sourc
             time.sleep(0.02)
         process.kill()
     assert not (sources.output / "plan" / "_plan.json").exists()
-    assert "Using the plan" not in build_in_threads(sources)
+    assert "Using the plan" not in build(sources)
     assert published(sources.output) == published(clean.output)
     assert not leftovers(sources.output / "shards")
 

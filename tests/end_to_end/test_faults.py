@@ -15,6 +15,7 @@ from sources import (
     LAST_MAN,
     SourceSet,
     Video,
+    build,
     build_in_threads,
     command,
     ledger,
@@ -42,7 +43,7 @@ def faulty(faults: str) -> dict[str, str]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
     """A build that nothing happened to."""
     sources = source_set(tmp_path_factory.mktemp("undisturbed"), VIDEOS, **SETTINGS)
-    build_in_threads(sources)
+    build(sources)
     return sources
 
 
@@ -104,7 +105,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(
     assert psutil.wait_procs(children, timeout=20)[1] == [], "no child outlives its parent"
     done = {path: path.stat().st_mtime_ns for path in markers(sources)}
 
-    printed = build_in_threads(sources)
+    printed = build(sources)
     assert published(sources.output) == reference
     assert not leftovers(sources.output / "shards")
     assert not leftovers(sources.output / "index")
@@ -147,24 +148,24 @@ def change_marker(marker: Path) -> None:
 
 def test_damaged_staging_is_noticed_and_decoded_again(tmp_path: Path, reference: dict[str, str]) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
-    build_in_threads(sources)
+    build(sources)
     (sources.output / "corpus.json").unlink()
     damages = (cut_payload, flip_payload, lose_payload, cut_marker, empty_marker, change_marker)
     for damage, marker in zip(damages, markers(sources), strict=False):
         damage(marker)
-    printed = build_in_threads(sources)
+    printed = build(sources)
     assert published(sources.output) == reference
     assert f"{len(VIDEOS) - len(damages)} fragments of an earlier run reused" in printed
 
 
 def test_a_lost_plan_or_staging_is_made_anew(tmp_path: Path, reference: dict[str, str]) -> None:
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
-    build_in_threads(sources)
+    build(sources)
     for lost in ("plan/_plan.json", "staging"):
         (sources.output / "corpus.json").unlink()
         path = sources.output / lost
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-        build_in_threads(sources)
+        build(sources)
         assert published(sources.output) == reference, lost
 
 
@@ -183,7 +184,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(
     assert "Traceback" not in done.stderr
     assert not (sources.output / "corpus.json").exists()
     assert not leftovers(sources.output)
-    build_in_threads(sources)
+    build(sources)
     assert published(sources.output) == reference
 
 
@@ -209,7 +210,7 @@ def test_a_file_that_cannot_grow_leaves_nothing_half_written(
     assert not (sources.output / "corpus.json").exists()
     assert not leftovers(sources.output)
     assert all(path.stat().st_size <= limit for path in sources.output.rglob("*") if path.is_file())
-    build_in_threads(sources)
+    build(sources)
     assert published(sources.output) == reference
 
 
@@ -244,7 +245,7 @@ def test_shards_are_numbered_without_a_gap_when_decoding_empties_one(tmp_path: P
 
     sources = source_set(tmp_path, VIDEOS, **SETTINGS)
     (tmp_path / "videos" / f"{lost}.mp4").unlink()
-    build_in_threads(sources)
+    build(sources)
     names = [shard["name"] for shard in manifest(sources.output)["shards"]]
     assert names == [f"train-{i:06d}.tar" for i in range(before - 1)]
     assert sorted(p.name for p in (sources.output / "shards").iterdir()) == names

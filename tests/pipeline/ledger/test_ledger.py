@@ -30,7 +30,7 @@ def _collect(tally: object) -> None:
 
 def write(folder: Path, drops: list[Drop]) -> object:
     _TALLIES.clear()
-    with beam.Pipeline(options=pipeline_options([], 1)) as root:
+    with beam.Pipeline(options=pipeline_options([], 1, one_thread=True)) as root:
         tally = root | beam.Create(drops) | WriteLedger(str(folder), "part-plan")
         _ = tally | beam.Map(_collect)
     (found,) = _TALLIES

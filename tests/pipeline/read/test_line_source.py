@@ -173,7 +173,7 @@ def test_the_transform_numbers_the_lines_of_each_file(tmp_path: Path) -> None:
     (tmp_path / "part-1.jsonl").write_bytes(b"one\n\nthree\r\nfour is long\n")
     (tmp_path / "part-2.jsonl").write_bytes(b"uno")
     (tmp_path / "part-3.jsonl").write_bytes(b"")
-    with beam.Pipeline(options=pipeline_options([], 1)) as root:
+    with beam.Pipeline(options=pipeline_options([], 1, one_thread=True)) as root:
         lines = root | ReadLines(str(tmp_path / "part-*.jsonl"))
         found = lines | beam.Map(lambda line: (Path(line.file).name, line.number, line.data))
         assert_that(
