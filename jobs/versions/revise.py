@@ -26,6 +26,10 @@ from longtake.schemas.manifest import CorpusManifest, finished_manifest, read_ma
 from longtake.schemas.printable import printable
 from longtake.schemas.wording import human_bytes, plural
 
+_ONE_THREAD_BYTES = (
+    256 << 20
+)  # a thread reads, hashes and writes these in a second; each other thread takes one to start
+
 
 @dataclass(frozen=True, slots=True)
 class FinishedCorpus:
@@ -83,7 +87,7 @@ class Revision:
 def make(revision: Revision, beam_args: list[str], console: Console, stay: bool = False) -> CorpusManifest:
     """Make the new version in the target folder. Only files of an interrupted attempt may be there before."""
     change, decoding, target = revision.change, revision.decoding, revision.change.target
-    options = pipeline_options(beam_args, decoding.workers if decoding else 0)
+    options = pipeline_options(beam_args, decoding.workers if decoding else 0, _is_small(revision), _pieces(revision))
     for folder in (target.plan, target.ledger, target.shards, target.index, carried(target)):
         storage.delete_folder(folder)
     run_pipeline(
@@ -101,6 +105,20 @@ def make(revision: Revision, beam_args: list[str], console: Console, stay: bool 
         lambda counts, _: f"packing: {counts['shards']:,}/{total:,} shards, {human_bytes(counts['bytes'])}",
     )
     return written(read_manifest(target), target.root, "sealing the corpus")
+
+
+def _is_small(revision: Revision) -> bool:
+    """Whether threads would cost more than they save: nothing is decoded, and little is copied, on a local disk."""
+    copied = sum(shard.bytes for origin in revision.origins for shard in origin.manifest.shards)
+    folders = (revision.change.target, *(origin.layout for origin in revision.origins))
+    remote = any(storage.is_remote(layout.root) for layout in folders)
+    return revision.planning is None and revision.decoding is None and not remote and copied < _ONE_THREAD_BYTES
+
+
+def _pieces(revision: Revision) -> int:
+    """Estimate the pieces of work: shards, and source videos to try again."""
+    shards = sum(len(origin.manifest.shards) for origin in revision.origins)
+    return shards + len(revision.change.retried) + len(revision.change.replanned)
 
 
 def replace(
