@@ -149,7 +149,7 @@ def test_ctrl_c_stops_with_130_and_a_word_on_how_to_go_on(tmp_path: Path) -> Non
             signal.signal, signal.SIGINT, signal.SIG_DFL
         ),  # ignored where the tests run in the background
     )
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not list(sources.output.glob("staging/*/*.json")):
         assert process.poll() is None
         assert time.monotonic() < deadline
