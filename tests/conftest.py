@@ -1,3 +1,4 @@
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from longtake.pipeline.run.slots import close_shared_slots
 
 # gcsfs reads it when it is imported, by whichever test is first. Without it, minutes go into asking for a token.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+# Imported modules stay for good. Collecting them over and over took a seventh of the suite's time.
+gc.disable()
 # An example that takes long on a busy machine is no failure.
 settings.register_profile("longtake", deadline=None, derandomize=True)
 settings.load_profile("longtake")
@@ -23,6 +26,12 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("../shared/data is not here")
     return SHARED
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but never what was imported until now."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses

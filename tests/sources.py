@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -200,10 +201,14 @@ def longtake_here(
 
     more = [] if "--" in arguments else ["--", *ONE_THREAD]
     out, err, code = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+    # Afterwards the environment is as before: the command itself may change it.
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        mock.patch.dict(os.environ, {"COLUMNS": "160", **(env or {})}),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
         patch.setattr(sys, "argv", ["longtake", *arguments, *more])
-        for name, value in {"COLUMNS": "160", **(env or {})}.items():
-            patch.setenv(name, value)
         if cwd is not None:
             patch.chdir(cwd)
         try:

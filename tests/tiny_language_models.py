@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
@@ -69,15 +70,15 @@ def tiny_model(
     """Save a model of a kind that was trained for so many steps to give these answers to these prompts; its folder."""
     made = tokenizer([*answers, *answers.values()], chat=chat and kind == "llama")
     model = network(kind, len(made), positions)
-    batch = [_example(kind, made, prompt, answer) for prompt, answer in answers.items()]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
+    batch = _batch([_example(kind, made, prompt, answer) for prompt, answer in answers.items()])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.0, fused=True)
     model.train()
     for _ in range(steps):
-        loss = sum(model(**example).loss for example in batch) / len(batch)
+        loss = model(**batch).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if float(loss.detach()) < 0.003:
+        if float(loss.detach()) < 0.01:
             break
     model.eval().save_pretrained(folder, safe_serialization=True)
     made.save_pretrained(folder)
@@ -87,9 +88,19 @@ def tiny_model(
 def _example(kind: str, made: Any, prompt: str, answer: str) -> dict[str, Any]:
     wanted = [*made(answer)["input_ids"], 1]
     if kind != "llama":
-        return {"input_ids": torch.tensor([made(prompt)["input_ids"]]), "labels": torch.tensor([wanted])}
+        return {"input_ids": torch.tensor(made(prompt)["input_ids"]), "labels": torch.tensor(wanted)}
     asked = made(f"<turn>{prompt}</s><answer>" if made.chat_template else prompt)["input_ids"]
     return {
-        "input_ids": torch.tensor([[*asked, *wanted]]),
-        "labels": torch.tensor([[-100] * len(asked) + wanted]),
+        "input_ids": torch.tensor([*asked, *wanted]),
+        "labels": torch.tensor([-100] * len(asked) + wanted),
+    }
+
+
+def _batch(examples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Examples side by side; neither attention nor loss sees what fills the shorter ones up."""
+    ids, labels = ([example[name] for example in examples] for name in ("input_ids", "labels"))
+    return {
+        "input_ids": pad_sequence(ids, batch_first=True),
+        "attention_mask": pad_sequence([torch.ones_like(one) for one in ids], batch_first=True),
+        "labels": pad_sequence(labels, batch_first=True, padding_value=-100),
     }

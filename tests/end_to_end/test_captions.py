@@ -16,7 +16,6 @@ from sources import (
     Video,
     build,
     ledger,
-    longtake,
     longtake_here,
     manifest,
     published,
@@ -233,9 +232,12 @@ def test_a_random_model_changes_nothing_but_the_notes(tmp_path: Path, kind: str)
     assert all(row["detail"].startswith("keeps what was said: ") for row in notes)
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_command_before_it_works(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_loaded_ends_the_command_before_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sources = sources_in(tmp_path, captions={"model": "models/none"})
-    done = longtake("plan", str(sources.config), "--probe=none", env={"HF_HUB_OFFLINE": "1"})
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    done = longtake_here("plan", str(sources.config), "--probe=none")
     assert done.returncode == 2, done.stderr
     assert "captions.model models/none" in done.stderr
     assert not (sources.output / "plan").exists()

@@ -65,7 +65,7 @@ def test_a_video_that_crashes_hangs_is_killed_or_changes_costs_itself(
     videos = VIDEOS[:3] + [Video(f"{name}-x", spoken(4), LAST_MAN) for name in names]
     both = []
     for name in ("clean", "faulty"):
-        sources = source_set(tmp_path / name, videos, **SETTINGS, limits={"decode_seconds": 8}, max_failed=0.9)
+        sources = source_set(tmp_path / name, videos, **SETTINGS, limits={"decode_seconds": 4}, max_failed=0.9)
         changing = tmp_path / name / "videos" / "changing-x.mp4"
         changing.unlink()
         shutil.copy(LAST_MAN, changing)
@@ -229,7 +229,7 @@ def test_a_killed_decoder_process_costs_nothing(tmp_path: Path, clean: SourceSet
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        killed, deadline = 0, time.monotonic() + 90
+        killed, deadline = 0, time.monotonic() + 300
         while killed < 2:
             assert process.poll() is None, "it ended before the moment to kill"
             assert time.monotonic() < deadline
@@ -266,7 +266,7 @@ def test_a_killed_worker_process_ends_the_job_and_the_next_goes_on(
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + 300
             while not list(sources.output.glob("staging/*/*.json")):
                 assert process.poll() is None, "it ended before the moment to kill"
                 assert time.monotonic() < deadline
@@ -296,7 +296,7 @@ def test_a_build_killed_while_it_plans_starts_again(tmp_path: Path, clean: Sourc
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not list(sources.output.glob("plan/part-*.parquet")):
             assert process.poll() is None, "it ended before the moment to kill it"
             assert time.monotonic() < deadline

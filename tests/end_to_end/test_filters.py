@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 from media import make
 from rich.console import Console
-from sources import LAST_MAN, SourceSet, Video, build, ledger, manifest, published, rows_of, source_set, spoken
+from sources import (
+    LAST_MAN,
+    ONE_THREAD,
+    SourceSet,
+    Video,
+    build,
+    ledger,
+    manifest,
+    published,
+    rows_of,
+    source_set,
+    spoken,
+)
 
 from longtake.jobs.build.plan import current_plan, make_plan
 from longtake.jobs.build.report import print_plan
@@ -142,7 +154,7 @@ def test_the_plan_tells_what_was_left_out(tmp_path: Path) -> None:
     sources, printed = laid_out(tmp_path), io.StringIO()
     config = load_config(str(sources.config))
     console = Console(file=printed, width=120)
-    summary = make_plan(BuildRequest(config, ProbeMode.HEADER, 1), console)
+    summary = make_plan(BuildRequest(config, ProbeMode.HEADER, 1, ONE_THREAD), console)
     print_plan(summary, Layout(config.root), console)
     assert all(count.balances for count in summary.counts.values())
     assert summary.counts["clips"].total == 7

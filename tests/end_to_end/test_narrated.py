@@ -1,7 +1,6 @@
 """The narrated corpora: what is shown is what is said, nothing leaks into the test set, and a model learns from them."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pytest
 import torch
 import yaml
 from numpy.typing import NDArray
+from sources import longtake_here
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "narrated"
 sys.path.insert(0, str(EXAMPLE))
@@ -43,14 +43,14 @@ def build(tmp_path: Path) -> Build:
         config = tmp_path / "examples/narrated" / f"{split}.yaml"
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_bytes((EXAMPLE / f"{split}.yaml").read_bytes())
-        _longtake("build", config)
+        _done("build", config)
         return tmp_path / "out/narrated" / split
 
     return made
 
 
-def _longtake(command: str, path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "longtake.jobs.cli", command, path], capture_output=True, text=True)
+def _done(command: str, path: Path) -> None:
+    done = longtake_here(command, str(path))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -162,7 +162,7 @@ def _motion(early: NDArray[np.uint8], late: NDArray[np.uint8], colour: str) -> s
 
 def test_the_pipeline_makes_a_long_clip_of_each_take(build: Build) -> None:
     corpus = build("train", 3, 4)
-    _longtake("verify", corpus)
+    _done("verify", corpus)
     counts = json.loads((corpus / "corpus.json").read_text())["counts"]
     assert counts["clips"] == {"in": 12, "kept": 12, "dropped": 0}
     assert counts["sentences"] == {"in": 48, "kept": 48, "dropped": 0}

@@ -24,6 +24,7 @@ from sources import (
     command,
     ledger,
     longtake,
+    longtake_here,
     published,
     reasons,
     source_set,
@@ -161,10 +162,11 @@ def test_a_killed_build_goes_on(
         stdout=subprocess.DEVNULL,
         stderr=(tmp_path / "errors").open("w"),
     )
-    deadline, done = time.monotonic() + 90, 0
+    deadline, done = time.monotonic() + 300, 0
     while not done:
         assert process.poll() is None, (tmp_path / "errors").read_text()
         assert time.monotonic() < deadline
+        time.sleep(0.1)
         done = sum(len(storage.list_files(folder, ".json")) for folder in storage.list_folders(staging))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -183,7 +185,7 @@ def test_a_store_that_fails_one_in_ten_requests(emulators: dict[str, str], local
     root = remote_set(local, "s3")
     with object_stores.flaky_proxy(emulators["AWS_ENDPOINT_URL"]) as proxy:
         env = {"AWS_ENDPOINT_URL": proxy.url, "AWS_MAX_ATTEMPTS": "1"}  # botocore itself does not try again
-        ran("build", storage.join(root, "corpus.yaml"), env=env)
+        ran("build", storage.join(root, "corpus.yaml"), "--", *ONE_THREAD, env=env)
         assert "every check passed" in ran("verify", storage.join(root, "out"), env=env)
     assert len(proxy.faults) > 15, proxy.requests
     assert_same(root, local, tmp_path / "found")
@@ -235,7 +237,8 @@ def test_a_missing_bucket_is_said_in_one_line(
     kind: str, emulators: dict[str, str], local: SourceSet, tmp_path: Path
 ) -> None:
     settings = yaml.safe_load(local.config.read_text()) | {"output": f"{kind}://no-such-bucket/out"}
-    assert_one_line(settings, local, tmp_path, emulators, "there is no bucket", f"{kind}://no-such-bucket. Create it")
+    said = "there is no bucket", f"{kind}://no-such-bucket. Create it"
+    assert_one_line(settings, local, tmp_path, emulators, *said, run=longtake_here)
 
 
 @pytest.mark.parametrize("kind", ["s3", "gs"])
@@ -253,12 +256,14 @@ def test_missing_credentials_are_said_in_one_line(emulators: dict[str, str], loc
     assert_one_line(settings, local, tmp_path, env, "no usable credentials", "AWS_PROFILE")
 
 
-def assert_one_line(settings: dict[str, Any], local: SourceSet, folder: Path, env: dict[str, str], *said: str) -> None:
+def assert_one_line(
+    settings: dict[str, Any], local: SourceSet, folder: Path, env: dict[str, str], *said: str, run: Any = longtake
+) -> None:
     config = folder / "corpus.yaml"
     settings["source"] |= {"videos": str(local.folder / "videos.jsonl")}
     config.write_text(yaml.safe_dump(settings))
     start = time.monotonic()
-    done = longtake("build", str(config), env=env)
+    done = run("build", str(config), env=env)
     assert done.returncode == 1, done.stdout
     assert time.monotonic() - start < 30, "what is refused is not tried again"
     assert done.stderr.count("\n") == 1, done.stderr

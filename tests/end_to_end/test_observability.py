@@ -5,7 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sources import LAST_MAN, REPOSITORY, SourceSet, Video, ledger, longtake, manifest, rows_of, source_set, spoken
+from sources import (
+    LAST_MAN,
+    REPOSITORY,
+    SourceSet,
+    Video,
+    ledger,
+    longtake,
+    longtake_here,
+    manifest,
+    rows_of,
+    source_set,
+    spoken,
+)
 
 from longtake.pipeline.run import metrics as step_metrics
 from longtake.schemas.reasons import Stage
@@ -22,7 +34,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceSet, list[dict
     (sources.folder / "videos" / "v1.mp4").unlink()
     (sources.folder / "videos" / "v2.mp4").unlink()
     (sources.folder / "videos" / "v2.mp4").write_bytes(bytes(range(256)) * 400)
-    done = longtake("build", str(sources.config), "--probe=none", "--log-json", env={"LONGTAKE_LOG_LEVEL": "debug"})
+    done = longtake_here(
+        "build", str(sources.config), "--probe=none", "--log-json", env={"LONGTAKE_LOG_LEVEL": "debug"}
+    )
     assert done.returncode == 0, done.stderr
     return sources, [json.loads(line) for line in done.stderr.splitlines()], done.stderr
 

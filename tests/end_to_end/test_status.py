@@ -61,7 +61,7 @@ def building(sources: SourceSet, faults: str, moment: Callable[[SourceSet], bool
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not moment(sources):
             assert process.poll() is None, "it ended before the moment"
             assert time.monotonic() < deadline

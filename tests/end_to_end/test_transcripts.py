@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sources import MAMMALS, SourceSet, Video, build, ledger, longtake_here, manifest, published, rows_of, source_set
+from sources import (
+    MAMMALS,
+    ONE_THREAD,
+    SourceSet,
+    Video,
+    build,
+    ledger,
+    longtake_here,
+    manifest,
+    published,
+    rows_of,
+    source_set,
+)
 
 from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
@@ -80,7 +92,7 @@ def plan_here(sources: SourceSet) -> str:
 
     config = load_config(str(sources.config))
     console = Console(file=StringIO(), width=160)
-    print_plan(make_plan(BuildRequest(config, ProbeMode.NONE, 1), console), Layout(config.root), console)
+    print_plan(make_plan(BuildRequest(config, ProbeMode.NONE, 1, ONE_THREAD), console), Layout(config.root), console)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 

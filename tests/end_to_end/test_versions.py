@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.options.pipeline_options import DirectOptions
 from sources import (
     LAST_MAN,
     ONE_THREAD,
@@ -31,6 +32,7 @@ from sources import (
 from typer.testing import CliRunner, Result
 
 from longtake.jobs.cli import app
+from longtake.jobs.versions import revise
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage, tables
 from longtake.schemas.errors import ConfigError, CorpusError
@@ -203,6 +205,20 @@ def test_ids_that_nobody_knows_are_named_and_nothing_is_changed(corpus: Path) ->
     assert is_sound(corpus)
     assert "already taken down: nothing to do" in done("takedown", corpus, "--videos", ids, "--ignore-unknown")
     assert manifest(corpus)["version"] == 2
+
+
+def test_a_small_corpus_is_revised_by_one_thread(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each further thread takes a CPU-second to start."""
+    threads, whole = [], revise.run_pipeline
+
+    def run_pipeline(graph: Any, options: Any, *more: Any) -> None:
+        threads.append(options.view_as(DirectOptions).direct_num_workers)
+        whole(graph, options, *more)
+
+    monkeypatch.setattr(revise, "run_pipeline", run_pipeline)
+    CliRunner().invoke(app, ["reshard", str(corpus), "--samples", "3"], obj=[], catch_exceptions=False)
+    assert threads == [1, 1]
+    assert is_sound(corpus)
 
 
 @pytest.mark.parametrize(

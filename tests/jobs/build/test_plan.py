@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from sources import LAST_MAN, SourceSet, Video, longtake_here, rows_of, source_set, spoken
+from sources import LAST_MAN, ONE_THREAD, SourceSet, Video, longtake_here, rows_of, source_set, spoken
 
 from longtake.jobs.build.plan import current_plan, make_plan
 from longtake.jobs.build.report import print_plan
@@ -20,7 +20,7 @@ from longtake.schemas.layout import Layout
 def planned(sources: SourceSet, probe: str = "none") -> tuple[PlanSummary, str]:
     config, printed = load_config(str(sources.config)), io.StringIO()
     console = Console(file=printed, width=120)
-    summary = make_plan(BuildRequest(config, ProbeMode(probe), 2), console)
+    summary = make_plan(BuildRequest(config, ProbeMode(probe), 2, ONE_THREAD), console)
     print_plan(summary, Layout(config.root), console)
     check_plan(summary, config, Layout(config.root).ledger)
     return summary, printed.getvalue()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from sources import SourceSet, Video, longtake, rows_of, source_set
+from sources import ONE_THREAD, SourceSet, Video, longtake_here, rows_of, source_set
 
 from longtake.jobs.build.plan import current_plan
 from longtake.pipeline.embeddings.sentence_model import EmbeddingModel
@@ -44,7 +44,7 @@ def planned(sources: SourceSet, **options: Any) -> list[dict[str, Any]]:
     from longtake.schemas.layout import Layout
 
     config, printed = load_config(str(sources.config)), io.StringIO()
-    summary = make_plan(BuildRequest(config, ProbeMode.NONE, 2, **options), Console(file=printed))
+    summary = make_plan(BuildRequest(config, ProbeMode.NONE, 2, ONE_THREAD, **options), Console(file=printed))
     print_plan(summary, Layout(config.root), Console(file=printed))
     planned.printed = printed.getvalue()  # type: ignore[attr-defined]
     return sorted(rows_of(sources.output, "plan"), key=lambda row: row["key"])
@@ -117,9 +117,12 @@ def test_without_coherence_nothing_is_embedded(tmp_path: Path, monkeypatch: pyte
         planned(sources, save_embeddings=True)
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_command_before_it_works(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_loaded_ends_the_command_before_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sources = source_set(tmp_path, VIDEOS, coherence={"enabled": True, "model": "models/none"})
-    done = longtake("plan", str(sources.config), "--probe=none", env={"HF_HUB_OFFLINE": "1"})
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    done = longtake_here("plan", str(sources.config), "--probe=none")
     assert done.returncode == 2, done.stderr
     assert "coherence.model models/none" in done.stderr
     assert not (sources.output / "plan").exists()

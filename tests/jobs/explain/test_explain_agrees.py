@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
-from sources import POLAR_MAMMALS, SourceSet, Video, rows_of, source_set, spoken, write_rows
+from sources import ONE_THREAD, POLAR_MAMMALS, SourceSet, Video, rows_of, source_set, spoken, write_rows
 
 from longtake.jobs.build.plan import make_plan
 from longtake.jobs.build.request import BuildRequest, ProbeMode
@@ -34,7 +34,7 @@ DUPLICATES = {"exact_duplicate", "near_duplicate", "all_clips_filtered"}
 def planned(sources: SourceSet, probe: ProbeMode = ProbeMode.NONE) -> dict[str, Explanation]:
     """Plan a source set; the explanations of its videos, each checked against the plan."""
     config = load_config(str(sources.config))
-    make_plan(BuildRequest(config, probe, 2), Console(file=io.StringIO()))
+    make_plan(BuildRequest(config, probe, 2, ONE_THREAD), Console(file=io.StringIO()))
     plan, ledger = rows_of(sources.output, "plan"), rows_of(sources.output, "ledger")
     videos = {row["video_id"] for row in plan + ledger if row["video_id"]}
     found = {}

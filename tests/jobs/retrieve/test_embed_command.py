@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from sources import LAST_MAN, MAMMALS, REPOSITORY, leftovers, longtake
+from sources import LAST_MAN, MAMMALS, REPOSITORY, leftovers, longtake_here
 from typer.testing import CliRunner, Result
 
 from longtake.jobs import cli
@@ -167,7 +167,7 @@ def test_what_fails_is_listed_and_the_rest_is_written(run_folder: Path, tmp_path
 
 def test_nothing_embedded_is_exit_1_and_no_file(run_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no video")
-    done = longtake(
+    done = longtake_here(
         "embed", str(run_folder), str(tmp_path / "bad.mp4"), "-o", str(tmp_path / "out" / "e.parquet"), "--workers=1"
     )
     assert done.returncode == 1

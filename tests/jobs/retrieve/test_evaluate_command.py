@@ -10,7 +10,7 @@ import corpora
 import pytest
 import torch
 from corpora import edit_shard
-from sources import LAST_MAN, MAMMALS, POLAR_MAMMALS, longtake
+from sources import LAST_MAN, MAMMALS, POLAR_MAMMALS, longtake, longtake_here
 from typer.testing import CliRunner, Result
 
 from longtake.jobs import cli
@@ -230,7 +230,7 @@ def test_a_pickle_is_refused(
 
 def test_no_usable_video_is_exit_1(run_folder: Path, videos: Path, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"v_broken": {"sentences": ["x"]}}))
-    done = longtake(
+    done = longtake_here(
         *("evaluate", str(run_folder), f"--annotations={tmp_path / 'a.json'}", "--format=activitynet"),
         *(f"--videos={videos}", "--workers=1"),
     )

@@ -1,9 +1,13 @@
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+from apache_beam.transforms import userstate
+from apache_beam.transforms.core import CallableWrapperDoFn
 
+from longtake.pipeline.run import beam_lookups
 from longtake.pipeline.run.runner import cores, is_local, pipeline_options, slots_per_process
 from longtake.pipeline.run.slots import Slots, close_shared_slots, shared_slots
 from longtake.schemas.errors import ConfigError
@@ -166,3 +170,18 @@ def test_options_that_nobody_knows_are_refused(options: list[str], message: str)
 
 def test_options_of_a_job_server_are_its_own() -> None:
     pipeline_options([*FLINK, "--parallelism=2", "--checkpointing_interval", "1000"], 1)
+
+
+class Counting(beam.DoFn):
+    SEEN = userstate.CombiningValueStateSpec("seen", sum)
+
+    def process(self, element: Any, seen: Any = beam.DoFn.StateParam(SEEN)) -> None:  # type: ignore[override]  # noqa: B008
+        seen.add(1)
+
+
+def test_the_state_of_a_step_is_found_in_its_class_and_in_methods_that_it_holds() -> None:
+    steps = (Counting(), CallableWrapperDoFn(len), CallableWrapperDoFn(Counting().process), CallableWrapperDoFn(len))
+    for _ in range(2):  # the second time from the cache
+        assert [beam_lookups._specs(step) for step in steps] == [
+            ({Counting.SEEN}, set()), (set(), set()), ({Counting.SEEN}, set()), (set(), set()),
+        ]  # fmt: skip
