@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.color import COLORS
+from longtake.schemas.publication import Publication
 from longtake.schemas.settings import Section, check_settings, read_settings
 from longtake.schemas.text_config import Captions, Clean, Sentences, TextSource
 
@@ -172,7 +173,7 @@ class Limits(Section):
     decode_seconds: float = Field(900, gt=0)  # wall clock for one decode task (up to ten minutes of one video)
 
 
-_UNPUBLISHED: dict[str, Any] = dict.fromkeys(("output", "source", "limits"), True) | {
+_UNPUBLISHED: dict[str, Any] = dict.fromkeys(("output", "source", "limits", "publication"), True) | {
     "filters": {"profanity": True},
     "duplicates": {"evaluation": {"__all__": {"path": True, "field": True}}},
 }
@@ -197,6 +198,7 @@ class CorpusConfig(Section):
     shards: Shards = Shards()
     limits: Limits = Limits()
     max_failed: Fraction = 0.2
+    publication: Publication = Publication()
     base: str = Field(default=".", exclude=True)
 
     @field_validator("split")
