@@ -209,6 +209,8 @@ class CorpusConfig(Section):
         for name in split:
             if not name.isascii() or not name.isalnum():
                 raise ValueError(f"{name!r}: the name of a split may have only letters and digits")
+            if name == "all":  # `datasets` refuses to load it
+                raise ValueError("'all': readers take this name for all splits together; choose another")
         return split
 
     @model_validator(mode="after")

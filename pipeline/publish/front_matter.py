@@ -61,7 +61,7 @@ def _fields(manifest: CorpusManifest, figures: CardFigures) -> dict[str, Any]:
                 ],
             }
         ],
-        "dataset_info": dataset_info(figures.fields),
+        "dataset_info": dataset_info(manifest, figures.fields),
     }
 
 

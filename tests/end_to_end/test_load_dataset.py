@@ -1,5 +1,6 @@
 """`datasets.load_dataset` on a corpus, with the real library: every frame and field of every sample of every split is there."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,25 @@ def test_all_frames_and_fields_of_ragged_samples_are_read(corpus: Layout, tmp_pa
     named = [sentence for sample in samples for sentence in sample.content["sentences"] if "speaker" in sentence]
     assert named and all(sample.content["source"]["range"] == "tv" for sample in samples)
     check(corpus.root, tmp_path, streaming)
+
+
+def test_a_shard_that_is_missing_is_told(corpus: Layout, tmp_path: Path) -> None:
+    place = shutil.copytree(corpus.root, tmp_path / "corpus")
+    (place / "shards" / "train-000001.tar").unlink()
+    with pytest.raises(datasets.exceptions.DatasetsError, match=r"num_examples=7.*num_examples=3"):
+        datasets.load_dataset(str(place), cache_dir=str(tmp_path / "cache"))
+
+
+def test_some_shards_are_read_with_the_columns_of_the_card(corpus: Layout, tmp_path: Path) -> None:
+    """As docs/readers.md says."""
+    features = datasets.load_dataset_builder(corpus.root).info.features
+    shard = corpus.shard("train-000000")
+    rows = datasets.load_dataset(
+        "webdataset", data_files=shard, features=features, split="train", cache_dir=str(tmp_path / "cache")
+    )
+    expected = {key: sample for key, sample in ragged.in_tars(corpus.root).items() if sample.shard == "train-000000"}
+    found = {row["__key__"]: sum(name.endswith(".jpg") and bool(row[name]) for name in row) for row in rows}
+    assert found == {key: len(sample.frames) for key, sample in expected.items()}
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -124,8 +124,15 @@ def test_limits_are_what_checks_did_not_pass() -> None:
 def test_front_matter_is_what_the_hub_reads(corpus: Layout, tmp_path: Path) -> None:
     figures = figures_of(corpus, languages=shares("en", "fr", "", "not a code", "norsk"))
     found = front_matter(dataset_card(manifest_of(corpus), figures), tmp_path)
-    columns = [column["name"] for column in found.pop("dataset_info")["features"]]
+    info = found.pop("dataset_info")
+    columns = [column["name"] for column in info["features"]]
     assert columns == ["json", "txt", *(f"{n:03d}.jpg" for n in range(6)), "__key__", "__url__"]
+    sizes = {name: sum(s.bytes for s in manifest_of(corpus).shards if s.split == name) for name in ("train", "val")}
+    assert info["splits"] == [
+        {"name": name, "num_bytes": sizes[name], "num_examples": split["samples"]}
+        for name, split in manifest_of(corpus).splits().items()
+    ]
+    assert info["download_size"] == sum(path.stat().st_size for path in Path(corpus.shards).iterdir())
     assert found == {
         "pretty_name": "small",
         "language": ["en", "fr"],
