@@ -107,7 +107,7 @@ def _shard_figures(split: str, path: str) -> _ShardFigures:
             most_sentences=pc.max(table["n_sentences"]).as_py() or 0,
             meta=reduce(joined, (type_of(json.loads(text or "{}")) for text in set(_texts(table, "meta"))), None),
         )
-    except storage.PARQUET_ERRORS as error:
+    except (*storage.PARQUET_ERRORS, KeyError) as error:  # KeyError: a column that every version wrote is not there
         raise CorpusError(f"{path}: not a Parquet file, or a damaged one: {storage.damage(error)}") from None
 
 

@@ -107,6 +107,9 @@ def test_licences_and_hosts_beyond_those_listed_are_counted(corpus: Layout, tmp_
     assert dict(figures.languages.counts) == {"en": 1500, "": 1500}
     assert figures.fields == SampleFields(2, {"n": "int64"})
     assert "| others |  | 2,980 |" in dataset_card(manifest, figures)
+    pq.write_table(pa.Table.from_pylist(rows).drop_columns(["video_id"]), tmp_path / "index" / "train-000000.parquet")
+    with pytest.raises(CorpusError, match="video_id"):
+        card_figures(Layout(str(tmp_path)), manifest)
     (tmp_path / "index" / "train-000000.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(CorpusError, match=r"train-000000\.parquet: not a Parquet file, or a damaged one"):
         card_figures(Layout(str(tmp_path)), manifest)
