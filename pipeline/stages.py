@@ -58,7 +58,9 @@ PLAN = (
 BUILD = (
     PipelineStage("decode", "Frames, one fragment for each video, in staging/.", "Decode", (decode_source,), "frames"),
     PipelineStage("pack", "Fragments and plan rows become shards and their index.", "Pack", (pack,), "shards"),
-    PipelineStage("seal", "Counts are checked; README.md and corpus.json are written.", "Seal", (seal,)),
+    PipelineStage(
+        "seal", "Counts are checked; the card, Croissant metadata and corpus.json are written.", "Seal", (seal,)
+    ),
 )
 STAGES = (*PLAN, *BUILD)
 

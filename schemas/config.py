@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.color import COLORS
+from longtake.schemas.publication import Publication
 from longtake.schemas.settings import Section, check_settings, read_settings
 from longtake.schemas.text_config import Captions, Clean, Sentences, TextSource
 
@@ -172,7 +173,7 @@ class Limits(Section):
     decode_seconds: float = Field(900, gt=0)  # wall clock for one decode task (up to ten minutes of one video)
 
 
-_UNPUBLISHED: dict[str, Any] = dict.fromkeys(("output", "source", "limits"), True) | {
+_UNPUBLISHED: dict[str, Any] = dict.fromkeys(("output", "source", "limits", "publication"), True) | {
     "filters": {"profanity": True},
     "duplicates": {"evaluation": {"__all__": {"path": True, "field": True}}},
 }
@@ -197,6 +198,7 @@ class CorpusConfig(Section):
     shards: Shards = Shards()
     limits: Limits = Limits()
     max_failed: Fraction = 0.2
+    publication: Publication = Publication()
     base: str = Field(default=".", exclude=True)
 
     @field_validator("split")
@@ -207,6 +209,8 @@ class CorpusConfig(Section):
         for name in split:
             if not name.isascii() or not name.isalnum():
                 raise ValueError(f"{name!r}: the name of a split may have only letters and digits")
+            if name == "all":  # `datasets` refuses to load it
+                raise ValueError("'all': readers take this name for all splits together; choose another")
         return split
 
     @model_validator(mode="after")

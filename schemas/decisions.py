@@ -92,7 +92,10 @@ def _parsed(path: str, data: bytes) -> list[Decision]:
 
 def _written(path: str, decisions: Iterable[Decision]) -> bytes:
     if not _is_csv(path):
-        return _parquet(_table(decisions))
+        table = _table(decisions)
+        if not table.num_rows:  # not every reader takes Parquet without rows
+            raise ConfigError(f"{path}: there is no decision to write. Name a .csv file: that can be empty.")
+        return _parquet(table)
     lines = [_HEADER, *(_line(getattr(one, name) for name in COLUMNS) for one in decisions)]
     return "".join(f"{line}\n" for line in lines).encode()
 

@@ -29,7 +29,7 @@ class Layout:
 
     @property
     def croissant(self) -> str:
-        """Croissant metadata. An audit writes it for the current corpus; a new version has none until the next audit."""
+        """Croissant metadata."""
         return self.path("croissant.json")
 
     @property

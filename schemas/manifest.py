@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError, not_finished
 from longtake.schemas.layout import FORMAT, Layout
+from longtake.schemas.publication import Publication
 
 
 class _Part(BaseModel):
@@ -57,6 +58,7 @@ class CorpusManifest(_Part):
     version: int = 1
     history: tuple[dict[str, Any], ...] = ()  # what made each version after the first: docs/versions.md
     decisions: dict[str, Any] | None = None  # of curators, used by the plan: docs/format.md
+    publication: Publication = Publication()
 
     def splits(self) -> dict[str, dict[str, int]]:
         """Samples, frames and shards per split."""
@@ -75,6 +77,8 @@ class CorpusManifest(_Part):
             del whole["version"], whole["history"]
         if self.decisions is None:
             del whole["decisions"]
+        if not self.publication:
+            del whole["publication"]
         whole["counts"] = {subject: count.to_json() for subject, count in self.counts.items()}
         whole["splits"] = self.splits()
         return (json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -9,11 +9,12 @@ from rich.console import Console
 
 from longtake.jobs.build.inputs import inputs_changed, inputs_of, is_adopted, remember_adopted
 from longtake.jobs.build.plan import current_plan, decided_otherwise, make_plan, refuse_taken_down
-from longtake.jobs.build.report import building_line, print_corpus, print_plan
+from longtake.jobs.build.report import building_line, print_corpus, print_plan, print_warnings
 from longtake.jobs.build.request import BuildRequest
 from longtake.jobs.job import run_pipeline, written
 from longtake.jobs.lock import locked
 from longtake.pipeline.build.graph import LEDGER_PREFIX, add_building
+from longtake.pipeline.build.seal import publish
 from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
 from longtake.pipeline.fragments.tasks import tasks_folder
 from longtake.pipeline.plan.edit.plan import adopt_plan
@@ -63,11 +64,19 @@ def _build(request: BuildRequest, console: Console) -> CorpusManifest | None:
         console.print(f"{layout.root} is already complete: nothing to do.", markup=False, highlight=False)
         if (lost := _failed_videos(layout)) and request.plan is None:
             console.print(f"{plural(lost, 'video')} failed; try again with: longtake retry", highlight=False)
-        return finished
+        return finished if finished.publication == config.publication else _published_anew(request, finished, console)
     if CLIP_MODEL.asked(config):
         CLIP_MODEL.get(config)  # a model that does not load is an error before any work
     with noted(layout, "build", left_to_runner=not request.wait):
         return _plan_and_build(request, console)
+
+
+def _published_anew(request: BuildRequest, finished: CorpusManifest, console: Console) -> CorpusManifest:
+    """Write the card of a finished corpus again: only what the publisher says of it has changed."""
+    manifest = finished.model_copy(update={"publication": request.config.publication})
+    publish(request.layout, manifest)
+    console.print("The card is written again: publication has changed. An audit has to be repeated.", highlight=False)
+    return manifest
 
 
 def _plan_and_build(request: BuildRequest, console: Console) -> CorpusManifest | None:
@@ -128,6 +137,7 @@ def _plan(request: BuildRequest, console: Console) -> PlanSummary:
             return found
         summary = make_plan(request, console)
     print_plan(summary, layout, console)
+    print_warnings(layout, config.publication, console)
     return summary
 
 

@@ -67,7 +67,7 @@ def plan(
     Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
     """
     from longtake.jobs.build.plan import launch_plan, make_plan
-    from longtake.jobs.build.report import print_plan
+    from longtake.jobs.build.report import print_plan, print_warnings
     from longtake.jobs.build.request import BuildRequest
     from longtake.jobs.lock import locked
     from longtake.pipeline.plan.summary import check_plan
@@ -102,6 +102,7 @@ def plan(
                 return
             summary = make_plan(request, console)
     print_plan(summary, layout, console, price)
+    print_warnings(layout, settings.publication, console)
     try:
         check_plan(summary, settings, layout.ledger)
     except CorpusError as error:

@@ -8,9 +8,12 @@ from rich.table import Table
 
 from longtake.pipeline.plan.estimate import likely, price_of
 from longtake.pipeline.plan.summary import PlanSummary, empty_splits
+from longtake.pipeline.publish.plan_warnings import plan_warnings
 from longtake.pipeline.run.progress import BYTES, Phase
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
+from longtake.schemas.printable import printable
+from longtake.schemas.publication import Publication
 from longtake.schemas.wording import bytes_of, duration, human_bytes, plural
 
 _SETTLED = 3.0  # seconds after which speed and time left of a phase can be believed
@@ -118,6 +121,12 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
         unused = f"; {lost:,} {'names' if lost == 1 else 'name'} nothing in this plan" if lost else ""
         console.print(f"Decisions: {found:,} of {plural(number, 'rejection')} applied{unused}.", highlight=False)
     console.print(f"Plan: {layout.plan}   Reasons: {layout.ledger}", highlight=False, markup=False)
+
+
+def print_warnings(layout: Layout, publication: Publication, console: Console) -> None:
+    """Print what the publisher of the planned corpus has to know: docs/format.md, publication."""
+    for warning in plan_warnings(layout, publication):
+        console.print(printable(warning), style="yellow", highlight=False, markup=False)
 
 
 def _frames(likely: tuple[float, float]) -> str:

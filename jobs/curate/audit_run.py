@@ -14,7 +14,7 @@ from rich.text import Text
 from longtake.jobs.job import run_pipeline
 from longtake.jobs.lock import check_there, locked
 from longtake.pipeline.audit.audit import Question, audit
-from longtake.pipeline.audit.card_figures import card_figures, limits_of
+from longtake.pipeline.audit.card_limits import limits_of
 from longtake.pipeline.audit.checks.sources import evaluation_sets
 from longtake.pipeline.audit.checks.verdicts import worst
 from longtake.pipeline.audit.database import Database
@@ -26,8 +26,9 @@ from longtake.pipeline.audit.report.page import render
 from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus
 from longtake.pipeline.audit.sampling import DEFAULT_STRATA, ReviewSample, draw, is_of, read_sample, write_sample
 from longtake.pipeline.plan.summary import read_summary
-from longtake.pipeline.publish.card import audited_card
-from longtake.pipeline.publish.croissant import write_croissant
+from longtake.pipeline.publish.card import dataset_card
+from longtake.pipeline.publish.croissant import croissant_json
+from longtake.pipeline.publish.index_figures import card_figures
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.pipeline.run.slots import Slots, close_shared_slots, shared_slots
 from longtake.pipeline.verify import Report, verify
@@ -207,10 +208,15 @@ def _write(database: Database, found: Audit, manifest: CorpusManifest, folder: s
     text = json.dumps(to_json(found), indent=2, ensure_ascii=False, sort_keys=True, default=str)
     storage.write_bytes(storage.join(folder, "audit.json"), (text + "\n").encode())
     if in_corpus:
-        reviews = tuple(one.text for one in found.estimates)
-        figures = card_figures(database, limits_of(found.checks), reviews, found.made)
-        storage.write_bytes(database.layout.card, audited_card(manifest, figures).encode())
-        write_croissant(database.layout, manifest, figures)
+        layout = database.layout
+        figures = replace(
+            card_figures(layout, manifest),
+            limits=limits_of(found.checks),
+            reviews=tuple(one.text for one in found.estimates),
+            audited=found.made,
+        )
+        storage.write_bytes(layout.card, dataset_card(manifest, figures).encode())
+        storage.write_bytes(layout.croissant, croissant_json(manifest, figures, storage.read_bytes(layout.manifest)))
 
 
 def to_json(found: Audit) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
+from longtake.schemas.publication import Publication
 
 
 def merge(
@@ -111,8 +112,15 @@ def merged_manifest(origins: list[CorpusManifest], name: str | None, samples: in
             "fingerprint": derived_fingerprint(origins, {"config": config}),
             "version": 1,
             "history": (entry,),
+            "publication": _agreed([origin.publication for origin in origins]),
         }
     )
+
+
+def _agreed(publications: list[Publication]) -> Publication:
+    """Return what all say."""
+    first, *others = publications
+    return first if all(other == first for other in others) else Publication()
 
 
 def _names(of: list[dict[str, Any]]) -> list[str]:

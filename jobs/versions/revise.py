@@ -27,6 +27,7 @@ from longtake.schemas.printable import printable
 from longtake.schemas.wording import human_bytes, plural
 
 
+@dataclass(frozen=True, slots=True)
 class FinishedCorpus:
     """A finished corpus: where it lies, its corpus.json and the figures of its plan."""
 

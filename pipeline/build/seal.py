@@ -1,4 +1,4 @@
-"""Seal: check that the counts balance, then write the dataset card and corpus.json. Nothing is published before."""
+"""Seal: check that the counts balance, then write card, Croissant metadata and corpus.json. Nothing is published before."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,8 @@ from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.plan.fingerprint import fingerprint
 from longtake.pipeline.plan.summary import PlanSummary
 from longtake.pipeline.publish.card import dataset_card
-from longtake.pipeline.publish.loader_columns import most_frames
+from longtake.pipeline.publish.croissant import croissant_json
+from longtake.pipeline.publish.index_figures import card_figures
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import CorpusError
@@ -20,7 +21,7 @@ from longtake.schemas.versions import versions
 def seal(
     layout: Layout, config: CorpusConfig, plan: PlanSummary, decode_drops: Tally, shards: Sequence[ShardRecord]
 ) -> None:
-    """Write README.md, then corpus.json. Their bytes depend only on the corpus. Raises CorpusError."""
+    """Write README.md, croissant.json, then corpus.json. Their bytes depend only on the corpus. Raises CorpusError."""
     if not shards:
         raise CorpusError(
             f"No sample is left: {plan.counts['sentences'].total} sentences came in and all were dropped. "
@@ -35,12 +36,13 @@ def seal(
         counts=final_counts(plan, decode_drops, sum(shard.samples for shard in shards)),
         shards=tuple(sorted(shards, key=lambda shard: shard.name)),
         decisions=plan.decisions,
+        publication=config.publication,
     )
     publish(layout, manifest)
 
 
 def publish(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None = None) -> None:
-    """Check that the counts balance, delete the Croissant metadata of an earlier audit, then write README.md and corpus.json.
+    """Check that the counts balance, then write README.md, croissant.json, and corpus.json last.
 
     Shards that a new version does not write are in the corpus `unchanged`. Raises CorpusError.
     """
@@ -50,8 +52,9 @@ def publish(layout: Layout, manifest: CorpusManifest, unchanged: Layout | None =
                 f"{subject}: {count.total} in, but {count.kept} kept and {count.dropped} dropped. "
                 "This is a bug in Longtake; please report it."
             )
-    storage.delete(layout.croissant)
-    storage.write_bytes(layout.card, dataset_card(manifest, most_frames(layout, manifest, unchanged)).encode())
+    figures = card_figures(layout, manifest, unchanged)
+    storage.write_bytes(layout.card, dataset_card(manifest, figures).encode())
+    storage.write_bytes(layout.croissant, croissant_json(manifest, figures))
     storage.write_bytes(layout.manifest, manifest.to_bytes())
 
 

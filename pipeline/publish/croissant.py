@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from longtake.pipeline.publish.card import CardFigures, Publication, citation, known_licences, one_line
+from longtake.pipeline.publish.citation import citation
+from longtake.pipeline.publish.figures import CardFigures, known_licences
 from longtake.pipeline.publish.licences import UNKNOWN
-from longtake.schemas import storage
-from longtake.schemas.layout import Layout
+from longtake.pipeline.publish.markdown import one_line
 from longtake.schemas.manifest import CorpusManifest
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
@@ -80,20 +80,14 @@ _SENTENCE_FIELDS = (
 )
 
 
-def croissant(
-    manifest: CorpusManifest,
-    figures: CardFigures,
-    publication: Publication | None = None,
-    manifest_sha256: str | None = None,
-) -> dict[str, Any]:
-    """The metadata of a corpus, with paths relative to its folder. `manifest_sha256` is the hash of corpus.json on disk.
+def croissant(manifest: CorpusManifest, figures: CardFigures, corpus_json: bytes | None = None) -> dict[str, Any]:
+    """The metadata of a corpus, with paths relative to its folder. `corpus_json` is the content of that file, if it is on disk.
 
-    The specification asks for `url`, `creator` and `datePublished`, which no corpus knows. They are absent unless `publication`
-    has them. Up to LISTED_SHARDS shards are listed with their hashes. corpus.json is always listed with its hash, and has all
-    shards.
+    The specification asks for `url`, `creator` and `datePublished`. They are absent unless the publisher has given them. Up to
+    LISTED_SHARDS shards are listed with their hashes. corpus.json is always listed with its hash, and has all shards.
     """
-    publication = publication or Publication()
-    digest = manifest_sha256 or hashlib.sha256(manifest.to_bytes()).hexdigest()
+    publication = manifest.publication
+    digest = hashlib.sha256(corpus_json or manifest.to_bytes()).hexdigest()
     languages = [code for code, _ in figures.languages.counts if code]
     whole = {
         "@context": _CONTEXT,
@@ -106,7 +100,7 @@ def croissant(
         "url": publication.url,
         "creator": {"@type": "sc:Organization", "name": publication.creator} if publication.creator else None,
         "datePublished": publication.date,
-        "citeAs": citation(manifest, publication),
+        "citeAs": citation(manifest),
         "keywords": ["video", "long-form video", "speech", "WebDataset", *languages],
         "inLanguage": languages,
         **_responsible_ai(manifest, figures),
@@ -116,13 +110,9 @@ def croissant(
     return {name: value for name, value in whole.items() if value not in (None, "", [])}
 
 
-def write_croissant(
-    layout: Layout, manifest: CorpusManifest, figures: CardFigures, publication: Publication | None = None
-) -> None:
-    """Write CORPUS/croissant.json."""
-    digest = hashlib.sha256(storage.read_bytes(layout.manifest)).hexdigest()
-    text = json.dumps(croissant(manifest, figures, publication, digest), indent=2, ensure_ascii=False) + "\n"
-    storage.write_bytes(layout.croissant, text.encode())
+def croissant_json(manifest: CorpusManifest, figures: CardFigures, corpus_json: bytes | None = None) -> bytes:
+    """The content of croissant.json."""
+    return (json.dumps(croissant(manifest, figures, corpus_json), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _description(manifest: CorpusManifest, figures: CardFigures) -> str:
@@ -156,14 +146,14 @@ def _responsible_ai(manifest: CorpusManifest, figures: CardFigures) -> dict[str,
     personal = {
         "keep": "Speech was not searched for personal data.",
         "mask": "E-mail addresses and numbers that were found in the speech are masked.",
-        "drop": "Long clips in which e-mail addresses or numbers of persons were found are left out.",
+        "drop": "Long clips in which e-mail addresses or numbers of persons were found are dropped.",
     }
     sources = ", ".join(f"{host} ({samples:,} samples)" for host, samples in figures.hosts.counts[:20] if host)
     return {
         "rai:dataCollection": f"Videos and their transcripts as a manifest lists them. Hosts: {sources or 'none stated'}.",
         "rai:dataPreprocessingProtocol": [
             "Sentences of a video are cleaned, merged into long clips and filtered; frames are decoded at planned times. The "
-            "settings are in corpus.json under config; ledger/ says what was left out, and why."
+            "settings are in corpus.json under config; ledger/ says what was dropped, and why."
         ],
         "rai:machineAnnotationTools": [f"captions by {model}"] if model else [],
         "rai:personalSensitiveInformation": [
@@ -190,7 +180,7 @@ def _distribution(manifest: CorpusManifest, digest: str) -> Iterator[dict[str, A
     for split in sorted(manifest.splits()):
         about = f"The shards of split {one_line(split)}."
         yield _file_set(f"shards-{one_line(split)}", f"shards/{one_line(split)}-*.tar", "application/x-tar", about)
-    for folder, about in (("plan", "What was decided."), ("ledger", "What was left out, and why.")):
+    for folder, about in (("plan", "What was decided."), ("ledger", "What was dropped, and why.")):
         yield _file_set(folder, f"{folder}/*.parquet", "application/x-parquet", about)
     for shard in manifest.shards if len(manifest.shards) <= LISTED_SHARDS else ():
         yield {

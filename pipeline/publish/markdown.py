@@ -17,6 +17,11 @@ def escape(text: object, limit: int = 200) -> str:
     return _AT_START.sub(r"\g<0>\\", _BARE_LINK.sub(r"\g<0>\\", shown))
 
 
+def one_line(text: str) -> str:
+    """A text as plain text on one line, for places that are not Markdown."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
 def fenced(text: str, language: str = "") -> str:
     """A code block with a fence that `text` cannot close."""
     longest = max(map(len, re.findall(r"`+", text)), default=0)

@@ -145,7 +145,6 @@ def _install_files(layout: Layout, new: Layout, manifest: CorpusManifest) -> Non
     """Put the files of the new version in place, corpus.json last. May be repeated at any point."""
     storage.write_bytes(new.path(_INSTALLING), b"")
     storage.delete(layout.manifest)
-    storage.delete(layout.croissant)  # of the old version
     names = [shard.name.removesuffix(".tar") for shard in manifest.shards]
     listed = {"shards": {f"{name}.tar" for name in names}, "index": {f"{name}.parquet" for name in names}}
     for folder in ("plan", "ledger", "shards", "index", *(("embeddings",) if _forgets(manifest) else ())):
@@ -161,6 +160,9 @@ def _install_files(layout: Layout, new: Layout, manifest: CorpusManifest) -> Non
         for folder in storage.list_folders(layout.staging):
             if folder.rsplit("/", 1)[-1] != _NEXT:
                 storage.delete_folder(folder)
+    storage.delete(layout.croissant)  # of the old version
+    if storage.exists(new.croissant):  # versions made by an earlier Longtake have none
+        storage.link(new.croissant, layout.croissant)
     storage.link(new.card, layout.card)
     storage.link(new.manifest, layout.manifest)
     storage.delete_folder(new.root)

@@ -1,120 +1,162 @@
-"""`datasets.load_dataset` on a corpus, with the real library: every frame of every sample of every split is there."""
+"""`datasets.load_dataset` on a corpus, with the real library: every frame and field of every sample of every split is there."""
 
-import io
-import tarfile
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import corpora
 import pytest
-from PIL import Image
+import ragged
 
-from longtake.pipeline.audit.card_figures import card_figures
-from longtake.pipeline.audit.database import Database
-from longtake.pipeline.build.seal import publish
-from longtake.pipeline.merge.merge import long_clip
-from longtake.pipeline.publish.card import audited_card
-from longtake.pipeline.publish.loader_columns import frame_names, most_frames
+from longtake.pipeline.publish.card import dataset_card
+from longtake.pipeline.publish.index_figures import card_figures
+from longtake.pipeline.publish.json_type import feature, joined, type_of
+from longtake.pipeline.publish.sample_columns import frame_names
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusManifest, read_manifest
-from longtake.schemas.records import LongClip
 
-#: Sentences of the long clips of each video, and its split: the first samples of a shard have few frames, later ones many.
-RAGGED = {"alpha": (1, "train"), "beta": (2, "train"), "gamma": (3, "val"), "delta": (1, "val"), "epsilon": (3, "train"),
-          "zeta": (2, "train"), "eta": (3, "train"), "theta": (1, "test"), "iota": (3, "test")}  # fmt: skip
+datasets = pytest.importorskip("datasets", reason="datasets is not installed; `pip install longtake[dev]` has it")
+datasets.disable_progress_bars()
 
 
 @pytest.fixture(scope="module")
-def ragged(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """A corpus of such samples, published as a build does it."""
-    made = corpora.clips_of
-
-    def clips_of(video_id: str, settings: Any) -> list[LongClip]:
-        number, split = RAGGED[video_id]
-        found = []
-        for clip in made(video_id, settings):
-            cut = long_clip(clip.video, clip.sentences[:number], settings.frames.per_sentence)
-            found.append(replace(cut, split=split))
-        return found
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpora, "clips_of", clips_of)
-        layout = corpora.build(tmp_path_factory.mktemp("ragged") / "corpus", tuple(RAGGED))
-    publish(layout, manifest_of(layout))
-    return layout
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    return ragged.build(tmp_path_factory.mktemp("ragged") / "corpus")
 
 
-def manifest_of(layout: Layout) -> CorpusManifest:
-    manifest = read_manifest(layout)
-    assert manifest is not None
-    return manifest
+def holds(loaded: Any, stored: Any) -> bool:
+    """Whether what was loaded is what is stored, where fields that only other samples have are None."""
+    if isinstance(stored, dict):
+        return all(holds(value, stored.get(name)) for name, value in (loaded or {}).items()) and all(
+            value is None or name in (loaded or {}) for name, value in stored.items()
+        )
+    if isinstance(stored, list):
+        return len(loaded) == len(stored) and all(map(holds, loaded, stored))
+    return loaded == stored or (stored is None and not loaded)
 
 
-def members(layout: Layout) -> dict[str, dict[str, bytes]]:
-    """The frames in the tars, by sample and name: read with the standard library."""
-    found: dict[str, dict[str, bytes]] = {}
-    for path in Path(layout.shards).iterdir():
-        with tarfile.open(path) as tar:
-            for member in tar:
-                key, _, name = member.name.partition(".")
-                if name.endswith(".jpg"):
-                    found.setdefault(key, {})[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
-    return found
-
-
-def loaded(layout: Layout, tmp_path: Path) -> Any:
-    datasets = pytest.importorskip("datasets")
-    datasets.disable_progress_bars()
-    return datasets.load_dataset(layout.root, cache_dir=str(tmp_path / "cache"))
-
-
-@pytest.mark.parametrize("card", ["of the build", "of the audit"])
-def test_all_frames_of_ragged_samples_are_read(ragged: Layout, card: str, tmp_path: Path) -> None:
-    if card == "of the audit":
-        text = audited_card(manifest_of(ragged), card_figures(Database(ragged)))
-        Path(ragged.card).write_text(text, encoding="utf-8")
-    expected = members(ragged)
-    assert {len(frames) for frames in expected.values()} == {2, 4, 6}
-    data = loaded(ragged, tmp_path)
-    assert set(data) == {"train", "val", "test"}
-    seen: dict[str, dict[str, bytes]] = {}
-    splits: Counter[str] = Counter()
-    image = pytest.importorskip("datasets").Image(decode=False)
+def check(root: str, cache: Path, streaming: bool) -> None:
+    """Load a corpus and compare all of it with its tars."""
+    expected = ragged.in_tars(root)
+    data = datasets.load_dataset(root, cache_dir=str(cache), streaming=streaming)
+    seen: Counter[str] = Counter()
+    names = frame_names(ragged.MOST_FRAMES)
     for split, rows in data.items():
-        raw = rows
-        for name in frame_names(6):
-            raw = raw.cast_column(name, image)
-        for row in raw:
-            splits[split] += 1
-            said = row["json"]
-            assert said["key"] == row["__key__"] and said["split"] == split
-            assert row["txt"] == " ".join(one["text"] for one in said["sentences"])
-            assert len(said["frame_pts_ms"]) == len(expected[row["__key__"]])
-            seen[row["__key__"]] = {name: row[name]["bytes"] for name in frame_names(6) if row[name] is not None}
-    assert seen == expected
-    assert splits == Counter({name: part["samples"] for name, part in manifest_of(ragged).splits().items()})
-    assert data["train"][0]["000.jpg"].size == Image.open(io.BytesIO(next(iter(expected.values()))["000.jpg"])).size
+        assert not set(names) - set(rows.features)
+        for name in names:
+            rows = rows.cast_column(name, datasets.Image(decode=False))
+        for row in rows:
+            sample = expected[row["__key__"]]
+            seen[split] += 1
+            assert sample.split == split and row["txt"] == sample.text
+            assert {name: row[name]["bytes"] for name in names if row[name] is not None} == sample.frames
+            assert sample.content["meta"] is not None and holds(row["json"], sample.content), row["json"]
+    assert seen == Counter(sample.split for sample in expected.values())
 
 
-def test_columns_go_as_far_as_the_longest_sample(ragged: Layout) -> None:
-    assert most_frames(ragged, manifest_of(ragged)) == 6
+@pytest.mark.parametrize("streaming", [False, True])
+def test_all_frames_and_fields_of_ragged_samples_are_read(corpus: Layout, tmp_path: Path, streaming: bool) -> None:
+    samples = ragged.in_tars(corpus.root).values()
+    assert {len(sample.frames) for sample in samples} == {2, 4, 6}
+    assert {sample.split for sample in samples} == {"train", "val", "test"}, "and none in `empty`"
+    named = [sentence for sample in samples for sentence in sample.content["sentences"] if "speaker" in sentence]
+    assert named and all(sample.content["source"]["range"] == "tv" for sample in samples)
+    check(corpus.root, tmp_path, streaming)
+
+
+def test_a_shard_that_is_missing_is_told(corpus: Layout, tmp_path: Path) -> None:
+    place = shutil.copytree(corpus.root, tmp_path / "corpus")
+    (place / "shards" / "train-000001.tar").unlink()
+    with pytest.raises(datasets.exceptions.DatasetsError, match=r"num_examples=7.*num_examples=3"):
+        datasets.load_dataset(str(place), cache_dir=str(tmp_path / "cache"))
+
+
+def test_some_shards_are_read_with_the_columns_of_the_card(corpus: Layout, tmp_path: Path) -> None:
+    """As docs/readers.md says."""
+    features = datasets.load_dataset_builder(corpus.root).info.features
+    shard = corpus.shard("train-000000")
+    rows = datasets.load_dataset(
+        "webdataset", data_files=shard, features=features, split="train", cache_dir=str(tmp_path / "cache")
+    )
+    expected = {key: sample for key, sample in ragged.in_tars(corpus.root).items() if sample.shard == "train-000000"}
+    found = {row["__key__"]: sum(name.endswith(".jpg") and bool(row[name]) for name in row) for row in rows}
+    assert found == {key: len(sample.frames) for key, sample in expected.items()}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_meta_of_no_one_type_is_read(tmp_path: Path, streaming: bool) -> None:
+    deep: Any = "end"
+    for _ in range(50):
+        deep = {"a": [deep]}
+    meta = {
+        "alpha": {"n": 1, "_type": "Image", "dtype": "int32", "": 1, "a.b": "x", "deep": deep},
+        "beta": {"n": "one", "ids": {f"k{n}": n for n in range(300)}},
+        "gamma": {"n": [1, "two"], "big": (1 << 64) - 1},
+        "zeta": {"n": {"x": 1}, "name: x\n- y": "<b>"},
+    }
+    layout = ragged.build(tmp_path / "corpus", meta)
+    check(layout.root, tmp_path / "cache", streaming)
+
+
+def test_a_number_that_the_library_cannot_read_costs_meta_alone(tmp_path: Path) -> None:
+    layout = ragged.build(tmp_path / "corpus", {"alpha": {"n": 1, "id": [{"of": 1 << 64}]}})
+    assert "name: meta" not in Path(layout.card).read_text(encoding="utf-8")
+    expected = ragged.in_tars(layout.root)
+    for streaming in (False, True):
+        data = datasets.load_dataset(layout.root, cache_dir=str(tmp_path / "cache"), streaming=streaming)
+        rows = [row for split in data.values() for row in split]
+        assert {row["__key__"] for row in rows} == expected.keys()
+        assert sum(name.endswith(".jpg") and bool(picture) for row in rows for name, picture in row.items()) == sum(
+            len(sample.frames) for sample in expected.values()
+        )
+
+
+def test_the_card_of_an_audit_states_the_same_columns(corpus: Layout, tmp_path: Path) -> None:
+    manifest = ragged.manifest_of(corpus)
+    figures = replace(card_figures(corpus, manifest), audited="today", limits=("a limit",))
+    text = dataset_card(manifest, figures)
+    assert text.split("---\n")[1] == Path(corpus.card).read_text(encoding="utf-8").split("---\n")[1]
+    assert "- a limit" in text
+
+
+def test_columns_go_as_far_as_the_longest_sample(corpus: Layout) -> None:
+    fields = card_figures(corpus, ragged.manifest_of(corpus)).fields
+    assert fields.most_frames == ragged.MOST_FRAMES
+    assert fields.meta == {
+        "channel": "string", "views": "float64", "chapters": [{"title": "string", "start_time": "float64"}],
+        "tags": ["string"], "nested": [["int64"]], "live": "bool",
+    }  # fmt: skip
     assert frame_names(3) == ["000.jpg", "001.jpg", "002.jpg"]
     longer = frame_names(1001)  # samples of up to 1,000 frames have three digits, that of 1,001 has four
     assert longer[:2] == ["000.jpg", "001.jpg"] and longer[999:1001] == ["999.jpg", "0000.jpg"]
     assert longer[-1] == "1000.jpg" and len(longer) == len(set(longer)) == 2001
 
 
-def test_tables_without_rows_are_no_files(tmp_path: Path) -> None:
-    import pyarrow as pa
-
-    from longtake.pipeline.ledger.write import write_part
-    from longtake.schemas import storage
-
-    path = str(tmp_path / "part-00000.parquet")
-    storage.write_parquet(path, pa.table({"a": [1]}))
-    storage.write_parquet(path, pa.table({"a": pa.array([], pa.int64())}))
-    assert list(tmp_path.iterdir()) == []
-    assert write_part(((0, 1), [None]), str(tmp_path), "part-build") == Counter()
-    assert list(tmp_path.iterdir()) == []
+def test_types_join_in_any_order() -> None:
+    values = [
+        None,
+        True,
+        1,
+        1 << 63,
+        1 << 64,
+        2.5,
+        "x",
+        [],
+        [1],
+        [None],
+        ["x"],
+        {},
+        {"a": 1},
+        {"a": "x"},
+        {"a": None, "b": [{}]},
+    ]
+    kinds = [type_of(value) for value in values]
+    for one in kinds:
+        assert joined(one, one) == one
+        for other in kinds:
+            both = joined(one, other)
+            assert both == joined(other, one)
+            for third in kinds:
+                assert joined(both, third) == joined(one, joined(other, third))
+    assert [feature(kind) for kind in (None, [None])] == [{"dtype": "string"}, {"list": "string"}]
+    assert type_of({f"k{n}": n for n in range(201)}) == joined(type_of(1), type_of("x")) == "json"

@@ -102,6 +102,7 @@ def change(path: str, value: Any) -> dict[str, Any]:
         ("split", {"train": 0.5, "val": 0.4}, "split: the shares must add up to 1, not 0.9"),
         ("split", {"train": 1.5, "val": -0.5}, "split.train: "),
         ("split", {"../train": 1.0}, "'../train': the name of a split may have only letters and digits"),
+        ("split", {"all": 1.0}, "'all': readers take this name for all splits together"),
         ("split", {"train": float("nan"), "val": 1.0}, "split.train: "),
         ("shards.samples", 0, "shards.samples: "),
         ("limits.decode_seconds", 0, "limits.decode_seconds: "),

@@ -1,12 +1,11 @@
 """Checks of use and content: licences, personal data, sources, and whether text and pictures belong together."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from longtake.pipeline.audit.checks.verdicts import EXAMPLES, as_table, counted
 from longtake.pipeline.audit.database import Database, quoted
 from longtake.pipeline.audit.result import AuditCheck, CheckStatus
-from longtake.pipeline.publish.licences import OTHER, UNKNOWN, licence
+from longtake.pipeline.publish.licences import OTHER, UNKNOWN, licence, restriction
 from longtake.schemas.wording import plural
 
 _EMAIL = r"[A-Za-z0-9_%+-][A-Za-z0-9._%+-]*@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
@@ -88,17 +87,10 @@ WHERE {stated} IN ({listed}) GROUP BY ALL ORDER BY samples DESC, license"""
 
 def _faults(text: str, allowed: Sequence[str]) -> str:
     """The objection to a licence; "" if there is none."""
-    found = licence(text)
     if allowed:
         listed = {known for name in allowed for known in _names(name)}
         return "" if _names(text) & listed else "not on the list"
-    parts = set(re.findall(r"[a-z]+", f"{found.hub_id} {found.name}".lower()))
-    if found.hub_id == OTHER and not found.name.lower().startswith("public domain"):
-        return "not known here"
-    said = [why for part, why in (("nc", "non-commercial (NC)"), ("nd", "no derivatives (ND)")) if part in parts]
-    if "not stated" in found.name:
-        said.append("not stated which")
-    return " and ".join(said)
+    return restriction(text)
 
 
 def _names(text: str) -> set[str]:

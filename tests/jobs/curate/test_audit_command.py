@@ -207,7 +207,7 @@ def test_a_corpus_from_which_nothing_was_left_out_has_no_ledger(corpus: Path, mo
     number = database.number("n", "n", "SELECT count(*) AS value FROM 'ledger/*.parquet' WHERE subject = 'clip'")
     assert number.value == 0
     monkeypatch.chdir(corpus)
-    assert duckdb.execute(number.sql).fetchone() == (0,), "as it is printed"
+    assert duckdb.execute(number.sql).fetchall() == [(0,)], "as it is printed"
     database.close()
     assert audit(corpus, *QUICK).exit_code == 1  # this one had left something out
     assert found(corpus)["accounting"]["status"] == "fail"

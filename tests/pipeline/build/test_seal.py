@@ -34,7 +34,8 @@ def plan(**changes: Any) -> PlanSummary:
 def shards(layout: Layout, *samples: int) -> list[ShardRecord]:
     """Shards, of which the index at least is there."""
     for i, n in enumerate(samples):
-        storage.write_parquet(layout.shard_index(f"train-{i:06d}"), pa.table({"n_sentences": [1] * n}))
+        row = {"video_id": "v", "n_sentences": 1, "n_words": 2, "start_ms": 0, "end_ms": 900, "meta": "{}"}
+        storage.write_parquet(layout.shard_index(f"train-{i:06d}"), pa.Table.from_pylist([row] * n))
     return [
         ShardRecord(name=f"train-{i:06d}.tar", split="train", samples=n, frames=8 * n, bytes=9, sha256="0")
         for i, n in enumerate(samples)
@@ -69,11 +70,11 @@ def test_neither_clock_nor_path_nor_host_is_published(tmp_path: Path) -> None:
     for name in ("one", "two"):
         layout = Layout(str(tmp_path / name))
         seal(layout, CONFIG, plan(), LOST, shards(layout, 15))
-        written.append([Path(layout.manifest).read_text(), Path(layout.card).read_text()])
+        written.append([Path(path).read_text() for path in (layout.manifest, layout.card, layout.croissant)])
     assert written[0] == written[1]
     assert not any(secret in text for text in written[0] for secret in ("/nowhere", "secret", str(tmp_path)))
     assert json.loads(written[0][0])["config"]["name"] == "mini"
-    assert written[0][1].startswith('---\npretty_name: "mini"\n')
+    assert written[0][1].startswith("---\npretty_name: mini\n")
 
 
 def test_counts_that_do_not_balance_are_not_published(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ import mlcroissant
 import pyarrow.parquet as pq
 import pytest
 
-from longtake.pipeline.audit.card_figures import card_figures
-from longtake.pipeline.audit.database import Database
 from longtake.pipeline.build.seal import publish
 from longtake.pipeline.publish import croissant as croissant_module
-from longtake.pipeline.publish.card import CardFigures, Publication, Shares
-from longtake.pipeline.publish.croissant import croissant, write_croissant
+from longtake.pipeline.publish.croissant import croissant, croissant_json
+from longtake.pipeline.publish.figures import CardFigures, Shares
+from longtake.pipeline.publish.index_figures import card_figures
 from longtake.pipeline.revise import install
 from longtake.pipeline.verify import verify
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.publication import Publication
 
-KNOWN = Publication("https://example.org/small", "Ada L.", "2026-11-25")
+KNOWN = Publication(url="https://example.org/small", creator="Ada L.", date="2026-11-25")
 
 
 @pytest.fixture
@@ -33,7 +34,15 @@ def corpus(tmp_path: Path) -> Layout:
 def parts(corpus: Layout) -> tuple[CorpusManifest, CardFigures]:
     manifest = read_manifest(corpus)
     assert manifest is not None
-    return manifest, card_figures(Database(corpus), ("Split leakage failed: 3 videos",))
+    return manifest, replace(card_figures(corpus, manifest), limits=("Split leakage failed: 3 videos",))
+
+
+def published(manifest: CorpusManifest) -> CorpusManifest:
+    return manifest.model_copy(update={"publication": KNOWN})
+
+
+def write_croissant(corpus: Layout, manifest: CorpusManifest, figures: CardFigures) -> None:
+    Path(corpus.croissant).write_bytes(croissant_json(manifest, figures, Path(corpus.manifest).read_bytes()))
 
 
 def issues(dataset: Any) -> tuple[set[str], set[str]]:
@@ -42,7 +51,8 @@ def issues(dataset: Any) -> tuple[set[str], set[str]]:
 
 
 def test_mlcroissant_finds_no_fault(corpus: Layout) -> None:
-    write_croissant(corpus, *parts(corpus), KNOWN)
+    manifest, figures = parts(corpus)
+    write_croissant(corpus, published(manifest), figures)
     assert issues(mlcroissant.Dataset(jsonld=corpus.croissant)) == (set(), set())
     write_croissant(corpus, *parts(corpus))
     errors, warnings = issues(mlcroissant.Dataset(jsonld=corpus.croissant))
@@ -94,7 +104,7 @@ def test_very_many_shards_are_named_by_patterns(corpus: Layout) -> None:
     manifest, figures = parts(corpus)
     shard = manifest.shards[0]
     many = tuple(shard.model_copy(update={"name": f"train-{n:06d}.tar"}) for n in range(12_000))
-    raw = croissant(manifest.model_copy(update={"shards": many}), figures, KNOWN)
+    raw = croissant(published(manifest).model_copy(update={"shards": many}), figures)
     assert len(json.dumps(raw)) < 30_000
     assert [one["contentUrl"] for one in raw["distribution"] if "contentUrl" in one] == ["corpus.json"]
     assert issues(mlcroissant.Dataset(jsonld=raw)) == (set(), set())
@@ -104,7 +114,7 @@ def test_very_many_shards_are_named_by_patterns(corpus: Layout) -> None:
 
 def test_licences_languages_and_limits(corpus: Layout) -> None:
     manifest, figures = parts(corpus)
-    raw = croissant(manifest, figures, KNOWN)
+    raw = croissant(published(manifest), figures)
     assert raw["license"] == ["https://creativecommons.org/licenses/by/4.0/"]
     assert raw["conformsTo"][0] == "http://mlcommons.org/croissant/1.0"
     assert raw["rai:dataLimitations"] == ["Split leakage failed: 3 videos"]
@@ -114,8 +124,8 @@ def test_licences_languages_and_limits(corpus: Layout) -> None:
     assert not {"creator", "url", "datePublished"} & bare.keys(), "what is not known is not said"
     hostile = 'x"}], "@id": "<script>\n'
     licences = Shares((("MIT", 3), (hostile, 2), ("", 1)), 5)
-    figures = CardFigures(figures.splits, figures.total, licences, Shares((("fr", 3),)), figures.hosts, (hostile,))
-    raw = croissant(manifest.model_copy(update={"name": hostile}), figures, KNOWN)
+    figures = replace(figures, licences=licences, languages=Shares((("fr", 3),)), limits=(hostile,))
+    raw = croissant(published(manifest).model_copy(update={"name": hostile}), figures)
     assert raw["license"][0] == "https://spdx.org/licenses/MIT.html"
     assert [one["name"] for one in raw["license"][1:]] == [
         'x"}], "@id": "<script>',
@@ -123,9 +133,7 @@ def test_licences_languages_and_limits(corpus: Layout) -> None:
     ]
     assert raw["inLanguage"] == ["fr"]
     assert issues(mlcroissant.Dataset(jsonld=raw)) == (set(), set())
-    nothing = croissant(
-        manifest, CardFigures(figures.splits, figures.total, Shares((("", 1),)), *[figures.hosts] * 2), KNOWN
-    )
+    nothing = croissant(published(manifest), replace(figures, licences=Shares((("", 1),)), languages=Shares(())))
     assert nothing["license"] == [{"@type": "sc:CreativeWork", "name": "none stated"}]
     assert issues(mlcroissant.Dataset(jsonld=nothing)) == (set(), set())
 
@@ -171,15 +179,17 @@ def test_a_new_version_does_not_keep_what_was_said_of_the_old_one(
         monkeypatch.setattr(install, "_exchange", lambda one, other: False)
     install.install(corpus)
     assert read_manifest(corpus) == changed
-    assert not Path(corpus.croissant).exists()
+    assert json.loads(Path(corpus.croissant).read_bytes())["version"] == "2.0.0"
+    assert "Split leakage" not in Path(corpus.croissant).read_text()
+    assert issues(mlcroissant.Dataset(jsonld=corpus.croissant))[0] == set()
     assert "of an audit" not in Path(corpus.card).read_text()
     assert Path(corpus.path("mine.txt")).read_text() == "not ours\n"
     assert not Path(install.next_version(corpus).root).exists()
-    write_croissant(corpus, *parts(corpus))
-    assert json.loads(Path(corpus.croissant).read_bytes())["version"] == "2.0.0"
 
 
 def test_a_build_in_the_same_place_does_not_keep_it_either(corpus: Layout) -> None:
     write_croissant(corpus, *parts(corpus))
     publish(corpus, parts(corpus)[0])
-    assert not Path(corpus.croissant).exists() and read_manifest(corpus) is not None
+    assert "Split leakage" not in Path(corpus.croissant).read_text()
+    digest = hashlib.sha256(Path(corpus.manifest).read_bytes()).hexdigest()
+    assert json.loads(Path(corpus.croissant).read_bytes())["distribution"][0]["sha256"] == digest

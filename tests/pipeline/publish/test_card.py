@@ -1,29 +1,33 @@
-"""The card that an audit writes: figures counted again from the rows, front matter as the hub reads it, and nothing of strangers
-in it that acts."""
+"""The card: figures counted again from the rows, front matter as the hub reads it, and nothing of strangers in it that acts."""
 
 import contextlib
 import io
+import json
 import re
+import statistics
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import corpora
-import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from huggingface_hub import DatasetCard, metadata_load
 from markdown_it import MarkdownIt
 
-from longtake.pipeline.audit.card_figures import card_figures, limits_of
-from longtake.pipeline.audit.database import Database
+from longtake.pipeline.audit.card_limits import limits_of
 from longtake.pipeline.audit.result import AuditCheck, CheckStatus
-from longtake.pipeline.publish.card import CardFigures, Publication, Shares, SplitFigures, audited_card, dataset_card
+from longtake.pipeline.publish.card import dataset_card
+from longtake.pipeline.publish.figures import CardFigures, SampleFields, Shares, SplitFigures
+from longtake.pipeline.publish.index_figures import card_figures
 from longtake.pipeline.publish.markdown import escape, fenced
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, ShardRecord, read_manifest
+from longtake.schemas.publication import Publication
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 HOSTILE = (
@@ -50,7 +54,7 @@ def manifest_of(corpus: Layout) -> CorpusManifest:
 
 
 def figures_of(corpus: Layout, **changes: Any) -> CardFigures:
-    return replace(card_figures(Database(corpus)), **changes)
+    return replace(card_figures(corpus, manifest_of(corpus)), **changes)
 
 
 def front_matter(card: str, folder: Path) -> dict[str, Any]:
@@ -80,24 +84,35 @@ def test_figures_are_those_of_the_rows(corpus: Layout) -> None:
         assert one.sentences == sum(len(row["sentences"]) for row in own)
         assert one.words == sum(len(row["paragraph"].split()) for row in own)
         assert one.hours == pytest.approx(sum(lengths) / 3.6e6)
-        assert one.seconds == (lengths[0] / 1000, lengths[(len(own) - 1) // 2] / 1000, lengths[-1] / 1000)
+        assert one.seconds == (lengths[0] / 1000, statistics.median(lengths) / 1000, lengths[-1] / 1000)
     assert dict(figures.licences.counts) == Counter(row["license"] for row in rows)
     assert dict(figures.hosts.counts) == {"example.org": len(rows)}
     assert figures.languages == Shares((("", len(rows)),))
 
 
-def test_licences_and_hosts_beyond_those_listed_are_counted(tmp_path: Path) -> None:
+def test_licences_and_hosts_beyond_those_listed_are_counted(corpus: Layout, tmp_path: Path) -> None:
     (tmp_path / "index").mkdir()
-    duckdb.execute("SET VARIABLE place = ?", [f"{tmp_path}/index/train-000000.parquet"])
-    duckdb.execute("""
-        COPY (SELECT 'v' || n AS video_id, 'train' AS split, 1 AS n_sentences, 2 AS n_words, 0 AS start_ms, 5 AS end_ms,
-                     'licence ' || (n // 2) AS license, 'https://me:pw@H' || n || '.example:80/x' AS url,
-                     CASE WHEN n % 2 = 0 THEN 'en' END AS language, [0, 40] AS frame_pts_ms
-              FROM range(3000) AS t(n)) TO (getvariable('place')) (FORMAT parquet)""")
-    figures = card_figures(Database(Layout(str(tmp_path))))
+    rows = [
+        {"video_id": f"v{n}", "n_sentences": 1, "n_words": 2, "start_ms": 0, "end_ms": 5, "license": f" licence {n // 2}",
+         "url": f"https://me:pw@H{n}.example:80/x", "language": None if n % 2 else "en", "meta": json.dumps({"n": n})}
+        for n in range(3000)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "index" / "train-000000.parquet")
+    shard = ShardRecord(name="train-000000.tar", split="train", samples=3000, frames=6000, bytes=1, sha256="0")
+    manifest = manifest_of(corpus).model_copy(update={"shards": (shard,)})
+    figures = card_figures(Layout(str(tmp_path)), manifest)
     assert len(figures.licences.counts) == 1000 and figures.licences.left == 1000
     assert figures.hosts.counts[0] == ("h0.example", 1) and figures.hosts.left == 2900
+    assert figures.licences_of["h0.example"] == Shares((("licence 0", 1),))
     assert dict(figures.languages.counts) == {"en": 1500, "": 1500}
+    assert figures.fields == SampleFields(2, {"n": "int64"})
+    assert "| others |  | 2,980 |" in dataset_card(manifest, figures)
+    pq.write_table(pa.Table.from_pylist(rows).drop_columns(["video_id"]), tmp_path / "index" / "train-000000.parquet")
+    with pytest.raises(CorpusError, match="video_id"):
+        card_figures(Layout(str(tmp_path)), manifest)
+    (tmp_path / "index" / "train-000000.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(CorpusError, match=r"train-000000\.parquet: not a Parquet file, or a damaged one"):
+        card_figures(Layout(str(tmp_path)), manifest)
 
 
 def test_limits_are_what_checks_did_not_pass() -> None:
@@ -111,9 +126,16 @@ def test_limits_are_what_checks_did_not_pass() -> None:
 
 def test_front_matter_is_what_the_hub_reads(corpus: Layout, tmp_path: Path) -> None:
     figures = figures_of(corpus, languages=shares("en", "fr", "", "not a code", "norsk"))
-    found = front_matter(audited_card(manifest_of(corpus), figures), tmp_path)
-    columns = [column["name"] for column in found.pop("dataset_info")["features"]]
+    found = front_matter(dataset_card(manifest_of(corpus), figures), tmp_path)
+    info = found.pop("dataset_info")
+    columns = [column["name"] for column in info["features"]]
     assert columns == ["json", "txt", *(f"{n:03d}.jpg" for n in range(6)), "__key__", "__url__"]
+    sizes = {name: sum(s.bytes for s in manifest_of(corpus).shards if s.split == name) for name in ("train", "val")}
+    assert info["splits"] == [
+        {"name": name, "num_bytes": sizes[name], "num_examples": split["samples"]}
+        for name, split in manifest_of(corpus).splits().items()
+    ]
+    assert info["download_size"] == sum(path.stat().st_size for path in Path(corpus.shards).iterdir())
     assert found == {
         "pretty_name": "small",
         "language": ["en", "fr"],
@@ -156,7 +178,7 @@ def test_front_matter_is_what_the_hub_reads(corpus: Layout, tmp_path: Path) -> N
     ],
 )
 def test_licences_of_the_front_matter(corpus: Layout, tmp_path: Path, licences: Shares, wanted: dict[str, Any]) -> None:
-    found = front_matter(audited_card(manifest_of(corpus), figures_of(corpus, licences=licences)), tmp_path)
+    found = front_matter(dataset_card(manifest_of(corpus), figures_of(corpus, licences=licences)), tmp_path)
     assert {name: value for name, value in found.items() if name.startswith("license")} == wanted
 
 
@@ -167,7 +189,7 @@ def test_licences_of_the_front_matter(corpus: Layout, tmp_path: Path, licences: 
 def test_size_categories(corpus: Layout, tmp_path: Path, samples: int, wanted: str) -> None:
     figures = figures_of(corpus)
     figures = replace(figures, total=replace(figures.total, samples=samples))
-    assert front_matter(audited_card(manifest_of(corpus), figures), tmp_path)["size_categories"] == [wanted]
+    assert front_matter(dataset_card(manifest_of(corpus), figures), tmp_path)["size_categories"] == [wanted]
 
 
 # -- strangers
@@ -188,8 +210,11 @@ def test_nothing_of_strangers_acts(corpus: Layout, tmp_path: Path) -> None:
             }
         )
         one = SplitFigures(text, 1, 1, 1, 1, 1.0, (1, 1, 1))
-        figures = CardFigures((one,), one, *[shares(text, "CC0")] * 3, (text,), (text,), text)
-        card = audited_card(manifest, figures, Publication(text, text, text, text))
+        stated = shares(text, "CC0")
+        fields = SampleFields(2, {text: {text: [None]}, "_type": "string"})
+        figures = CardFigures((one,), one, *[stated] * 3, {text: stated}, fields, (text,), (text,), text)
+        published = Publication.model_construct(creator=text, url=text, date=text, contact=text)
+        card = dataset_card(manifest.model_copy(update={"publication": published}), figures)
         found = front_matter(card, tmp_path)
         plain_names = {
             "pretty_name",
@@ -209,9 +234,10 @@ def test_nothing_of_strangers_acts(corpus: Layout, tmp_path: Path) -> None:
         kinds = Counter(token.type for token in tokens)
         assert not {"html_block", "html_inline", "link_open", "image", "em_open", "hr", "blockquote_open"} & set(kinds)
         assert [t.content for n, t in enumerate(tokens) if n and tokens[n - 1].type == "heading_open"][1:] == [
-            "Figures", "Where it comes from", "How it was made", "Known limits", "Taking videos down", "Loading it", "Citing it",
+            "Figures", "Fields", "Where it comes from", "How it was made", "Known limits", "Taking videos down", "Loading it",
+            "Citing it",
         ]  # fmt: skip
-        assert kinds["fence"] == 4 and kinds["table_open"] == 6 and kinds["bullet_list_open"] == 2
+        assert kinds["fence"] == 5 and kinds["table_open"] == 7 and kinds["bullet_list_open"] == 2
         assert kinds["list_item_open"] == 2 and kinds["ordered_list_open"] == 0
         shown = "".join(token.content for token in tokens if token.type == "text")
         assert "alert(1)" in shown or "alert" not in text
@@ -240,17 +266,20 @@ def test_a_block_of_code_ends_where_it_should() -> None:
 
 def test_the_card_says_what_is_known_and_what_is_not(corpus: Layout) -> None:
     manifest, figures = manifest_of(corpus), figures_of(corpus)
-    bare = audited_card(manifest, figures)
+    bare = dataset_card(manifest, figures)
     assert "**No contact is named yet.**" in bare and "author" not in bare and "year" not in bare
-    assert "found nothing to warn of" in bare
-    known = Publication("https://example.org/small", "Ada L.", "2026-11-25", "takedown at example.org")
+    assert "Nobody has audited this version yet" in bare
+    assert "found nothing to warn of" in dataset_card(manifest, replace(figures, audited="2026-11-25"))
+    known = Publication(
+        url="https://example.org/small", creator="Ada L.", date="2026-11-25", contact="takedown at example.org"
+    )
     figures = replace(
         figures,
         limits=("Split leakage failed: 3 videos",),
         reviews=("2.1 % (1 % to 4 %) rejected",),
         audited="2026-11-25",
     )
-    full = audited_card(manifest, figures, known)
+    full = dataset_card(manifest.model_copy(update={"publication": known}), figures)
     assert "Requests go to takedown at example.org." in full and "No contact" not in full
     assert "What the audit (2026-11-25) found" in full and "- Split leakage failed: 3 videos\n" in full
     assert "- 2.1 % (1 % to 4 %) rejected" in full
@@ -259,7 +288,10 @@ def test_the_card_says_what_is_known_and_what_is_not(corpus: Layout) -> None:
         in full
     )
     samples = sum(shard.samples for shard in manifest.shards)
-    assert f"| example.org | {samples} |" in full and f"| CC BY 4.0 | cc-by-4.0 | {samples} |" in full
+    assert (
+        f"| example.org | CC BY 4.0 ({samples}) | {samples} |" in full
+        and f"| CC BY 4.0 | cc-by-4.0 | {samples} |" in full
+    )
     videos = manifest.counts["videos"]
     assert f"| videos | {videos.total} | {videos.kept} | {videos.dropped} |" in full
     assert f"fingerprint `{'0' * 64}`" in full
@@ -267,14 +299,14 @@ def test_the_card_says_what_is_known_and_what_is_not(corpus: Layout) -> None:
 
 
 def test_the_same_corpus_has_the_same_card(corpus: Layout) -> None:
-    assert audited_card(manifest_of(corpus), figures_of(corpus)) == audited_card(
+    assert dataset_card(manifest_of(corpus), figures_of(corpus)) == dataset_card(
         manifest_of(corpus), figures_of(corpus)
     )
 
 
 def test_versions_and_settings_are_told(corpus: Layout) -> None:
     history = ({"version": 2, "command": "takedown", "parent": "ab" * 32, "videos": 3, "note": "asked"},)
-    card = audited_card(manifest_of(corpus).model_copy(update={"version": 2, "history": history}), figures_of(corpus))
+    card = dataset_card(manifest_of(corpus).model_copy(update={"version": 2, "history": history}), figures_of(corpus))
     assert '| 2 | takedown | {"note": "asked", "videos": 3} |' in card and "ab" * 32 not in card
     settings = re.search(r"```yaml\n(.*?)```", card, re.DOTALL)
     assert settings is not None
@@ -286,34 +318,30 @@ def test_versions_and_settings_are_told(corpus: Layout) -> None:
 
 def test_the_code_of_the_card_runs(corpus: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(corpus.root)
-    blocks = re.findall(r"```python\n(.*?)```", audited_card(manifest_of(corpus), figures_of(corpus)), re.DOTALL)
-    assert len(blocks) == 2 and '"shards/train-{000000..000001}.tar"' in blocks[0]
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        for block in blocks:
+    card = dataset_card(manifest_of(corpus), figures_of(corpus))
+    Path(corpus.card).write_text(card, encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(blocks) == 3 and '"shards/train-{000000..000001}.tar"' in blocks[1]
+    said = []
+    for block in blocks:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(block, "README.md", "exec"), {})  # noqa: S102
-    keys = re.findall(r"^(\S+-\d{9}-\d{9}) ", printed.getvalue(), re.MULTILINE)
-    assert len(keys) == len(set(keys)) == sum(s.samples for s in manifest_of(corpus).shards if s.split == "train")
-    assert "(64, 48)" in printed.getvalue() and "paragraph" in printed.getvalue()
+        said.append(printed.getvalue())
+    for text in said[:2]:
+        keys = re.findall(r"^(\S+-\d{9}-\d{9}) ", text, re.MULTILINE)
+        assert len(keys) == len(set(keys)) == sum(s.samples for s in manifest_of(corpus).shards if s.split == "train")
+        assert "(64, 48)" in text
+    assert "paragraph" in said[2]
 
 
 def test_one_shard_is_named_without_braces(corpus: Layout) -> None:
     shard = ShardRecord(name="val-000000.tar", split="val", samples=1, frames=8, bytes=1, sha256="0")
-    card = audited_card(manifest_of(corpus).model_copy(update={"shards": (shard,)}), figures_of(corpus))
+    card = dataset_card(manifest_of(corpus).model_copy(update={"shards": (shard,)}), figures_of(corpus))
     assert 'WebDataset("shards/val-000000.tar"' in card
-
-
-def test_the_short_card_says_what_the_manifest_says(corpus: Layout, tmp_path: Path) -> None:
-    card = dataset_card(manifest_of(corpus), 12)
-    assert front_matter(card, tmp_path)["configs"][0]["data_files"][0] == {
-        "split": "train",
-        "path": "shards/train-*.tar",
-    }
-    assert "| train | " in card and card == dataset_card(manifest_of(corpus), 12)
 
 
 def test_decisions_of_curators_are_told(corpus: Layout) -> None:
     decisions = {"sha256": "0" * 64, "rejects": 12, "applied": 9}
-    card = audited_card(manifest_of(corpus).model_copy(update={"decisions": decisions}), figures_of(corpus))
+    card = dataset_card(manifest_of(corpus).model_copy(update={"decisions": decisions}), figures_of(corpus))
     assert "Curators had rejected 12 samples or videos; 9 of them applied to the plan." in card
-    assert "Curators" not in audited_card(manifest_of(corpus), figures_of(corpus))
+    assert "Curators" not in dataset_card(manifest_of(corpus), figures_of(corpus))
