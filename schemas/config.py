@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -278,9 +279,10 @@ class CorpusConfig(Section):
         return self.captions.model_dump(mode="json", exclude={"device"}) | {"model": model}
 
 
-def load_config(path: str) -> CorpusConfig:
-    """Read and validate `path` (local or a URI). Raises ConfigError with one line for each fault."""
-    return read_settings(path, CorpusConfig, "`longtake init DIR` writes one to start from.", REFERENCE)
+def load_config(path: str, changes: Sequence[str] = ()) -> CorpusConfig:
+    """Read and validate `path` (local or a URI), with `changes` as in `merge.min_sentences=3`. Raises ConfigError with one line
+    for each fault."""
+    return read_settings(path, CorpusConfig, "`longtake init DIR` writes one to start from.", REFERENCE, changes)
 
 
 def parse_config(raw: dict[str, Any], where: str = "configuration") -> CorpusConfig:

@@ -3,8 +3,8 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from longtake.jobs import terminal
 from longtake.schemas.errors import ConfigError
 
 
@@ -32,7 +32,7 @@ def reshard(
     from longtake.pipeline.revise.change import VersionChange
     from longtake.pipeline.revise.install import next_version
 
-    console = Console()
+    console = terminal.console()
     check_there(corpus)
     with locked(corpus):
         old = finished(corpus)

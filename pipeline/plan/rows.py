@@ -21,6 +21,7 @@ from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import hash64, sample_key
 from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import unfinished
 from longtake.schemas.words import count_words
 
 #: One record for each long clip. `split` is an index into the names of the splits.
@@ -94,6 +95,8 @@ def _files(path: str) -> tuple[str, list[str]]:
             return folder, files
     if path.endswith(".parquet") and storage.exists(path):
         return storage.join(path, "none"), [path]
+    if not storage.exists(path):
+        raise unfinished(path)
     raise CorpusError(f"{path}: no plan found: neither {Layout(path).plan} nor the folder itself has .parquet files")
 
 
