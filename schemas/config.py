@@ -195,6 +195,7 @@ class CorpusConfig(Section):
     captions: Captions = Captions()
     frames: Frames = Frames()
     split: dict[str, Fraction] = Field(default={"train": 1.0})
+    split_by: Literal["hash", "quota"] = "hash"  # quota: exactly so many videos, for small corpora
     shards: Shards = Shards()
     limits: Limits = Limits()
     max_failed: Fraction = 0.2
@@ -253,6 +254,8 @@ class CorpusConfig(Section):
             whole["sentences"]["model"] = os.path.basename(os.path.normpath(folder))
         whole["coherence"] = self._published_coherence()
         whole["captions"] = self._published_captions()
+        if self.split_by == "hash":  # as in corpora of earlier versions
+            del whole["split_by"]
         if self.filters.clip_model is not None and os.path.isdir(folder := self.resolve(self.filters.clip_model)):
             whole["filters"]["clip_model"] = os.path.basename(folder)
         text = self.source.text

@@ -105,7 +105,10 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
 
 def no_sample(split: str) -> str:
     """Return the warning for a split that was asked for and is empty."""
-    return f"The split {split} has no sample: there are too few videos, or its share is too small."
+    return (
+        f"The split {split} has no sample: there are too few videos, or its share is too small. With split_by: quota, each "
+        "split gets a video if there are enough."
+    )
 
 
 def plan_as_json(summary: PlanSummary, layout: Layout, price: float | None) -> dict[str, Any]:

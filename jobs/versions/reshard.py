@@ -39,7 +39,12 @@ def reshard(
         settings = old.manifest.config
         size = samples or settings["shards"]["samples"]
         change = VersionChange(
-            (old.layout,), next_version(old.layout), settings["seed"], size, shares=tuple(sorted(shares.items()))
+            (old.layout,),
+            next_version(old.layout),
+            settings["seed"],
+            size,
+            shares=tuple(sorted(shares.items())),
+            by_quota=settings.get("split_by") == "quota",
         )
         done: dict[str, Any] = {"samples": size} | ({"split": shares} if shares else {})
         config = settings | {"shards": {"samples": size}} | ({"split": shares} if shares else {})

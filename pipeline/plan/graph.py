@@ -23,7 +23,7 @@ from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.duplicates.graph import FILTERED, LeaveOutDuplicates
 from longtake.pipeline.plan.duplicates.video_graph import LeaveOutVideos
 from longtake.pipeline.plan.summary import summarise, write_summary
-from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo
+from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo, split_videos
 from longtake.pipeline.read.chapters import add_chapters
 from longtake.pipeline.read.graph import DROPS, read_videos
 from longtake.schemas import storage, tables
@@ -94,6 +94,8 @@ def plan_videos(
         captioned = unique | "Captions" >> steps.caption
         unique = captioned["videos"]
         notes.append(captioned[DROPS])
+    if config.split_by == "quota":
+        unique = unique | "Quotas" >> split_videos(config)
     measured = unique | "Measure video" >> beam.ParDo(MeasureVideo(config, probe, workers)).with_outputs(
         TALLY, main="clips"
     )
