@@ -14,6 +14,7 @@ from longtake.jobs.changes import Changes, with_changes
 from longtake.jobs.damage import damage_shown
 from longtake.jobs.stop_signals import stop_signals
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.extras import check_package
 from longtake.schemas.train_config import load_train_config
 
 
@@ -37,6 +38,8 @@ def train(
 
             leave_it_to_another(2)
         raise
+    for board in settings.log_to:
+        check_package(f"log_to: {board}", board, "wandb" if board == "wandb" else "train")
     from longtake.model.training.process import joined, leave_it_to_another
     from longtake.model.training.trainer import Trainer, TrainingError
 

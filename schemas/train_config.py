@@ -121,6 +121,7 @@ class TrainConfig(Section):
     save: Save = Save()
     evaluate: Evaluate = Evaluate()
     log_every: Positive = 10
+    log_to: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)  # beside metrics.jsonl
     base: str = Field(default=".", exclude=True)
 
     @field_validator("output")

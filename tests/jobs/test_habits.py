@@ -66,6 +66,30 @@ def test_a_missing_extra_is_3_and_one_line(name: str, monkeypatch: pytest.Monkey
     )
 
 
+def test_an_extra_that_a_setting_or_an_option_needs_is_3_before_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = source_set(tmp_path, [Video("v", spoken(4), LAST_MAN)], **TINY)
+    (tmp_path / "train.yaml").write_text("corpus: out\noutput: run\nsteps: 1\n")
+    config = str(sources.config)
+    for package, extra, arguments in (
+        ("py3langid", "text", ["plan", config, "--set", "filters.languages=[en]"]),
+        ("sentence_transformers", "text", ["plan", config, "--set", "coherence.enabled=true"]),
+        ("decord", "decord", ["build", config, "--set", "frames.decoder=decord"]),
+        ("wandb", "wandb", ["train", str(tmp_path / "train.yaml"), "--set", "log_to=[wandb]"]),
+        ("s3fs", "aws", ["verify", "s3://bucket/corpus"]),
+        ("gcsfs", "gcp", ["show", "gs://bucket/corpus"]),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, package, None)
+            done = longtake_here(*arguments, "--probe=none") if arguments[0] == "plan" else longtake_here(*arguments)
+        assert done.returncode == 3, (package, done.stderr)
+        last = done.stderr.splitlines()[-1]
+        assert last.endswith(f"needs {package}. Install it with: pip install 'longtake[{extra}]'"), last
+        assert "Traceback" not in done.stderr
+    assert not sources.output.exists() or not list(sources.output.rglob("*.parquet"))
+
+
 def test_places_that_are_not_there_are_2(tmp_path: Path) -> None:
     gone = str(tmp_path / "gone")
     for arguments in (
