@@ -71,7 +71,7 @@ NEEDS = {
     "browse": ("audit",),
     "train": ("train",),
     "evaluate": ("train",),
-    "embed": ("train",),
+    "embed": ("build", "train"),
 }
 
 

@@ -238,7 +238,7 @@ def check_help_and_refusals(made: Environment, extra: str) -> None:
     calls = [[name, *arguments.get(name, [])] for name in refused]
     for name, (code, errors) in zip(refused, made.run_all(calls), strict=True):
         assert code == 3, (name, errors)
-        told = rf"longtake: longtake {name} needs \w+\. Install it with: pip install 'longtake\[{NEEDS[name][0]}\]'\n"
+        told = rf"longtake: longtake {name} needs \w+\. Install it with: pip install 'longtake\[{','.join(NEEDS[name])}\]'\n"
         assert re.fullmatch(told, errors), errors
 
 
@@ -323,9 +323,8 @@ def serves_train(made: Environment) -> None:
     (made.folder / "train.yaml").write_text(json.dumps(config))
     made.run("train", "train.yaml")
     made.run("evaluate", "run", "corpus", "--split", "train", "--json", "metrics.json")
-    made.run("embed", "run", "corpus", "--output", "vectors.parquet")
-    (made.folder / "clip.mp4").symlink_to(DEMO / "videos" / "last-man.mp4")
-    made.run("embed", "run", "clip.mp4", "--output", "video.parquet", code=3)
+    made.run("evaluate", "run", "--annotations=a.json", "--format=didemo", "--videos=.", code=3)
+    made.run("train", "train.yaml", "--set", "log_to=[wandb]", "--set", "output=other", code=3)
 
 
 def serves_store(made: Environment, scheme: str) -> None:

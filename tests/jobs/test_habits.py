@@ -56,7 +56,7 @@ def test_a_missing_extra_is_3_and_one_line(name: str, monkeypatch: pytest.Monkey
         "explain": ["c.yaml", "v"], "takedown": ["c"], "merge": ["c", "d", "-o", "e"], "reshard": ["c"], "retry": ["c"],
         "audit": ["c"], "browse": ["c"], "evaluate": ["r", "c"], "embed": ["r", "c", "-o", "t.parquet"],
     }  # fmt: skip
-    package, extra = ("torch", "train") if NEEDS[name] == ("train",) else ("apache_beam", NEEDS[name][0])
+    package, extra = "torch" if NEEDS[name] == ("train",) else "apache_beam", ",".join(NEEDS[name])
     monkeypatch.setitem(sys.modules, package, None)
     done = longtake_here(name, *arguments.get(name, []))
     assert done.returncode == 3
