@@ -81,14 +81,13 @@ def main() -> None:
 def _end(error: ConfigError | CorpusError | OSError, cause: BaseException) -> int:
     """Print an error, with -v also its trace, and return the exit code."""
     if LOUDNESS.verbose:
-        _tell("".join(traceback.format_exception(cause)).rstrip(), "dim")
+        _tell(redacted("".join(traceback.format_exception(cause)).rstrip()), "dim")
     _tell(str(error), "red")
     return getattr(error, "exit_code", 1)
 
 
 def _tell(text: str, style: str) -> None:
-    lines = redacted(f"longtake: {text}").split("\n")
-    told = "\n".join(printable(line) for line in lines)  # it may quote a stranger's id
+    told = "\n".join(printable(line) for line in f"longtake: {text}".split("\n"))  # it may quote a stranger's id
     Console(stderr=True).print(told, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
