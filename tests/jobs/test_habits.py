@@ -13,6 +13,7 @@ import pytest
 from sources import LAST_MAN, SourceSet, Video, command, longtake, longtake_here, source_set, spoken
 
 from longtake.jobs.commands import GROUPS, NEEDS
+from longtake.schemas.extras import missing_extra
 
 COMMANDS = [name for commands in GROUPS.values() for name in commands]
 TINY = {"frames": {"short_side": 16, "per_sentence": 1}}
@@ -88,6 +89,17 @@ def test_an_extra_that_a_setting_or_an_option_needs_is_3_before_work(
         assert last.endswith(f"needs {package}. Install it with: pip install 'longtake[{extra}]'"), last
         assert "Traceback" not in done.stderr
     assert not sources.output.exists() or not list(sources.output.rglob("*.parquet"))
+
+
+def test_an_extra_that_only_a_worker_misses_is_3_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise missing_extra("words of Thai", "decord", "decord")
+
+    monkeypatch.setattr("longtake.pipeline.plan.video.plan_clips", missing)
+    sources = source_set(tmp_path, [Video("v", spoken(4), LAST_MAN)], **TINY)
+    done = longtake_here("plan", str(sources.config), "--probe=none")
+    assert done.returncode == 3
+    assert done.stderr == "longtake: words of Thai needs decord. Install it with: pip install 'longtake[decord]'\n"
 
 
 def test_places_that_are_not_there_are_2(tmp_path: Path) -> None:
