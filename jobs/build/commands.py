@@ -115,14 +115,14 @@ def plan(
                 return
             summary = make_plan(request, console)
     print_plan(summary, layout, console, price)
-    if as_json:
-        terminal.print_json(plan_as_json(summary, layout, price))
     try:
         check_plan(summary, settings, layout.ledger)
     except CorpusError as error:
         raise CorpusError(
             f"{error}\nThe plan stays in {layout.plan} for you to look at; the next plan replaces it."
         ) from None
+    if as_json:
+        terminal.print_json(plan_as_json(summary, layout, price))
     terminal.print_line(console, f"Build it with: longtake build {with_changes(config, changes)}")
 
 
