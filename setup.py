@@ -1,6 +1,25 @@
-"""Maps the four folders at the top of the repository to sub-packages of `longtake`, which is `package`."""
+"""Maps the four folders at the top of the repository to sub-packages of `longtake`, which is `package`.
+
+The description on the package index is README.md with absolute links.
+"""
+
+import re
+from pathlib import Path
 
 from setuptools import setup
+
+_PLACES = {
+    "": "https://github.com/longtake/longtake/blob/main/",
+    "!": "https://raw.githubusercontent.com/longtake/longtake/main/",
+}
+_LINK = re.compile(r"(!?)(\[[^\]]*\])\((?!https?:|#)([^)\s]+)\)")
+
+
+def readme() -> str:
+    """Return README.md with absolute links to files and pictures of the repository."""
+    text = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+    return _LINK.sub(lambda link: f"{link[1]}{link[2]}({_PLACES[link[1]]}{link[3]})", text)
+
 
 PACKAGES = (
     "schemas",
@@ -58,6 +77,8 @@ DATA = (
 )
 
 setup(
+    long_description=readme(),
+    long_description_content_type="text/markdown",
     packages=["longtake", *(f"longtake.{package}" for package in PACKAGES + DATA)],
     package_dir={"longtake": "package"}
     | {f"longtake.{package}": package.replace(".", "/") for package in PACKAGES + DATA},

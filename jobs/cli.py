@@ -3,15 +3,18 @@
 import logging
 import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from longtake.jobs.commands import Commands
-from longtake.pipeline.run.events import log_as_asked
+from longtake.jobs.terminal import LOUDNESS
+from longtake.pipeline.run.events import log_as_asked, redacted
 from longtake.schemas import scratch, waiting
 from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.extras import missing_extra
 from longtake.schemas.garbage import collect_seldom
 from longtake.schemas.printable import printable
 from longtake.schemas.versions import versions
@@ -46,46 +49,48 @@ def _print_versions() -> None:
     raise typer.Exit
 
 
-#: The extra that installs a missing package, if it is not `longtake[build]`.
-_EXTRAS = {"torch": "train", "transformers": "train", "safetensors": "train", "webdataset": "train"}
-
-
 def main() -> None:
-    """Run the command line; arguments after `--` are for Apache Beam. Errors print one message; exit code 1, 2 for bad usage."""
+    """Run the command line; arguments after `--` are for Apache Beam. Errors print one message; docs/commands.md has the exit
+    codes."""
     collect_seldom()
     arguments, beam_args = sys.argv[1:], []
     if "--" in arguments:
         at = arguments.index("--")
         arguments, beam_args = arguments[:at], arguments[at + 1 :]
-    errors = Console(stderr=True)
+    LOUDNESS.quiet, LOUDNESS.verbose = False, 0
     logging.getLogger().setLevel(logging.ERROR)  # at import Beam warns of missing packages that are not needed
-    waiting.tell = lambda word: errors.print(
-        f"longtake: {printable(word)}", style="yellow", markup=False, highlight=False
-    )
+    waiting.tell = lambda word: _tell(word, "yellow")
     try:
         log_as_asked()
-        app(args=arguments, obj=beam_args)
+        app(args=arguments, obj=beam_args, prog_name="longtake")
     except (ConfigError, CorpusError, OSError) as error:
-        told = "\n".join(printable(line) for line in f"longtake: {error}".split("\n"))  # it may quote a stranger's id
-        errors.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+        sys.exit(_end(error, error))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "longtake"):
             raise
-        told = (
-            f"longtake: this needs {package}. Install it with: pip install 'longtake[{_EXTRAS.get(package, 'build')}]'"
-        )
-        errors.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        sys.exit(_end(missing_extra(f"longtake {' '.join(arguments[:1])}", package), error))
     except SystemExit as end:
         if end.code != 130:
             raise
         # typer turns Ctrl-C into exit code 130.
-        errors.print("longtake: stopped. Run the same command again: it goes on where it was.", style="yellow")
+        _tell("stopped. Run the same command again: it goes on where it was.", "yellow")
         sys.stdout.flush()
         scratch.remove()
         os._exit(130)  # threads of the runner would go on with their work
+
+
+def _end(error: ConfigError | CorpusError | OSError, cause: BaseException) -> int:
+    """Print an error, with -v also its trace, and return the exit code."""
+    if LOUDNESS.verbose:
+        _tell(redacted("".join(traceback.format_exception(cause)).rstrip()), "dim")
+    _tell(str(error), "red")
+    return getattr(error, "exit_code", 1)
+
+
+def _tell(text: str, style: str) -> None:
+    told = "\n".join(printable(line) for line in f"longtake: {text}".split("\n"))  # it may quote a stranger's id
+    Console(stderr=True).print(told, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The commands of `longtake`, in the order of work. Each is imported when it is used: listing them imports none."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +10,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from longtake.jobs.command_examples import epilog
 from longtake.jobs.dashed_ids import CommandsWithIds
+from longtake.jobs.terminal import loudness_options
+from longtake.schemas.extras import check_extras
 
 #: The purpose of each command in one line, by kind of work.
 GROUPS = {
@@ -52,10 +55,32 @@ _ROOMS = {
 }
 _MODULES = {name: f"{room}.{name}" for room, names in _ROOMS.items() for name in names}
 _MODULES |= dict.fromkeys(("plan", "build", "clean"), "build.commands")
+#: The extras that a command needs for all that it does. Others say so where an option needs one.
+NEEDS = {
+    "plan": ("build",),
+    "diff": ("build",),
+    "build": ("build",),
+    "status": ("build",),
+    "clean": ("build",),
+    "explain": ("build",),
+    "retry": ("build",),
+    "takedown": ("build",),
+    "merge": ("build",),
+    "reshard": ("build",),
+    "audit": ("audit",),
+    "browse": ("audit",),
+    "train": ("train",),
+    "evaluate": ("train",),
+    "embed": ("build", "train"),
+}
 
 
 class Commands(CommandsWithIds):
     """The group of all commands."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.params += loudness_options()
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_PANELS)
@@ -85,5 +110,19 @@ def _made(name: str) -> Any:
     module = import_module(f"longtake.jobs.{_MODULES.get(name, name)}")
     panel, summary = _PANELS[name]
     only = typer.Typer(add_completion=False)
-    only.command(name, epilog=epilog(name), short_help=summary, rich_help_panel=panel)(getattr(module, name))
-    return typer.main.get_command(only)
+    function = _after_extras(name, getattr(module, name))
+    only.command(name, epilog=epilog(name), short_help=summary, rich_help_panel=panel)(function)
+    made = typer.main.get_command(only)
+    made.params += loudness_options()
+    return made
+
+
+def _after_extras(name: str, function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that first checks that the extras of the command are installed."""
+
+    @wraps(function)
+    def checked(*arguments: Any, **options: Any) -> None:
+        check_extras(f"longtake {name}", *NEEDS.get(name, ()))
+        function(*arguments, **options)
+
+    return checked

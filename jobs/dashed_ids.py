@@ -25,7 +25,7 @@ def with_ids_last(command: Any, args: list[str]) -> list[str]:
         if isinstance(option, TyperOption)
         for name in (*option.opts, *option.secondary_opts)
     }
-    takes_value |= {"-h": False, "--help": False}
+    takes_value |= {"-h": False, "--help": False, "-vv": False}
     options: list[str] = []
     others: list[str] = []
     has_dash = False

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from longtake.jobs import terminal
 from longtake.schemas.decisions import Decision, OnConflict, read_log, settle
 from longtake.schemas.errors import ConfigError
 
@@ -33,10 +33,7 @@ def read_files(files: Sequence[str]) -> list[list[Decision]]:
         except OSError as error:
             raise ConfigError(f"{file}: cannot be read: {error}") from None
         if unfinished:
-            Console(stderr=True).print(
-                f"{file}: its last line is not finished ({unfinished} bytes), and was ignored.",
-                style="yellow", markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            terminal.warn(f"{file}: its last line is not finished ({unfinished} bytes), and was ignored.")
         logs.append(rows)
     return logs
 

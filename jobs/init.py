@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from longtake.jobs import terminal
 from longtake.schemas import storage
-from longtake.schemas.errors import ConfigError, not_finished
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import unfinished
 
 CORPUS, TRAINING = "corpus.yaml", "train.yaml"
 
@@ -27,10 +29,11 @@ def init(
     """Write DIR/corpus.yaml with the settings that you must choose, or with every setting. An existing file is never changed."""
     if train is None:
         path = write_template(folder, CORPUS, template("corpus", full))
-        typer.echo(f"Wrote {path}. Name your corpus and its source in it, then: longtake plan {path}")
+        said = f"Wrote {path}. Name your corpus and its source in it, then: longtake plan {path}"
     else:
         path = write_template(folder, TRAINING, training_template(train, full))
-        typer.echo(f"Wrote {path}. Choose size and steps in it, then: longtake train {path}")
+        said = f"Wrote {path}. Choose size and steps in it, then: longtake train {path}"
+    terminal.print_line(terminal.console(), said)
 
 
 def write_template(folder: str, name: str, content: str) -> str:
@@ -56,7 +59,7 @@ def training_template(corpus: str, full: bool = True) -> str:
     """Return the configuration of a training on `corpus`, with `run` beside it. Raises ConfigError for an unfinished corpus."""
     root = corpus if storage.is_remote(corpus) else os.path.abspath(storage.local_path(corpus))
     if not storage.exists(Layout(root).manifest):
-        raise ConfigError(not_finished(corpus))
+        raise ConfigError(str(unfinished(corpus)))
     lines = template("train", full).splitlines(keepends=True)
     ours = {"corpus: ": f"corpus: {json.dumps(root, ensure_ascii=False)}\n", "output: ": "output: run\n"}
     for number, line in enumerate(lines):

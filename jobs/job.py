@@ -24,7 +24,7 @@ from longtake.pipeline.run.note import note_progress
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import is_local
 from longtake.pipeline.run.slots import close_shared_slots
-from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.errors import ConfigError, CorpusError, MissingExtraError
 
 T = TypeVar("T")
 Render = Callable[[Counter[str], float], str]
@@ -64,7 +64,7 @@ def run_pipeline(
         raise  # do not wait for the slots: they end with this process
     except Exception as error:
         _tidy()
-        told = error if isinstance(error, ConfigError) else _explained(error)
+        told = _explained(error)
         event(logging.ERROR, "job_failed", error=str(told).partition("\n")[0])
         raise told from error
     _tidy()
@@ -77,9 +77,13 @@ def _tidy() -> None:
     clear_batches()
 
 
-def _explained(error: BaseException) -> CorpusError:
+def _explained(error: BaseException) -> CorpusError | ConfigError:
     """Return the cause that a person can act on. Runners give it as the text of a traceback, wrapped more than once."""
     text = str(error)
+    if isinstance(error, ConfigError):
+        return type(error)(text.partition(" [while running")[0])
+    if absent := re.search(r"MissingExtraError: (.*?)(?: \[while running|\n|$)", text):
+        return MissingExtraError(absent[1])
     ours = re.search(
         r"(?:Corpus|Config|Storage|Unreachable|Credentials|Access|Bucket)Error: (.*?)(?: \[while running|\n|$)", text
     )

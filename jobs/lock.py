@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from longtake.pipeline.plan.summary import SUMMARY_FILE
 from longtake.pipeline.revise.install import next_version, recover
 from longtake.schemas import storage
-from longtake.schemas.errors import CorpusError, not_finished
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import unfinished
 
 
 @contextmanager
@@ -61,4 +62,4 @@ def check_there(root: str) -> None:
     """Raise CorpusError if there is neither a finished corpus nor a new version that was being installed."""
     layout = Layout(root)
     if not storage.exists(layout.manifest) and not storage.exists(next_version(layout).root):
-        raise CorpusError(not_finished(root))
+        raise unfinished(root)

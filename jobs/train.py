@@ -4,13 +4,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from longtake.jobs import terminal
+from longtake.jobs.changes import Changes, with_changes
 from longtake.jobs.damage import damage_shown
 from longtake.jobs.stop_signals import stop_signals
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.extras import check_package
 from longtake.schemas.train_config import load_train_config
 
 
@@ -20,26 +24,24 @@ def train(
         bool, typer.Option("--resume", help="Go on from the newest checkpoint; start if there is none.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default CUDA if there is a GPU.")] = None,
+    changes: Changes = None,
 ) -> None:
     """Train LF-VILA. On several GPUs: torchrun --nproc-per-node=8 -m longtake.jobs.cli train CONFIG
 
     SIGTERM or Ctrl-C saves and ends. --resume goes on with the same losses as without the interruption.
     """
     try:
-        settings = load_train_config(config)
+        settings = load_train_config(config, changes or ())
     except ConfigError:
         if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process of each machine reports it
             from longtake.model.training.process import leave_it_to_another
 
             leave_it_to_another(2)
         raise
-    try:
-        from longtake.model.training.process import joined, leave_it_to_another
-        from longtake.model.training.trainer import Trainer, TrainingError
-    except ImportError as error:
-        raise ConfigError(
-            f"training needs more packages ({error}). Install them with: pip install 'longtake[train]'"
-        ) from None
+    for board in settings.log_to:
+        check_package(f"log_to: {board}", board, "wandb" if board == "wandb" else "train")
+    from longtake.model.training.process import joined, leave_it_to_another
+    from longtake.model.training.trainer import Trainer, TrainingError
 
     said = "longtake: saving and stopping after this step\n" if os.environ.get("RANK", "0") == "0" else ""
     with (
@@ -50,7 +52,7 @@ def train(
         ExitStack() as stack,
     ):
         with process.together():
-            trainer = Trainer(settings, process, typer.echo)
+            trainer = Trainer(settings, process, partial(terminal.print_line, terminal.console()))
             stack.enter_context(alone_in(trainer.folder, process.leads))
             trainer.start(resume)
         size = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
@@ -69,7 +71,8 @@ def train(
     if finished:
         trainer.say(f"Trained: {trainer.folder}   Evaluate it with: longtake evaluate {trainer.folder} CORPUS")
     else:
-        trainer.say(f"Stopped and saved at step {trainer.step}. Go on with: longtake train {config} --resume")
+        again = with_changes(config, changes)
+        trainer.say(f"Stopped and saved at step {trainer.step}. Go on with: longtake train {again} --resume")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -195,6 +196,7 @@ class CorpusConfig(Section):
     captions: Captions = Captions()
     frames: Frames = Frames()
     split: dict[str, Fraction] = Field(default={"train": 1.0})
+    split_by: Literal["hash", "quota"] = "hash"  # quota: exactly so many videos, for small corpora
     shards: Shards = Shards()
     limits: Limits = Limits()
     max_failed: Fraction = 0.2
@@ -256,6 +258,8 @@ class CorpusConfig(Section):
             whole["sentences"]["model"] = os.path.basename(os.path.normpath(folder))
         whole["coherence"] = self._published_coherence()
         whole["captions"] = self._published_captions()
+        if self.split_by == "hash":  # as in corpora of earlier versions
+            del whole["split_by"]
         if self.filters.clip_model is not None and os.path.isdir(folder := self.resolve(self.filters.clip_model)):
             whole["filters"]["clip_model"] = os.path.basename(folder)
         text = self.source.text
@@ -282,9 +286,10 @@ class CorpusConfig(Section):
         return self.captions.model_dump(mode="json", exclude={"device"}) | {"model": model}
 
 
-def load_config(path: str) -> CorpusConfig:
-    """Read and validate `path` (local or a URI). Raises ConfigError with one line for each fault."""
-    return read_settings(path, CorpusConfig, "`longtake init DIR` writes one to start from.", REFERENCE)
+def load_config(path: str, changes: Sequence[str] = ()) -> CorpusConfig:
+    """Read and validate `path` (local or a URI), with `changes` as in `merge.min_sentences=3`. Raises ConfigError with one line
+    for each fault."""
+    return read_settings(path, CorpusConfig, "`longtake init DIR` writes one to start from.", REFERENCE, changes)
 
 
 def parse_config(raw: dict[str, Any], where: str = "configuration") -> CorpusConfig:

@@ -1,14 +1,26 @@
-"""The two errors that end a command with a message for its user. This module imports nothing, so a command loads it at once."""
+"""The errors that end a command with a message for its user, and their exit codes. This module imports nothing, so a command
+loads it at once."""
 
 
 class ConfigError(ValueError):
-    """The configuration cannot be used; the message says which field, what it holds and what it may hold."""
+    """The configuration or the use of a command is wrong; the message says what is given and what may be given."""
+
+    exit_code = 2
+
+
+class MissingExtraError(ConfigError):
+    """A package is not installed that belongs to an optional part (an *extra*) of Longtake (schemas/extras.py)."""
+
+    exit_code = 3
 
 
 class CorpusError(RuntimeError):
     """A corpus cannot be made or used; the message says what is wrong and what to do."""
 
+    exit_code = 1
 
-def not_finished(root: str) -> str:
-    """The message for a corpus without corpus.json."""
-    return f"{root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build"
+
+class NoCorpusError(CorpusError):
+    """Nothing is there, or a file, where the folder of a corpus should be."""
+
+    exit_code = 2

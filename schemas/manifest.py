@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longtake.schemas import storage
-from longtake.schemas.errors import CorpusError, not_finished
+from longtake.schemas.errors import CorpusError, NoCorpusError
 from longtake.schemas.layout import FORMAT, Layout
 from longtake.schemas.publication import Publication
 
@@ -70,6 +70,11 @@ class CorpusManifest(_Part):
             split["shards"] += 1
         return out
 
+    def empty_splits(self) -> list[str]:
+        """The splits that the configuration asks for and that have no sample."""
+        held = self.splits()
+        return [name for name, share in self.config.get("split", {}).items() if share > 0 and name not in held]
+
     def to_bytes(self) -> bytes:
         """The content of the file."""
         whole = self.model_dump(mode="json")
@@ -85,11 +90,21 @@ class CorpusManifest(_Part):
 
 
 def finished_manifest(layout: Layout) -> CorpusManifest:
-    """Return the manifest of a finished corpus. Raises CorpusError if the corpus is unfinished or the manifest broken."""
+    """Return the manifest of a finished corpus. Raises CorpusError if the corpus is unfinished or the manifest broken,
+    NoCorpusError if there is no folder."""
     manifest = read_manifest(layout)
     if manifest is None:
-        raise CorpusError(not_finished(layout.root))
+        raise unfinished(layout.root)
     return manifest
+
+
+def unfinished(root: str) -> CorpusError:
+    """Return the error for a corpus without corpus.json: NoCorpusError if there is no such folder."""
+    if storage.is_file(root):
+        return NoCorpusError(f"{root}: a file, not a folder. Name the folder of a corpus.")
+    if not storage.exists(root):
+        return NoCorpusError(f"{root}: no such folder. Name the `output` of a configuration.")
+    return CorpusError(f"{root}: not a finished corpus: it has no corpus.json. Finish it with: longtake build")
 
 
 def read_manifest(layout: Layout) -> CorpusManifest | None:

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import fsspec
 
 from longtake.schemas import paths
+from longtake.schemas.errors import MissingExtraError
+from longtake.schemas.extras import missing_extra
 from longtake.schemas.waiting import waiting
 
 T = TypeVar("T")
@@ -105,8 +107,8 @@ def filesystem(path: str) -> Any:
     try:
         return fsspec.filesystem(kind, use_listings_cache=False)  # others write to the same folders
     except ImportError as error:
-        extra = {"gs": "gcp", "s3": "aws"}.get(kind, "all")
-        raise StorageError(f"{path}: {error}. Install with: pip install 'longtake[{extra}]'") from None
+        package, extra = {"gs": ("gcsfs", "gcp"), "s3": ("s3fs", "aws")}.get(kind, (error.name or kind, ""))
+        raise missing_extra(path, package, *filter(None, [extra])) from None
 
 
 def attempt(path: str, work: Callable[[Any], T]) -> T:
@@ -118,7 +120,7 @@ def attempt(path: str, work: Callable[[Any], T]) -> T:
         while True:
             try:
                 return work(filesystem(path))
-            except StorageError:
+            except (StorageError, MissingExtraError):
                 raise
             except Exception as error:
                 waited = time.monotonic() - wait.start

@@ -1,6 +1,7 @@
 """Reads settings files: YAML checked against a model, with error messages for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_args
@@ -12,6 +13,7 @@ from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 
 Settings = TypeVar("Settings", bound=BaseModel)
+SET = "--set"  # the option that changes a setting
 Location: TypeAlias = tuple[str | int, ...]  # names of settings and places in lists, from the outside in
 
 
@@ -21,14 +23,26 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def read_settings(path: str, kind: type[Settings], missing: str, reference: str) -> Settings:
-    """Read `path` (local or a URI) as `kind`. Its `base` becomes the file's folder.
+def read_settings(
+    path: str, kind: type[Settings], missing: str, reference: str, changes: Sequence[str] = ()
+) -> Settings:
+    """Read `path` as `kind`. Its `base` becomes the file's folder.
 
-    `missing` says what to do if there is no such file, `reference` names the document on the settings. Raises ConfigError
-    with one line for each fault.
+    Args:
+        path: a YAML file, local or a URI.
+        kind: the model of the settings.
+        missing: what to do if there is no such file.
+        reference: the document on the settings.
+        changes: settings that replace those of the file, each as in `merge.min_sentences=3`; the value is YAML.
+
+    Returns:
+        The validated settings.
+
+    Raises:
+        ConfigError: with one line for each fault, which names the line of the file or the change.
     """
     try:
-        raw, lines = _read_yaml(storage.read_bytes(path).decode("utf-8"), path)
+        raw, places = _read_yaml(storage.read_bytes(path).decode("utf-8"), path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file. {missing}") from None
     except yaml.MarkedYAMLError as error:
@@ -41,22 +55,73 @@ def read_settings(path: str, kind: type[Settings], missing: str, reference: str)
         raise ConfigError(f"{path}: not valid settings: nested too deep") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: must hold a mapping of settings, not {type(raw).__name__}")
+    for change in changes:
+        _change(raw, places, change)
+    if ("base",) in places:
+        raise ConfigError(f"{places['base',]}: base: no such setting. See {reference} for the list.")
     base = storage.parent(path) if storage.is_remote(path) else str(Path(path).resolve().parent)
-    return check_settings(raw | {"base": base}, kind, path, reference, lines)
+    return check_settings(raw | {"base": base}, kind, path, reference, places)
 
 
 def check_settings(
-    raw: dict[str, Any], kind: type[Settings], where: str, reference: str, lines: dict[Location, int] | None = None
+    raw: dict[str, Any], kind: type[Settings], where: str, reference: str, places: dict[Location, str] | None = None
 ) -> Settings:
-    """Validate settings already read. `lines` has the line of each setting in `where`. Raises ConfigError with one line for each
-    fault."""
+    """Validate settings already read. `places` says where each setting is given, by default in `where`. Raises ConfigError with
+    one line for each fault."""
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        told = (
-            f"{where}{_at(fault['loc'], lines or {})}: {_explain(fault, kind, reference)}" for fault in error.errors()
-        )
+        told = []
+        for fault in error.errors():
+            place, fault_text = _at(fault["loc"], places or {}, where), _explain(fault, kind, reference)
+            told.append(f"{place}: {fault_text.removeprefix(place.removeprefix(SET).strip() + ': ')}")  # no name twice
         raise ConfigError("\n".join(told)) from None
+
+
+def _change(raw: dict[str, Any], places: dict[Location, str], change: str) -> None:
+    """Set one setting as in `merge.min_sentences=3`. Raises ConfigError."""
+    name, equals, text = change.partition("=")
+    where, path = f"{SET} {name}", name.split(".")
+    if not equals or not all(path):
+        raise ConfigError(f"{SET} {change}: write it as in {SET} merge.min_sentences=3")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: {text!r} is not a value in YAML: {str(error).partition(chr(10))[0]}") from None
+    section: Any = raw
+    location: Location = ()
+    for part in path[:-1]:
+        inner = _key(section, part)
+        location = (*location, inner)
+        if isinstance(section, dict) and section.get(inner) is None:
+            section[inner] = {}  # a section that is not in the file, or empty there
+        section[inner] = copy(_held(section, inner, where, location))  # an alias may give it in other places too
+        section = section[inner]
+        if not isinstance(section, dict | list):
+            raise ConfigError(f"{where}: {'.'.join(map(str, location))} holds a value, not settings")
+    last = _key(section, path[-1])
+    location = (*location, last)
+    if isinstance(section, list):
+        _held(section, last, where, location)
+    section[last] = value
+    for inside in [one for one in places if one[: len(location)] == location]:
+        del places[inside]
+    places[location] = where
+
+
+def _key(section: Any, part: str) -> str | int:
+    """Return the name of a setting, or a place in a list, counted from 0."""
+    return int(part) if isinstance(section, list) and part.isascii() and part.isdigit() else part
+
+
+def _held(section: Any, key: str | int, where: str, location: Location) -> Any:
+    try:
+        return section[key]
+    except (IndexError, TypeError):
+        listed = ".".join(map(str, location[:-1]))
+        raise ConfigError(
+            f"{where}: {listed} is a list of {len(section)}; name a place in it, counted from 0"
+        ) from None
 
 
 def did_you_mean(name: str, known: Iterable[str], alike: float = 0.7) -> str:
@@ -91,13 +156,15 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(part)
 
 
-def _at(location: Location, lines: dict[Location, int]) -> str:
-    """Return ":" and the line of a setting or, if it is missing, of the section that should hold it."""
-    while location:
-        if location in lines:
-            return f":{lines[location]}"
-        location = location[:-1]
-    return ""
+def _at(location: Location, places: dict[Location, str], where: str) -> str:
+    """Return where a setting is given; if it is missing, the section that should hold it; and changes inside a faulty section."""
+    inside = [place for one, place in places.items() if place.startswith(SET) and one[: len(location)] == location]
+    outer = location
+    while outer and outer not in places:
+        outer = outer[:-1]
+    place = places.get(outer, where) if outer else where
+    others = [change for change in inside if change != place]
+    return f"{place} with {' '.join(others)}" if others else place
 
 
 def _line_of(error: yaml.MarkedYAMLError) -> str:
@@ -105,9 +172,9 @@ def _line_of(error: yaml.MarkedYAMLError) -> str:
     return "" if mark is None else f":{mark.line + 1}"
 
 
-def _read_yaml(text: str, path: str) -> tuple[Any, dict[Location, int]]:
-    """Return the content of a YAML text, and the line of each setting. Raises ConfigError for a name that is given twice: YAML
-    would silently take the last one."""
+def _read_yaml(text: str, path: str) -> tuple[Any, dict[Location, str]]:
+    """Return the content of a YAML text, and file and line of each setting. Raises ConfigError for a name that is given twice:
+    YAML would silently take the last one."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -117,7 +184,7 @@ def _read_yaml(text: str, path: str) -> tuple[Any, dict[Location, int]]:
         twice = list(_walk(node, (), lines, set()))
         if twice:
             raise ConfigError("\n".join(f"{path}:{problem}" for problem in twice))
-        return loader.construct_document(node), lines
+        return loader.construct_document(node), {one: f"{path}:{line}" for one, line in lines.items()}
     finally:
         loader.dispose()
 

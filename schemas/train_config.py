@@ -1,6 +1,7 @@
 """The configuration of a training run, `train.yaml`. A wrong configuration fails here, before any work starts."""
 
 import os
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -120,6 +121,7 @@ class TrainConfig(Section):
     save: Save = Save()
     evaluate: Evaluate = Evaluate()
     log_every: Positive = 10
+    log_to: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)  # beside metrics.jsonl
     base: str = Field(default=".", exclude=True)
 
     @field_validator("output")
@@ -146,9 +148,11 @@ class TrainConfig(Section):
         return self.model_dump(mode="json", include=set(kept))
 
 
-def load_train_config(path: str) -> TrainConfig:
-    """Read and validate `path` (local or a URI). Raises ConfigError with one line for each fault."""
-    return read_settings(path, TrainConfig, "`longtake init DIR --train CORPUS` writes one to start from.", REFERENCE)
+def load_train_config(path: str, changes: Sequence[str] = ()) -> TrainConfig:
+    """Read and validate `path` (local or a URI), with `changes` as in `optimizer.lr=1e-4`. Raises ConfigError with one line for
+    each fault."""
+    missing = "`longtake init DIR --train CORPUS` writes one to start from."
+    return read_settings(path, TrainConfig, missing, REFERENCE, changes)
 
 
 def parse_train_config(raw: dict[str, Any], where: str = "configuration") -> TrainConfig:

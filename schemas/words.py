@@ -119,12 +119,8 @@ def _dictionary_words(text: str) -> list[str]:
 
 @cache
 def _breaker() -> Any:
-    try:
-        from icu4py.breakers import WordBreaker
-    except ImportError:
-        raise ImportError(
-            "words of Thai, Chinese and Japanese need icu4py. Install it with: pip install 'longtake[build]'"
-        ) from None
+    from icu4py.breakers import WordBreaker
+
     return WordBreaker
 
 

@@ -15,6 +15,7 @@ from longtake.jobs.job import run_pipeline, written
 from longtake.jobs.lock import locked
 from longtake.pipeline.build.graph import LEDGER_PREFIX, add_building
 from longtake.pipeline.build.seal import publish
+from longtake.pipeline.decode.backend import backend
 from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
 from longtake.pipeline.fragments.tasks import tasks_folder
 from longtake.pipeline.plan.edit.plan import adopt_plan
@@ -65,6 +66,7 @@ def _build(request: BuildRequest, console: Console) -> CorpusManifest | None:
         if (lost := _failed_videos(layout)) and request.plan is None:
             console.print(f"{plural(lost, 'video')} failed; try again with: longtake retry", highlight=False)
         return finished if finished.publication == config.publication else _published_anew(request, finished, console)
+    backend(config.frames.decoder)  # a decoder that is not installed is an error before any work
     if CLIP_MODEL.asked(config):
         CLIP_MODEL.get(config)  # a model that does not load is an error before any work
     with noted(layout, "build", left_to_runner=not request.wait):

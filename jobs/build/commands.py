@@ -1,10 +1,11 @@
 """`longtake plan`, `build` and `clean`: their options, and their checks before any work starts."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from longtake.jobs import terminal
+from longtake.jobs.changes import Changes, with_changes
 from longtake.jobs.decision_files import ConflictPolicy, DecisionFiles, rejects_of
 from longtake.pipeline.run.events import log_as_asked
 from longtake.schemas import storage
@@ -12,7 +13,10 @@ from longtake.schemas.config import load_config
 from longtake.schemas.decision import OnConflict
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import read_manifest
+from longtake.schemas.manifest import read_manifest, unfinished
+
+if TYPE_CHECKING:
+    from longtake.jobs.build.request import BuildRequest
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")]
 Workers = Annotated[
@@ -30,6 +34,10 @@ NoWait = Annotated[
 LogJson = Annotated[
     bool,
     typer.Option("--log-json", help="Log to standard error, one line of JSON for each event (docs/operations.md)."),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document; text for people goes to standard error (docs/commands.md)."),
 ]
 Price = Annotated[
     float | None,
@@ -58,6 +66,8 @@ def plan(
     decided: DecisionFiles = None,
     on_conflict: ConflictPolicy = OnConflict.REFUSE,
     price: Price = None,
+    changes: Changes = None,
+    as_json: AsJson = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
     log_json: LogJson = False,
@@ -67,14 +77,15 @@ def plan(
     Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
     """
     from longtake.jobs.build.plan import launch_plan, make_plan
-    from longtake.jobs.build.report import print_plan, print_warnings
+    from longtake.jobs.build.report import plan_as_json, print_plan, print_warnings
     from longtake.jobs.build.request import BuildRequest
     from longtake.jobs.lock import locked
     from longtake.pipeline.plan.summary import check_plan
     from longtake.pipeline.run.note import noted
 
-    log_as_asked(log_json)
-    settings, console = load_config(config), Console()
+    log_as_asked(log_json, at_least=terminal.LOUDNESS.log_level)
+    settings, console = load_config(config, changes or ()), terminal.console(stderr=as_json)
+    _check_json(as_json, dry_run or no_wait)
     request = BuildRequest(
         settings,
         _probe_mode(probe),
@@ -85,6 +96,8 @@ def plan(
         wait=not no_wait,
     )
     layout = request.layout
+    if probe != "none":
+        _warn_without_ffmpeg(request)
     if dry_run:
         from longtake.jobs.build.dry_run import print_request, request_plan
 
@@ -109,7 +122,9 @@ def plan(
         raise CorpusError(
             f"{error}\nThe plan stays in {layout.plan} for you to look at; the next plan replaces it."
         ) from None
-    console.print(f"Build it with: longtake build {config}", markup=False, highlight=False)
+    if as_json:
+        terminal.print_json(plan_as_json(summary, layout, price))
+    terminal.print_line(console, f"Build it with: longtake build {with_changes(config, changes)}")
 
 
 def build(
@@ -121,6 +136,8 @@ def build(
     decided: DecisionFiles = None,
     on_conflict: ConflictPolicy = OnConflict.REFUSE,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished corpus.")] = False,
+    changes: Changes = None,
+    as_json: AsJson = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
     log_json: LogJson = False,
@@ -130,10 +147,13 @@ def build(
     Options for Apache Beam go after `--`, as in: longtake build corpus.yaml -- --runner=FlinkRunner
     """
     from longtake.jobs.build.build import build_corpus, launch_build
+    from longtake.jobs.build.report import corpus_as_json
     from longtake.jobs.build.request import BuildRequest
 
-    log_as_asked(log_json)
-    settings, console, mode = load_config(config), Console(), _probe_mode(probe)
+    log_as_asked(log_json, at_least=terminal.LOUDNESS.log_level)
+    settings, mode = load_config(config, changes or ()), _probe_mode(probe)
+    console = terminal.console(stderr=as_json)
+    _check_json(as_json, dry_run or no_wait)
     if (dry_run or no_wait) and (overwrite or plan is not None):
         raise ConfigError("--dry-run and --no-wait build the plan in the output; remove --plan and --overwrite")
     if decided and plan is not None:
@@ -142,6 +162,7 @@ def build(
         )
     rejects = rejects_of(decided, on_conflict)
     request = BuildRequest(settings, mode, workers, context.obj, rejects, plan, overwrite, wait=not no_wait)
+    _warn_without_ffmpeg(request)
     if dry_run:
         from longtake.jobs.build.dry_run import print_request, request_build
 
@@ -152,7 +173,9 @@ def build(
             f"Launched. The corpus is complete once this file exists: {request.layout.manifest}", highlight=False
         )
     else:
-        build_corpus(request, console)
+        manifest = build_corpus(request, console)
+        if as_json:
+            terminal.print_json(corpus_as_json(manifest, request.layout))
 
 
 def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The folder of a finished corpus.")]) -> None:
@@ -161,12 +184,30 @@ def clean(corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="The fold
 
     layout = Layout(corpus)
     if read_manifest(layout) is None:
+        if not storage.exists(corpus):
+            raise unfinished(corpus)
         raise CorpusError(
             f"{corpus} is not finished: its staging files hold the work done so far. Finish it first with: longtake build"
         )
     with locked(layout.root):
         for folder in storage.list_folders(layout.staging):  # files beside them tell whether the inputs have changed
             storage.delete_folder(folder)
+
+
+def _warn_without_ffmpeg(request: "BuildRequest") -> None:
+    """Print a warning if source videos are read on this machine and it cannot repair any."""
+    from longtake.pipeline.decode.ffmpeg_command import INSTALL_FFMPEG, ffmpeg_command
+    from longtake.pipeline.run.runner import is_local
+
+    if is_local(request.options()) and ffmpeg_command() is None:
+        terminal.warn(
+            f"there is no ffmpeg, so videos with broken containers are dropped, not repaired. {INSTALL_FFMPEG}"
+        )
+
+
+def _check_json(as_json: bool, is_left: bool) -> None:
+    if as_json and is_left:
+        raise ConfigError("--json prints what the job found; remove --dry-run and --no-wait, or --json")
 
 
 def _probe_mode(name: str) -> Any:

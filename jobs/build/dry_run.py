@@ -24,6 +24,7 @@ from longtake.jobs.build.plan import current_plan, planning_job
 from longtake.jobs.build.request import BuildRequest
 from longtake.pipeline.run.dataflow import is_dataflow
 from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.extras import missing_extra
 from longtake.schemas.wording import human_bytes
 
 #: Dataflow refuses a request above 10 MB. The graph is staged as a file and may be larger; ours has no reason to be.
@@ -114,13 +115,11 @@ def _check_runner(request: BuildRequest) -> None:
 
 
 def job_request(graph: Callable[[Any], None], options: PipelineOptions) -> JobRequest:
-    """Make the request for the job with this graph. Raises ConfigError if Beam's part for Google Cloud is not installed."""
+    """Make the request for the job with this graph. Raises MissingExtraError without [gcp]."""
     try:
         from apache_beam.runners.dataflow.internal import apiclient
-    except ImportError:
-        raise ConfigError(
-            "Dataflow needs the Google Cloud part of Beam. Install it with: pip install 'longtake[gcp]'"
-        ) from None
+    except ImportError as error:
+        raise missing_extra("Dataflow", error.name or "apache-beam[gcp]", "gcp") from None
     options.view_as(TestOptions).dry_run = True
     pipeline = beam.Pipeline(options=options)
     graph(pipeline)

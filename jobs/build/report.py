@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from longtake.jobs import terminal
 from longtake.pipeline.plan.estimate import likely, price_of
 from longtake.pipeline.plan.summary import PlanSummary, empty_splits
 from longtake.pipeline.publish.plan_warnings import plan_warnings
@@ -93,11 +94,7 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
         splits.add_row(name, *(f"{split[heading]:,}" for heading in ("samples", "frames", "shards")))
     console.print(splits)
     for name in empty_splits(summary):
-        console.print(
-            f"The split {name} has no sample: there are too few videos, or its share is too small.",
-            style="yellow",
-            highlight=False,
-        )
+        terminal.warn(no_sample(name))
     cost = summary.estimate
     ranges = {name: likely(name, cost[name], summary.probe) for name in ("bytes", "cpu_hours", "decoded_frames")}
     console.print(
@@ -127,6 +124,41 @@ def print_warnings(layout: Layout, publication: Publication, console: Console) -
     """Print what the publisher of the planned corpus has to know: docs/format.md, publication."""
     for warning in plan_warnings(layout, publication):
         console.print(printable(warning), style="yellow", highlight=False, markup=False)
+
+
+def no_sample(split: str) -> str:
+    """Return the warning for a split that was asked for and is empty."""
+    return (
+        f"The split {split} has no sample: there are too few videos, or its share is too small. With split_by: quota, each "
+        "split gets a video if there are enough."
+    )
+
+
+def plan_as_json(summary: PlanSummary, layout: Layout, price: float | None) -> dict[str, Any]:
+    """Return a plan for programs; docs/commands.md explains it."""
+    cost = {} if price is None else {"price": round(price_of(summary.estimate["cpu_hours"], price), 4)}
+    return {
+        "corpus": layout.root,
+        "plan": layout.plan,
+        "ledger": layout.ledger,
+        "warnings": [no_sample(name) for name in empty_splits(summary)],
+        **summary.to_json(),
+        "estimate": summary.estimate | cost,
+    }
+
+
+def corpus_as_json(manifest: CorpusManifest, layout: Layout) -> dict[str, Any]:
+    """Return a finished corpus for programs; docs/commands.md explains it."""
+    return {
+        "corpus": layout.root,
+        "name": manifest.name,
+        "version": manifest.version,
+        "fingerprint": manifest.fingerprint,
+        "counts": {subject: count.to_json() for subject, count in manifest.counts.items()},
+        "splits": manifest.splits(),
+        "bytes": sum(shard.bytes for shard in manifest.shards),
+        "warnings": [no_sample(name) for name in manifest.empty_splits()],
+    }
 
 
 def _frames(likely: tuple[float, float]) -> str:
@@ -179,9 +211,8 @@ def print_corpus(
         name = "long clips" if subject == "clips" else subject
         table.add_row(name, f"{count.total:,}", f"{count.kept:,}", f"{count.dropped:,}")
     console.print(table)
-    for name, share in manifest.config["split"].items():
-        if share > 0 and name not in manifest.splits():
-            console.print(f"The split {name} has no sample.", style="yellow", highlight=False)
+    for name in manifest.empty_splits():
+        terminal.warn(no_sample(name))
     size = sum(shard.bytes for shard in manifest.shards)
     for name, split in manifest.splits().items():
         console.print(

@@ -4,10 +4,9 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from longtake.schemas.errors import CorpusError
+from longtake.jobs import terminal
 from longtake.schemas.printable import printable
 from longtake.schemas.wording import duration, human_bytes, plural
 
@@ -35,16 +34,13 @@ def status(
 
     As in: longtake status mine/out/my-corpus, or: longtake status gs://bucket/corpus --json
     """
-    try:
-        from longtake.pipeline.build.status import read_status
-    except ImportError as error:
-        raise CorpusError(f"status needs {error.name}. Install it with: pip install 'longtake[build]'") from None
+    from longtake.pipeline.build.status import read_status
 
     found = read_status(output, videos)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))  # pure ASCII: nothing that a terminal acts on
         return
-    console = Console()
+    console = terminal.console(is_answer=True)
     for line in _lines(found):
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     if found.failed:

@@ -4,10 +4,11 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from longtake.jobs import terminal
+from longtake.jobs.changes import Changes, check_changes
 from longtake.schemas.config import load_config
-from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.errors import ConfigError
 
 
 class Verify(StrEnum):
@@ -66,20 +67,23 @@ def audit(
         typer.Option("--output", "-o", metavar="DIR", help="Write report and tables here, so that the corpus does not change."),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
+    changes: Changes = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print audit/audit.json; text for people goes to standard error (docs/commands.md).")
+    ] = False,
 ) -> None:  # fmt: skip
     """Write audit/report.html (contents, drops with reasons, checks, examples), the dataset card and Croissant metadata.
 
     Exit code 1 if a check fails. A job of Apache Beam looks at frames; its options go after `--`.
     """
-    try:
-        from longtake.jobs.curate.audit_run import AuditOptions, run
-    except ImportError as error:
-        raise CorpusError(f"audit needs {error.name}. Install it with: pip install 'longtake[audit]'") from None
+    from longtake.jobs.curate.audit_run import AuditOptions, run, to_json
+    from longtake.pipeline.audit.result import CheckStatus
 
     if output is not None and sample is not None:
         raise ConfigError(
             "--sample and --output exclude each other: the sample is kept in the corpus, for longtake browse"
         )
+    check_changes(config, changes)
     asked = AuditOptions(
         corpus=corpus.rstrip("/") or corpus,
         compare=compare,
@@ -89,7 +93,7 @@ def audit(
         accept=accept,
         frames=_number(frames),
         verified={Verify.NONE: 0, Verify.SAMPLE: _VERIFIED, Verify.FULL: None}[verify],
-        config=load_config(config) if config is not None else None,
+        config=load_config(config, changes or ()) if config is not None else None,
         decisions=tuple(decisions or ()),
         evaluation=tuple(evaluation or ()),
         licences=_listed(licences),
@@ -97,8 +101,10 @@ def audit(
         workers=workers,
         beam_args=tuple(context.obj or ()),
     )
-    failed = run(asked, Console())
-    if failed:
+    found, folder = run(asked, terminal.console(stderr=as_json))
+    if as_json:
+        terminal.print_json(to_json(found) | {"corpus": asked.corpus, "folder": folder})
+    if found.verdict is CheckStatus.FAIL:
         raise typer.Exit(1)
 
 

@@ -65,8 +65,8 @@ class AuditOptions:
     beam_args: tuple[str, ...] = ()
 
 
-def run(asked: AuditOptions, console: Console) -> bool:
-    """Audit a corpus, and return whether a check failed. Raises CorpusError and ConfigError."""
+def run(asked: AuditOptions, console: Console) -> tuple[Audit, str]:
+    """Audit a corpus, and return the audit and its folder. Raises CorpusError and ConfigError."""
     check_there(asked.corpus)
     layout = Layout(asked.corpus)
     sets = evaluation_sets(asked.evaluation)
@@ -89,7 +89,7 @@ def run(asked: AuditOptions, console: Console) -> bool:
         if asked.compare is not None:
             _compare(found, asked, folder, console)
     print_audit(found, folder, console)
-    return found.verdict is CheckStatus.FAIL
+    return found, folder
 
 
 @contextmanager

@@ -3,11 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from longtake.jobs import terminal
 from longtake.jobs.stop_signals import stop_signals
-from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import read_manifest
 
@@ -42,12 +41,9 @@ def browse(
 
     The first time, it copies the index into a cache (audit/browse/ in the corpus, or a temporary folder).
     """
-    try:
-        from longtake.pipeline.browse.server import Options, Server
-    except ImportError as error:
-        raise CorpusError(f"browse needs {error.name}. Install it with: pip install 'longtake[audit]'") from None
+    from longtake.pipeline.browse.server import Options, Server
 
-    console = Console()
+    console = terminal.console()
     manifest = read_manifest(Layout(corpus))
     total = sum(shard.samples for shard in manifest.shards) if manifest else None
     options = Options(host, port, decisions, embeddings, curator, read_only, token_file)
@@ -62,6 +58,6 @@ def browse(
 
 
 def _bar() -> Progress:
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal or console.quiet)

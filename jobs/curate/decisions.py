@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from longtake.jobs import terminal
 from longtake.jobs.decision_files import ConflictPolicy, read_files
 from longtake.schemas import storage
 from longtake.schemas.decision import NOBODY, STRICTEST_FIRST, SUBJECTS, WITHDRAWN
@@ -57,9 +58,9 @@ def decisions(
     if as_json:
         print(json.dumps(_as_json(files, output, rows, found, settled), indent=2, ensure_ascii=False))
     else:
-        _print(rows, found, settled, on_conflict, Console())
+        _print(rows, found, settled, on_conflict, terminal.console(is_answer=True))
         if output is not None:
-            Console().print(f"Merged: {output}", markup=False, highlight=False, soft_wrap=True)
+            terminal.console().print(f"Merged: {output}", markup=False, highlight=False, soft_wrap=True)
     if settled is None:
         raise typer.Exit(1)
 

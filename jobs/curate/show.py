@@ -1,5 +1,6 @@
 """`longtake show`: list the samples of a corpus, or look at one of them."""
 
+import json
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -8,18 +9,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from longtake.jobs import terminal
 from longtake.pipeline.corpus.find_sample import find_drops, find_sample, list_samples, read_entry, read_files
 from longtake.pipeline.corpus.withdrawn import read_withdrawn
 from longtake.pipeline.parse.timecode import short_timecode
 from longtake.schemas import storage
-from longtake.schemas.errors import CorpusError
+from longtake.schemas.errors import CorpusError, NoCorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, finished_manifest
 from longtake.schemas.printable import printable
 from longtake.schemas.records import Drop, IndexEntry
+from longtake.schemas.tables import index_row
 
 _SHOWN_DROPS = 10
-_FILE_WIDTH = 160
 
 
 def show(
@@ -33,24 +35,39 @@ def show(
     ] = None,
     split: Annotated[str | None, typer.Option(help="List the samples of this split only.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="How many samples to list.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/commands.md).")] = False,
 ) -> None:
-    """List the first samples of a corpus; with KEY, print that sample and write its frames and text as a contact sheet."""
-    console, layout = Console(), Layout(corpus)
+    """List the first samples of a corpus; with KEY, print that sample and write its frames and text as a contact sheet.
+
+    With --json and KEY, the contact sheet is written only where --output names it.
+    """
+    console, layout = terminal.console(is_answer=True, stderr=as_json), Layout(corpus)
     try:
         manifest = finished_manifest(layout)
-        if key is None:
-            _list(console, layout, manifest, split, limit)
+        if key is not None:
+            _show_one(console, layout, key, output, as_json)
+        elif as_json:
+            total = _total(layout, manifest, split)
+            terminal.print_json({"corpus": corpus, "total": total, "samples": list(list_samples(layout, split, limit))})
         else:
-            _show_one(console, layout, key, output)
+            _list(console, layout, manifest, split, limit)
+    except NoCorpusError:
+        raise
     except (CorpusError, OSError) as error:
-        _line(console, str(error))
+        terminal.print_line(console, str(error))
         raise typer.Exit(1) from None
 
 
-def _list(console: Console, layout: Layout, manifest: CorpusManifest, split: str | None, limit: int) -> None:
+def _total(layout: Layout, manifest: CorpusManifest, split: str | None) -> int:
+    """Return the number of samples. Raises CorpusError for an unknown split."""
     splits = manifest.splits()
     if split is not None and split not in splits:
         raise CorpusError(f"{layout.root} has no split {split!r}; it has {', '.join(sorted(splits))}")
+    return sum(part["samples"] for name, part in splits.items() if split in (None, name))
+
+
+def _list(console: Console, layout: Layout, manifest: CorpusManifest, split: str | None, limit: int) -> None:
+    total = _total(layout, manifest, split)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("key", overflow="fold")
     for heading in ("split", "shard"):
@@ -63,39 +80,40 @@ def _list(console: Console, layout: Layout, manifest: CorpusManifest, split: str
         duration = f"{(row['end_ms'] - row['start_ms']) / 1000:,.1f} s"
         cells = [row["key"], row["split"], row["shard"], duration, f"{row['n_sentences']:,}", f"{row['n_words']:,}"]
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    total = sum(part["samples"] for name, part in splits.items() if split in (None, name))
-    if not console.is_terminal:  # keep each sample on one line, for programs
-        console = Console(width=max(console.width, _FILE_WIDTH))
     console.print(table)
-    _line(console, f"{shown:,} of {total:,} samples" + (f" of split {split}" if split else ""))
+    terminal.print_line(console, f"{shown:,} of {total:,} samples" + (f" of split {split}" if split else ""))
 
 
-def _show_one(console: Console, layout: Layout, name: str, output: str | None) -> None:
+def _show_one(console: Console, layout: Layout, name: str, output: str | None, as_json: bool) -> None:
     found = find_sample(layout, name)
     if found is None:
-        _explain(console, layout, name)
+        _explain(console, layout, name, as_json)
         raise typer.Exit(1)
     entry = read_entry(layout, found)
     files, is_sound = read_files(layout, entry)
     if found.others:
-        _line(console, f"{name} has {found.others + 1:,} samples; this is the first.")
-    for line in describe(entry):
-        _line(console, line)
+        terminal.print_line(console, f"{name} has {found.others + 1:,} samples; this is the first.")
+    if not as_json:
+        for line in describe(entry):
+            terminal.print_line(console, line)
     if not is_sound:
-        _line(console, "The files of this sample do not match the index. Check the corpus with: longtake verify")
-    try:
-        from longtake.pipeline.publish.contact_sheet import contact_sheet, to_png
-    except ImportError as error:
-        raise CorpusError(
-            f"a contact sheet needs {error.name}. Install it with: pip install 'longtake[audit]'"
-        ) from None
+        terminal.print_line(
+            console, "The files of this sample do not match the index. Check the corpus with: longtake verify"
+        )
+    if as_json:
+        row = index_row(entry) | {"meta": json.loads(entry.clip.video.meta)}
+        terminal.print_json({"corpus": layout.root, "others": found.others, "sound": is_sound, "sample": row})
+        if output is None:
+            return
+    from longtake.pipeline.publish.contact_sheet import contact_sheet, to_png
+
     try:
         picture = to_png(contact_sheet(entry, files))
     except ValueError as error:
         raise CorpusError(str(error)) from None
     path = output or f"{found.key}.png"
     storage.write_bytes(path, picture)
-    _line(console, f"Contact sheet: {path}")
+    terminal.print_line(console, f"Contact sheet: {path}")
 
 
 def describe(entry: IndexEntry) -> Iterator[str]:
@@ -127,24 +145,25 @@ def describe(entry: IndexEntry) -> Iterator[str]:
     yield ""
 
 
-def _explain(console: Console, layout: Layout, name: str) -> None:
+def _explain(console: Console, layout: Layout, name: str, as_json: bool) -> None:
     """Print why there is no such sample."""
     drops = find_drops(layout, name)
+    if as_json:
+        told = [read_withdrawn(layout).told(drop) for drop in drops]
+        rows = [{field: getattr(drop, field) for field in drop.__slots__} for drop in told]
+        terminal.print_json({"corpus": layout.root, "sample": None, "dropped": rows})
+        return
     if not drops:
-        _line(console, f"{name}: no such sample in this corpus, and no ledger row with this id")
+        terminal.print_line(console, f"{name}: no such sample in this corpus, and no ledger row with this id")
         return
     withdrawn = read_withdrawn(layout)
     for drop in drops[:_SHOWN_DROPS]:
-        _line(console, _reason(withdrawn.told(drop)))
+        terminal.print_line(console, _reason(withdrawn.told(drop)))
     if len(drops) > _SHOWN_DROPS:
-        _line(console, f"and {len(drops) - _SHOWN_DROPS:,} more")
+        terminal.print_line(console, f"and {len(drops) - _SHOWN_DROPS:,} more")
 
 
 def _reason(drop: Drop) -> str:
     what = {"clip": "long clip"}.get(drop.subject.value, drop.subject.value)
     detail = f" ({drop.detail})" if drop.detail else ""
     return f"{drop.subject_id}: {what} dropped at stage {drop.stage.value}: {drop.reason.value}{detail}"
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

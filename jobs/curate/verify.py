@@ -1,14 +1,15 @@
 """`longtake verify`: check that everything in a finished corpus agrees."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from longtake.jobs import terminal
+from longtake.jobs.changes import Changes, check_changes
 from longtake.schemas.config import load_config
-from longtake.schemas.errors import ConfigError, CorpusError
-from longtake.schemas.printable import printable
+from longtake.schemas.errors import ConfigError, CorpusError, NoCorpusError
+from longtake.schemas.extras import check_extras
 
 if TYPE_CHECKING:
     from longtake.pipeline.verify import Report
@@ -37,49 +38,75 @@ def verify(
         str | None,
         typer.Option(metavar="CONFIG", help="For --sources: the configuration that the corpus was built with."),
     ] = None,
+    changes: Changes = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/commands.md).")] = False,
 ) -> None:
     """Check that plan, index, shards, ledger and corpus.json agree. Print a line for each fault; exit code 1 if there is any."""
     if config is not None and not sources:
         raise ConfigError("--config is for --sources: give both, or neither")
-    settings = load_config(config) if config is not None else None
-    try:
-        from longtake.pipeline.verify import verify as check
+    check_changes(config, changes)
+    settings = load_config(config, changes or ()) if config is not None else None
+    from longtake.pipeline.verify import verify as check
 
-        if sources:
-            from longtake.pipeline.verify.sources import verify_sources as compare
-    except ImportError as error:
-        raise CorpusError(f"verify needs {error.name}. Install it with: pip install 'longtake[build]'") from None
+    if sources:
+        check_extras("longtake verify --sources", "build")
+        from longtake.pipeline.verify.sources import verify_sources as compare
 
-    console = Console()
+    def say(text: str) -> None:
+        if not as_json:
+            terminal.print_line(console, text)
+
+    console = terminal.console(is_answer=True)
+    document: dict[str, Any] = {"corpus": corpus, "passed": False}
     try:
         with _bar() as bar:
             task = bar.add_task("checking", total=None)
             report = check(
                 corpus, sample, seed, workers, lambda done, total: bar.update(task, completed=done, total=total)
             )
+    except NoCorpusError:
+        raise
     except CorpusError as error:
-        _line(console, str(error))
+        say(str(error))
+        if as_json:
+            terminal.print_json(document | {"error": str(error)})
         raise typer.Exit(1) from None
     for fault in report.faults:
-        _line(console, str(fault))
-    _line(console, summary(report, seed))
-    if not sources:
-        raise typer.Exit(1 if report.number else 0)
-    if not report.compared:
-        _line(console, "The sources were not compared, since not all of the corpus could be read")
-        raise typer.Exit(1)
-    with _bar() as bar:
-        task = bar.add_task("decoding the sources", total=None)
-        found = compare(
-            corpus, settings, sample, seed, workers, lambda done, total: bar.update(task, completed=done, total=total)
-        )
-    for fault in found.faults:
-        _line(console, str(fault))
-    for line in found.unjudged:
-        _line(console, f"not judged: {line}")
-    _line(console, source_summary(found))
-    if report.number or found.faults:
-        raise typer.Exit(1)
+        say(str(fault))
+    if report.number or not terminal.LOUDNESS.quiet:
+        say(summary(report, seed))
+    document |= _as_json(report)
+    passed = not report.number
+    if sources and report.compared:
+        with _bar() as bar:
+            task = bar.add_task("decoding the sources", total=None)
+            found = compare(
+                corpus,
+                settings,
+                sample,
+                seed,
+                workers,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        for fault in found.faults:
+            say(str(fault))
+        for line in found.unjudged:
+            say(f"not judged: {line}")
+        say(source_summary(found))
+        document["sources"] = _as_json(found) | {"unjudged": list(found.unjudged)}
+        passed = passed and not found.faults
+    elif sources:
+        say("The sources were not compared, since not all of the corpus could be read")
+    if as_json:
+        terminal.print_json(document | {"passed": passed})
+    raise typer.Exit(0 if passed else 1)
+
+
+def _as_json(report: "Report | SourceReport") -> dict[str, Any]:
+    """Return the fields of a report for programs; docs/commands.md explains them."""
+    return {name: getattr(report, name) for name in report.__slots__} | {
+        "faults": [{"where": fault.where, "what": fault.what} for fault in report.faults]
+    }
 
 
 def source_summary(report: "SourceReport") -> str:
@@ -112,10 +139,6 @@ def _count(number: int, noun: str) -> str:
 
 
 def _bar() -> Progress:
-    console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+    console = terminal.console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal or console.quiet)

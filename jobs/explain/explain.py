@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from longtake.jobs import terminal
+from longtake.jobs.changes import Changes
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
 from longtake.schemas.errors import ConfigError, CorpusError
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from longtake.pipeline.explain.explanation import Explanation
     from longtake.pipeline.plan.summary import PlanSummary
     from longtake.pipeline.run.slots import Slots
-
-_FILE_WIDTH = 160
 
 
 def explain(
@@ -38,13 +37,14 @@ def explain(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="How many rows of each list to print; 0: all.")] = 60,
+    changes: Changes = None,
 ) -> None:
     """Show what became of one video: its input, the work of each step, each cut and each drop with its reason.
 
     It plans the video again, alone. Duplicates and the findings of the build come from the corpus, if its plan is current.
     As in: longtake explain corpus.yaml dQw4w9WgXcQ --picture explained.png
     """
-    explanation = explain_video(load_config(config), video_id, probe)
+    explanation = explain_video(load_config(config, changes or ()), video_id, probe)
     data = None
     if picture is not None:
         from longtake.jobs.explain.picture import draw
@@ -55,13 +55,10 @@ def explain(
     else:
         from longtake.jobs.explain.text import print_explanation
 
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=max(console.width, _FILE_WIDTH))
-        print_explanation(explanation, console, limit)
+        print_explanation(explanation, terminal.console(is_answer=True), limit)
     if picture is not None and data is not None:
         storage.write_bytes(picture, data)
-        Console(stderr=True).print(f"Picture: {picture}", markup=False, highlight=False, soft_wrap=True)
+        terminal.print_line(terminal.console(stderr=True), f"Picture: {picture}")
 
 
 def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Explanation":

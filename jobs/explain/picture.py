@@ -16,7 +16,7 @@ from longtake.jobs.explain.labels import Labels
 from longtake.jobs.explain.legend import CUTS, DARK, GREY, RED, SILENCE, handles_of
 from longtake.jobs.explain.lines import line_spans
 from longtake.pipeline.explain.explanation import ClipFate, Explanation, FilterCheck, Said
-from longtake.schemas.errors import ConfigError
+from longtake.schemas.extras import check_package
 from longtake.schemas.wording import clock
 
 _LEGEND_COLUMNS = 5
@@ -39,13 +39,12 @@ class _Line:
 
 
 def draw(found: Explanation) -> bytes:
-    """Draw the picture, as PNG. Raises ConfigError if matplotlib is missing."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from PIL import Image
-    except ImportError:
-        raise ConfigError("--picture needs matplotlib. Install it with: pip install 'longtake[text]'") from None
+    """Draw the picture, as PNG. Raises MissingExtraError if matplotlib is missing."""
+    check_package("--picture", "matplotlib", "text")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+
     lines = line_spans(found)
     scores = _with_threshold(found.clips)[: _MOST_SCORES if len(lines) == 1 else 2]
     has_curve = any(said.similarity is not None for said in found.sentences)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from longtake.jobs import terminal
 from longtake.jobs.retrieve.inference import (
     Device,
     Precision,
@@ -11,10 +12,7 @@ from longtake.jobs.retrieve.inference import (
     Run,
     Workers,
     load_embedder,
-    needs_extras,
-    print_line,
     print_table,
-    report_console,
     short_side,
     write_report,
 )
@@ -52,13 +50,12 @@ def embed(
 
     Unusable inputs are listed with their reasons. Exit code 0, or 1 if nothing could be embedded; then no file is written.
     """
-    needs_extras("embed", "av")
     from longtake.jobs.retrieve.inputs import Failure, items_of
     from longtake.jobs.retrieve.table import EmbeddingTable
     from longtake.jobs.retrieve.video_frames import Sampling
     from longtake.pipeline.run.slots import close_shared_slots, cores, shared_slots
 
-    console, failures = report_console(), list[Failure]()
+    console, failures = terminal.console(is_answer=True), list[Failure]()
     embedder = load_embedder(run, device, precision)
     sampling = Sampling(
         embedder.frame_count, None if window is None else round(1000 * window), short_side=short_side(embedder)
@@ -78,4 +75,4 @@ def embed(
         if not any(rows.values()):
             raise CorpusError(f"nothing could be embedded; {output} was not written")
     counts = f"{plural(rows['video'], 'video')} and {plural(rows['text'], 'text')} embedded, {len(failures):,} not"
-    print_line(console, f"{counts}. {embedder.width} numbers each: {output}")
+    terminal.print_line(console, f"{counts}. {embedder.width} numbers each: {output}")

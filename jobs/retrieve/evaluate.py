@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from longtake.jobs import terminal
 from longtake.jobs.damage import damage_shown
 from longtake.jobs.retrieve.inference import (
     Device,
@@ -17,15 +18,13 @@ from longtake.jobs.retrieve.inference import (
     Workers,
     autocast_dtype,
     load_embedder,
-    needs_extras,
-    print_line,
     print_table,
-    report_console,
     short_side,
     write_report,
 )
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.extras import check_extras
 from longtake.schemas.wording import plural
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def evaluate(
     if (corpus is None) == (annotations is None):
         raise ConfigError("name either a corpus or --annotations FILE")
     use = _Use(run, split, batch_size, workers, device, precision)
-    console = report_console()
+    console = terminal.console(is_answer=True)
     if corpus is not None:
         if any(option is not None for option in (format, videos, only, report)):
             raise ConfigError("--format, --videos, --only and --report need --annotations FILE")
@@ -89,14 +88,14 @@ def evaluate(
         if found is None:
             return
         metrics = found
-        print_line(console, _counted(metrics))
+        terminal.print_line(console, _counted(metrics))
     else:
         if annotations is None or format is None or videos is None:
             raise ConfigError("--annotations needs --format and --videos")
         of = {"annotations": annotations, "format": format}
         metrics, problems = _evaluate_annotations(use, annotations, format, videos, only)
         print_table(console, "Not used", [(annotations, p.id, p.reason, p.detail) for p in problems])
-        print_line(console, _of_how_many(metrics))
+        terminal.print_line(console, _of_how_many(metrics))
         if report:
             write_report(report, [vars(problem) for problem in problems])
     if not metrics.get("samples", metrics.get("paragraphs")):
@@ -128,7 +127,6 @@ def _number(value: float) -> float | None:
 
 def _evaluate_corpus(use: _Use, corpus: str) -> dict[str, float] | None:
     """Return the metrics; None on ranks that print nothing."""
-    needs_extras("evaluate")
     from longtake.model.data.loader import LoaderSettings, ShardLoader
     from longtake.model.retrieval.evaluation import evaluate_corpus
     from longtake.model.training.process import joined
@@ -175,7 +173,7 @@ def _evaluate_annotations(
 ) -> "tuple[dict[str, float], list[AnnotationProblem]]":
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("--annotations works in one process only; start it without torchrun")
-    needs_extras("evaluate --annotations", "av")
+    check_extras("longtake evaluate --annotations", "build", "train")
     from longtake.jobs.retrieve.evaluate_annotations import encode
     from longtake.model.retrieval.annotation_formats import FORMATS, read_annotations, read_list
     from longtake.model.retrieval.annotations import AnnotationError, VideoFiles
@@ -226,7 +224,9 @@ def print_metrics(console: Console, metrics: dict[str, float]) -> None:
     console.print(table)
     for key, what in (("nan_scores", "pairs"), ("nan_alignment_scores", "clip-sentence pairs")):
         if metrics.get(key):
-            print_line(console, f"{int(metrics[key]):,} {what} had a score that is not a number; they rank last")
+            terminal.print_line(
+                console, f"{int(metrics[key]):,} {what} had a score that is not a number; they rank last"
+            )
 
 
 def _shown(metric: str, value: float) -> str:

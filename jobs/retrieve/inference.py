@@ -1,12 +1,12 @@
 """Common parts of the commands that use a trained model: their options, the model, how they report."""
 
-import importlib.util
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from longtake.jobs import terminal
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.printable import printable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from longtake.model.retrieval.embedding import Embedder
 
 _SHOWN = 30  # faults in a printed table
-_FILE_WIDTH = 160
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="A run of longtake train, a checkpoint, or a model.safetensors.")
 ]
@@ -75,19 +74,6 @@ def short_side(embedder: "Embedder") -> int:
     return max(SHORT_SIDE, round(1.25 * min(embedder.size.height, embedder.size.width)))
 
 
-def needs_extras(command: str, *more: str) -> None:
-    """Raise ConfigError with what to install, if a library for inference, or one of `more`, is missing."""
-    for name in ("torch", "transformers", "safetensors", "webdataset", "simplejpeg", *more):
-        if importlib.util.find_spec(name) is None:
-            raise ConfigError(f"{command} needs {name}. Install it with: pip install 'longtake[build,train]'")
-
-
-def report_console() -> Console:
-    """Return a console for standard output; wide if that is a file, so that each row of a table stays on one line."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, _FILE_WIDTH))
-
-
 def print_table(console: Console, title: str, rows: list[tuple[str, str, str, str]]) -> None:
     """Print the first rows of a table of faults, and how many more there are. Nothing in it acts on the terminal."""
     from rich.table import Table
@@ -102,14 +88,9 @@ def print_table(console: Console, title: str, rows: list[tuple[str, str, str, st
         table.add_row(*(Text(printable(cell, 200)) for cell in row))
     console.print(table)
     if len(rows) > _SHOWN:
-        print_line(console, f"and {len(rows) - _SHOWN:,} more; --report FILE writes all of them")
+        terminal.print_line(console, f"and {len(rows) - _SHOWN:,} more; --report FILE writes all of them")
 
 
 def write_report(path: str, rows: list[dict[str, Any]]) -> None:
     """Write JSON lines, whole or not at all."""
     storage.write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def print_line(console: Console, text: str) -> None:
-    """Print one line; nothing in it acts on the terminal."""
-    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from longtake.schemas.errors import CorpusError
+from longtake.jobs import terminal
 
 if TYPE_CHECKING:
     from longtake.pipeline.plan.diff import PlanDiff
@@ -27,15 +27,13 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show what changed between two plans, and what it costs: settings, hours, frames, drops, long clips, shards."""
-    try:
-        from longtake.pipeline.plan.diff import diff_plans
-    except ImportError as error:
-        raise CorpusError(f"diff needs {error.name}. Install it with: pip install 'longtake[build]'") from None
+    from longtake.pipeline.plan.diff import diff_plans
+
     found = diff_plans(plan_a, plan_b)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
     else:
-        print_diff(found, plan_a, plan_b, Console())
+        print_diff(found, plan_a, plan_b, terminal.console(is_answer=True))
 
 
 def print_diff(found: "PlanDiff", plan_a: str, plan_b: str, console: Console) -> None:

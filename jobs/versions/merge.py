@@ -3,8 +3,8 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from longtake.jobs import terminal
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
@@ -33,7 +33,7 @@ def merge(
     from longtake.jobs.versions.revise import Revision, finished, make, print_change
     from longtake.pipeline.revise.change import VersionChange
 
-    console, target = Console(), Layout(output.rstrip("/") or output)
+    console, target = terminal.console(), Layout(output.rstrip("/") or output)
     _check_places(corpora, target)
     origins = [finished(corpus) for corpus in corpora]
     first = origins[0].manifest

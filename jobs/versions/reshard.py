@@ -3,8 +3,8 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from longtake.jobs import terminal
 from longtake.schemas.errors import ConfigError
 
 
@@ -32,14 +32,19 @@ def reshard(
     from longtake.pipeline.revise.change import VersionChange
     from longtake.pipeline.revise.install import next_version
 
-    console = Console()
+    console = terminal.console()
     check_there(corpus)
     with locked(corpus):
         old = finished(corpus)
         settings = old.manifest.config
         size = samples or settings["shards"]["samples"]
         change = VersionChange(
-            (old.layout,), next_version(old.layout), settings["seed"], size, shares=tuple(sorted(shares.items()))
+            (old.layout,),
+            next_version(old.layout),
+            settings["seed"],
+            size,
+            shares=tuple(sorted(shares.items())),
+            by_quota=settings.get("split_by") == "quota",
         )
         done: dict[str, Any] = {"samples": size} | ({"split": shares} if shares else {})
         config = settings | {"shards": {"samples": size}} | ({"split": shares} if shares else {})

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from longtake.jobs import terminal
+from longtake.jobs.changes import Changes, with_changes
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config
 from longtake.schemas.errors import ConfigError, CorpusError
@@ -32,6 +34,7 @@ def retry(
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Decoder processes; 0: one for each core.")] = 0,
+    changes: Changes = None,
 ) -> None:
     """Try failed videos again, and add the results as the next version of the corpus. Nothing else is read or decoded.
 
@@ -51,7 +54,7 @@ def retry(
     from longtake.pipeline.revise.select import failed_videos
     from longtake.schemas.wording import plural
 
-    wanted, settings, console = parse_reasons(reason), load_config(config), Console()
+    wanted, settings, console = parse_reasons(reason), load_config(config, changes or ()), terminal.console()
     check_there(corpus)
     with locked(corpus):
         old = finished(corpus)
@@ -64,12 +67,20 @@ def retry(
             )
             return
         unplanned = failed.unplanned
+        again = (
+            f"Plan again with: longtake build {with_changes(config, changes)} --overwrite (videos already decoded are not "
+            "decoded again)"
+        )
         same = settings.duplicates
         if unplanned and (same.paragraphs, same.videos) != ("keep", "keep"):
             raise CorpusError(
                 f"{plural(len(unplanned), 'video')} failed before planning, and duplicates.paragraphs is "
-                f"{same.paragraphs}, duplicates.videos {same.videos}: duplicates are decided for all videos at once. "
-                f"Plan again with: longtake build {config} --overwrite (videos already decoded are not decoded again)"
+                f"{same.paragraphs}, duplicates.videos {same.videos}: duplicates are decided for all videos at once. {again}"
+            )
+        if unplanned and settings.split_by == "quota":
+            raise CorpusError(
+                f"{plural(len(unplanned), 'video')} failed before planning, and split_by is quota: quotas are decided for all "
+                f"videos at once. {again}"
             )
         change = VersionChange(
             (old.layout,),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from longtake.jobs import terminal
 from longtake.jobs.decision_files import ConflictPolicy, DecisionFiles, read_files
 from longtake.schemas import storage
 from longtake.schemas.decision import NOBODY, OnConflict
@@ -57,7 +58,7 @@ def takedown(
     from longtake.pipeline.revise.select import known_samples, known_videos
     from longtake.schemas.reasons import Stage
 
-    console, note = Console(), _checked_note(note)
+    console, note = terminal.console(), _checked_note(note)
     asked = read_asked(videos, decided, on_conflict, note)
     check_there(corpus)
     with locked(corpus):

@@ -227,7 +227,9 @@ def finished_manifest(layout: Layout) -> CorpusManifest:
     try:
         return manifests.finished_manifest(layout)
     except (CorpusError, OSError) as error:
-        raise LoaderError(str(error)) from None
+        told = LoaderError(str(error))
+        told.exit_code = getattr(error, "exit_code", told.exit_code)
+        raise told from None
 
 
 def _sentence_counts(layout: Layout, names: list[str], samples: list[int]) -> list[NDArray[np.int32]]:

@@ -1,50 +1,109 @@
-"""The output of a training: lines for people, metrics.jsonl, TensorBoard, and the picture of its losses."""
+"""The output of a training: lines for people, metrics.jsonl, TensorBoard, Weights & Biases, and the picture of its losses."""
 
 import json
 import os
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from matplotlib.figure import Figure
-from torch.utils.tensorboard import SummaryWriter
 
 from longtake.schemas import storage
 from longtake.schemas.wording import duration
 
 EVALUATION = "eval/"  # prefix of metric names
-METRICS, PICTURE = "metrics.jsonl", "loss.png"
+METRICS, PICTURE, WANDB_ID = "metrics.jsonl", "loss.png", "wandb_id"
 # Names of the losses in a record, in the order of the progress line.
 LOSSES = ("loss", "contrast", "mtc", "mlm", "matching")
 _NOT_DRAWN = ("step", "seconds")
 
 
+class Board(Protocol):
+    """A place that shows metrics."""
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Show the metrics of a step."""
+        ...
+
+    def close(self) -> None:
+        """Finish its files."""
+        ...
+
+
+class TensorBoard:
+    """Writes to the folder tensorboard/ of a run. What it has after `step` is hidden."""
+
+    def __init__(self, run: str, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(os.path.join(run, "tensorboard"), purge_step=step + 1)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WandbRun:
+    """Logs to Weights & Biases, as its environment variables say (WANDB_PROJECT, WANDB_MODE=offline ...).
+
+    The file wandb_id in the run's folder lets a resumed training go on in the same W&B run. W&B ignores the steps that it has
+    already; a resumed training repeats them with the same values.
+    """
+
+    def __init__(self, run: str, step: int) -> None:
+        import wandb
+
+        path = Path(run) / WANDB_ID
+        if not path.exists():
+            storage.write_bytes(str(path), uuid.uuid4().hex.encode())
+        name = os.path.basename(os.path.normpath(run))
+        self._run = wandb.init(
+            dir=run, id=path.read_text().strip(), resume="allow", name=name,
+            project=os.environ.get("WANDB_PROJECT") or "longtake", settings=wandb.Settings(console="off", silent=True),
+        )  # fmt: skip
+        self.url: str | None = None if self._run.offline else self._run.url
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        self._run.log(dict(values), step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+BOARDS: Mapping[str, type[TensorBoard | WandbRun]] = {"tensorboard": TensorBoard, "wandb": WandbRun}
+
+
 class TrainingLog:
-    """Appends records to a run's metrics.jsonl and to TensorBoard. Records after `step` are deleted first.
+    """Appends records to a run's metrics.jsonl and to boards, by name. Records after `step` are deleted first.
 
     `evaluated` has the steps whose evaluation is kept.
     """
 
-    def __init__(self, run: str, step: int) -> None:
+    def __init__(self, run: str, step: int, boards: Sequence[str] = ("tensorboard",)) -> None:
         self.path = Path(run) / METRICS
         os.makedirs(run, exist_ok=True)
         kept = [record for record in read_metrics(run) if record["step"] <= step]
         storage.write_bytes(str(self.path), "".join(json.dumps(record) + "\n" for record in kept).encode())
         self.evaluated = {record["step"] for record in kept if any(name.startswith(EVALUATION) for name in record)}
-        self._board = SummaryWriter(os.path.join(run, "tensorboard"), purge_step=step + 1)
+        self.boards: list[Board] = [BOARDS[name](run, step) for name in boards]
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Add a record, which has at least `step`. Its numbers also go to TensorBoard."""
+        """Add a record, which has at least `step`. Its numbers also go to the boards."""
         with self.path.open("a") as stream:
             stream.write(json.dumps(record) + "\n")
-        for name, value in record.items():
-            if name not in _NOT_DRAWN:
-                self._board.add_scalar(name, value, record["step"])
-        self._board.flush()
+        values = {name: value for name, value in record.items() if name not in _NOT_DRAWN}
+        for board in self.boards:
+            board.add(record["step"], values)
 
     def close(self) -> None:
-        """Finish TensorBoard's file."""
-        self._board.close()
+        """Finish the files of the boards."""
+        for board in self.boards:
+            board.close()
 
 
 def read_metrics(run: str) -> list[dict[str, Any]]:

@@ -120,7 +120,10 @@ class Trainer:
         fails, OSError if a write fails. Earlier checkpoints stay as they are.
         """
         self.stepper.prepare()
-        self._log = TrainingLog(self.folder, self.step) if self.process.leads else None
+        self._log = TrainingLog(self.folder, self.step, self.config.log_to) if self.process.leads else None
+        for board in self._log.boards if self._log is not None else ():
+            if url := getattr(board, "url", None):
+                self.say(f"Weights & Biases: {url}")
         # Twice: torch's signal handler may report a dead loader process while the queue's error for it is being explained.
         with self._explained(), self._explained():
             try:

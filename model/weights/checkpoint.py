@@ -30,6 +30,8 @@ _CARD = "longtake"  # name of the card in the header of the weights
 class CheckpointError(OSError):
     """A checkpoint cannot be read or does not fit; the message names the file and what to do."""
 
+    exit_code = 1
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -92,6 +94,10 @@ def weights_path(path: str) -> str:
     if storage.is_file(storage.join(path, MODEL)):
         return storage.join(path, MODEL)
     found = latest(path)
+    if found is None and not storage.exists(path):
+        absent = CheckpointError(f"{path}: no such file or folder. Name a run of longtake train, or a {MODEL}.")
+        absent.exit_code = 2
+        raise absent
     if found is None:
         raise CheckpointError(f"{path}: holds no checkpoint. Name a run of longtake train, or a {MODEL}.")
     return storage.join(found, MODEL)

@@ -20,7 +20,7 @@ from longtake.pipeline.run.note import JobNote, read_note
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import CorpusManifest, read_manifest
+from longtake.schemas.manifest import CorpusManifest, read_manifest, unfinished
 from longtake.schemas.storage import Entry
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ def _check_ours(layout: Layout) -> None:
     if files or folders:
         raise CorpusError(f"{layout.root}: not an output of Longtake: it holds no corpus, plan or staging folder")
     if not storage.exists(layout.root):
-        raise CorpusError(f"{layout.root}: no such folder. Name the `output` of a configuration.")
+        raise unfinished(layout.root)
 
 
 def _each(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:

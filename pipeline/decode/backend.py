@@ -21,7 +21,7 @@ class Backend(Protocol):
 
 
 def backend(name: str) -> Backend:
-    """The backend called `name`: "pyav" or "decord". Raises RuntimeError if its library is not installed."""
+    """The backend called `name`: "pyav" or "decord". Raises MissingExtraError if its library is not installed."""
     if name == "decord":
         from longtake.pipeline.decode.decord_backend import DecordBackend
 

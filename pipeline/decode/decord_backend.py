@@ -19,6 +19,7 @@ from longtake.pipeline.decode.source import OpenSource, check_duration, open_sou
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
+from longtake.schemas.extras import check_package
 from longtake.schemas.reasons import Reason
 
 try:
@@ -36,11 +37,10 @@ _NO_REPAIRS = 1e-9  # share of made-up frames that decord may return
 
 
 class DecordBackend:
-    """A backend that uses decord. Raises RuntimeError if decord is not installed."""
+    """A backend that uses decord. Raises MissingExtraError if decord is not installed."""
 
     def __init__(self) -> None:
-        if decord is None:
-            raise RuntimeError("frames.decoder: decord needs the library: pip install 'longtake[decord]'")
+        check_package("frames.decoder: decord", "decord", "decord")
 
     def decode(self, path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, watch: Stopwatch) -> Decoded:
         """See Backend.decode. `decoded` counts the frames taken, because decord does not say how many it decoded for them."""

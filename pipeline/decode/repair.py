@@ -1,6 +1,5 @@
 """Rescue broken containers with one ffmpeg remux, which tolerates more than opening for random access."""
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -8,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import ffmpeg
-import imageio_ffmpeg
 
+from longtake.pipeline.decode.ffmpeg_command import ffmpeg_command
 from longtake.pipeline.decode.results import ContainerError, SourceError
 from longtake.pipeline.decode.source import FORMATS
 from longtake.schemas.config import Limits
@@ -24,13 +23,20 @@ _HEAD = 512
 def with_repair(path: str, limits: Limits, work: Callable[[str], Result]) -> Result:
     """Run `work(path)`. If the container is broken, run `work` on a remuxed copy, which is deleted afterwards.
 
-    Raises the first SourceError if the copy does not help.
+    Raises the first SourceError if the copy does not help; without ffmpeg, its detail says so.
     """
     try:
         return work(path)
     except ContainerError as error:
         if _is_text(path):
             raise
+        if ffmpeg_command() is None:
+            detail = (
+                f"{error.detail}; not repaired: there is no ffmpeg"
+                if error.detail
+                else "not repaired: there is no ffmpeg"
+            )
+            raise ContainerError(error.reason, detail) from None
         with tempfile.TemporaryDirectory(prefix="longtake-repair-") as folder:
             copy = str(Path(folder) / "repaired.mkv")
             if not _remux(path, copy, limits):
@@ -39,11 +45,6 @@ def with_repair(path: str, limits: Limits, work: Callable[[str], Result]) -> Res
                 return work(copy)
             except SourceError:
                 raise error from None
-
-
-def ffmpeg_binary() -> str:
-    """The ffmpeg of the system, else the one from imageio-ffmpeg."""
-    return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def _is_text(path: str) -> bool:
@@ -71,7 +72,7 @@ def _remux(path: str, target: str, limits: Limits) -> bool:
     command = ffmpeg.output(
         source["v:0"], f"file:{target}", format="matroska", codec="copy", fs=2 * size + (1 << 20), loglevel="error"
     )
-    arguments = ffmpeg.compile(command, cmd=[ffmpeg_binary(), "-nostdin"], overwrite_output=True)
+    arguments = ffmpeg.compile(command, cmd=[str(ffmpeg_command()), "-nostdin"], overwrite_output=True)
     try:
         subprocess.run(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=TIMEOUT_S

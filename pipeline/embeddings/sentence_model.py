@@ -14,13 +14,13 @@ from longtake.pipeline.run.optional_models import OptionalModel
 from longtake.pipeline.text.languages import script_of
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.extras import check_package
 
 _PACKAGED = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
 _MULTILINGUAL = "paraphrase-multilingual-MiniLM-L12-v2"
 _MOST_UNKNOWN = 0.1  # of all tokens
 _MOST_TOKENS = 0.8  # per letter
-_INSTALL = "Install it with: pip install 'longtake[text]'"
 
 
 class EmbeddingModel:
@@ -83,10 +83,9 @@ class EmbeddingModel:
 
 def load_model(folder: str, device: str | None, setting: str) -> Any:
     """Load a SentenceTransformer from local files: safetensors only, no code. Raises ConfigError that names `setting`."""
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise ConfigError(f"{setting} needs sentence-transformers. {_INSTALL}") from None
+    check_package(setting, "sentence_transformers", "text")
+    from sentence_transformers import SentenceTransformer
+
     quiet_loading()
     try:
         return SentenceTransformer(

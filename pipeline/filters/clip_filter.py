@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 
 from longtake.pipeline.decode import Probe
 from longtake.pipeline.filters import footage, speech
@@ -15,6 +14,7 @@ from longtake.pipeline.filters.personal import find_in_clip, mask_clip
 from longtake.pipeline.filters.rules import CLIP_RULES, PROBED, first_fault, pii_fault
 from longtake.schemas.config import CorpusConfig, Filters
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.extras import check_package
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
 from longtake.schemas.scores import PLAN_SCORES
@@ -145,8 +145,7 @@ def needs(config: CorpusConfig) -> dict[str, str]:
 def check_filters(config: CorpusConfig, probe: str) -> None:
     """Raise ConfigError if a filter lacks a library, a list, or a probe of the sources that it needs."""
     for name, setting in needs(config).items():
-        if find_spec(name) is None:
-            raise ConfigError(f"{setting} needs {name}. Install it with: pip install 'longtake[text]'")
+        check_package(setting, name, "text")
     for rule in CLIP_RULES:
         if probe == "none" and rule.score in PROBED and getattr(config.filters, rule.setting) is not None:
             raise ConfigError(

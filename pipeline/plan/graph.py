@@ -27,7 +27,7 @@ from longtake.pipeline.plan.duplicates.graph import FILTERED, LeaveOutDuplicates
 from longtake.pipeline.plan.duplicates.video_graph import LeaveOutVideos
 from longtake.pipeline.plan.plain import LEDGER, ROWS, PlanPlain, is_plain
 from longtake.pipeline.plan.summary import summarise, write_summary
-from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo
+from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo, split_videos
 from longtake.pipeline.read.chapters import add_chapters
 from longtake.pipeline.read.graph import read_videos
 from longtake.pipeline.read.rows import DROPS
@@ -125,6 +125,8 @@ def plan_videos(
         captioned = unique | "Captions" >> steps.caption
         unique = captioned["videos"]
         notes.append(captioned[DROPS])
+    if config.split_by == "quota":
+        unique = unique | "Quotas" >> split_videos(config)
     measure_video: beam.DoFn = MeasureVideo(config, probe, workers)
     measured = unique | "Measure video" >> beam.ParDo(
         Concurrent(measure_video, workers) if probe == "packets" else measure_video

@@ -49,7 +49,7 @@ def is_plain(config: CorpusConfig, probe: str) -> bool:
     unchanged = not (config.cleans_text or config.splits_sentences or config.captions.model or config.coherence.enabled)
     same = config.duplicates
     keeps_all = not wanted_scores(filters) and not same.evaluation and same.paragraphs == same.videos == "keep"
-    return probe == "none" and reads_only and unchanged and keeps_all
+    return probe == "none" and reads_only and unchanged and keeps_all and config.split_by == "hash"
 
 
 @dataclass(frozen=True, slots=True)

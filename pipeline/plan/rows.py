@@ -22,6 +22,7 @@ from longtake.pipeline.plan.summary import PlanSummary, read_summary
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import unfinished
 from longtake.schemas.word_columns import count_all_words
 
 #: One record for each long clip. `split` is an index into the names of the splits.
@@ -108,6 +109,8 @@ def _files(path: str) -> tuple[str, list[str]]:
             return folder, files
     if path.endswith(".parquet") and storage.exists(path):
         return storage.join(path, "none"), [path]
+    if not storage.exists(path):
+        raise unfinished(path)
     raise CorpusError(f"{path}: no plan found: neither {Layout(path).plan} nor the folder itself has .parquet files")
 
 

@@ -26,6 +26,7 @@ class VersionChange:
     names: tuple[str, ...] = ()
     keep_places: bool = False  # long clips stay in their shards, and positions close up
     shares: tuple[tuple[str, float], ...] = ()  # of new splits; if empty, each long clip keeps its split
+    by_quota: bool = False  # the new splits get exact quotas of the source videos
     taken_down: Mapping[str, str] = field(default_factory=dict)  # source videos, and why
     rejection: Rejection = field(default_factory=Rejection)  # long clips that are dropped alone
     retried: frozenset[str] = frozenset()  # source videos whose dropped long clips are decoded again

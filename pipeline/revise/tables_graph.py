@@ -6,6 +6,7 @@ Rows of stage decode go to a separate folder (`carried`), because making the sha
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -21,6 +22,7 @@ from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.parse.lines import quoted
 from longtake.pipeline.plan.edit.graph import LEDGER_PREFIX as EDIT_PREFIX
 from longtake.pipeline.plan.graph import LEDGER_PREFIX as PLAN_PREFIX, PlanOutput, write_assigned, write_plan
+from longtake.pipeline.plan.quota_graph import SplitByQuota
 from longtake.pipeline.plan.summary import PlanSummary, write_summary
 from longtake.pipeline.plan.video import speech_ms
 from longtake.pipeline.read.rows import DROPS, drop
@@ -164,13 +166,20 @@ def _take_down(element: tuple[int, str], change: VersionChange) -> Iterator[Any]
 
 
 def _of_one(root: Any, change: VersionChange) -> tuple[Any, Any]:
-    clips = (
-        root
-        | "Old plan" >> beam.Create(plan_parts(change.origins[0]))
-        | "Read clips" >> beam.FlatMap(read_clips)
-        | "New splits" >> beam.Map(change.place)
-    )
+    clips = root | "Old plan" >> beam.Create(plan_parts(change.origins[0])) | "Read clips" >> beam.FlatMap(read_clips)
+    if change.shares and change.by_quota:
+        clips = clips | "Quotas" >> SplitByQuota(dict(change.shares), change.seed, _video_of, _with_split)
+    else:
+        clips = clips | "New splits" >> beam.Map(change.place)
     return clips, _old_drops(root, change)
+
+
+def _video_of(clip: LongClip) -> str:
+    return clip.video.video_id
+
+
+def _with_split(clip: LongClip, split: str) -> LongClip:
+    return replace(clip, split=split)
 
 
 def _replanned(clips: Any, drops: Any, planned: PlanOutput, change: VersionChange) -> tuple[Any, Any, Any]:

@@ -107,12 +107,12 @@ class _Lines(logging.Formatter):
         return f"{when} {level:<7} {_text(message.to_json(), 'text')}"
 
 
-def log_as_asked(json_lines: bool = False, stream: TextIO | None = None) -> None:
+def log_as_asked(json_lines: bool = False, stream: TextIO | None = None, at_least: str = "") -> None:
     """Log to `stream`, by default standard error, as LONGTAKE_LOG and LONGTAKE_LOG_LEVEL ask. Log nothing if neither is set.
 
-    `json_lines` means LONGTAKE_LOG=json. Raises ConfigError.
+    `json_lines` means LONGTAKE_LOG=json; `at_least` is the level if LONGTAKE_LOG_LEVEL is not set. Raises ConfigError.
     """
-    form, level = os.environ.get(FORM, ""), os.environ.get(LEVEL, "")
+    form, level = os.environ.get(FORM, ""), os.environ.get(LEVEL, "") or at_least
     for name, value, known in ((FORM, form, _FORMS), (LEVEL, level, _LEVELS)):
         if value and value not in known:
             raise ConfigError(f"{name}={value}: must be one of {', '.join(known)}")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.extras import check_package
 
 #: The files of a model. Weights are read from safetensors only: other formats can run code when they are loaded.
 _FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
-_INSTALL = "Install it with: pip install 'longtake[text]'"
 
 
 def find_model(name: str, setting: str, config: CorpusConfig, owner: str = "") -> str:
@@ -28,12 +28,9 @@ def find_model(name: str, setting: str, config: CorpusConfig, owner: str = "") -
 
 @lru_cache
 def _from_hub(name: str, setting: str, repo: str) -> str:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise ConfigError(
-            f"{setting} {name}: not a folder, and the package that fetches models is missing. {_INSTALL}"
-        ) from None
+    check_package(f"{setting} {name} is not a folder; fetching it", "huggingface_hub", "text")
+    from huggingface_hub import snapshot_download
+
     for offline in (True, False):
         try:
             folder = str(snapshot_download(repo, allow_patterns=list(_FILES), local_files_only=offline))

@@ -2,14 +2,12 @@
 
 import queue
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 
-import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
@@ -53,14 +51,6 @@ class ShownFrame:
     ms: float
     shape: float
     picture: Picture
-
-
-def reference_binary() -> str | None:
-    """The ffmpeg of imageio-ffmpeg, else the system's; None if there is none."""
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:
-        return shutil.which("ffmpeg")
 
 
 class FfmpegPass:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from longtake.pipeline.corpus.faults import FaultList, list_some, short
 from longtake.schemas import storage
 from longtake.schemas.config import Frames
-from longtake.schemas.errors import CorpusError, not_finished
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout, shard_name
-from longtake.schemas.manifest import CorpusManifest, ShardRecord, read_manifest
+from longtake.schemas.manifest import CorpusManifest, ShardRecord, read_manifest, unfinished
 
 SUBJECTS = ("videos", "sentences", "clips")
 _NAME = re.compile(r"([A-Za-z0-9]+)-([0-9]{6,})\.tar")
@@ -33,7 +33,7 @@ def check_manifest(layout: Layout, faults: FaultList) -> ListedShards | None:
         faults.add(" ".join(str(error).removeprefix(f"{layout.manifest}: ").split()))
         return None
     if manifest is None:
-        raise CorpusError(not_finished(layout.root))
+        raise unfinished(layout.root)
     try:
         frames = Frames.model_validate(manifest.config["frames"])
     except (KeyError, ValueError):

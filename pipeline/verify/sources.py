@@ -19,17 +19,18 @@ from longtake.pipeline.corpus.checked_table import UNREADABLE
 from longtake.pipeline.corpus.faults import Fault
 from longtake.pipeline.corpus.find_sample import read_files
 from longtake.pipeline.decode import SourceError
+from longtake.pipeline.decode.ffmpeg_command import INSTALL_FFMPEG, ffmpeg_command
 from longtake.pipeline.decode.source import check_file
 from longtake.pipeline.fragments.seen import SourceVersions, difference, version_of
 from longtake.pipeline.fragments.work import blaming_the_source, local_source
 from longtake.pipeline.plan.summary import read_summary
 from longtake.pipeline.run.slots import cores
-from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass, reference_binary
+from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass
 from longtake.pipeline.verify.source_frames import FrameComparison, Want, compare, excused
 from longtake.pipeline.verify.source_text import text_faults
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig, Frames, Limits
-from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.errors import ConfigError, CorpusError, MissingExtraError
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import MEMBER_JSON, MEMBER_TEXT, Layout
 from longtake.schemas.manifest import CorpusManifest, finished_manifest
@@ -79,14 +80,15 @@ def verify_sources(
         workers: how many videos are decoded at a time; 0: one for each core.
 
     Raises:
-        CorpusError: there is no finished corpus, it is damaged, or there is no ffmpeg.
+        CorpusError: there is no finished corpus, or it is damaged.
+        MissingExtraError: there is no ffmpeg.
         ConfigError: a source cannot be found without a configuration.
     """
     layout = Layout(root)
     manifest = finished_manifest(layout)
-    binary = reference_binary()
+    binary = ffmpeg_command(packaged_first=True)
     if binary is None:
-        raise CorpusError("verify --sources needs ffmpeg. Install it, or: pip install 'longtake[build]'")
+        raise MissingExtraError(f"comparing with the sources needs the ffmpeg command. {INSTALL_FFMPEG}")
     job = _Job(layout, manifest, config, binary)
     entries = _chosen(layout, manifest, sample, seed)
     of_video: dict[str, list[IndexEntry]] = defaultdict(list)

@@ -167,6 +167,71 @@ def test_the_same_part_in_two_places_is_not_given_twice(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, text)).split == {"train": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (["merge.min_sentences=3"], {"merge": {"min_sentences": 3}}),
+        (["seed=1", "seed=2"], {"seed": 2}),  # the last one counts
+        (["source.uri=x/{video_id}.mp4"], {"source": {"videos": "videos.jsonl", "uri": "x/{video_id}.mp4"}}),
+        (["split={train: 0.9, val: 0.1}"], {"split": {"train": 0.9, "val": 0.1}}),
+        (["split.train=0.5", "split.val=0.5"], {"split": {"train": 0.5, "val": 0.5}}),
+        (["filters.languages=[en, fr]", "filters.languages.1=de"], {"filters": {"languages": ["en", "de"]}}),
+        (["source.uri=null"], {}),
+    ],
+)
+def test_a_change_is_as_in_the_file(tmp_path: Path, changes: list[str], expected: dict[str, Any]) -> None:
+    path = written(tmp_path, GOOD)
+    assert load_config(path, changes) == load_config(path).model_validate(GOOD | expected | {"base": str(tmp_path)})
+
+
+def test_a_change_of_what_is_in_two_places_changes_one(tmp_path: Path) -> None:
+    text = "name: a\noutput: o\nsource: {videos: v}\nduplicates:\n  evaluation:\n  - &e {name: x, path: p}\n  - *e\n"
+    sets = load_config(written(tmp_path, text), ["duplicates.evaluation.1.path=q"]).duplicates.evaluation
+    assert [one.path for one in sets] == ["p", "q"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("merge.min_sentences=0", "--set merge.min_sentences: Input should be greater than or equal to 1"),
+        ("merge.min_sentences=30", "{path}:4 with --set merge.min_sentences: merge: max_sentences (16) is below "),
+        (
+            "merge.min_sentence=3",
+            "--set merge.min_sentence: no such setting. Did you mean min_sentences? See docs/format.md",
+        ),
+        ("mrege.min_sentences=3", "--set mrege.min_sentences: mrege: no such setting. Did you mean merge?"),
+        ("filters.languages=[en, 3]", "--set filters.languages: filters.languages.1: Input should be a valid string"),
+        ("frames.quality=", "--set frames.quality: Input should be a valid integer"),
+        ("name.x=3", "--set name.x: name holds a value, not settings"),
+        ("merge=3", "--set merge: Input should be a valid dictionary"),
+        ("split.val=0.5", "--set split.val: split: the shares must add up to 1, not 0.5"),
+        ("duplicates.evaluation.0.path=x", "--set duplicates.evaluation.0.path: duplicates.evaluation: "),
+        (
+            "filters.languages.0=en",
+            "--set filters.languages.0: filters.languages is a list of 0; name a place in it, counted",
+        ),
+        ("seed={", "--set seed: '{{' is not a value in YAML: while parsing a flow node"),
+        ("seed=!!python/object/apply:os.system [x]", "is not a value in YAML: could not determine a constructor"),
+        ("base=/", "--set base: base: no such setting"),
+        ("seed", "--set seed: write it as in --set merge.min_sentences=3"),
+        ("=3", "--set =3: write it as in --set merge.min_sentences=3"),
+        ("merge..x=3", "--set merge..x=3: write it as in --set merge.min_sentences=3"),
+    ],
+)
+def test_a_bad_change_is_one_line_that_names_it(tmp_path: Path, change: str, message: str) -> None:
+    text = "name: a\noutput: o\nsource: {videos: v}\nmerge: {max_sentences: 16}\nfilters: {languages: []}\n"
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        load_config(path, [change])
+    assert message.format(path=path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_base_is_no_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"corpus.yaml:1: base: no such setting"):
+        load_config(written(tmp_path, GOOD | {"base": "/"}))
+
+
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no such file\. `longtake init DIR`"):
         load_config(str(tmp_path / "corpus.yaml"))

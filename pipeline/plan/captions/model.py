@@ -9,6 +9,7 @@ from typing import Any
 from longtake.pipeline.run.model_files import first_line, quiet_loading
 from longtake.pipeline.run.optional_models import OptionalModel
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.extras import check_package
 from longtake.schemas.text_config import Captions
 
 _BUCKET = 64  # tokens; lengths of padded prompts are multiples of it
@@ -30,19 +31,17 @@ class CaptionModel:
     be loaded, lacks weights or an end token, or has no room for prompt and answer."""
 
     def __init__(self, folder: str, captions: Captions) -> None:
-        try:
-            import torch
-            from transformers import (
-                AutoConfig,
-                AutoModelForCausalLM,
-                AutoModelForSeq2SeqLM,
-                AutoTokenizer,
-                GenerationConfig,
-            )
-        except ImportError:
-            raise ConfigError(
-                "captions.model needs transformers and torch. Install them with: pip install 'longtake[text]'"
-            ) from None
+        check_package("captions.model", "torch", "text")
+        check_package("captions.model", "transformers", "text")
+        import torch
+        from transformers import (
+            AutoConfig,
+            AutoModelForCausalLM,
+            AutoModelForSeq2SeqLM,
+            AutoTokenizer,
+            GenerationConfig,
+        )
+
         quiet_loading()
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         device = captions.device or ("cuda" if torch.cuda.is_available() else "cpu")

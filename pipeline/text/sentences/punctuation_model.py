@@ -12,6 +12,7 @@ from typing import Any
 from longtake.pipeline.run.model_files import first_line, quiet_loading
 from longtake.pipeline.run.optional_models import OptionalModel
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.extras import check_package
 
 _WORDS = 180  # in one window: at most 512 tokens in any tokenizer, for nearly all text
 _OVERLAP = 40  # words that two windows share; each window counts for the half further from its edge
@@ -28,13 +29,10 @@ class PunctuationModel:
     """A model and its tokenizer. Raises ConfigError if they cannot be loaded, or if no label names an end of a sentence."""
 
     def __init__(self, folder: str) -> None:
-        try:
-            import torch  # noqa: F401  without it, transformers imports but loads nothing
-            from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
-        except ImportError as error:
-            raise ConfigError(
-                f"sentences.model needs transformers and torch ({error}). Install them with: pip install 'longtake[text]'"
-            ) from None
+        check_package("sentences.model", "torch", "text")  # without it, transformers imports but loads nothing
+        check_package("sentences.model", "transformers", "text")
+        from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+
         quiet_loading()
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:

@@ -148,7 +148,8 @@ def test_a_list_in_the_place_of_lines_is_told(tmp_path: Path) -> None:
             planned(sources)
 
 
-def test_a_split_that_comes_out_empty_is_told(tmp_path: Path) -> None:
+def test_a_split_that_comes_out_empty_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sources = source_set(tmp_path, VIDEOS[:1], split={"train": 0.999, "val": 0.001, "none": 0.0})
-    assert "The split val has no sample" in planned(sources)[1]
+    planned(sources)
+    assert "warning: The split val has no sample" in capsys.readouterr().err
     assert "split none" not in planned(sources)[1]

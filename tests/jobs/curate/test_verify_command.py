@@ -9,6 +9,7 @@ from corpora import edit_manifest, edit_shard
 from typer.testing import CliRunner, Result
 
 from longtake.jobs.curate.verify import verify
+from longtake.schemas.errors import NoCorpusError
 
 app = typer.Typer()
 app.command()(verify)
@@ -72,7 +73,9 @@ def test_an_unfinished_corpus(corpus: Path) -> None:
 
 
 def test_a_corpus_that_is_not_there(tmp_path: Path) -> None:
-    assert "not a finished corpus" in run(tmp_path / "nothing").output
+    result = run(tmp_path / "nothing")
+    assert isinstance(result.exception, NoCorpusError) and result.exception.exit_code == 2
+    assert str(result.exception) == f"{tmp_path}/nothing: no such folder. Name the `output` of a configuration."
 
 
 def test_an_unusable_manifest(corpus: Path) -> None:

@@ -18,7 +18,7 @@ from longtake.jobs.explain.lines import line_spans
 from longtake.jobs.explain.picture import draw
 from longtake.pipeline.explain.explanation import Explanation, Passage, Said
 from longtake.schemas.config import load_config
-from longtake.schemas.errors import ConfigError
+from longtake.schemas.errors import MissingExtraError
 
 HOSTILE = "[bold]\x1b[31mred\u202e[/] $x^2$ \\\\ \u9f8d \u05e9"
 SAID = (
@@ -186,6 +186,6 @@ def test_what_fonts_cannot_draw_is_left_out() -> None:
 
 
 def test_without_matplotlib(sources: SourceSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ConfigError, match=r"matplotlib\. Install it with: pip install 'longtake\[text\]'"):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"matplotlib\. Install it with: pip install 'longtake\[text\]'"):
         draw(explained(sources))

@@ -113,8 +113,10 @@ def test_a_corpus_with_nothing_to_evaluate(
         (["{run}", "x", "--annotations=y"], 2, "name either a corpus or --annotations FILE"),
         (["{run}", "x", "--report=y"], 2, "need --annotations FILE"),
         (["{run}", "--annotations=y"], 2, "--annotations needs --format and --videos"),
-        (["{run}", "{tmp}/gone"], 1, "not a finished corpus"),
-        (["{tmp}/gone", "{tmp}"], 1, "holds no checkpoint"),
+        (["{run}", "{tmp}/gone"], 2, "no such folder"),
+        (["{run}", "{tmp}"], 1, "not a finished corpus"),
+        (["{tmp}/gone", "{tmp}"], 2, "no such file or folder"),
+        (["{tmp}", "{tmp}"], 1, "holds no checkpoint"),
         (
             ["{run}", "--annotations=y", "--format=msrvtt", "--videos=."],
             2,

@@ -1,5 +1,7 @@
 """What a training tells: lines, metrics.jsonl, TensorBoard, the picture."""
 
+import json
+import time
 import warnings
 from pathlib import Path
 
@@ -71,6 +73,55 @@ def test_tensorboard_has_every_step_once_after_a_kill_and_a_resumption(tmp_path:
         assert [event.value for event in events] == pytest.approx([record[name] for record in records], rel=1e-6)
     assert [event.step for event in board.Scalars("eval/paragraph_to_video/r1")] == [2, 4, 6]
     assert "step" not in board.Tags()["scalars"]
+
+
+def wandb_history(folder: Path) -> list[dict[str, float]]:
+    """The metrics in the offline runs of Weights & Biases below `folder`, read from their files: a LevelDB log of records."""
+    proto = pytest.importorskip("wandb.proto.wandb_internal_pb2", reason="wandb is not installed: pip install wandb")
+    rows, block = [], 32 << 10
+    for path in sorted(folder.rglob("*.wandb")):
+        data, at, record = path.read_bytes(), 7, b""
+        assert data.startswith(b":W&B")
+        while at + 7 <= len(data):
+            if block - at % block < 7:
+                at += block - at % block  # no header fits in the end of a block
+                continue
+            size, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+            record += data[at + 7 : at + 7 + size]
+            at += 7 + size
+            if kind in (1, 4):  # whole, or the last part
+                found, record = proto.Record.FromString(record), b""
+                if found.WhichOneof("record_type") == "history":
+                    items = {
+                        "/".join(one.nested_key) or one.key: json.loads(one.value_json) for one in found.history.item
+                    }
+                    rows.append({name: value for name, value in items.items() if name[0] != "_" or name == "_step"})
+    return rows
+
+
+def test_wandb_has_every_step_also_after_a_resumption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed: pip install wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for start, steps in ((0, (1, 2, 3)), (2, (3, 4))):
+        log = TrainingLog(str(tmp_path), start, ["wandb", "tensorboard"])
+        for step in steps:
+            log.add({"step": step, "seconds": 9.0, "loss": 1 / step})
+            log.add({"step": step, "eval/samples": 3.0})
+        log.close()
+        time.sleep(1.1)  # W&B names the files of a run by the second
+    rows = wandb_history(tmp_path)
+    assert [row["_step"] for row in rows] == [1, 2, 3, 3, 4]  # W&B keeps the first of two
+    for row in rows:
+        assert row == {"_step": row["_step"], "loss": 1 / row["_step"], "eval/samples": 3.0}
+    assert len({path.name for path in tmp_path.rglob("*.wandb")}) == 1  # one run, in two parts
+    assert (tmp_path / "tensorboard").is_dir()
+
+
+def test_no_board_is_a_choice(tmp_path: Path) -> None:
+    log = TrainingLog(str(tmp_path), 0, [])
+    log.add(RECORD)
+    log.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
 def test_the_picture_shows_the_losses(tmp_path: Path) -> None:

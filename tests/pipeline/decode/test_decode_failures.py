@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def no_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> str:
         raise AssertionError("ffmpeg was started")
 
-    monkeypatch.setattr(repair, "ffmpeg_binary", refuse)
+    monkeypatch.setattr(repair, "ffmpeg_command", refuse)
 
 
 def plain() -> Path:
@@ -281,3 +282,14 @@ def test_seconds_follow_the_clock() -> None:
     found = decode_frames(str(plain()), [0, 1000], SMALL, Limits(), clock=lambda: float(next(ticks)))
     assert set(found.seconds) == {"index", "decode", "scale", "encode"}
     assert all(value > 0 and value == int(value) for value in found.seconds.values())
+
+
+def test_without_ffmpeg_the_error_says_that_nothing_was_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(b"\x1a\x45\xdf\xa3" + bytes(range(256)) * 40)
+    assert "not repaired" not in refusal(broken).detail
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    assert refusal(broken).detail.endswith("; not repaired: there is no ffmpeg")

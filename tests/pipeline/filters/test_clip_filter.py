@@ -1,5 +1,6 @@
 """Thresholds: each filter on both sides of its own, what it says in the ledger, and what it needs."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ from paragraphs import clip_of, clips_of_file
 from sources import DEMO
 
 from longtake.pipeline.decode import Probe
-from longtake.pipeline.filters import clip_filter
 from longtake.pipeline.filters.clip_filter import ClipFilter, check_filters, library_versions, wanted_scores
 from longtake.pipeline.filters.frame_filter import frame_fault
 from longtake.schemas.config import CorpusConfig, Filters, parse_config
@@ -152,7 +152,7 @@ def test_what_is_needed_is_said_before_any_work(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ConfigError, match=r"filters.phone_region: 'XX' is not a region"):
         check_filters(config(pii="mask", phone_region="XX"), "none")
     check_filters(config(phone_region="XX"), "none")
-    monkeypatch.setattr(clip_filter, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "py3langid", None)
     with pytest.raises(
         ConfigError, match=r"filters.languages needs py3langid\. Install it with: pip install 'longtake\[text\]'"
     ):

@@ -14,7 +14,8 @@ from corpora import edit_shard, edit_table
 from PIL import Image, ImageOps
 from sources import SourceSet, Video, build, source_set, spoken
 
-from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass, reference_binary
+from longtake.pipeline.decode.ffmpeg_command import ffmpeg_command
+from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass
 from longtake.pipeline.verify.source_frames import FrameComparison, Want, compare
 from longtake.pipeline.verify.sources import SourceReport, verify_sources
 from longtake.schemas.config import Limits, load_config
@@ -121,7 +122,7 @@ def test_two_swapped_pictures(corpus: SourceSet) -> None:
 
 def test_the_picture_of_a_neighbour(corpus: SourceSet) -> None:
     """The picture 80 ms later, as a build would have it that believes wrong times."""
-    shown = FfmpegPass(str(reference_binary()), str(numbered("verify.mp4")), (160, 120), Limits(), 60)
+    shown = FfmpegPass(str(ffmpeg_command(packaged_first=True)), str(numbered("verify.mp4")), (160, 120), Limits(), 60)
     pictures = [Image.fromarray(frame.picture) for frame in shown]
     edit_frame(corpus, 3, redraw(lambda _: pictures[1600 // 40 + 2]))
     (line,) = told(check(corpus))
@@ -230,7 +231,7 @@ def test_an_unfinished_corpus(corpus: SourceSet) -> None:
 )
 def test_a_pass_compares_with_itself(name: str) -> None:
     """The clock of the pass is that of the container's start, whatever the container: each frame is found at its own time."""
-    binary, path = str(reference_binary()), str(CASES[name].make())
+    binary, path = str(ffmpeg_command(packaged_first=True)), str(CASES[name].make())
     shown = list(FfmpegPass(binary, path, (160, 120), Limits(), 60))
     assert [frame.number for frame in shown] == list(range(len(shown)))
 
@@ -248,13 +249,15 @@ def test_a_pass_compares_with_itself(name: str) -> None:
 
 
 def test_a_pass_that_hangs_is_ended() -> None:
-    shown = FfmpegPass(str(reference_binary()), str(numbered("verify.mp4")), (160, 120), Limits(), 0)
+    shown = FfmpegPass(str(ffmpeg_command(packaged_first=True)), str(numbered("verify.mp4")), (160, 120), Limits(), 0)
     assert compare(shown, [Want(10**9, 0, "key", 0, lambda: b"")]).frames < 100
     assert shown.timed_out
 
 
 def test_giant_pictures_are_refused() -> None:
-    shown = FfmpegPass(str(reference_binary()), str(numbered("verify.mp4")), (160, 120), Limits(pixels=1000), 60)
+    shown = FfmpegPass(
+        str(ffmpeg_command(packaged_first=True)), str(numbered("verify.mp4")), (160, 120), Limits(pixels=1000), 60
+    )
     assert compare(shown, []) == FrameComparison()
     assert shown.complaints
 
