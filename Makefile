@@ -34,8 +34,8 @@ check: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf .venv/links && mkdir -p .venv/links/longtake
-	ln -s ../../../package/__init__.py ../../../package/py.typed .venv/links/longtake/
-	for package in schemas pipeline model jobs; do ln -s ../../../$$package .venv/links/longtake/$$package; done
+	ln -s ../../../package/__init__.py ../../../package/torch.py ../../../package/py.typed .venv/links/longtake/
+	for package in schemas library pipeline model jobs; do ln -s ../../../$$package .venv/links/longtake/$$package; done
 	$(BIN)/mypy -p longtake
 
 format: .venv/tested

@@ -4,6 +4,7 @@ from setuptools import setup
 
 PACKAGES = (
     "schemas",
+    "library",
     "pipeline",
     "pipeline.audit",
     "pipeline.audit.checks",

@@ -46,7 +46,7 @@ def _print_versions() -> None:
 
 
 #: The extra that installs a missing package, if it is not `longtake[build]`.
-_EXTRAS = {"torch": "train", "transformers": "train", "safetensors": "train", "webdataset": "train"}
+_EXTRAS = {"torch": "train", "transformers": "train", "safetensors": "train"}
 
 
 def main() -> None:

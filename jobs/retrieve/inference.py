@@ -77,7 +77,7 @@ def short_side(embedder: "Embedder") -> int:
 
 def needs_extras(command: str, *more: str) -> None:
     """Raise ConfigError with what to install, if a library for inference, or one of `more`, is missing."""
-    for name in ("torch", "transformers", "safetensors", "webdataset", "simplejpeg", *more):
+    for name in ("torch", "transformers", "safetensors", "simplejpeg", *more):
         if importlib.util.find_spec(name) is None:
             raise ConfigError(f"{command} needs {name}. Install it with: pip install 'longtake[build,train]'")
 

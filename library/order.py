@@ -30,7 +30,8 @@ class Order:
     Training: shards are shuffled, then the samples of each `shuffle_shards` consecutive shards. The epoch is cut into `ranks`
     stretches of equal length, and each stretch into whole batches. The rest, fewer than `ranks * batch_size` samples, is not
     used in that epoch. No sample comes twice.
-    Evaluation: the order of the corpus, cut into stretches that differ by one sample at most. Every sample comes once.
+    Evaluation: the order of the corpus, cut into stretches that differ by one sample at most. Every sample comes once. All ranks
+    have equally many batches; the last one of a shorter stretch can be empty.
     """
 
     usable: Places  # in the order of the corpus
@@ -57,9 +58,16 @@ class Order:
 
     @property
     def batches(self) -> int:
-        """Number of batches of this rank in an epoch; in training, of every rank."""
-        share = len(self.usable) // self.ranks
-        return share // self.batch_size if self.training else -(-(self._end - self._start) // self.batch_size)
+        """Number of batches in an epoch, the same on every rank."""
+        if self.training:
+            return len(self.usable) // self.ranks // self.batch_size
+        longest = -(-len(self.usable) // self.ranks)
+        return -(-longest // self.batch_size)
+
+    @property
+    def own(self) -> int:
+        """Number of samples of this rank in an epoch."""
+        return self._end - self._start
 
     @property
     def left_over(self) -> int:
