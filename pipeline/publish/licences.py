@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 UNKNOWN, OTHER = "unknown", "other"  # ids of the hub: no licence is stated; a licence not on its list
+NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,20 @@ def licence(text: str) -> Licence:
     if known := _NAMED.get(" ".join(kept)) or _NAMED.get(" ".join(w for w in words.split() if w != "license")):
         return known
     return _by_words(kept) or Licence(OTHER, stated, stated if re.fullmatch(r"https?://\S+", stated) else "")
+
+
+def restriction(text: str) -> str:
+    """Why a licence, as a record states it, may forbid a use of the sample; "" if it allows commercial use and derivatives."""
+    found = licence(text)
+    if found.hub_id == UNKNOWN:
+        return NOT_STATED
+    parts = set(re.findall(r"[a-z]+", f"{found.hub_id} {found.name}".lower()))
+    if found.hub_id == OTHER and not found.name.lower().startswith("public domain"):
+        return "not known here"
+    said = [why for part, why in (("nc", "non-commercial (NC)"), ("nd", "no derivatives (ND)")) if part in parts]
+    if "not stated" in found.name:
+        said.append("not stated which")
+    return " and ".join(said)
 
 
 def _by_url(kind: str, name: str, version: str, port: str) -> Licence | None:
