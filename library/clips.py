@@ -221,7 +221,7 @@ class ClipDataset(IterableDataset[Any]):
 
     def __init__(
         self,
-        corpus: str,
+        corpus: str | os.PathLike[str],
         split: str = "train",
         *,
         sentences: int | None = None,
@@ -265,11 +265,12 @@ class ClipDataset(IterableDataset[Any]):
         """
         own_rank, own_ranks = _processes()
         rank, ranks = own_rank if rank is None else rank, own_ranks if ranks is None else ranks
-        layout = Layout(corpus.rstrip("/") or corpus)
+        path = os.fspath(corpus)
+        layout = Layout(path.rstrip("/") or path)
         manifest = read_finished(layout)
         records = [shard for shard in manifest.shards if shard.split == split]
         if not records:
-            raise ValueError(f"{corpus} has no split {split!r}; it has {', '.join(sorted(manifest.splits()))}")
+            raise ValueError(f"{path} has no split {split!r}; it has {', '.join(sorted(manifest.splits()))}")
         per_sentence = int(manifest.config["frames"]["per_sentence"])
         box = (size, size) if isinstance(size, int) else size
         window = Window(sentences, per_sentence, frames_per_sentence, frames, box)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from os import PathLike, fspath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,10 +149,10 @@ class Sample:
 class Corpus:
     """A finished corpus. Iterate over it, take a sample by `corpus[key]`, or read its tables as Arrow."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | PathLike[str]) -> None:
         """Open the corpus at `path`, a folder or a URI. Raises CorpusError if it is none or unfinished, OSError."""
-        self.path = path
-        self._layout = Layout(path.rstrip("/") or path)
+        self.path = fspath(path)
+        self._layout = Layout(self.path.rstrip("/") or self.path)
         self.manifest: CorpusManifest = finished_manifest(self._layout)
         self._tables: OrderedDict[str, pa.Table] = OrderedDict()
 
@@ -273,13 +274,13 @@ class Corpus:
         }
 
 
-def open(path: str) -> Corpus:
+def open(path: str | PathLike[str]) -> Corpus:
     """Open a finished corpus.
 
     `path` is a folder, or a URI that fsspec reads: `gs://`, `s3://`, `hf://datasets/...`. Only `corpus.json` is read now.
     Raises CorpusError if there is no finished corpus, OSError if the storage refuses.
     """
-    return Corpus(str(path))
+    return Corpus(path)
 
 
 def _read_all(paths: Sequence[str], schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:

@@ -58,7 +58,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def test_all_of_a_split_is_what_tarfile_and_pillow_find(root: str) -> None:
-    clips = list(ClipDataset(root, training=False))
+    clips = list(ClipDataset(Path(root), training=False))
     found = []
     for shard in sorted(Path(root, "shards").glob("*.tar")):
         with tarfile.open(shard) as tar:

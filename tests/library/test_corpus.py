@@ -38,7 +38,7 @@ def members(root: Path) -> dict[str, dict[str, bytes]]:
 
 
 def test_it_says_what_the_corpus_holds(root: Path) -> None:
-    corpus = longtake.open(str(root))
+    corpus = longtake.open(root)
     told = json.loads((root / "corpus.json").read_text())
     assert (corpus.name, len(corpus), repr(corpus)) == ("small", 9, f"Corpus({str(root)!r}, 'small', 9 samples)")
     assert {name: size._asdict() for name, size in corpus.splits.items()} == told["splits"]
