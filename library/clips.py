@@ -236,6 +236,7 @@ class ClipDataset(IterableDataset[Any]):
         shuffle_shards: int = 8,
         rank: int | None = None,
         ranks: int | None = None,
+        even: bool = True,
         identity: dict[str, Any] | None = None,
     ) -> None:
         """Open the corpus and read the number of sentences of each sample.
@@ -258,6 +259,7 @@ class ClipDataset(IterableDataset[Any]):
             shuffle_shards: Samples are shuffled among so many shards.
             rank: The number of this process. None: as torch.distributed says, or the environment (RANK), or 0.
             ranks: The number of processes. None: likewise (WORLD_SIZE), or 1.
+            even: In an evaluation, give all ranks equally many batches, of which some can be empty. False: leave these out.
             identity: What decides the batches besides the shards, for `load_state_dict` to compare. None: the arguments.
 
         Returns:
@@ -293,7 +295,8 @@ class ClipDataset(IterableDataset[Any]):
         )
         self.counts: Counter[str] = Counter()
         self.single = batch_size is None
-        self.position = Position(self.order, self.order.own if self.single and not training else self.order.batches)
+        own = self.order.own if self.single else self.order.batches
+        self.position = Position(self.order, self.order.most_batches if training or (even and not self.single) else own)
         reader = ShardReader(layout, kept=2 * shuffle_shards)
         self.maker = ClipMaker(reader, names, window, self.order, transform, _only if self.single else collate)
         decided = identity or window._asdict() | {

@@ -30,8 +30,7 @@ class Order:
     Training: shards are shuffled, then the samples of each `shuffle_shards` consecutive shards. The epoch is cut into `ranks`
     stretches of equal length, and each stretch into whole batches. The rest, fewer than `ranks * batch_size` samples, is not
     used in that epoch. No sample comes twice.
-    Evaluation: the order of the corpus, cut into stretches that differ by one sample at most. Every sample comes once. All ranks
-    have equally many batches; the last one of a shorter stretch can be empty.
+    Evaluation: the order of the corpus, cut into stretches that differ by one sample at most. Every sample comes once.
     """
 
     usable: Places  # in the order of the corpus
@@ -58,11 +57,16 @@ class Order:
 
     @property
     def batches(self) -> int:
-        """Number of batches in an epoch, the same on every rank."""
+        """Number of batches of this rank in an epoch; in training, of every rank."""
         if self.training:
             return len(self.usable) // self.ranks // self.batch_size
+        return -(-self.own // self.batch_size)
+
+    @property
+    def most_batches(self) -> int:
+        """Number of batches in an epoch of the rank that has most."""
         longest = -(-len(self.usable) // self.ranks)
-        return -(-longest // self.batch_size)
+        return self.batches if self.training else -(-longest // self.batch_size)
 
     @property
     def own(self) -> int:
@@ -93,9 +97,12 @@ class Order:
         return self._shares[epoch]
 
     def ticket(self, epoch: int, number: int) -> Ticket:
-        """Return the ticket for batch `number` (from 0) of an epoch. Raises IndexError after the last batch."""
-        if not 0 <= number < self.batches:
-            raise IndexError(f"batch {number} of {self.batches}")
+        """Return the ticket for batch `number` (from 0) of an epoch, without samples if only other ranks have so many.
+
+        Raises IndexError after the last batch.
+        """
+        if not 0 <= number < self.most_batches:
+            raise IndexError(f"batch {number} of {self.most_batches}")
         share, first = self.share(epoch), number * self.batch_size
         places = share[first : first + self.batch_size]
         if not self.training:

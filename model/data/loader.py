@@ -69,6 +69,7 @@ class ShardLoader:
             shuffle_shards=settings.shuffle_shards,
             rank=rank,
             ranks=ranks,
+            even=False,
             identity=_identity(settings),
         )
         self.order = self.dataset.order
@@ -76,7 +77,7 @@ class ShardLoader:
         self._loader = self.dataset.loader(settings.workers, settings.prefetch)
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch, the same on all ranks."""
+        """Return the number of batches of an epoch on this rank. In training, all ranks have equally many."""
         return len(self.dataset)
 
     @property
