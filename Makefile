@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONWARNINGS := ignore::DeprecationWarning
 
-.PHONY: demo test test-all check format bench clean
+.PHONY: demo test test-all check docs format bench clean
 
 # `make demo`: install, build a corpus from the bundled real videos, verify it, audit it, train on it for a few seconds, say where to look.
 demo: .venv/built
@@ -33,10 +33,22 @@ test-all: .venv/tested
 check: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -rf .venv/links && mkdir -p .venv/links/longtake
-	ln -s ../../../package/__init__.py ../../../package/py.typed .venv/links/longtake/
-	for package in schemas pipeline model jobs; do ln -s ../../../$$package .venv/links/longtake/$$package; done
+	$(links)
 	$(BIN)/mypy -p longtake
+
+# `make docs`: docs/ and the reference of the Python API, from its docstrings, as HTML.
+docs: .venv/built
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(links)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "The reference: out/docs/reference.html"
+
+# The package as its wheel has it. Neither mypy nor mkdocstrings can follow an editable install of a mapped layout.
+define links
+rm -rf .venv/links && mkdir -p .venv/links/longtake
+ln -s $(addprefix ../../../package/,__init__.py torch.py py.typed) .venv/links/longtake/
+ln -s $(addprefix ../../../,schemas library pipeline model jobs) .venv/links/longtake/
+endef
 
 format: .venv/tested
 	$(BIN)/ruff check --fix .

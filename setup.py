@@ -23,6 +23,7 @@ def readme() -> str:
 
 PACKAGES = (
     "schemas",
+    "library",
     "pipeline",
     "pipeline.audit",
     "pipeline.audit.checks",

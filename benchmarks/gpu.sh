@@ -21,7 +21,7 @@ done
 links=$(mktemp -d)
 trap 'rm -rf "$links"' EXIT
 mkdir "$links/longtake"
-for package in schemas model; do ln -s "$PWD/$package" "$links/longtake/$package"; done
+for package in schemas library model; do ln -s "$PWD/$package" "$links/longtake/$package"; done
 export PYTHONPATH="$links:${PYTHONPATH:-}" PYTHONUNBUFFERED=1
 mkdir -p "$results"
 if [ "$device" = cuda ]; then nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || exit 1; fi

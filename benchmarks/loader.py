@@ -7,6 +7,9 @@ A sample is 4 sentences of 8 frames at 192x320 and their tokens, in batches of 1
 the default settings (short side 240, up to 16 sentences in a long clip) from copies of real videos. All contenders draw the same
 windows and crops for the same samples; the webdataset ones must deliver our pictures and tokens, or this ends with exit code 1.
 CPU seconds of a fresh process with one thread, without imports and the first batch; contenders take turns.
+
+Then the library: all frames of all samples as arrays, and 16 frames of each at 224 x 224, by `longtake.open`, `ClipDataset`,
+webdataset and simplejpeg alone (reading_child.py). All must deliver the same keys, numbers of frames and mean colours.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from typing import Any
 from loader_child import CONTENDERS
 from loader_material import corpus
 from measure import RESULTS, Failed, child, machine, machine_line, markdown, write_results
+from reading_child import CONTENDERS as READERS
 from rich.console import Console
 
 TARGETS = {"webdataset": 2.0, "decord": 10.0}
@@ -38,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=int, nargs="*", default=[0, 1, 2], help="DataLoader workers of the scaling runs"
     )
+    parser.add_argument("--reading", action="store_true", help="only the library")
     parser.add_argument("--quick", action="store_true", help="a smoke run")
     parser.add_argument("--strict", action="store_true", help="exit code 1 also where a target is missed")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -78,6 +83,26 @@ def scaling(made: dict[str, str], options: argparse.Namespace) -> list[dict[str,
     return rows
 
 
+def reading(made: dict[str, str], options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
+    """The library beside others, least CPU time of all repetitions. Raises Failed if one delivers other samples."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in READERS}
+    for _ in range(options.repeats):
+        for name in READERS:
+            job = {"corpus": made["corpus"], "contender": name}
+            found[name].append(child("reading_child.py", job, _one_thread()).report)
+    rows = []
+    for name, reports in found.items():
+        kind = name.partition("-")[0]
+        first, one = found[f"{kind}-clips"][0], reports[0]
+        apart = max(abs(one["means"].get(key, -9) - mean) for key, mean in first["means"].items())
+        if one["frames"] != first["frames"] or one["means"].keys() != first["means"].keys() or apart > _LIKE:
+            raise Failed(f"{name} reads other samples than ClipDataset: mean colours differ by up to {apart:.2f}")
+        ms = min(report["cpu"] / report["frames"] for report in reports) * 1e3
+        rows.append({"reader": name, "kind": kind, "ms": ms, "all": [report["cpu"] for report in reports]})
+        console.print(f"  {READERS[name]}: {ms:.3f} ms per frame", highlight=False)
+    return rows
+
+
 def _one_thread() -> dict[str, str]:
     return {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -89,6 +114,16 @@ def need(batch: int, per_core: float) -> dict[str, float]:
     samples = batch * UTILISATION * PEAK / step
     return {"video_gflop": flops["video"] / 1e9, "text_gflop": flops["text"] / 1e9, "step_tflop": step / 1e12,
             "samples_per_second": samples, "cores": samples / per_core}  # fmt: skip
+
+
+def reading_text(rows: list[dict[str, Any]]) -> str:
+    """The table of the library as Markdown."""
+    ours = {row["kind"]: row["ms"] for row in rows if row["reader"].endswith("-clips")}
+    titles = {"all": "all frames", "picked": "16 at 224 x 224"}
+    return markdown(
+        ["what", "reader", "CPU ms per frame", "over `ClipDataset`"],
+        [[titles[r["kind"]], READERS[r["reader"]], f"{r['ms']:.3f}", f"{r['ms'] / ours[r['kind']]:.2f}x"] for r in rows],
+    )  # fmt: skip
 
 
 def text_of(rows: list[dict[str, Any]], scaled: list[dict[str, Any]], needed: dict[str, float], batch: int) -> str:
@@ -120,6 +155,11 @@ def main() -> int:
     console.print(machine_line(facts), highlight=False)
     try:
         made = corpus(options.copies)
+        read = reading(made, options, console)
+        write_results("reading", options.results, facts, {"reading": read})
+        (options.results / "reading.md").write_text(reading_text(read))
+        if options.reading:
+            return 0
         rows = measure(made, options, console)
         scaled = scaling(made, options)
         needed = need(options.batch, rows[0]["per_second"])
@@ -132,7 +172,13 @@ def main() -> int:
     text = text_of(rows, scaled, needed, options.batch)
     text += "".join(f"- {'pass' if ok else 'MISS'}: {line}\n" for ok, line in judged)
     console.print(text, markup=False, highlight=False, soft_wrap=True)
-    results = {"contenders": rows, "scaling": scaled, "need": needed, "targets": [list(line) for line in judged]}
+    results = {
+        "contenders": rows,
+        "scaling": scaled,
+        "reading": read,
+        "need": needed,
+        "targets": [list(line) for line in judged],
+    }
     write_results("loader", options.results, facts, results)
     (options.results / "loader.md").write_text(text)
     return int(options.strict and not all(ok for ok, _ in judged))

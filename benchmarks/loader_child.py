@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from longtake.library.clips import sample_generator
 from longtake.model.data.loader import LoaderSettings, ShardLoader
-from longtake.model.data.samples import sample_generator
 from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import CropRange, draw_crop
 from longtake.schemas.records import Sentence

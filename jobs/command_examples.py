@@ -63,6 +63,11 @@ EXAMPLES = {
         "longtake merge out/lectures out/films --output out/both",
         "longtake merge out/lectures out/films out/news --output out/all --name all --samples 512",
     ),
+    "publish": (
+        "longtake publish out/demo hf://datasets/me/demo",
+        "longtake publish out/demo hf://datasets/me/demo --yes --private",
+        "longtake publish out/demo gs://bucket/demo --yes --accept-licences",
+    ),
     "reshard": (
         "longtake reshard out/demo --samples 1024",
         "longtake reshard out/demo --split train=0.9,val=0.1",

@@ -39,6 +39,9 @@ GROUPS = {
         "merge": "Join finished corpora into a new one.",
         "reshard": "Cut a corpus into other shards or splits.",
     },
+    "Publish": {
+        "publish": "Put a corpus on the Hugging Face hub or in a bucket.",
+    },
     "Model": {
         "train": "Train LF-VILA on a corpus.",
         "evaluate": "Measure retrieval and alignment of a model.",

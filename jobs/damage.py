@@ -10,18 +10,21 @@ from longtake.schemas.printable import printable
 @contextmanager
 def damage_shown() -> Iterator[None]:
     """Print the loader's warnings, one for each damaged sample."""
-    log, handler = logging.getLogger("longtake.model"), logging.StreamHandler()
+    handler = logging.StreamHandler()
     handler.setFormatter(_Printable("longtake: %(message)s"))
-    before = log.level, log.propagate
-    log.setLevel(logging.WARNING)
-    log.propagate = False
-    log.addHandler(handler)
+    logs = [logging.getLogger(name) for name in ("longtake.model", "longtake.library")]
+    before = [(log.level, log.propagate) for log in logs]
+    for log in logs:
+        log.setLevel(logging.WARNING)
+        log.propagate = False
+        log.addHandler(handler)
     try:
         yield
     finally:
-        log.removeHandler(handler)
-        log.setLevel(before[0])
-        log.propagate = before[1]
+        for log, (level, propagate) in zip(logs, before, strict=True):
+            log.removeHandler(handler)
+            log.setLevel(level)
+            log.propagate = propagate
 
 
 class _Printable(logging.Formatter):

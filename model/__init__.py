@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 from longtake.schemas.exports import lazily
 
 if TYPE_CHECKING:
-    from longtake.model.data.loader import LoaderSettings as LoaderSettings, ShardLoader as ShardLoader
+    from longtake.model.data.loader import (
+        LoaderError as LoaderError,
+        LoaderSettings as LoaderSettings,
+        ShardLoader as ShardLoader,
+    )
     from longtake.model.data.samples import Batch as Batch
-    from longtake.model.data.shards import LoaderError as LoaderError
     from longtake.model.data.text import SentenceTokenizer as SentenceTokenizer
     from longtake.model.network.compat import Compat as Compat
     from longtake.model.network.lfvila import (
@@ -30,11 +33,11 @@ if TYPE_CHECKING:
 
 EXPORTS = {
     "data.loader": (
+        "LoaderError",
         "LoaderSettings",
         "ShardLoader",
     ),
     "data.samples": ("Batch",),
-    "data.shards": ("LoaderError",),
     "data.text": ("SentenceTokenizer",),
     "network.compat": ("Compat",),
     "network.lfvila": (

@@ -4,7 +4,8 @@ import os
 import posixpath
 import re
 
-SCHEMES = ("file", "gs", "s3", "memory")  # memory: tests
+SCHEMES = ("file", "gs", "s3", "hf", "memory")  # memory: tests
+READ_ONLY = ("hf",)  # a repository of the hub: `longtake publish` writes it, in commits
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
@@ -37,5 +38,5 @@ def parent(path: str) -> str:
 
 
 def bucket(path: str) -> str:
-    """The bucket of a URI, with its scheme."""
-    return "/".join(path.split("/")[:3])
+    """The bucket of a URI, with its scheme; of hf://, the repository."""
+    return "/".join(path.split("/")[: 5 if scheme(path) == "hf" else 3])

@@ -57,6 +57,7 @@ _NO_CREDENTIALS = frozenset(
         "RefreshError",
     }
 )
+_NO_REPOSITORY = frozenset({"RepositoryNotFoundError", "RevisionNotFoundError"})  # of the hub's client
 _BAD_KEYS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed"}
 )
@@ -68,6 +69,7 @@ _BLOCKS_KEPT = 64
 _BLOCKS_AHEAD = 16  # most blocks fetched at once in sequential reading
 _CREDENTIALS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role",
+    "hf": "run `hf auth login`, or set HF_TOKEN to a token that may read, and to publish write, this repository",
     "gs": "run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, or use a service account",
 }
 
@@ -96,7 +98,7 @@ def filesystem(path: str) -> Any:
     """Return the fsspec file system of a remote `path`. Raises StorageError for an unknown scheme or a missing library."""
     kind = paths.scheme(path)
     if kind not in paths.SCHEMES:
-        raise StorageError(f"{path}: cannot use {kind}://; use a local path, gs:// or s3://")
+        raise StorageError(f"{path}: cannot use {kind}://; use a local path, gs://, s3:// or hf://")
     if kind == "gs":
         os.environ.setdefault(
             "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false"
@@ -104,11 +106,28 @@ def filesystem(path: str) -> Any:
         logging.getLogger("gcsfs").setLevel(
             logging.CRITICAL
         )  # it prints a traceback for errors that are tried again or explained below
+    # The hub's client caches what it lists, and reads ahead; the other two look anew, since others write to the same folders.
+    options = {"block_size": _BLOCK} if kind == "hf" else {"use_listings_cache": False}
     try:
-        return fsspec.filesystem(kind, use_listings_cache=False)  # others write to the same folders
+        return fsspec.filesystem(kind, **options)
     except ImportError as error:
-        package, extra = {"gs": ("gcsfs", "gcp"), "s3": ("s3fs", "aws")}.get(kind, (error.name or kind, ""))
+        package, extra = {"gs": ("gcsfs", "gcp"), "s3": ("s3fs", "aws"), "hf": ("huggingface_hub", "hub")}.get(
+            kind, (error.name or kind, "")
+        )
         raise missing_extra(path, package, *filter(None, [extra])) from None
+
+
+def check_writable(path: str) -> None:
+    """Raise StorageError if nothing can be written to this storage file by file."""
+    if paths.scheme(path) in paths.READ_ONLY:
+        raise StorageError(
+            f"{path}: can only be read. Write to a local path, gs:// or s3://, then use: longtake publish"
+        )
+
+
+def forget_listings(path: str) -> None:
+    """Look anew from now on, since something was written beside this module."""
+    filesystem(path).invalidate_cache()
 
 
 def attempt(path: str, work: Callable[[Any], T]) -> T:
@@ -164,7 +183,8 @@ def _status(error: BaseException) -> int | None:
     for one in _causes(error):
         answer = getattr(one, "response", None)
         found = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(answer, dict) else None
-        for value in (found, getattr(one, "code", None), getattr(one, "status", None)):
+        of_answer = getattr(answer, "status_code", None)  # of the hub's client
+        for value in (found, of_answer, getattr(one, "code", None), getattr(one, "status", None)):
             if str(value).isdecimal() and 100 <= int(str(value)) < 600:
                 return int(str(value))
         if isinstance(one, OSError) and str(one).startswith("Forbidden:"):  # gcsfs
@@ -183,7 +203,9 @@ def _code(error: BaseException) -> str:
 
 def _said(error: BaseException) -> str:
     """Kind and first line of an error. In an address, the part after `?` is removed, because signatures are there."""
-    line = next(iter(str(error).strip().splitlines()), "")
+    line = next(
+        iter(str(getattr(error, "server_message", None) or error).strip().splitlines()), ""
+    )  # the hub's own words
     return re.sub(r"\?\S+", "?...", f"{type(error).__name__}: {line}"[:300]).rstrip(": ")
 
 
@@ -201,8 +223,10 @@ def _explained(path: str, error: Exception) -> OSError:
             f"{path}: permission denied. The credentials in use may not do this in {bucket}: grant them reading, writing, "
             "listing and deleting there, or use others."
         )
-    if code == "NoSuchBucket" or (isinstance(error, FileNotFoundError) and _bucket_is_missing(path)):
-        return BucketError(f"{path}: there is no bucket {bucket}. Create it, or correct the path.")
+    no_bucket = code == "NoSuchBucket" or bool(kinds & _NO_REPOSITORY)
+    if no_bucket or (isinstance(error, FileNotFoundError) and _bucket_is_missing(path)):
+        what = "repository" if kind == "hf" else "bucket"
+        return BucketError(f"{path}: there is no {what} {bucket}. Create it, or correct the path.")
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     return StorageError(f"{path}: {_said(error)}")
@@ -212,9 +236,9 @@ _known_buckets: set[str] = set()
 
 
 def _bucket_is_missing(path: str) -> bool:
-    """Whether not only the file but also its bucket is missing. gs:// gives the same answer for both."""
+    """Whether not only the file but also its bucket is missing. gs:// and hf:// give the same answer for both."""
     bucket = paths.bucket(path)
-    if paths.scheme(path) != "gs" or bucket in _known_buckets:
+    if paths.scheme(path) not in ("gs", "hf") or bucket in _known_buckets:
         return False
     try:
         missing = not filesystem(path).exists(bucket)

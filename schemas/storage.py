@@ -1,4 +1,4 @@
-"""Files on any storage that fsspec knows: local, gs://, s3://. Other modules reach remote storage only through this one.
+"""Files on any storage that fsspec knows: local, gs://, s3://, and hf:// to read. Other modules reach remote storage only by it.
 
 A write is whole or absent. Local: a temporary file in the same folder is flushed to the disk, then moved over the name. Object
 stores: the bytes are complete in memory or in a local file before one put, which is atomic there; nothing is renamed
@@ -128,6 +128,7 @@ def read_ranges(paths: list[str], starts: list[int], ends: list[int]) -> list[by
 
 def write_bytes(path: str, data: bytes) -> None:
     """Write `data` so that `path` holds all of it or what it held before."""
+    remote.check_writable(path)
     if is_remote(path):
         remote.attempt(path, lambda files: files.pipe_file(path, data))
         return
@@ -141,6 +142,7 @@ def writing(path: str) -> Iterator[str]:
 
     Raises OSError (such as ENOSPC on a full disk) and leaves no partial file at `path`.
     """
+    remote.check_writable(path)
     if is_remote(path):
         with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
             temporary = os.path.join(folder, "upload")
@@ -206,6 +208,7 @@ def lock_is_held(path: str) -> bool:
 
 def delete(path: str) -> None:
     """Delete a file; it is no error if there is none."""
+    remote.check_writable(path)
     if is_remote(path):
         with suppress(FileNotFoundError):
             remote.attempt(path, lambda files: files.rm_file(path))
@@ -216,6 +219,7 @@ def delete(path: str) -> None:
 
 def delete_folder(folder: str) -> None:
     """Delete a folder and all in it; it is no error if there is none."""
+    remote.check_writable(folder)
     if is_remote(folder):
         with suppress(FileNotFoundError):
             remote.attempt(folder, lambda files: files.rm(folder, recursive=True))

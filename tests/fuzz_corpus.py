@@ -25,7 +25,7 @@ def look_at(root: str, key: str) -> str:
     import typer
 
     from longtake.jobs.curate.show import show
-    from longtake.model.data.shards import LoaderError, ShardReader, WantedFrames
+    from longtake.library.shards import LoaderError, ShardReader, WantedFrames
     from longtake.pipeline.build.status import read_status
     from longtake.pipeline.verify import verify
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sources import REPOSITORY
 
-PACKAGES = ("schemas", "pipeline", "model", "jobs")
+PACKAGES = ("schemas", "library", "pipeline", "model", "jobs")
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
 PATCHES = re.findall(r"```diff\n(.+?)```", PAGE, re.S)
 CHECKS = re.findall(r"```python\n(.+?)```", PAGE, re.S)

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from sources import REPOSITORY
 
-PACKAGES = ("package", "schemas", "pipeline", "model", "jobs")
+PACKAGES = ("package", "schemas", "library", "pipeline", "model", "jobs")
 DOCKER = REPOSITORY / "docker"
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from longtake.jobs.retrieve.ahead import in_order
 from longtake.jobs.retrieve.video_frames import Sampling, SourceError, video_windows
-from longtake.model.data.shards import DamagedSample, LoaderError
+from longtake.library.shards import DamagedSample, LoaderError
 from longtake.model.retrieval.annotations import EXTENSIONS, is_text
 from longtake.model.retrieval.embedding import Embedder, split_sentences
 from longtake.model.retrieval.embedding_corpus import CorpusWindows, WindowPlace

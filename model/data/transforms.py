@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from longtake.library.resize import resized
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as Swin was trained
 STD = (0.229, 0.224, 0.225)
@@ -59,7 +60,7 @@ def draw_crop(height: int, width: int, allowed: CropRange, rng: np.random.Genera
 def training_frames(frames: Tensor, crop: TrainingCrop, height: int, width: int, antialias: bool = True) -> Tensor:
     """Cut `crop` out of all frames, resize it, mirror it: (N, h, w, 3) to (N, height, width, 3)."""
     cut = frames[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
-    out = _resize(cut, height, width, antialias)
+    out = resized(cut, height, width, antialias)
     return out.flip(2) if crop.flip else out
 
 
@@ -69,18 +70,10 @@ def evaluation_frames(frames: Tensor, height: int, width: int, antialias: bool =
     For 192 x 320: to 240 x 428, the middle 216 x 385 of it, to 192 x 320.
     """
     tall, wide = round(height * _BEFORE_CROP[0]), round(width * _BEFORE_CROP[1])
-    frames = _resize(frames, tall, wide, antialias)
+    frames = resized(frames, tall, wide, antialias)
     crop_height, crop_width = round(tall * _CENTRE), round(wide * _CENTRE)
     top, left = round((tall - crop_height) / 2), round((wide - crop_width) / 2)
-    return _resize(frames[:, top : top + crop_height, left : left + crop_width], height, width, antialias)
-
-
-def _resize(frames: Tensor, height: int, width: int, antialias: bool) -> Tensor:
-    if frames.shape[1:3] == (height, width):
-        return frames.contiguous()
-    size = (height, width)
-    out = F.interpolate(frames.permute(0, 3, 1, 2), size, mode="bilinear", align_corners=False, antialias=antialias)
-    return out.permute(0, 2, 3, 1).contiguous()
+    return resized(frames[:, top : top + crop_height, left : left + crop_width], height, width, antialias)
 
 
 def normalise(frames: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from longtake.model.data.loader import finished_manifest
+from longtake.library.clips import read_finished
+from longtake.library.shards import DamagedSample, LoaderError, RawSample, ShardReader, WantedFrames, read_texts
 from longtake.model.data.samples import chosen, decode
-from longtake.model.data.shards import DamagedSample, LoaderError, RawSample, ShardReader, WantedFrames, read_texts
 from longtake.model.data.transforms import evaluation_frames
 from longtake.model.network.sizes import ModelSize
 from longtake.schemas.layout import Layout
@@ -49,7 +49,7 @@ class CorpusWindows:
     def __init__(self, corpus: str, size: ModelSize, split: str | None = None) -> None:
         """Open the corpus. Raises LoaderError if it cannot be used."""
         layout = Layout(corpus)
-        manifest = finished_manifest(layout)
+        manifest = read_finished(layout)
         self.per_sentence = int(manifest.config["frames"]["per_sentence"])
         if self.per_sentence < size.frames_per_clip:
             raise LoaderError(

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch.distributed import DistError
 
-from longtake.model.data.loader import LoaderSettings, ShardLoader, finished_manifest
+from longtake.library.clips import read_finished
+from longtake.model.data.loader import LoaderSettings, ShardLoader
 from longtake.model.data.samples import Batch
 from longtake.model.data.text import load_tokenizer
 from longtake.model.retrieval.evaluation import evaluate_corpus
@@ -45,7 +46,7 @@ class Trainer:
         self.config, self.process = config, process
         self.say = say if process.leads else _silent
         self.folder = config.resolve(config.output)
-        frames = finished_manifest(Layout(config.resolve(config.corpus))).config["frames"]
+        frames = read_finished(Layout(config.resolve(config.corpus))).config["frames"]
         self.card = model_card(config, int(frames["per_sentence"]))
         settings = loader_settings(config, self.card)
         self.loader = self._loader(settings)

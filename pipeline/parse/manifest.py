@@ -129,7 +129,7 @@ def safe_uri(uri: str | None, video_id: str, template: str | None) -> str:
         if _CONTROL.search(uri):
             raise ValueError(f"uri {quoted(uri)} holds a control character; correct it")
         if storage.scheme(uri) not in storage.SCHEMES:
-            raise ValueError(f"uri {quoted(uri)} is of no kind that is read; use a local path, gs:// or s3://")
+            raise ValueError(f"uri {quoted(uri)} is of no kind that is read; use a local path, gs://, s3:// or hf://")
         return uri
     if template is None:
         raise ValueError("there is neither a uri nor a template for one")

@@ -25,7 +25,7 @@ from sources import (
 from tiny_language_models import tiny_model
 
 from longtake.jobs.build.plan import current_plan
-from longtake.model.data.shards import ShardReader, WantedFrames, read_texts
+from longtake.library.shards import ShardReader, WantedFrames, read_texts
 from longtake.pipeline.plan.captions.prompt import render
 from longtake.pipeline.plan.diff import diff_plans
 from longtake.pipeline.run.model_files import model_digest

@@ -111,7 +111,7 @@ def ran(*arguments: str, **options: Any) -> str:
 def test_every_command_works_on_a_store_and_gives_the_bytes_of_the_disk(
     kind: str, local: SourceSet, tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from longtake.model.data.shards import RawSample, ShardReader, WantedFrames
+    from longtake.library.shards import RawSample, ShardReader, WantedFrames
     from longtake.schemas.layout import Layout
 
     root = remote_set(local, kind)

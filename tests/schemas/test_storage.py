@@ -140,7 +140,7 @@ def test_join(base: str, parts: tuple[str, ...], joined: str) -> None:
 @pytest.mark.parametrize("path", ["http://x/y", "ftp://x", "https://x", "concat://x"])
 def test_other_schemes_are_refused(path: str) -> None:
     assert storage.is_remote(path)
-    with pytest.raises(storage.StorageError, match="use a local path, gs:// or s3://"):
+    with pytest.raises(storage.StorageError, match="use a local path, gs://, s3:// or hf://"):
         storage.read_bytes(path)
 
 

@@ -96,7 +96,7 @@ def test_nobody_counts_words_otherwise() -> None:
     allowed = re.compile(r"\" \"\.join\(|for word in text\.split\(\):|words, new = before\.split")
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for package in ("schemas", "pipeline", "model", "jobs")
+        for package in ("schemas", "library", "pipeline", "model", "jobs")
         for path in sorted((ROOT / package).rglob("*.py"))
         if path != ROOT / "schemas" / "words.py"  # which says what a word is
         for number, line in enumerate(path.read_text().splitlines(), 1)

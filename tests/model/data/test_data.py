@@ -20,9 +20,10 @@ import webdataset
 from data_corpora import PER_SENTENCE, Members, sentence_text
 from small_models import small
 
+from longtake.library.clips import sample_generator
+from longtake.library.shards import LoaderError
 from longtake.model.data.loader import LoaderSettings, ShardLoader
-from longtake.model.data.samples import Batch, sample_generator
-from longtake.model.data.shards import LoaderError
+from longtake.model.data.samples import Batch
 from longtake.model.data.transforms import evaluation_frames
 
 SHARDS = ((4, 6, 5, 7), (4, 4, 8, 5, 4), (9, 4, 4), (4, 5, 6, 4))
@@ -87,7 +88,7 @@ def test_windows_are_consecutive_match_their_text_and_all_are_reached(settings: 
     loader = ShardLoader(replace(settings, batch_size=1))
     lengths = [length for shard in SHARDS for length in shard]
     reached = set()
-    tokens = loader._loader.dataset.tokenizer  # type: ignore[attr-defined]
+    tokens = loader.dataset.maker.collate.tokenizer  # type: ignore[attr-defined]
     for batch in take(loader, 16 * 25):
         number, start = number_of(batch.keys[0]), batch.starts[0]
         reached.add((number, start))
@@ -142,8 +143,8 @@ def test_workers_change_nothing(settings: LoaderSettings, workers: int) -> None:
 
 def test_workers_may_be_started_afresh(settings: LoaderSettings) -> None:
     loader = ShardLoader(settings)
-    maker = pickle.loads(pickle.dumps(loader._loader.dataset))  # noqa: S301  as the start method "spawn" does
-    assert same(maker[loader.order.ticket(0, 0)], next(iter(loader)))
+    maker = pickle.loads(pickle.dumps(loader.dataset.maker))  # noqa: S301  as the start method "spawn" does
+    assert same(maker[loader.order.ticket(0, 0)].batch, next(iter(loader)))
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 1), (1, 0), (0, 0)])

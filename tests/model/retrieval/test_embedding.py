@@ -10,8 +10,8 @@ import torch
 from data_corpora import PER_SENTENCE, Members
 from small_models import HEIGHT, SMALL, WIDTH, small
 
+from longtake.library.shards import DamagedSample, LoaderError
 from longtake.model.data.loader import LoaderSettings, ShardLoader
-from longtake.model.data.shards import DamagedSample, LoaderError
 from longtake.model.data.transforms import evaluation_frames, normalise
 from longtake.model.network.compat import Compat
 from longtake.model.network.lfvila import LFVila

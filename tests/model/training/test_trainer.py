@@ -10,7 +10,7 @@ import torch
 from data_corpora import PER_SENTENCE, make
 from small_training import ALONE, configured, told, trained, weights, write_corpora
 
-from longtake.model.data.shards import LoaderError
+from longtake.library.shards import LoaderError
 from longtake.model.training.trainer import Trainer, TrainingError
 from longtake.model.weights.checkpoint import CheckpointError, checkpoints, load_model
 from longtake.schemas.errors import ConfigError

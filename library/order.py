@@ -58,8 +58,20 @@ class Order:
     @property
     def batches(self) -> int:
         """Number of batches of this rank in an epoch; in training, of every rank."""
-        share = len(self.usable) // self.ranks
-        return share // self.batch_size if self.training else -(-(self._end - self._start) // self.batch_size)
+        if self.training:
+            return len(self.usable) // self.ranks // self.batch_size
+        return -(-self.own // self.batch_size)
+
+    @property
+    def most_batches(self) -> int:
+        """Number of batches in an epoch of the rank that has most."""
+        longest = -(-len(self.usable) // self.ranks)
+        return self.batches if self.training else -(-longest // self.batch_size)
+
+    @property
+    def own(self) -> int:
+        """Number of samples of this rank in an epoch."""
+        return self._end - self._start
 
     @property
     def left_over(self) -> int:
@@ -85,9 +97,12 @@ class Order:
         return self._shares[epoch]
 
     def ticket(self, epoch: int, number: int) -> Ticket:
-        """Return the ticket for batch `number` (from 0) of an epoch. Raises IndexError after the last batch."""
-        if not 0 <= number < self.batches:
-            raise IndexError(f"batch {number} of {self.batches}")
+        """Return the ticket for batch `number` (from 0) of an epoch, without samples if only other ranks have so many.
+
+        Raises IndexError after the last batch.
+        """
+        if not 0 <= number < self.most_batches:
+            raise IndexError(f"batch {number} of {self.most_batches}")
         share, first = self.share(epoch), number * self.batch_size
         places = share[first : first + self.batch_size]
         if not self.training:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from longtake.model.data.order import Order, usable_places
+from longtake.library.order import Order, usable_places
 
 
 def order(samples: int, rank: int = 0, ranks: int = 1, training: bool = True, **changes: int) -> Order:

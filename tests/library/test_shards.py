@@ -7,7 +7,7 @@ import data_corpora
 import pytest
 from data_corpora import PER_SENTENCE, Members
 
-from longtake.model.data.shards import (
+from longtake.library.shards import (
     DamagedSample,
     LoaderError,
     RawSample,
