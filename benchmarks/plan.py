@@ -1,24 +1,35 @@
-"""Planning speed: a million made-up sentences through `longtake plan --probe none`.
+"""Planning: made-up sentences through `longtake plan --probe none`, beside polars and DuckDB.
+
+The peers (plan_peers.py) do the same join and merge, without a ledger, trimming of overlaps, and checks.
 
 Run on an idle machine, from the root of the repository:
 
-    python benchmarks/plan.py                      1,000,000 sentences
-    python benchmarks/plan.py --videos 5000        100,000
+    pip install polars duckdb
+    python benchmarks/plan.py                                   100,000 and 1,000,000 sentences, by turns; about 5 minutes
+    python benchmarks/plan.py --videos 500000 --peers duckdb    10 million; the scripts need 10 GB of memory for that
     python benchmarks/plan.py --videos 5000 --profile
+
+It exits with code 1 if a target is missed: sentences per CPU second, CPU beside polars, memory.
 """
 
 import argparse
+import json
+import os
 import shutil
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from measure import CACHE, RESULTS, Failed, Run, child, machine, machine_line, markdown, write_results
+from measure import CACHE, HERE, RESULTS, Failed, Run, child, machine, machine_line, markdown, write_results
 from rich.console import Console
 from rich.table import Table
 from synthetic import write_hdvila
 
 _CLIPS = 20
+_RATE, _TIMES_POLARS = 60_000, 2.5  # sentences per CPU second; CPU beside polars, at a million sentences
+_MEMORY_MB = {1_000_000: 650, 10_000_000: 2000}  # up to so many sentences
 
 
 def arguments() -> argparse.Namespace:
@@ -27,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--videos", type=int, nargs="*", default=[5_000, 50_000], help=f"of {_CLIPS} sentences each")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--peers", nargs="*", default=["polars", "duckdb"], choices=["polars", "duckdb"])
     parser.add_argument(
         "--profile", type=int, nargs="?", const=25, help="print the top lines of a profile of the largest"
     )
@@ -45,6 +57,36 @@ def measure(videos: int, workers: int, profile: int | None = None) -> Run:
     if total != videos * _CLIPS or kept + dropped != total or kept < total / 2:
         raise Failed(f"{videos * _CLIPS} sentences went in, and the plan has {total} = {kept} kept + {dropped} dropped")
     return run
+
+
+def measure_peer(name: str, videos: int) -> dict[str, Any] | None:
+    """One run of a peer in a fresh process; None if its library is not installed. Raises Failed."""
+    if find_spec(name) is None:
+        return None
+    folder = CACHE / f"hdvila-{videos}x{_CLIPS}"
+    command = [sys.executable, str(HERE / "plan_peers.py"), name, str(folder), str(folder / f"{name}.parquet")]
+    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"POLARS_MAX_THREADS": "1"})
+    if ended.returncode:
+        raise Failed(f"{name}: {ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else ended.returncode}")
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    if found["sentences"] != videos * _CLIPS:
+        raise Failed(f"{name} joined {found['sentences']:,} of {videos * _CLIPS:,} sentences")
+    return {"cpu_seconds": found["cpu"], "peak_rss_mb": found["peak_mb"]}
+
+
+def missed(result: dict[str, Any]) -> list[str]:
+    """The targets that a size misses."""
+    found = []
+    sentences, polars = result["sentences"], result["peers"].get("polars")
+    if sentences >= 1_000_000:
+        if result["sentences_per_cpu_second"] < _RATE:
+            found.append(f"{result['sentences_per_cpu_second']:,} sentences per CPU second are below {_RATE:,}")
+        if polars and result["cpu_seconds"] > _TIMES_POLARS * polars["cpu_seconds"]:
+            found.append(f"{result['cpu_seconds'] / polars['cpu_seconds']:.1f} times the CPU of polars")
+    limit = next((mb for most, mb in sorted(_MEMORY_MB.items()) if sentences <= most), None)
+    if limit is not None and result["peak_rss_mb"] > limit:
+        found.append(f"{result['peak_rss_mb']:,} MB of memory are above {limit:,}")
+    return [f"{sentences:,} sentences: {one}" for one in found]
 
 
 def figures(videos: int, runs: list[Run]) -> dict[str, Any]:
@@ -70,6 +112,17 @@ def _cpu(run: Run) -> float:
     return float(end["own_cpu"] - start["own_cpu"] + end["children_cpu"] - start["children_cpu"])
 
 
+def table_rows(result: dict[str, Any]) -> list[list[str]]:
+    """The lines of a size in the table: ours, then the peers."""
+    sentences, ours = result["sentences"], result["cpu_seconds"]
+    rows = []
+    for name, found in {"longtake": result, **result["peers"]}.items():
+        cpu = found["cpu_seconds"]
+        rate, memory = round(sentences / cpu), found["peak_rss_mb"]
+        rows.append([f"{sentences:,}", name, f"{cpu:,}", f"{cpu / ours:.2f}", f"{rate:,}", f"{memory:,}"])
+    return rows
+
+
 def main() -> None:
     """Measure, print, write."""
     options, console, facts = arguments(), Console(), machine()
@@ -77,15 +130,17 @@ def main() -> None:
     results = []
     for videos in sizes:
         console.print(f"planning {videos * _CLIPS:,} sentences ...")
-        results.append(figures(videos, [measure(videos, options.workers) for _ in range(options.repeats)]))
-    headings = ["sentences", "long clips", "CPU-s", "wall s", "sentences per CPU-s", "peak memory, MB"]
-    rows = [
-        [
-            f"{r[k]:,}"
-            for k in ("sentences", "clips", "cpu_seconds", "wall_seconds", "sentences_per_cpu_second", "peak_rss_mb")
-        ]
-        for r in results
-    ]
+        runs: list[Run] = []
+        peers: dict[str, dict[str, Any]] = {}
+        for _ in range(options.repeats):
+            runs.append(measure(videos, options.workers))
+            for name in options.peers:
+                found = measure_peer(name, videos)
+                if found and found["cpu_seconds"] < peers.get(name, found)["cpu_seconds"] + 1e-9:
+                    peers[name] = found
+        results.append(figures(videos, runs) | {"peers": peers})
+    headings = ["sentences", "", "CPU-s", "times ours", "sentences per CPU-s", "peak memory, MB"]
+    rows = [row for result in results for row in table_rows(result)]
     table = Table(*headings, title="longtake plan --probe none", title_justify="left")
     for row in rows:
         table.add_row(*row)
@@ -97,6 +152,8 @@ def main() -> None:
     if options.profile:
         console.print(f"\nProfile of {sizes[-1] * _CLIPS:,} sentences (slower than unprofiled; all threads, CPU time):")
         print(measure(sizes[-1], options.workers, options.profile).report["profile"])
+    if faults := [fault for result in results for fault in missed(result)]:
+        raise Failed("missed: " + "; ".join(faults))
 
 
 if __name__ == "__main__":
