@@ -134,6 +134,28 @@ def attempt(path: str, work: Callable[[Any], T]) -> T:
                 wait.number += 1
 
 
+def create(path: str, data: bytes) -> bool:
+    """Write a small file if nothing is at `path`; return whether this call wrote it. Of several at once, the store lets one win.
+
+    False also follows a lost answer to a request that did write: compare what is there. Raises StorageError.
+    """
+
+    def work(files: Any) -> bool:
+        try:
+            files.pipe_file(path, data, mode="create")
+        except FileExistsError:
+            return False
+        except Exception as error:
+            if _status(error) == 412:
+                return False
+            if _status(error) == 409:  # S3, while another request for the same name is under way
+                raise ConnectionError(_said(error)) from error
+            raise
+        return True
+
+    return attempt(path, work)
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying again may help: after timeouts, broken connections, 429 and 5xx. Never after a refusal of the storage."""
     status = _status(error)

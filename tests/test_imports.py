@@ -23,7 +23,7 @@ FLOORS = {
     ),
     "model": ("network", "data", "weights", "retrieval", "training"),
     "jobs": (
-        "command_examples", "damage", "dashed_ids", "decision_files", "init", "job", "lock", "stop_signals",
+        "command_examples", "damage", "dashed_ids", "decision_files", "init", "job", "lease", "lock", "stop_signals",
         "build", "versions", "curate", "explain", "retrieve", "train", "commands", "cli", "flex_template",
     ),
 }  # fmt: skip
