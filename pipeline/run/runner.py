@@ -12,8 +12,8 @@ from apache_beam.options.pipeline_options import (
     SparkRunnerOptions,
     StandardOptions,
 )
-from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.portability.api import beam_fn_api_pb2, beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment, ExternalEnvironment
@@ -29,6 +29,8 @@ _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
 _THREADS = 16  # at most, if the amount of work is unknown: each costs the job 0.8 CPU-seconds, whatever it does
 _ALL_CORES = 0  # all cores of the worker; only the worker knows the number
+#: What a runner says of a worker process that ended before its work did; jobs/job.py explains it.
+WORKER_DIED = "Channel closed prematurely: the worker died"
 _SERVED = (
     "FlinkRunner",
     "SparkRunner",
@@ -40,8 +42,34 @@ _HERE = re.compile(r"\[(local|auto)\]|local(\[.+\])?")  # Flink's and Spark's na
 def _say_nothing(*_: object, **__: object) -> None: ...
 
 
+class _Connection(worker_handlers.ControlConnection):
+    """The runner's end of the channel to a worker. When the worker dies, it answers in its place with an error; Beam's own (2.77)
+    waits for the answer for ever."""
+
+    _gone = False
+
+    def _read(self) -> None:
+        try:
+            super()._read()
+        except Exception:  # of gRPC: the channel broke
+            self._gone = True
+            for future in list(self._futures_by_id.values()):
+                self._answer(future)
+
+    def push(self, req: Any) -> Any:
+        future = super().push(req)
+        if self._gone and future is not None:
+            self._answer(future)
+        return future
+
+    @staticmethod
+    def _answer(future: Any) -> None:
+        future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=future.instruction_id, error=WORKER_DIED))
+
+
 class LocalRunner(fn_runner.FnApiRunner):
-    """Beam's in-process runner, but it hands the options to its workers, never downloads Prism, and does not cut elements.
+    """Beam's in-process runner, but it hands the options to its workers, never downloads Prism, does not cut elements, and does
+    not wait for a worker that has died.
 
     Beam's own `multi_threading` mode flushes output buffers from a timer thread once a second, without a lock against the
     thread that writes an element (2.77, data_plane.TimeBasedBufferingClosableOutputStream). It can cut bundles that last longer
@@ -53,6 +81,7 @@ class LocalRunner(fn_runner.FnApiRunner):
 
     def run_pipeline(self, pipeline: Any, options: Any) -> Any:
         sdk_worker.print = _say_nothing  # it prints a traceback for each failed bundle; the job names the cause once
+        worker_handlers.ControlConnection = _Connection
         direct = options.view_as(DirectOptions)
         portable = options.view_as(PortableOptions)
         if portable.environment_type == "EXTERNAL":

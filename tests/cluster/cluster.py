@@ -1,0 +1,173 @@
+"""A cluster for tests: a launcher, a runner, two hosts with workers, one with an object store, and one that only watches."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import artifacts
+import fsspec
+import hosts
+import object_stores
+from hosts import Host
+from sources import DEMO, command
+
+from longtake.pipeline.build.status import read_status
+from longtake.schemas import storage
+from longtake.schemas.errors import CorpusError
+
+NAMES = ("launcher", "runner", "worker1", "worker2", "storage", "watcher")
+POOL, PRISM, STORE, FRONT = 50000, 8073, 7070, 50001
+S3 = object_stores.CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://storage:{STORE}"}
+_FORWARD = Path(__file__).parent / "forward.py"
+
+
+@dataclass
+class Cluster:
+    """Hosts whose only common storage is the object store on one of them."""
+
+    hosts: dict[str, Host]
+    folder: Path
+    pools: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    store: Any = None
+
+    def __getitem__(self, name: str) -> Host:
+        return self.hosts[name]
+
+    def longtake(self, *arguments: str, on: str = "launcher", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host to its end."""
+        return self[on].run(command(*arguments), **environment)
+
+    def begin(self, *arguments: str, log: str = "longtake", on: str = "launcher", **environment: str) -> Any:
+        """Start a command on a host. What it prints is in that host's log."""
+        return self[on].start(command(*arguments), log, **environment)
+
+    def status(self, output: str, on: str = "watcher") -> dict[str, Any]:
+        """What `longtake status` says on a host that has no part in the job."""
+        done = self.longtake("status", output, "--json", on=on)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def wait_until_decoding(self, output: str, job: subprocess.Popen[bytes], tasks: int = 1) -> None:
+        """Wait until so many decode tasks of a build are done, as their fragments in the store show."""
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline:
+            assert job.poll() is None, "it ended before anything could go wrong"
+            with suppress(CorpusError):  # nothing there yet
+                found = read_status(output)
+                if found.decoding and found.decoding.tasks_done >= tasks:
+                    return
+            time.sleep(0.3)
+        raise AssertionError("nothing decoded in 200 s")
+
+    # Servers.
+
+    def start_s3(self, *more: str) -> None:
+        """versitygw, an S3 server on a folder of its host. Its clients need `S3` in their environment."""
+        host = self["storage"]
+        root = host.folder / "s3"
+        root.mkdir(exist_ok=True)
+        key, secret = S3["AWS_ACCESS_KEY_ID"], S3["AWS_SECRET_ACCESS_KEY"]
+        server = [artifacts.program(artifacts.S3_SERVER), "--access", key, "--secret", secret, "--port", f":{STORE}"]
+        process = host.start([*server, "--quiet", *more, "posix", str(root)], "s3")
+        host.wait_for(STORE, process)
+        for one in self.hosts.values():
+            one.environment |= S3
+        self.store = process
+
+    def start_gs(self) -> subprocess.Popen[bytes]:
+        """fake-gcs-server: Google's API with its preconditions, in memory."""
+        host = self["storage"]
+        place = ["-scheme", "http", "-port", "4443", "-backend", "memory", "-public-host", "storage:4443"]
+        process = host.start([artifacts.program(artifacts.GS_SERVER), *place, "-host", host.address], "gs")
+        host.wait_for(4443, process)
+        for one in self.hosts.values():
+            one.environment["STORAGE_EMULATOR_HOST"] = "http://storage:4443"
+        return process
+
+    def start_pool(self, name: str, python: str = sys.executable, **environment: str) -> subprocess.Popen[bytes]:
+        """Beam's worker pool, which starts SDK workers where it is asked to."""
+        host = self[name]
+        path = f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"  # it starts workers as `python`
+        pool = [python, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={POOL}"]
+        process = self.pools[name] = host.start(pool, "pool", PATH=path, **environment)
+        host.wait_for(POOL, process)
+        return process
+
+    def start_front(self, *workers: str) -> subprocess.Popen[bytes]:
+        """One address, that of the launcher, for the pools of several hosts: each worker starts on the next."""
+        host = self["launcher"]
+        targets = [f"{self[name].address}:{POOL}" for name in workers]
+        process = host.start([sys.executable, str(_FORWARD), str(FRONT), *targets], "front")
+        host.wait_for(FRONT, process)
+        return process
+
+    def start_prism(self, *workers: str) -> subprocess.Popen[bytes]:
+        """Prism on the runner's host. It tells workers to call localhost, so their hosts hand that port on to it."""
+        host = self["runner"]
+        prism = [artifacts.program(artifacts.PRISM), f"-job_port={PRISM}", "-serve_http=false", "-log_kind=text"]
+        process = host.start(prism, "prism")
+        end = time.monotonic() + 60
+        while not _listens(host, PRISM):
+            assert time.monotonic() < end and process.poll() is None, "Prism did not start"
+            time.sleep(0.2)
+        for name in (*workers, "launcher"):
+            if "to-prism" in self[name].logs:
+                continue
+            self[name].start([sys.executable, str(_FORWARD), str(PRISM), f"{host.address}:{PRISM}"], "to-prism")
+        return process
+
+
+def _listens(host: Host, port: int) -> bool:
+    probe = f"import socket; socket.create_connection(('localhost', {port}), 1)"
+    return host.run([sys.executable, "-c", probe]).returncode == 0
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """The hosts, with nothing running on them yet."""
+    with hosts.network(folder, *NAMES) as found:
+        yield Cluster(found, folder)
+
+
+#: What to say after `--` for the runners here.
+TWO_HOSTS = ("--environment_type=EXTERNAL", f"--environment_config=localhost:{FRONT}", "--direct_num_workers=2")
+ON_PRISM = (
+    "--runner=PortableRunner",
+    f"--job_endpoint=localhost:{PRISM}",
+    "--environment_type=EXTERNAL",
+    f"--environment_config=worker1:{POOL}",
+)
+
+
+def lay_out_demo(uri: str) -> str:
+    """Copy the sources of the demo into a store, as this process reaches it; the URI of the configuration."""
+    for path in sorted([*DEMO.glob("videos/*"), *DEMO.glob("subs/*"), DEMO / "videos.jsonl"]):
+        storage.write_bytes(storage.join(uri, str(path.relative_to(DEMO))), path.read_bytes())
+    config = (DEMO / "corpus.yaml").read_text().replace("../../out/demo", "out")
+    storage.write_bytes(storage.join(uri, "corpus.yaml"), config.encode())
+    return storage.join(uri, "corpus.yaml")
+
+
+@contextmanager
+def reached(environment: dict[str, str], address: str) -> Iterator[None]:
+    """Let this process, which is on the bridge but knows no names, reach the store."""
+    own = {name: value.replace("//storage:", f"//{address}:") for name, value in environment.items()}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    fsspec.config.conf.clear()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
