@@ -177,11 +177,21 @@ def _check_environment(options: PipelineOptions) -> None:
         "SparkRunner": options.view_as(SparkRunnerOptions).spark_master_url,
         "PortableRunner": "elsewhere",
     }.get(name)
-    if master is not None and kind is None and not _HERE.fullmatch(master):
+    if master is not None and kind is None and not is_inside_job_server(master):
         raise ConfigError(
             f"{name}: Beam's own image for workers has no longtake. Give --environment_type=EXTERNAL and --environment_config, "
             "or --environment_type=DOCKER and the image of docker/Dockerfile as --environment_config (docs/cloud.md)"
         )
+
+
+def is_inside_job_server(master: str) -> bool:
+    """Whether `master`, of Flink or Spark, is a cluster inside the job server."""
+    return _HERE.fullmatch(master) is not None
+
+
+def is_ours(options: PipelineOptions) -> bool:
+    """Whether the runner is LocalRunner, wherever its workers are."""
+    return bool(options.view_as(StandardOptions).runner == _LOCAL)
 
 
 def slots_per_process(options: PipelineOptions, workers: int) -> int:
@@ -218,4 +228,7 @@ def is_local(options: PipelineOptions) -> bool:
     )
 
 
-__all__ = ["LocalRunner", "check_reachable", "cores", "is_local", "pipeline_options", "slots_per_process"]
+__all__ = [
+    "LocalRunner", "check_reachable", "cores", "is_inside_job_server", "is_local", "is_ours", "pipeline_options",
+    "slots_per_process",
+]  # fmt: skip
