@@ -3,6 +3,7 @@
 import re
 from typing import Any, NoReturn
 
+import grpc
 from apache_beam.options.pipeline_options import (
     DebugOptions,
     DirectOptions,
@@ -29,6 +30,8 @@ _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
 _THREADS = 16  # at most, if the amount of work is unknown: each costs the job 0.8 CPU-seconds, whatever it does
 _ALL_CORES = 0  # all cores of the worker; only the worker knows the number
+#: A host that is cut off for a minute is heard again after up to two: the system waits longer before each new try to send.
+_ASK_MS, _ANSWER_MS = 30_000, 180_000
 #: What a runner says of a worker process that ended before its work did; jobs/job.py explains it.
 WORKER_DIED = "Channel closed prematurely: the worker died"
 _SERVED = (
@@ -40,6 +43,18 @@ _HERE = re.compile(r"\[(local|auto)\]|local(\[.+\])?")  # Flink's and Spark's na
 
 
 def _say_nothing(*_: object, **__: object) -> None: ...
+
+
+class _Grpc:
+    """The module grpc as Beam's runner uses it, with servers that ask their workers for signs of life. Beam's own (2.77) do not,
+    and a host that is gone without a word keeps the job waiting for ever."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(grpc, name)
+
+    def server(self, pool: Any, options: Any) -> Any:
+        alive = [("grpc.keepalive_time_ms", _ASK_MS), ("grpc.keepalive_timeout_ms", _ANSWER_MS)]
+        return grpc.server(pool, options=[*options, *alive, ("grpc.keepalive_permit_without_calls", 1)])
 
 
 class _Connection(worker_handlers.ControlConnection):
@@ -81,7 +96,7 @@ class LocalRunner(fn_runner.FnApiRunner):
 
     def run_pipeline(self, pipeline: Any, options: Any) -> Any:
         sdk_worker.print = _say_nothing  # it prints a traceback for each failed bundle; the job names the cause once
-        worker_handlers.ControlConnection = _Connection
+        worker_handlers.ControlConnection, worker_handlers.grpc = _Connection, _Grpc()
         direct = options.view_as(DirectOptions)
         portable = options.view_as(PortableOptions)
         if portable.environment_type == "EXTERNAL":

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from longtake.schemas.errors import CorpusError
 NAMES = ("launcher", "runner", "worker1", "worker2", "storage", "watcher")
 POOL, PRISM, STORE, FRONT = 50000, 8073, 7070, 50001
 S3 = object_stores.CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://storage:{STORE}"}
+GS = {"STORAGE_EMULATOR_HOST": "http://storage:4443"}
 _FORWARD = Path(__file__).parent / "forward.py"
 
 
@@ -89,7 +91,7 @@ class Cluster:
         process = host.start([artifacts.program(artifacts.GS_SERVER), *place, "-host", host.address], "gs")
         host.wait_for(4443, process)
         for one in self.hosts.values():
-            one.environment["STORAGE_EMULATOR_HOST"] = "http://storage:4443"
+            one.environment |= GS
         return process
 
     def start_pool(self, name: str, python: str = sys.executable, **environment: str) -> subprocess.Popen[bytes]:
@@ -109,6 +111,32 @@ class Cluster:
         host.wait_for(FRONT, process)
         return process
 
+    def start_flink(self) -> None:
+        """Flink: a job manager on the runner's host, and a task manager of two slots on each worker's."""
+        jars = artifacts.flink_libraries()
+        processes = {}
+        for name in ("runner", "worker1", "worker2"):
+            host = self[name]
+            conf = host.folder / "flink"
+            conf.mkdir()
+            (conf / "config.yaml").write_text(_FLINK.format(host=host.address))
+            (conf / "log4j.properties").write_text(_LOG4J)
+            main = _JOB_MANAGER if name == "runner" else _TASK_MANAGER
+            log = f"-Dlog4j2.configurationFile={conf / 'log4j.properties'}"
+            java = ["java", "-Xmx512m", log, *_OPENS, "-cp", f"{jars}/*", main, "--configDir", str(conf)]
+            processes[name] = host.start(java, "flink")
+        self["runner"].wait_for(8081, processes["runner"])
+        deadline = time.monotonic() + 120
+        while self.flink_overview()["taskmanagers"] < 2:
+            assert time.monotonic() < deadline, self["worker1"].logs["flink"].read_text()[-2000:]
+            time.sleep(1)
+
+    def flink_overview(self) -> dict[str, Any]:
+        """What Flink says of itself."""
+        with urllib.request.urlopen(f"http://{self['runner'].address}:8081/overview", timeout=10) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+        return found
+
     def start_prism(self, *workers: str) -> subprocess.Popen[bytes]:
         """Prism on the runner's host. It tells workers to call localhost, so their hosts hand that port on to it."""
         host = self["runner"]
@@ -123,6 +151,50 @@ class Cluster:
                 continue
             self[name].start([sys.executable, str(_FORWARD), str(PRISM), f"{host.address}:{PRISM}"], "to-prism")
         return process
+
+
+_JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+_TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+#: What Flink needs of Java 17, as its own scripts have it.
+_OPENS = [
+    *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in (
+        "java.util", "java.lang", "java.net", "java.io", "java.nio", "java.time", "java.text", "java.lang.reflect",
+        "sun.nio.ch", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks",
+    )),
+    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+    "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
+]  # fmt: skip
+_FLINK = """jobmanager.rpc.address: runner
+jobmanager.rpc.port: 6123
+jobmanager.bind-host: 0.0.0.0
+jobmanager.memory.process.size: 1024m
+rest.address: runner
+rest.bind-address: 0.0.0.0
+rest.port: 8081
+taskmanager.host: {host}
+taskmanager.bind-host: 0.0.0.0
+taskmanager.numberOfTaskSlots: 2
+taskmanager.cpu.cores: 2.0
+taskmanager.memory.task.heap.size: 384m
+taskmanager.memory.task.off-heap.size: 64m
+taskmanager.memory.managed.size: 256m
+taskmanager.memory.network.min: 64m
+taskmanager.memory.network.max: 64m
+taskmanager.memory.framework.heap.size: 128m
+taskmanager.memory.framework.off-heap.size: 128m
+taskmanager.memory.jvm-metaspace.size: 256m
+taskmanager.memory.jvm-overhead.min: 192m
+taskmanager.memory.jvm-overhead.max: 192m
+restart-strategy.type: fixed-delay
+restart-strategy.fixed-delay.attempts: 3
+"""
+_LOG4J = """rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d %-5p %c{1} - %m%n
+"""
 
 
 def _listens(host: Host, port: int) -> bool:
@@ -144,6 +216,15 @@ ON_PRISM = (
     f"--job_endpoint=localhost:{PRISM}",
     "--environment_type=EXTERNAL",
     f"--environment_config=worker1:{POOL}",
+)
+
+ON_FLINK = (
+    "--runner=FlinkRunner",
+    f"--flink_version={artifacts.FLINK.rpartition('.')[0]}",
+    "--flink_master=runner:8081",
+    "--parallelism=4",
+    "--environment_type=EXTERNAL",
+    f"--environment_config=localhost:{POOL}",  # each task manager asks the pool on its own host
 )
 
 

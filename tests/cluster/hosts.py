@@ -58,7 +58,12 @@ class Host:
         """End all processes that were started here, and remove the host."""
         for process in self._processes:
             _end(process)
-        subprocess.run(["ip", "netns", "delete", self._namespace], check=False, capture_output=True)
+        left = subprocess.run(["ip", "netns", "pids", self._namespace], check=False, capture_output=True, text=True)
+        for pid in left.stdout.split():  # all that runs in a name space of these tests was started by them
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        for command in (f"link delete {self._port}", f"netns delete {self._namespace}"):
+            subprocess.run(["ip", *command.split()], check=False, capture_output=True)
         shutil.rmtree(Path("/etc/netns") / self._namespace, ignore_errors=True)
 
     def cut_off(self) -> None:

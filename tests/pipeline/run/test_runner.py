@@ -1,9 +1,13 @@
+import os
+import signal
 from pathlib import Path
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+from worker_pools import worker_pool
 
+from longtake.pipeline.run import runner
 from longtake.pipeline.run.runner import cores, is_local, pipeline_options, slots_per_process
 from longtake.pipeline.run.slots import Slots, close_shared_slots, shared_slots
 from longtake.schemas.errors import ConfigError
@@ -152,3 +156,26 @@ def test_options_that_nobody_knows_are_refused(options: list[str], message: str)
 
 def test_options_of_a_job_server_are_its_own() -> None:
     pipeline_options([*FLINK, "--parallelism=2", "--checkpointing_interval", "1000"], 1)
+
+
+def test_a_worker_that_falls_silent_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a host loses its power: the connection stays, and nobody answers."""
+
+    def stop(path: str) -> None:  # the worker cannot import this module
+        import os
+        import signal
+        from pathlib import Path
+
+        Path(path).write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    monkeypatch.setattr(runner, "_ASK_MS", 1000)
+    monkeypatch.setattr(runner, "_ANSWER_MS", 8000)
+    silent = tmp_path / "pid"
+    with worker_pool(tmp_path / "pool.log") as pool:
+        options = pipeline_options(["--environment_type=EXTERNAL", f"--environment_config={pool}"], 1)
+        try:
+            with pytest.raises(RuntimeError, match=runner.WORKER_DIED), beam.Pipeline(options=options) as root:
+                _ = root | beam.Create([str(silent)]) | beam.Map(stop)
+        finally:
+            os.kill(int(silent.read_text()), signal.SIGKILL)
