@@ -2,7 +2,7 @@
 
 From the root of the repository; Prism has to be installed (docs/cloud.md), and is left out otherwise:
 
-    python benchmarks/engines.py                three sizes, twice each; about 15 minutes
+    python benchmarks/engines.py                three sizes, twice each
     python benchmarks/engines.py --quick        a smoke run
 
 Each run is in a process of its own, which takes in the orphans of its servers, so that no CPU-second is lost. Runs of the

@@ -82,7 +82,7 @@ def _explained(error: BaseException) -> CorpusError:
             return CorpusError(
                 f"Writing failed: {os.strerror(number).lower()}. Make room, then run the same command again: it resumes."
             )
-    if "Channel closed prematurely" in text:
+    if "Channel closed prematurely" in text or "SDK worker disconnected" in text:  # LocalRunner's words, and Prism's
         return CorpusError("A worker process died. Run the same command again: it goes on where it was.")
     if f"[Errno {errno.EACCES}]" in text:
         return CorpusError(

@@ -19,9 +19,7 @@ import object_stores
 from hosts import Host
 from sources import DEMO, command
 
-from longtake.pipeline.build.status import read_status
 from longtake.schemas import storage
-from longtake.schemas.errors import CorpusError
 
 NAMES = ("launcher", "runner", "worker1", "worker2", "storage", "watcher")
 POOL, PRISM, STORE, FRONT = 50000, 8073, 7070, 50001
@@ -57,17 +55,14 @@ class Cluster:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    def wait_until_decoding(self, output: str, job: subprocess.Popen[bytes], tasks: int = 1) -> None:
-        """Wait until so many decode tasks of a build are done, as their fragments in the store show."""
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline:
+    def wait_for_file(self, output: str, pattern: str, job: subprocess.Popen[bytes]) -> None:
+        """Wait until the output of a job has such a file. The disk of the store tells at once, however slow its link is."""
+        folder = self["storage"].folder / "s3" / output.removeprefix("s3://")
+        deadline = time.monotonic() + 300
+        while not list(folder.glob(pattern)):
             assert job.poll() is None, "it ended before anything could go wrong"
-            with suppress(CorpusError):  # nothing there yet
-                found = read_status(output)
-                if found.decoding and found.decoding.tasks_done >= tasks:
-                    return
-            time.sleep(0.3)
-        raise AssertionError("nothing decoded in 200 s")
+            assert time.monotonic() < deadline, f"no {pattern} in 300 s"
+            time.sleep(0.05)
 
     # Servers.
 
@@ -127,7 +122,10 @@ class Cluster:
             processes[name] = host.start(java, "flink")
         self["runner"].wait_for(8081, processes["runner"])
         deadline = time.monotonic() + 120
-        while self.flink_overview()["taskmanagers"] < 2:
+        while True:
+            with suppress(OSError):  # it answers 503 until it is ready
+                if self.flink_overview()["taskmanagers"] == 2:
+                    return
             assert time.monotonic() < deadline, self["worker1"].logs["flink"].read_text()[-2000:]
             time.sleep(1)
 

@@ -1,9 +1,11 @@
 """Hosts, servers and stores that fail during a build: the same bytes at the end, or one clear error and then the same bytes."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import artifacts
@@ -80,20 +82,16 @@ def half_way(busy: Cluster, local: SourceSet, *beam: str) -> tuple[str, str, sub
     """A build on the launcher that has decoded something and has more to do: its configuration, its output and its process."""
     config, output = lay_out(local)
     job = busy.begin("build", config, "--probe=none", "--workers=1", "--", *beam)
-    deadline = time.monotonic() + 200
-    while not storage.exists(storage.join(output, "plan", "_plan.json")):
-        assert job.poll() is None, busy["launcher"].logs["longtake"].read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    busy.wait_for_file(output, "plan/_plan.json", job)
     busy["storage"].slow(SLOW)
-    busy.wait_until_decoding(output, job)
+    busy.wait_for_file(output, "staging/??/*.json", job)
     return config, output, job
 
 
 def finish(busy: Cluster, config: str, output: str, local: SourceSet, *beam: str) -> None:
     """Run the build again, as its message says; it reuses what was done, and gives the bytes of the local runner."""
     busy["storage"].slow("1gbit")
-    done = busy.longtake("build", config, "--workers=1", "--", *beam)
+    done = busy.longtake("build", config, "--probe=none", "--workers=1", "--", *beam)
     assert done.returncode == 0, done.stderr
     same(output, local, busy.folder / "corpus")
 
@@ -104,6 +102,19 @@ def kill_workers(pool: subprocess.Popen[bytes]) -> None:
     assert found
     for pid in found:
         os.kill(pid, 9)
+
+
+@contextmanager
+def frozen(busy: Cluster) -> Iterator[None]:
+    """While the block runs, the workers do nothing, so that the build does not end before what is to happen to it."""
+    found = [pid for pool in busy.pools.values() for pid in hosts.children(pool)]
+    for pid in found:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in found:
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_sdk_worker_killed(busy: Cluster, local: SourceSet) -> None:
@@ -149,11 +160,12 @@ def test_launcher_killed(busy: Cluster, local: SourceSet) -> None:
 
 def test_two_jobs_into_one_output(busy: Cluster, local: SourceSet) -> None:
     config, output, job = half_way(busy, local, *TWO_HOSTS)
-    second = busy.longtake("build", config, on="watcher")
-    assert second.returncode == 1
-    assert "another longtake command is working on this corpus (process" in second.stderr
-    assert "on launcher). Wait until it ends." in second.stderr
-    assert busy.status(output)["running"] is True
+    with frozen(busy):
+        second = busy.longtake("build", config, on="watcher")
+        assert second.returncode == 1, second.stdout
+        assert "another longtake command is working on this corpus (process" in second.stderr
+        assert "on launcher). Wait until it ends." in second.stderr
+        assert busy.status(output)["running"] is True
     busy["storage"].slow("1gbit")
     code, said = ended(job, busy["launcher"])
     assert code == 0, said
@@ -163,13 +175,10 @@ def test_two_jobs_into_one_output(busy: Cluster, local: SourceSet) -> None:
 
 def test_launcher_cut_off_while_another_takes_over(busy: Cluster, local: SourceSet) -> None:
     config, output, job = half_way(busy, local, *TWO_HOSTS)
-    busy["launcher"].cut_off()
-    second = busy.begin("build", config, "--workers=1", on="watcher")
-    deadline = time.monotonic() + 120
-    while not [path for path in storage.list_files(storage.join(output, "staging")) if path.endswith("lock-000002")]:
-        assert time.monotonic() < deadline
-        assert second.poll() is None
-        time.sleep(0.5)
+    with frozen(busy):
+        busy["launcher"].cut_off()
+        second = busy.begin("build", config, "--workers=1", on="watcher")
+        busy.wait_for_file(output, "staging/lock-000002", second)
     busy["launcher"].reconnect()
     code, said = ended(job, busy["launcher"])
     assert code == 1
@@ -210,7 +219,7 @@ def test_store_that_refuses_one_request_in_ten(busy: Cluster, local: SourceSet) 
         for name in ("worker1", "worker2"):
             hosts.kill(busy.pools[name])
             busy.start_pool(name, **flaky)
-        done = busy.longtake("build", config, "--workers=1", "--", *TWO_HOSTS, **flaky)
+        done = busy.longtake("build", config, "--probe=none", "--workers=1", "--", *TWO_HOSTS, **flaky)
     assert done.returncode == 0, done.stderr
     assert len(proxy.faults) >= 20
     same(output, local, busy.folder / "corpus")
@@ -220,7 +229,7 @@ def test_store_read_only(busy: Cluster, local: SourceSet) -> None:
     config, output = lay_out(local)
     hosts.kill(busy.store)
     busy.start_s3("--readonly")
-    done = busy.longtake("build", config, "--", *TWO_HOSTS)
+    done = busy.longtake("build", config, "--probe=none", "--", *TWO_HOSTS)
     assert done.returncode == 1
     assert "permission denied" in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2, "one clear error"
@@ -233,7 +242,7 @@ def test_store_full(busy: Cluster, local: SourceSet) -> None:
     config, output = lay_out(local)
     assert busy.longtake("plan", config, "--probe=none").returncode == 0
     with hosts.full_disk(busy["storage"].folder / "s3"):
-        done = busy.longtake("build", config, "--workers=1", "--", *TWO_HOSTS)
+        done = busy.longtake("build", config, "--probe=none", "--workers=1", "--", *TWO_HOSTS)
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr, done.stderr
     assert "run the same command again" in done.stderr.lower(), done.stderr
@@ -245,7 +254,7 @@ def test_host_with_another_version_of_av(busy: Cluster, local: SourceSet) -> Non
     config, output = lay_out(local)
     hosts.kill(busy.pools["worker2"])
     busy.start_pool("worker2", PYTHONPATH=other_av(busy.folder))
-    done = busy.longtake("build", config, "--workers=1", "--", *TWO_HOSTS)
+    done = busy.longtake("build", config, "--probe=none", "--workers=1", "--", *TWO_HOSTS)
     assert done.returncode == 1
     assert "Versions differ: av 17.0.0 on the worker, " in done.stderr
     assert not storage.list_files(storage.join(output, "plan"))
@@ -275,7 +284,8 @@ def test_prism_worker_killed(busy: Cluster, prism: subprocess.Popen[bytes], loca
     config, output, job = half_way(busy, local, *ON_PRISM)
     kill_workers(busy.pools["worker1"])
     code, said = ended(job, busy["launcher"])
-    assert code == 1, said
+    assert code == 1
+    assert "A worker process died. Run the same command again: it goes on where it was." in said
     assert prism.poll() is None
     finish(busy, config, output, local, *ON_PRISM)
 
