@@ -1,7 +1,6 @@
 """Beam runners and options: which ones suit this job, and how they are set."""
 
 import re
-import threading
 from typing import Any, NoReturn
 
 import grpc
@@ -44,12 +43,6 @@ _HERE = re.compile(r"\[(local|auto)\]|local(\[.+\])?")  # Flink's and Spark's na
 
 
 def _say_nothing(*_: object, **__: object) -> None: ...
-
-
-def _say_other_faults(told: Any) -> None:
-    """Print why a thread ended, but for Beam's threads that read from a worker that is gone: the job names that cause once."""
-    if not isinstance(told.exc_value, grpc.RpcError):
-        threading.__excepthook__(told)
 
 
 class _Grpc:
@@ -103,7 +96,6 @@ class LocalRunner(fn_runner.FnApiRunner):
 
     def run_pipeline(self, pipeline: Any, options: Any) -> Any:
         sdk_worker.print = _say_nothing  # it prints a traceback for each failed bundle; the job names the cause once
-        threading.excepthook = _say_other_faults
         worker_handlers.ControlConnection, worker_handlers.grpc = _Connection, _Grpc()
         direct = options.view_as(DirectOptions)
         portable = options.view_as(PortableOptions)

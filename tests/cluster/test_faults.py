@@ -294,7 +294,8 @@ def test_prism_killed(busy: Cluster, prism: subprocess.Popen[bytes], local: Sour
     config, output, job = half_way(busy, local, *ON_PRISM)
     hosts.kill(prism)
     code, said = ended(job, busy["launcher"])
-    assert code == 1, said
+    assert code == 1
+    assert "The runner's server does not answer any more" in said
     for pid in workers(busy.pools["worker1"]):
         os.kill(pid, 9)
     busy.start_prism("worker1")
