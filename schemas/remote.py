@@ -58,6 +58,7 @@ _NO_CREDENTIALS = frozenset(
 _BAD_KEYS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed"}
 )
+_FULL = frozenset({"InsufficientStorage", "XMinioStorageFull"})  # of S3 servers on disks
 _TRANSIENT_ERRNO = frozenset(
     {errno.EBUSY, errno.EREMOTEIO, errno.ETIMEDOUT}
 )  # s3fs raises these for SlowDown, InternalError
@@ -220,6 +221,10 @@ def _explained(path: str, error: Exception) -> OSError:
         return AccessError(
             f"{path}: permission denied. The credentials in use may not do this in {bucket}: grant them reading, writing, "
             "listing and deleting there, or use others."
+        )
+    if status == 507 or code in _FULL:
+        return StorageError(
+            f"{path}: the store of {bucket} is full. Make room there; then run the same command again: it goes on where it was."
         )
     if code == "NoSuchBucket" or (isinstance(error, FileNotFoundError) and _bucket_is_missing(path)):
         return BucketError(f"{path}: there is no bucket {bucket}. Create it, or correct the path.")

@@ -241,8 +241,12 @@ def test_store_read_only(busy: Cluster, local: SourceSet) -> None:
 def test_store_full(busy: Cluster, local: SourceSet) -> None:
     config, output = lay_out(local)
     assert busy.longtake("plan", config, "--probe=none").returncode == 0
+    hosts.kill(busy.store)
     with hosts.full_disk(busy["storage"].folder / "s3"):
+        busy.start_s3()  # a process sees the disks that were there when it began
         done = busy.longtake("build", config, "--probe=none", "--workers=1", "--", *TWO_HOSTS)
+        hosts.kill(busy.store)
+    busy.start_s3()
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr, done.stderr
     assert "run the same command again" in done.stderr.lower(), done.stderr
