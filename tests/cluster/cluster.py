@@ -90,7 +90,9 @@ class Cluster:
         return process
 
     def start_pool(self, name: str, python: str = sys.executable, **environment: str) -> subprocess.Popen[bytes]:
-        """Beam's worker pool, which starts SDK workers where it is asked to."""
+        """Beam's worker pool, which starts SDK workers where it is asked to. One that runs already stays."""
+        if name in self.pools and self.pools[name].poll() is None:
+            return self.pools[name]
         host = self[name]
         path = f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"  # it starts workers as `python`
         pool = [python, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={POOL}"]
@@ -124,7 +126,7 @@ class Cluster:
         deadline = time.monotonic() + 120
         while True:
             with suppress(OSError):  # it answers 503 until it is ready
-                if self.flink_overview()["taskmanagers"] == 2:
+                if self.flink_overview()["slots-total"] == 4:
                     return
             assert time.monotonic() < deadline, self["worker1"].logs["flink"].read_text()[-2000:]
             time.sleep(1)

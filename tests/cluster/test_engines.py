@@ -37,6 +37,7 @@ def test_prism(whole: Cluster, reference: Path, tmp_path: Path) -> None:
         pytest.skip(str(refused))
     root = object_stores.new_bucket("s3")
     config = lay_out_demo(root)
+    whole.start_pool("worker1")
     whole.start_prism("worker1")
     done = whole.longtake("build", config, "--workers=2", "--", *ON_PRISM)
     assert done.returncode == 0, done.stderr
