@@ -30,7 +30,8 @@ _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
 _THREADS = 16  # at most, if the amount of work is unknown: each costs the job 0.8 CPU-seconds, whatever it does
 _ALL_CORES = 0  # all cores of the worker; only the worker knows the number
-#: A host that is cut off for a minute is heard again after up to two: the system waits longer before each new try to send.
+#: A host that was cut off is heard again late: the system waits longer before each new try to send. Beam's workers (2.77) give up
+#: by themselves after a minute without an answer.
 _ASK_MS, _ANSWER_MS = 30_000, 180_000
 #: What a runner says of a worker process that ended before its work did; jobs/job.py explains it.
 WORKER_DIED = "Channel closed prematurely: the worker died"

@@ -127,14 +127,15 @@ def test_sdk_worker_killed(busy: Cluster, local: SourceSet) -> None:
 
 
 def test_worker_host_cut_off_for_a_minute(busy: Cluster, local: SourceSet) -> None:
-    _, output, job = half_way(busy, local, *TWO_HOSTS)
+    """Beam's workers (2.77) give up after a minute without an answer, so both ends are right: it goes on, or it says so."""
+    config, output, job = half_way(busy, local, *TWO_HOSTS)
     busy["worker2"].cut_off()
     time.sleep(60)
     busy["worker2"].reconnect()
     busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"])
-    assert code == 0, said
-    same(output, local, busy.folder / "corpus")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 0 or "A worker process died. Run the same command again: it goes on where it was." in said, said
+    finish(busy, config, output, local, *TWO_HOSTS)
 
 
 def test_worker_host_gone_for_good(busy: Cluster, local: SourceSet) -> None:
