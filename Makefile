@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONWARNINGS := ignore::DeprecationWarning
 
-.PHONY: demo test test-all check docs format bench clean
+.PHONY: demo test test-all test-cluster test-cluster-quick check docs format bench clean
 
 # `make demo`: install, build a corpus from the bundled real videos, verify it, audit it, train on it for a few seconds, say where to look.
 demo: .venv/built
@@ -28,7 +28,14 @@ test: .venv/tested
 
 # `make test-all`: with the cases that are left out for time.
 test-all: .venv/tested
-	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m ''
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m 'not cluster'
+
+# `make test-cluster`: hosts, servers and workers of a cluster on this machine (docs/cloud.md). It takes root, Go, and minutes to fetch
+# the servers at first. `make test-cluster-quick`: the demo on two hosts with workers, of which one is killed.
+test-cluster: .venv/tested
+	$(BIN)/python -m pytest -q -m cluster -rs --durations=20 tests/cluster
+test-cluster-quick: .venv/tested
+	$(BIN)/python -m pytest -q -m cluster -rs -k 'two_worker_hosts or sdk_worker_killed' tests/cluster
 
 check: .venv/tested
 	$(BIN)/ruff check .

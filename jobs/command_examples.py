@@ -9,6 +9,10 @@ EXAMPLES = {
         "longtake plan mine/corpus.yaml --decisions ann.csv --decisions bob.csv --on-conflict strictest",
     ),
     "diff": ("longtake diff mine/out/my-corpus/plan edited-plan",),
+    "doctor": (
+        "longtake doctor mine/corpus.yaml",
+        "longtake doctor gs://bucket/mine/corpus.yaml -- --runner=FlinkRunner --flink_master=localhost:8081",
+    ),
     "build": (
         "longtake build mine/corpus.yaml",
         "longtake build mine/corpus.yaml --plan edited-plan --workers 4",

@@ -21,6 +21,7 @@ GROUPS = {
     "Build": {
         "plan": "Decide what the corpus will be and what it costs.",
         "diff": "Show what changed between two plans.",
+        "doctor": "Check that a job would run where its options say.",
         "build": "Build the corpus, planning first where needed.",
         "status": "Show how far a job is, from its files.",
         "retry": "Try failed videos again.",
@@ -50,7 +51,7 @@ GROUPS = {
 }
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
 _ROOMS = {
-    "build": ("plan", "build", "status", "clean"),
+    "build": ("plan", "doctor", "build", "status", "clean"),
     "curate": ("verify", "show", "audit", "browse", "decisions"),
     "explain": ("explain",),
     "versions": ("diff", "retry", "takedown", "merge", "reshard"),
@@ -65,6 +66,7 @@ NEEDS = {
     "build": ("build",),
     "status": ("build",),
     "clean": ("build",),
+    "doctor": ("build",),
     "explain": ("build",),
     "retry": ("build",),
     "takedown": ("build",),

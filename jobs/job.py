@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from rich.console import Console
 
@@ -48,6 +49,7 @@ def run_pipeline(
     Without `wait`, give it to the runner and return: only the runner knows how it ends.
     """
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the cause of a failure is printed once, below
+    threading.excepthook = _say_other_faults
     PROGRESS.reset()
     try:
         with _showing(console, render) if is_local(options) else nullcontext():
@@ -77,6 +79,12 @@ def _tidy() -> None:
     clear_batches()
 
 
+def _say_other_faults(told: Any) -> None:
+    """Print why a thread ended, but for Beam's threads that read from a worker or server that is gone: the job says so once."""
+    if not isinstance(told.exc_value, grpc.RpcError):
+        threading.__excepthook__(told)
+
+
 def _explained(error: BaseException) -> CorpusError | ConfigError:
     """Return the cause that a person can act on. Runners give it as the text of a traceback, wrapped more than once."""
     text = str(error)
@@ -94,8 +102,14 @@ def _explained(error: BaseException) -> CorpusError | ConfigError:
             return CorpusError(
                 f"Writing failed: {os.strerror(number).lower()}. Make room, then run the same command again: it resumes."
             )
-    if "Channel closed prematurely" in text:
+    if "Channel closed prematurely" in text or "SDK worker disconnected" in text:  # LocalRunner's words, and Prism's
         return CorpusError("A worker process died. Run the same command again: it goes on where it was.")
+    if isinstance(error, grpc.RpcError):
+        details = getattr(error, "details", None)
+        return CorpusError(
+            f"The runner's server does not answer any more ({details() if details else 'no reason given'}). See its log, start "
+            "it again, then run the same command again: it goes on where it was."
+        )
     if f"[Errno {errno.EACCES}]" in text:
         return CorpusError(
             f"Not allowed to write: {_last_line(text)}. Check the permissions of the output and run again."

@@ -1,10 +1,11 @@
-"""The lock of a local output: no two commands change one corpus at a time."""
+"""The lock of an output: no two commands change one corpus at a time. On object stores it is a lease (lease.py)."""
 
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from longtake.jobs.lease import leased
 from longtake.pipeline.plan.summary import SUMMARY_FILE
 from longtake.pipeline.revise.install import next_version, recover
 from longtake.schemas import storage
@@ -15,8 +16,9 @@ from longtake.schemas.manifest import unfinished
 
 @contextmanager
 def locked(root: str) -> Iterator[None]:
-    """Hold the lock of a local output, so that two builds do not work in it at once. The lock ends with its process. If an
-    interrupted command was installing a new version, finish the installation first (docs/versions.md).
+    """Hold the lock of an output, so that two builds do not work in it at once. On a disk the lock ends with its process, on an
+    object store a minute later. If an interrupted command was installing a new version, finish the installation first
+    (docs/versions.md).
 
     Raises CorpusError if another holds the lock, and for a folder with files that are not ours: a build would replace them.
     """
@@ -33,7 +35,8 @@ def _held(root: str) -> Iterator[None]:
     import fcntl
 
     if storage.is_remote(root):
-        yield
+        with leased(root):
+            yield
         return
     folder = os.path.join(root, "staging")
     ours = any(

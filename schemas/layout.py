@@ -6,6 +6,10 @@ from longtake.schemas import storage
 
 FORMAT = 1  # of a corpus; a change to docs/format.md raises it
 MEMBER_JSON, MEMBER_TEXT = "json", "txt"
+#: The lock of an output on an object store: the names of its objects in staging/, how often the holder renews the newest one, and
+#: how long another command watches one that does not change before it takes over (jobs/lease.py).
+LEASE_PREFIX = "lock-"
+LEASE_RENEWED_S, LEASE_S = 10.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)

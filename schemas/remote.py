@@ -61,6 +61,7 @@ _NO_REPOSITORY = frozenset({"RepositoryNotFoundError", "RevisionNotFoundError"})
 _BAD_KEYS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed"}
 )
+_FULL = frozenset({"InsufficientStorage", "XMinioStorageFull"})  # of S3 servers on disks
 _TRANSIENT_ERRNO = frozenset(
     {errno.EBUSY, errno.EREMOTEIO, errno.ETIMEDOUT}
 )  # s3fs raises these for SlowDown, InternalError
@@ -155,6 +156,28 @@ def attempt(path: str, work: Callable[[Any], T]) -> T:
                 wait.number += 1
 
 
+def create(path: str, data: bytes) -> bool:
+    """Write a small file if nothing is at `path`; return whether this call wrote it. Of several at once, the store lets one win.
+
+    False also follows a lost answer to a request that did write: compare what is there. Raises StorageError.
+    """
+
+    def work(files: Any) -> bool:
+        try:
+            files.pipe_file(path, data, mode="create")
+        except FileExistsError:
+            return False
+        except Exception as error:
+            if _status(error) == 412:
+                return False
+            if _status(error) == 409:  # S3, while another request for the same name is under way
+                raise ConnectionError(_said(error)) from error
+            raise
+        return True
+
+    return attempt(path, work)
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying again may help: after timeouts, broken connections, 429 and 5xx. Never after a refusal of the storage."""
     status = _status(error)
@@ -222,6 +245,10 @@ def _explained(path: str, error: Exception) -> OSError:
         return AccessError(
             f"{path}: permission denied. The credentials in use may not do this in {bucket}: grant them reading, writing, "
             "listing and deleting there, or use others."
+        )
+    if status == 507 or code in _FULL:
+        return StorageError(
+            f"{path}: the store of {bucket} is full. Make room there; then run the same command again: it goes on where it was."
         )
     no_bucket = code == "NoSuchBucket" or bool(kinds & _NO_REPOSITORY)
     if no_bucket or (isinstance(error, FileNotFoundError) and _bucket_is_missing(path)):

@@ -160,15 +160,15 @@ class FlakyServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, upstream: str, one_in: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Flaky)
+    def __init__(self, upstream: str, one_in: int, address: str = "127.0.0.1") -> None:
+        super().__init__((address, 0), _Flaky)
         self.upstream, self.one_in, self.requests = upstream, one_in, 0
         self.faults: list[str] = []
         self._lock = threading.Lock()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
 
     def next_fault(self) -> str | None:
         with self._lock:
@@ -185,7 +185,13 @@ class FlakyServer(ThreadingHTTPServer):
 @contextmanager
 def flaky_proxy(url: str, one_in: int = 10) -> Iterator[FlakyServer]:
     """A proxy in front of `url`, of whose requests one in `one_in` fails."""
-    server = FlakyServer(url.removeprefix("http://"), one_in)
+    with serving(FlakyServer(url.removeprefix("http://"), one_in)) as server:
+        yield server
+
+
+@contextmanager
+def serving(server: FlakyServer) -> Iterator[FlakyServer]:
+    """Serve while the block runs."""
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -25,7 +25,7 @@ FLOORS = {
     ),
     "model": ("network", "data", "weights", "retrieval", "training"),
     "jobs": (
-        "command_examples", "damage", "dashed_ids", "terminal", "changes", "decision_files", "init", "job", "lock",
+        "command_examples", "damage", "dashed_ids", "terminal", "changes", "decision_files", "init", "job", "lease", "lock",
         "stop_signals", "build", "versions", "curate", "explain", "retrieve", "publish", "train", "commands", "cli",
         "flex_template",
     ),

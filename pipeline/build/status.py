@@ -19,7 +19,7 @@ from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, read_summa
 from longtake.pipeline.run.note import JobNote, read_note
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
-from longtake.schemas.layout import Layout
+from longtake.schemas.layout import LEASE_PREFIX, LEASE_S, Layout
 from longtake.schemas.manifest import CorpusManifest, read_manifest, unfinished
 from longtake.schemas.storage import Entry
 
@@ -118,7 +118,7 @@ def read_status(output: str, list_videos: bool = False, now: float | None = None
     shards = {e.name: e.size for e in shard_files if e.name.endswith(".tar") and not e.is_temporary}
     failures = _failures(tasks, staged, note)
     stage = _stage(layout, manifest, plan, bool(plan_files), tasks, staged, failures, shards)
-    running = _running(layout, note)
+    running = _running(layout, note, now)
     reasons: dict[str, dict[str, int]] = {}
     if manifest is None and plan is not None:
         reasons["plan"] = _planned_failures(plan)
@@ -152,7 +152,7 @@ def read_status(output: str, list_videos: bool = False, now: float | None = None
 def _check_ours(layout: Layout) -> None:
     """Raise CorpusError unless `layout` is an output of Longtake, or an empty folder that may become one."""
     known = ("corpus.json", f"plan/{SUMMARY_FILE}", "staging/lock", "staging/job.json", "staging/inputs.json")
-    if any(storage.exists(layout.path(name)) for name in known):
+    if any(storage.exists(layout.path(name)) for name in known) or _leases(layout):
         return
     files, folders = storage.list_entries(layout.root), storage.list_folders(layout.root)
     if files or folders:
@@ -230,9 +230,18 @@ def _stage(
     return "sealing" if storage.exists(layout.card) and len(shards) else "packing"
 
 
-def _running(layout: Layout, note: JobNote | None) -> bool | None:
+def _leases(layout: Layout) -> list[Entry]:
+    """The locks of an output on an object store."""
+    entries = storage.list_entries(layout.staging) if storage.is_remote(layout.root) else []
+    return [entry for entry in entries if entry.name.startswith(LEASE_PREFIX)]
+
+
+def _running(layout: Layout, note: JobNote | None, now: float) -> bool | None:
     if not storage.is_remote(layout.root) and storage.lock_is_held(storage.join(layout.staging, "lock")):
         return True
+    renewed = [entry.modified for entry in _leases(layout) if entry.modified is not None]
+    if renewed:
+        return now - max(renewed) < LEASE_S  # the store's clock and this one's: a wrong one gives a wrong answer
     if note is not None and note.ended is not None and not note.left_to_runner:
         return False
     if storage.is_remote(layout.root):

@@ -3,6 +3,7 @@
 import re
 from typing import Any, NoReturn
 
+import grpc
 import pyarrow as pa
 from apache_beam.options.pipeline_options import (
     DebugOptions,
@@ -13,8 +14,8 @@ from apache_beam.options.pipeline_options import (
     SparkRunnerOptions,
     StandardOptions,
 )
-from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.portability.api import beam_fn_api_pb2, beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment, ExternalEnvironment
@@ -31,6 +32,11 @@ _NEVER_MS = 10**11
 _THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
 _THREADS = 16  # at most: each costs the job 0.4 CPU-seconds, whatever it does
 _ALL_CORES = 0  # all cores of the worker; only the worker knows the number
+#: A host that was cut off is heard again late: the system waits longer before each new try to send. Beam's workers (2.77) give up
+#: by themselves after a minute without an answer.
+_ASK_MS, _ANSWER_MS = 30_000, 180_000
+#: What a runner says of a worker process that ended before its work did; jobs/job.py explains it.
+WORKER_DIED = "Channel closed prematurely: the worker died"
 _SERVED = (
     "FlinkRunner",
     "SparkRunner",
@@ -42,8 +48,46 @@ _HERE = re.compile(r"\[(local|auto)\]|local(\[.+\])?")  # Flink's and Spark's na
 def _say_nothing(*_: object, **__: object) -> None: ...
 
 
+class _Grpc:
+    """The module grpc as Beam's runner uses it, with servers that ask their workers for signs of life. Beam's own (2.77) do not,
+    and a host that is gone without a word keeps the job waiting for ever."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(grpc, name)
+
+    def server(self, pool: Any, options: Any) -> Any:
+        alive = [("grpc.keepalive_time_ms", _ASK_MS), ("grpc.keepalive_timeout_ms", _ANSWER_MS)]
+        return grpc.server(pool, options=[*options, *alive, ("grpc.keepalive_permit_without_calls", 1)])
+
+
+class _Connection(worker_handlers.ControlConnection):
+    """The runner's end of the channel to a worker. When the worker dies, it answers in its place with an error; Beam's own (2.77)
+    waits for the answer for ever."""
+
+    _gone = False
+
+    def _read(self) -> None:
+        try:
+            super()._read()
+        except Exception:  # of gRPC: the channel broke
+            self._gone = True
+            for future in list(self._futures_by_id.values()):
+                self._answer(future)
+
+    def push(self, req: Any) -> Any:
+        future = super().push(req)
+        if self._gone and future is not None:
+            self._answer(future)
+        return future
+
+    @staticmethod
+    def _answer(future: Any) -> None:
+        future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=future.instruction_id, error=WORKER_DIED))
+
+
 class LocalRunner(fn_runner.FnApiRunner):
-    """Beam's in-process runner, but it hands the options to its workers, never downloads Prism, and does not cut elements.
+    """Beam's in-process runner, but it hands the options to its workers, never downloads Prism, does not cut elements, and does
+    not wait for a worker that has died.
 
     Beam's own `multi_threading` mode flushes output buffers from a timer thread once a second, without a lock against the
     thread that writes an element (2.77, data_plane.TimeBasedBufferingClosableOutputStream). It can cut bundles that last longer
@@ -54,10 +98,10 @@ class LocalRunner(fn_runner.FnApiRunner):
     """
 
     def run_pipeline(self, pipeline: Any, options: Any) -> Any:
-        pa.set_memory_pool(
-            pa.system_memory_pool()
-        )  # Arrow's own keeps what tables gave back: a quarter of the memory of a plan
+        # Arrow's own pool keeps what tables gave back: a quarter of the memory of a plan.
+        pa.set_memory_pool(pa.system_memory_pool())
         sdk_worker.print = _say_nothing  # it prints a traceback for each failed bundle; the job names the cause once
+        worker_handlers.ControlConnection, worker_handlers.grpc = _Connection, _Grpc()
         direct = options.view_as(DirectOptions)
         portable = options.view_as(PortableOptions)
         if portable.environment_type == "EXTERNAL":
@@ -146,11 +190,21 @@ def _check_environment(options: PipelineOptions) -> None:
         "SparkRunner": options.view_as(SparkRunnerOptions).spark_master_url,
         "PortableRunner": "elsewhere",
     }.get(name)
-    if master is not None and kind is None and not _HERE.fullmatch(master):
+    if master is not None and kind is None and not is_inside_job_server(master):
         raise ConfigError(
             f"{name}: Beam's own image for workers has no longtake. Give --environment_type=EXTERNAL and --environment_config, "
             "or --environment_type=DOCKER and the image of docker/Dockerfile as --environment_config (docs/cloud.md)"
         )
+
+
+def is_inside_job_server(master: str) -> bool:
+    """Whether `master`, of Flink or Spark, is a cluster inside the job server."""
+    return _HERE.fullmatch(master) is not None
+
+
+def is_ours(options: PipelineOptions) -> bool:
+    """Whether the runner is LocalRunner, wherever its workers are."""
+    return bool(options.view_as(StandardOptions).runner == _LOCAL)
 
 
 def slots_per_process(options: PipelineOptions, workers: int) -> int:
@@ -193,11 +247,6 @@ def batches_for(options: PipelineOptions) -> Batches:
 
 
 __all__ = [
-    "LocalRunner",
-    "batches_for",
-    "check_reachable",
-    "cores",
-    "is_local",
-    "pipeline_options",
+    "LocalRunner", "batches_for", "check_reachable", "cores", "is_inside_job_server", "is_local", "is_ours", "pipeline_options",
     "slots_per_process",
-]
+]  # fmt: skip

@@ -382,3 +382,17 @@ def test_scratch_space_of_dead_processes_is_deleted(tmp_path: Path, monkeypatch:
         assert {p.name for p in tmp_path.iterdir()} == {"longtake-scratch-alive", "other", os.path.basename(mine)}
     scratch.remove()
     shutil.rmtree(tmp_path / "other")
+
+
+@pytest.mark.parametrize(("code", "status"), [("InsufficientStorage", 507), ("XMinioStorageFull", 507), ("Other", 507)])
+def test_a_full_store_is_named_with_what_to_do(code: str, status: int) -> None:
+    errors = pytest.importorskip("botocore.exceptions")
+    answer = {"Error": {"Code": code, "Message": "No space left"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def put(_: object) -> None:
+        raise errors.ClientError(answer, "PutObject")
+
+    with pytest.raises(
+        storage.StorageError, match=r"the store of s3://bucket is full\. Make room there; then run the same command"
+    ):
+        remote.attempt("s3://bucket/x", put)

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import grpc
 import pytest
 from sources import LAST_MAN, Video, build, rows_of, source_set, spoken
 
@@ -55,6 +56,16 @@ def test_the_cause_of_a_failure_is_found_under_what_beam_wraps_it_in() -> None:
     assert "run the same command again" in full
     assert failing(CorpusError("3 of 4 videos failed.")) == "3 of 4 videos failed."
     assert "division by zero" in failing(ZeroDivisionError("division by zero"))
+    prism = "Pipeline job-002 failed in state FAILED: bundle inst006 stage-017 failed:SDK worker disconnected: worker[job-002]"
+    assert str(_explained(RuntimeError(prism))).startswith("A worker process died. Run the same command again")
+
+
+def test_a_server_that_does_not_answer_is_named_in_one_line() -> None:
+    with grpc.insecure_channel("localhost:1") as channel, pytest.raises(grpc.RpcError) as raised:
+        channel.unary_unary("/nobody/There")(b"", timeout=20)
+    told = str(_explained(raised.value))
+    assert told.startswith("The runner's server does not answer any more (")
+    assert "\n" not in told
 
 
 def test_a_lock_is_for_one_and_goes_with_it(tmp_path: Path) -> None:

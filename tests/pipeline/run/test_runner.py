@@ -1,3 +1,5 @@
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +8,9 @@ import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 from apache_beam.transforms import userstate
 from apache_beam.transforms.core import CallableWrapperDoFn
+from worker_pools import worker_pool
 
-from longtake.pipeline.run import beam_lookups
+from longtake.pipeline.run import beam_lookups, runner
 from longtake.pipeline.run.runner import cores, is_local, pipeline_options, slots_per_process
 from longtake.pipeline.run.slots import Slots, close_shared_slots, shared_slots
 from longtake.schemas.errors import ConfigError
@@ -185,3 +188,26 @@ def test_the_state_of_a_step_is_found_in_its_class_and_in_methods_that_it_holds(
         assert [beam_lookups._specs(step) for step in steps] == [
             ({Counting.SEEN}, set()), (set(), set()), ({Counting.SEEN}, set()), (set(), set()),
         ]  # fmt: skip
+
+
+def test_a_worker_that_falls_silent_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a host loses its power: the connection stays, and nobody answers."""
+
+    def stop(path: str) -> None:  # the worker cannot import this module
+        import os
+        import signal
+        from pathlib import Path
+
+        Path(path).write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    monkeypatch.setattr(runner, "_ASK_MS", 1000)
+    monkeypatch.setattr(runner, "_ANSWER_MS", 8000)
+    silent = tmp_path / "pid"
+    with worker_pool(tmp_path / "pool.log") as pool:
+        options = pipeline_options(["--environment_type=EXTERNAL", f"--environment_config={pool}"], 1)
+        try:
+            with pytest.raises(RuntimeError, match=runner.WORKER_DIED), beam.Pipeline(options=options) as root:
+                _ = root | beam.Create([str(silent)]) | beam.Map(stop)
+        finally:
+            os.kill(int(silent.read_text()), signal.SIGKILL)

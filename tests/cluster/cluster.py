@@ -1,0 +1,254 @@
+"""A cluster for tests: a launcher, a runner, two hosts with workers, one with an object store, and one that only watches."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import artifacts
+import fsspec
+import hosts
+import object_stores
+from hosts import Host
+from sources import DEMO, command
+
+from longtake.schemas import storage
+
+NAMES = ("launcher", "runner", "worker1", "worker2", "storage", "watcher")
+POOL, PRISM, STORE, FRONT = 50000, 8073, 7070, 50001
+S3 = object_stores.CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://storage:{STORE}"}
+GS = {"STORAGE_EMULATOR_HOST": "http://storage:4443"}
+_FORWARD = Path(__file__).parent / "forward.py"
+
+
+@dataclass
+class Cluster:
+    """Hosts whose only common storage is the object store on one of them."""
+
+    hosts: dict[str, Host]
+    folder: Path
+    pools: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    store: Any = None
+
+    def __getitem__(self, name: str) -> Host:
+        return self.hosts[name]
+
+    def longtake(self, *arguments: str, on: str = "launcher", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host to its end."""
+        return self[on].run(command(*arguments), **environment)
+
+    def begin(self, *arguments: str, log: str = "longtake", on: str = "launcher", **environment: str) -> Any:
+        """Start a command on a host. What it prints is in that host's log."""
+        return self[on].start(command(*arguments), log, **environment)
+
+    def status(self, output: str, on: str = "watcher") -> dict[str, Any]:
+        """What `longtake status` says on a host that has no part in the job."""
+        done = self.longtake("status", output, "--json", on=on)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def wait_for_file(self, output: str, pattern: str, job: subprocess.Popen[bytes]) -> None:
+        """Wait until the output of a job has such a file. The disk of the store tells at once, however slow its link is."""
+        folder = self["storage"].folder / "s3" / output.removeprefix("s3://")
+        deadline = time.monotonic() + 300
+        while not list(folder.glob(pattern)):
+            assert job.poll() is None, "it ended before anything could go wrong"
+            assert time.monotonic() < deadline, f"no {pattern} in 300 s"
+            time.sleep(0.05)
+
+    # Servers.
+
+    def start_s3(self, *more: str) -> None:
+        """versitygw, an S3 server on a folder of its host. Its clients need `S3` in their environment."""
+        host = self["storage"]
+        root = host.folder / "s3"
+        root.mkdir(exist_ok=True)
+        key, secret = S3["AWS_ACCESS_KEY_ID"], S3["AWS_SECRET_ACCESS_KEY"]
+        server = [artifacts.program(artifacts.S3_SERVER), "--access", key, "--secret", secret, "--port", f":{STORE}"]
+        process = host.start([*server, "--quiet", *more, "posix", str(root)], "s3")
+        host.wait_for(STORE, process)
+        for one in self.hosts.values():
+            one.environment |= S3
+        self.store = process
+
+    def start_gs(self) -> subprocess.Popen[bytes]:
+        """fake-gcs-server: Google's API with its preconditions, in memory."""
+        host = self["storage"]
+        place = ["-scheme", "http", "-port", "4443", "-backend", "memory", "-public-host", "storage:4443"]
+        process = host.start([artifacts.program(artifacts.GS_SERVER), *place, "-host", host.address], "gs")
+        host.wait_for(4443, process)
+        for one in self.hosts.values():
+            one.environment |= GS
+        return process
+
+    def start_pool(self, name: str, python: str = sys.executable, **environment: str) -> subprocess.Popen[bytes]:
+        """Beam's worker pool, which starts SDK workers where it is asked to. One that runs already stays."""
+        if name in self.pools and self.pools[name].poll() is None:
+            return self.pools[name]
+        host = self[name]
+        path = f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"  # it starts workers as `python`
+        pool = [python, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={POOL}"]
+        process = self.pools[name] = host.start(pool, "pool", PATH=path, **environment)
+        host.wait_for(POOL, process)
+        return process
+
+    def start_front(self, *workers: str) -> subprocess.Popen[bytes]:
+        """One address, that of the launcher, for the pools of several hosts: each worker starts on the next."""
+        host = self["launcher"]
+        targets = [f"{self[name].address}:{POOL}" for name in workers]
+        process = host.start([sys.executable, str(_FORWARD), str(FRONT), *targets], "front")
+        host.wait_for(FRONT, process)
+        return process
+
+    def start_flink(self) -> None:
+        """Flink: a job manager on the runner's host, and a task manager of two slots on each worker's."""
+        jars = artifacts.flink_libraries()
+        processes = {}
+        for name in ("runner", "worker1", "worker2"):
+            host = self[name]
+            conf = host.folder / "flink"
+            conf.mkdir()
+            (conf / "config.yaml").write_text(_FLINK.format(host=host.address))
+            (conf / "log4j.properties").write_text(_LOG4J)
+            main = _JOB_MANAGER if name == "runner" else _TASK_MANAGER
+            log = f"-Dlog4j2.configurationFile={conf / 'log4j.properties'}"
+            java = ["java", "-Xmx512m", log, *_OPENS, "-cp", f"{jars}/*", main, "--configDir", str(conf)]
+            processes[name] = host.start(java, "flink")
+        self["runner"].wait_for(8081, processes["runner"])
+        deadline = time.monotonic() + 120
+        while True:
+            with suppress(OSError):  # it answers 503 until it is ready
+                if self.flink_overview()["slots-total"] == 4:
+                    return
+            assert time.monotonic() < deadline, self["worker1"].logs["flink"].read_text()[-2000:]
+            time.sleep(1)
+
+    def flink_overview(self) -> dict[str, Any]:
+        """What Flink says of itself."""
+        with urllib.request.urlopen(f"http://{self['runner'].address}:8081/overview", timeout=10) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+        return found
+
+    def start_prism(self, *workers: str) -> subprocess.Popen[bytes]:
+        """Prism on the runner's host. It tells workers to call localhost, so their hosts hand that port on to it."""
+        host = self["runner"]
+        prism = [artifacts.program(artifacts.PRISM), f"-job_port={PRISM}", "-serve_http=false", "-log_kind=text"]
+        process = host.start(prism, "prism")
+        end = time.monotonic() + 60
+        while not _listens(host, PRISM):
+            assert time.monotonic() < end and process.poll() is None, "Prism did not start"
+            time.sleep(0.2)
+        for name in (*workers, "launcher"):
+            if "to-prism" in self[name].logs:
+                continue
+            self[name].start([sys.executable, str(_FORWARD), str(PRISM), f"{host.address}:{PRISM}"], "to-prism")
+        return process
+
+
+_JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+_TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+#: What Flink needs of Java 17, as its own scripts have it.
+_OPENS = [
+    *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in (
+        "java.util", "java.lang", "java.net", "java.io", "java.nio", "java.time", "java.text", "java.lang.reflect",
+        "sun.nio.ch", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks",
+    )),
+    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+    "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
+]  # fmt: skip
+_FLINK = """jobmanager.rpc.address: runner
+jobmanager.rpc.port: 6123
+jobmanager.bind-host: 0.0.0.0
+jobmanager.memory.process.size: 1024m
+rest.address: runner
+rest.bind-address: 0.0.0.0
+rest.port: 8081
+taskmanager.host: {host}
+taskmanager.bind-host: 0.0.0.0
+taskmanager.numberOfTaskSlots: 2
+taskmanager.cpu.cores: 2.0
+taskmanager.memory.task.heap.size: 384m
+taskmanager.memory.task.off-heap.size: 64m
+taskmanager.memory.managed.size: 256m
+taskmanager.memory.network.min: 64m
+taskmanager.memory.network.max: 64m
+taskmanager.memory.framework.heap.size: 128m
+taskmanager.memory.framework.off-heap.size: 128m
+taskmanager.memory.jvm-metaspace.size: 256m
+taskmanager.memory.jvm-overhead.min: 192m
+taskmanager.memory.jvm-overhead.max: 192m
+restart-strategy.type: fixed-delay
+restart-strategy.fixed-delay.attempts: 3
+"""
+_LOG4J = """rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d %-5p %c{1} - %m%n
+"""
+
+
+def _listens(host: Host, port: int) -> bool:
+    probe = f"import socket; socket.create_connection(('localhost', {port}), 1)"
+    return host.run([sys.executable, "-c", probe]).returncode == 0
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """The hosts, with nothing running on them yet."""
+    with hosts.network(folder, *NAMES) as found:
+        yield Cluster(found, folder)
+
+
+#: What to say after `--` for the runners here.
+TWO_HOSTS = ("--environment_type=EXTERNAL", f"--environment_config=localhost:{FRONT}", "--direct_num_workers=2")
+ON_PRISM = (
+    "--runner=PortableRunner",
+    f"--job_endpoint=localhost:{PRISM}",
+    "--environment_type=EXTERNAL",
+    f"--environment_config=worker1:{POOL}",
+)
+
+ON_FLINK = (
+    "--runner=FlinkRunner",
+    f"--flink_version={artifacts.FLINK.rpartition('.')[0]}",
+    "--flink_master=runner:8081",
+    "--parallelism=4",
+    "--environment_type=EXTERNAL",
+    f"--environment_config=localhost:{POOL}",  # each task manager asks the pool on its own host
+)
+
+
+def lay_out_demo(uri: str) -> str:
+    """Copy the sources of the demo into a store, as this process reaches it; the URI of the configuration."""
+    for path in sorted([*DEMO.glob("videos/*"), *DEMO.glob("subs/*"), DEMO / "videos.jsonl"]):
+        storage.write_bytes(storage.join(uri, str(path.relative_to(DEMO))), path.read_bytes())
+    config = (DEMO / "corpus.yaml").read_text().replace("../../out/demo", "out")
+    storage.write_bytes(storage.join(uri, "corpus.yaml"), config.encode())
+    return storage.join(uri, "corpus.yaml")
+
+
+@contextmanager
+def reached(environment: dict[str, str], address: str) -> Iterator[None]:
+    """Let this process, which is on the bridge but knows no names, reach the store."""
+    own = {name: value.replace("//storage:", f"//{address}:") for name, value in environment.items()}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    fsspec.config.conf.clear()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

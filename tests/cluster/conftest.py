@@ -1,0 +1,47 @@
+"""The cluster of these tests, with an S3 server; what they need beyond the other tests is fetched when it is first used."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import artifacts
+import hosts
+from cluster import S3, Cluster, cluster, reached
+from sources import DEMO, SourceSet, build
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("cluster")
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, built by the local runner on the local disk."""
+    folder = tmp_path_factory.mktemp("reference")
+    for name in ("videos", "subs", "videos.jsonl"):
+        (folder / name).symlink_to(DEMO / name)
+    (folder / "corpus.yaml").write_text((DEMO / "corpus.yaml").read_text().replace("../../out/demo", "out"))
+    sources = SourceSet(folder, {"output": "out"})
+    build(sources, probe="header")
+    return sources.output
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Hosts with an S3 server that all of them reach; this process reaches it too."""
+    if reason := hosts.why_not():
+        pytest.skip(reason)
+    try:
+        artifacts.program(artifacts.S3_SERVER)
+    except artifacts.RefusedError as refused:
+        pytest.skip(str(refused))
+    with cluster(tmp_path_factory.mktemp("cluster")) as found:
+        found.start_s3()
+        with reached(S3, found["storage"].address):
+            yield found

@@ -1,0 +1,99 @@
+"""The demo, planned and built on hosts of their own with an S3 or GCS server between them: the bytes of the local runner."""
+
+from pathlib import Path
+
+import artifacts
+import object_stores
+import pytest
+from cluster import GS, ON_FLINK, ON_PRISM, TWO_HOSTS, Cluster, lay_out_demo, reached
+from sources import ledger, published
+
+from longtake.schemas import remote, storage
+
+
+def same(root: str, reference: Path, folder: Path) -> None:
+    corpus = object_stores.download(storage.join(root, "out"), folder)
+    assert published(corpus) == published(reference)
+    assert ledger(corpus) == ledger(reference)
+
+
+def test_two_worker_hosts(whole: Cluster, reference: Path, tmp_path: Path) -> None:
+    root = object_stores.new_bucket("s3")
+    config = lay_out_demo(root)
+    whole.start_pool("worker1")
+    whole.start_pool("worker2")
+    whole.start_front("worker1", "worker2")
+    done = whole.longtake("build", config, "--", *TWO_HOSTS)
+    assert done.returncode == 0, done.stderr
+    same(root, reference, tmp_path)
+    for name in ("worker1", "worker2"):
+        assert "Starting worker with command" in whole[name].logs["pool"].read_text()
+
+
+def test_prism(whole: Cluster, reference: Path, tmp_path: Path) -> None:
+    try:
+        artifacts.program(artifacts.PRISM)
+    except artifacts.RefusedError as refused:
+        pytest.skip(str(refused))
+    root = object_stores.new_bucket("s3")
+    config = lay_out_demo(root)
+    whole.start_pool("worker1")
+    whole.start_prism("worker1")
+    done = whole.longtake("build", config, "--workers=2", "--", *ON_PRISM)
+    assert done.returncode == 0, done.stderr
+    same(root, reference, tmp_path)
+    found = whole.status(storage.join(root, "out"))
+    assert found["stage"] == "sealed"
+
+
+def test_a_gcs_server_with_preconditions(whole: Cluster, reference: Path, tmp_path: Path) -> None:
+    """Sources, corpus and lock on gs://: the emulator of the other tests ignores what the lock is made of."""
+    try:
+        whole.start_gs()
+    except artifacts.RefusedError as refused:
+        pytest.skip(str(refused))
+    with reached(GS, whole["storage"].address):
+        root = object_stores.new_bucket("gs")
+        config = lay_out_demo(root)
+        assert remote.create(f"{root}/once", b"1")
+        assert not remote.create(f"{root}/once", b"2")
+        done = whole.longtake("doctor", config)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "ok     lock: the store refuses to create what exists" in done.stdout
+        done = whole.longtake("build", config)
+        assert done.returncode == 0, done.stderr
+        same(root, reference, tmp_path)
+
+
+def test_flink(whole: Cluster, reference: Path, tmp_path: Path) -> None:
+    """A job manager and two task managers; then, if Beam's job server can be had, the demo on them."""
+    try:
+        whole.start_flink()
+    except artifacts.RefusedError as refused:
+        pytest.skip(str(refused))
+    found = whole.flink_overview()
+    assert (found["taskmanagers"], found["slots-total"]) == (2, 4)
+    root = object_stores.new_bucket("s3")
+    config = lay_out_demo(root)
+    told = whole.longtake("doctor", config, "--", *ON_FLINK)
+    assert f"ok     Flink: {artifacts.FLINK} at runner:8081, 2 task managers, 4 slots" in told.stdout
+    try:
+        jar = artifacts.job_server("flink")
+    except artifacts.RefusedError as refused:
+        assert told.returncode == 1
+        assert "FAULT  job server: https://repo" in told.stdout
+        pytest.skip(f"FLINK WAS STARTED AND GIVEN NO JOB: {refused}")
+    for name in ("worker1", "worker2"):
+        whole.start_pool(name)
+    done = whole.longtake("build", config, "--workers=1", "--", *ON_FLINK, f"--flink_job_server_jar={jar}")
+    assert done.returncode == 0, done.stderr
+    same(root, reference, tmp_path)
+
+
+def test_spark() -> None:
+    """Without Beam's job server there is nothing to run; the reason is the registry's."""
+    try:
+        artifacts.job_server("spark")
+    except artifacts.RefusedError as refused:
+        pytest.skip(f"SPARK WAS NOT STARTED: {refused}")
+    raise AssertionError("it can be had now: write this test")
