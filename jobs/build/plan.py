@@ -1,5 +1,7 @@
 """`longtake plan`: decide what the corpus will be, and say what it costs, before any video is decoded."""
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -18,17 +20,18 @@ from longtake.pipeline.ledger.counts import TAKEDOWN_PREFIX
 from longtake.pipeline.plan.fingerprint import fingerprint
 from longtake.pipeline.plan.graph import PlanSteps, add_planning
 from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, read_summary
-from longtake.pipeline.read.line_source import files_of
+from longtake.pipeline.read.line_source import PACKED, SHRUNK, files_of
 from longtake.pipeline.run.progress import PROGRESS
-from longtake.pipeline.run.runner import check_reachable, slots_per_process
+from longtake.pipeline.run.runner import check_reachable, is_local, slots_per_process
 from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.wording import plural
+from longtake.schemas.wording import human_bytes, plural
 
 _FEW_VIDEOS = 64  # another thread costs more than to read their headers and transcripts one after the other
+_MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 0.7  # bytes, and the share of the input that waits in files, measured
 _SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # smaller manifests are counted; a line of others takes about so many
 
 
@@ -54,10 +57,25 @@ def launch_plan(request: BuildRequest, console: Console) -> None:
             style="yellow",
             highlight=False,
         )
+    _tell_scratch(inputs, options, console)
     clear_plan(layout)
     keep_rejects(layout, request.rejects)
     remember_inputs(layout, inputs)
     run_pipeline(graph, options, console, lambda *_: planning_line(PROGRESS.phase()), request.wait)
+
+
+def _tell_scratch(inputs: dict[str, Any], options: PipelineOptions, console: Console) -> None:
+    """Print how much disk the job will need for rows on their way, if that is much, and how much is free."""
+    sizes = ((size, file.endswith(PACKED)) for file, (size, _) in inputs["files"].items())
+    needed = round(_SCRATCH_SHARE * sum(size * (SHRUNK if packed else 1) for size, packed in sizes))
+    if needed < _MUCH_SCRATCH or not is_local(options):
+        return
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    line = (
+        f"Rows on their way take about {human_bytes(needed)} in {folder} (TMPDIR), which has {human_bytes(free)} free."
+    )
+    console.print(line, style="yellow" if free < needed else None, highlight=False, markup=False, soft_wrap=True)
 
 
 def _rejects_before(layout: Layout) -> int:

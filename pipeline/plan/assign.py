@@ -5,10 +5,12 @@ A hash of the id orders the videos, and the hash space is cut into the parts of 
 of long clips per part and split. From it, each part is assigned separately, and nothing is sorted as a whole.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby
+from functools import lru_cache
+from itertools import accumulate, groupby
 
 from longtake.schemas.keys import hash64
 
@@ -17,13 +19,18 @@ CLIPS_PER_PART = 20_000  # of the plan
 
 def split_of(video_id: str, shares: Mapping[str, float], seed: int) -> str:
     """The split of a video and so of all its long clips. It does not correlate with the order of the videos."""
-    point = Fraction(hash64(f"split:{video_id}", seed), 1 << 64)
-    edge = Fraction(0)
-    for name, share in sorted(shares.items()):
-        edge += Fraction(share).limit_denominator(10**9)
+    point = hash64(f"split:{video_id}", seed)
+    for name, edge in _edges(tuple(sorted(shares.items()))):
         if point < edge:
             return name
     return max(shares, key=lambda name: (shares[name], name))
+
+
+@lru_cache(maxsize=16)
+def _edges(shares: tuple[tuple[str, float], ...]) -> tuple[tuple[str, int], ...]:
+    """The end of each split in the space of 64-bit hashes."""
+    edges = accumulate(Fraction(share).limit_denominator(10**9) for _, share in shares)
+    return tuple((name, math.ceil(edge * (1 << 64))) for (name, _), edge in zip(shares, edges, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

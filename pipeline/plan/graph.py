@@ -192,10 +192,10 @@ def write_plan(clips: Any, seed: int, samples: int, layout: Layout, more: tuple[
     rows, with the hash of their videos. The result is the number of written clips, after all are written."""
     PROGRESS.expect("writing", 0, "long clip")
     batches = batches_for(clips.pipeline.options)
-    packed = clips | "Rows" >> beam.ParDo(Pack(partial(_plan_rows, seed=seed), batches, _CLIPS_IN_BATCH))
+    packed = clips | "Plan rows" >> beam.ParDo(Pack(partial(_plan_rows, seed=seed), batches, _CLIPS_IN_BATCH))
     ordered = (
         (packed, *more)
-        | "All rows" >> beam.Flatten()
+        | "All plan rows" >> beam.Flatten()
         | "Parts" >> ByPart(assign.CLIPS_PER_PART, batches)
         | "Order" >> beam.FlatMap(_ordered, batches, seed).with_outputs(_VIDEOS, main="parts")
     )
@@ -213,7 +213,7 @@ def write_plan(clips: Any, seed: int, samples: int, layout: Layout, more: tuple[
 def write_assigned(assigned: Any, layout: Layout) -> Any:
     """Set the positions of the clips of each (part, clips in order) in their shards, and write the plan like `write_plan`."""
     batches = batches_for(assigned.pipeline.options)
-    parts = assigned | "Rows" >> beam.MapTuple(lambda part, clips: (part, batches.of(tables.plan_table(clips))))
+    parts = assigned | "Plan rows" >> beam.MapTuple(lambda part, clips: (part, batches.of(tables.plan_table(clips))))
     per_shard = assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
     return _written(parts, layout, per_shard)
 

@@ -22,7 +22,7 @@ from longtake.schemas.errors import ConfigError
 
 _BLOCK_BYTES = 32 << 20
 _FEW_FILES = 16  # each may be asked for its size
-_SHRUNK = 4  # compressed text is about so much smaller
+PACKED, SHRUNK = (".gz", ".parquet"), 4  # compressed text is about so much smaller
 MAX_LINE_BYTES = 64 << 20  # more than a block
 _PIECE_BYTES, _PIECE_LINES = 4 << 20, 1 << 14
 
@@ -52,8 +52,8 @@ def files_of(path: str) -> list[str]:
 
 def text_bytes_of(files: list[str]) -> int:
     """About the size of files when they are read: compressed ones are larger then."""
-    packed = [file for file in files if file.endswith((".gz", ".parquet"))]
-    return bytes_of(files) + (_SHRUNK - 1) * bytes_of(packed)
+    packed = [file for file in files if file.endswith(PACKED)]
+    return bytes_of(files) + (SHRUNK - 1) * bytes_of(packed)
 
 
 def bytes_of(files: list[str]) -> int:

@@ -46,7 +46,7 @@ class Batches:
         """Return a table as a batch. Raises CorpusError if there is no room for its file."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema, options=_OPTIONS) as stream:
-            stream.write_table(table)
+            stream.write(table)
         data = sink.getvalue()
         if self.to_files and not _FILES.may_hold(data.size):
             return _HEADER.pack(True, table.num_rows) + json.dumps(_FILES.append(data)).encode()

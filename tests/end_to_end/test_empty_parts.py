@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from sources import Video, longtake_here, source_set, spoken
 
-from longtake.pipeline.ledger.write import write_part
+from longtake.pipeline.ledger.write import ledger_rows, write_part
+from longtake.pipeline.run.batches import Batches
 from longtake.schemas import storage
 from longtake.schemas.decisions import read_decisions, write_decisions
 from longtake.schemas.errors import ConfigError
@@ -54,7 +55,7 @@ def test_tables_without_rows_are_no_files(tmp_path: Path) -> None:
     storage.write_parquet(path, pa.table({"a": [1]}))
     storage.write_parquet(path, pa.table({"a": pa.array([], pa.int64())}))
     assert list(tmp_path.iterdir()) == []
-    assert not write_part(((0, 1), [None]), str(tmp_path), "part-build")
+    assert not write_part(((0, 1), [Batches().of(ledger_rows([]))]), str(tmp_path), "part-build")
     assert list(tmp_path.iterdir()) == []
 
 
