@@ -495,6 +495,6 @@ def test_what_is_no_corpus_is_refused_and_left_alone(built: SourceSet, tmp_path:
     (tmp_path / "ids.txt").write_text("v1\n")
     name, *more = [str(tmp_path / a) if a == "ids.txt" else a for a in command]
     config = ["--config", str(built.config)] if name == "retry" else []
-    with pytest.raises(CorpusError, match="not a finished corpus"):
+    with pytest.raises(CorpusError, match="no such folder"):
         done(name, tmp_path / "nothing", *more, *config)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.txt"]
