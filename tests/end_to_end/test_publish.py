@@ -23,9 +23,8 @@ VIDEOS = [
     Video(f"v{i}", spoken(4, 500 * i, says=f"video {i} sentence"), MAMMALS if i == 1 else LAST_MAN) for i in range(3)
 ]
 ACCEPT = "--accept-licences"
-COUNT = (
-    10  # three shards, their indexes, two files of the plan, the card, corpus.json; nothing was dropped, so no ledger
-)
+#: Three shards, their indexes, two files of the plan, the card, croissant.json, corpus.json; nothing was dropped, so no ledger.
+COUNT = 11
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def wanted(corpus: Path) -> dict[str, bytes]:
     """What may become public, by the contract in docs/format.md."""
     told = json.loads((corpus / "corpus.json").read_text())
     names = [shard["name"].removesuffix(".tar") for shard in told["shards"]]
-    paths = [corpus / "corpus.json", corpus / "README.md", corpus / "plan" / "_plan.json"]
+    paths = [corpus / name for name in ("corpus.json", "croissant.json", "README.md", "plan/_plan.json")]
     paths += [corpus / "shards" / f"{name}.tar" for name in names] + [
         corpus / "index" / f"{name}.parquet" for name in names
     ]

@@ -222,7 +222,7 @@ def test_what_is_no_output(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no such folder"):
         read_status(str(tmp_path / "nowhere"))
     done = longtake_here("status", str(tmp_path / "nowhere"))
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert "no such folder" in done.stderr
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.registry import _registry
 from sources import LAST_MAN, SourceSet, Video, command, longtake, longtake_here, source_set, spoken
 
 from longtake.jobs.commands import GROUPS, NEEDS
@@ -83,6 +84,8 @@ def test_an_extra_that_a_setting_or_an_option_needs_is_3_before_work(
     ):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, package, None)
+            for protocol in ("s3", "gs"):  # other tests may have loaded them
+                patch.delitem(_registry, protocol, raising=False)
             done = longtake_here(*arguments, "--probe=none") if arguments[0] == "plan" else longtake_here(*arguments)
         assert done.returncode == 3, (package, done.stderr)
         last = done.stderr.splitlines()[-1]

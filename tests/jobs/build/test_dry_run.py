@@ -97,7 +97,7 @@ def test_the_build_asks_for_the_machines_of_its_steps(build_request: JobRequest)
     assert images == {IMAGE} == {environment.image for environment in build_request.environments}
     assert all(one["useSingleCorePerContainer"] for one in build_request.pool["sdkHarnessContainerImages"])
     steps = {step.split("/")[0] for step in build_request.step_bytes}
-    assert {"Plan parts", "Tasks", "With markers", "Decode", "Ledger", "Check failures", "Pack", "Seal"} <= steps
+    assert {"Plan parts", "Tasks", "Decode", "Ledger", "Check failures", "Pack", "Seal"} <= steps
 
 
 def test_the_job_has_our_defaults(build_request: JobRequest) -> None:

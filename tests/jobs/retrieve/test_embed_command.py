@@ -184,7 +184,7 @@ def test_nothing_embedded_is_exit_1_and_no_file(run_folder: Path, tmp_path: Path
             "not a file, a finished corpus, or a folder with files",
         ),
         (["{run}", "{tmp}", "-o", "x.parquet"], 1, "not a file, a finished corpus, or a folder with files"),
-        (["{tmp}/gone", "x.txt", "-o", "x.parquet"], 1, "holds no checkpoint"),
+        (["{tmp}/gone", "x.txt", "-o", "x.parquet"], 2, "no such file or folder"),
         (["{run}", "x.txt", "-o", "x.parquet", "--device=tpu"], 2, "--device tpu: must be cpu or cuda"),
         (["{run}", "x.txt", "-o", "x.parquet", "--precision=int8"], 2, "--precision int8: must be float32 or bfloat16"),
         (["{run}", "x.txt"], 2, "Missing option '--output'"),
