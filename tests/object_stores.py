@@ -51,6 +51,7 @@ def emulators() -> Iterator[dict[str, str]]:
     try:
         for port in ports:
             wait_for(port)
+        _forget_clients()
         yield CREDENTIALS | {
             ENDPOINT["s3"]: f"http://127.0.0.1:{ports[0]}",
             ENDPOINT["gs"]: f"http://127.0.0.1:{ports[1]}",
@@ -59,6 +60,13 @@ def emulators() -> Iterator[dict[str, str]]:
         for process in started:
             process.kill()
             process.wait()
+        _forget_clients()
+
+
+def _forget_clients() -> None:
+    """Drop the clients that fsspec keeps: they know the emulators of other tests in this process."""
+    for kind in ENDPOINT:
+        fsspec.get_filesystem_class(kind).clear_instance_cache()
 
 
 def free_port() -> int:

@@ -100,7 +100,7 @@ def test_the_table_of_extras_is_that_of_the_package() -> None:
     declared = project["optional-dependencies"]
     base = {canonicalize_name(Requirement(need).name) for need in project["dependencies"]}
     of_import = {"ffmpeg": "ffmpeg-python"}
-    assert set(declared) - {"dev", "all"} == set(extras.EXTRAS)
+    assert set(declared) - {"dev", "docs", "all"} == set(extras.EXTRAS)
     for name, packages in extras.EXTRAS.items():
         needs = {canonicalize_name(Requirement(need).name) for need in declared[name]}
         assert ("longtake" in needs) == (name in extras.WITH_BUILD), name

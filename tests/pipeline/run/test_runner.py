@@ -190,6 +190,7 @@ def test_the_state_of_a_step_is_found_in_its_class_and_in_methods_that_it_holds(
         ]  # fmt: skip
 
 
+@pytest.mark.exhaustive  # waits a minute
 def test_a_worker_that_falls_silent_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a host loses its power: the connection stays, and nobody answers."""
 
