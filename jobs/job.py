@@ -65,6 +65,8 @@ def run_pipeline(
     except KeyboardInterrupt:
         raise  # do not wait for the slots: they end with this process
     except Exception as error:
+        if _last_line(str(error)) == "KeyboardInterrupt":  # Beam wraps one that came while a step was at work
+            raise KeyboardInterrupt from error
         _tidy()
         told = _explained(error)
         event(logging.ERROR, "job_failed", error=str(told).partition("\n")[0])
