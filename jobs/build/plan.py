@@ -31,7 +31,7 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.wording import human_bytes, plural
 
 _FEW_VIDEOS = 64  # another thread costs more than to read their headers and transcripts one after the other
-_MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 0.7  # bytes, and the share of the input that waits in files, measured
+_MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 1.8  # bytes, and the share of the input that waits in files, measured
 _SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # smaller manifests are counted; a line of others takes about so many
 
 

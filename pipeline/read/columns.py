@@ -45,7 +45,8 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import Drop, Sentence, SourceVideo
 
 _BUCKET_BYTES = 16 << 20  # of input: some 60,000 sentences
-_MOST_BUCKETS, _VIDEO_BUCKETS, _VIDEOS = 4096, 64, 8
+_MOST_BUCKETS = 512  # beyond some 8 GB the buckets grow instead: each sends rows to each
+_VIDEO_BUCKETS, _MOST_VIDEO_BUCKETS, _VIDEOS = 64, 1024, 8
 _LINE_BYTES = 200  # of the manifest, for a video without sentences
 
 LINES = pa.schema([("name", pa.string()), ("file", pa.string()), ("number", pa.int64()), ("data", pa.binary())])
@@ -89,7 +90,7 @@ def buckets_for(text_bytes: int, manifest_bytes: int, slow_videos: bool) -> Buck
     if not slow_videos:
         return Buckets(rows, rows)
     videos = manifest_bytes // _LINE_BYTES // _VIDEOS
-    return Buckets(rows, max(rows, min(max(videos, _VIDEO_BUCKETS), _MOST_BUCKETS)))
+    return Buckets(rows, max(rows, min(max(videos, _VIDEO_BUCKETS), _MOST_VIDEO_BUCKETS)))
 
 
 @dataclass(frozen=True, slots=True)

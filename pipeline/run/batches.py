@@ -27,7 +27,7 @@ from longtake.schemas.errors import CorpusError
 Batch = bytes  # a header, then the table, or its place in a file
 
 _HEADER = struct.Struct("<?I")  # whether it is in a file, and its number of rows
-_HELD_BYTES = 64 << 20  # that one job keeps in memory
+_HELD_BYTES = 32 << 20  # that one job keeps in memory
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -83,6 +83,7 @@ def table_of(batch: Batch) -> pa.Table:
 
 def one_table(batches: Iterable[Batch], schema: pa.Schema) -> pa.Table:
     """Return the rows of batches as one table."""
+    pa.default_memory_pool().release_unused()  # what other tables gave back goes back to the system
     tables = [table_of(batch) for batch in batches]
     return pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
 
