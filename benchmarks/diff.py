@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from measure import CACHE, RESULTS, Failed, Run, child, machine, machine_line, markdown, write_results
+from measure import CACHE, RESULTS, Failed, Run, child, machine, report
 from rich.console import Console
-from rich.table import Table
 from synthetic_cast import cast
 from synthetic_rows import make
 from synthetic_text import vocabulary
@@ -114,14 +113,7 @@ def main() -> None:
     headings = ["sentences in A", "long clips in A", "CPU-s", "of imports", "wall s", "peak memory, MB"]
     names = ("sentences", "clips", "cpu_seconds", "startup_cpu_seconds", "wall_seconds", "peak_rss_mb")
     rows = [[f"{result[name]:,}" for name in names] for result in results]
-    table = Table(*headings, title="longtake diff", title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    console.print(machine_line(facts), style="dim")
-    path = write_results("diff", options.results, facts, {"runs": results})
-    path.with_suffix(".md").write_text(markdown(headings, rows))
-    console.print(f"{path} and .md written")
+    report("diff", "longtake diff", headings, rows, {"runs": results}, options.results, facts)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -147,3 +149,23 @@ def markdown(headings: list[str], rows: list[list[str]]) -> str:
     """A table for docs/benchmarks.md."""
     lines = [headings, ["---"] + ["---:"] * (len(headings) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def report(
+    name: str,
+    title: str,
+    headings: list[str],
+    rows: list[list[str]],
+    results: dict[str, Any],
+    folder: Path,
+    facts: dict[str, Any],
+) -> None:
+    """Print a table, and write it as `<folder>/<name>.md` beside the results."""
+    console, table = Console(), Table(*headings, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print(machine_line(facts), style="dim")
+    path = write_results(name, folder, facts, results)
+    path.with_suffix(".md").write_text(markdown(headings, rows))
+    console.print(f"{path} and .md written")

@@ -22,9 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from measure import CACHE, HERE, RESULTS, Failed, Run, child, machine, machine_line, markdown, write_results
+from measure import CACHE, HERE, RESULTS, Failed, Run, child, machine, report
 from rich.console import Console
-from rich.table import Table
 from synthetic import write_hdvila
 
 _CLIPS = 20
@@ -136,19 +135,20 @@ def main() -> None:
             runs.append(measure(videos, options.workers))
             for name in options.peers:
                 found = measure_peer(name, videos)
-                if found and found["cpu_seconds"] < peers.get(name, found)["cpu_seconds"] + 1e-9:
-                    peers[name] = found
+                if found:
+                    peers[name] = min(found, peers.get(name, found), key=lambda one: one["cpu_seconds"])
         results.append(figures(videos, runs) | {"peers": peers})
     headings = ["sentences", "", "CPU-s", "times ours", "sentences per CPU-s", "peak memory, MB"]
     rows = [row for result in results for row in table_rows(result)]
-    table = Table(*headings, title="longtake plan --probe none", title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    console.print(machine_line(facts), style="dim")
-    path = write_results("plan", options.results, facts, {"workers": options.workers, "runs": results})
-    path.with_suffix(".md").write_text(markdown(headings, rows))
-    console.print(f"{path} and .md written")
+    report(
+        "plan",
+        "longtake plan --probe none",
+        headings,
+        rows,
+        {"workers": options.workers, "runs": results},
+        options.results,
+        facts,
+    )
     if options.profile:
         console.print(f"\nProfile of {sizes[-1] * _CLIPS:,} sentences (slower than unprofiled; all threads, CPU time):")
         print(measure(sizes[-1], options.workers, options.profile).report["profile"])

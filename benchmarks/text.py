@@ -21,9 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import RESULTS, Failed, machine, machine_line, markdown, write_results
-from rich.console import Console
-from rich.table import Table
+from measure import RESULTS, Failed, machine, report
 
 from longtake.pipeline.merge.merge import merge_video
 from longtake.pipeline.parse.transcripts.parse import parse_transcript
@@ -250,7 +248,7 @@ def figures(task: Material, repeats: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print, write."""
-    options, console, facts = arguments(), Console(), machine()
+    options, facts = arguments(), machine()
     tasks = material(4 if options.quick else options.videos)
     if options.profile:
         (task,) = (task for task in tasks if task.name == options.profile)
@@ -276,14 +274,15 @@ def main() -> None:
         ]
         for r in results
     ]
-    table = Table(*headings, title=f"Transcripts to long clips; the target is {TARGET:,}", title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    console.print(machine_line(facts), style="dim")
-    path = write_results("text", options.results, facts, {"target": TARGET, "runs": results})
-    path.with_suffix(".md").write_text(markdown(headings, rows))
-    console.print(f"{path} and .md written")
+    report(
+        "text",
+        f"Transcripts to long clips; the target is {TARGET:,}",
+        headings,
+        rows,
+        {"target": TARGET, "runs": results},
+        options.results,
+        facts,
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import artifacts
 import fsspec
 import hosts
 import object_stores
+import pytest
 from hosts import Host
 from sources import DEMO, command
 
@@ -252,3 +253,11 @@ def reached(environment: dict[str, str], address: str) -> Iterator[None]:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
+
+
+def skip_without_hosts() -> None:
+    """Skip a test if hosts of its own, or their S3 server, cannot be had here."""
+    if reason := hosts.why_not():
+        pytest.skip(reason)
+    with artifacts.or_skip():
+        artifacts.program(artifacts.S3_SERVER)

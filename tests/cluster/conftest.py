@@ -8,9 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import artifacts
-import hosts
-from cluster import S3, Cluster, cluster, reached
+from cluster import S3, Cluster, cluster, reached, skip_without_hosts
 from sources import DEMO, SourceSet, build
 
 
@@ -35,12 +33,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Hosts with an S3 server that all of them reach; this process reaches it too."""
-    if reason := hosts.why_not():
-        pytest.skip(reason)
-    try:
-        artifacts.program(artifacts.S3_SERVER)
-    except artifacts.RefusedError as refused:
-        pytest.skip(str(refused))
+    skip_without_hosts()
     with cluster(tmp_path_factory.mktemp("cluster")) as found:
         found.start_s3()
         with reached(S3, found["storage"].address):

@@ -12,7 +12,7 @@ import artifacts
 import hosts
 import object_stores
 import pytest
-from cluster import ON_PRISM, S3, STORE, TWO_HOSTS, Cluster, cluster, reached
+from cluster import ON_PRISM, S3, STORE, TWO_HOSTS, Cluster, cluster, reached, skip_without_hosts
 from sources import LAST_MAN, MAMMALS, SourceSet, Video, build, ledger, published, source_set, spoken
 
 from longtake.schemas import storage
@@ -33,12 +33,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
 @pytest.fixture
 def busy(tmp_path: Path) -> Iterator[Cluster]:
     """New hosts with an S3 server and a pool of workers on each of two."""
-    if reason := hosts.why_not():
-        pytest.skip(reason)
-    try:
-        artifacts.program(artifacts.S3_SERVER)
-    except artifacts.RefusedError as refused:
-        pytest.skip(str(refused))
+    skip_without_hosts()
     with cluster(tmp_path / "hosts") as found:
         found.start_s3()
         for name in ("worker1", "worker2"):
@@ -278,10 +273,8 @@ def other_av(folder: Path) -> str:
 
 @pytest.fixture
 def prism(busy: Cluster) -> subprocess.Popen[bytes]:
-    try:
+    with artifacts.or_skip():
         artifacts.program(artifacts.PRISM)
-    except artifacts.RefusedError as refused:
-        pytest.skip(str(refused))
     return busy.start_prism("worker1")
 
 

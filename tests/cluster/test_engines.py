@@ -31,10 +31,8 @@ def test_two_worker_hosts(whole: Cluster, reference: Path, tmp_path: Path) -> No
 
 
 def test_prism(whole: Cluster, reference: Path, tmp_path: Path) -> None:
-    try:
+    with artifacts.or_skip():
         artifacts.program(artifacts.PRISM)
-    except artifacts.RefusedError as refused:
-        pytest.skip(str(refused))
     root = object_stores.new_bucket("s3")
     config = lay_out_demo(root)
     whole.start_pool("worker1")
@@ -48,10 +46,8 @@ def test_prism(whole: Cluster, reference: Path, tmp_path: Path) -> None:
 
 def test_a_gcs_server_with_preconditions(whole: Cluster, reference: Path, tmp_path: Path) -> None:
     """Sources, corpus and lock on gs://: the emulator of the other tests ignores what the lock is made of."""
-    try:
+    with artifacts.or_skip():
         whole.start_gs()
-    except artifacts.RefusedError as refused:
-        pytest.skip(str(refused))
     with reached(GS, whole["storage"].address):
         root = object_stores.new_bucket("gs")
         config = lay_out_demo(root)
@@ -67,10 +63,8 @@ def test_a_gcs_server_with_preconditions(whole: Cluster, reference: Path, tmp_pa
 
 def test_flink(whole: Cluster, reference: Path, tmp_path: Path) -> None:
     """A job manager and two task managers; then, if Beam's job server can be had, the demo on them."""
-    try:
+    with artifacts.or_skip():
         whole.start_flink()
-    except artifacts.RefusedError as refused:
-        pytest.skip(str(refused))
     found = whole.flink_overview()
     assert (found["taskmanagers"], found["slots-total"]) == (2, 4)
     root = object_stores.new_bucket("s3")
