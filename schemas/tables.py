@@ -266,18 +266,6 @@ def clip_from_row(row: dict[str, Any]) -> LongClip:
     )
 
 
-def ledger_row(drop: Drop) -> dict[str, str]:
-    """The ledger row of a drop."""
-    return {
-        "video_id": drop.video_id,
-        "subject": drop.subject.value,
-        "subject_id": drop.subject_id,
-        "stage": drop.stage.value,
-        "reason": drop.reason.value,
-        "detail": drop.detail,
-    }
-
-
 def ledger_table(drops: Sequence[Drop]) -> pa.Table:
     """The ledger rows of drops, made by columns."""
     columns = [

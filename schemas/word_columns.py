@@ -1,7 +1,9 @@
-"""The number of words in a column of texts, by the definition of `words`."""
+"""The numbers of words in a column of texts, by the definition of `words`."""
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,6 +15,7 @@ _KINDS = bytes(ord(" ") if chr(code).isspace() else ord("a") for code in range(2
 # A word is the rest of a token from its first letter or digit. RE2 knows other scripts beyond U+FFFF than Python does.
 _BLANK = "\\t-\\r\\x1c-\\x20\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\u2014\u2015\u2026\u1361\u0f0b"
 _WORD = rf"[\p{{L}}\p{{N}}][^{_BLANK}]*"
+_SIGNS_ALONE = "(?:^| )[^A-Za-z0-9 ]+(?: |$)"
 _OTHER = f"[{UNSPACED}\U00010000-\U0010ffff]"
 
 
@@ -27,6 +30,19 @@ def count_all_words(texts: Any) -> int:
         + (pc.sum(spaced).as_py() or 0)
         + sum(map(count_words, others.filter(hard).to_pylist()))
     )
+
+
+def count_words_of_each(texts: Any) -> npt.NDArray[np.int64]:
+    """`count_words` of each text of a column without nulls. The texts are clean: one space between words, none at the ends.
+
+    Of ASCII text without a token of signs alone, the spaces tell the number.
+    """
+    easy = pc.and_(pc.string_is_ascii(texts), pc.invert(pc.match_substring_regex(texts, _SIGNS_ALONE)))
+    counts: npt.NDArray[np.int64] = pc.add(pc.count_substring(texts, " "), 1).to_numpy().astype(np.int64)
+    hard = np.flatnonzero(~easy.to_numpy())
+    if len(hard):
+        counts[hard] = [count_words(text) for text in texts.take(hard).to_pylist()]
+    return counts
 
 
 def _count_ascii(texts: Any) -> int:

@@ -94,7 +94,7 @@ def build(root: Path, videos: Sequence[str] = VIDEOS) -> Layout:
     early = _early_drops()
     for prefix, drops in (("part-plan", early), ("part-build", lost)):
         path = storage.join(layout.ledger, f"{prefix}-00000.parquet")
-        storage.write_parquet(path, tables.table(map(tables.ledger_row, sorted(drops)), tables.LEDGER))
+        storage.write_parquet(path, tables.ledger_table(sorted(drops)))
     manifest = CorpusManifest(
         format=FORMAT,
         name=settings.name,

@@ -20,7 +20,7 @@ from longtake.pipeline.ledger.counts import TAKEDOWN_PREFIX
 from longtake.pipeline.plan.fingerprint import fingerprint
 from longtake.pipeline.plan.graph import PlanSteps, add_planning
 from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, read_summary
-from longtake.pipeline.read.line_source import PACKED, SHRUNK, files_of
+from longtake.pipeline.read.line_source import LINE_BYTES, files_of, is_packed, text_bytes
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import check_reachable, is_local, slots_per_process
 from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
@@ -32,7 +32,7 @@ from longtake.schemas.wording import human_bytes, plural
 
 _FEW_VIDEOS = 64  # another thread costs more than to read their headers and transcripts one after the other
 _MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 1.8  # bytes, and the share of the input that waits in files, measured
-_SMALL_BYTES, _LINE_BYTES = 1 << 20, 200  # smaller manifests are counted; a line of others takes about so many
+_SMALL_BYTES = 1 << 20  # smaller manifests are counted
 
 
 def make_plan(request: BuildRequest, console: Console) -> PlanSummary:
@@ -66,8 +66,7 @@ def launch_plan(request: BuildRequest, console: Console) -> None:
 
 def _tell_scratch(inputs: dict[str, Any], options: PipelineOptions, console: Console) -> None:
     """Print how much disk the job will need for rows on their way, if that is much, and how much is free."""
-    sizes = ((size, file.endswith(PACKED)) for file, (size, _) in inputs["files"].items())
-    needed = round(_SCRATCH_SHARE * sum(size * (SHRUNK if packed else 1) for size, packed in sizes))
+    needed = round(_SCRATCH_SHARE * text_bytes({file: size for file, (size, _) in inputs["files"].items()}))
     if needed < _MUCH_SCRATCH or not is_local(options):
         return
     folder = tempfile.gettempdir()
@@ -116,8 +115,8 @@ def _videos(config: CorpusConfig) -> int:
     number = 0
     for file in files_of(config.resolve(config.source.videos)):
         size = storage.size_and_tag(file)[0]
-        is_lines = size <= _SMALL_BYTES and not file.endswith((".gz", ".parquet"))
-        number += storage.read_bytes(file).count(b"\n") + 1 if is_lines else size // _LINE_BYTES + 1
+        is_lines = size <= _SMALL_BYTES and not is_packed(file)
+        number += storage.read_bytes(file).count(b"\n") + 1 if is_lines else size // LINE_BYTES + 1
     return number
 
 

@@ -36,8 +36,8 @@ def part_path(layout: Layout, number: int, parts: int) -> str:
 
 def seen_rows(seen: Iterable[tuple[str, Version]]) -> pa.Table:
     """The rows of (video_id, version) of some sources."""
-    rows = [(video_id, size, tag) for video_id, (size, tag) in seen]
-    return pa.Table.from_pylist([dict(zip(_COLUMNS.names, row, strict=True)) for row in rows], schema=_COLUMNS)
+    rows = [{"video_id": video_id, "size": size, "tag": tag} for video_id, (size, tag) in seen]
+    return pa.Table.from_pylist(rows, schema=_COLUMNS)
 
 
 def write_rows(path: str, rows: pa.Table) -> None:

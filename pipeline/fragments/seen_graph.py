@@ -38,6 +38,5 @@ def _hashed(seen: Sequence[tuple[str, Version]], seed: int) -> pa.Table:
 
 def _write(element: tuple[tuple[int, int], Iterable[Batch]], layout: Layout, seed: int) -> Tally:
     (number, parts), rows = element
-    table, _ = without_hash(one_table(rows, _hashed([], seed).schema))
-    write_rows(part_path(layout, number, parts), table)
+    write_rows(part_path(layout, number, parts), without_hash(one_table(rows, _hashed([], seed).schema)))
     return Counter()

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from longtake.pipeline.ledger.tally import Tally
@@ -41,4 +40,4 @@ class SumTallies(beam.DoFn):
         self._sum.update(element)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        yield WindowedValue(self._sum, MIN_TIMESTAMP, [GlobalWindow()])
+        yield GlobalWindows.windowed_value(self._sum)

@@ -64,7 +64,7 @@ def hashed_rows(rows: pa.Table) -> pa.Table:
 
 def write_part(element: tuple[tuple[int, int], Iterable[Batch]], folder: str, prefix: str) -> Tally:
     """Write one part, sorted, and count its rows. A part without rows gets no file."""
-    table, _ = without_hash(one_table(element[1], ledger_rows([]).schema))
+    table = without_hash(one_table(element[1], ledger_rows([]).schema))
     table = table.sort_by([(name, "ascending") for name in tables.LEDGER.names])
     path = storage.join(folder, part_name(element[0][0], prefix))
     storage.write_parquet(path, table.combine_chunks(), row_group_size=65_536)

@@ -38,8 +38,12 @@ def base_name(file: str) -> str:
 
 def where(line: Line) -> str:
     """The place of a line, for people: `videos.jsonl:17`, for Parquet `videos.parquet row 17`."""
-    separator = ":" if isinstance(line.data, bytes) else " row "
-    return f"{base_name(line.file)}{separator}{line.number}"
+    return place(line.file, line.number, is_row=not isinstance(line.data, bytes))
+
+
+def place(file: str, number: int, is_row: bool) -> str:
+    """The place of line `number`, or of a row of a Parquet table, for people."""
+    return f"{base_name(file)}{' row ' if is_row else ':'}{number}"
 
 
 def quoted(value: object) -> str:

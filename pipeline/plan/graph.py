@@ -238,7 +238,7 @@ def _ordered(
     (part, _), rows = element
     table = one_table(rows, _plan_rows([], seed).schema)
     in_order = pc.sort_indices(table, [(name, "ascending") for name in (HASH, "video_id", "start_ms", "key")])
-    ordered, _ = without_hash(table.take(in_order))
+    ordered = without_hash(table.take(in_order))
     yield TaggedOutput(_VIDEOS, (part, _videos_of(ordered)))
     yield part, batches.of(ordered)
 

@@ -24,7 +24,7 @@ from longtake.pipeline.merge.merge import cut, left_over, too_short
 from longtake.pipeline.plan.assign import split_of
 from longtake.pipeline.plan.estimate import cost_of, text_bytes
 from longtake.pipeline.plan.video import TALLY, without_clips
-from longtake.pipeline.read.columns import SENTENCES, VIDEOS
+from longtake.pipeline.read.by_clip import SENTENCES, VIDEOS
 from longtake.pipeline.run import metrics as step_metrics
 from longtake.pipeline.run.batches import Batch, Batches, one_table
 from longtake.pipeline.run.events import is_logged
@@ -35,7 +35,7 @@ from longtake.schemas.config import CorpusConfig, Merge
 from longtake.schemas.keys import safe_name
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Sentence
-from longtake.schemas.words import count_words
+from longtake.schemas.word_columns import count_words_of_each
 
 ROWS, LEDGER = "rows", "ledger"
 Ints = npt.NDArray[np.int64]
@@ -64,7 +64,7 @@ class PlainPlan:
 
 
 class PlanPlain(beam.DoFn):
-    """Takes a bucket of videos and sentences; gives it with those that are not plain. ROWS, LEDGER, TALLY: of the others."""
+    """Takes a bucket of videos and sentences; gives it with those that are not plain, if any. ROWS, LEDGER, TALLY: of others."""
 
     def __init__(self, config: CorpusConfig, batches: Batches) -> None:
         self._config, self._batches = config, batches
@@ -90,8 +90,9 @@ class PlanPlain(beam.DoFn):
                 step_metrics.count_drops(Stage.MERGE, Subject(subject), Reason(reason), number)
             yield TaggedOutput(LEDGER, self._batches.of(hashed_rows(found.ledger)))
         yield TaggedOutput(TALLY, found.tally)
-        here = Batches()
-        yield bucket, {"videos": [here.of(found.other_videos)], "sentences": [here.of(found.other_sentences)]}
+        if len(found.other_videos):
+            here = Batches()
+            yield bucket, {"videos": [here.of(found.other_videos)], "sentences": [here.of(found.other_sentences)]}
 
 
 def plan_plain(videos: pa.Table, said: pa.Table, config: CorpusConfig) -> PlainPlan:
@@ -109,7 +110,7 @@ def plan_plain(videos: pa.Table, said: pa.Table, config: CorpusConfig) -> PlainP
     said_plain = said.take(order)
     merged = _merged(plain, config.merge)
     names = videos["video_id"].to_numpy().tolist()
-    n_words = _words(said_plain["text"])
+    n_words = count_words_of_each(said_plain["text"])
     rows = _rows(videos, names, said_plain, plain, merged, n_words, config)
     sizes = np.bincount(plain.video, minlength=len(videos))
     is_empty = ~is_other
@@ -142,6 +143,21 @@ class _Merged:
     size: Ints
     end: Ints
     dropped: list[tuple[int, Reason, str]]
+
+    @property
+    def bounds(self) -> Ints:
+        """The number of sentences in the long clips before each."""
+        return np.cumsum(self.size) - self.size
+
+    @property
+    def sentences(self) -> Ints:
+        """The sentences of all long clips, one clip after the other."""
+        return np.repeat(self.first - self.bounds, self.size) + np.arange(int(self.size.sum()))
+
+    def length(self, plain: _Timeline) -> Ints:
+        """The milliseconds from start to end of each long clip."""
+        found: Ints = self.end[self.first + self.size - 1] - plain.start[self.first]
+        return found
 
 
 def _merged(plain: _Timeline, merge: Merge) -> _Merged:
@@ -186,18 +202,6 @@ def _merged(plain: _Timeline, merge: Merge) -> _Merged:
     return _Merged(whole[in_order], sizes_of[in_order], end, dropped)
 
 
-def _words(texts: pa.ChunkedArray) -> Ints:
-    """The number of words of each text. Of ASCII text without a token of signs alone, the spaces tell it."""
-    easy = pc.and_(
-        pc.string_is_ascii(texts), pc.invert(pc.match_substring_regex(texts, "(?:^| )[^A-Za-z0-9 ]+(?: |$)"))
-    )
-    counts: Ints = pc.add(pc.count_substring(texts, " "), 1).to_numpy().astype(np.int64)
-    hard = np.flatnonzero(~easy.to_numpy())
-    if len(hard):
-        counts[hard] = [count_words(text) for text in texts.take(hard).to_pylist()]
-    return counts
-
-
 def _rows(
     videos: pa.Table,
     names: list[str],
@@ -208,11 +212,9 @@ def _rows(
     config: CorpusConfig,
 ) -> pa.Table:
     """The plan rows of the long clips."""
-    last = merged.first + merged.size - 1
-    of_clip = plain.video[merged.first]
-    starts, ends = plain.start[merged.first], merged.end[last]
-    bounds = np.cumsum(merged.size) - merged.size
-    taken = np.repeat(merged.first - bounds, merged.size) + np.arange(int(merged.size.sum()))
+    of_clip, bounds, taken = plain.video[merged.first], merged.bounds, merged.sentences
+    starts = plain.start[merged.first]
+    ends = starts + merged.length(plain)
     safe = {n: safe_name(names[n]) for n in np.unique(of_clip).tolist()}
     splits = {n: split_of(names[n], config.split, config.seed) for n in safe}
     numbers = of_clip.tolist()
@@ -265,14 +267,10 @@ def _tally(plain: _Timeline, merged: _Merged, rows: pa.Table, n_words: Ints, con
     _add_counts(tally, "words_out", rows["n_words"].to_numpy())
     _add_counts(tally, "sentences_out", merged.size)
     per_sentence = config.frames.per_sentence
-    of_clip = plain.video[merged.first]
-    length = merged.end[merged.first + merged.size - 1] - plain.start[merged.first]
+    of_clip, in_clip, length = plain.video[merged.first], merged.sentences, merged.length(plain)
     for split, size in zip(rows["split"].to_pylist(), merged.size.tolist(), strict=True):
         tally["clips_of", split] += 1
         tally["frames_of", split] += size * per_sentence
-    in_clip = np.repeat(merged.first - (np.cumsum(merged.size) - merged.size), merged.size) + np.arange(
-        merged.size.sum()
-    )
     tally[("clips",)] = len(rows)
     tally[("ms_out",)] = int(length.sum())
     tally[("ms_said",)] = int((merged.end[in_clip] - plain.start[in_clip]).sum())

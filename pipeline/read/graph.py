@@ -2,7 +2,7 @@
 
 There are three ways. Text that comes with each video (in its record or its transcript file) is read video by video. A file with
 the captions of all videos is joined by video id. Text and groups in separate files are joined by clip id, then by video id. Rows
-cross the joins as tables, by bucket of their ids (columns.py), because at 100 M rows no worker could hold either side.
+cross the joins as tables, by bucket of their ids (by_video.py, by_clip.py): at 100 M rows no worker could hold either side.
 """
 
 from collections import Counter
@@ -13,9 +13,10 @@ from typing import Any
 import apache_beam as beam
 
 from longtake.pipeline.ledger.tally import Tally
-from longtake.pipeline.read import columns
-from longtake.pipeline.read.columns import MANIFEST, ReadContext, buckets_for
-from longtake.pipeline.read.line_source import NumberedBlocks, bytes_of, files_of, text_bytes_of
+from longtake.pipeline.read import by_clip, by_video
+from longtake.pipeline.read.buckets import ReadContext, buckets_for
+from longtake.pipeline.read.by_video import MANIFEST
+from longtake.pipeline.read.line_source import NumberedBlocks, files_of, sizes_of, text_bytes
 from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.run.batches import Batches
 from longtake.pipeline.run.progress import BYTES, PROGRESS
@@ -48,6 +49,25 @@ class _RoadOutput:
     taken: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files that are read line by line or entry by entry; not those with the transcript of one video each."""
+
+    manifest: list[str]
+    texts: list[str]
+    groups: list[str]
+
+
+def _files_of(config: CorpusConfig) -> _Files:
+    source, text = config.source, config.source.text
+    joined = text.format == "hdvila" or (text.is_joined and source.groups is None)
+    return _Files(
+        files_of(config.resolve(source.videos)),
+        files_of(config.resolve(str(text.path))) if joined else [],
+        files_of(config.resolve(source.groups)) if source.groups is not None else [],
+    )
+
+
 def read_videos(
     root: Any,
     config: CorpusConfig,
@@ -64,22 +84,21 @@ def read_videos(
     With `only`, reads just the videos with these ids: no rows come out for others, and their text is not read if each video has
     its own.
     """
-    source = config.source
-    manifest = files_of(config.resolve(source.videos))
-    by_clip = source.text.format == "hdvila" or source.groups is not None
-    others = [path for path in (source.groups, source.text.path) if path and (by_clip or source.text.is_joined)]
-    text = [file for path in others if "{video_id}" not in path for file in files_of(config.resolve(str(path)))]
-    slow = probed or source.text.format != "hdvila"
-    context = ReadContext(config, buckets_for(text_bytes_of(text), text_bytes_of(manifest), slow), batches)
+    files = _files_of(config)
+    rest, manifest = (text_bytes(sizes_of(found)) for found in ([*files.texts, *files.groups], files.manifest))
+    slow = probed or config.source.text.format != "hdvila"
+    context = ReadContext(config, buckets_for(rest, manifest, slow), batches)
     lines = (
         root
-        | "Manifest" >> NumberedBlocks(manifest)
-        | "Read manifest" >> beam.FlatMap(columns.lines_by_video, context, only).with_outputs(MANIFEST, main="lines")
+        | "Manifest" >> NumberedBlocks(files.manifest)
+        | "Read manifest" >> beam.FlatMap(by_video.lines_by_video, context, only).with_outputs(MANIFEST, main="lines")
     )
-    if by_clip:
-        read = _join_by_clip(root, lines.lines, context, take)
+    if config.source.text.format == "hdvila" or files.groups:
+        read = _join_by_clip(root, lines.lines, context, files, take)
+    elif files.texts:
+        read = _join_by_video(root, lines.lines, context, files)
     else:
-        read = (_join_by_video if source.text.is_joined else _read_by_video)(root, lines.lines, context)
+        read = _read_by_video(lines.lines, context)
     of_manifest = [lines[MANIFEST], read.of_manifest]
     unreadable = [side | f"Unreadable {n}" >> beam.FlatMap(_unreadable) for n, side in enumerate(of_manifest)]
     drops = [*of_manifest, *read.drops]
@@ -96,63 +115,62 @@ def _unreadable(row: Drop) -> Iterator[Tally]:
         yield Counter({("unreadable",): 1})
 
 
-def _read_by_video(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
+def _read_by_video(lines: Any, context: ReadContext) -> _RoadOutput:
     read = (
         lines
         | "By video" >> beam.GroupByKey()
         | "Read text"
-        >> beam.FlatMap(columns.texts_of_bucket, context.config).with_outputs(DROPS, MANIFEST, main="videos")
+        >> beam.FlatMap(by_video.texts_of_bucket, context.config).with_outputs(DROPS, MANIFEST, main="videos")
     )
     return _RoadOutput(read.videos, read[MANIFEST], (read[DROPS],))
 
 
-def _join_by_video(root: Any, lines: Any, context: ReadContext) -> _RoadOutput:
-    config = context.config
-    files = files_of(config.resolve(str(config.source.text.path)))
-    PROGRESS.expect("reading", bytes_of(files), BYTES)
+def _join_by_video(root: Any, lines: Any, context: ReadContext, files: _Files) -> _RoadOutput:
+    PROGRESS.expect("reading", sum(sizes_of(files.texts).values()), BYTES)
     entries = (
         root
-        | "Caption files" >> beam.Create(files, reshuffle=False)
-        | "Read captions" >> beam.FlatMap(columns.entries_by_video, context).with_outputs(DROPS, main="entries")
+        | "Caption files" >> beam.Create(files.texts, reshuffle=False)
+        | "Read captions" >> beam.FlatMap(by_video.entries_by_video, context).with_outputs(DROPS, main="entries")
     )
     joined = (
         {"lines": lines, "entries": entries.entries}
         | "By video" >> beam.CoGroupByKey()
-        | "Attach" >> beam.FlatMap(columns.captions_of_bucket, config).with_outputs(DROPS, MANIFEST, main="videos")
+        | "Attach"
+        >> beam.FlatMap(by_video.captions_of_bucket, context.config).with_outputs(DROPS, MANIFEST, main="videos")
     )
     return _RoadOutput(joined.videos, joined[MANIFEST], (joined[DROPS], entries[DROPS]))
 
 
-def _join_by_clip(root: Any, lines: Any, context: ReadContext, take: Any) -> _RoadOutput:
+def _join_by_clip(root: Any, lines: Any, context: ReadContext, files: _Files, take: Any) -> _RoadOutput:
     config, counted = context.config, []
     PROGRESS.expect("joining", 0, "sentence")
     clips = (
         lines
         | "Records by video" >> beam.GroupByKey()
         | "Clips"
-        >> beam.FlatMap(columns.clips_of_bucket, context).with_outputs(
-            DROPS, MANIFEST, columns.LOST, columns.NAMED, main="clips"
+        >> beam.FlatMap(by_clip.clips_of_bucket, context).with_outputs(
+            DROPS, MANIFEST, by_clip.LOST, by_clip.NAMED, main="clips"
         )
     )
-    sides, drops = {"clips": clips.clips, "lost": clips[columns.LOST]}, [clips[DROPS]]
-    if config.source.text.format == "hdvila":
+    sides, drops = {"clips": clips.clips, "lost": clips[by_clip.LOST]}, [clips[DROPS]]
+    if files.texts:
         texts = (
             root
-            | "Text" >> NumberedBlocks(files_of(config.resolve(str(config.source.text.path))))
-            | "Read text" >> beam.FlatMap(columns.texts_by_clip, context).with_outputs(DROPS, main="texts")
+            | "Text" >> NumberedBlocks(files.texts)
+            | "Read text" >> beam.FlatMap(by_clip.texts_by_clip, context).with_outputs(DROPS, main="texts")
         )
         sides["texts"] = texts.texts
         drops.append(texts[DROPS])
-    if config.source.groups is not None:
+    if files.groups:
         groups = (
             root
-            | "Groups" >> NumberedBlocks(files_of(config.resolve(config.source.groups)))
+            | "Groups" >> NumberedBlocks(files.groups)
             | "Read groups"
-            >> beam.FlatMap(columns.groups_by_clip, context).with_outputs(DROPS, columns.GROUP, main="groups")
+            >> beam.FlatMap(by_clip.groups_by_clip, context).with_outputs(DROPS, by_clip.GROUP, main="groups")
         )
         sides["groups"] = groups.groups
         counted.append(
-            groups[columns.GROUP]
+            groups[by_clip.GROUP]
             | "Each once" >> beam.Distinct()
             | "Count groups" >> beam.Map(lambda _: Counter({("groups",): 1}))
         )
@@ -160,11 +178,11 @@ def _join_by_clip(root: Any, lines: Any, context: ReadContext, take: Any) -> _Ro
     matched = (
         sides
         | "By clip" >> beam.CoGroupByKey()
-        | "Match" >> beam.FlatMap(columns.sentences_of_bucket, context).with_outputs(DROPS, main="sentences")
+        | "Match" >> beam.FlatMap(by_clip.sentences_of_bucket, context).with_outputs(DROPS, main="sentences")
     )
-    by_video = {"videos": clips[columns.NAMED], "sentences": matched.sentences} | "By video" >> beam.CoGroupByKey()
-    taken = None if take is None else by_video | "Plan by columns" >> take
-    others = by_video if taken is None else taken[None]
-    texts = others | "Attach" >> beam.FlatMap(columns.videos_of_bucket, config).with_outputs(DROPS, main="videos")
+    together = {"videos": clips[by_clip.NAMED], "sentences": matched.sentences} | "By video" >> beam.CoGroupByKey()
+    taken = None if take is None else together | "Plan by columns" >> take
+    others = together if taken is None else taken[None]
+    texts = others | "Attach" >> beam.FlatMap(by_clip.videos_of_bucket, config).with_outputs(DROPS, main="videos")
     drops += [matched[DROPS], texts[DROPS]]
     return _RoadOutput(texts.videos, clips[MANIFEST], tuple(drops), tuple(counted), taken)

@@ -6,7 +6,7 @@ counted first, then read: two cheap passes, and no worker ever holds a file.
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import IO, Any
@@ -22,7 +22,8 @@ from longtake.schemas.errors import ConfigError
 
 _BLOCK_BYTES = 32 << 20
 _FEW_FILES = 16  # each may be asked for its size
-PACKED, SHRUNK = (".gz", ".parquet"), 4  # compressed text is about so much smaller
+_PACKED, _SHRUNK = (".gz", ".parquet"), 4  # compressed text is about so much smaller
+LINE_BYTES = 200  # about the size of a line of the manifest, for a video without sentences
 MAX_LINE_BYTES = 64 << 20  # more than a block
 _PIECE_BYTES, _PIECE_LINES = 4 << 20, 1 << 14
 
@@ -50,20 +51,23 @@ def files_of(path: str) -> list[str]:
     return found
 
 
-def text_bytes_of(files: list[str]) -> int:
-    """About the size of files when they are read: compressed ones are larger then."""
-    packed = [file for file in files if file.endswith(PACKED)]
-    return bytes_of(files) + (SHRUNK - 1) * bytes_of(packed)
-
-
-def bytes_of(files: list[str]) -> int:
-    """The size of files. Of many in one folder, a listing tells all."""
+def sizes_of(files: list[str]) -> dict[str, int]:
+    """The sizes of files in bytes. Of many in one folder, a listing tells all."""
     if len(files) <= _FEW_FILES:
-        sizes = {file: storage.size_and_tag(file)[0] for file in files}
-    else:
-        folders = {storage.parent(file) for file in files}
-        sizes = {entry.path: entry.size for folder in folders for entry in storage.list_entries(folder)}
-    return sum(sizes.get(file, 0) for file in files)
+        return {file: storage.size_and_tag(file)[0] for file in files}
+    folders = {storage.parent(file) for file in files}
+    sizes = {entry.path: entry.size for folder in folders for entry in storage.list_entries(folder)}
+    return {file: sizes.get(file, 0) for file in files}
+
+
+def text_bytes(sizes: Mapping[str, int]) -> int:
+    """About the size of files when they are read, from their sizes: compressed ones are larger then."""
+    return sum(size * (_SHRUNK if is_packed(file) else 1) for file, size in sizes.items())
+
+
+def is_packed(file: str) -> bool:
+    """Whether the bytes of a file are not those of its lines."""
+    return file.endswith(_PACKED)
 
 
 def check_columns(file: str, wanted: tuple[str, ...]) -> None:
@@ -224,7 +228,7 @@ class NumberedBlocks(beam.PTransform):
         self._files = files
 
     def expand(self, begin: Any) -> Any:
-        PROGRESS.expect("reading", bytes_of(self._files), BYTES)
+        PROGRESS.expect("reading", sum(sizes_of(self._files).values()), BYTES)
         if len(self._files) <= _FEW_FILES:
             each = [blocks_of(file) for file in self._files]
             if all(len(blocks) <= 1 for blocks in each):

@@ -1,6 +1,6 @@
 """What becomes of each row that is read: of the records of one video, of the captions of one video, of the parts of one clip.
 
-The functions take all rows with one id, whatever brought them together: the plan graph (graph.py, columns.py), or the search of
+The functions take all rows with one id, whatever brought them together: the plan graph (by_video.py, by_clip.py) or
 `longtake explain`.
 """
 

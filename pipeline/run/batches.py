@@ -17,8 +17,7 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from longtake.schemas import scratch
@@ -56,7 +55,8 @@ class Batches:
     def by_bucket(self, table: pa.Table, names: Iterable[bytes], buckets: int) -> Iterator[tuple[int, Batch]]:
         """Divide a table by the buckets of `names`, one for each row. Which bucket a name has decides nothing but who works."""
         if buckets == 1:
-            yield from ((0, self.of(table)) for _ in range(bool(table.num_rows)))
+            if table.num_rows:
+                yield 0, self.of(table)
             return
         numbers = np.fromiter((zlib.crc32(name) % buckets for name in names), np.int32, table.num_rows)
         yield from self.by_number(table, numbers)
@@ -154,7 +154,7 @@ def clear_batches() -> None:
 
 
 class Pack(beam.DoFn):
-    """Makes batches of about `rows` rows from objects. `table_of` makes the table of a list of them."""
+    """Makes batches of about `rows` rows from objects. `make_table` makes the table of a list of them."""
 
     def __init__(self, make_table: Any, batches: Batches, rows: int) -> None:
         self._make_table, self._batches, self._rows = make_table, batches, rows
@@ -169,7 +169,7 @@ class Pack(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._waiting:
-            yield WindowedValue(self._packed(), MIN_TIMESTAMP, [GlobalWindow()])
+            yield GlobalWindows.windowed_value(self._packed())
 
     def _packed(self) -> Batch:
         waiting, self._waiting = self._waiting, []

@@ -57,7 +57,7 @@ def timed(step: str, name: str) -> Iterator[None]:
 
 def counted(drop: Drop) -> Drop:
     """Count `drop`, and return it."""
-    _tell(_counter(drop.stage.value, f"dropped_{drop.subject.value}_{drop.reason.value}").inc, 1)
+    count_drops(drop.stage, drop.subject, drop.reason, 1)
     return drop
 
 

@@ -23,9 +23,9 @@ def with_hash(table: pa.Table, keys: Iterable[str], seed: int = 0) -> pa.Table:
     return table.append_column(HASH, pa.array(hashes, pa.uint64()))
 
 
-def without_hash(table: pa.Table) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
-    """The table without its hashes, and the hashes."""
-    return table.drop_columns(HASH), table[HASH].to_numpy()
+def without_hash(table: pa.Table) -> pa.Table:
+    """The table as it was before `with_hash`."""
+    return table.drop_columns(HASH)
 
 
 class ByPart(beam.PTransform):

@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,17 @@ ENTRY = IndexEntry(
 def test_records_come_back_from_their_tables() -> None:
     (row,) = tables.table([tables.plan_row(CLIP)], tables.PLAN).to_pylist()
     assert tables.clip_from_row(row) == CLIP
-    (row,) = tables.table([tables.ledger_row(DROP)], tables.LEDGER).to_pylist()
+    (row,) = tables.ledger_table([DROP]).to_pylist()
     assert tables.drop_from_row(row) == DROP
     (row,) = tables.table([tables.index_row(ENTRY)], tables.INDEX).to_pylist()
     assert tables.entry_from_row(row) == ENTRY
     assert set(tables.PLAN.names) <= set(tables.INDEX.names), "the index has all plan columns"
+
+
+def test_plan_rows_by_columns_are_those_one_by_one() -> None:
+    clips = [CLIP, replace(CLIP, key="b", sentences=CLIP.sentences[:1], frame_times_ms=(), scores=(), language=None)]
+    for some in (clips, clips[:1], []):
+        assert tables.plan_table(some).equals(tables.table(map(tables.plan_row, some), tables.PLAN))
 
 
 @pytest.mark.parametrize("record", [CLIP, DROP, ENTRY, VIDEO, SENTENCES[0]])

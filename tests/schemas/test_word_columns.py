@@ -4,8 +4,9 @@ import random
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings, strategies as st
 
-from longtake.schemas.word_columns import count_all_words
+from longtake.schemas.word_columns import count_all_words, count_words_of_each
 from longtake.schemas.words import count_words
 
 PIECES = (
@@ -34,3 +35,11 @@ def test_every_character_between_letters_and_alone() -> None:
             texts = [shape.format(character) for character in characters[start : start + 4096]]
             if count_all_words(pa.array(texts)) != sum(map(count_words, texts)):
                 raise AssertionError([t for t in texts if count_all_words(pa.array([t])) != count_words(t)])
+
+
+@given(st.lists(st.text(st.sampled_from("aZ9 .-'\u00e9\u4e2d"), max_size=20), max_size=30))
+@settings(derandomize=True, max_examples=200)
+def test_words_of_each_text_of_a_column(texts: list[str]) -> None:
+    cleaned = [text for text in (" ".join(one.split()) for one in texts) if text]
+    found = count_words_of_each(pa.chunked_array([pa.array(cleaned, pa.string())]))
+    assert found.tolist() == [count_words(text) for text in cleaned]

@@ -54,7 +54,7 @@ def planned(sources: SourceSet, probe: ProbeMode = ProbeMode.NONE) -> dict[str, 
                 if name.startswith("score_") and value is not None
             }
             assert clip.coherence == pytest.approx(row["coherence"]) if clip.coherence else row["coherence"] is None
-        ours = [tables.ledger_row(drop) for drop in (*explanation.recomputed, *explanation.later)]
+        ours = tables.ledger_table([*explanation.recomputed, *explanation.later]).to_pylist()
         theirs = [row for row in ledger if row["video_id"] == video_id]
         assert sorted(ours, key=str) == sorted(theirs, key=str)
         assert {drop.reason.value for drop in explanation.later} <= DUPLICATES

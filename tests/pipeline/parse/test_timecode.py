@@ -1,10 +1,19 @@
+import re
 from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from longtake.pipeline.parse.timecode import MAX_MS, format_timecode, parse_seconds, parse_timecode, short_timecode
+from longtake.pipeline.parse.timecode import (
+    MAX_MS,
+    format_timecode,
+    parse_seconds,
+    parse_timecode,
+    parse_timecodes,
+    short_timecode,
+)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +115,22 @@ def test_rounds_half_up(seconds: int, fraction: str) -> None:
 )
 def test_short_times(ms: int, text: str) -> None:
     assert short_timecode(ms) == text
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.from_regex(r"\A[0-9]{2}:[0-9]{2}:[0-9]{2}[.,][0-9]{3}\Z"),
+            st.text(max_size=14),
+            st.text(st.sampled_from("0159:.,\u0661\x00"), min_size=12, max_size=12),
+        ),
+        max_size=20,
+    )
+)
+@settings(derandomize=True, max_examples=300)
+def test_many_times_at_once_are_the_times_one_by_one(texts: list[str]) -> None:
+    found = parse_timecodes(texts)
+    assert found.dtype == np.int64
+    for text, value in zip(texts, found.tolist(), strict=True):
+        usual = re.fullmatch(r"[0-9]{2}:[0-5][0-9]:[0-5][0-9][.,][0-9]{3}", text, re.ASCII)
+        assert value == (parse_timecode(text) if usual else -1)

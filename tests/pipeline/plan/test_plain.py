@@ -2,24 +2,18 @@
 
 import json
 import random
-import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings, strategies as st
 from rich.console import Console
 from sources import timecode
 
 from longtake.jobs.build.plan import make_plan
 from longtake.jobs.build.request import BuildRequest, ProbeMode
-from longtake.pipeline.parse.timecode import parse_timecode, parse_timecodes
 from longtake.pipeline.plan import graph, plain
 from longtake.schemas.config import parse_config
-from longtake.schemas.words import count_words
 
 WORDS = ["one", "two,", "three.", "\u00c9t\u00e9", "--", "it's", "42", "\u4e2d\u6587", "...", "A"]
 
@@ -80,30 +74,3 @@ def test_by_columns_or_one_by_one_is_the_same_plan(
     monkeypatch.setattr(graph, "is_plain", lambda *_: False)
     assert by_columns == planned(tmp_path, merge, "single")
     assert len(by_columns["part-00000.parquet"]) > 20
-
-
-@given(st.lists(st.text(st.sampled_from("aZ9 .-'\u00e9\u4e2d"), max_size=20), max_size=30))
-@settings(derandomize=True, max_examples=200)
-def test_words_of_a_column_are_those_of_each_text(texts: list[str]) -> None:
-    cleaned = [text for text in (" ".join(one.split()) for one in texts) if text]
-    found = plain._words(pa.chunked_array([pa.array(cleaned, pa.string())]))
-    assert found.tolist() == [count_words(text) for text in cleaned]
-
-
-@given(
-    st.lists(
-        st.one_of(
-            st.from_regex(r"\A[0-9]{2}:[0-9]{2}:[0-9]{2}[.,][0-9]{3}\Z"),
-            st.text(max_size=14),
-            st.text(st.sampled_from("0159:.,\u0661\x00"), min_size=12, max_size=12),
-        ),
-        max_size=20,
-    )
-)
-@settings(derandomize=True, max_examples=300)
-def test_many_times_at_once_are_the_times_one_by_one(texts: list[str]) -> None:
-    found = parse_timecodes(texts)
-    assert found.dtype == np.int64
-    for text, value in zip(texts, found.tolist(), strict=True):
-        usual = re.fullmatch(r"[0-9]{2}:[0-5][0-9]:[0-5][0-9][.,][0-9]{3}", text, re.ASCII)
-        assert value == (parse_timecode(text) if usual else -1)

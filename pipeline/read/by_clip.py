@@ -1,55 +1,43 @@
-"""Reading by columns: what crosses a shuffle on the way to the videos are tables of rows by bucket, not objects.
+"""Text and groups that are joined by clip id, then by video id.
 
-A bucket is a part of the ids by their hash; its rows fit into memory. The functions of `rows.py` decide what becomes of a row.
-Here the many plain rows (one clip, one text) are joined by columns, and those functions get only the others.
+The many plain rows (one clip, one text) are joined by columns; rows.py decides about the others, one id at a time.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import TaggedOutput
 
-from longtake.pipeline.parse.caption_file import CaptionEntry, read_entries
-from longtake.pipeline.parse.lines import Line, base_name, parse_json, where
-from longtake.pipeline.parse.manifest import ParsedVideo, PlainVideo, parse_plain_video
-from longtake.pipeline.parse.texts import clean_text, parse_id
+from longtake.pipeline.parse.lines import Line, place, where
+from longtake.pipeline.parse.manifest import PlainVideo, parse_plain_video
+from longtake.pipeline.parse.texts import clean_text
 from longtake.pipeline.parse.timecode import parse_timecodes
-from longtake.pipeline.read.line_source import Block, pieces_of, rows_of
+from longtake.pipeline.read.buckets import ReadContext, Rows, encoded, values_of
+from longtake.pipeline.read.by_video import lines_of, records_of
+from longtake.pipeline.read.line_source import Block, pieces_of, read_block, rows_of
 from longtake.pipeline.read.rows import (
     ClipText,
     Dropped,
     GroupNames,
     VideoText,
-    attach_captions,
     attach_sentences,
-    choose_record,
-    drop,
     keyed_clips,
     keyed_groups,
     keyed_text,
-    keyed_video,
     match_clip,
-    video_text,
 )
-from longtake.pipeline.run.batches import Batch, Batches, one_table, table_of
+from longtake.pipeline.run.batches import Batch, one_table
 from longtake.pipeline.run.progress import PROGRESS
-from longtake.schemas import storage, tables
+from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import Drop, Sentence, SourceVideo
 
-_BUCKET_BYTES = 16 << 20  # of input: some 60,000 sentences
-_MOST_BUCKETS = 512  # beyond some 8 GB the buckets grow instead: each sends rows to each
-_VIDEO_BUCKETS, _MOST_VIDEO_BUCKETS, _VIDEOS = 64, 1024, 8
-_LINE_BYTES = 200  # of the manifest, for a video without sentences
-
-LINES = pa.schema([("name", pa.string()), ("file", pa.string()), ("number", pa.int64()), ("data", pa.binary())])
 CLIPS = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -75,204 +63,6 @@ SENTENCES = pa.schema(
 VIDEOS = pa.schema([(name, pa.string()) for name in ("video_id", "uri", "url", "license", "meta")])
 
 
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """The numbers of buckets. `rows`: so many that the rows of one fit into memory. `videos`: so many that all workers have work
-    where a video takes long, because its source is looked at or its transcript is cleaned."""
-
-    rows: int
-    videos: int
-
-
-def buckets_for(text_bytes: int, manifest_bytes: int, slow_videos: bool) -> Buckets:
-    """The buckets for an input of so many bytes."""
-    rows = min(1 + (text_bytes + manifest_bytes) // _BUCKET_BYTES, _MOST_BUCKETS)
-    if not slow_videos:
-        return Buckets(rows, rows)
-    videos = manifest_bytes // _LINE_BYTES // _VIDEOS
-    return Buckets(rows, max(rows, min(max(videos, _VIDEO_BUCKETS), _MOST_VIDEO_BUCKETS)))
-
-
-@dataclass(frozen=True, slots=True)
-class ReadContext:
-    """What the steps below need beside their rows."""
-
-    config: CorpusConfig
-    buckets: Buckets
-    batches: Batches
-
-    def by_bucket(self, rows: "Rows", buckets: int) -> Iterator[tuple[int, Batch]]:
-        """The rows as batches by bucket of their first column, which holds ids."""
-        return self.batches.by_bucket(rows.table(), map(_encoded_name, rows.columns[0]), buckets)
-
-
-class Rows:
-    """Rows of a table while they are made, by column."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self.schema = schema
-        self.columns: list[list[Any]] = [[] for _ in schema]
-
-    def add(self, *values: Any) -> None:
-        for column, value in zip(self.columns, values, strict=True):
-            column.append(value)
-
-    def __len__(self) -> int:
-        return len(self.columns[0])
-
-    def table(self) -> pa.Table:
-        arrays = [pa.array(column, field.type) for column, field in zip(self.columns, self.schema, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=self.schema)
-
-
-def _encoded_name(name: str) -> bytes:
-    return name.encode("utf-8", "surrogatepass")
-
-
-def _encoded(column: pa.ChunkedArray) -> Iterator[bytes]:
-    """The texts of a column as bytes."""
-    return iter(column.cast(pa.binary()).to_numpy().tolist())
-
-
-def _values(table: pa.Table, name: str) -> list[Any]:
-    """A column as Python values, quickly. Not for numbers with nulls."""
-    return list(table[name].to_numpy().tolist())
-
-
-# -- lines of the manifest -----------------------------------------------------------------------------------------------
-
-#: The start of a line whose id can be read without parsing: nothing is escaped, and no other key has this name.
-_PLAIN_RECORD = re.compile(rb'\{"video_id": ?"([ !#-\[\]-~]{1,512})"[,}]')
-
-
-MANIFEST = "manifest"  # the output tag of ledger rows about lines of the manifest
-OfManifest: TypeAlias = TaggedOutput[Literal["manifest"], Drop]
-
-
-def lines_by_video(
-    numbered: tuple[Block, int], context: ReadContext, only: frozenset[str] | None
-) -> Iterator[tuple[int, Batch] | OfManifest]:
-    """Yield the lines of a block of the manifest by bucket of their videos. MANIFEST: a Drop for each that names no video."""
-    block, first = numbered
-    for piece in pieces_of(block):
-        names, kept = [], []
-        for number, data in enumerate(rows_of(piece), first):
-            if not data:
-                continue
-            line = Line(block.file, number, data)
-            name = _name_of(line)
-            if name is None:
-                parsed = keyed_video(line, context.config.source.uri, True)[1]
-                yield from [TaggedOutput(MANIFEST, parsed)] if isinstance(parsed, Drop) else []
-            elif only is None or name in only:
-                names.append(name)
-                kept.append(number)
-        first += len(piece)
-        PROGRESS.expect("planning", len(names))
-        if names:
-            yield from context.batches.by_bucket(
-                _line_table(piece, names, block.file, kept, first - len(piece)),
-                map(_encoded_name, names),
-                context.buckets.videos,
-            )
-
-
-def _name_of(line: Line) -> str | None:
-    """The id of the video that a line is about; None if it names none, or is unreadable."""
-    if isinstance(line.data, bytes):
-        found = _PLAIN_RECORD.match(line.data)
-        if found and b"\\" not in line.data and line.data.count(b'"video_id"') == 1:
-            return parse_id(found[1].decode())
-    record = parse_json(line)
-    return None if isinstance(record, Drop) else parse_id(record.get("video_id"))
-
-
-def _line_table(piece: list[bytes] | pa.Table, names: list[str], file: str, numbers: list[int], first: int) -> pa.Table:
-    """The lines with these numbers, with the ids of their videos. Rows of Parquet stay as they are, in one column."""
-    if isinstance(piece, pa.Table):
-        taken = piece.take([number - first for number in numbers]).combine_chunks()
-        data: Any = taken.to_struct_array().combine_chunks()
-    else:
-        data = pa.array([piece[number - first] for number in numbers], pa.binary())
-    columns = [pa.array(names, pa.string()), pa.array([file] * len(names)), pa.array(numbers, pa.int64()), data]
-    return pa.table(columns, names=["name", "file", "number", "data"])
-
-
-def lines_of(batches: Iterable[Batch]) -> dict[str, list[Line]]:
-    """The lines of batches by the ids of their videos."""
-    found: dict[str, list[Line]] = defaultdict(list)
-    for batch in batches:
-        table = table_of(batch)
-        columns = (_values(table, name) for name in ("name", "file", "number"))
-        for name, file, number, data in zip(*columns, table["data"].to_pylist(), strict=True):
-            found[name].append(Line(file, number, data))
-    return found
-
-
-def records_of(name: str, lines: list[Line], config: CorpusConfig) -> Iterator[ParsedVideo | OfManifest]:
-    """The record of one video, and the rows of its other lines."""
-    own_text = config.source.text.format == "none"
-    for found in choose_record((name, [keyed_video(line, config.source.uri, own_text)[1] for line in lines])):
-        yield TaggedOutput(MANIFEST, found.value) if isinstance(found, TaggedOutput) else found
-
-
-# -- text that comes with each video, or with all videos in one file -------------------------------------------------------
-
-
-def texts_of_bucket(
-    element: tuple[int, Iterable[Batch]], config: CorpusConfig
-) -> Iterator[VideoText | Dropped | OfManifest]:
-    """Yield the videos of a bucket with their own texts."""
-    for name, lines in lines_of(element[1]).items():
-        for record in records_of(name, lines, config):
-            if isinstance(record, TaggedOutput):
-                yield record
-            else:
-                yield from video_text(record, config)
-
-
-ENTRIES = pa.schema([("video_id", pa.string()), ("data", pa.binary()), ("where", pa.string())])
-_ENTRY_BYTES = 8 << 20
-
-
-def entries_by_video(file: str, context: ReadContext) -> Iterator[tuple[int, Batch] | Dropped]:
-    """Yield the entries of a caption file by bucket of their videos."""
-    rows, size = Rows(ENTRIES), 0
-    for entry in read_entries(file):
-        if isinstance(entry, Drop):
-            yield drop(entry)
-            continue
-        rows.add(entry[0], entry[1].data, entry[1].where)
-        size += len(entry[1].data)
-        if size > _ENTRY_BYTES:
-            yield from context.by_bucket(rows, context.buckets.videos)
-            rows, size = Rows(ENTRIES), 0
-    yield from context.by_bucket(rows, context.buckets.videos)
-    PROGRESS.advance("reading", storage.size_and_tag(file)[0])
-
-
-def captions_of_bucket(
-    element: tuple[int, dict[str, Iterable[Batch]]], config: CorpusConfig
-) -> Iterator[VideoText | Dropped | OfManifest]:
-    """Yield the videos of a bucket with the texts of their entries in a caption file."""
-    _, sides = element
-    lines = lines_of(sides["lines"])
-    entries: dict[str, list[CaptionEntry]] = defaultdict(list)
-    for batch in sides["entries"]:
-        for name, data, place in zip(*(_values(table_of(batch), field.name) for field in ENTRIES), strict=True):
-            entries[name].append(CaptionEntry(data, place))
-    for name in [*lines, *(name for name in entries if name not in lines)]:
-        records: list[ParsedVideo] = []
-        for record in records_of(name, lines.get(name, []), config):
-            if isinstance(record, TaggedOutput):
-                yield record
-            else:
-                records.append(record)
-        yield from attach_captions((name, {"records": records, "entries": entries.get(name, [])}), config)
-
-
-# -- text and groups that are joined by clip id ------------------------------------------------------------------------
-
 LOST, NAMED = "lost", "named"
 _MOST_ROWS = 1 << 17  # in one table on its way
 
@@ -284,7 +74,7 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
     lines = lines_of(element[1])
     table, unusual = _plain_clips(lines, videos, context.config)
     PROGRESS.expect("joining", len(table))
-    yield from context.batches.by_bucket(table, _encoded(table["clip_id"]), context.buckets.rows)
+    yield from context.batches.by_bucket(table, encoded(table["clip_id"]), context.buckets.rows)
     for name in unusual:
         for record in records_of(name, lines[name], context.config):
             if isinstance(record, TaggedOutput):
@@ -397,22 +187,20 @@ GROUP = "group"
 
 def groups_by_clip(numbered: tuple[Block, int], context: ReadContext) -> Iterator[Any]:
     """Yield the groups of a block by bucket of the clips that they name. GROUP: the id of each group."""
-    block, first = numbered
-    for piece in pieces_of(block):
-        rows = Rows(GROUPS)
-        for number, data in enumerate(rows_of(piece), first):
-            if not data:
-                continue
-            known: set[str] = set()
-            for found in keyed_groups(Line(block.file, number, data)):
-                if isinstance(found, TaggedOutput):
-                    yield found
-                else:
-                    rows.add(found[0], *found[1])
-                    known.add(found[1][0])
-            yield from (TaggedOutput(GROUP, name) for name in known)
-        first += len(piece)
-        yield from context.by_bucket(rows, context.buckets.rows)
+    rows = Rows(GROUPS)
+    for line in read_block(*numbered):
+        known: set[str] = set()
+        for found in keyed_groups(line):
+            if isinstance(found, TaggedOutput):
+                yield found
+            else:
+                rows.add(found[0], *found[1])
+                known.add(found[1][0])
+        yield from (TaggedOutput(GROUP, name) for name in known)
+        if len(rows) > _MOST_ROWS:
+            yield from context.by_bucket(rows, context.buckets.rows)
+            rows = Rows(GROUPS)
+    yield from context.by_bucket(rows, context.buckets.rows)
 
 
 def sentences_of_bucket(
@@ -440,7 +228,7 @@ def sentences_of_bucket(
     no_groups = pa.ListArray.from_arrays(pa.array(np.zeros(len(plain) + 1, np.int32)), pa.array([], _GROUPS.value_type))
     columns = [*(plain[name] for name in ("video_id", "clip_id", "start_ms", "end_ms")), said, no_groups]
     table = pa.concat_tables([pa.Table.from_arrays(columns, schema=SENTENCES), made.table()])
-    yield from context.batches.by_bucket(table, _encoded(table["video_id"]), context.buckets.videos)
+    yield from context.batches.by_bucket(table, encoded(table["video_id"]), context.buckets.videos)
 
 
 def _odd_ids(
@@ -473,9 +261,7 @@ def _match_odd(
     for clip_id, *values in rows(lost):
         sides[clip_id]["clips"].append(tables.drop_of(*values))
     for clip_id, text, file, number in rows(texts) if texts is not None else ():
-        sides[clip_id]["texts"].append(
-            (text, f"{base_name(file)}{' row ' if file.endswith('.parquet') else ':'}{number}")
-        )
+        sides[clip_id]["texts"].append((text, place(file, number, is_row=file.endswith(".parquet"))))
     for clip_id, *values in rows(groups):
         sides[clip_id]["groups"].append(tuple(values))
     for clip_id, found in sides.items():
@@ -494,9 +280,9 @@ def videos_of_bucket(
     said = said.take(order)
     has_groups = bool(pc.sum(pc.list_value_length(said["groups"])).as_py())
     groups: list[GroupNames] = [_group_names(names) for names in said["groups"].to_pylist()] if has_groups else []
-    ids, starts, stops, texts = (_values(said, name) for name in ("clip_id", "start_ms", "end_ms", "text"))
+    ids, starts, stops, texts = (values_of(said, name) for name in ("clip_id", "start_ms", "end_ms", "text"))
     at = 0
-    for fields, end in zip(zip(*(_values(videos, field.name) for field in VIDEOS), strict=True), ends, strict=True):
+    for fields, end in zip(zip(*(values_of(videos, field.name) for field in VIDEOS), strict=True), ends, strict=True):
         of_it = slice(at, end)
         sentences = map(Sentence, ids[of_it], starts[of_it], stops[of_it], texts[of_it])
         named = zip(sentences, groups[of_it] if has_groups else repeat(()), strict=False)
