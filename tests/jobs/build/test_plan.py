@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from sources import LAST_MAN, ONE_THREAD, SourceSet, Video, longtake_here, rows_of, source_set, spoken
 
+from longtake.jobs.build import plan as plan_command
 from longtake.jobs.build.plan import current_plan, make_plan
 from longtake.jobs.build.report import print_plan
 from longtake.jobs.build.request import BuildRequest, ProbeMode
@@ -153,3 +154,14 @@ def test_a_split_that_comes_out_empty_is_a_warning(tmp_path: Path, capsys: pytes
     planned(sources)
     assert "warning: The split val has no sample" in capsys.readouterr().err
     assert "split none" not in planned(sources)[1]
+
+
+def test_a_large_plan_says_how_much_disk_its_rows_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = source_set(tmp_path, VIDEOS, "hdvila")
+    _, printed = planned(sources)
+    assert "Rows on their way" not in printed, "too little to speak of"
+    monkeypatch.setattr(plan_command, "_MUCH_SCRATCH", 1)
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
+    _, printed = planned(sources)
+    (line,) = (line for line in printed.splitlines() if line.startswith("Rows on their way"))
+    assert f"take about {1.8 * size / 1000:.1f} KB in" in line and "free." in line
