@@ -1,6 +1,6 @@
 """`longtake publish`: put a finished corpus where others find it."""
 
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from longtake.jobs import terminal
+from longtake.jobs.terminal import print_line
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
@@ -61,12 +62,12 @@ def publish(
         stale = _stale(place, manifest, files)
         _print_files(files, console)
         _print_facts(manifest, facts, place, stale, console)
-        against = objections(facts, _contact(layout))
+        against = objections(facts, manifest.publication.contact)
         for line in against:
-            _line(console, f"Think twice: {line}", "yellow")
+            print_line(console, f"Think twice: {line}", "yellow")
         if not yes:
             allowed = "" if accept_licences or not against else " --accept-licences"
-            _line(console, f"Nothing was published. To publish, add: --yes{allowed}")
+            print_line(console, f"Nothing was published. To publish, add: --yes{allowed}")
             return
         if against and not accept_licences:
             raise CorpusError(
@@ -74,10 +75,10 @@ def publish(
             )
         _check(corpus)
         sent = _send(place, manifest, files, private)
-    _line(
+    print_line(
         console, f"{manifest.name}: {plural(sent, 'file')} sent, {len(files) - sent:,} there already; all hashes agree"
     )
-    _line(console, f"Published: {_uri(place)}   Check it with: longtake verify {_uri(place)}", "bold")
+    print_line(console, f"Published: {_uri(place)}   Check it with: longtake verify {_uri(place)}", "bold")
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,6 @@ def _place(corpus: str, destination: str, private: bool) -> _Place:
 
 
 def _real(path: str) -> str:
-    import os
-
     return os.path.realpath(storage.local_path(path))
 
 
@@ -124,12 +123,6 @@ def _stale(place: _Place, manifest: CorpusManifest, files: "Sequence[PublicFile]
     return transfer.stale_files(files, place.folder)
 
 
-def _contact(layout: Layout) -> str:
-    """Return the contact for requests to take videos down, as corpus.json has it for the card."""
-    found = json.loads(storage.read_bytes(layout.manifest)).get("publication")
-    return str(found.get("contact") or "") if isinstance(found, dict) else ""
-
-
 def _check(corpus: str) -> None:
     from longtake.pipeline.verify import verify
 
@@ -146,7 +139,7 @@ def _send(place: _Place, manifest: CorpusManifest, files: "Sequence[PublicFile]"
     from longtake.pipeline.publish import hub, transfer
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    errors = Console(stderr=True)
+    errors = terminal.console(stderr=True)
     sent = 0
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("publishing", total=len(files))
@@ -185,29 +178,31 @@ def _print_facts(
         f"{name}: {plural(split['samples'], 'sample')} with {plural(split['frames'], 'frame')}"
         for name, split in splits
     )
-    _line(console, f"{manifest.name}, version {manifest.version}, to {_uri(place)}")
-    _line(console, f"Frames and texts of {plural(facts.videos, 'video')} ({sizes}), their ids, addresses and metadata.")
+    print_line(console, f"{manifest.name}, version {manifest.version}, to {_uri(place)}")
+    print_line(
+        console, f"Frames and texts of {plural(facts.videos, 'video')} ({sizes}), their ids, addresses and metadata."
+    )
     for text, number in facts.licences:
-        _line(console, f"Licence {text or 'not stated'}: {plural(number, 'sample')}")
+        print_line(console, f"Licence {text or 'not stated'}: {plural(number, 'sample')}")
     if facts.addresses:
-        _line(
+        print_line(
             console,
             f"Column uri of plan and index shows where source videos lay: {facts.addresses[0]}"
             f"{f' and {len(facts.addresses) - 1:,} more' if facts.addresses[1:] else ''}. Relative paths do not show that.",
             "yellow",
         )
     if facts.withdrawn:
-        _line(
+        print_line(
             console,
             f"The ledger keeps the ids of {facts.withdrawn:,} videos and samples taken down or rejected, "
             f"{facts.notes:,} with a note. Their frames and texts are not published.",
         )
     if stale:
         some = ", ".join(stale[:_SHOWN]) + (", ..." if stale[_SHOWN:] else "")
-        _line(console, f"Deleted at the destination, as not part of this version: {plural(len(stale), 'file')}: {some}")
+        print_line(
+            console, f"Deleted at the destination, as not part of this version: {plural(len(stale), 'file')}: {some}"
+        )
     if place.hub and any(entry["command"] == "takedown" for entry in manifest.history):
-        _line(console, "A takedown is in its history: the commits before, and their files, are deleted on the hub too.")
-
-
-def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
+        print_line(
+            console, "A takedown is in its history: the commits before, and their files, are deleted on the hub too."
+        )

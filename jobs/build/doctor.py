@@ -20,7 +20,6 @@ from longtake.schemas import remote, storage
 from longtake.schemas.config import CorpusConfig, load_config
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
-from longtake.schemas.printable import printable
 from longtake.schemas.versions import versions
 from longtake.schemas.wording import human_bytes, plural
 
@@ -53,9 +52,7 @@ class _Check:
     def say(self, what: str, well: bool, found: str) -> None:
         self.faults += not well
         line = f"{'ok   ' if well else 'FAULT'}  {what}: {found}"
-        self.console.print(
-            printable(line), style=None if well else "red", markup=False, highlight=False, soft_wrap=True
-        )
+        terminal.print_line(self.console, line, "" if well else "red")
 
     def run(self, path: str, changes: Sequence[str], beam_args: list[str], seconds: int) -> None:
         from longtake.jobs.build.inputs import inputs_of

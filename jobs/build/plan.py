@@ -13,6 +13,7 @@ from longtake.jobs.build.inputs import inputs_changed, inputs_of, remember_input
 from longtake.jobs.build.report import planning_line
 from longtake.jobs.build.request import BuildRequest
 from longtake.jobs.job import run_pipeline, written
+from longtake.jobs.terminal import print_line
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.rejects import Rejects, keep_rejects, rejects_file
 from longtake.pipeline.fragments.seen import seen_folder
@@ -74,7 +75,7 @@ def _tell_scratch(inputs: dict[str, Any], options: PipelineOptions, console: Con
     line = (
         f"Rows on their way take about {human_bytes(needed)} in {folder} (TMPDIR), which has {human_bytes(free)} free."
     )
-    console.print(line, style="yellow" if free < needed else None, highlight=False, markup=False, soft_wrap=True)
+    print_line(console, line, "yellow" if free < needed else "")
 
 
 def _rejects_before(layout: Layout) -> int:

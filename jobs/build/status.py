@@ -42,11 +42,11 @@ def status(
         return
     console = terminal.console(is_answer=True)
     for line in _lines(found):
-        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        terminal.print_line(console, line)
     if found.failed:
         console.print(_reasons(found))
     for video_id, state in found.videos.items():
-        console.print(printable(f"{video_id}  {state}"), markup=False, highlight=False, soft_wrap=True)
+        terminal.print_line(console, f"{video_id}  {state}")
 
 
 def _lines(found: "JobStatus") -> list[str]:

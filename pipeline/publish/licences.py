@@ -4,6 +4,8 @@ A text counts as a licence only if it says nothing else: "CC BY 4.0, music excep
 """
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 UNKNOWN, OTHER = "unknown", "other"  # ids of the hub: no licence is stated; a licence not on its list
@@ -121,6 +123,15 @@ def restriction(text: str) -> str:
     if "not stated" in found.name:
         said.append("not stated which")
     return " and ".join(said)
+
+
+def restricted(samples: Mapping[str, int]) -> dict[str, Counter[str]]:
+    """The licences that may forbid a use, by why: the number of samples under each name. `samples` is by licence as stated."""
+    found: dict[str, Counter[str]] = {}
+    for text, number in samples.items():
+        if why := restriction(text):
+            found.setdefault(why, Counter())[licence(text).name] += number
+    return found
 
 
 def _by_url(kind: str, name: str, version: str, port: str) -> Licence | None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from longtake.pipeline.publish.licences import NOT_STATED, licence, restriction
+from longtake.pipeline.publish.licences import NOT_STATED, restricted
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.publication import Publication
@@ -25,11 +25,8 @@ def plan_warnings(layout: Layout, publication: Publication) -> Iterator[str]:
 
 def licence_warnings(clips: Mapping[str, int]) -> Iterator[str]:
     """One warning for each kind of restriction. `clips` is the number of long clips under each licence, as records state it."""
-    total, found = sum(clips.values()), dict[str, Counter[str]]()
-    for text, number in clips.items():
-        if why := restriction(text):
-            found.setdefault(why, Counter())[licence(text).name] += number
-    for why, names in sorted(found.items(), key=lambda one: (-one[1].total(), one[0])):
+    total = sum(clips.values())
+    for why, names in sorted(restricted(clips).items(), key=lambda one: (-one[1].total(), one[0])):
         listed = [name[:60] for name in sorted(names, key=lambda name: (-names[name], name))]
         if len(listed) > _NAMED:
             listed[_NAMED:] = [f"{len(listed) - _NAMED:,} more"]

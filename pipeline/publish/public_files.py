@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from longtake.pipeline.corpus.checked_table import UNREADABLE
 from longtake.pipeline.corpus.withdrawn import read_withdrawn
-from longtake.pipeline.publish.licences import licence, restriction
+from longtake.pipeline.publish.licences import restricted
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
@@ -110,12 +110,9 @@ def _rows(path: str, columns: Sequence[str]) -> list[dict[str, str]]:
 
 def objections(facts: PublicFacts, contact: str) -> list[str]:
     """Why the corpus should not be published without a second thought: licences that restrict use, and no contact."""
-    total, found = sum(number for _, number in facts.licences), dict[str, Counter[str]]()
-    for text, number in facts.licences:
-        if why := restriction(text):
-            found.setdefault(why, Counter())[licence(text).name] += number
+    total = sum(number for _, number in facts.licences)
     lines = [
         f"{names.total():,} of {total:,} samples have a licence that is {why}: {', '.join(sorted(names))[:200]}"
-        for why, names in sorted(found.items())
+        for why, names in sorted(restricted(dict(facts.licences)).items())
     ]
     return lines if contact else [*lines, "the card names no contact for requests to take videos down"]
