@@ -1,7 +1,8 @@
 """A finished corpus for torch: `ClipDataset` and what it yields."""
 
 try:
-    from longtake.library.clips import Clip, ClipDataset, ClipLoader, collate_clips
+    from longtake.library.clips import Clip, collate_clips
+    from longtake.library.dataset import ClipDataset, ClipLoader
     from longtake.library.shards import LoaderError
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(

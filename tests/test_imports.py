@@ -18,7 +18,7 @@ MAY_IMPORT = {
 }
 #: The rooms of each package, from the ground up. A module imports from its own room and from those before it.
 FLOORS = {
-    "library": ("order", "resize", "shards", "frames", "corpus", "clips"),
+    "library": ("order", "resize", "shards", "frames", "corpus", "clips", "dataset"),
     "pipeline": (
         "decode", "parse", "merge", "filters", "run", "text", "ledger", "read", "embeddings", "fragments", "corpus", "plan",
         "publish", "build", "revise", "explain", "verify", "audit", "browse", "stages",

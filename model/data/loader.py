@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from longtake.library.clips import ClipDataset
+from longtake.library.dataset import ClipDataset
 from longtake.library.shards import LoaderError as LoaderError
 from longtake.model.data.samples import Batch, BatchMaker, Shape
 from longtake.model.data.text import SentenceTokenizer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from longtake.library.clips import read_finished
+from longtake.library.dataset import read_finished
 from longtake.library.shards import DamagedSample, LoaderError, RawSample, ShardReader, WantedFrames, read_texts
 from longtake.model.data.samples import chosen, decode
 from longtake.model.data.transforms import evaluation_frames

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.distributed import DistError
 
-from longtake.library.clips import read_finished
+from longtake.library.dataset import read_finished
 from longtake.model.data.loader import LoaderSettings, ShardLoader
 from longtake.model.data.samples import Batch
 from longtake.model.data.text import load_tokenizer

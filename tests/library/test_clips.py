@@ -224,10 +224,10 @@ def test_each_worker_goes_on_from_its_own_state(root: str, monkeypatch: pytest.M
     """As torchdata's StatefulDataLoader does it: the state is taken and given back in the worker."""
     from types import SimpleNamespace
 
-    from longtake.library import clips
-
     def share(worker: int, state: dict[str, Any] | None, count: int) -> tuple[list[str], dict[str, Any]]:
-        monkeypatch.setattr(clips, "get_worker_info", lambda: SimpleNamespace(id=worker, num_workers=2))
+        monkeypatch.setattr(
+            "longtake.library.dataset.get_worker_info", lambda: SimpleNamespace(id=worker, num_workers=2)
+        )
         dataset = ClipDataset(root, frames=2)
         if state:
             dataset.load_state_dict(state)
