@@ -6,6 +6,7 @@ from typing import Protocol
 from longtake.pipeline.decode.results import Decoded
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.schemas.config import Frames, Limits
+from longtake.schemas.extras import check_package
 
 
 class Backend(Protocol):
@@ -23,6 +24,7 @@ class Backend(Protocol):
 def backend(name: str) -> Backend:
     """The backend called `name`: "pyav" or "decord". Raises MissingExtraError if its library is not installed."""
     if name == "decord":
+        check_package("frames.decoder: decord", "decord", "decord")
         from longtake.pipeline.decode.decord_backend import DecordBackend
 
         return DecordBackend()

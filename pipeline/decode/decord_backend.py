@@ -7,6 +7,7 @@ as a copy of its neighbour. So a file is decoded only if decord's table agrees w
 from collections.abc import Sequence
 from typing import Any
 
+import decord
 import numpy as np
 import simplejpeg
 
@@ -19,17 +20,11 @@ from longtake.pipeline.decode.source import OpenSource, check_duration, open_sou
 from longtake.pipeline.decode.stopwatch import Stopwatch
 from longtake.pipeline.decode.table import PacketTable, read_table
 from longtake.schemas.config import Frames, Limits
-from longtake.schemas.extras import check_package
 from longtake.schemas.reasons import Reason
 
-try:
-    import decord
-except ImportError:
-    decord = None
-
-_FAILURES: tuple[type[Exception], ...] = (RuntimeError, AssertionError, IndexError, StopIteration)
-if decord is not None:
-    _FAILURES += (decord.DECORDError, decord._ffi.base.DECORDLimitReachedError)
+_FAILURES: tuple[type[Exception], ...] = (
+    RuntimeError, AssertionError, IndexError, StopIteration, decord.DECORDError, decord._ffi.base.DECORDLimitReachedError,
+)  # fmt: skip
 _NO_SEEK = frozenset({"mpegts", "mpeg"})
 _BATCH = 64  # frames per request, which bounds memory
 _SLACK_MS = 1.6  # decord's clock is a float32, and some of its containers round to whole milliseconds
@@ -37,10 +32,7 @@ _NO_REPAIRS = 1e-9  # share of made-up frames that decord may return
 
 
 class DecordBackend:
-    """A backend that uses decord. Raises MissingExtraError if decord is not installed."""
-
-    def __init__(self) -> None:
-        check_package("frames.decoder: decord", "decord", "decord")
+    """A backend that uses decord."""
 
     def decode(self, path: str, times_ms: Sequence[int], frames: Frames, limits: Limits, watch: Stopwatch) -> Decoded:
         """See Backend.decode. `decoded` counts the frames taken, because decord does not say how many it decoded for them."""

@@ -126,6 +126,6 @@ def test_what_was_left_out_as_a_duplicate_names_the_copy_that_stays(tmp_path: Pa
     video = Duplicate(ranked("gone", 0), ranked("it's, kept", 0), ranked("it's, kept", 0))
     for drops, expected in ((rows, (set(), {stays})), (video_drops((lost,), video), ({"it's, kept"}, set()))):  # type: ignore[arg-type]
         path = f"{layout.ledger}/part-0.parquet"
-        storage.write_parquet(path, tables.table(map(tables.ledger_row, drops), tables.LEDGER))
+        storage.write_parquet(path, tables.ledger_table(drops))
         found = known_copies(layout, {"gone"}, {gone})
         assert (found.videos, found.clips) == expected

@@ -461,8 +461,7 @@ def test_what_a_failed_merge_left_is_no_part_of_the_next(tmp_path: Path) -> None
     merged = tmp_path / "merged"
     left = Drop("v0", Subject.VIDEO, "v0", Stage.DECODE, Reason.TIMEOUT, "")
     storage.write_bytes(str(merged / "staging" / "lock"), b"")
-    rows = tables.table([tables.ledger_row(left)], tables.LEDGER)
-    storage.write_parquet(str(merged / "carried" / "part-00007.parquet"), rows)
+    storage.write_parquet(str(merged / "carried" / "part-00007.parquet"), tables.ledger_table([left]))
     done("merge", one, other, "--output", merged)
     assert is_sound(merged)
     assert reasons(merged, "video") == {}

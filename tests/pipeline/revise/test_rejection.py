@@ -187,10 +187,10 @@ def test_names_of_a_stranger_reject_nothing_else() -> None:
 def test_known_samples_are_planned_or_have_a_row(tmp_path: Path) -> None:
     layout = corpora.build(tmp_path)
     first, second = (clip.key for clip in corpora.clips_of(corpora.DAMAGED, corpora.config()))
-    row = tables.ledger_row(replace(OUT, subject_id=TWO.replace("alpha", "gone")))
-    storage.write_parquet(str(tmp_path / "ledger" / "part-takedown-00000.parquet"), tables.table([row], tables.LEDGER))
-    known = known_samples(layout, frozenset({first, row["subject_id"], "nobody-000000000-000000001"}))
-    assert known.here == {first} and known.gone == {row["subject_id"]}
+    gone = replace(OUT, subject_id=TWO.replace("alpha", "gone"))
+    storage.write_parquet(str(tmp_path / "ledger" / "part-takedown-00000.parquet"), tables.ledger_table([gone]))
+    known = known_samples(layout, frozenset({first, gone.subject_id, "nobody-000000000-000000001"}))
+    assert known.here == {first} and known.gone == {gone.subject_id}
     assert {clip.key: clip.lost and clip.lost[0] for clip in known.planned} == {
         first: None,
         second: Reason.FRAMES_DAMAGED,
@@ -209,8 +209,8 @@ def test_embeddings_of_sentences_go(tmp_path: Path) -> None:
 
 def test_verify_sees_a_rejected_sample_that_is_still_there(tmp_path: Path) -> None:
     corpora.build(tmp_path)
-    rows = list(map(tables.ledger_row, drop_clip(CLIPS[0], Stage.TAKEDOWN, Reason.REJECTED)))
+    drops = drop_clip(CLIPS[0], Stage.TAKEDOWN, Reason.REJECTED)
     path = str(tmp_path / "ledger" / "part-takedown-00000.parquet")
-    storage.write_parquet(path, tables.table(rows, tables.LEDGER))
+    storage.write_parquet(path, tables.ledger_table(drops))
     faults = Counter(str(fault) for fault in verify(str(tmp_path), workers=1).faults)
     assert any(f"{ONE}" in fault and "taken down, but it is in the plan" in fault for fault in faults), faults

@@ -193,8 +193,7 @@ def test_verify_sees_a_history_that_is_not_right(tmp_path: Path, version: int, h
 def test_verify_sees_a_taken_down_video_that_is_still_there(tmp_path: Path) -> None:
     corpora.build(tmp_path)
     path = tmp_path / "ledger" / "part-takedown-00000.parquet"
-    row = tables.ledger_row(replace(DOWN, video_id="alpha", subject_id="alpha"))
-    storage.write_parquet(str(path), tables.table([row], tables.LEDGER))
+    storage.write_parquet(str(path), tables.ledger_table([replace(DOWN, video_id="alpha", subject_id="alpha")]))
     found = [str(fault) for fault in verify(str(tmp_path), workers=1).faults]
     assert any("taken down, but it is in the plan" in fault for fault in found)
     assert any("dropped, but it has samples" in fault for fault in found)
