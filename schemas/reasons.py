@@ -62,6 +62,7 @@ class Reason(StrEnum):
     OTHER_ENCODING = "other_encoding"
     CLIPPED = "clipped"
     CHAPTERS_UNREADABLE = "chapters_unreadable"
+    NOT_HEARD = "not_heard"
     NOT_EMBEDDED = "not_embedded"
     NOT_REWRITTEN = "not_rewritten"
     NOT_COMPARED = "not_compared"
@@ -72,6 +73,9 @@ class Reason(StrEnum):
     ODD_ROTATION = "odd_rotation"
     # videos: no part could be used
     NO_TEXT = "no_text"
+    NO_SPEECH = "no_speech"
+    ASR_FAILED = "asr_failed"
+    OTHER_SPEECH = "other_speech"
     TRANSCRIPT_UNREADABLE = "transcript_unreadable"
     NO_LONG_CLIP = "no_long_clip"
     UNSAFE_URI = "unsafe_uri"
@@ -94,6 +98,7 @@ class Reason(StrEnum):
     # long clips and videos: a curator rejected them
     REJECTED = "rejected"
     # long clips: dropped by a threshold
+    ASR_LOW_CONFIDENCE = "asr_low_confidence"
     FEW_WORDS = "few_words"
     FAST_SPEECH = "fast_speech"
     REPETITION = "repetition"
@@ -127,6 +132,7 @@ class Reason(StrEnum):
 FAILURES = frozenset(
     {
         Reason.TRANSCRIPT_UNREADABLE,
+        Reason.ASR_FAILED,
         Reason.UNSAFE_URI,
         Reason.MISSING,
         Reason.UNREACHABLE,

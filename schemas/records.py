@@ -64,13 +64,32 @@ class SourceVideo:
 
 @compact
 @dataclass(frozen=True, slots=True)
+class SpeechScores:
+    """How sure the recognition of the speech in a long clip was; None: its text was not recognised, or not compared.
+
+    `logprob` is the mean log probability of the tokens, `no_speech` the probability of silence, `compression` the compression
+    ratio of the text: means over the recognised segments in the long clip, by time. `language` and its probability are those of
+    the whole video, and so is `agreement`: the share of the words of a transcript that were recognised too.
+    """
+
+    logprob: float | None = None
+    no_speech: float | None = None
+    compression: float | None = None
+    language: str | None = None
+    language_probability: float | None = None
+    agreement: float | None = None
+
+
+@compact
+@dataclass(frozen=True, slots=True)
 class LongClip:
     """One row of the plan: a run of sentences of one video that becomes one sample.
 
     `coherence` is the topical coherence score, None if it was not computed. `split`, `shard` and `position` are "" and -1 until
     the long clip is assigned to its place. `scores` holds the computed PLAN_SCORES, `language` an ISO 639 code, `duplicate_of`
     the key of the long clip that it repeats, `duplicate_video_of` the id of the video that its source video repeats,
-    `evaluation_overlap` the names of the evaluation sets that it overlaps. They are None if not asked for or not found.
+    `evaluation_overlap` the names of the evaluation sets that it overlaps. They are None if not asked for or not found. `speech`
+    is None in a plan without speech recognition.
     """
 
     key: str
@@ -86,6 +105,7 @@ class LongClip:
     duplicate_of: str | None = None
     duplicate_video_of: str | None = None
     evaluation_overlap: str | None = None
+    speech: SpeechScores | None = None
 
     @property
     def start_ms(self) -> int:

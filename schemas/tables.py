@@ -16,6 +16,7 @@ from longtake.schemas.records import (
     Sentence,
     SourceInfo,
     SourceVideo,
+    SpeechScores,
 )
 from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, Scores, column
 
@@ -57,6 +58,19 @@ PLAN = pa.schema(
         *[(column(name), pa.float64()) for name in PLAN_SCORES],
     ]
 )
+
+#: The columns that a plan has beside those of PLAN if its configuration recognises speech, by the fields of SpeechScores.
+SPEECH = pa.schema(
+    [
+        ("asr_logprob", pa.float64()),
+        ("asr_no_speech", pa.float64()),
+        ("asr_compression", pa.float64()),
+        ("asr_language", pa.string()),
+        ("asr_language_probability", pa.float64()),
+        ("asr_agreement", pa.float64()),
+    ]
+)
+_SPEECH_FIELDS = tuple(name.removeprefix("asr_") for name in SPEECH.names)
 
 LEDGER = pa.schema(
     [
@@ -108,7 +122,7 @@ INDEX = pa.schema(
 
 
 def plan_row(clip: LongClip) -> dict[str, Any]:
-    """The plan row of a long clip."""
+    """The plan row of a long clip, without the columns of SPEECH."""
     return {
         "key": clip.key,
         "video_id": clip.video.video_id,
@@ -136,7 +150,8 @@ def plan_row(clip: LongClip) -> dict[str, Any]:
 
 
 def plan_table(clips: Sequence[LongClip]) -> pa.Table:
-    """The plan rows of long clips: the table of their `plan_row`, but made by columns, which takes a tenth of the time."""
+    """The plan rows of long clips: the table of their `plan_row`, but made by columns, which takes a tenth of the time. If the
+    first one has scores of its speech, all rows have the columns of SPEECH too."""
     said = [sentence for clip in clips for sentence in clip.sentences]
     videos = [clip.video for clip in clips]
     sentences: dict[str, list[Any]] = {
@@ -170,9 +185,18 @@ def plan_table(clips: Sequence[LongClip]) -> pa.Table:
     scores = [dict(clip.scores) for clip in clips]
     columns |= {column(name): [found.get(name) for found in scores] for name in PLAN_SCORES}
     times = [time for clip in clips for time in clip.frame_times_ms]
-    return plan_columns(
+    made = plan_columns(
         columns, sentences, [len(c.sentences) for c in clips], times, [len(c.frame_times_ms) for c in clips]
     )
+    return with_speech(made, [clip.speech for clip in clips]) if clips and clips[0].speech is not None else made
+
+
+def with_speech(rows: pa.Table, scores: Sequence[SpeechScores | None]) -> pa.Table:
+    """Add the columns of SPEECH to plan rows."""
+    for field, name in zip(SPEECH, _SPEECH_FIELDS, strict=True):
+        values = [None if found is None else getattr(found, name) for found in scores]
+        rows = rows.append_column(field, pa.array(values, field.type))
+    return rows
 
 
 def plan_columns(
@@ -263,7 +287,15 @@ def clip_from_row(row: dict[str, Any]) -> LongClip:
         duplicate_of=row.get("duplicate_of"),
         duplicate_video_of=row.get("duplicate_video_of"),
         evaluation_overlap=row.get("evaluation_overlap"),
+        speech=_speech(row),
     )
+
+
+def _speech(row: dict[str, Any]) -> SpeechScores | None:
+    """The scores of the speech in a plan row; None if it has no columns for them."""
+    if SPEECH.names[0] not in row:
+        return None
+    return SpeechScores(*(row.get(name) for name in SPEECH.names))
 
 
 def ledger_table(drops: Sequence[Drop]) -> pa.Table:

@@ -1,7 +1,7 @@
 """The sections of `corpus.yaml` about text: where it comes from, cleaning, sentences and captions."""
 
 import codecs
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,10 +20,13 @@ TextFormat = Literal[
     "vidchapters",
     "ass",
     "sami",
+    "asr",
     "none",
 ]
 #: Formats in which one file may hold the transcripts of many videos.
 _IN_ONE_FILE = ("howto100m", "vidchapters")
+_NOT_TRANSCRIPTS = ("hdvila", "none")  # finished sentences, not cues
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 #: The question to the model. pipeline/plan/captions/parse.py reads answers in this form.
@@ -35,22 +38,92 @@ PROMPT = (
 )
 
 
-class TextSource(Section):
-    """Where the sentences come from. `none`: the video records carry them."""
+class Recognition(Section):
+    """How speech is recognised: the model, a name or a folder, and its settings. A long clip beyond a threshold is dropped, and
+    so is a transcript that agrees with the sound less than `min_agreement`; None: no threshold."""
+
+    model: str | None = Field(None, min_length=1)
+    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")  # None: detected for each video
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:[0-9]+)?)$")
+    compute_type: Literal["int8", "int8_float32", "int8_float16", "int16", "float16", "bfloat16", "float32"] | None = (
+        None
+    )
+    vad: bool = True  # leave out what holds no speech before the model hears it
+    beam_size: int = Field(5, ge=1, le=64)
+    batch_size: int | None = Field(
+        None, ge=1, le=1024
+    )  # pieces of 30 s at a time; None: 1 on a CPU, 16 on a GPU with vad
+    align: bool = False
+    min_agreement: Share | None = None
+    min_logprob: float | None = Field(None, le=0)
+    max_no_speech: Share | None = None
+    max_compression: float | None = Field(None, gt=0)
+    min_language: Share | None = None
+
+    @property
+    def device_class(self) -> str:
+        """The kind of device: results may differ between kinds."""
+        return self.device.partition(":")[0]
+
+    @property
+    def arithmetic(self) -> str:
+        """The compute type: the one asked for, or the usual one of the device."""
+        return self.compute_type or {"cpu": "int8", "cuda": "float16"}[self.device_class]
+
+    @property
+    def batch(self) -> int:
+        """The number of pieces of 30 s that the model hears at a time."""
+        return self.batch_size or (16 if self.device_class == "cuda" and self.vad else 1)
+
+
+class TextSource(Recognition):
+    """Where the sentences come from. `none`: the video records carry them. `asr`: speech recognition; as `fallback`, only for the
+    videos without a usable transcript, for which `format: [vtt, asr]` is short."""
 
     format: TextFormat = "none"
+    fallback: Literal["asr"] | None = None
     path: str | None = None
     encoding: str = "utf-8"
 
     @property
     def is_transcript(self) -> bool:
         """Whether the text is a transcript: cues, not finished sentences."""
-        return self.format not in ("hdvila", "none")
+        return self.format not in _NOT_TRANSCRIPTS
 
     @property
     def is_joined(self) -> bool:
         """Whether one file holds the transcripts of all videos."""
         return self.format in _IN_ONE_FILE and "{video_id}" not in (self.path or "")
+
+    @property
+    def has_files(self) -> bool:
+        """Whether each video may have a transcript file."""
+        return self.is_transcript and self.format != "asr"
+
+    @property
+    def recognises(self) -> bool:
+        """Whether recognised speech may become the text of a video."""
+        return self.format == "asr" or self.fallback is not None
+
+    @property
+    def compares(self) -> bool:
+        """Whether transcripts are compared with recognised speech."""
+        return self.align or self.min_agreement is not None
+
+    @property
+    def hears(self) -> bool:
+        """Whether speech is recognised at all."""
+        return self.recognises or self.compares
+
+    @model_validator(mode="before")
+    @classmethod
+    def _formats_in_order(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and isinstance(formats := raw.get("format"), list | tuple):
+            if len(formats) != 2 or formats[1] != "asr":
+                shown = ", ".join(map(str, formats))
+                raise ValueError(f"format [{shown}] must be a format and then asr, as in [vtt, asr]")
+            return raw | {"format": formats[0], "fallback": "asr"}
+        return raw
 
     @field_validator("encoding")
     @classmethod
@@ -64,11 +137,34 @@ class TextSource(Section):
 
     @model_validator(mode="after")
     def _path_fits_format(self) -> Self:
-        if (self.path is None) != (self.format == "none"):
+        if (self.path is None) != (self.format in ("none", "asr")):
             raise ValueError(f"format {self.format!r} {'needs' if self.path is None else 'takes no'} path")
-        if self.is_transcript and self.format not in _IN_ONE_FILE and "{video_id}" not in (self.path or ""):
+        if self.has_files and self.format not in _IN_ONE_FILE and "{video_id}" not in (self.path or ""):
             suffix = {"whisper": "json", "auto": "vtt"}.get(self.format, self.format)
             raise ValueError(f"path {self.path!r} must name one file per video, as in 'subs/{{video_id}}.{suffix}'")
+        return self
+
+    @model_validator(mode="after")
+    def _recognition_has_a_model(self) -> Self:
+        one_each = self.has_files and not self.is_joined
+        if self.fallback is not None and not one_each:
+            raise ValueError(
+                f"format [{self.format}, asr] needs a transcript file for each video; use asr alone, or [vtt, asr]"
+            )
+        if self.compares and not one_each:
+            setting = "align" if self.align else "min_agreement"
+            raise ValueError(
+                f"{setting} compares transcript files, one for each video; format {self.format!r} has none"
+            )
+        if self.batch > 1 and not self.vad:
+            raise ValueError("batch_size above 1 needs vad: true, which finds the pieces")
+        if self.hears and self.model is None:
+            raise ValueError("speech recognition needs model, a name or a folder, as in model: small")
+        if not self.hears and (given := sorted(self.model_fields_set & set(Recognition.model_fields))):
+            raise ValueError(
+                f"{given[0]} is a setting of speech recognition; ask for it with format: asr, format: [{self.format}, asr], "
+                "align or min_agreement"
+            )
         return self
 
 

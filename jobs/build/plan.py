@@ -22,6 +22,7 @@ from longtake.pipeline.plan.fingerprint import fingerprint
 from longtake.pipeline.plan.graph import PlanSteps, add_planning
 from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, read_summary
 from longtake.pipeline.read.line_source import LINE_BYTES, files_of, is_packed, text_bytes
+from longtake.pipeline.read.speech import prepare_hearing
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import check_reachable, is_local, slots_per_process
 from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
@@ -95,6 +96,8 @@ def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], Pipeline
     check_filters(config, probe.value)
     if PUNCTUATION_MODEL.asked(config):
         PUNCTUATION_MODEL.get(config)  # a model that does not load is an error before any work
+    if config.source.text.hears:
+        prepare_hearing(config, slots)
     steps = PlanSteps(
         embed=embedding(config, layout, request.save_embeddings),
         caption=captioning(config),

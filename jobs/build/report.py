@@ -10,7 +10,7 @@ from longtake.jobs import terminal
 from longtake.pipeline.plan.estimate import likely, price_of
 from longtake.pipeline.plan.summary import PlanSummary, empty_splits
 from longtake.pipeline.publish.plan_warnings import plan_warnings
-from longtake.pipeline.run.progress import BYTES, Phase
+from longtake.pipeline.run.progress import BYTES, HOURS, Phase
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 from longtake.schemas.printable import printable
@@ -24,10 +24,14 @@ def planning_line(phase: Phase | None) -> str:
     """Return one line: the current phase, how much of it is done, how fast, what is left."""
     if phase is None or not phase.done:
         return "starting" if phase is None else phase.name
-    speed = f", {phase.rate:,.0f} per second" if phase.rate is not None and phase.seconds >= _SETTLED else ""
+    is_settled = phase.rate is not None and phase.seconds >= _SETTLED
+    speed = f", {phase.rate:,.0f} per second" if is_settled else ""
     if phase.unit == BYTES:
         amount = human_bytes(phase.done) if phase.total is None else bytes_of(phase.done, phase.total)
         speed = ""
+    elif phase.unit == HOURS:
+        amount = f"{phase.done:,.2f} {'' if phase.total is None else f'of {phase.total:,.2f} '}h of sound"
+        speed = f", {(phase.rate or 0) * 3600:,.0f} times real time" if is_settled else ""
     elif phase.total is None:
         amount = plural(round(phase.done), phase.unit)
     else:

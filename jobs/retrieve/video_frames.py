@@ -17,8 +17,8 @@ from longtake.pipeline.decode.repair import with_repair
 from longtake.pipeline.decode.results import ContainerError
 from longtake.pipeline.decode.source import check_duration, open_source
 from longtake.pipeline.decode.table import read_table
-from longtake.pipeline.fragments.work import blaming_the_source, in_slot, local_source
 from longtake.pipeline.run.slots import Slots
+from longtake.pipeline.run.sources import blaming_the_source, in_slot, local_source
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.reasons import Reason
 

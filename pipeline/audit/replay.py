@@ -10,8 +10,8 @@ from longtake.pipeline.corpus.withdrawn import read_withdrawn
 from longtake.pipeline.decode import Frame, SourceError, decode_frames
 from longtake.pipeline.explain.explain import plan_one
 from longtake.pipeline.explain.read import read_video
-from longtake.pipeline.fragments.work import blaming_the_source, in_slot, local_source
 from longtake.pipeline.run.slots import Slots
+from longtake.pipeline.run.sources import blaming_the_source, in_slot, local_source
 from longtake.schemas import tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError, CorpusError

@@ -23,7 +23,7 @@ from longtake.pipeline.fragments import fragment
 from longtake.pipeline.fragments.fragment import Marker, WantedClip
 from longtake.pipeline.fragments.plan_table import Task, clips_of, clips_of_shard, plan_parts
 from longtake.pipeline.fragments.tasks import listed_tasks, note_failure
-from longtake.pipeline.fragments.work import decode_source, detail_of, in_slot, local_source
+from longtake.pipeline.fragments.work import decode_source
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.plan.summary import PlanSummary, check_failed
 from longtake.pipeline.read.rows import DROPS, Dropped, drop
@@ -33,6 +33,7 @@ from longtake.pipeline.run.dataflow import decode_hints
 from longtake.pipeline.run.events import event
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.slots import Slots, shared_slots
+from longtake.pipeline.run.sources import detail_of, in_slot, local_source
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, Filters
 from longtake.schemas.layout import Layout

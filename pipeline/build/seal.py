@@ -10,6 +10,7 @@ from longtake.pipeline.plan.summary import PlanSummary
 from longtake.pipeline.publish.card import dataset_card
 from longtake.pipeline.publish.croissant import croissant_json
 from longtake.pipeline.publish.index_figures import card_figures
+from longtake.pipeline.speech.model import speech_versions
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import CorpusError
@@ -30,7 +31,7 @@ def seal(
     manifest = CorpusManifest(
         format=FORMAT,
         name=config.name,
-        versions=versions() | decoder_versions(config.frames.decoder),
+        versions=versions() | decoder_versions(config.frames.decoder) | speech_versions(config),
         config=config.published(),
         fingerprint=fingerprint(config),
         counts=final_counts(plan, decode_drops, sum(shard.samples for shard in shards)),

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ PLANNED = tuple(name for name in tables.PLAN.names if name not in ("shard", "pos
 _MAY_BE_EMPTY = frozenset(
     {"coherence", "timing", "asr", "speaker", "language", "duplicate_of", "duplicate_video_of", "evaluation_overlap"}
     | {*map(column, (*PLAN_SCORES, *INDEX_SCORES)), *(f"source_{name}" for name in tables.SOURCE_COLOR)}
+    | {*tables.SPEECH.names}
 )
 #: Columns that were added later: an older corpus does not have them.
 _MAY_BE_MISSING = _MAY_BE_EMPTY - {"coherence"}
@@ -26,10 +27,17 @@ UNREADABLE = (OSError, pa.ArrowException, ValueError, EOFError, MemoryError, Ove
 
 
 def read_rows(
-    path: str, schema: pa.Schema, faults: FaultList, columns: list[str] | None = None
+    path: str,
+    schema: pa.Schema,
+    faults: FaultList,
+    columns: list[str] | None = None,
+    optional: Iterable[pa.Field] = (),
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of a Parquet file in batches, with all columns or some. Stop at the first fault, and report it."""
-    for batch in read_batches(path, schema, faults, columns):
+    """Yield the rows of a Parquet file in batches, with all columns or some. Stop at the first fault, and report it.
+
+    `optional` are columns that the table may have beside those of `schema`.
+    """
+    for batch in read_batches(path, schema, faults, columns, optional):
         try:
             rows = batch.to_pylist()
         except UNREADABLE as error:  # text that is not UTF-8
@@ -39,13 +47,17 @@ def read_rows(
 
 
 def read_batches(
-    path: str, schema: pa.Schema, faults: FaultList, columns: list[str] | None = None
+    path: str,
+    schema: pa.Schema,
+    faults: FaultList,
+    columns: list[str] | None = None,
+    optional: Iterable[pa.Field] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Yield the batches of a Parquet file. Stop at the first fault, and report it."""
     try:
         with storage.open_table(path) as stream:
             file = pq.ParquetFile(stream)
-            if not _has_columns(file.schema_arrow, schema, faults):
+            if not _has_columns(file.schema_arrow, _with(schema, file.schema_arrow, optional), faults):
                 return
             for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
                 empty = [
@@ -59,6 +71,11 @@ def read_batches(
         faults.cannot_read("missing")
     except UNREADABLE as error:
         faults.cannot_read(f"unreadable: {error}")
+
+
+def _with(schema: pa.Schema, found: pa.Schema, optional: Iterable[pa.Field]) -> pa.Schema:
+    """The schema with those of the optional columns that a file has."""
+    return pa.schema([*schema, *(field for field in optional if field.name in found.names)])
 
 
 def _has_columns(found: pa.Schema, wanted: pa.Schema, faults: FaultList) -> bool:

@@ -40,7 +40,7 @@ def _header(source: OpenSource) -> Probe | None:
     if not source.header_ms:
         return None
     info = source_info(source, Orientation(), source.header_ms)
-    return Probe(info, exact=False, audio_ms=audio_span(source, info.duration_ms))
+    return Probe(info, exact=False, audio_ms=audio_span(source.container, info.duration_ms))
 
 
 def _probe(path: str, limits: Limits, packets: bool) -> Probe:
@@ -50,7 +50,7 @@ def _probe(path: str, limits: Limits, packets: bool) -> Probe:
             return found
         info = measured_info(source, _table(source, limits), Orientation())
         check_duration(info.duration_ms, limits)
-        return Probe(info, exact=True, audio_ms=audio_span(source, max(info.duration_ms, source.header_ms)))
+        return Probe(info, exact=True, audio_ms=audio_span(source.container, max(info.duration_ms, source.header_ms)))
 
 
 def decode_cost(path: str, times_ms: Sequence[int], frames: Frames, limits: Limits) -> int:

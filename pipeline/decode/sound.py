@@ -3,20 +3,21 @@
 from fractions import Fraction
 
 import av
+from av.container import InputContainer
 from av.stream import Discard
 
-from longtake.pipeline.decode.source import OpenSource, open_container
+from longtake.pipeline.decode.source import open_container
 from longtake.schemas.config import Limits
 
 
-def audio_span(source: OpenSource, duration_ms: int) -> tuple[int, int] | None:
+def audio_span(container: InputContainer, duration_ms: int) -> tuple[int, int] | None:
     """The start and end of sound, in ms from the start of the source: the span of the longest audio stream.
 
     The times come from the headers of the streams. A header without times, as in Matroska, counts as the whole file.
     """
     spans = []
-    for stream in source.container.streams.audio:
-        base, origin = stream.time_base, Fraction(source.container.start_time or 0, 1_000_000)
+    for stream in container.streams.audio:
+        base, origin = stream.time_base, Fraction(container.start_time or 0, 1_000_000)
         if base is None or not stream.duration:
             spans.append((0, duration_ms))
             continue

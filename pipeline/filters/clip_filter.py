@@ -11,7 +11,7 @@ from longtake.pipeline.filters.evaluation_sets import EvaluationSets
 from longtake.pipeline.filters.language import known_languages, language
 from longtake.pipeline.filters.lists import read_list
 from longtake.pipeline.filters.personal import find_in_clip, mask_clip
-from longtake.pipeline.filters.rules import CLIP_RULES, PROBED, first_fault, pii_fault
+from longtake.pipeline.filters.rules import CLIP_RULES, PROBED, first_fault, pii_fault, unsure
 from longtake.schemas.config import CorpusConfig, Filters
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.extras import check_package
@@ -53,6 +53,7 @@ class ClipFilter:
             self._scores = {**self._scores, "profanity": speech.listed_words(phrases)}
         self._evaluation = EvaluationSets(config)
         self._drops_overlaps = config.duplicates.evaluation_overlap == "drop"
+        self._text = config.source.text
 
     def apply(self, clips: Sequence[LongClip], facts: Probe | None) -> FilteredClips:
         """Filter the long clips of one video. If none is left, the video has a ledger row too."""
@@ -62,7 +63,7 @@ class ClipFilter:
         judged: list[tuple[LongClip, tuple[Reason, str] | None]] = []
         for clip in clips:
             scored = self._scored(clip, facts)
-            fault = self._fault(scored) or self._color_fault(facts)
+            fault = unsure(clip.speech, self._text) or self._fault(scored) or self._color_fault(facts)
             judged.append((scored, fault))
             if fault is not None:
                 drops += drop_clip(clip, Stage.FILTER, *fault)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from longtake.schemas.config import Filters
 from longtake.schemas.reasons import Reason
+from longtake.schemas.records import SpeechScores
+from longtake.schemas.text_config import Recognition
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,28 @@ FRAME_RULES = (
 )
 #: Scores that need a probe of the source.
 PROBED = frozenset({"short_side", "aspect", "audio"})
+
+
+#: Fields of SpeechScores and their thresholds, settings of `source.text`.
+_SPEECH = (
+    ("logprob", "min_logprob"),
+    ("no_speech", "max_no_speech"),
+    ("compression", "max_compression"),
+    ("language_probability", "min_language"),
+)
+
+
+def unsure(scores: SpeechScores | None, text: Recognition) -> tuple[Reason, str] | None:
+    """The reason and detail of the first threshold that the recognition of a long clip breaks; None if it breaks none."""
+    for name, setting in _SPEECH:
+        value: float | None = getattr(scores, name, None)
+        limit: float | None = getattr(text, setting)
+        if value is None or limit is None:
+            continue
+        if value < limit if setting.startswith("min_") else value > limit:
+            side = "below" if setting.startswith("min_") else "above"
+            return Reason.ASR_LOW_CONFIDENCE, f"{name} {value:.4g} is {side} {setting} {limit:g}"
+    return None
 
 
 def pii_fault(value: float) -> str | None:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longtake.pipeline.fragments.fragment import WantedClip, fragment_digest
-from longtake.pipeline.fragments.seen import SourceVersions, Version, difference, version_of
+from longtake.pipeline.fragments.seen import SourceVersions, difference, version_of
+from longtake.pipeline.run.sources import Version
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout

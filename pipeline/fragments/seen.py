@@ -8,11 +8,10 @@ from contextlib import suppress
 
 import pyarrow as pa
 
+from longtake.pipeline.run.sources import Version
 from longtake.schemas import storage
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import Layout
-
-Version = tuple[int, str]  # size in bytes and tag, see storage.size_and_tag
 
 _COLUMNS = pa.schema([("video_id", pa.string()), ("size", pa.int64()), ("tag", pa.string())])
 

@@ -7,11 +7,12 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from longtake.pipeline.fragments.seen import Version, part_path, seen_rows, write_rows
+from longtake.pipeline.fragments.seen import part_path, seen_rows, write_rows
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.run.batches import Batch, Pack, one_table
 from longtake.pipeline.run.parts import ByPart, with_hash, without_hash
 from longtake.pipeline.run.runner import batches_for
+from longtake.pipeline.run.sources import Version
 from longtake.schemas.layout import Layout
 
 SEEN = "seen"

@@ -12,9 +12,9 @@ from apache_beam.pvalue import TaggedOutput
 from longtake.pipeline.decode import Probe, SourceError, hdr_detail, is_hdr
 from longtake.pipeline.filters.clip_filter import ClipFilter, video_row
 from longtake.pipeline.filters.rejects import RejectIndex, rejected_clips
-from longtake.pipeline.fragments.seen import Version, version_of
+from longtake.pipeline.fragments.seen import version_of
 from longtake.pipeline.fragments.seen_graph import SEEN
-from longtake.pipeline.fragments.work import detail_of, in_slot, local_source, look_at, source_cost
+from longtake.pipeline.fragments.work import look_at, source_cost
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.merge.coherence import Topics
 from longtake.pipeline.merge.groups import GroupedSentence, group_video, lost_groups
@@ -27,6 +27,8 @@ from longtake.pipeline.run import metrics as step_metrics
 from longtake.pipeline.run.events import event
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.slots import Slots, shared_slots
+from longtake.pipeline.run.sources import Version, detail_of, in_slot, local_source
+from longtake.pipeline.text.recognised.scores import HeardSpeech
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
@@ -245,6 +247,9 @@ def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) ->
     split = assign.split_of(video.video_id, config.split, config.seed)
     scores = [topics.coherence(clip.sentences) if topics else None for clip in merged.clips]
     clips = [replace(clip, split=split, coherence=score) for clip, score in zip(merged.clips, scores, strict=True)]
+    if config.source.text.hears:
+        heard = element.heard or HeardSpeech()
+        clips = [replace(clip, speech=heard.between(clip.start_ms, clip.end_ms)) for clip in clips]
     return Planning(clips, drops, inside, topics, merged)
 
 

@@ -18,6 +18,7 @@ from longtake.pipeline.read.buckets import ReadContext, buckets_for
 from longtake.pipeline.read.by_video import MANIFEST
 from longtake.pipeline.read.line_source import NumberedBlocks, files_of, sizes_of, text_bytes
 from longtake.pipeline.read.rows import DROPS
+from longtake.pipeline.read.speech import HearSpeech
 from longtake.pipeline.run.batches import Batches
 from longtake.pipeline.run.progress import BYTES, PROGRESS
 from longtake.schemas.config import CorpusConfig
@@ -75,8 +76,10 @@ def read_videos(
     probed: bool,
     only: frozenset[str] | None = None,
     take: Any = None,
+    workers: int = 0,
 ) -> ReadOutput:
-    """Read all sources of the configuration. `probed`: the source videos will be looked at.
+    """Read all sources of the configuration. `probed`: the source videos will be looked at. `workers` are the slots that
+    recognise speech; 0: one for each core.
 
     `take` is a step that takes buckets of videos and sentences with joined texts, plans what it can, and hands on the others; its
     outputs are in `taken`, and the others are its main output.
@@ -93,12 +96,15 @@ def read_videos(
         | "Manifest" >> NumberedBlocks(files.manifest)
         | "Read manifest" >> beam.FlatMap(by_video.lines_by_video, context, only).with_outputs(MANIFEST, main="lines")
     )
+    named = lines.lines
+    if config.source.text.hears:
+        named = named | "Heard" >> beam.util.WaitOn(named | "Speech" >> HearSpeech(context, workers))
     if config.source.text.format == "hdvila" or files.groups:
-        read = _join_by_clip(root, lines.lines, context, files, take)
+        read = _join_by_clip(root, named, context, files, take)
     elif files.texts:
-        read = _join_by_video(root, lines.lines, context, files)
+        read = _join_by_video(root, named, context, files)
     else:
-        read = _read_by_video(lines.lines, context)
+        read = _read_by_video(named, context)
     of_manifest = [lines[MANIFEST], read.of_manifest]
     unreadable = [side | f"Unreadable {n}" >> beam.FlatMap(_unreadable) for n, side in enumerate(of_manifest)]
     drops = [*of_manifest, *read.drops]

@@ -18,7 +18,9 @@ from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
 from longtake.pipeline.parse.texts import parse_group, parse_text
 from longtake.pipeline.parse.transcripts.columns import parse_columns_file
 from longtake.pipeline.run.progress import PROGRESS
-from longtake.pipeline.text.video_text import OwnText, TextTrace, finish_sentences, finish_transcript, read_own_text
+from longtake.pipeline.text.own_text import read_own_text
+from longtake.pipeline.text.recognised.scores import HeardSpeech
+from longtake.pipeline.text.video_text import OwnText, TextTrace, finish_sentences, finish_transcript
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, Sentence, SourceVideo, compact
@@ -37,7 +39,7 @@ class VideoText:
     """A video with its sentences, the groups that name each sentence, and the number of removals of each cleaning step.
 
     If asked for, it also has the starts of its chapters, and `embeddings`: row i belongs to sentence i. If the model failed,
-    `embeddings` is None and `not_embedded` says why.
+    `embeddings` is None and `not_embedded` says why. `heard` are the scores of recognised speech.
     """
 
     video: SourceVideo
@@ -46,6 +48,7 @@ class VideoText:
     chapters_ms: tuple[int, ...] = ()
     embeddings: Embeddings | None = field(default=None, compare=False)
     not_embedded: str = ""
+    heard: HeardSpeech | None = None
 
 
 def drop(row: Drop) -> Dropped:
@@ -100,7 +103,8 @@ def video_text(
 def _with_text(video: SourceVideo, text: OwnText) -> Iterator[VideoText | Dropped]:
     yield from map(drop, text.drops)
     if text.sentences:
-        yield VideoText(video, tuple((s, ()) for s in text.sentences), tuple(sorted(text.removals.items())))
+        removals = tuple(sorted(text.removals.items()))
+        yield VideoText(video, tuple((s, ()) for s in text.sentences), removals, heard=text.heard)
     elif not any(d.subject is Subject.VIDEO for d in text.drops):
         yield drop(_no_text(video.video_id))
 
@@ -172,7 +176,7 @@ def keyed_clips(
             yield clip.clip_id, ClipText(video_id, clip.start_ms, clip.end_ms, record.where, None)
         return
     text = read_own_text(record, config, trace)
-    if any(d.reason is Reason.TRANSCRIPT_UNREADABLE for d in text.drops):
+    if any(d.subject is Subject.VIDEO and d.reason is not Reason.NO_TEXT for d in text.drops):
         yield from map(drop, text.drops)
         return
     yield named

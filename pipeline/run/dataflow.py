@@ -48,6 +48,11 @@ class StepOptions(PipelineOptions):
             default=None,
             help="Accelerator of a machine that embeds sentences, as in type:nvidia-l4;count:1;install-nvidia-driver.",
         )
+        parser.add_argument(
+            "--speech_accelerator",
+            default=None,
+            help="Accelerator of a machine that recognises speech, as in type:nvidia-l4;count:1;install-nvidia-driver.",
+        )
 
 
 def is_dataflow(options: PipelineOptions) -> bool:
@@ -66,6 +71,14 @@ def embed_hints(options: PipelineOptions) -> dict[str, str]:
     """Resource hints of the step that embeds sentences. Empty without an accelerator."""
     accelerator = options.view_as(StepOptions).embed_accelerator
     return {"accelerator": accelerator} if accelerator and is_dataflow(options) else {}
+
+
+def speech_hints(options: PipelineOptions) -> dict[str, str]:
+    """Resource hints of the step that recognises speech: its accelerator, or else those of decoders. Empty on other runners."""
+    if not is_dataflow(options):
+        return {}
+    accelerator = options.view_as(StepOptions).speech_accelerator
+    return {"accelerator": accelerator} if accelerator else decode_hints(options)
 
 
 def prepare(options: PipelineOptions) -> None:
@@ -106,10 +119,9 @@ def _faults(options: PipelineOptions) -> Any:
         yield f"--decode_min_ram={steps.decode_min_ram}: must be a size, as in 16GB"
     if not CPUS.fullmatch(steps.decode_cpu_count):
         yield f"--decode_cpu_count={steps.decode_cpu_count}: must be a number of cores"
-    if steps.embed_accelerator is not None and not ACCELERATOR.fullmatch(steps.embed_accelerator):
-        yield (
-            f"--embed_accelerator={steps.embed_accelerator}: must be as in type:nvidia-l4;count:1;install-nvidia-driver"
-        )
+    for name in ("embed_accelerator", "speech_accelerator"):
+        if (accelerator := getattr(steps, name)) is not None and not ACCELERATOR.fullmatch(accelerator):
+            yield f"--{name}={accelerator}: must be as in type:nvidia-l4;count:1;install-nvidia-driver"
     for name, value in options.get_all_options(drop_default=True, retain_unknown_options=True).items():
         if value and isinstance(value, str) and _SECRET.search(name):
             yield f"--{name}: a secret must not be part of a job; give access to the workers' service account instead"

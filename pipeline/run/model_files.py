@@ -12,7 +12,7 @@ from longtake.schemas.errors import ConfigError
 from longtake.schemas.extras import check_package
 
 #: The files of a model. Weights are read from safetensors only: other formats can run code when they are loaded.
-_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
+FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
 
 
 def find_model(name: str, setting: str, config: CorpusConfig, owner: str = "") -> str:
@@ -33,7 +33,7 @@ def _from_hub(name: str, setting: str, repo: str) -> str:
 
     for offline in (True, False):
         try:
-            folder = str(snapshot_download(repo, allow_patterns=list(_FILES), local_files_only=offline))
+            folder = str(snapshot_download(repo, allow_patterns=list(FILES), local_files_only=offline))
         except Exception as error:  # no such model, no network, no such name
             problem = first_line(error)
         else:
@@ -42,12 +42,12 @@ def _from_hub(name: str, setting: str, repo: str) -> str:
 
 
 @lru_cache
-def model_digest(folder: str) -> str:
-    """A digest of the model's files, which identifies the model. Raises ConfigError."""
+def model_digest(folder: str, files: tuple[str, ...] = FILES) -> str:
+    """A digest of the model's files, which identifies the model. `files` are patterns of their names. Raises ConfigError."""
     digest = hashlib.sha256()
     root = Path(folder)
     try:
-        for path in sorted({path for pattern in _FILES for path in root.rglob(pattern) if path.is_file()}):
+        for path in sorted({path for pattern in files for path in root.rglob(pattern) if path.is_file()}):
             with path.open("rb") as stream:
                 content = hashlib.file_digest(stream, "sha256").hexdigest()
             digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from longtake.pipeline.run.model_files import find_model, model_digest, versions_of
+from longtake.pipeline.run.model_files import FILES, find_model, model_digest, versions_of
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
 
@@ -20,7 +20,8 @@ class OptionalModel(Generic[M]):
     """A model and the setting that names it.
 
     `load` gets the local folder and the values of `options`, the settings that change how the model is loaded. `wanted` is a
-    property of the configuration that must be true too. `owner` is the model's owner if the name has none.
+    property of the configuration that must be true too. `owner` is the model's owner if the name has none. `files` are patterns
+    of the names of its files.
     """
 
     setting: str
@@ -30,6 +31,7 @@ class OptionalModel(Generic[M]):
     wanted: str = ""
     owner: str = ""
     find: Callable[[str, str, CorpusConfig, str], str] = find_model
+    files: tuple[str, ...] = FILES
 
     def asked(self, config: CorpusConfig) -> bool:
         """Whether a configuration asks for the model."""
@@ -53,7 +55,7 @@ class OptionalModel(Generic[M]):
 
     def digest(self, config: CorpusConfig) -> str:
         """The digest of the model's files. Raises ConfigError."""
-        return model_digest(self.folder(config))
+        return model_digest(self.folder(config), self.files)
 
     def versions(self, config: CorpusConfig) -> dict[str, str]:
         """The versions of the libraries that decide the model's answers; empty if the configuration does not ask for it."""

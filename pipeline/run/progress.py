@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 BYTES = "B"  # the unit of phases that count bytes
+HOURS = "h"  # and of those that count hours of sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Phase:
 
     Attributes:
         name: for people, as in "reading".
-        unit: a noun for what is counted, in the singular, as in "video"; BYTES; or empty.
+        unit: a noun for what is counted, in the singular, as in "video"; BYTES; HOURS; or empty.
         done: so much is done.
         total: of so much; None if unknown.
         seconds: from its beginning until it advanced last.

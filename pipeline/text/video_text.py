@@ -1,13 +1,13 @@
-"""Reads the text of one video from its record or transcript, cleans it, and makes sentences."""
+"""Reads the transcript of one video, cleans its text, and makes sentences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.parse.transcripts.cue import Cue, Transcript
 from longtake.pipeline.parse.transcripts.parse import parse_transcript
 from longtake.pipeline.text.clean.clean import clean
 from longtake.pipeline.text.clean.cleaned import CleanStep
+from longtake.pipeline.text.recognised.scores import HeardSpeech
 from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
 from longtake.pipeline.text.sentences.split import split_sentences, take_cues
 from longtake.schemas import storage
@@ -19,11 +19,13 @@ from longtake.schemas.records import Drop, Sentence
 
 @dataclass(frozen=True, slots=True)
 class OwnText:
-    """The sentences of a video, the drops, and the number of removals of each cleaning step."""
+    """The sentences of a video, the drops, and the number of removals of each cleaning step; with speech recognition also its
+    scores."""
 
     sentences: list[Sentence]
     drops: list[Drop]
     removals: dict[str, int] = field(default_factory=dict)
+    heard: HeardSpeech | None = None
 
 
 @dataclass(slots=True)
@@ -33,27 +35,6 @@ class TextTrace:
     cues: list[Cue] = field(default_factory=list)  # as read
     steps: list[CleanStep] = field(default_factory=list)
     cleaned: list[Cue] = field(default_factory=list)
-
-
-def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None) -> OwnText:
-    """Return the sentences of a record or of its transcript file."""
-    if config.source.text.is_transcript:
-        found = read_transcript(record.video.video_id, config)
-        return (
-            finish_transcript(found, record.video.video_id, config, trace)
-            if isinstance(found, Transcript)
-            else OwnText([], [found])
-        )
-    video_id = record.video.video_id
-    sentences, drops = [], []
-    for clip in record.clips:
-        if clip.text:
-            sentences.append(Sentence(clip.clip_id, clip.start_ms, clip.end_ms, clip.text))
-        else:
-            detail = f"{record.where}: the record holds no text for it"
-            drops.append(Drop(video_id, Subject.SENTENCE, clip.clip_id, Stage.READ, Reason.CLIP_WITHOUT_TEXT, detail))
-    finished = finish_sentences(sentences, video_id, config, trace)
-    return OwnText(finished.sentences, drops + finished.drops, finished.removals)
 
 
 def read_transcript(video_id: str, config: CorpusConfig) -> Transcript | Drop:
@@ -76,8 +57,32 @@ def finish_transcript(
     transcript: Transcript, video_id: str, config: CorpusConfig, trace: TextTrace | None = None
 ) -> OwnText:
     """Return the sentences of a transcript."""
-    made = _finish(transcript.cues, video_id, config, transcript.recognised, trace)
-    return OwnText(made.sentences, transcript.drops + made.drops, made.removals)
+    return sentences_of(clean_transcript(transcript, video_id, config, trace), config)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanText:
+    """The cues of a video after cleaning, the drops so far, and the number of removals of each step."""
+
+    cues: list[Cue]
+    drops: list[Drop]
+    removals: dict[str, int]
+
+
+def clean_transcript(
+    transcript: Transcript, video_id: str, config: CorpusConfig, trace: TextTrace | None = None
+) -> CleanText:
+    """Clean the cues of a transcript, if the configuration asks for it."""
+    cleaned = _clean(transcript.cues, video_id, config, transcript.recognised, trace)
+    return replace(cleaned, drops=transcript.drops + cleaned.drops)
+
+
+def sentences_of(text: CleanText, config: CorpusConfig) -> OwnText:
+    """Make the sentences of cleaned cues."""
+    if not config.splits_sentences:
+        return OwnText(take_cues(text.cues), text.drops, text.removals)
+    punctuate = PUNCTUATION_MODEL.get(config).punctuate if PUNCTUATION_MODEL.asked(config) else None
+    return OwnText(split_sentences(text.cues, config.sentences, punctuate), text.drops, text.removals)
 
 
 def finish_sentences(
@@ -88,26 +93,23 @@ def finish_sentences(
     if not (config.cleans_text or config.splits_sentences):
         return OwnText(list(sentences), [])
     as_cues = [Cue(s.clip_id, s.start_ms, s.end_ms, s.text) for s in sentences]
-    made = _finish(as_cues, video_id, config, False, trace)
+    made = sentences_of(_clean(as_cues, video_id, config, False, trace), config)
     before = {(s.clip_id, s.start_ms, s.end_ms, s.text): s for s in sentences}
     after = [before.get((s.clip_id, s.start_ms, s.end_ms, s.text), s) for s in made.sentences]
     return OwnText(after, made.drops, made.removals)
 
 
-def _finish(cues: list[Cue], video_id: str, config: CorpusConfig, recognised: bool, trace: TextTrace | None) -> OwnText:
-    drops: list[Drop] = []
-    removals: dict[str, int] = {}
+def _clean(
+    cues: list[Cue], video_id: str, config: CorpusConfig, recognised: bool, trace: TextTrace | None
+) -> CleanText:
     if trace is not None:
         trace.cues = trace.cleaned = cues
-    if config.cleans_text:
-        cleaned = clean(cues, video_id, config.clean, recognised, config.filters.languages)
-        cues, drops, removals = cleaned.cues, cleaned.drops, dict(cleaned.removals)
-        if trace is not None:
-            trace.steps, trace.cleaned = cleaned.steps, cues
-    if not config.splits_sentences:
-        return OwnText(take_cues(cues), drops, removals)
-    punctuate = PUNCTUATION_MODEL.get(config).punctuate if PUNCTUATION_MODEL.asked(config) else None
-    return OwnText(split_sentences(cues, config.sentences, punctuate), drops, removals)
+    if not config.cleans_text:
+        return CleanText(cues, [], {})
+    cleaned = clean(cues, video_id, config.clean, recognised, config.filters.languages)
+    if trace is not None:
+        trace.steps, trace.cleaned = cleaned.steps, cleaned.cues
+    return CleanText(cleaned.cues, cleaned.drops, dict(cleaned.removals))
 
 
 def _unreadable(video_id: str, detail: str) -> Drop:

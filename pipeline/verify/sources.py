@@ -22,9 +22,9 @@ from longtake.pipeline.decode import SourceError
 from longtake.pipeline.decode.ffmpeg_command import INSTALL_FFMPEG, ffmpeg_command
 from longtake.pipeline.decode.source import check_file
 from longtake.pipeline.fragments.seen import SourceVersions, difference, version_of
-from longtake.pipeline.fragments.work import blaming_the_source, local_source
 from longtake.pipeline.plan.summary import read_summary
 from longtake.pipeline.run.slots import cores
+from longtake.pipeline.run.sources import blaming_the_source, local_source
 from longtake.pipeline.verify.ffmpeg_pass import FfmpegPass
 from longtake.pipeline.verify.source_frames import FrameComparison, Want, compare, excused
 from longtake.pipeline.verify.source_text import text_faults

@@ -41,7 +41,7 @@ def plan_facts(path: str) -> PlanFacts:
         name: [] for name in ("keys", "digests", "videos", "splits", "places", "sentences")
     }
     names: set[str] = set()
-    for rows in read_rows(path, tables.PLAN, faults):
+    for rows in read_rows(path, tables.PLAN, faults, optional=tables.SPEECH):
         for row in rows:
             if not is_sample_key(row["key"]):
                 faults.add("not a sample key", row["key"])

@@ -23,7 +23,7 @@ from sources import (
 
 from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
-from longtake.pipeline.text.video_text import read_own_text
+from longtake.pipeline.text.own_text import read_own_text
 from longtake.schemas.config import load_config, parse_config
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.tables import sentence_row

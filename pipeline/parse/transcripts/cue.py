@@ -37,7 +37,8 @@ class Cue:
 
     `words` is empty if the file has no times of words; else it begins at offset 0, and offsets and starts rise. `no_speech` is
     the probability that nobody speaks, 0 if the file does not say. `turn`: another person starts to speak with this cue.
-    `speakers`: the speaker at its start and after each BREAK in its text; () if no name is known.
+    `speakers`: the speaker at its start and after each BREAK in its text; () if no name is known. `guessed`: the offsets of words
+    whose times were interpolated.
     """
 
     cue_id: str
@@ -48,6 +49,7 @@ class Cue:
     no_speech: float = 0.0
     turn: bool = False
     speakers: tuple[str | None, ...] = ()
+    guessed: tuple[int, ...] = ()
 
     def with_text(self, text: str, words: tuple[Word, ...], turn: bool, speakers: tuple[str | None, ...]) -> "Cue":
         """Put another text into the cue: dataclasses.replace in a third of the time.

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from longtake.pipeline.decode import FrameFault, decode_frames, probe
-from longtake.pipeline.fragments.work import blaming_the_source, within_memory
 from longtake.pipeline.plan.duplicates.similarity import Likeness
+from longtake.pipeline.run.sources import blaming_the_source, within_memory
 from longtake.schemas.config import Frames, Limits
 from longtake.schemas.records import compact
 

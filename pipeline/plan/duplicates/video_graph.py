@@ -8,7 +8,6 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline.decode import SourceError
-from longtake.pipeline.fragments.work import in_slot, local_source
 from longtake.pipeline.plan.duplicates.footprint import (
     DIFFERENT,
     OF_VIDEOS,
@@ -24,6 +23,7 @@ from longtake.pipeline.read.rows import DROPS, Dropped, drop
 from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.slots import Slots, shared_slots
+from longtake.pipeline.run.sources import in_slot, local_source
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip

@@ -16,7 +16,7 @@ from longtake.pipeline.parse.timecode import MAX_MS
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import CorpusError
-from longtake.schemas.records import LongClip, Sentence, SourceVideo
+from longtake.schemas.records import LongClip, Sentence, SourceVideo, SpeechScores
 from longtake.schemas.scores import PLAN_SCORES, column
 from longtake.schemas.settings import did_you_mean
 
@@ -26,7 +26,8 @@ DERIVED = ("key", "start_ms", "end_ms", "paragraph", "n_sentences", "n_words", "
 _REQUIRED = ("video_id", "uri", "sentences", "split")
 _SCORES = {column(name): name for name in PLAN_SCORES}
 _MARKS = ("language", "duplicate_of", "duplicate_video_of", "evaluation_overlap")
-_READ = frozenset(_REQUIRED + DERIVED + ("url", "license", "meta", "coherence") + _MARKS + tuple(_SCORES))
+_SPEECH = tuple(tables.SPEECH.names)
+_READ = frozenset(_REQUIRED + DERIVED + ("url", "license", "meta", "coherence") + _MARKS + tuple(_SCORES) + _SPEECH)
 _SENTENCE = ("clip_id", "start_ms", "end_ms", "text")
 _TIMINGS = ("cue", "words", "interpolated")
 _ROWS = 512
@@ -162,6 +163,7 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
     coherence = _number("coherence", row, wrong)
     scores = {name: _number(column, row, wrong) for column, name in _SCORES.items()}
     marks = {name: _text(name, row, wrong) for name in _MARKS}
+    speech = _speech(row, wrong)
     if wrong or video is None:
         return [RowProblem(*where, text) for text in wrong]
     made = long_clip(video, tuple(sentences), config.frames.per_sentence)
@@ -174,6 +176,7 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
         duplicate_of=marks["duplicate_of"],
         duplicate_video_of=marks["duplicate_video_of"],
         evaluation_overlap=marks["evaluation_overlap"],
+        speech=speech,
     )
 
 
@@ -221,6 +224,18 @@ def _text(name: str, row: dict[str, Any], wrong: list[str]) -> str | None:
         return value or None
     wrong.append(f"{name} {quoted(value)} is not a text")
     return None
+
+
+def _speech(row: dict[str, Any], wrong: list[str]) -> SpeechScores | None:
+    """The scores of recognised speech; None if the plan has no columns for them."""
+    if _SPEECH[0] not in row:
+        return None
+    numbers = {
+        field.name.removeprefix("asr_"): _number(field.name, row, wrong)
+        for field in tables.SPEECH
+        if pa.types.is_floating(field.type)
+    }
+    return SpeechScores(language=_text("asr_language", row, wrong), **numbers)
 
 
 def _number(name: str, row: dict[str, Any], wrong: list[str]) -> float | None:

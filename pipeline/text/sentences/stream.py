@@ -36,7 +36,7 @@ class Stream:
                 end = min(last.end_ms, cue.start_ms) if cue.start_ms > last.start_ms else last.end_ms
                 self.ends.append(end)
                 turns = cue.turn or cue.start_ms - end > max_pause_ms
-                parts.append(BREAK if turns else _between(last.text, cue.text))
+                parts.append(BREAK if turns else between(last.text, cue.text))
                 size += 1
             self.offsets.append(size)
             parts.append(mark_line_ends(cue.text))
@@ -88,7 +88,7 @@ class Stream:
             at = bisect_right(cue.words, (inside, 1 << 60, 0)) - 1
             begin, start, end = cue.words[at]
             if begin == inside:
-                return start, "words"
+                return start, "interpolated" if begin in cue.guessed else "words"
             until = cue.words[at + 1][0] if at + 1 < len(cue.words) else len(cue.text)
             return start + (end - start) * (inside - begin) // max(until - begin, 1), "interpolated"
         if inside == 0:
@@ -105,14 +105,14 @@ class Stream:
             begin, start, end = cue.words[at]
             until = cue.words[at + 1][0] if at + 1 < len(cue.words) else len(cue.text)
             if inside >= until or not cue.text[inside:until].strip():
-                return min(end, limit), "words"
+                return min(end, limit), "interpolated" if begin in cue.guessed else "words"
             return min(start + (end - start) * (inside - begin) // (until - begin), limit), "interpolated"
         if inside >= len(cue.text):
             return limit, "cue"
         return cue.start_ms + (limit - cue.start_ms) * inside // len(cue.text), "interpolated"
 
 
-def _between(before: str, text: str) -> str:
+def between(before: str, text: str) -> str:
     """The character between the texts of two cues."""
     if before.isascii() or text.isascii():
         return " "

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from longtake.pipeline.decode import SourceError
-from longtake.pipeline.fragments.work import local_source
 from longtake.pipeline.run import copies as module
 from longtake.pipeline.run.copies import Copies
+from longtake.pipeline.run.sources import local_source
 from longtake.schemas import scratch, storage
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from longtake.pipeline.fragments.work import in_slot, probe_source
+from longtake.pipeline.fragments.work import probe_source
 from longtake.pipeline.run.slots import SlotCrashed, Slots, SlotTimeout, close_shared_slots, shared_slots
+from longtake.pipeline.run.sources import in_slot
 from longtake.schemas import scratch
 from longtake.schemas.children import end_forks
 from longtake.schemas.config import Limits
