@@ -150,8 +150,8 @@ def plan_row(clip: LongClip) -> dict[str, Any]:
 
 
 def plan_table(clips: Sequence[LongClip]) -> pa.Table:
-    """The plan rows of long clips: the table of their `plan_row`, but made by columns, which takes a tenth of the time. If the
-    first one has scores of its speech, all rows have the columns of SPEECH too."""
+    """The plan rows of long clips: the table of their `plan_row`, but made by columns, which takes a tenth of the time. If any
+    has scores of its speech, the table has the columns of SPEECH too."""
     said = [sentence for clip in clips for sentence in clip.sentences]
     videos = [clip.video for clip in clips]
     sentences: dict[str, list[Any]] = {
@@ -188,7 +188,7 @@ def plan_table(clips: Sequence[LongClip]) -> pa.Table:
     made = plan_columns(
         columns, sentences, [len(c.sentences) for c in clips], times, [len(c.frame_times_ms) for c in clips]
     )
-    return with_speech(made, [clip.speech for clip in clips]) if clips and clips[0].speech is not None else made
+    return with_speech(made, [clip.speech for clip in clips]) if any(clip.speech for clip in clips) else made
 
 
 def with_speech(rows: pa.Table, scores: Sequence[SpeechScores | None]) -> pa.Table:

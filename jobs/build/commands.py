@@ -27,6 +27,13 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Make, check and print the request for a Dataflow job; send nothing."),
 ]
+PlanDryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print how much speech there is to recognise and what that costs, and the request for a Dataflow job; send nothing.",
+    ),
+]
 NoWait = Annotated[
     bool,
     typer.Option("--no-wait", help="Start the job and do not wait for its end, as the launcher of a template must."),
@@ -68,7 +75,7 @@ def plan(
     price: Price = None,
     changes: Changes = None,
     as_json: AsJson = False,
-    dry_run: DryRun = False,
+    dry_run: PlanDryRun = False,
     no_wait: NoWait = False,
     log_json: LogJson = False,
 ) -> None:
@@ -99,9 +106,9 @@ def plan(
     if probe != "none":
         _warn_without_ffmpeg(request)
     if dry_run:
-        from longtake.jobs.build.dry_run import print_request, request_plan
+        from longtake.jobs.build.dry_run import print_plan_request
 
-        print_request(request_plan(request), console)
+        print_plan_request(request, console)
         return
     with locked(layout.root):
         _refuse_finished(layout)

@@ -22,6 +22,7 @@ from rich.table import Table
 from longtake.jobs.build.build import building_job
 from longtake.jobs.build.plan import current_plan, planning_job
 from longtake.jobs.build.request import BuildRequest
+from longtake.jobs.build.speech_cost import print_speech_cost
 from longtake.pipeline.run.dataflow import is_dataflow
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.extras import missing_extra
@@ -91,6 +92,16 @@ class JobRequest:
         return found
 
 
+def print_plan_request(request: BuildRequest, console: Console) -> None:
+    """Print the request of the job that plans, if it would run on Dataflow, and the cost of speech recognition, if it is asked for.
+    Raises ConfigError if neither is so, CorpusError if the request has faults."""
+    hears = request.config.source.text.hears
+    if not hears or is_dataflow(request.options()):
+        print_request(request_plan(request), console)
+    if hears:
+        print_speech_cost(request, console)
+
+
 def request_plan(request: BuildRequest) -> JobRequest:
     """Make the request of the job that plans. Raises ConfigError."""
     _check_runner(request)
@@ -111,7 +122,10 @@ def request_build(request: BuildRequest) -> JobRequest:
 
 def _check_runner(request: BuildRequest) -> None:
     if not is_dataflow(request.options()):
-        raise ConfigError("--dry-run works only for Dataflow; add -- --runner=DataflowRunner and its options")
+        raise ConfigError(
+            "--dry-run works only for Dataflow, and for planning with speech recognition; add -- --runner=DataflowRunner and its "
+            "options"
+        )
 
 
 def job_request(graph: Callable[[Any], None], options: PipelineOptions) -> JobRequest:

@@ -96,7 +96,7 @@ def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], Pipeline
     check_filters(config, probe.value)
     if PUNCTUATION_MODEL.asked(config):
         PUNCTUATION_MODEL.get(config)  # a model that does not load is an error before any work
-    if config.source.text.hears:
+    if config.source.text.hears and is_local(options):  # elsewhere this machine may lack the accelerator
         prepare_hearing(config, slots)
     steps = PlanSteps(
         embed=embedding(config, layout, request.save_embeddings),
@@ -110,11 +110,11 @@ def _pieces(config: CorpusConfig) -> int:
     """Return the pieces of work that Beam's threads wait for: the transcripts that are read one by one, if they are many."""
     if not config.source.text.is_transcript:
         return 1
-    videos = _videos(config)
+    videos = expected_videos(config)
     return videos if videos > _FEW_VIDEOS else 1
 
 
-def _videos(config: CorpusConfig) -> int:
+def expected_videos(config: CorpusConfig) -> int:
     """Estimate how many videos the manifest has; count the lines of a small one."""
     number = 0
     for file in files_of(config.resolve(config.source.videos)):

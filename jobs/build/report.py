@@ -103,7 +103,7 @@ def print_plan(summary: PlanSummary, layout: Layout, console: Console, price: fl
     ranges = {name: likely(name, cost[name], summary.probe) for name in ("bytes", "cpu_hours", "decoded_frames")}
     console.print(
         f"To build: about {human_bytes(cost['bytes'])} ({' to '.join(map(human_bytes, ranges['bytes']))}), "
-        f"{_cpu_time(cost['cpu_hours'])} ({' to '.join(map(_cpu_time, ranges['cpu_hours']))}), "
+        f"{cpu_time(cost['cpu_hours'])} ({' to '.join(map(cpu_time, ranges['cpu_hours']))}), "
         f"{cost['decoded_frames']:,} frames to decode ({_frames(ranges['decoded_frames'])}).",
         highlight=False,
         soft_wrap=True,
@@ -178,7 +178,8 @@ def _range(words: dict[str, Any]) -> str:
     return f"{_number(words['p5'])} to {_number(words['p95'])}"
 
 
-def _cpu_time(hours: float) -> str:
+def cpu_time(hours: float) -> str:
+    """Return hours of one core for people."""
     if hours >= 1:
         return f"{hours:,.1f} CPU-hours"
     if hours * 60 >= 2:

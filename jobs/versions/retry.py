@@ -128,9 +128,7 @@ def parse_reasons(text: str | None) -> frozenset[Reason]:
 def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, corpus: str) -> None:
     """Raise CorpusError if the corpus was made with other settings or versions than the retry would use."""
     from longtake.jobs.build.inputs import other_models
-    from longtake.pipeline.decode import versions as decoder_versions
-    from longtake.pipeline.plan.fingerprint import fingerprint
-    from longtake.schemas.versions import versions
+    from longtake.pipeline.plan.fingerprint import fingerprint, made_with
 
     mine, theirs = config.published(), manifest.config
     names = sorted(name for name in mine | theirs if mine.get(name) != theirs.get(name))
@@ -138,7 +136,7 @@ def check_settings(manifest: CorpusManifest, config: CorpusConfig, path: str, co
         raise CorpusError(
             f"{corpus} was made with other settings than those in {path}: {', '.join(names)}. Set them back."
         )
-    now = versions() | decoder_versions(config.frames.decoder)
+    now = made_with(config)
     names = sorted(name for name in now | manifest.versions if now.get(name) != manifest.versions.get(name))
     if names:
         what = ", ".join(
@@ -168,8 +166,9 @@ def _work(
     from longtake.pipeline.embeddings.clip_model import CLIP_MODEL
     from longtake.pipeline.filters.rejects import rejects_file
     from longtake.pipeline.plan.graph import PlanSteps, plan_videos
+    from longtake.pipeline.read.speech import prepare_hearing
     from longtake.pipeline.revise.shards_graph import DecodeSettings
-    from longtake.pipeline.run.runner import check_reachable, pipeline_options, slots_per_process
+    from longtake.pipeline.run.runner import check_reachable, is_local, pipeline_options, slots_per_process
 
     options = pipeline_options(beam_args, workers)
     check_reachable(config, options)
@@ -180,6 +179,8 @@ def _work(
         CLIP_MODEL.get(config)  # a model that does not load is an error before any work
     if not unplanned:
         return None, decoding
+    if config.source.text.hears and is_local(options):
+        prepare_hearing(config, slots)
     rejects = None
     if decided:
         rejects = rejects_file(layout, decided["sha256"], decided["rejects"])

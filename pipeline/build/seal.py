@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 
-from longtake.pipeline.decode import versions as decoder_versions
 from longtake.pipeline.ledger.counts import dropped
 from longtake.pipeline.ledger.tally import Tally
-from longtake.pipeline.plan.fingerprint import fingerprint
+from longtake.pipeline.plan.fingerprint import fingerprint, made_with
 from longtake.pipeline.plan.summary import PlanSummary
 from longtake.pipeline.publish.card import dataset_card
 from longtake.pipeline.publish.croissant import croissant_json
 from longtake.pipeline.publish.index_figures import card_figures
-from longtake.pipeline.speech.model import speech_versions
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import FORMAT, Layout
 from longtake.schemas.manifest import CorpusManifest, Count, ShardRecord
-from longtake.schemas.versions import versions
 
 
 def seal(
@@ -31,7 +28,7 @@ def seal(
     manifest = CorpusManifest(
         format=FORMAT,
         name=config.name,
-        versions=versions() | decoder_versions(config.frames.decoder) | speech_versions(config),
+        versions=made_with(config),
         config=config.published(),
         fingerprint=fingerprint(config),
         counts=final_counts(plan, decode_drops, sum(shard.samples for shard in shards)),

@@ -109,6 +109,8 @@ def _text_from(reading: Reading, config: CorpusConfig) -> str:
     text, groups = config.source.text, " and groups of clips" if config.source.groups else ""
     if text.format == "none":
         return f"its record{groups}"
+    if text.format == "asr":
+        return f"its sound, recognised by {text.model}{groups}"
     video_id = reading.record.video.video_id if reading.record else ""
     return f"{str(text.path).replace('{video_id}', video_id)} ({text.format}){groups}"
 

@@ -3,11 +3,18 @@
 import hashlib
 import json
 
+from longtake.pipeline.decode import versions as decoder_versions
 from longtake.pipeline.filters.clip_filter import library_versions
 from longtake.pipeline.plan.models import MODELS
+from longtake.pipeline.speech.model import speech_versions
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import FORMAT
 from longtake.schemas.versions import versions
+
+
+def made_with(config: CorpusConfig) -> dict[str, str]:
+    """The versions for corpus.json: of all that decides the bytes of a corpus, its decoder and speech recognition included."""
+    return versions() | decoder_versions(config.frames.decoder) | speech_versions(config)
 
 
 def fingerprint(config: CorpusConfig) -> str:

@@ -13,7 +13,8 @@ def recognise(pieces: Iterable[SoundPiece], settings: SpeechSettings) -> Recogni
     """Recognise the speech in the pieces of a sound.
 
     The model chooses its likeliest words (temperature 0). Whisper's usual second tries draw words at random, from a generator
-    that no seed resets in a process that lives on: the same sound would give other words after other work.
+    that no seed resets in a process that lives on: the same sound would give other words after other work. Without them, a loop
+    or a text without punctuation would go on from one piece of 30 s to the next, so each piece is heard for itself.
 
     Returns:
         `text`, `language`, `language_probability`, `duration` of the sound in seconds, and `segments` with `start` and `end` in
@@ -48,6 +49,7 @@ def _transcribed(
         "language": language,
         "beam_size": settings.beam_size,
         "temperature": 0.0,
+        "condition_on_previous_text": False,
         "vad_filter": settings.vad,
         "word_timestamps": True,
     }

@@ -22,7 +22,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.reasons import Reason
 
-_FORMAT = 1
+_FORMAT = 1  # of the way: raise it where recognise.py changes
 
 
 @dataclass(frozen=True, slots=True)
