@@ -6,6 +6,11 @@ MEANINGS = {
         "Every one of its long clips was left out by a filter, as a duplicate or by a curator; each has a row"
         " of its own."
     ),
+    "asr_failed": "The speech recognition failed on its sound; the detail has the model's error.",
+    "asr_low_confidence": (
+        "The recognition of its speech was less sure than one of `source.text.min_logprob`, `max_no_speech`, "
+        "`max_compression` and `min_language` allows; the detail has the score."
+    ),
     "black_frames": "More of its frames are black than `filters.max_black` (stage decode, as the next two).",
     "boilerplate": "Credits of a subtitler, or a courtesy that recognition made up; the detail says which.",
     "chapters_unreadable": "The chapters of a video cannot be read; it is merged as if it had none.",
@@ -64,10 +69,14 @@ MEANINGS = {
     "near_duplicate": (
         "Another long clip has nearly the same words; the detail has the similarity and names the one that stays."
     ),
-    "no_audio": "Less of its speech than `filters.min_audio` lies where the source has an audio stream.",
+    "no_audio": (
+        "The source has no sound in which speech could be recognised. Of a long clip: less of its speech than "
+        "`filters.min_audio` lies where the source has an audio stream."
+    ),
     "no_frames": "There is a video stream and not one frame can be decoded (header only, encrypted).",
     "no_long_clip": "None of its sentences is part of a long clip.",
     "no_space": "The disk was full while the remote source was copied to scratch space below `TMPDIR`.",
+    "no_speech": ("Nothing that was said was recognised: in the whole source, or in the span of a clip without text."),
     "no_text": "No usable sentence.",
     "no_video_stream": "Only sound, or only a cover picture.",
     "not_compared": (
@@ -75,6 +84,9 @@ MEANINGS = {
         "`duplicates.videos` does not look for it."
     ),
     "not_embedded": "The embedding model failed on a text of the video; it is merged without coherence.",
+    "not_heard": (
+        "A transcript was to be compared with the sound, and the speech could not be recognised; it is used as it is."
+    ),
     "not_in_group": "Groups are used, and none names it.",
     "not_rewritten": (
         "A long clip has no captions and keeps what was said; the detail has what was wrong with the model's "
@@ -86,6 +98,10 @@ MEANINGS = {
     "odd_rotation": "The file asks for a rotation that is no quarter turn; the nearest quarter turn was taken.",
     "other_color": "The colour signalling of its source is none of `filters.color`.",
     "other_language": "Its language is none of `filters.languages`, or not sure enough (`min_language`).",
+    "other_speech": (
+        "Its transcript agrees with its sound less than `source.text.min_agreement`: it may belong to another"
+        " video. As a `note`: the speech was recognised instead."
+    ),
     "out_of_memory": (
         "Decoding took more than `limits.memory_bytes`, or the system, being out of memory, killed the "
         "decoder's process on it twice."
@@ -129,12 +145,17 @@ MEANINGS = {
         "row is the note."
     ),
     "text_without_clip": "The text file names a clip that no video record has.",
-    "timeout": "Decoding took longer than `limits.decode_seconds` and was killed.",
+    "timeout": (
+        "Decoding took longer than `limits.decode_seconds`, or the recognition of its speech longer than "
+        "`limits.speech_seconds` for ten minutes of sound, and was killed."
+    ),
     "times_repaired": (
         "The file's own times run backwards, or it has none of showing: frames have the times at which ffmpeg "
         "shows them, in the order in which they are put out."
     ),
-    "transcript_unreadable": "Its transcript file exists and cannot be read.",
+    "transcript_unreadable": (
+        "Its transcript file exists and cannot be read. As a `note`: the speech was recognised instead."
+    ),
     "transcript_without_video": (
         "An entry of a file with the captions of all videos, for a video that no record names."
     ),

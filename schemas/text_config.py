@@ -20,8 +20,8 @@ TextFormat = Literal[
     "vidchapters",
     "ass",
     "sami",
-    "asr",
     "none",
+    "asr",
 ]
 #: Formats in which one file may hold the transcripts of many videos.
 _IN_ONE_FILE = ("howto100m", "vidchapters")
@@ -160,7 +160,9 @@ class TextSource(Recognition):
             raise ValueError("batch_size above 1 needs vad: true, which finds the pieces")
         if self.hears and self.model is None:
             raise ValueError("speech recognition needs model, a name or a folder, as in model: small")
-        if not self.hears and (given := sorted(self.model_fields_set & set(Recognition.model_fields))):
+        fields = Recognition.model_fields
+        given = [name for name in fields if getattr(self, name) != fields[name].default]
+        if given and not self.hears:
             raise ValueError(
                 f"{given[0]} is a setting of speech recognition; ask for it with format: asr, format: [{self.format}, asr], "
                 "align or min_agreement"

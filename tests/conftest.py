@@ -8,6 +8,7 @@ import pytest
 from browser import browser  # noqa: F401  (a fixture)
 from hypothesis import settings
 from sources import SHARED
+from whisper_model import joined
 
 from longtake.pipeline.run.slots import close_shared_slots
 
@@ -26,6 +27,12 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("../shared/data is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def whisper() -> str:
+    """The folder of a real speech model, Whisper base; skips where its packages are absent."""
+    return str(joined())
 
 
 def pytest_collection_finish() -> None:

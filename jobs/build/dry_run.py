@@ -93,8 +93,8 @@ class JobRequest:
 
 
 def print_plan_request(request: BuildRequest, console: Console) -> None:
-    """Print the request of the job that plans, if it would run on Dataflow, and the cost of speech recognition, if it is asked for.
-    Raises ConfigError if neither is so, CorpusError if the request has faults."""
+    """Print the request of the job that plans, if it would run on Dataflow, and the cost of speech recognition, if the plan needs
+    it. Raises ConfigError if neither is so, CorpusError if the request has faults."""
     hears = request.config.source.text.hears
     if not hears or is_dataflow(request.options()):
         print_request(request_plan(request), console)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Samples = npt.NDArray[np.float32]
 RATE = 16_000  # samples in a second, as Whisper hears them
-#: Most sound that the model gets at once. The spectrum of half an hour takes 0.6 GB.
+#: Most sound that the model gets at once. Its VAD and the spectrum of half an hour take up to 1.4 GB.
 PIECE_S = 1800
 _CUT_S = 60  # a piece ends at the quietest moment of its last minute
 _QUIET = RATE // 2

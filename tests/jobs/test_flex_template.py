@@ -29,6 +29,7 @@ GOOD = {
     "decode_min_ram": ["4GB", "16GiB"],
     "decode_cpu_count": ["1", "96"],
     "embed_accelerator": ["type:nvidia-l4;count:1;install-nvidia-driver", "type:nvidia-tesla-t4;count:4"],
+    "speech_accelerator": ["type:nvidia-l4;count:1;install-nvidia-driver", "type:nvidia-tesla-t4;count:4"],
 }
 BAD = {
     "command": ["", "takedown", "plan build", "plan\n", "--help"],
@@ -46,6 +47,7 @@ BAD = {
     "decode_min_ram": ["16", "lots", "0GB", "16gb", "99999GB"],
     "decode_cpu_count": ["0", "-1", "1.5", "1000"],
     "embed_accelerator": ["nvidia-l4", "type:nvidia-l4", "type:nvidia-l4;count:0", "type:x;count:1;a b"],
+    "speech_accelerator": ["nvidia-l4", "type:nvidia-l4", "type:nvidia-l4;count:0", "type:x;count:1;a b"],
 }
 
 
