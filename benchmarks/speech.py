@@ -9,7 +9,6 @@ punctuation. Both sides have one thread and the same settings; times are CPU sec
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -30,7 +29,6 @@ from longtake.pipeline.speech.saved import SavedSpeech
 from longtake.pipeline.speech.work import hear_source
 from longtake.pipeline.text.recognised.align import match_words, timed_cues
 from longtake.pipeline.text.sentences.split import split_sentences
-from longtake.schemas import storage
 from longtake.schemas.config import Limits
 from longtake.schemas.text_config import Sentences
 from longtake.schemas.words import words_of
@@ -86,7 +84,9 @@ def ours(path: str, settings: SpeechSettings, folder: str) -> tuple[dict[str, An
     content, fresh = hear_source(path, saved, settings, Limits())
     spent = time.process_time() - start
     assert fresh
-    return json.loads(storage.read_bytes(saved.transcript(content))), spent
+    found = saved.of(content)
+    assert found is not None
+    return found, spent
 
 
 def errors_ms(starts: list[float], cues: list[Cue]) -> list[float]:

@@ -115,4 +115,11 @@ def _downloaded(name: str, setting: str) -> str:
     raise ConfigError(f"{setting} {name}: neither a folder nor a model that can be fetched: {problem}")
 
 
-SPEECH_MODEL = OptionalModel(SETTING, load_model, LIBRARIES, find=_find, files=_FILES)
+SPEECH_MODEL = OptionalModel(
+    SETTING,
+    load_model,
+    LIBRARIES,
+    options=("source.text.device", "source.text.arithmetic", "source.text.language"),
+    find=_find,
+    files=_FILES,
+)

@@ -10,6 +10,7 @@ Later plans read the transcripts. A failure is only for the reader that comes af
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from longtake.pipeline.decode import SourceError
@@ -22,6 +23,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
 from longtake.schemas.reasons import Reason
 
+_NUMBERS = ("start", "end", "avg_logprob", "no_speech_prob", "compression_ratio")
 _FORMAT = 1  # of the way: raise it where recognise.py changes
 
 
@@ -37,14 +39,22 @@ class SavedSpeech:
         if told is None:
             return None
         if "content" in told:
-            return _read(self.transcript(str(told["content"])))
+            return self.of(str(told["content"]))
         try:
             return SourceError(Reason(told["reason"]), str(told["detail"]))
         except (KeyError, ValueError):
             return None
 
-    def transcript(self, content: str) -> str:
-        """The path of the transcript of a content, by its SHA-256."""
+    def of(self, content: str) -> Recognised | None:
+        """The transcript of a content, by its SHA-256; None if there is none, or a damaged one."""
+        found = _read(self._transcript(content))
+        return found if found is not None and _is_whole(found) else None
+
+    def save(self, content: str, recognised: Recognised) -> None:
+        """Store the transcript of a content."""
+        _write(self._transcript(content), recognised)
+
+    def _transcript(self, content: str) -> str:
         return storage.join(self.folder, content[:2], f"{content}.json")
 
     def remember(self, uri: str, version: Version, content: str) -> None:
@@ -62,8 +72,12 @@ class SavedSpeech:
 
 def saved_speech(config: CorpusConfig) -> SavedSpeech:
     """The transcripts that a configuration may use. Raises ConfigError for a missing model."""
-    way = hashlib.sha256(json.dumps(_described(speech_settings(config)), sort_keys=True).encode()).hexdigest()
-    return SavedSpeech(storage.join(Layout(config.root).staging, "speech", way[:16]))
+    return SavedSpeech(storage.join(Layout(config.root).staging, "speech", _way(speech_settings(config))))
+
+
+@lru_cache
+def _way(settings: SpeechSettings) -> str:
+    return hashlib.sha256(json.dumps(_described(settings), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def describe(saved: SavedSpeech, settings: SpeechSettings) -> None:
@@ -81,9 +95,16 @@ def _described(settings: SpeechSettings) -> dict[str, Any]:
     return known | {"device": settings.device_class, "format": _FORMAT, "versions": versions_of(LIBRARIES)}
 
 
-def write_transcript(path: str, recognised: Recognised) -> None:
-    """Store a transcript."""
-    _write(path, recognised)
+def _is_whole(found: Recognised) -> bool:
+    """Whether a transcript has what its readers need."""
+    segments = found.get("segments")
+    return (
+        isinstance(segments, list)
+        and {"duration", "language", "language_probability"} <= found.keys()
+        and all(
+            isinstance(one, dict) and all(type(one.get(name)) in (int, float) for name in _NUMBERS) for one in segments
+        )
+    )
 
 
 def content_of(path: str) -> str:

@@ -4,6 +4,7 @@ import os
 import time
 
 from longtake.pipeline.decode import SourceError
+from longtake.pipeline.decode.sound import audio_end_ms
 from longtake.pipeline.run.memory import was_close
 from longtake.pipeline.run.slots import Slots, shared_slots
 from longtake.pipeline.run.sources import (
@@ -15,7 +16,7 @@ from longtake.pipeline.run.sources import (
 )
 from longtake.pipeline.speech.model import SpeechSettings
 from longtake.pipeline.speech.recognise import Recognised, recognise
-from longtake.pipeline.speech.saved import SavedSpeech, content_of, write_transcript
+from longtake.pipeline.speech.saved import SavedSpeech, content_of
 from longtake.pipeline.speech.sound import sound_ms, sound_pieces
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, Limits
@@ -44,9 +45,12 @@ def hear(slots: Slots, saved: SavedSpeech, settings: SpeechSettings, uri: str, l
             version = storage.size_and_tag(uri)
     except SourceError:
         return False
-    seconds = limits.speech_seconds * max(1.0, length_ms / _TEN_MINUTES_MS)
     try:
         with local_source(uri, limits, version) as path:
+            if not length_ms:  # no header says it
+                length_ms = in_slot(slots, limits.decode_seconds, audio_end_ms, path, limits)
+            ten_minutes = max(1.0, min(length_ms, limits.duration_ms) / _TEN_MINUTES_MS)
+            seconds = limits.speech_seconds * ten_minutes
             content, fresh = in_slot(slots, seconds, hear_source, path, saved, settings, limits)
             with blaming_the_source():
                 check_version(uri, version)
@@ -61,12 +65,11 @@ def hear_source(path: str, saved: SavedSpeech, settings: SpeechSettings, limits:
     """Store the transcript of a local file; return the SHA-256 of the file and whether it was recognised now."""
     with blaming_the_source():
         content = content_of(path)
-    target = saved.transcript(content)
-    if storage.exists(target):
+    if saved.of(content) is not None:
         return content, False
     with within_memory(), blaming_the_source():
         recognised = _recognised(path, settings, limits)
-    write_transcript(target, recognised)
+    saved.save(content, recognised)
     return content, True
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from longtake.pipeline.corpus.faults import short
 from longtake.pipeline.explain.read import read_video
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import CorpusError
 from longtake.schemas.records import IndexEntry
 
 
@@ -14,7 +15,10 @@ def text_faults(entries: Sequence[IndexEntry], config: CorpusConfig) -> Iterator
     For a caption by a model, the speech beside it is compared. Raises CorpusError, ConfigError or OSError if the transcript
     cannot be read.
     """
-    text = read_video(entries[0].clip.video.video_id, config).text
+    reading = read_video(entries[0].clip.video.video_id, config)
+    text = reading.text
+    if text is None and config.source.text.hears and reading.drops:  # the recognised speech may have been deleted since
+        raise CorpusError(reading.drops[0].detail)
     said = {sentence.clip_id: sentence for sentence, _ in text.sentences} if text is not None else {}
     for entry in entries:
         for sentence in entry.clip.sentences:

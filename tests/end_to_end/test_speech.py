@@ -121,6 +121,19 @@ def test_a_takedown_leaves_no_transcript(heard: SourceSet, tmp_path: Path) -> No
     assert longtake_here("verify", str(tmp_path / "out")).returncode == 0
 
 
+def test_verify_reads_the_stored_speech_again(heard: SourceSet) -> None:
+    check = ("verify", str(heard.output), "--config", str(heard.config), "--sources")
+    told = longtake_here(*check)
+    assert told.returncode == 0 and "everything compared matches the sources" in told.stdout
+    stored = heard.output / "staging" / "speech"
+    stored.rename(heard.folder / "elsewhere")
+    try:
+        told = longtake_here(*check)
+    finally:
+        (heard.folder / "elsewhere").rename(stored)
+    assert told.returncode == 0 and "its speech has not been recognised yet" in told.stdout
+
+
 def test_explain_shows_what_was_heard(heard: SourceSet) -> None:
     told = longtake_here("explain", str(heard.config), "a")
     assert told.returncode == 0 and "its sound, recognised by" in told.stdout and "inherited the world" in told.stdout
@@ -220,6 +233,30 @@ def test_the_cost_is_said_before_any_work(whisper: str, heard: SourceSet, tmp_pa
     assert not found.output.exists()
     done = longtake_here("plan", "--dry-run", str(heard.config))
     assert "Speech to recognise: 1 video of 6" in done.stdout, "only what failed: the missing one cannot be looked at"
+
+
+def test_retry_hears_what_failed(heard: SourceSet, tmp_path: Path) -> None:
+    shutil.copytree(heard.output, tmp_path / "out")
+    returned = heard.folder / "nowhere.mp4"
+    shutil.copy(LAST_MAN, returned)
+    try:
+        done = longtake_here("retry", str(tmp_path / "out"), "--config", str(heard.config))
+    finally:
+        returned.unlink()
+    assert done.returncode == 0, done.stderr
+    assert {row["video_id"] for row in rows_of(tmp_path / "out", "plan")} == {"a", "b", "missing"}
+    assert reasons(tmp_path / "out", "video") == {"mute": "no_audio", "hum": "no_speech", "broken": "unreadable"}
+    assert longtake_here("verify", str(tmp_path / "out")).returncode == 0
+
+
+@pytest.mark.exhaustive
+def test_a_damaged_transcript_is_made_again(heard: SourceSet, whisper: str, tmp_path: Path) -> None:
+    found = videos(tmp_path, asr(whisper), [{"video_id": "a", "uri": str(LAST_MAN)}])
+    reuse(heard, found.output)
+    for path in transcripts(found.output):
+        path.write_text('{"segments": [{"start": 0}], "language": "en"}')
+    sources.build(found)
+    assert any("inherited the world" in row["paragraph"] for row in rows_of(found.output, "plan"))
 
 
 def test_a_missing_model_ends_before_any_work(whisper: str, tmp_path: Path) -> None:
