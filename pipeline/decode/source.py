@@ -36,7 +36,7 @@ FORMATS = (
 )  # fmt: skip
 #: The longest shape (long side over short side) that still counts as a picture.
 WIDEST = 16
-_NO_TIMESTAMPS, _DISCONTINUOUS = 0x80, 0x200  # AVFMT_NOTIMESTAMPS and AVFMT_TS_DISCONT of libavformat
+_NO_TIMESTAMPS, DISCONTINUOUS = 0x80, 0x200  # AVFMT_NOTIMESTAMPS and AVFMT_TS_DISCONT of libavformat
 _CROPPING = {"mov", "mp4", "matroska", "webm"}  # containers that can crop
 _ENDS = {"matroska", "webm"}  # containers with a duration that may be the time of their end
 _LATE_US = 1_000_000
@@ -79,7 +79,7 @@ class OpenSource:
         """The packets of the stream from its start. The source must be at its start."""
         form = self.container.format
         clock = PacketClock(Fraction(self.timeline.num, self.timeline.den), self.frame_step)
-        return PacketFeed(self.container, self.stream, clock if form.flags & _DISCONTINUOUS else None)
+        return PacketFeed(self.container, self.stream, clock if form.flags & DISCONTINUOUS else None)
 
 
 class PacketFeed:

@@ -13,14 +13,16 @@ from av.audio.fifo import AudioFifo
 from av.audio.resampler import AudioResampler
 
 from longtake.pipeline.decode import SourceError
+from longtake.pipeline.decode.clock import NO_TIME, PacketClock
 from longtake.pipeline.decode.sound import audio_span
-from longtake.pipeline.decode.source import open_container
+from longtake.pipeline.decode.source import DISCONTINUOUS, open_container
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
 
 Samples = npt.NDArray[np.float32]
 RATE = 16_000  # samples in a second, as Whisper hears them
@@ -45,13 +47,8 @@ def sound_ms(file: str | io.IOBase) -> int | None:
     with open_container(file) as container:
         if _stream(container) is None:
             return None
-        start, end = audio_span_of(container)
+        start, end = audio_span(container, max((container.duration or 0) // 1000, 0)) or (0, 0)
         return end - start
-
-
-def audio_span_of(container: "InputContainer") -> tuple[int, int]:
-    """The start and end of sound in ms; the whole file if the headers do not tell."""
-    return audio_span(container, max((container.duration or 0) // 1000, 0)) or (0, 0)
 
 
 def sound_pieces(path: str, limits: Limits, seconds: float = PIECE_S) -> Iterator[SoundPiece]:
@@ -67,7 +64,7 @@ def sound_pieces(path: str, limits: Limits, seconds: float = PIECE_S) -> Iterato
         stream = _stream(container)
         if stream is None:
             return
-        yield from _pieces(_Sound(container, stream, limits), round(seconds * RATE), limits)
+        yield from _pieces(_Sound(container, stream), round(seconds * RATE), limits)
 
 
 def _stream(container: "InputContainer") -> "AudioStream | None":
@@ -110,8 +107,10 @@ class _Sound:
     """Iterates over the samples of an audio stream. After the first ones, `start_s` is when they are heard; `error` is the last
     fault of the stream."""
 
-    def __init__(self, container: "InputContainer", stream: "AudioStream", limits: Limits) -> None:
-        self._container, self._stream, self._limits = container, stream, limits
+    def __init__(self, container: "InputContainer", stream: "AudioStream") -> None:
+        self._container, self._stream = container, stream
+        base = stream.time_base
+        self._clock = PacketClock(base, 0) if base is not None and container.format.flags & DISCONTINUOUS else None
         self.start_s = 0.0
         self.error = ""
 
@@ -126,11 +125,12 @@ class _Sound:
                 yield from resampler.rest()
                 resampler = _Resampler()
             if at_s is not None and at_s - heard_s > _GAP_S:
-                silent = min(at_s - heard_s, self._limits.duration_ms / 1000 + 1)
                 yield from resampler.rest()
                 resampler = _Resampler()
-                yield np.zeros(round(silent * RATE), np.float32)
-                heard_s += silent
+                while at_s - heard_s > _GAP_S:
+                    silent = min(at_s - heard_s, _CUT_S)
+                    yield np.zeros(round(silent * RATE), np.float32)
+                    heard_s += silent
             heard_s += frame.samples / frame.sample_rate
             yield from resampler.add(frame)
         yield from resampler.rest()
@@ -143,6 +143,7 @@ class _Sound:
                 packet = next(packets, None)
                 if packet is None:
                     return
+                self._set_clock(packet)
                 yield from packet.decode()
             except MemoryError:
                 raise
@@ -153,6 +154,13 @@ class _Sound:
             except (av.FFmpegError, OSError) as error:
                 self.error = str(error)
                 return
+
+    def _set_clock(self, packet: "Packet[AudioStream]") -> None:
+        """Put a packet of a file whose clock may restart on one timeline, as the packets of the picture are."""
+        if self._clock is not None and packet.size:
+            pts, dts = (NO_TIME if stamp is None else stamp for stamp in (packet.pts, packet.dts))
+            pts, dts = self._clock.placed(pts, dts, packet.duration or 0)
+            packet.pts, packet.dts = (None if stamp == NO_TIME else stamp for stamp in (pts, dts))
 
     def _time(self, frame: "av.AudioFrame") -> float | None:
         if frame.pts is None or frame.time_base is None:

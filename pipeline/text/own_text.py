@@ -23,7 +23,6 @@ from longtake.pipeline.text.video_text import (
 )
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
-from longtake.schemas.printable import masked
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, Sentence, SourceVideo
 
@@ -122,7 +121,7 @@ def _of_speech(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | Non
     in_spans = bool(record.clips) and config.source.text.format == "asr"
     speech = _speech_of(record.video, config)
     if isinstance(speech, SourceError):
-        reason, detail = speech.reason, detail_of(speech, masked(record.video.uri))
+        reason, detail = speech.reason, detail_of(speech, record.video.uri)
     elif speech["segments"]:
         transcript = parse_segments(speech["segments"], video_id, _SOUND)
         made = (

@@ -143,6 +143,18 @@ def test_the_accelerator_is_for_the_step_that_embeds(bucket: str) -> None:
     assert {json.dumps(dict(e.hints)) for e in plain.environments} == {"{}"}
 
 
+def test_the_accelerator_is_for_the_step_that_recognises_speech(bucket: str, whisper: str) -> None:
+    speech = f"source.text={{format: asr, model: {whisper}, device: cuda}}"
+    config = load_config(bucket, [speech, "coherence.enabled=false"])
+    accelerator = "type:nvidia-l4;count:1;install-nvidia-driver"
+    request = request_plan(BuildRequest(config, beam_args=[*DATAFLOW, f"--speech_accelerator={accelerator}"]))
+    assert request.faults() == []
+    assert request.environment_of("Speech/Recognise").hints == {"accelerator": accelerator}
+    assert request.environment_of("Speech/Without transcript").hints == request.environment_of("Read text").hints == {}
+    plain = request_plan(BuildRequest(config, beam_args=DATAFLOW))
+    assert plain.environment_of("Speech/Recognise").hints == {"cpu_count": "4", "min_ram_bytes": "16000000000"}
+
+
 def test_neither_request_nor_graph_holds_a_secret(planned: CorpusConfig) -> None:
     summary = current_plan(planned)
     assert summary is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media import FFMPEG, encode, make, truncated
+from media import FFMPEG, derived, encode, make, truncated
 from sources import LAST_MAN, POLAR_MAMMALS
 
 from longtake.pipeline.decode import SourceError
@@ -75,6 +75,28 @@ def test_a_hole_in_the_sound_is_silence() -> None:
     loud = np.abs(samples) > 0.02
     assert not loud[round(2.2 * RATE) : round(3.8 * RATE)].any()
     assert loud[: 2 * RATE].mean() > 0.5 and loud[round(4.2 * RATE) :].mean() > 0.5
+
+
+def test_a_clock_that_jumps_adds_no_silence() -> None:
+    def part(name: str, start: int) -> Path:
+        inputs = [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=160x90:rate=10:duration=3",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=duration=3",
+        ]
+        return make(name, [*inputs, "-pix_fmt", "yuv420p", "-c:a", "aac", "-output_ts_offset", str(start)])
+
+    first, second = part("first.ts", 0), part("second.ts", 50_000)
+    joined = derived(
+        "two clocks for sound", "joined.ts", lambda path: path.write_bytes(first.read_bytes() + second.read_bytes())
+    )
+    samples = np.concatenate([piece.samples for piece in sound_pieces(str(joined), LIMITS)])
+    assert len(samples) / RATE == pytest.approx(6, abs=0.3)
 
 
 def test_a_file_without_sound_has_no_piece() -> None:
