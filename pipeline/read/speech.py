@@ -119,6 +119,7 @@ class _HearSource(beam.DoFn):
     def process(self, element: tuple[SourceVideo, int]) -> Iterator[None]:
         video, length_ms = element
         uri, limits = self._config.resolve(video.uri), self._config.limits
+        PROGRESS.advance(HEARING, 0)  # the clock of the phase starts with the first one
         with metrics.timed("hear", "source_ms"):
             fresh = hear(self._slots, self._saved, self._settings, uri, length_ms, limits)
         PROGRESS.advance(HEARING, length_ms / _MS)

@@ -284,7 +284,7 @@ def test_five_real_videos_become_a_corpus_in_one_command(whisper: str, shared: P
     """The configuration is that of the guide, with another model."""
     settings = yaml.safe_load(re.search(r"```yaml\n(name: lectures.*?)```", GUIDE.read_text(), re.DOTALL)[1])  # type: ignore[index]
     settings["source"]["text"]["model"] = whisper
-    names = ("PolarMammals", "Mammals", "the_last_man_on_earth", "transcribe-anything.video")
+    names = ("PolarMammals", "Mammals", "video2dataset.test_video", "transcribe-anything.video")
     names += ("communiquer-lors-dune-classe-transplantee",)
     (tmp_path / "videos").mkdir()
     for name in names:

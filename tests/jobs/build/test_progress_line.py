@@ -13,7 +13,7 @@ from sources import Video, longtake_here, source_set, spoken
 
 from longtake.jobs import job
 from longtake.jobs.build.report import planning_line
-from longtake.pipeline.run.progress import BYTES, PROGRESS, Phase
+from longtake.pipeline.run.progress import BYTES, HOURS, PROGRESS, Phase
 
 ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -29,6 +29,12 @@ ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
         (Phase("planning", "video", 11_371, 30_000, 10), "planning 11,371 of 30,000 videos, 1,137 per second, about 16 s left"),
         (Phase("planning", "video", 30_000, 30_000, 10), "planning 30,000 of 30,000 videos, 3,000 per second"),
         (Phase("embedding", "sentence", 5, None, 1), "embedding 5 sentences"),
+        (Phase("recognising", HOURS, 0, 3.5, 0), "recognising"),
+        (
+            Phase("recognising", HOURS, 1.25, 3.5, 300),
+            "recognising 1.25 of 3.50 h of sound, 15 times real time, about 9 min 0 s left",
+        ),
+        (Phase("recognising", HOURS, 0.5, None, 2), "recognising 0.50 h of sound"),
         (Phase("writing the ledger", "row", 1, None, 1), "writing the ledger 1 row"),
     ],
 )  # fmt: skip
