@@ -32,7 +32,7 @@ ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
         (Phase("recognising", HOURS, 0, 3.5, 0), "recognising"),
         (
             Phase("recognising", HOURS, 1.25, 3.5, 300),
-            "recognising 1.25 of 3.50 h of sound, 15 times real time, about 9 min 0 s left",
+            "recognising 1.25 of 3.50 h of sound, 15 times real time, about 9 min left",
         ),
         (Phase("recognising", HOURS, 0.5, None, 2), "recognising 0.50 h of sound"),
         (Phase("writing the ledger", "row", 1, None, 1), "writing the ledger 1 row"),
