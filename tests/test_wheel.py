@@ -148,9 +148,9 @@ def test_the_source_distribution_tests_itself(dist: Path, tmp_path: Path) -> Non
     (root,) = tmp_path.iterdir()
     links = tmp_path / "links" / "longtake"
     links.mkdir(parents=True)
-    for name in ("__init__.py", "py.typed"):
+    for name in ("__init__.py", "torch.py", "py.typed"):
         (links / name).symlink_to(root / "package" / name)
-    for name in ("schemas", "pipeline", "model", "jobs"):
+    for name in ("schemas", "library", "pipeline", "model", "jobs"):
         (links / name).symlink_to(root / name)
     some = [
         "tests/schemas",
