@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dataflow_api import schema_faults
 from rich.console import Console
 from sources import ONE_THREAD, REPOSITORY, Video, longtake_here, source_set, spoken
 from worker_pools import free_port
@@ -109,6 +110,17 @@ def test_the_job_has_our_defaults(build_request: JobRequest) -> None:
     assert {"use_runner_v2", "use_multiple_sdk_containers", "shuffle_mode=service"} <= set(environment["experiments"])
     assert build_request.options["save_main_session"] is False
     assert build_request.options["temp_location"].startswith("gs://corpora/tmp/")  # and no bucket of Beam's choosing
+
+
+def test_the_request_is_what_the_api_publishes(planned: CorpusConfig, bucket: str, build_request: JobRequest) -> None:
+    accelerator = "--embed_accelerator=type:nvidia-l4;count:1;install-nvidia-driver"
+    plan_request = request_plan(BuildRequest(load_config(bucket), beam_args=[*DATAFLOW, accelerator]))
+    for request in (build_request, plan_request):
+        assert schema_faults(request.job, "Job") == []
+    job = json.loads(json.dumps(build_request.job))  # and the schema sees what is wrong
+    job["environment"]["workerPools"][0] |= {"diskSizeGB": 1, "numWorkers": "many"}
+    job["type"] = "JOB_TYPE_FAST"
+    assert len(schema_faults(job, "Job")) == 3
 
 
 def test_what_the_user_says_goes_before_the_defaults(planned: CorpusConfig) -> None:
