@@ -140,4 +140,7 @@ def or_skip() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    print(job_server(sys.argv[1]))
+    try:
+        print(job_server(sys.argv[1]))
+    except RefusedError as refused:
+        sys.exit(f"{sys.argv[1].upper()} CANNOT RUN HERE: {refused}")

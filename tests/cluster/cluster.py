@@ -36,6 +36,7 @@ class Cluster:
     hosts: dict[str, Host]
     folder: Path
     pools: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    flink: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     store: Any = None
 
     def __getitem__(self, name: str) -> Host:
@@ -111,18 +112,25 @@ class Cluster:
 
     def start_flink(self) -> None:
         """Flink: a job manager on the runner's host, and a task manager of two slots on each worker's."""
-        jars = artifacts.flink_libraries()
-        processes = {}
         for name in ("runner", "worker1", "worker2"):
-            host = self[name]
-            conf = host.folder / "flink"
-            conf.mkdir()
-            (conf / "config.yaml").write_text(_FLINK.format(host=host.address))
-            (conf / "log4j.properties").write_text(_LOG4J)
-            main = _JOB_MANAGER if name == "runner" else _TASK_MANAGER
-            log = f"-Dlog4j2.configurationFile={conf / 'log4j.properties'}"
-            processes[name] = host.start([*_JAVA, log, "-cp", f"{jars}/*", main, "--configDir", str(conf)], "flink")
-        self["runner"].wait_for(8081, processes["runner"])
+            self.start_flink_on(name)
+        self.wait_for_flink()
+
+    def start_flink_on(self, name: str) -> None:
+        """Start Flink's part of one host."""
+        host = self[name]
+        conf = host.folder / "flink"
+        conf.mkdir(exist_ok=True)
+        (conf / "config.yaml").write_text(_FLINK.format(host=host.address))
+        (conf / "log4j.properties").write_text(_LOG4J)
+        main = _JOB_MANAGER if name == "runner" else _TASK_MANAGER
+        log = f"-Dlog4j2.configurationFile={conf / 'log4j.properties'}"
+        jars = artifacts.flink_libraries()
+        self.flink[name] = host.start([*_JAVA, log, "-cp", f"{jars}/*", main, "--configDir", str(conf)], "flink")
+
+    def wait_for_flink(self) -> None:
+        """Wait until all slots are there."""
+        self["runner"].wait_for(8081, self.flink["runner"])
         deadline = time.monotonic() + 120
         while True:
             with suppress(OSError):  # it answers 503 until it is ready
@@ -198,6 +206,7 @@ taskmanager.memory.task.off-heap.size: 64m
 taskmanager.memory.managed.size: 256m
 taskmanager.memory.network.min: 160m
 taskmanager.memory.network.max: 160m
+taskmanager.network.sort-shuffle.min-buffers: 64
 taskmanager.memory.framework.heap.size: 128m
 taskmanager.memory.framework.off-heap.size: 128m
 taskmanager.memory.jvm-metaspace.size: 256m
