@@ -101,6 +101,10 @@ MEANINGS = {
     "repetition": "More of its text is said twice than `filters.max_repetition`.",
     "rolling_caption": "A cue that shows again what the one before it shows, and nothing new.",
     "run_too_short": "It is part of a run of fewer than `merge.min_sentences` sentences.",
+    "several_files": (
+        "Several files fit a video, and no setting says which to use; or one before it could not be read. The detail names "
+        "the one that is used."
+    ),
     "shape_changed": (
         "The shape of the picture changes in the video, and a frame it needs has another shape than the first one."
         " Nothing is squeezed."

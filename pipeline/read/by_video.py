@@ -1,22 +1,27 @@
 """Rows by bucket of their videos: lines of the manifest, and text that comes with each video, or with all videos in one file.
 
+A folder of videos and the metadata of a recipe become lines of a manifest here.
+
 What crosses a shuffle on the way to the videos are tables. The functions of rows.py decide what becomes of a row.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 from apache_beam.pvalue import TaggedOutput
 
+from longtake.pipeline.find.folder import find_videos
 from longtake.pipeline.parse.caption_file import CaptionEntry, read_entries
 from longtake.pipeline.parse.lines import Line, parse_json
 from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.parse.texts import parse_id
 from longtake.pipeline.read.buckets import ReadContext, Rows, encoded_name, values_of
-from longtake.pipeline.read.line_source import Block, pieces_of, rows_of
+from longtake.pipeline.read.found import FoundFiles, found_of, is_files
+from longtake.pipeline.read.line_source import Block, blocks_of, count_lines, files_of, pieces_of, rows_of
 from longtake.pipeline.read.rows import (
     Dropped,
     VideoText,
@@ -26,6 +31,9 @@ from longtake.pipeline.read.rows import (
     keyed_video,
     video_text,
 )
+from longtake.pipeline.recipes.metadata import is_in_blocks, joined_line, lines_of_file, lines_of_row
+from longtake.pipeline.recipes.recipe import Recipe
+from longtake.pipeline.recipes.registry import recipe_of
 from longtake.pipeline.run.batches import Batch, table_of
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage
@@ -53,7 +61,7 @@ def lines_by_video(
             line = Line(block.file, number, data)
             name = _name_of(line)
             if name is None:
-                parsed = keyed_video(line, context.config.source.uri, True)[1]
+                parsed = keyed_video(line, context.config.source.uri_template, True)[1]
                 yield from [TaggedOutput(MANIFEST, parsed)] if isinstance(parsed, Drop) else []
             elif only is None or name in only:
                 names.append(name)
@@ -89,22 +97,137 @@ def _line_table(piece: list[bytes] | pa.Table, names: list[str], file: str, numb
     return pa.table(columns, names=["name", "file", "number", "data"])
 
 
+NamedLine: TypeAlias = tuple[str, Line]
+_MOST_LINES, _MOST_BYTES = 1 << 14, 8 << 20  # in one table on its way
+
+
+def folder_by_video(
+    folder: str, context: ReadContext, only: frozenset[str] | None
+) -> Iterator[tuple[int, Batch] | OfManifest]:
+    """Yield a line for each video in a folder, by bucket of the videos. MANIFEST: what could not be used there."""
+    yield from _by_bucket(folder_lines(folder, context.config), context, only)
+
+
+def metadata_by_video(
+    file: str, context: ReadContext, only: frozenset[str] | None
+) -> Iterator[tuple[int, Batch] | OfManifest]:
+    """Yield the lines that a metadata file of a recipe stands for, by bucket of their videos. MANIFEST: unusable entries."""
+    yield from _by_bucket(lines_of_file(file, _recipe(context.config)), context, only)
+    PROGRESS.advance("reading", storage.size_and_tag(file)[0])
+
+
+def rows_by_video(
+    numbered: tuple[Block, int], context: ReadContext, only: frozenset[str] | None
+) -> Iterator[tuple[int, Batch] | OfManifest]:
+    """The same for the rows of a block."""
+    yield from _by_bucket(block_lines(numbered, _recipe(context.config)), context, only)
+
+
+def folder_lines(folder: str, config: CorpusConfig) -> Iterator[NamedLine | Drop]:
+    """Yield a line for each video in a folder, as if a manifest named it."""
+    for found in find_videos(config.resolve(folder)):
+        yield from found.drops
+        for video in found.videos:
+            yield video.video_id, Line(video.path, 0, video.record(folder))
+
+
+def is_made(config: CorpusConfig) -> bool:
+    """Whether the lines about videos are made of a folder or of the metadata of a recipe, not read as they are."""
+    return config.source.folder is not None or config.source.recipe is not None
+
+
+def lines_in_order(config: CorpusConfig) -> Iterator[NamedLine | Drop]:
+    """Yield the lines that the folder or the metadata of a recipe stand for, in this process."""
+    source = config.source
+    if source.folder is not None:
+        yield from folder_lines(source.folder, config)
+        return
+    for file in files_of(config.resolve(source.videos)):
+        if not is_in_blocks(file):
+            yield from lines_of_file(file, _recipe(config))
+            continue
+        first = 1
+        for block in blocks_of(file):
+            yield from block_lines((block, first), _recipe(config))
+            first += count_lines(block)
+
+
+def block_lines(numbered: tuple[Block, int], recipe: Recipe) -> Iterator[NamedLine | Drop]:
+    """Yield the lines that the rows of a block stand for."""
+    block, first = numbered
+    for piece in pieces_of(block, recipe.columns):
+        for number, data in enumerate(rows_of(piece), first):
+            if data:
+                yield from lines_of_row(Line(block.file, number, data), recipe)
+        first += len(piece)
+
+
+def _recipe(config: CorpusConfig) -> Recipe:
+    recipe = recipe_of(config)
+    if recipe is None:
+        raise ValueError("the configuration names no recipe")
+    return recipe
+
+
+def _by_bucket(
+    found: Iterable[NamedLine | Drop], context: ReadContext, only: frozenset[str] | None
+) -> Iterator[tuple[int, Batch] | OfManifest]:
+    rows, size = Rows(_LINES), 0
+    for one in found:
+        if isinstance(one, Drop):
+            yield TaggedOutput(MANIFEST, one)
+            continue
+        name, line = one
+        if only is not None and name not in only:
+            continue
+        rows.add(name, line.file, line.number, line.data)
+        size += len(line.data)
+        if len(rows) == _MOST_LINES or size > _MOST_BYTES:
+            PROGRESS.expect("planning", len(rows))
+            yield from context.by_bucket(rows, context.buckets.videos)
+            rows, size = Rows(_LINES), 0
+    PROGRESS.expect("planning", len(rows))
+    yield from context.by_bucket(rows, context.buckets.videos)
+
+
+_LINES = pa.schema([("name", pa.string()), ("file", pa.string()), ("number", pa.int64()), ("data", pa.binary())])
+
+
 def lines_of(batches: Iterable[Batch]) -> dict[str, list[Line]]:
-    """The lines of batches by the ids of their videos."""
+    """The lines of batches by the ids of their videos. Batches of files are left alone."""
     found: dict[str, list[Line]] = defaultdict(list)
     for batch in batches:
         table = table_of(batch)
+        if is_files(table):
+            continue
         columns = (values_of(table, name) for name in ("name", "file", "number"))
         for name, file, number, data in zip(*columns, table["data"].to_pylist(), strict=True):
             found[name].append(Line(file, number, data))
     return found
 
 
-def records_of(name: str, lines: list[Line], config: CorpusConfig) -> Iterator[ParsedVideo | OfManifest]:
-    """The record of one video, and the rows of its other lines."""
-    own_text = config.source.text.format == "none"
-    for found in choose_record((name, [keyed_video(line, config.source.uri, own_text)[1] for line in lines])):
-        yield TaggedOutput(MANIFEST, found.value) if isinstance(found, TaggedOutput) else found
+def records_of(
+    name: str, lines: list[Line], config: CorpusConfig, files: FoundFiles | None = None
+) -> Iterator[ParsedVideo | OfManifest]:
+    """The record of one video with its `files`, if any were listed, and the rows of its other lines."""
+    source, recipe = config.source, recipe_of(config)
+    template = files.videos[0] if files and files.videos else source.uri_template
+    named, own_text = source.text.is_named, source.text.format == "none"
+    if recipe is not None and recipe.joined is not None and lines:
+        lines = [joined_line(lines, recipe)]
+    for found in choose_record((name, [keyed_video(line, template, own_text, named)[1] for line in lines])):
+        if isinstance(found, TaggedOutput):
+            yield TaggedOutput(MANIFEST, found.value)
+            continue
+        if source.folder is not None:  # its names are in no order
+            found = replace(found, transcripts=tuple(replace(one, rank=0) for one in found.transcripts))
+        if files is not None:
+            note = files.note(name)
+            if note is not None and not found.record.get("uri"):
+                yield TaggedOutput(MANIFEST, note)
+            if not found.transcripts:
+                found = replace(found, transcripts=files.transcripts)
+        yield found
 
 
 # -- text that comes with each video, or with all videos in one file ---------------------------------------------------
@@ -114,8 +237,10 @@ def texts_of_bucket(
     element: tuple[int, Iterable[Batch]], config: CorpusConfig
 ) -> Iterator[VideoText | Dropped | OfManifest]:
     """Yield the videos of a bucket with their own texts."""
-    for name, lines in lines_of(element[1]).items():
-        for record in records_of(name, lines, config):
+    batches = list(element[1])
+    files = found_of(batches)
+    for name, lines in lines_of(batches).items():
+        for record in records_of(name, lines, config, files.get(name)):
             if isinstance(record, TaggedOutput):
                 yield record
             else:
@@ -147,14 +272,15 @@ def captions_of_bucket(
 ) -> Iterator[VideoText | Dropped | OfManifest]:
     """Yield the videos of a bucket with the texts of their entries in a caption file."""
     _, sides = element
-    lines = lines_of(sides["lines"])
+    batches = list(sides["lines"])
+    lines, files = lines_of(batches), found_of(batches)
     entries: dict[str, list[CaptionEntry]] = defaultdict(list)
     for batch in sides["entries"]:
         for name, data, place in zip(*(values_of(table_of(batch), field.name) for field in ENTRIES), strict=True):
             entries[name].append(CaptionEntry(data, place))
     for name in [*lines, *(name for name in entries if name not in lines)]:
         records: list[ParsedVideo] = []
-        for record in records_of(name, lines.get(name, []), config):
+        for record in records_of(name, lines.get(name, []), config, files.get(name)):
             if isinstance(record, TaggedOutput):
                 yield record
             else:
