@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from longtake.pipeline.find import names
-from longtake.pipeline.parse.lines import quoted
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.reasons import Reason, Stage, Subject
@@ -135,5 +134,5 @@ def _path(inside: str, name: str) -> str:
 
 
 def _unusable(path: str, reason: Reason, problem: str) -> Drop:
-    shown = path if names.is_text(path) else quoted(path.encode("utf-8", "surrogateescape"))
+    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return Drop("", Subject.RECORD, shown, Stage.READ, reason, f"{shown}: {problem}")

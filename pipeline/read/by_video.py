@@ -214,6 +214,7 @@ def records_of(
     template = files.videos[0] if files and files.videos else source.uri_template
     named, own_text = source.text.is_named, source.text.format == "none"
     if recipe is not None and recipe.joined is not None and lines:
+        PROGRESS.expect("planning", 1 - len(lines))
         lines = [joined_line(lines, recipe)]
     for found in choose_record((name, [keyed_video(line, template, own_text, named)[1] for line in lines])):
         if isinstance(found, TaggedOutput):

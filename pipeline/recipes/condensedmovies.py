@@ -38,6 +38,7 @@ source:
   uri: "videos/{video_id}.{ext}"
 merge:
   min_sentences: 1                  # the description of the whole scene is its only sentence
+  max_duration_ms: 600000
 """,
     records=records,
     joined=joined,

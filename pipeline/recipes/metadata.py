@@ -53,12 +53,12 @@ def lines_of_row(line: Line, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop
 def lines_of_file(file: str, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop]:
     """Yield the lines that a file stands for, with their video ids; it is CSV, or one JSON object."""
     if file.removesuffix(".gz").endswith(".json"):
-        for number, entry in enumerate(read_entries(file), 1):
+        for entry in read_entries(file):
             if isinstance(entry, Drop):
                 yield entry
                 continue
             key, found = entry
-            place = Line(file, number, found.data)
+            place = Line(found.where, 0, found.data)  # a.json#17 is the 17th entry
             try:
                 value = load_json(found.data)
             except ValueError as error:

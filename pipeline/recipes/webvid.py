@@ -30,6 +30,7 @@ source:
   uri: "videos/{video_id}.{ext}"
 merge:
   min_sentences: 1                  # the caption of the whole video is its only sentence
+  max_duration_ms: 600000
 """,
     records=records,
 )
