@@ -78,7 +78,8 @@ def tell_folder(folder: str, console: Console) -> None:
         problem = "no video in it" if storage.exists(folder) else "no such folder"
         raise ConfigError(f"{folder}: {problem}")
     without = suffixes.pop("", 0)
-    texts = ", ".join(f"{suffix} for {n:,}" for suffix, n in suffixes.most_common()) or "none"
+    by_number = sorted(suffixes.items(), key=lambda one: (-one[1], one[0]))
+    texts = ", ".join(f"{suffix} for {n:,}" for suffix, n in by_number) or "none"
     print_line(console, f"Found {plural(videos, 'video')} in {folder}. Transcripts beside them: {texts}.")
     if without:
         print_line(console, f"{plural(without, 'video')} without a transcript: the ledger will say no_text.", "yellow")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from longtake.pipeline.find import names
+from longtake.pipeline.parse.lines import quoted
+from longtake.pipeline.parse.manifest import holds_control
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.reasons import Reason, Stage, Subject
@@ -76,10 +78,10 @@ def videos_in(inside: str, found: Iterable[str]) -> FoundFolder:
     result = FoundFolder()
     sound: list[str] = []
     for name in found:
-        if names.is_text(name):
-            sound.append(name)
+        if holds_control(_path(inside, name)):
+            result.drops.append(_unreadable_name(_path(inside, name)))
         else:
-            result.drops.append(_unusable(_path(inside, name), Reason.INVALID_UTF8, "its name is not UTF-8; rename it"))
+            sound.append(name)
     by_stem, unfinished, transcripts = defaultdict(list), defaultdict(list), []
     for name in sound:
         if names.is_video(name):
@@ -97,11 +99,11 @@ def videos_in(inside: str, found: Iterable[str]) -> FoundFolder:
         own = tuple((_path(inside, name), language) for name, language in sorted(beside[stem]))
         result.videos.append(FolderVideo(video_id, _path(inside, best), own))
         if others:
-            detail = f"{best} is used; of the same name: {', '.join(others)}"
+            detail = f"{best} is used; of the same name: {names.listed(others)}"
             result.drops.append(Drop(video_id, Subject.NOTE, video_id, Stage.READ, Reason.SEVERAL_FILES, detail))
     for stem, files in sorted(unfinished.items()):
         if stem not in by_stem:
-            video_id, detail = _path(inside, stem), f"only an unfinished download: {', '.join(sorted(files))}"
+            video_id, detail = _path(inside, stem), f"only an unfinished download: {names.listed(sorted(files))}"
             result.drops.append(Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.MISSING, detail))
     for name in alone:
         if names.suffix_of(name) in names.MANY_KINDS:
@@ -134,5 +136,11 @@ def _path(inside: str, name: str) -> str:
 
 
 def _unusable(path: str, reason: Reason, problem: str) -> Drop:
-    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return Drop("", Subject.RECORD, shown, Stage.READ, reason, f"{shown}: {problem}")
+    return Drop("", Subject.RECORD, path, Stage.READ, reason, f"{path}: {problem}")
+
+
+def _unreadable_name(path: str) -> Drop:
+    shown = path.encode("utf-8", "backslashreplace").decode()
+    if holds_control(shown):
+        return _unusable(quoted(shown), Reason.MALFORMED, "its name holds a control character; rename it")
+    return _unusable(shown, Reason.INVALID_UTF8, "its name is not UTF-8; rename it")

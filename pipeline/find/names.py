@@ -19,6 +19,7 @@ TRANSCRIPTS = (
 #: Suffixes that other files have as well: such a file beside no video is no transcript that lacks its video.
 MANY_KINDS = ("json", "csv")
 
+_SHOWN = 5
 _SOUND = ("wav", "mp3", "m4a", "opus", "ogg", "flac", "aac")
 _PARTIAL, _JOINING = re.compile(r"\.(?:part(?:-Frag\d+)?|ytdl)$"), re.compile(r"\.temp(\.[^.]+)$")  # of yt-dlp
 _STREAM = re.compile(r"\.f\d{3,}(?:-\d+)?$")  # one stream of a video, as yt-dlp leaves it if it cannot join them
@@ -26,13 +27,10 @@ _NO_TRANSCRIPT = re.compile(r"\.(?:info|live_chat|comments)\.json$")  # of yt-dl
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
-def is_text(name: str) -> bool:
-    """Whether a name is text, not bytes that the file system could not decode."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def listed(paths: Sequence[str]) -> str:
+    """Some of several paths, for a detail."""
+    shown = ", ".join(paths[:_SHOWN])
+    return shown if len(paths) <= _SHOWN else f"{shown} and {len(paths) - _SHOWN} more"
 
 
 def suffix_of(name: str) -> str:

@@ -135,6 +135,11 @@ def parse_plain_video(line: Line, uri_template: str | None) -> PlainVideo | None
     return PlainVideo(video, clip_ids, times) if max(map(len, clip_ids), default=0) <= MAX_ID else None
 
 
+def holds_control(text: str) -> bool:
+    """Whether a text holds a control character, or a lone surrogate, as names of files that are not UTF-8 do."""
+    return _CONTROL.search(text) is not None
+
+
 def safe_uri(uri: str | None, video_id: str, template: str | None) -> str:
     """Return the URI of a video: `uri`, else `template` with the video id in it. Raises ValueError for an unsafe URI.
 

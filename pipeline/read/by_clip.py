@@ -73,7 +73,7 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
     videos, by bucket."""
     clips, lost, videos = Rows(CLIPS), Rows(_LOST), Rows(VIDEOS)
     batches = list(element[1])
-    lines, files = lines_of(batches), found_of(batches)
+    lines, files = lines_of(batches), found_of(batches, context.config)
     table, unusual = _plain_clips(lines, files, videos, context.config)
     PROGRESS.expect("joining", len(table))
     yield from context.batches.by_bucket(table, encoded(table["clip_id"]), context.buckets.rows)

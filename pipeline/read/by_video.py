@@ -239,7 +239,7 @@ def texts_of_bucket(
 ) -> Iterator[VideoText | Dropped | OfManifest]:
     """Yield the videos of a bucket with their own texts."""
     batches = list(element[1])
-    files = found_of(batches)
+    files = found_of(batches, config)
     for name, lines in lines_of(batches).items():
         for record in records_of(name, lines, config, files.get(name)):
             if isinstance(record, TaggedOutput):
@@ -274,7 +274,7 @@ def captions_of_bucket(
     """Yield the videos of a bucket with the texts of their entries in a caption file."""
     _, sides = element
     batches = list(sides["lines"])
-    lines, files = lines_of(batches), found_of(batches)
+    lines, files = lines_of(batches), found_of(batches, config)
     entries: dict[str, list[CaptionEntry]] = defaultdict(list)
     for batch in sides["entries"]:
         for name, data, place in zip(*(values_of(table_of(batch), field.name) for field in ENTRIES), strict=True):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from longtake.pipeline.find import names
-from longtake.pipeline.parse.manifest import TranscriptFile
+from longtake.pipeline.parse.manifest import TranscriptFile, holds_control
 from longtake.pipeline.read.buckets import ReadContext, Rows, values_of
 from longtake.pipeline.run.batches import Batch, table_of
 from longtake.schemas import storage
@@ -35,7 +35,7 @@ class FoundFiles:
         """The ledger row that says which of several video files is used."""
         if len(self.videos) < 2:
             return None
-        detail = f"{self.videos[0]} is used; there are also {', '.join(self.videos[1:])}"
+        detail = f"{self.videos[0]} is used; there are also {names.listed(self.videos[1:])}"
         return Drop(video_id, Subject.NOTE, video_id, Stage.READ, Reason.SEVERAL_FILES, detail)
 
 
@@ -82,8 +82,8 @@ def _rows_of(folder: str, config: CorpusConfig) -> Iterator[tuple[str, bool, int
     listed = [one for one in _listed(config) if one.template.folder == folder]
     for path in storage.list_files(config.resolve(folder) if folder else config.base):
         name = path.rsplit("/", 1)[-1]
-        if not names.is_text(name):
-            continue  # it is the file of no record, whose id is text
+        if holds_control(name):
+            continue  # no id may be such a name
         for one in listed:
             if one.template.end and not (names.is_video(name) if one.is_video else names.is_transcript(name)):
                 continue
@@ -96,8 +96,10 @@ def is_files(table: pa.Table) -> bool:
     return bool(table.schema.names == FILES.names)
 
 
-def found_of(batches: Iterable[Batch]) -> dict[str, FoundFiles]:
+def found_of(batches: Iterable[Batch], config: CorpusConfig) -> dict[str, FoundFiles]:
     """The files of batches by video id. Other batches are left alone."""
+    if not config.source.lists_files:
+        return {}  # without another look at batches, which may wait on a disk
     rows: list[tuple[str, bool, int, str]] = []
     for batch in batches:
         table = table_of(batch)

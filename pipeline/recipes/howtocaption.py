@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from longtake.pipeline.parse.lines import quoted
 from longtake.pipeline.recipes.recipe import YOUTUBE, Recipe, Record, field, sentences
 
 
@@ -18,7 +19,7 @@ def records(key: str, entry: Any) -> Iterator[Record]:
 def _sentence(caption: Any) -> str:
     text = caption[0] if isinstance(caption, list) and caption else caption
     if not isinstance(text, str):
-        raise ValueError(f"{text!r} is no caption")
+        raise ValueError(f"{quoted(text)} is no caption")
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

@@ -107,7 +107,7 @@ def _lines(key: str, value: Any, place: Line, recipe: Recipe) -> Iterator[tuple[
             else:
                 yield video_id, Line(place.file, place.number, canonical_json(record).encode("utf-8", "surrogatepass"))
     except (ValueError, LookupError, TypeError, AttributeError) as error:  # an entry of another shape
-        problem = str(error) if isinstance(error, ValueError) else f"is not as {recipe.title} has it: {error!r}"
+        problem = str(error) if isinstance(error, ValueError) else f"is not as {recipe.title} has it: {quoted(error)}"
         yield bad_record(place, Reason.MALFORMED, f"{f'{quoted(key)} ' if key else ''}{problem}")
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from longtake.pipeline.parse.lines import quoted
+
 Record = dict[str, Any]
 YOUTUBE = "https://www.youtube.com/watch?v="
 _MAX_LITERAL = 4 << 20
@@ -75,13 +77,13 @@ def literal(text: Any) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise ValueError(f"is no list: {text[:40]!r}") from None
+        raise ValueError(f"is no list: {quoted(text)}") from None
 
 
 def iso_seconds(text: Any) -> float:
     """The seconds of a duration such as PT00H00M14S. Raises ValueError."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None or not any(found.groups()):
-        raise ValueError(f"{text!r} is no duration such as PT00H00M14S")
+        raise ValueError(f"{quoted(text)} is no duration such as PT00H00M14S")
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return hours * 3600 + minutes * 60 + seconds

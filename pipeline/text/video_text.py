@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from longtake.pipeline.find.names import choice, in_order
+from longtake.pipeline.find.names import choice, in_order, listed
 from longtake.pipeline.parse.manifest import ParsedVideo, TranscriptFile
 from longtake.pipeline.parse.transcripts.cue import Cue, Transcript
 from longtake.pipeline.parse.transcripts.parse import parse_transcript
@@ -84,7 +84,7 @@ def _first_with_cues(files: Sequence[TranscriptFile], video_id: str, config: Cor
         return found
     first = failed[0][1]
     if isinstance(first, Transcript) and len(failed) > 1:
-        detail = f"no cue in {', '.join(masked(file.path) for file, _ in failed)}"
+        detail = f"no cue in {listed([masked(file.path) for file, _ in failed])}"
         first.drops.append(Drop(video_id, Subject.NOTE, video_id, Stage.READ, Reason.SEVERAL_FILES, detail))
     return first
 
@@ -98,8 +98,8 @@ def _choice(
     if not without and len({one.language for one in equal}) < 2:
         return ""
     others = [masked(one.path) for one in equal if one != used and one not in without]
-    told = [f"there {'is' if len(others) == 1 else 'are'} also {', '.join(others)}"] if others else []
-    told += [f"no cue in {', '.join(masked(one.path) for one in without)}"] if without else []
+    told = [f"there {'is' if len(others) == 1 else 'are'} also {listed(others)}"] if others else []
+    told += [f"no cue in {listed([masked(one.path) for one in without])}"] if without else []
     return f"{masked(used.path)} is used; {'; '.join(told)}"
 
 

@@ -163,7 +163,7 @@ def test_files_that_belong_to_no_video_have_a_row_each() -> None:
     assert [video.video_id for video in found.videos] == ["b"]
     assert found.others == 2
     assert [(row.subject, row.subject_id, row.reason) for row in found.drops] == [
-        (Subject.RECORD, "x\\xff.mp4", Reason.INVALID_UTF8),
+        (Subject.RECORD, "x\\udcff.mp4", Reason.INVALID_UTF8),
         (Subject.VIDEO, "a", Reason.MISSING),
         (Subject.RECORD, "c.en.srt", Reason.TRANSCRIPT_WITHOUT_VIDEO),
     ]

@@ -160,8 +160,9 @@ def test_a_folder_that_is_no_text_or_has_control_characters_has_its_rows(tmp_pat
     videos, drops = read(config_of(tmp_path, folder="f"))
     assert said(videos) == {"a": "a"}
     assert rows(drops, Subject.RECORD) == [
-        ("", "caf\\xe9.mp4", Reason.INVALID_UTF8),
-        ("new\nline", "new\nline.mp4", Reason.MALFORMED),
+        ("", "'new\\nline.mp4'", Reason.MALFORMED),
+        ("", "'new\\nline.vtt'", Reason.MALFORMED),
+        ("", "caf\\udce9.mp4", Reason.INVALID_UTF8),
     ]
 
 

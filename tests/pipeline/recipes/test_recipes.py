@@ -409,7 +409,7 @@ def test_each_row_that_cannot_be_used_has_a_row_with_its_line(tmp_path: Path) ->
         "panda.csv:4": ("malformed", "has 2 fields; the first line names 5"),
         "panda.csv:5": ("malformed", "has not as many times as texts"),
         "panda.csv:6": ("malformed", "is no list: \"__import__('os').system('x')\""),
-        "panda.csv:7": ("malformed", f"is no list: {'[' * 40!r}"),
+        "panda.csv:7": ("malformed", f"is no list: {'[' * 80 + '...'!r}"),
         "panda.csv:8": ("invalid_utf8", "is not UTF-8; save the file as UTF-8"),
         "panda.csv:9": ("malformed", "has no 'videoID'"),
     }
