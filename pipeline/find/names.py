@@ -14,10 +14,10 @@ VIDEOS = (
 )  # fmt: skip
 #: Suffixes of transcripts, those first that may have times of words. Of several in one language, the first with a cue is used.
 TRANSCRIPTS = (
-    "json", "json3", "srv3", "srv2", "srv1", "ttml", "dfxp", "vtt", "srt", "ass", "ssa", "smi", "sami", "sbv", "csv",
+    "json", "json3", "srv3", "srv2", "srv1", "ttml", "dfxp", "vtt", "srt", "ass", "ssa", "smi", "sami", "sbv", "csv", "tsv",
 )  # fmt: skip
 #: Suffixes that other files have as well: such a file beside no video is no transcript that lacks its video.
-MANY_KINDS = ("json", "csv")
+MANY_KINDS = ("json", "csv", "tsv")
 
 _SHOWN = 5
 _SOUND = ("wav", "mp3", "m4a", "opus", "ogg", "flac", "aac")

@@ -40,7 +40,7 @@ class TextTrace:
 def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None) -> OwnText:
     """Return the sentences of a record or of its transcript file."""
     if config.source.text.is_transcript:
-        found = read_transcript(record, config)
+        found = read_transcript(record.video.video_id, config, record.transcripts)
         return (
             finish_transcript(found, record.video.video_id, config, trace)
             if isinstance(found, Transcript)
@@ -58,15 +58,15 @@ def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | 
     return OwnText(finished.sentences, drops + finished.drops, finished.removals)
 
 
-def read_transcript(record: ParsedVideo, config: CorpusConfig) -> Transcript | Drop:
-    """Return the cues of the transcript of a video, or a Drop of the video if there is none, or none that can be read."""
-    video_id, text = record.video.video_id, config.source.text
+def read_transcript(video_id: str, config: CorpusConfig, files: Sequence[TranscriptFile] = ()) -> Transcript | Drop:
+    """Return the cues of the transcript of a video, or a Drop of the video if there is none, or none that can be read. `files`
+    are those that its record names or a listing found."""
+    text = config.source.text
     if not text.is_named:
         return _one_file(text.paths[0].replace("{video_id}", video_id), video_id, config)
-    files = in_order(record.transcripts, text.languages)
     if not files:
         return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, _none_found(video_id, config))
-    return _first_with_cues(files, video_id, config)
+    return _first_with_cues(in_order(files, text.languages), video_id, config)
 
 
 def _first_with_cues(files: Sequence[TranscriptFile], video_id: str, config: CorpusConfig) -> Transcript | Drop:

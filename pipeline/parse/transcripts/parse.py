@@ -24,8 +24,8 @@ _XML = ("srv3", "ttml")
 _START = 4096  # bytes for recognising the format
 _ASS = re.compile(rb"\[(?:script info|v4\+? styles|events)\]|(?:Format|Dialogue):.*,", re.IGNORECASE)
 _BY_SUFFIX: dict[str, FileFormat] = {
-    "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "ttml": "ttml", "dfxp": "ttml", "ass": "ass", "ssa": "ass",
-    "smi": "sami", "sami": "sami", "srv1": "srv3", "srv2": "srv3", "srv3": "srv3",
+    "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "tsv": "howto100m", "ttml": "ttml", "dfxp": "ttml",
+    "ass": "ass", "ssa": "ass", "smi": "sami", "sami": "sami", "srv1": "srv3", "srv2": "srv3", "srv3": "srv3",
 }  # fmt: skip
 
 
@@ -88,6 +88,6 @@ def format_of(data: bytes, file: str) -> FileFormat:
         return "sami"
     if start.startswith(b"<"):
         return "srv3" if re.search(rb"<(?:timedtext|transcript)\b", start) else "ttml"
-    if re.match(rb"(?:[\w ]+,)*(?:start|end|text)\s*,", start, re.IGNORECASE):
+    if re.match(rb"(?:[\w ]+[,\t])*(?:start|end|text)\s*[,\t]", start, re.IGNORECASE):
         return "howto100m"
     return _BY_SUFFIX.get(suffix, "vtt" if re.search(rb"[0-9]\.[0-9]{3}\s*-->", start) else "srt")
