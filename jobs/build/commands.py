@@ -23,7 +23,7 @@ ConfigPath = Annotated[
 Output = Annotated[
     str | None,
     typer.Argument(
-        metavar="[OUTPUT]",
+        metavar="OUTPUT",
         help="With FOLDER: the folder or URI of the corpus. The configuration that is used is written beside it.",
     ),
 ]

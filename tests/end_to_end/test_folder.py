@@ -3,7 +3,10 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -20,6 +23,8 @@ from sources import (
     spoken,
     subtitles,
 )
+
+from longtake.pipeline.find.folder import find_videos
 
 SETTINGS = [f"--set={change}" for change in ("frames.short_side=64", "merge.min_sentences=2", "frames.per_sentence=2")]
 
@@ -160,3 +165,37 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, arguments:
     assert done.returncode == 2
     assert message in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+class _Site(SimpleHTTPRequestHandler):
+    """A folder as a web site, without a line for each request."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_what_yt_dlp_itself_leaves_is_found_without_renaming(tmp_path: Path) -> None:
+    downloader = pytest.importorskip("yt_dlp").YoutubeDL
+    site, folder = tmp_path / "site", tmp_path / "folder"
+    site.mkdir()
+    shutil.copy(LAST_MAN, site / "talk.mp4")
+    for language in ("en", "fr"):
+        (site / f"{language}.vtt").write_text(subtitles(spoken(3, says=language), "vtt"))
+    tracks = "".join(f'<track kind="subtitles" srclang="{one}" src="{one}.vtt">' for one in ("en", "fr"))
+    (site / "page.html").write_text(
+        f'<html><title>A talk: 1/2?</title><video><source src="talk.mp4" type="video/mp4">{tracks}</video></html>'
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, directory=str(site))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        options = {"quiet": True, "paths": {"home": str(folder)}, "writesubtitles": True, "allsubtitles": True}
+        with downloader({**options, "writeinfojson": True, "writedescription": True}) as tool:
+            assert tool.download([f"http://127.0.0.1:{server.server_port}/page.html"]) == 0
+        server.shutdown()
+    (found,) = find_videos(str(folder))
+    (video,) = found.videos
+    assert {language for _, language in video.transcripts} == {"en", "fr"}
+    assert (folder / video.path).read_bytes() == LAST_MAN.read_bytes()
+    assert found.drops == []
+    assert {path.suffix for path in folder.iterdir()} == {".mp4", ".vtt", ".json"}, (
+        "with the metadata that are no transcript"
+    )
