@@ -78,6 +78,11 @@ class Source(Section):
         return next(iter(self.uris), None)
 
     @property
+    def one_uri(self) -> str | None:
+        """The template that gives the URI of a record without looking at any file, if there is such a one."""
+        return None if is_listed(self.uris) else self.uri_template
+
+    @property
     def lists_files(self) -> bool:
         """Whether templates name files that listings have to find."""
         return is_listed(self.uris) or self.text.is_listed

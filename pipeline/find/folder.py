@@ -57,16 +57,18 @@ def find_videos(folder: str) -> Iterator[FoundFolder]:
 
 
 def files_digest(folder: str) -> str:
-    """A digest of the files that a plan of a folder depends on: the paths of videos; of transcripts also size and time. Raises
-    ConfigError if there is no video."""
+    """A digest of what a plan of a folder depends on: the paths of videos, those of their transcripts with size and time, and
+    the ledger rows. Raises ConfigError if there is no video."""
     digest, has_video = sha256(), False
     for inside, entries in storage.list_tree(folder):
-        for entry in entries:
-            is_video = names.is_video(entry.name)
-            has_video |= is_video
-            if is_video or names.is_unfinished(entry.name) or names.is_transcript(entry.name):
-                facts = () if is_video else (entry.size, entry.modified)
-                digest.update(repr((inside, entry.name, *facts)).encode())
+        found = videos_in(inside, [entry.name for entry in entries])
+        facts = {_path(inside, entry.name): (entry.size, entry.modified) for entry in entries}
+        has_video |= bool(found.videos)
+        for video in found.videos:
+            texts = [(path, *facts[path]) for path, _ in video.transcripts]
+            digest.update(repr((video.path, texts)).encode())
+        for row in found.drops:
+            digest.update(repr(row).encode())
     if not has_video:
         problem = "no video in it" if storage.exists(folder) else "no such folder"
         raise ConfigError(f"{folder}: {problem}; videos end in {', '.join(names.VIDEOS)}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from longtake.pipeline.find.names import choice, in_order, listed
 from longtake.pipeline.parse.manifest import ParsedVideo, TranscriptFile
 from longtake.pipeline.parse.transcripts.cue import Cue, Transcript
-from longtake.pipeline.parse.transcripts.parse import parse_transcript
+from longtake.pipeline.parse.transcripts.parse import may_be, parse_transcript
 from longtake.pipeline.text.clean.clean import clean
 from longtake.pipeline.text.clean.cleaned import CleanStep
 from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
@@ -66,7 +66,8 @@ def read_transcript(video_id: str, config: CorpusConfig, files: Sequence[Transcr
         return _one_file(text.paths[0].replace("{video_id}", video_id), video_id, config)
     if not files:
         return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, _none_found(video_id, config))
-    return _first_with_cues(in_order(files, text.languages), video_id, config)
+    fitting = [file for file in files if may_be(file.path, text.format)] or files
+    return _first_with_cues(in_order(fitting, text.languages), video_id, config)
 
 
 def _first_with_cues(files: Sequence[TranscriptFile], video_id: str, config: CorpusConfig) -> Transcript | Drop:

@@ -67,7 +67,9 @@ def corpus(lectures: Path) -> tuple[Path, str]:
 
 def test_it_says_what_it_found_and_what_it_used(corpus: tuple[Path, str]) -> None:
     root, printed = corpus
-    assert "Found 4 videos in lectures. Transcripts beside them: vtt for 3, json for 1, srt for 1." in printed
+    assert (
+        "Found 4 videos in lectures. Transcripts beside them: vtt for 3, json for 1, srt for 1, tsv for 1." in printed
+    )
     assert "1 video without a transcript: the ledger will say no_text." in printed
     assert "Names to look at, with a row each in the ledger: 1 missing, 1 transcript_without_video." in printed
     assert "Wrote out/lectures.yaml, the configuration that is used." in printed
@@ -199,3 +201,13 @@ def test_what_yt_dlp_itself_leaves_is_found_without_renaming(tmp_path: Path) -> 
     assert {path.suffix for path in folder.iterdir()} == {".mp4", ".vtt", ".json"}, (
         "with the metadata that are no transcript"
     )
+
+
+def test_a_corpus_in_its_own_folder_does_not_count_as_a_change(tmp_path: Path) -> None:
+    folder = tmp_path / "lectures"
+    folder.mkdir()
+    shutil.copy(LAST_MAN, folder / "talk.mp4")
+    (folder / "talk.vtt").write_text(subtitles(spoken(4), "vtt"))
+    for answer in ("built in", "is already complete: nothing to do"):
+        done = longtake_here("build", "lectures", "lectures/out", *SETTINGS, cwd=tmp_path)
+        assert answer in done.stdout, done.stderr

@@ -93,6 +93,15 @@ def test_languages_decide_and_then_there_is_no_note(tmp_path: Path) -> None:
     assert (said(videos), drops) == ({"a": "en-GB"}, [])
 
 
+def test_a_format_takes_the_files_of_its_suffix(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"f/a.json": WHISPER, "f/a.vtt": cues("a"), "f/b.srt": cues("b", "srt")})
+    write(tmp_path / "videos.jsonl", [{"video_id": "a"}, {"video_id": "b"}])
+    for format, expected in {"vtt": {"a": "a", "b": "b"}, "whisper": {"a": "By a recogniser"}}.items():
+        text = {"format": format, "path": "f/{video_id}*"}
+        videos, _ = read(config_of(tmp_path, videos="videos.jsonl", uri="v/{video_id}.mp4", text=text))
+        assert said(videos) == expected
+
+
 def test_a_record_names_its_transcripts(tmp_path: Path) -> None:
     lay_out(
         tmp_path,
