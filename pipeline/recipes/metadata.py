@@ -76,7 +76,7 @@ def _lines_of_csv(stream: IO[bytes], file: str, recipe: Recipe) -> Iterator[tupl
     rows = csv.reader(one.replace("\0", "") for one in text)
     number = 1
     try:
-        heading = next(rows, [])
+        heading = [name.strip() for name in next(rows, [])]
         number = rows.line_num + 1
         for cells in rows:
             place, number = Line(file, number, b""), rows.line_num + 1
