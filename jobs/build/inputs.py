@@ -9,6 +9,7 @@ from longtake.pipeline.plan.models import MODELS
 from longtake.pipeline.read.chapters import IN_META
 from longtake.pipeline.read.line_source import check_columns, files_of
 from longtake.pipeline.recipes.metadata import check_file
+from longtake.pipeline.recipes.registry import recipe_of
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
@@ -34,9 +35,9 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
 
     Raises ConfigError for a missing file, or for a folder without a video.
     """
-    source = config.source
+    source, recipe = config.source, recipe_of(config)
     named: dict[str | None, tuple[str, ...]] = {
-        source.videos: ("video_id",) if source.recipe is None else (),
+        source.videos: ("video_id",) if recipe is None else recipe.columns,
         source.groups: (),
         None if source.chapters == IN_META else source.chapters: (),
     }
@@ -48,7 +49,7 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
     for path, columns in named.items():
         for file in files_of(config.resolve(path)) if path else ():
             check_columns(file, columns)
-            if source.recipe is not None:
+            if recipe is not None:
                 check_file(file)
             files.append(file)
     for path in lists_of(config):

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+from longtake.pipeline.parse.lines import load_json
 from longtake.pipeline.recipes.recipe import Recipe, Record, field, meta_of
 
 
 def records(key: str, row: Any) -> Iterator[Record]:
-    """Yield the record of a row {"mp4", "json"}; `mp4` is not read."""
+    """Yield the record of a row {"mp4", "json"}; `mp4` is not read. Copies of the tables have `json` as text."""
     facts = field(row, "json")
+    facts = load_json(facts.encode()) if isinstance(facts, str) else facts
     said = facts.get("timecoded_text_to_speech") or []
     names = ("youtube_title", "youtube_channel", "youtube_upload_date", "content_parent_category", "duration_seconds")
     yield {

@@ -201,13 +201,3 @@ def test_what_yt_dlp_itself_leaves_is_found_without_renaming(tmp_path: Path) -> 
     assert {path.suffix for path in folder.iterdir()} == {".mp4", ".vtt", ".json"}, (
         "with the metadata that are no transcript"
     )
-
-
-def test_a_corpus_in_its_own_folder_does_not_count_as_a_change(tmp_path: Path) -> None:
-    folder = tmp_path / "lectures"
-    folder.mkdir()
-    shutil.copy(LAST_MAN, folder / "talk.mp4")
-    (folder / "talk.vtt").write_text(subtitles(spoken(4), "vtt"))
-    for answer in ("built in", "is already complete: nothing to do"):
-        done = longtake_here("build", "lectures", "lectures/out", *SETTINGS, cwd=tmp_path)
-        assert answer in done.stdout, done.stderr

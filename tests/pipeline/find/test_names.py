@@ -2,13 +2,15 @@
 
 import re
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 from sources import REPOSITORY
 
 from longtake.pipeline.find import names
-from longtake.pipeline.find.folder import videos_in
+from longtake.pipeline.find.folder import files_digest, videos_in
 from longtake.pipeline.parse.manifest import TranscriptFile
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.reasons import Reason, Subject
 from longtake.schemas.templates import is_listed, parse_template
 
@@ -167,3 +169,32 @@ def test_files_that_belong_to_no_video_have_a_row_each() -> None:
         (Subject.VIDEO, "a", Reason.MISSING),
         (Subject.RECORD, "c.en.srt", Reason.TRANSCRIPT_WITHOUT_VIDEO),
     ]
+
+
+def test_a_digest_tells_what_a_plan_depends_on(tmp_path: Path) -> None:
+    def after(path: str, content: str | None) -> str:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).unlink() if content is None else (tmp_path / path).write_text(content)
+        return files_digest(str(tmp_path))
+
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(ConfigError, match="no video in it; videos end in mp4, mkv,"):
+        files_digest(str(tmp_path))
+    with pytest.raises(ConfigError, match="no such folder"):
+        files_digest(str(tmp_path / "nowhere"))
+    known = after("a.mp4", "")
+    for path in ("out/corpus.json", "out/plan/_plan.json", "out/ledger/x.csv", "readme.txt", ".hidden.mp4"):
+        assert after(path, "{}") == known, "a corpus in its own folder is no change of it"
+    assert after("a.mp4", "other pictures") == known, "a build compares these itself"
+    seen = {known}
+    for path, content in [
+        ("a.en.vtt", "x"),
+        ("a.en.vtt", "xy"),
+        ("week/b.mp4", ""),
+        ("alone.srt", ""),
+        ("a.mp4", None),
+    ]:
+        if content is None:
+            (tmp_path / "c.mp4").write_text("")
+        seen.add(after(path, content))
+    assert len(seen) == 6

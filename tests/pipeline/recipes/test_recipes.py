@@ -466,6 +466,17 @@ def test_a_pickle_is_refused_before_any_work(tmp_path: Path) -> None:
     assert not (tmp_path / "trapped").exists()
 
 
+def test_a_table_without_its_column_is_refused_and_json_may_be_text(tmp_path: Path) -> None:
+    config = published(tmp_path, "finevideo")
+    path = tmp_path / "data" / "train-00000-of-00001.parquet"
+    facts = pq.read_table(path)["json"].to_pylist()
+    pq.write_table(pa.table({"json": [json.dumps(one) for one in facts]}), path)
+    assert [v.video.video_id for v in read(config)[0]] == [ID]
+    pq.write_table(pa.table({"mp4": [b""]}), path)
+    with pytest.raises(ConfigError, match="no column json; it has mp4"):
+        inputs_of(config)
+
+
 def test_an_unknown_recipe_is_named_with_the_known_ones(tmp_path: Path) -> None:
     done = longtake_here("init", str(tmp_path), "--recipe", "panda70")
     assert done.returncode == 2
