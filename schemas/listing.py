@@ -50,18 +50,19 @@ def list_folders(folder: str) -> list[str]:
     return sorted(path for path, _ in _listed(folder, "directory"))
 
 
-def list_tree(folder: str, inside: str = "") -> Iterator[tuple[str, list[Entry]]]:
+def list_tree(folder: str) -> Iterator[tuple[str, list[Entry]]]:
     """Yield a folder and each folder in it, at any depth: its path in the first one, and the files directly in it. One listing
-    for each; in the order of names.
+    for each; in the order of names, each before those in it.
 
     Links to folders are not followed. Neither folders nor files with names that start with a dot are listed.
     """
-    files, folders = _files_and_folders(folder)
-    yield inside, sorted((one for one in files if not one.name.startswith(".")), key=lambda one: one.path)
-    for path in sorted(folders):
-        name = path.rsplit("/", 1)[-1]
-        if not name.startswith("."):
-            yield from list_tree(path, f"{inside}/{name}".lstrip("/"))
+    waiting = [(folder, "")]
+    while waiting:
+        path, inside = waiting.pop()
+        files, folders = _files_and_folders(path)
+        yield inside, sorted((one for one in files if not one.name.startswith(".")), key=lambda one: one.path)
+        named = ((one, one.rsplit("/", 1)[-1]) for one in sorted(folders, reverse=True))
+        waiting += [(one, f"{inside}/{name}".lstrip("/")) for one, name in named if not name.startswith(".")]
 
 
 def _files_and_folders(folder: str) -> tuple[list[Entry], list[str]]:

@@ -10,6 +10,7 @@ from sources import REPOSITORY
 from longtake.pipeline.find import names
 from longtake.pipeline.find.folder import files_digest, videos_in
 from longtake.pipeline.parse.manifest import TranscriptFile
+from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.reasons import Reason, Subject
 from longtake.schemas.templates import is_listed, parse_template
@@ -198,3 +199,16 @@ def test_a_digest_tells_what_a_plan_depends_on(tmp_path: Path) -> None:
             (tmp_path / "c.mp4").write_text("")
         seen.add(after(path, content))
     assert len(seen) == 6
+
+
+def test_folders_are_listed_at_any_depth_and_links_are_not_followed(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath("b", *["d"] * 300)
+    deep.mkdir(parents=True)
+    (deep / "a.mp4").write_text("")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "circle").symlink_to(tmp_path)
+    (tmp_path / "c" / "gone.mp4").symlink_to("nowhere")
+    (tmp_path / "c" / "linked.mp4").symlink_to(deep / "a.mp4")
+    found = [(inside, [entry.name for entry in entries]) for inside, entries in storage.list_tree(str(tmp_path))]
+    assert [inside for inside, _ in found][:4] == ["", "b", "b/d", "b/d/d"]
+    assert [one for one in found if one[1]] == [("b/" + "/".join("d" * 300), ["a.mp4"]), ("c", ["linked.mp4"])]
