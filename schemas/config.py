@@ -12,7 +12,7 @@ from longtake.schemas.color import COLORS
 from longtake.schemas.publication import Publication
 from longtake.schemas.settings import Section, check_settings, read_settings
 from longtake.schemas.templates import VIDEO_ID, is_listed, parse_template
-from longtake.schemas.text_config import Captions, Clean, Sentences, Templates, TextSource
+from longtake.schemas.text_config import Captions, Clean, Sentences, Templates, TextSource, listed
 
 REFERENCE = "docs/format.md"
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -38,11 +38,11 @@ class Source(Section):
     @field_validator("uri")
     @classmethod
     def _uri_names_the_video(cls, uri: Templates | None) -> Templates | None:
-        for one in uri or ():
+        for one in listed(uri):
             if VIDEO_ID not in one:
                 raise ValueError(f"{one!r} must contain {{video_id}}")
-        if is_listed(uri or ()):
-            for one in uri or ():
+        if is_listed(listed(uri)):
+            for one in listed(uri):
                 parse_template(one)
         return uri
 
@@ -70,7 +70,7 @@ class Source(Section):
     @property
     def uris(self) -> tuple[str, ...]:
         """The templates of URIs, in the order of preference."""
-        return self.uri or ()
+        return listed(self.uri)
 
     @property
     def uri_template(self) -> str | None:

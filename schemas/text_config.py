@@ -1,7 +1,7 @@
 """The sections of `corpus.yaml` about text: where it comes from, cleaning, sentences and captions."""
 
 import codecs
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -25,10 +25,22 @@ TextFormat = Literal[
 ]
 #: Formats in which one file may hold the transcripts of many videos.
 _IN_ONE_FILE = ("howto100m", "vidchapters")
-#: Templates of paths in the order of preference; one alone needs no list.
-Templates = Annotated[
-    tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given), Field(min_length=1)
-]
+
+
+def _one_or_several(given: Any) -> Any:
+    several = given if isinstance(given, list | tuple) else [given]
+    if not several or not all(isinstance(one, str) for one in several):
+        raise ValueError("must be a path, or a list of paths in the order of preference")
+    return given
+
+
+#: A template of paths, or several in the order of preference.
+Templates = Annotated[str | tuple[str, ...], BeforeValidator(_one_or_several)]
+
+
+def listed(templates: Templates | None) -> tuple[str, ...]:
+    """The templates as a tuple; () if there is none."""
+    return () if templates is None else (templates,) if isinstance(templates, str) else templates
 
 
 #: The question to the model. pipeline/plan/captions/parse.py reads answers in this form.
@@ -62,7 +74,7 @@ class TextSource(Section):
     @property
     def paths(self) -> tuple[str, ...]:
         """The templates of paths, in the order of preference; a path without {video_id} is that of one file for all."""
-        return self.path or ()
+        return listed(self.path)
 
     @property
     def file(self) -> str:
