@@ -19,7 +19,7 @@ from rich.console import Console
 from longtake.jobs.build.plan import make_plan
 from longtake.jobs.build.request import BuildRequest, ProbeMode
 from longtake.jobs.init import recipe_template
-from longtake.pipeline.read.by_video import lines_in_order
+from longtake.pipeline.read.made_lines import lines_in_order
 from longtake.pipeline.recipes.registry import RECIPES
 from longtake.schemas.config import CorpusConfig, load_config
 from longtake.schemas.records import Drop

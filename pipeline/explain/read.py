@@ -18,9 +18,10 @@ from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.parse.texts import parse_id
 from longtake.pipeline.read import chapters
-from longtake.pipeline.read.by_video import is_made, lines_in_order, records_of
+from longtake.pipeline.read.by_video import records_of
 from longtake.pipeline.read.found import found_for
 from longtake.pipeline.read.line_source import files_of, read_lines
+from longtake.pipeline.read.made_lines import is_made, lines_in_order
 from longtake.pipeline.read.rows import (
     DROPS,
     VIDEOS,

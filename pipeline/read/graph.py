@@ -13,7 +13,7 @@ from typing import Any
 import apache_beam as beam
 
 from longtake.pipeline.ledger.tally import Tally
-from longtake.pipeline.read import by_clip, by_video
+from longtake.pipeline.read import by_clip, by_video, made_lines
 from longtake.pipeline.read.buckets import MOST_VIDEO_BUCKETS, ReadContext, buckets_for
 from longtake.pipeline.read.by_video import MANIFEST
 from longtake.pipeline.read.found import files_by_video, listed_folders
@@ -120,16 +120,16 @@ def _lines(
     steps = []
     if source.folder is not None:
         folder = root | "Folder" >> beam.Create([source.folder], reshuffle=False)
-        steps.append(folder | "List videos" >> _tagged(by_video.folder_by_video, context, only))
+        steps.append(folder | "List videos" >> _tagged(made_lines.folder_by_video, context, only))
     else:
         whole = [file for file in manifest if source.recipe is not None and not is_in_blocks(file)]
         blocks = [file for file in manifest if file not in whole]
         if whole:
             PROGRESS.expect("reading", sum(sizes_of(whole).values()), BYTES)
             files = root | "Metadata files" >> beam.Create(whole, reshuffle=False)
-            steps.append(files | "Read metadata" >> _tagged(by_video.metadata_by_video, context, only))
+            steps.append(files | "Read metadata" >> _tagged(made_lines.metadata_by_video, context, only))
         if blocks:
-            read = by_video.lines_by_video if source.recipe is None else by_video.rows_by_video
+            read = by_video.lines_by_video if source.recipe is None else made_lines.rows_by_video
             lines = root | "Manifest" >> NumberedBlocks(blocks)
             steps.append(lines | "Read manifest" >> _tagged(read, context, only))
     found = [step.lines for step in steps]
