@@ -65,7 +65,9 @@ MEANINGS = {
         "The line is not JSON, a field is missing or of the wrong type, or a time cannot be read. The detail "
         "names file, line and fault."
     ),
-    "missing": "There is no such file, or no such bucket.",
+    "missing": (
+        "There is no such file, or no such bucket; in a folder of videos, there is only an unfinished download."
+    ),
     "near_duplicate": (
         "Another long clip has nearly the same words; the detail has the similarity and names the one that stays."
     ),
@@ -117,6 +119,10 @@ MEANINGS = {
     "repetition": "More of its text is said twice than `filters.max_repetition`.",
     "rolling_caption": "A cue that shows again what the one before it shows, and nothing new.",
     "run_too_short": "It is part of a run of fewer than `merge.min_sentences` sentences.",
+    "several_files": (
+        "Several files fit a video, and no setting says which to use; or one before it could not be read. The detail names "
+        "the one that is used."
+    ),
     "shape_changed": (
         "The shape of the picture changes in the video, and a frame it needs has another shape than the first one."
         " Nothing is squeezed."
@@ -157,7 +163,8 @@ MEANINGS = {
         "Its transcript file exists and cannot be read. As a `note`: the speech was recognised instead."
     ),
     "transcript_without_video": (
-        "An entry of a file with the captions of all videos, for a video that no record names."
+        "An entry of a file with the captions of all videos, for a video that no record names; or a transcript in a folder "
+        "of videos, beside none with its name."
     ),
     "unreachable": (
         "Its storage still did not answer after several attempts (timeouts, broken connections, 429, 5xx)."

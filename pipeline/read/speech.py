@@ -14,6 +14,7 @@ from longtake.pipeline.decode import SourceError
 from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.read.buckets import ReadContext
 from longtake.pipeline.read.by_video import lines_of, records_of
+from longtake.pipeline.read.found import found_of
 from longtake.pipeline.run import metrics
 from longtake.pipeline.run.batches import Batch
 from longtake.pipeline.run.concurrent import Concurrent
@@ -96,8 +97,10 @@ class _FindSources(beam.DoFn):
         self._saved = saved_speech(self._config)
 
     def process(self, element: tuple[int, Iterable[Batch]]) -> Iterator[tuple[SourceVideo, int]]:
-        for name, lines in lines_of(element[1]).items():
-            for record in records_of(name, lines, self._config):
+        batches = list(element[1])
+        files = found_of(batches, self._config)
+        for name, lines in lines_of(batches).items():
+            for record in records_of(name, lines, self._config, files.get(name)):
                 if isinstance(record, TaggedOutput) or not unheard(record, self._config, self._saved):
                     continue
                 length_ms = speech_length(self._slots, self._config.resolve(record.video.uri), self._config.limits)

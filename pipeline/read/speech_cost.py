@@ -1,6 +1,7 @@
 """What speech recognition will cost, before any work: hours of sound from the headers of the sources, and a rate from a trial."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apache_beam.pvalue import TaggedOutput
@@ -9,7 +10,9 @@ from longtake.pipeline.decode import SourceError
 from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.read.by_video import records_of
+from longtake.pipeline.read.found import found_for
 from longtake.pipeline.read.line_source import read_lines
+from longtake.pipeline.read.made_lines import is_made, lines_in_order
 from longtake.pipeline.read.rows import keyed_video
 from longtake.pipeline.read.speech import unheard
 from longtake.pipeline.run.slots import Slots
@@ -19,6 +22,7 @@ from longtake.pipeline.speech.saved import saved_speech
 from longtake.pipeline.speech.work import speech_length, speech_slots, try_out
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.keys import hash64
+from longtake.schemas.records import Drop
 
 _MOST_LOOKED_AT = 1000  # videos; of more, a sample chosen by the hash of their ids
 _TRIAL_S = 60.0
@@ -61,17 +65,16 @@ def speech_cost(config: CorpusConfig, expected: int, workers: int) -> SpeechCost
     share = min(1.0, _MOST_LOOKED_AT / max(expected, 1))
     chosen: dict[str, list[Line]] = defaultdict(list)
     lines = 0
-    for line in read_lines(config.resolve(config.source.videos)):
-        name, parsed = keyed_video(line, config.source.uri, False)
-        if isinstance(parsed, ParsedVideo):
-            lines += 1
-            if hash64(name) < share * 2**64:
-                chosen[name].append(line)
+    for name, line in _named_lines(config):
+        lines += 1
+        if hash64(name) < share * 2**64:
+            chosen[name].append(line)
+    files = found_for(chosen, config) if config.source.lists_files else {}
     slots, saved = speech_slots(config, workers), saved_speech(config)
     lengths: dict[str, int] = {}  # of sound in ms, by URI
     names: dict[str, str] = {}
     for name, of_video in chosen.items():
-        for record in records_of(name, of_video, config):
+        for record in records_of(name, of_video, config, files.get(name)):
             if not isinstance(record, TaggedOutput) and unheard(record, config, saved):
                 uri = config.resolve(record.video.uri)
                 lengths[uri], names[uri] = speech_length(slots, uri, config.limits), name
@@ -81,6 +84,17 @@ def speech_cost(config: CorpusConfig, expected: int, workers: int) -> SpeechCost
     )
     longest = sorted((uri for uri, ms in lengths.items() if ms), key=lambda uri: (-lengths[uri], uri))[:_TRIALS]
     return _with_rate(found, longest, names, config, slots)
+
+
+def _named_lines(config: CorpusConfig) -> Iterator[tuple[str, Line]]:
+    """The lines about videos with the ids of the videos."""
+    if is_made(config):
+        yield from (found for found in lines_in_order(config) if not isinstance(found, Drop))
+        return
+    for line in read_lines(config.resolve(config.source.videos)):
+        name, parsed = keyed_video(line, config.source.uri_template, False)
+        if isinstance(parsed, ParsedVideo):
+            yield name, line
 
 
 def _with_rate(

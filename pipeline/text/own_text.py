@@ -34,7 +34,7 @@ def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | 
     text, video_id = config.source.text, record.video.video_id
     if not text.is_transcript:
         return _of_record(record, config, trace)
-    found = read_transcript(video_id, config) if text.has_files else None
+    found = read_transcript(video_id, config, record.transcripts) if text.has_files else None
     if isinstance(found, Transcript) and (found.cues or not text.recognises):
         return _of_transcript(found, record, config, trace)
     if not text.recognises:
@@ -47,7 +47,7 @@ def needs_speech(record: ParsedVideo, config: CorpusConfig) -> bool:
     text = config.source.text
     if not text.hears:
         return False
-    found = read_transcript(record.video.video_id, config) if text.has_files else None
+    found = read_transcript(record.video.video_id, config, record.transcripts) if text.has_files else None
     if isinstance(found, Transcript) and found.cues:
         return _is_compared(found, config)
     return text.recognises

@@ -1,6 +1,5 @@
 """Videos without text become a corpus: recognised, stored, reused, put into given spans, compared with transcripts."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -191,6 +190,22 @@ def test_what_is_there_first_and_speech_for_the_rest(whisper: str, heard: Source
     assert longtake_here("verify", str(found.output)).returncode == 0
 
 
+def test_a_folder_is_enough(whisper: str, tmp_path: Path) -> None:
+    (tmp_path / "talks").mkdir()
+    for name in ("own", "bare"):
+        shutil.copy(LAST_MAN, tmp_path / "talks" / f"{name}.mp4")
+    (tmp_path / "talks" / "own.en.vtt").write_text(subtitles([(0, 2000, "Words of the file.")], "vtt"))
+    found = SourceSet(tmp_path)
+    text = asr(whisper) | {"format": ["auto", "asr"]}
+    small = sources.SMALL | {"merge": {"min_sentences": 1, "max_sentences": 2}}
+    found.change(**small, source={"folder": "talks", "text": text})
+    told = longtake_here("plan", "--dry-run", str(found.config))
+    assert "Speech to recognise: 1 video of 2" in told.stdout, told.stderr
+    sources.build(found)
+    texts = {row["video_id"]: row["paragraph"] for row in rows_of(found.output, "plan")}
+    assert texts["own"] == "Words of the file." and "hundred million" in texts["bare"]
+
+
 def test_transcripts_get_times_and_strangers_are_dropped(whisper: str, heard: SourceSet, tmp_path: Path) -> None:
     (tmp_path / "subs").mkdir(parents=True)
     late = [(start + 1500, end + 1500, words) for start, end, words in OWN_TEXT]
@@ -289,7 +304,6 @@ def test_five_real_videos_become_a_corpus_in_one_command(whisper: str, shared: P
     (tmp_path / "videos").mkdir()
     for name in names:
         (tmp_path / "videos" / f"{name}.mp4").symlink_to(shared / "data" / "videos" / f"{name}.mp4")
-    (tmp_path / "videos.jsonl").write_text("".join(json.dumps({"video_id": name}) + "\n" for name in names))
     (tmp_path / "corpus.yaml").write_text(yaml.safe_dump(settings))
     told = sources.longtake("build", str(tmp_path / "corpus.yaml"))
     assert told.returncode == 0, told.stderr
