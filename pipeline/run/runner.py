@@ -200,7 +200,7 @@ def _check_environment(options: PipelineOptions) -> None:
 
 
 def _keep_workers(options: PipelineOptions) -> None:
-    """Let a job server keep its Python workers from step to step. Spark's ends them after each, and each takes seconds to start."""
+    """Let a job server keep its Python workers from step to step. Spark's ends them after each, and a start takes seconds."""
     portable = options.view_as(PortableOptions)
     served = str(options.view_as(StandardOptions).runner).rsplit(".", 1)[-1] in _SERVED
     if served and portable.environment_cache_millis == 0:

@@ -333,7 +333,7 @@ def test_flink_job_manager_killed(busy: Cluster, flink: tuple[str, ...], local: 
     config, output, job = half_way(busy, local, *flink)
     hosts.kill(busy.flink["runner"])
     busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"], 400)
+    code, _ = ended(job, busy["launcher"], 400)
     assert code == 1
     busy.start_flink_on("runner")
     busy.wait_for_flink()
