@@ -2,6 +2,11 @@
 
 EXAMPLES = {
     "init": ("longtake init mine", "longtake init mine --full", "longtake init mine --train mine/out/my-corpus"),
+    "fetch": (
+        "longtake fetch mine/corpus.yaml --dry-run --price-per-gb-month 0.02 --megabytes-per-second 50",
+        "longtake fetch mine/corpus.yaml",
+        "longtake fetch mine/corpus.yaml --retry rate_limited,network",
+    ),
     "plan": (
         "longtake plan mine/corpus.yaml",
         "longtake plan mine/corpus.yaml --probe packets --price-per-core-hour 0.05",

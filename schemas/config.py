@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.color import COLORS
+from longtake.schemas.fetch_config import Fetch
 from longtake.schemas.publication import Publication
 from longtake.schemas.settings import Section, check_settings, read_settings
 from longtake.schemas.text_config import Captions, Clean, Sentences, TextSource
@@ -24,6 +25,7 @@ class Source(Section):
     text: TextSource = TextSource()
     groups: str | None = None
     chapters: str | None = None  # "meta", or a file
+    fetch: Fetch | None = None
 
     @field_validator("uri")
     @classmethod
@@ -31,6 +33,17 @@ class Source(Section):
         if uri is not None and "{video_id}" not in uri:
             raise ValueError(f"{uri!r} must contain {{video_id}}")
         return uri
+
+    @model_validator(mode="after")
+    def _fetched_files_have_places(self) -> Self:
+        if self.fetch is not None:
+            if self.uri is None:
+                raise ValueError("fetch needs uri, the place of each video, as in videos/{video_id}.mp4")
+            if not self.videos.endswith(".jsonl") or self.videos == self.fetch.urls:
+                raise ValueError(
+                    f"fetch writes the records to videos, so {self.videos!r} must be a new file, as videos.jsonl"
+                )
+        return self
 
 
 class Merge(Section):

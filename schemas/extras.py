@@ -16,12 +16,13 @@ EXTRAS = {
         "safetensors", "sentence_transformers", "torch", "transformers",
     ),
     "hub": ("huggingface_hub",),
+    "fetch": ("Cryptodome", "httpx", "requests", "yt_dlp"),
     "gcp": ("gcsfs",),
     "aws": ("s3fs",),
     "audit": ("duckdb", "flask", "jinja2", "waitress"),
 }  # fmt: skip
 #: The extras that bring all of [build] along.
-WITH_BUILD = ("text", "gcp", "aws", "audit")
+WITH_BUILD = ("text", "fetch", "gcp", "aws", "audit")
 
 
 def packages_of(extra: str) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ MAY_IMPORT = {
 FLOORS = {
     "library": ("order", "resize", "shards", "frames", "corpus", "clips", "dataset"),
     "pipeline": (
-        "decode", "parse", "merge", "filters", "run", "text", "ledger", "read", "embeddings", "fragments", "corpus", "plan",
-        "publish", "build", "revise", "explain", "verify", "audit", "browse", "stages",
+        "decode", "parse", "merge", "filters", "run", "text", "ledger", "read", "embeddings", "fragments", "fetch", "corpus",
+        "plan", "publish", "build", "revise", "explain", "verify", "audit", "browse", "stages",
     ),
     "model": ("network", "data", "weights", "retrieval", "training"),
     "jobs": (

@@ -49,7 +49,11 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
     for path in lists_of(config):
         files += files_of(config.resolve(path))
     sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
-    known = {"source": source.model_dump(mode="json"), "limits": config.limits.model_dump(mode="json"), "files": sizes}
+    known = {
+        "source": source.model_dump(mode="json", exclude={"fetch"}),
+        "limits": config.limits.model_dump(mode="json"),
+        "files": sizes,
+    }
     return known | models_of(config)
 
 

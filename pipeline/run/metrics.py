@@ -18,12 +18,14 @@ from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
 
 COUNTERS = {
+    "fetch": ("videos", "videos_reused", "attempts", "captions", "bytes"),
     "plan": ("videos", "sentences", "clips", "clips_ms"),
     "decode": ("tasks", "tasks_reused", "videos", "clips", "frames", "clips_ms", "bytes"),
     "pack": ("shards", "clips", "frames", "bytes"),
 }
 #: Whole numbers: Beam cuts fractions off. Those of the phases of decoding are CPU time in the slot, the others wall-clock time.
 DISTRIBUTIONS = {
+    "fetch": ("video_ms",),
     "plan": ("probe_ms",),
     "decode": ("index_ms", "decode_ms", "scale_ms", "encode_ms", "task_ms", "task_bytes"),
     "pack": ("pack_ms", "shard_bytes"),
