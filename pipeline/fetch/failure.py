@@ -106,7 +106,11 @@ def of_status(status: int, message: str, retry_after: str | None = None) -> Fetc
 
 def of_words(message: str) -> FetchError:
     """Return the error for what a site said."""
-    message = re.sub(r"^ERROR: |; please report this issue on .*", "", message.strip(), flags=re.DOTALL)
+    message = re.sub(
+        r"^(?:ERROR: |\[download\] )+|; please report this issue on .*", "", message.strip(), flags=re.DOTALL
+    )
+    if status := re.search(r"HTTP Error ([45]\d\d)", message):  # of a piece of a stream
+        return of_status(int(status[1]), message)
     reason = next((found for pattern, found in _WORDS if pattern.search(message)), Reason.NO_MEDIA)
     return FetchError(reason, message)
 

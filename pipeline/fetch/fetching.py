@@ -127,15 +127,15 @@ class Fetcher:
         if not got.paths:
             return got, None
         try:
-            return got, self._checked(got.paths, got.facts.duration_s, got.is_whole)
+            return got, self._checked(got.paths, got.facts.duration_s)
         except FetchError:
             work.forget(task.folder)  # what is wrong would stay wrong
             raise
 
-    def _checked(self, paths: Sequence[str], duration_s: float | None, is_whole: bool) -> Checked:
+    def _checked(self, paths: Sequence[str], duration_s: float | None) -> Checked:
         limits = self._config.limits
         try:
-            return in_slot(self._decoders, limits.decode_seconds, check_files, paths, duration_s, is_whole, limits)
+            return in_slot(self._decoders, limits.decode_seconds, check_files, paths, duration_s, limits)
         except SourceError as error:
             raise FetchError(error.reason, error.detail) from None
 
@@ -187,7 +187,7 @@ class Fetcher:
         if storage.is_remote(path):
             return StoredFile(uri, storage.size_and_tag(path)[0], ""), {}
         try:
-            found = self._checked([storage.local_path(path)], None, False)
+            found = self._checked([storage.local_path(path)], None)
         except FetchError:
             return None
         return StoredFile(uri, found.size, found.sha256), found.measured

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import httpx
 
 USER_AGENT = "longtake (+https://github.com/longtake/longtake)"
-_CHUNK = 256 << 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PAGES = ("text/", "application/xhtml", "application/json", "application/xml", "application/dash+xml")
 _PLAYLISTS = ("mpegurl", "dash+xml", "vnd.ms-sstr")  # in a content type
@@ -26,23 +25,19 @@ _PLAYLISTS = ("mpegurl", "dash+xml", "vnd.ms-sstr")  # in a content type
 
 @dataclass(frozen=True, slots=True)
 class PlainFile:
-    """A file that was fetched. `total` is the length that the server promised, None if it did not."""
+    """A file that was fetched: local path, URL after redirects, size in bytes."""
 
     path: str
-    url: str  # after redirects
+    url: str
     size: int
-    total: int | None
-    content_type: str
-    modified: str
 
 
 @dataclass(frozen=True, slots=True)
 class PlainFacts:
-    """What a server says of a file without sending it."""
+    """What a server says of a file without sending it: URL after redirects, size in bytes if it is stated."""
 
     url: str
     size: int | None
-    content_type: str
 
 
 class Speed:
@@ -81,9 +76,9 @@ def open_client(settings: Fetch, cookies: Any = None) -> "httpx.Client":
 def look(client: "httpx.Client", url: str, settings: Fetch) -> PlainFacts | None:
     """Ask for a file's facts. None: it is a page or a playlist. Raises FetchError."""
     with _answer(client, url, settings, {}) as (answer, last):
-        if is_page(answer.headers, next(answer.iter_raw(_CHUNK), b"")):
+        if is_page(answer.headers, next(answer.iter_raw(), b"")):
             return None
-        return PlainFacts(last, _length(answer), answer.headers.get("content-type", ""))
+        return PlainFacts(last, _length(answer))
 
 
 def download(client: "httpx.Client", url: str, target: str, settings: Fetch) -> PlainFile | None:
@@ -103,20 +98,18 @@ def download(client: "httpx.Client", url: str, target: str, settings: Fetch) -> 
     """
     part = _Part.read(target)
     with _answer(client, url, settings, part.headers()) as (answer, last):
-        content_type = answer.headers.get("content-type", "")
-        modified = answer.headers.get("last-modified", "")
         if answer.status_code == 416:  # nothing is left to send, or the file is another one
             total = _total_of_range(answer)
             if total != part.size:
                 part.delete()
                 raise FetchError(Reason.TRUNCATED, f"the server has {total} bytes, {part.size} had come", 416)
-            return part.complete(last, total, part.content_type, modified)
+            return part.complete(last)
         part.begin(answer)
         total = _total_of_range(answer) if part.size else _length(answer)
         _check_size(total, settings)
         first, speed = not part.size, Speed(settings)
-        with open(part.path, "ab") as stream, _failures(lambda: part.size + stream.tell()):
-            for data in answer.iter_raw(_CHUNK):
+        with open(part.path, "ab") as stream, _failures(stream.tell):
+            for data in answer.iter_raw():
                 if first and is_page(answer.headers, data):
                     part.delete()
                     return None
@@ -131,7 +124,7 @@ def download(client: "httpx.Client", url: str, target: str, settings: Fetch) -> 
             if size > total:
                 part.delete()
             raise FetchError(Reason.TRUNCATED, f"{size} of {total} bytes came")
-        return part.complete(last, total, content_type, modified)
+        return part.complete(last)
 
 
 def is_page(headers: Mapping[str, str], start: bytes) -> bool:
@@ -225,17 +218,17 @@ def _total_of_range(answer: "httpx.Response") -> int | None:
 class _Part:
     """The bytes of a file that came so far, and what tells whether the server still has the same file."""
 
-    def __init__(self, target: str, size: int, validator: str, content_type: str) -> None:
+    def __init__(self, target: str, size: int = 0, validator: str = "") -> None:
         self.target, self.path, self._note = target, f"{target}.part", f"{target}.json"
-        self.size, self._validator, self.content_type = size, validator, content_type
+        self.size, self._validator = size, validator
 
     @classmethod
     def read(cls, target: str) -> "_Part":
-        part = cls(target, 0, "", "")
+        part = cls(target)
         with suppress(OSError, ValueError, KeyError, TypeError):
             with open(part._note) as stream:
                 note = json.load(stream)
-            part = cls(target, os.path.getsize(part.path), str(note["validator"]), str(note["content_type"]))
+            part = cls(target, os.path.getsize(part.path), str(note["validator"]))
         return part
 
     def headers(self) -> dict[str, str]:
@@ -252,17 +245,18 @@ class _Part:
             raise FetchError(Reason.TRUNCATED, f"bytes from {self.size} were asked for, {told or 'others'} came")
         self.delete()
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        self.size, self.content_type = 0, answer.headers.get("content-type", "")
+        self.size = 0
         tag = answer.headers.get("etag", "")  # a weak one does not promise the same bytes
         self._validator = tag if tag and not tag.startswith("W/") else answer.headers.get("last-modified", "")
         with open(self._note, "w") as stream:
-            json.dump({"validator": self._validator, "content_type": self.content_type}, stream)
+            json.dump({"validator": self._validator}, stream)
 
-    def complete(self, url: str, total: int | None, content_type: str, modified: str) -> PlainFile:
+    def complete(self, url: str) -> PlainFile:
+        """Make the part the file."""
         os.replace(self.path, self.target)
         with suppress(FileNotFoundError):
             os.unlink(self._note)
-        return PlainFile(self.target, url, os.path.getsize(self.target), total, content_type, modified)
+        return PlainFile(self.target, url, os.path.getsize(self.target))
 
     def delete(self) -> None:
         for path in (self.path, self._note):

@@ -49,11 +49,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """What came: files with streams, whether their length is known to be right, captions, and what went wrong with those."""
+    """What came: files with streams, captions, and what went wrong with those."""
 
     facts: Facts
     paths: tuple[str, ...] = ()
-    is_whole: bool = False
     captions: bytes | None = None
     captions_error: str = ""
 
@@ -104,7 +103,7 @@ def _fetch_link(task: Task, tools: "_Tools") -> Got | None:
     plain = http.download(tools.client, task.url, os.path.join(task.folder, f"link.{_ending(task.url)}"), task.settings)
     if plain is None:
         return None
-    return Got(Facts("link", plain.url, bytes=plain.size), (plain.path,), is_whole=plain.total is not None)
+    return Got(Facts("link", plain.url, bytes=plain.size), (plain.path,))
 
 
 def forget(folder: str) -> None:
