@@ -44,7 +44,7 @@ from longtake.schemas.versions import check_versions, versions as installed
 LEDGER_PREFIX, DRY_RUN_PREFIX = "part-fetch", "part-dry-run"
 TALLY = "tally"
 PHASE = "fetching"
-_CHILD = "longtake.pipeline.fetch.work"
+_CHILD = "longtake.pipeline.fetch.child"
 _ROWS = 1024  # of a batch on its way
 _LINES = pa.schema([("video_id", pa.string()), ("line", pa.string())])
 _LINES_PER_PART = 100_000

@@ -34,6 +34,11 @@ def ending_of(container: str, named: str) -> str:
     return named.lower() if named.lower() in endings else endings[0]
 
 
+def is_media(ending: str) -> bool:
+    """Whether names of videos end so."""
+    return ending.lower() in _ALL_ENDINGS
+
+
 def video_uri(template: str, video_id: str, ending: str) -> str:
     """Return the place of a video, relative as in the configuration. Raises ValueError for an id that is no file name."""
     uri = safe_uri(None, video_id, template)

@@ -13,6 +13,7 @@ from longtake.pipeline.fetch.addresses import guard, refused
 from longtake.pipeline.fetch.choice import Wanted
 from longtake.pipeline.fetch.facts import Facts
 from longtake.pipeline.fetch.failure import FetchError
+from longtake.pipeline.fetch.places import is_media
 from longtake.pipeline.fetch.site import Site
 from longtake.schemas.fetch_config import Fetch
 from longtake.schemas.reasons import Reason
@@ -60,7 +61,7 @@ class Got:
 def look(task: Task) -> Facts:
     """Return what a server or a site says of a video, without fetching it. Raises FetchError."""
     tools = _opened(task)
-    plain = None if tools.site.knows(task.url) else http.look(tools.client, task.url, task.settings)
+    plain = None if _is_of_site(task, tools) else http.look(tools.client, task.url, task.settings)
     if plain is not None:
         _check_licence(task)
         return Facts("link", plain.url, bytes=plain.size)
@@ -73,7 +74,7 @@ def fetch(task: Task) -> Got:
     """Fetch the streams and captions of a video to the folder of the task. What came earlier is used. Raises FetchError."""
     tools = _opened(task)
     os.makedirs(task.folder, exist_ok=True)
-    if not tools.site.knows(task.url) and (got := _fetch_link(task, tools)) is not None:
+    if not _is_of_site(task, tools) and (got := _fetch_link(task, tools)) is not None:
         return got
     page = tools.site.look(task.url, task.wanted, task.with_video)
     _check_licence(task, page.facts.license)
@@ -147,6 +148,11 @@ def _check_licence(task: Task, found: str = "") -> None:
         return
     told = f"its licence is {licence!r}" if licence else "no licence is stated"
     raise FetchError(Reason.OTHER_LICENCE, f"{told}; fetch.licences allows {', '.join(allowed)}")
+
+
+def _is_of_site(task: Task, tools: _Tools) -> bool:
+    """Whether a URL is asked of yt-dlp at once. A link to a file is not, whatever the site: it may be one."""
+    return not is_media(_ending(task.url)) and tools.site.knows(task.url)
 
 
 def _ending(url: str) -> str:
