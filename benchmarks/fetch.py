@@ -3,7 +3,8 @@
     python benchmarks/fetch.py [--concurrency 4] [--small 400] [--large 12] [--pages 100] [--rounds 3] [--megabytes 8]
 
 Plain yt-dlp is as many processes as videos at a time, each with its share of the list. Both fetch the same bytes; longtake also
-checks each file, hashes it, and writes records, a ledger and the manifest. They take turns; each figure is the least of the rounds.
+checks each file, hashes it, and writes records, a ledger and the manifest. They take turns; each figure is the least of some
+rounds.
 """
 
 import argparse
@@ -151,7 +152,10 @@ def _yt_dlp(folder: Path, urls: Sequence[str], concurrency: int) -> list[str]:
         (folder / f"part-{part}.txt").write_text("\n".join(urls[part::concurrency]) + "\n")
     one = f"{sys.executable} -m yt_dlp -q --no-warnings --no-mtime -o '{folder}/%(id)s-%(autonumber)s-$1.%(ext)s' -a $1"
     names = " ".join(f"part-{part}.txt" for part in range(concurrency))
-    start, end = f"for part in {names}; do (set -- $part; {one}) & done", "for job in $(jobs -p); do wait $job || exit 1; done"
+    start, end = (
+        f"for part in {names}; do (set -- $part; {one}) & done",
+        "for job in $(jobs -p); do wait $job || exit 1; done",
+    )
     return ["bash", "-c", f"cd {folder}; {start}; {end}"]
 
 

@@ -464,6 +464,25 @@ def test_a_licence_that_is_not_allowed_is_not_fetched(tmp_path: Path, clip: byte
         assert not web.times("/b.mp4")
 
 
+def test_behind_a_proxy_only_the_proxy_is_connected_to(tmp_path: Path, clip: bytes) -> None:
+    with serving() as proxy:
+        page = b"<title>x</title><video src='/b.mp4'></video>"
+        proxy.files |= {
+            f"http://videos.test{path}": data for path, data in (("/a.mp4", clip), ("/b.mp4", clip), ("/p.html", page))
+        }
+        ids = {
+            "a": "http://videos.test/a.mp4",
+            "p": "http://videos.test/p.html",
+            "private": "http://169.254.169.254/x.mp4",
+        }
+        links(tmp_path, *({"video_id": name, "url": url} for name, url in ids.items()))
+        done = longtake_here("fetch", str(config_of(tmp_path, allow_private=False, proxy=proxy.url(""))))
+        assert done.returncode == 0, done.stderr
+        assert sorted(manifest(tmp_path)) == ["a", "p"]
+        assert {row["reason"] for row in ledger(tmp_path / "fetched") if row["subject"] == "video"} == {"unsafe_url"}
+        assert not any("169.254" in one.path for one in proxy.asked)
+
+
 def test_a_file_that_is_there_is_neither_fetched_nor_replaced(tmp_path: Path, clip: bytes) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_bytes(MAMMALS.read_bytes())
