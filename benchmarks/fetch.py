@@ -1,6 +1,6 @@
 """`longtake fetch` beside plain yt-dlp at the same concurrency, from a server of this process.
 
-    python benchmarks/fetch.py [--concurrency 4] [--small 400] [--large 12] [--pages 100] [--rounds 3] [--megabytes 8]
+    python benchmarks/fetch.py [--small 400] [--large 12] [--pages 100] [--steady 24] [--megabytes 8] [--concurrency 4] [--rounds 3]
 
 Plain yt-dlp is as many processes as videos at a time, each with its share of the list. Both fetch the same bytes; longtake also
 checks each file, hashes it, and writes records, a ledger and the manifest. They take turns; each figure is the least of some
@@ -25,6 +25,8 @@ from measure import CACHE, RESULTS, Failed, machine, report
 from small_jobs import cpu_seconds
 
 _TARGET = 1.1  # of the wall time of yt-dlp
+_STEADY = 10_000_000  # bytes a second of one connection
+_CHUNK = 200_000
 
 
 class _Server(BaseHTTPRequestHandler):
@@ -49,7 +51,13 @@ class _Server(BaseHTTPRequestHandler):
         self.send_header("ETag", f'"{name}"')
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(body)
+            if name != "steady":
+                self.wfile.write(body)
+                return
+            began = time.monotonic()
+            for start in range(0, len(body), _CHUNK):
+                time.sleep(max(began + start / _STEADY - time.monotonic(), 0))
+                self.wfile.write(body[start : start + _CHUNK])
 
 
 def main() -> None:
@@ -59,6 +67,7 @@ def main() -> None:
         ("small", 400),
         ("large", 12),
         ("pages", 100),
+        ("steady", 24),
         ("rounds", 3),
         ("megabytes", 8),
     ):
@@ -70,12 +79,17 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="fetch-", dir=CACHE))
     try:
         _Server.files = {"small": _clip(folder, 60_000), "large": _clip(folder, asked.megabytes * 1_000_000)}
+        _Server.files["steady"] = _Server.files["large"]
         server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         root = f"http://127.0.0.1:{server.server_port}"
         lists = {
+            "1 small file": [f"{root}/small/0.mp4"],
             f"{asked.small} small files": [f"{root}/small/{n}.mp4" for n in range(asked.small)],
             f"{asked.large} large files": [f"{root}/large/{n}.mp4" for n in range(asked.large)],
+            f"{asked.steady} at {_STEADY // 1_000_000} MB/s each": [
+                f"{root}/steady/{n}.mp4" for n in range(asked.steady)
+            ],
             f"{asked.pages} pages": [f"{root}/page/{n}.html" for n in range(asked.pages)],
         }
         results = {

@@ -63,8 +63,8 @@ def add_fetching(
         dry_run: ask for facts only; no file, record or manifest is written.
     """
     fetch, layout = places.settings_of(config), places.fetch_layout(config)
-    PROGRESS.expect(PHASE, 0, "video")
     lines = root | "List" >> ReadLines(config.resolve(fetch.urls))
+    PROGRESS.expect(PHASE, 0, "video")
     parsed = lines | "Parse" >> beam.FlatMap(_parsed, places.template_of(config)).with_outputs(DROPS, main="requests")
     requests = (
         parsed.requests

@@ -535,12 +535,16 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert kept.exists() and not (tmp_path / "videos.jsonl").exists()
+        told = longtake_here("status", str(tmp_path / "fetched")).stdout
+        assert "fetching, stopped" in told and "1 video fetched or failed so far" in told
         done = longtake_here("fetch", str(config))
         assert done.returncode == 0, done.stderr
         assert web.times("/a.mp4") == 1
         (again,) = web.ranges("/b.mp4")[1:]
         assert again is not None and 0 < int(again.removeprefix("bytes=").rstrip("-")) <= half
     assert (tmp_path / "videos" / "b.mp4").read_bytes() == data
+    state = json.loads(longtake_here("status", str(tmp_path / "fetched"), "--json").stdout)
+    assert state["running"] is False and state["job"]["ended"] and state["last_run"]["fetched"] == 2
     assert sorted(manifest(tmp_path)) == ["a", "b"] and not _bytes_in(parts) and not leftovers(tmp_path)
 
 
