@@ -1,6 +1,7 @@
 """`longtake fetch` beside plain yt-dlp at the same concurrency, from a server of this process.
 
-    python benchmarks/fetch.py [--small 400] [--large 12] [--pages 100] [--steady 24] [--megabytes 8] [--concurrency 4] [--rounds 3]
+    python benchmarks/fetch.py [--small 400] [--large 12] [--pages 100] [--steady 24] [--megabytes 8] [--concurrency 4]
+        [--rounds 3]
 
 Plain yt-dlp is as many processes as videos at a time, each with its share of the list. Both fetch the same bytes; longtake also
 checks each file, hashes it, and writes records, a ledger and the manifest. They take turns; each figure is the least of some
@@ -162,10 +163,11 @@ def _longtake(folder: Path, urls: Sequence[str], concurrency: int) -> list[str]:
 
 
 def _yt_dlp(folder: Path, urls: Sequence[str], concurrency: int) -> list[str]:
-    for part in range(concurrency):
-        (folder / f"part-{part}.txt").write_text("\n".join(urls[part::concurrency]) + "\n")
+    parts = min(concurrency, len(urls))
+    for part in range(parts):
+        (folder / f"part-{part}.txt").write_text("\n".join(urls[part::parts]) + "\n")
     one = f"{sys.executable} -m yt_dlp -q --no-warnings --no-mtime -o '{folder}/%(id)s-%(autonumber)s-$1.%(ext)s' -a $1"
-    names = " ".join(f"part-{part}.txt" for part in range(concurrency))
+    names = " ".join(f"part-{part}.txt" for part in range(parts))
     start, end = (
         f"for part in {names}; do (set -- $part; {one}) & done",
         "for job in $(jobs -p); do wait $job || exit 1; done",

@@ -38,6 +38,7 @@ SERVES = {
     "": (),
     "build": ("build",),
     "text": ("build",),
+    "fetch": ("build", "fetch"),
     "gcp": ("build",),
     "aws": ("build",),
     "audit": ("build", "audit"),
@@ -99,7 +100,7 @@ def test_the_table_of_extras_is_that_of_the_package() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     declared = project["optional-dependencies"]
     base = {canonicalize_name(Requirement(need).name) for need in project["dependencies"]}
-    of_import = {"ffmpeg": "ffmpeg-python"}
+    of_import = {"Cryptodome": "pycryptodomex", "ffmpeg": "ffmpeg-python"}
     assert set(declared) - {"dev", "docs", "all"} == set(extras.EXTRAS)
     for name, packages in extras.EXTRAS.items():
         needs = {canonicalize_name(Requirement(need).name) for need in declared[name]}

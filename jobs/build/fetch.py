@@ -115,11 +115,17 @@ def _run(
     from longtake.jobs.build.report import planning_line
     from longtake.jobs.job import run_pipeline, written
     from longtake.pipeline.fetch.graph import DRY_RUN_PREFIX, LEDGER_PREFIX, add_fetching
+    from longtake.pipeline.fetch.places import settings_of
     from longtake.pipeline.fetch.summary import read_summary, summary_path
     from longtake.pipeline.run.progress import PROGRESS
-    from longtake.pipeline.run.runner import pipeline_options, slots_per_process
+    from longtake.pipeline.run.runner import check_reachable, pipeline_options, slots_per_process
 
     options = pipeline_options(beam_args, workers)
+    settings = settings_of(config)
+    paths = {f"source.fetch.{name}": getattr(settings, name) for name in ("urls", "folder", "cookies")}
+    check_reachable(config, options, paths)
+    if settings.cookies is not None and not storage.is_file(config.resolve(settings.cookies)):
+        raise ConfigError(f"source.fetch.cookies: {config.resolve(settings.cookies)}: no such file")
     slots = slots_per_process(options, workers)
     for part in storage.list_files(layout.ledger, ".parquet"):
         name = part.rpartition("/")[2]

@@ -105,9 +105,7 @@ def _name(streams: Streams) -> str:
     return str(streams.video.get("format_id"))
 
 
-def choose_captions(
-    manual: Mapping[str, Any], automatic: Mapping[str, Any], wanted: Wanted, own_language: str | None = None
-) -> Track | None:
+def choose_captions(manual: Mapping[str, Any], automatic: Mapping[str, Any], wanted: Wanted) -> Track | None:
     """Choose captions: those that people made before automatic ones, languages and formats in order. None: there are none.
 
     `en` also takes en-US, after en itself. Translations by a machine are never taken: their words were not said.

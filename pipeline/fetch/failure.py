@@ -1,5 +1,6 @@
 """Why a video was not fetched: the reason, from an HTTP status or from the words of a site."""
 
+import errno
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ FETCH_REASONS = TRANSIENT | frozenset(
     }
 )
 _MESSAGE = 300  # characters that are kept of a site's words
+#: Errors of the disk, which no URL is to blame for.
+OF_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 _BUSY = frozenset({429, 503})  # the server asks all to wait, not only for this URL
 
 #: What sites and yt-dlp say, the first that fits. Sites change their words: what fits none is `no_media`, with the words.
@@ -66,14 +69,21 @@ class FetchError(Exception):
         message: what the site or the server said, or what was wrong; cleaned, without credentials.
         status: of the HTTP answer, if it was the cause.
         retry_after: the seconds that the server asks to wait.
+        attempt: the number of the attempt, from 1.
     """
 
     def __init__(
-        self, reason: Reason, message: str, status: int | None = None, retry_after: float | None = None
+        self,
+        reason: Reason,
+        message: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        attempt: int = 1,
     ) -> None:
         message = printable(redacted(" ".join(message.split())), _MESSAGE)
-        super().__init__(reason, message, status, retry_after)
-        self.reason, self.message, self.status, self.retry_after = reason, message, status, retry_after
+        super().__init__(reason, message, status, retry_after, attempt)
+        self.reason, self.message, self.status = reason, message, status
+        self.retry_after, self.attempt = retry_after, attempt
 
     def __str__(self) -> str:
         return f"HTTP {self.status}: {self.message}" if self.status else self.message

@@ -82,13 +82,8 @@ class Fetcher:
         wait: Callable[[float], Any] = time.sleep,
     ) -> None:
         self._config, self._settings, self._wanted = config, places.settings_of(config), wanted_of(config)
-        self._network, self._decoders, self._hosts, self._versions, self._wait = (
-            network,
-            decoders,
-            hosts,
-            versions,
-            wait,
-        )
+        self._network, self._decoders, self._hosts = network, decoders, hosts
+        self._versions, self._wait = versions, wait
         self._layout = places.fetch_layout(config)
         cookies = self._settings.cookies
         self._cookies = storage.read_bytes(config.resolve(cookies)).decode("utf-8", "replace") if cookies else None
@@ -115,10 +110,10 @@ class Fetcher:
         except FetchError as error:
             if not error.is_transient:
                 work.forget(task.folder)
-            return FetchRecord(
-                request.video_id, request.url, _now(), reason=error.reason, detail=str(error), versions=self._versions,
-                attempts=getattr(error, "attempts", 1),
-            )  # fmt: skip
+            failed = FetchRecord(request.video_id, request.url, _now(), detail=str(error), versions=self._versions)
+            if there is not None and not error.is_transient:  # the URL is gone, and the file is here
+                return replace(failed, video=there[0], measured=there[1])
+            return replace(failed, reason=error.reason, attempts=error.attempt)
         work.forget(task.folder)
         return replace(record, attempts=attempts)
 
@@ -241,9 +236,7 @@ def _numbered(error: FetchError, attempt: int, attempts: int, wait: float, longe
         message += f" (it asks to wait {wait:.0f} s; fetch.max_wait_seconds is {longest:g})"
     if error.is_transient:
         message += f" (attempt {attempt} of {attempts})"
-    told = FetchError(error.reason, message, error.status, error.retry_after)
-    told.attempts = attempt  # type: ignore[attr-defined]
-    return told
+    return FetchError(error.reason, message, error.status, error.retry_after, attempt)
 
 
 def _put(path: str, uri: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from longtake.pipeline.fetch.addresses import check_host, refused
 from longtake.pipeline.fetch.failure import FetchError, of_status
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import httpx
 
 USER_AGENT = "longtake (+https://github.com/longtake/longtake)"
-_REDIRECTS = (301, 302, 303, 307, 308)
 _PAGES = ("text/", "application/xhtml", "application/json", "application/xml", "application/dash+xml")
 _PLAYLISTS = ("mpegurl", "dash+xml", "vnd.ms-sstr")  # in a content type
 
@@ -167,8 +166,8 @@ def _answer(
         with _failures():
             answer = client.send(client.build_request("GET", url, headers=headers), stream=True)
         try:
-            if answer.status_code in _REDIRECTS and answer.headers.get("location"):
-                url = urljoin(url, answer.headers["location"])
+            if answer.next_request is not None:
+                url = str(answer.next_request.url)
                 continue
             if answer.status_code not in (200, 206) and not (answer.status_code == 416 and headers):
                 raise of_status(answer.status_code, answer.reason_phrase, answer.headers.get("retry-after"))
@@ -194,9 +193,8 @@ def _failures(size: Any = lambda: 0) -> Iterator[None]:
         said = str(error) or type(error).__name__
         if isinstance(error, httpx.RemoteProtocolError) and size():
             raise FetchError(Reason.TRUNCATED, f"the connection ended after {size()} bytes: {said}") from None
-        reason = (
-            Reason.UNSAFE_URL if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol) else Reason.NETWORK
-        )
+        no_url = isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol) or "Invalid URL in location" in said
+        reason = Reason.UNSAFE_URL if no_url else Reason.NETWORK
         raise FetchError(reason, f"{type(error).__name__}: {said}") from None
 
 

@@ -88,9 +88,7 @@ def enriched(record: Mapping[str, Any], fetched: FetchRecord) -> dict[str, Any]:
     if fetched.video is None:
         raise ValueError(f"{fetched.video_id} has no file")
     found = fetched.found or Facts("", fetched.url)
-    meta = record.get("meta")
-    if isinstance(meta, str):  # as Parquet tables hold objects
-        meta = json.loads(meta)
+    meta = _meta(record.get("meta"))
     new = {
         "title": found.title,
         "uploader": found.uploader,
@@ -99,10 +97,19 @@ def enriched(record: Mapping[str, Any], fetched: FetchRecord) -> dict[str, Any]:
         "chapters": list(found.chapters),
         "duration_ms": fetched.measured.get("duration_ms"),
     }
-    kept = {name: value for name, value in new.items() if value} | (meta if isinstance(meta, dict) else {})
     whole = {**record, "uri": fetched.video.uri, "url": record.get("url") or fetched.url}
-    if kept:
+    if meta is not None and (kept := {name: value for name, value in new.items() if value} | meta):
         whole["meta"] = kept
     if not record.get("license") and found.license:
         whole["license"] = found.license
     return whole
+
+
+def _meta(value: Any) -> dict[str, Any] | None:
+    """The `meta` of a record, which Parquet tables hold as text; None if it is no object: it stays, and the plan says so."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    return {} if value is None else value if isinstance(value, dict) else None

@@ -24,7 +24,7 @@ from longtake.pipeline.fetch.choice import (
     parts_of,
 )
 from longtake.pipeline.fetch.facts import Facts, facts_of, stream_of
-from longtake.pipeline.fetch.failure import FetchError, causes_of, of_status, of_words
+from longtake.pipeline.fetch.failure import OF_DISK, FetchError, causes_of, of_status, of_words
 from longtake.pipeline.fetch.http import Speed, check_url
 from longtake.schemas.fetch_config import Fetch
 from longtake.schemas.printable import printable
@@ -85,8 +85,7 @@ class Site:
             raise FetchError(reason, "the site has no stream with pictures that can be fetched")
         for one in parts_of(streams) if streams else ():
             check_url(str(one.get("url") or one.get("manifest_url") or ""))
-        own = info.get("language")
-        track = choose_captions(info.get("subtitles") or {}, info.get("automatic_captions") or {}, wanted, own)
+        track = choose_captions(info.get("subtitles") or {}, info.get("automatic_captions") or {}, wanted)
         told = (
             None
             if track is None
@@ -176,8 +175,11 @@ class Site:
         ):
             if any(isinstance(one, kinds) for one in causes):
                 return FetchError(reason, said)
-        if any(isinstance(one, OSError) and one.errno is not None for one in causes):
-            raise error  # of the disk
+        for one in causes:
+            if isinstance(one, OSError) and one.errno in OF_DISK:
+                raise OSError(one.errno, one.strerror)
+            if isinstance(one, ConnectionError | TimeoutError):
+                return FetchError(Reason.NETWORK, said)
         return of_words(said)
 
     def _refuse_ffmpeg(self) -> None:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from longtake.pipeline.fetch import http
 from longtake.pipeline.fetch.addresses import guard, refused
 from longtake.pipeline.fetch.choice import Wanted
 from longtake.pipeline.fetch.facts import Facts
-from longtake.pipeline.fetch.failure import FetchError
+from longtake.pipeline.fetch.failure import OF_DISK, FetchError
 from longtake.pipeline.fetch.places import is_media
 from longtake.pipeline.fetch.site import Site
 from longtake.schemas.fetch_config import Fetch
@@ -60,6 +62,32 @@ class Got:
 
 def look(task: Task) -> Facts:
     """Return what a server or a site says of a video, without fetching it. Raises FetchError."""
+    with _blaming_the_url():
+        return _look(task)
+
+
+def fetch(task: Task) -> Got:
+    """Fetch the streams and captions of a video to the folder of the task. What came earlier is used. Raises FetchError."""
+    with _blaming_the_url():
+        return _fetch(task)
+
+
+@contextmanager
+def _blaming_the_url() -> Iterator[None]:
+    """Turn errors raised inside into FetchErrors, except those of the disk and of memory: a URL never ends the job."""
+    try:
+        yield
+    except (FetchError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno in OF_DISK:
+            raise
+        raise FetchError(Reason.NETWORK, f"{type(error).__name__}: {error}") from None
+    except Exception as error:
+        raise FetchError(Reason.NO_MEDIA, f"{type(error).__name__}: {error}") from None
+
+
+def _look(task: Task) -> Facts:
     tools = _opened(task)
     plain = None if _is_of_site(task, tools) else http.look(tools.client, task.url, task.settings)
     if plain is not None:
@@ -70,8 +98,7 @@ def look(task: Task) -> Facts:
     return page.facts
 
 
-def fetch(task: Task) -> Got:
-    """Fetch the streams and captions of a video to the folder of the task. What came earlier is used. Raises FetchError."""
+def _fetch(task: Task) -> Got:
     tools = _opened(task)
     os.makedirs(task.folder, exist_ok=True)
     if not _is_of_site(task, tools) and (got := _fetch_link(task, tools)) is not None:

@@ -169,7 +169,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Run]:
                 "round",
                 "empty",
             ),
-            *("not-video", "big", "two-redirects", "wants-cookie"),
+            *("not-video", "big", "two-redirects", "wants-cookie", "to-nothing"),
         ]
         lines += [{"video_id": name, "url": web.url(f"/{name}.mp4"), "meta": {"mine": name}} for name in ids]
         lines += [
@@ -194,7 +194,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Run]:
         ]
         links(folder, *lines)
         (folder / "cookies.txt").write_text(
-            "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tpass\tsecret-7\n"
+            "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tpass\thush-hush-7\n"
         )
         config = config_of(
             folder, max_wait_seconds=2, answer_seconds=SLOW_S, max_bytes=4 << 20, redirects=3, cookies="cookies.txt"
@@ -240,10 +240,11 @@ def site(web: Web, clip: bytes, away: str, folder: Path) -> None:
         "/no-length.mp4": without_length(clip),
         "/to-private.mp4": to(away),
         "/round.mp4": to("/round.mp4"),
+        "/to-nothing.mp4": to("http://[::1"),
         "/two-redirects.mp4": to("/one-redirect.mp4"),
         "/one-redirect.mp4": to("/plain.mp4"),
         "/wants-cookie.mp4": lambda handler, _: (
-            handler.send_file(clip) if "pass=secret-7" in handler.headers.get("Cookie", "") else handler.answer(401)
+            handler.send_file(clip) if "pass=hush-hush-7" in handler.headers.get("Cookie", "") else handler.answer(401)
         ),
     }
     for form, name, more in (
@@ -300,6 +301,7 @@ def test_every_url_ends_in_one_place(run: Run) -> None:
         ("to-private", "unsafe_url", "127.0.0.2 is a private address"),
         ("page-private", "unsafe_url", "127.0.0.2 is a private address"),
         ("hls-private", "unsafe_url", "127.0.0.2 is a private address"),
+        ("to-nothing", "unsafe_url", "Invalid URL in location header"),
         ("round", "limit_exceeded", "more than 3 redirects"),
         ("big", "limit_exceeded", "fetch.max_bytes"),
         ("empty", "empty_file", "0 bytes"),
@@ -403,7 +405,7 @@ def test_a_record_with_a_file_of_its_own_is_handed_on(run: Run) -> None:
 
 def test_nothing_secret_is_said(run: Run) -> None:
     said = run.output + "".join(path.read_text() for path in (run.folder / "fetched" / "records").iterdir())
-    assert "secret-7" not in said + json.dumps(ledger(run.folder / "fetched"))
+    assert "hush-hush-7" not in said + json.dumps(ledger(run.folder / "fetched"))
 
 
 def test_the_plan_reads_what_was_fetched(run: Run) -> None:
@@ -485,11 +487,13 @@ def test_behind_a_proxy_only_the_proxy_is_connected_to(tmp_path: Path, clip: byt
 
 def test_a_file_that_is_there_is_neither_fetched_nor_replaced(tmp_path: Path, clip: bytes) -> None:
     (tmp_path / "videos").mkdir()
-    (tmp_path / "videos" / "a.mp4").write_bytes(MAMMALS.read_bytes())
+    for name in ("a", "gone"):
+        (tmp_path / "videos" / f"{name}.mp4").write_bytes(MAMMALS.read_bytes())
     with serving() as web:
         web.files["/a.mp4"] = clip
-        links(tmp_path, {"video_id": "a", "url": web.url("/a.mp4")})
+        links(tmp_path, *({"video_id": name, "url": web.url(f"/{name}.mp4")} for name in ("a", "gone")))
         assert longtake_here("fetch", str(config_of(tmp_path))).returncode == 0
+    assert sorted(manifest(tmp_path)) == ["a", "gone"] and "HTTP 404" in record(tmp_path, "gone")["detail"]
     assert (tmp_path / "videos" / "a.mp4").read_bytes() == MAMMALS.read_bytes()
     assert record(tmp_path, "a")["video"]["sha256"] == hashlib.sha256(MAMMALS.read_bytes()).hexdigest()
 
