@@ -65,7 +65,7 @@ def choose_streams(formats: Sequence[Mapping[str, Any]], wanted: Wanted, duratio
     sounds = [one for one in usable if one.get("vcodec") == "none" and one.get("acodec") not in (None, "none")]
     if not pictures:
         return None
-    of = len(pictures)
+    of = len(pictures) + len(sounds)
     sides = sorted({side for one in pictures if (side := short_side(one))})
     chosen = next((side for side in sides if side >= wanted.short_side), sides[-1] if sides else None)
     if chosen is not None:

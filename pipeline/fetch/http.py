@@ -75,7 +75,9 @@ def open_client(settings: Fetch, cookies: Any = None) -> "httpx.Client":
 def look(client: "httpx.Client", url: str, settings: Fetch) -> PlainFacts | None:
     """Ask for a file's facts. None: it is a page or a playlist. Raises FetchError."""
     with _answer(client, url, settings, {}) as (answer, last):
-        if is_page(answer.headers, next(answer.iter_raw(), b"")):
+        with _failures():
+            start = next(answer.iter_raw(), b"")
+        if is_page(answer.headers, start):
             return None
         return PlainFacts(last, _length(answer))
 

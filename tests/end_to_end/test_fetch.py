@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -18,6 +19,8 @@ import yaml
 from media import FFMPEG, encode
 from sources import DEMO, MAMMALS, Record, command, ledger, leftovers, longtake_here
 from web import Handler, Web, first, serving
+
+from longtake.schemas import storage
 
 SUBTITLES = (DEMO / "subs" / "mammals.en.vtt").read_bytes()
 SLOW_S = 1.0
@@ -394,6 +397,21 @@ def test_streams_in_pieces_become_one_file(run: Run, video_id: str, ending: str)
         assert sum(1 for _ in got.decode(video=0)) == sum(1 for _ in source.decode(video=0))
 
 
+def test_sound_in_a_file_of_its_own_is_joined_where_it_is_wanted(run: Run, tmp_path: Path) -> None:
+    links(tmp_path, {"video_id": "dash", "url": run.web.url("/dash/all.mpd")})
+    config = config_of(tmp_path)
+    assert longtake_here("fetch", str(config)).returncode == 0
+    silent = record(tmp_path, "dash")
+    assert silent["sound"] is False and silent["found"]["stream"]["of"] == 2
+    assert longtake_here("fetch", str(config), "--set", "filters.min_audio=0.5").returncode == 0
+    with av.open(str(tmp_path / "videos" / "dash.mp4")) as got, av.open(str(MAMMALS)) as source:
+        for kind in ("video", "audio"):
+            counts = [sum(1 for _ in one.decode(getattr(one.streams, kind)[0])) for one in (got, source)]
+            assert counts[0] == counts[1], kind
+            got.seek(0)
+            source.seek(0)
+
+
 def test_a_video_without_captions_has_a_note(run: Run) -> None:
     assert run.rows("plain") == [("no_captions", "no captions in en as vtt")]
     assert [reason for reason, _ in run.rows("page")] == ["duplicate_id"]
@@ -464,6 +482,29 @@ def test_a_licence_that_is_not_allowed_is_not_fetched(tmp_path: Path, clip: byte
         }
         assert "'All rights reserved'" in details["b"] and "no licence is stated" in details["c"]
         assert not web.times("/b.mp4")
+
+
+def test_everything_can_be_on_an_object_store(clip: bytes) -> None:
+    root = "memory://bucket/fetch"
+    with serving() as web:
+        web.files |= {"/a.mp4": clip, "/subs.vtt": SUBTITLES}
+        web.files["/p.html"] = (
+            b"<title>x</title><video src='a.mp4'><track kind=captions srclang=en src=subs.vtt></video>"
+        )
+        web.acts["/cut.mp4"] = first(clip, len(clip) // 2)
+        urls = {"p": "/p.html", "cut": "/cut.mp4", "gone": "/gone.mp4"}
+        rows = [json.dumps({"video_id": name, "url": web.url(path)}) for name, path in urls.items()]
+        storage.write_bytes(f"{root}/links.txt", "\n".join(rows).encode())
+        with TemporaryDirectory() as folder:
+            storage.write_bytes(f"{root}/corpus.yaml", config_of(Path(folder)).read_bytes())
+        done = longtake_here("fetch", f"{root}/corpus.yaml")
+        assert done.returncode == 0, done.stderr
+        assert web.ranges("/cut.mp4")[1] == f"bytes={len(clip) // 2}-"
+    assert storage.read_bytes(f"{root}/videos/p.mp4") == storage.read_bytes(f"{root}/videos/cut.mp4") == clip
+    assert storage.read_bytes(f"{root}/subs/p.vtt") == SUBTITLES
+    lines = [json.loads(line) for line in storage.read_bytes(f"{root}/videos.jsonl").splitlines()]
+    assert [(line["video_id"], line["uri"]) for line in lines] == [("cut", "videos/cut.mp4"), ("p", "videos/p.mp4")]
+    assert storage.list_files(f"{root}/fetched/ledger", ".parquet")
 
 
 def test_behind_a_proxy_only_the_proxy_is_connected_to(tmp_path: Path, clip: bytes) -> None:

@@ -36,7 +36,7 @@ ALL = [
 )
 def test_the_smallest_stream_that_covers_the_frames(short_side: int, chosen: str) -> None:
     found = choose_streams(ALL, Wanted(short_side, False, False, (), (), True), 60)
-    assert found is not None and (found.video["format_id"], found.sound, found.of) == (chosen, None, 5)
+    assert found is not None and (found.video["format_id"], found.sound, found.of) == (chosen, None, 6)
 
 
 def test_the_short_side_counts_also_of_an_upright_video() -> None:
