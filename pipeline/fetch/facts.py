@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from longtake.pipeline.parse.texts import clean_text
+from longtake.pipeline.run.events import redacted
 
 _TEXT, _CHAPTERS = 500, 1000
 _PAGES = ("Generic", "HTML5MediaEmbed")  # they give the time of the page's file as the day of upload
@@ -16,7 +17,7 @@ class Facts:
 
     Attributes:
         extractor: what read them: yt-dlp's name of the site, or "link".
-        url: the page or file after redirects.
+        url: the page or file after redirects, without credentials.
         title, license, uploader, language: as the site has them; "" where it has none.
         upload_date: YYYY-MM-DD, or "".
         duration_s: in seconds; None if unknown.
@@ -50,7 +51,7 @@ def facts_of(info: Mapping[str, Any]) -> Facts:
     day = "" if extractor in _PAGES else str(info.get("upload_date") or "")
     return Facts(
         extractor=extractor,
-        url=_text(info.get("webpage_url") or info.get("original_url"), 4096),
+        url=redacted(_text(info.get("webpage_url") or info.get("original_url"), 4096)),
         title=_text(info.get("title")),
         license=_text(info.get("license")),
         uploader=_text(info.get("uploader") or info.get("channel")),

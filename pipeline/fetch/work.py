@@ -17,6 +17,7 @@ from longtake.pipeline.fetch.facts import Facts
 from longtake.pipeline.fetch.failure import OF_DISK, FetchError
 from longtake.pipeline.fetch.places import is_media
 from longtake.pipeline.fetch.site import Site
+from longtake.pipeline.run.events import redacted
 from longtake.schemas.fetch_config import Fetch
 from longtake.schemas.reasons import Reason
 
@@ -92,7 +93,7 @@ def _look(task: Task) -> Facts:
     plain = None if _is_of_site(task, tools) else http.look(tools.client, task.url, task.settings)
     if plain is not None:
         _check_licence(task)
-        return Facts("link", plain.url, bytes=plain.size)
+        return Facts("link", redacted(plain.url), bytes=plain.size)
     page = tools.site.look(task.url, task.wanted)
     _check_licence(task, page.facts.license)
     return page.facts
@@ -127,11 +128,11 @@ def _fetch_link(task: Task, tools: "_Tools") -> Got | None:
             return None
         _check_licence(task)
         if not task.with_video:
-            return Got(Facts("link", task.url))
+            return Got(Facts("link", redacted(task.url)))
     plain = http.download(tools.client, task.url, os.path.join(task.folder, f"link.{_ending(task.url)}"), task.settings)
     if plain is None:
         return None
-    return Got(Facts("link", plain.url, bytes=plain.size), (plain.path,))
+    return Got(Facts("link", redacted(plain.url), bytes=plain.size), (plain.path,))
 
 
 def forget(folder: str) -> None:
