@@ -1,7 +1,12 @@
 """The examples that the help of each command ends with. A test parses them all."""
 
 EXAMPLES = {
-    "init": ("longtake init mine", "longtake init mine --full", "longtake init mine --train mine/out/my-corpus"),
+    "init": (
+        "longtake init mine",
+        "longtake init mine --full",
+        "longtake init mine --recipe panda70m",
+        "longtake init mine --train mine/out/my-corpus",
+    ),
     "fetch": (
         "longtake fetch mine/corpus.yaml --dry-run --price-per-gb-month 0.02 --megabytes-per-second 50",
         "longtake fetch mine/corpus.yaml",
@@ -9,6 +14,7 @@ EXAMPLES = {
     ),
     "plan": (
         "longtake plan mine/corpus.yaml",
+        "longtake plan lectures out/lectures",
         "longtake plan mine/corpus.yaml --probe packets --price-per-core-hour 0.05",
         "longtake plan mine/corpus.yaml --save-embeddings",
         "longtake plan mine/corpus.yaml --decisions ann.csv --decisions bob.csv --on-conflict strictest",
@@ -20,6 +26,7 @@ EXAMPLES = {
     ),
     "build": (
         "longtake build mine/corpus.yaml",
+        "longtake build lectures out/lectures",
         "longtake build mine/corpus.yaml --plan edited-plan --workers 4",
         "longtake build mine/corpus.yaml --decisions mine/out/my-corpus/decisions.csv --overwrite",
         "longtake build gs://bucket/mine/corpus.yaml --dry-run -- --runner=DataflowRunner --project=my-project",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import textwrap
 from importlib.resources import files
 from typing import Annotated
 
@@ -25,9 +26,18 @@ def init(
         typer.Option("--train", metavar="CORPUS", help="Write train.yaml, for training on this finished corpus."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Write every setting, its default, unit and meaning.")] = False,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="NAME", help="Write the settings for a published data set (docs/recipes.md)."),
+    ] = None,
 ) -> None:
     """Write DIR/corpus.yaml with the settings that you must choose, or with every setting. An existing file is never changed."""
-    if train is None:
+    if recipe is not None:
+        if full or train is not None:
+            raise ConfigError("--recipe writes a configuration of its own; remove --full and --train")
+        path = write_template(folder, CORPUS, recipe_template(recipe))
+        said = f"Wrote {path}. Put the metadata files beside it, or name their places in it, then: longtake plan {path}"
+    elif train is None:
         path = write_template(folder, CORPUS, template("corpus", full))
         said = f"Wrote {path}. Name your corpus and its source in it, then: longtake plan {path}"
     else:
@@ -53,6 +63,21 @@ def template(kind: str, full: bool = True) -> str:
     """Return a commented configuration that comes with Longtake; `kind` is "corpus" or "train"."""
     name = f"{kind}_template.yaml" if full else f"{kind}_short_template.yaml"
     return files("longtake.jobs").joinpath(name).read_text(encoding="utf-8")
+
+
+def recipe_template(name: str) -> str:
+    """Return the configuration for a published data set. Raises ConfigError for an unknown one."""
+    from longtake.pipeline.recipes.registry import recipe_named
+
+    recipe = recipe_named(name, "--recipe")
+    told = {"Files": recipe.files, "Licence": recipe.licence, "Missing": recipe.missing, "Paper": recipe.paper}
+    head = [
+        f"{recipe.title}: docs/recipes.md says more. `longtake init DIR --full` writes every setting with its default."
+    ]
+    head += [f"{name}: {text}." for name, text in told.items()]
+    lines = [line for text in head for line in textwrap.wrap(text, 118, subsequent_indent="  ")]
+    comment = "".join(f"# {line}\n" for line in lines)
+    return f"{comment}\nname: {recipe.name}\noutput: out/{recipe.name}\n{recipe.configuration}"
 
 
 def training_template(corpus: str, full: bool = True) -> str:

@@ -32,6 +32,7 @@ Render = Callable[[Counter[str], float], str]
 _SECONDS_BETWEEN = 0.5
 _SECONDS_BETWEEN_LINES = 15.0  # if the output is not a terminal
 _SECONDS_BETWEEN_NOTES = 10.0  # for `longtake status`: each is a file that is written
+_JAVA_FRAME = re.compile(r"\s*(at |\.\.\. \d+ more|([\w.$]+/)?[\w.$]+\.[\w$<>]+\([\w$ ]+(\.(java|scala):\d+)?\)\s*$)")
 
 
 def written(found: T | None, where: str, what: str) -> T:
@@ -121,7 +122,10 @@ def _explained(error: BaseException) -> CorpusError | ConfigError:
 
 
 def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
+    """What a traceback says at its end. Runners in Java say it first, after the state of the job; then come their own frames."""
+    if "Traceback (most recent call last)" not in text and (java := re.search(r"failed in state FAILED: (.+)", text)):
+        return java[1]
+    lines = [line for line in text.splitlines() if line.strip() and not _JAVA_FRAME.match(line)]
     return lines[-1].split(" [while running")[0] if lines else "no message"
 
 

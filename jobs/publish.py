@@ -65,10 +65,14 @@ def publish(
         against = objections(facts, manifest.publication.contact)
         for line in against:
             print_line(console, f"Think twice: {line}", "yellow")
+        if waiting := _waiting(layout, facts):
+            print_line(console, f"Not yet: {waiting}", "yellow")
         if not yes:
             allowed = "" if accept_licences or not against else " --accept-licences"
             print_line(console, f"Nothing was published. To publish, add: --yes{allowed}")
             return
+        if waiting:
+            raise CorpusError(f"{corpus} was not published: {waiting}")
         if against and not accept_licences:
             raise CorpusError(
                 f"{corpus} was not published: {'; '.join(against)}. If you may publish it as it is, add: --accept-licences"
@@ -121,6 +125,17 @@ def _stale(place: _Place, manifest: CorpusManifest, files: "Sequence[PublicFile]
         return hub.stale_paths(files, there)
     transfer.check_destination(manifest, place.folder)
     return transfer.stale_files(files, place.folder)
+
+
+def _waiting(layout: Layout, facts: "PublicFacts") -> str:
+    """Return what to do about rejects that are not applied yet; "" if there are none."""
+    if not facts.rejected:
+        return ""
+    return (
+        f"{printable(', '.join(facts.rejected[:_SHOWN]))}{', ...' if len(facts.rejected) > _SHOWN else ''}: rejected in "
+        f"{layout.decisions}, and still in the corpus. Apply it first: longtake takedown {layout.root} --decisions "
+        f"{layout.decisions}; or withdraw the rejects"
+    )
 
 
 def _check(corpus: str) -> None:

@@ -12,16 +12,26 @@ from longtake.schemas.color import COLORS
 from longtake.schemas.fetch_config import Fetch
 from longtake.schemas.publication import Publication
 from longtake.schemas.settings import Section, check_settings, read_settings
-from longtake.schemas.text_config import Captions, Clean, Sentences, TextSource
+from longtake.schemas.templates import VIDEO_ID, is_listed, parse_template
+from longtake.schemas.text_config import Captions, Clean, Sentences, Templates, TextSource, listed
 
 REFERENCE = "docs/format.md"
 Fraction = Annotated[float, Field(ge=0, le=1)]
+#: Published data sets whose metadata are read as they are: pipeline/recipes.
+RecipeName = Literal[
+    "howto100m", "howtocaption", "yttemporal1b", "vidchapters7m", "internvid", "panda70m", "webvid", "activitynet", "youcook2",
+    "condensedmovies", "finevideo", "openvid1m",
+]  # fmt: skip
 ColorProperty = Literal["primaries", "transfer", "matrix", "range"]
 
 
 class Source(Section):
-    videos: str
-    uri: str | None = None
+    """Where videos and their text come from: a file of records, or a folder of videos with transcripts beside them."""
+
+    videos: str = ""
+    folder: str | None = Field(None, min_length=1)
+    recipe: RecipeName | None = None  # how to read `videos`
+    uri: Templates | None = None
     text: TextSource = TextSource()
     groups: str | None = None
     chapters: str | None = None  # "meta", or a file
@@ -29,21 +39,75 @@ class Source(Section):
 
     @field_validator("uri")
     @classmethod
-    def _uri_names_the_video(cls, uri: str | None) -> str | None:
-        if uri is not None and "{video_id}" not in uri:
-            raise ValueError(f"{uri!r} must contain {{video_id}}")
+    def _uri_names_the_video(cls, uri: Templates | None) -> Templates | None:
+        for one in listed(uri):
+            if VIDEO_ID not in one:
+                raise ValueError(f"{one!r} must contain {{video_id}}")
+        if is_listed(listed(uri)):
+            for one in listed(uri):
+                parse_template(one)
         return uri
+
+    @model_validator(mode="before")
+    @classmethod
+    def _transcripts_are_in_the_folder(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("folder") is not None and raw.get("text") is None:
+            return raw | {"text": {"format": "auto"}}
+        return raw
+
+    @model_validator(mode="after")
+    def _videos_are_named(self) -> Self:
+        if bool(self.videos) == (self.folder is not None):
+            raise ValueError("give videos, a file of records, or folder, which holds the videos; one of the two")
+        if self.folder is not None:
+            other = next((name for name in ("recipe", "uri", "groups") if getattr(self, name) is not None), None)
+            if other is not None:
+                raise ValueError(f"{other} goes with videos, a file of records, not with folder")
+            if not self.text.is_transcript or self.text.is_joined:
+                raise ValueError(
+                    f"text.format {self.text.format!r} is no format of transcripts beside the videos of a folder"
+                )
+        return self
 
     @model_validator(mode="after")
     def _fetched_files_have_places(self) -> Self:
         if self.fetch is not None:
+            if self.recipe is not None or self.folder is not None:
+                raise ValueError(
+                    "fetch writes records to videos, which neither recipe nor folder reads; leave the two out"
+                )
             if self.uri is None:
                 raise ValueError("fetch needs uri, the place of each video, as in videos/{video_id}.mp4")
-            if not self.videos.endswith(".jsonl") or self.videos == self.fetch.urls:
+            if not self.videos or not self.videos.endswith(".jsonl") or self.videos == self.fetch.urls:
                 raise ValueError(
                     f"fetch writes the records to videos, so {self.videos!r} must be a new file, as videos.jsonl"
                 )
         return self
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """The templates of URIs, in the order of preference."""
+        return listed(self.uri)
+
+    @property
+    def uri_template(self) -> str | None:
+        """The template of the URI of a record that has none: the first one, which also says what is missing if no file fits."""
+        return next(iter(self.uris), None)
+
+    @property
+    def one_uri(self) -> str | None:
+        """The template that gives the URI of a record without looking at any file, if there is such a one."""
+        return None if is_listed(self.uris) else self.uri_template
+
+    @property
+    def lists_files(self) -> bool:
+        """Whether templates name files that listings have to find."""
+        return is_listed(self.uris) or self.text.is_listed
+
+    @property
+    def place(self) -> str:
+        """The file of records or the folder, for people."""
+        return self.videos or str(self.folder)
 
 
 class Merge(Section):
@@ -278,7 +342,10 @@ class CorpusConfig(Section):
         text = self.source.text
         chapters = {} if self.source.chapters is None else {"chapters": True}
         encoding = {} if text.encoding == "utf-8" else {"encoding": text.encoding}
-        return whole | {"source": {"text": text.format, "groups": self.source.groups is not None} | encoding | chapters}
+        languages = {"languages": list(text.languages)} if text.languages else {}
+        recipe = {"recipe": self.source.recipe} if self.source.recipe else {}
+        read = {"text": text.format, "groups": self.source.groups is not None}
+        return whole | {"source": read | encoding | languages | recipe | chapters}
 
     def _published_coherence(self) -> dict[str, Any]:
         """Return the settings that decide cuts. jobs/build/inputs.py notices other files of the model, like other inputs."""

@@ -1,6 +1,7 @@
 """Lists of files and folders."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +50,41 @@ def list_folders(folder: str) -> list[str]:
     return sorted(path for path, _ in _listed(folder, "directory"))
 
 
+def list_tree(folder: str) -> Iterator[tuple[str, list[Entry]]]:
+    """Yield a folder and each folder in it, at any depth: its path in the first one, and the files directly in it. One listing
+    for each; in the order of names, each before those in it.
+
+    Links to folders are not followed. Neither folders nor files with names that start with a dot are listed.
+    """
+    waiting = [(folder, "")]
+    while waiting:
+        path, inside = waiting.pop()
+        files, folders = _files_and_folders(path)
+        yield inside, sorted((one for one in files if not one.name.startswith(".")), key=lambda one: one.path)
+        named = ((one, one.rsplit("/", 1)[-1]) for one in sorted(folders, reverse=True))
+        waiting += [(one, f"{inside}/{name}".lstrip("/")) for one, name in named if not name.startswith(".")]
+
+
+def _files_and_folders(folder: str) -> tuple[list[Entry], list[str]]:
+    files, folders = [], []
+    if not is_remote(folder):
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(local_path(folder)) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # deleted since it was listed, or a link to nothing
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(join(folder, entry.name))
+                    elif entry.is_file():
+                        stat = entry.stat()
+                        files.append(Entry(join(folder, entry.name), stat.st_size, stat.st_mtime))
+        return files, folders
+    for path, info in _listed(folder, "file", "directory"):
+        if info["type"] == "file":
+            files.append(Entry(path, int(info.get("size") or 0), _modified(info)))
+        else:
+            folders.append(path.rstrip("/"))
+    return files, folders
+
+
 def list_entries(folder: str) -> list[Entry]:
     """Return the files directly in `folder` by name, with temporary files of unfinished writes; none if there is no folder."""
     found = []
@@ -65,12 +101,12 @@ def list_entries(folder: str) -> list[Entry]:
     return sorted(found, key=lambda e: e.path)
 
 
-def _listed(folder: str, kind: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the path and details of each file or folder (`kind`) directly in a remote folder. Raises BucketError."""
+def _listed(folder: str, *kinds: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the path and details of each file or folder (`kinds`) directly in a remote folder. Raises BucketError."""
 
     def work(files: Any) -> list[tuple[str, dict[str, Any]]]:
         itself = files._strip_protocol(folder)  # some stores keep an empty object for a folder
-        found = [one for one in files.ls(folder, detail=True) if one["type"] == kind]
+        found = [one for one in files.ls(folder, detail=True) if one["type"] in kinds]
         return [(files.unstrip_protocol(f["name"]), f) for f in found if f["name"].rstrip("/") != itself]
 
     try:

@@ -66,7 +66,9 @@ MEANINGS = {
         "names file, line and fault."
     ),
     "members_only": "The site shows the video to members or subscribers only.",
-    "missing": "There is no such file, or no such bucket.",
+    "missing": (
+        "There is no such file, or no such bucket; in a folder of videos, there is only an unfinished download."
+    ),
     "near_duplicate": (
         "Another long clip has nearly the same words; the detail has the similarity and names the one that stays."
     ),
@@ -118,6 +120,10 @@ MEANINGS = {
     "rolling_caption": "A cue that shows again what the one before it shows, and nothing new.",
     "run_too_short": "It is part of a run of fewer than `merge.min_sentences` sentences.",
     "server_error": "The server failed (HTTP 5xx, 408), up to the last attempt.",
+    "several_files": (
+        "Several files fit a video, and no setting says which to use; or one before it could not be read. The detail names "
+        "the one that is used."
+    ),
     "several_videos": "The URL is a playlist, a channel or a page with several videos.",
     "shape_changed": (
         "The shape of the picture changes in the video, and a frame it needs has another shape than the first one."
@@ -154,7 +160,8 @@ MEANINGS = {
     ),
     "transcript_unreadable": "Its transcript file exists and cannot be read.",
     "transcript_without_video": (
-        "An entry of a file with the captions of all videos, for a video that no record names."
+        "An entry of a file with the captions of all videos, for a video that no record names; or a transcript in a folder "
+        "of videos, beside none with its name."
     ),
     "truncated": "Fewer bytes, or fewer seconds, came than were promised, up to the last attempt.",
     "unreachable": (

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     GROUP_CONFLICT = "group_conflict"
     EDITED_OUT = "edited_out"
     # notes
+    SEVERAL_FILES = "several_files"
     OTHER_ENCODING = "other_encoding"
     CLIPPED = "clipped"
     CHAPTERS_UNREADABLE = "chapters_unreadable"

@@ -78,6 +78,14 @@ def check_settings(
         raise ConfigError("\n".join(told)) from None
 
 
+def changed(raw: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return settings with changes as in `read_settings`. Raises ConfigError."""
+    made, places = copy(raw), dict[Location, str]()
+    for change in changes:
+        _change(made, places, change)
+    return made
+
+
 def _change(raw: dict[str, Any], places: dict[Location, str], change: str) -> None:
     """Set one setting as in `merge.min_sentences=3`. Raises ConfigError."""
     name, equals, text = change.partition("=")

@@ -1,11 +1,12 @@
 """The sections of `corpus.yaml` about text: where it comes from, cleaning, sentences and captions."""
 
 import codecs
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from longtake.schemas.settings import Section
+from longtake.schemas.templates import VIDEO_ID, is_listed, parse_template
 
 TextFormat = Literal[
     "hdvila",
@@ -26,6 +27,22 @@ TextFormat = Literal[
 _IN_ONE_FILE = ("howto100m", "vidchapters")
 
 
+def _one_or_several(given: Any) -> Any:
+    several = given if isinstance(given, list | tuple) else [given]
+    if not several or not all(isinstance(one, str) for one in several):
+        raise ValueError("must be a path, or a list of paths in the order of preference")
+    return given
+
+
+#: A template of paths, or several in the order of preference.
+Templates = Annotated[str | tuple[str, ...], BeforeValidator(_one_or_several)]
+
+
+def listed(templates: Templates | None) -> tuple[str, ...]:
+    """The templates as a tuple; () if there is none."""
+    return () if templates is None else (templates,) if isinstance(templates, str) else templates
+
+
 #: The question to the model. pipeline/plan/captions/parse.py reads answers in this form.
 PROMPT = (
     "Below is speech from a video as recognised by a machine, in numbered sentences with the seconds at which each is said. "
@@ -36,10 +53,12 @@ PROMPT = (
 
 
 class TextSource(Section):
-    """Where the sentences come from. `none`: the video records carry them."""
+    """Where the sentences come from. `none`: the video records carry them. `languages`: of transcripts in several, the order of
+    preference."""
 
     format: TextFormat = "none"
-    path: str | None = None
+    path: Templates | None = None
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = ()
     encoding: str = "utf-8"
 
     @property
@@ -50,7 +69,27 @@ class TextSource(Section):
     @property
     def is_joined(self) -> bool:
         """Whether one file holds the transcripts of all videos."""
-        return self.format in _IN_ONE_FILE and "{video_id}" not in (self.path or "")
+        return self.format in _IN_ONE_FILE and not any(VIDEO_ID in one for one in self.paths)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The templates of paths, in the order of preference; a path without {video_id} is that of one file for all."""
+        return listed(self.path)
+
+    @property
+    def file(self) -> str:
+        """The path of the one file with the texts of all videos."""
+        return self.paths[0]
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether transcripts are looked for in listings of their folders."""
+        return is_listed(self.paths)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether records, listings or the folder of the videos name the transcripts, not one template alone."""
+        return self.is_transcript and not self.is_joined and (self.path is None or self.is_listed)
 
     @field_validator("encoding")
     @classmethod
@@ -64,11 +103,17 @@ class TextSource(Section):
 
     @model_validator(mode="after")
     def _path_fits_format(self) -> Self:
-        if (self.path is None) != (self.format == "none"):
+        if self.format != "auto" and (self.path is None) != (self.format == "none"):
             raise ValueError(f"format {self.format!r} {'needs' if self.path is None else 'takes no'} path")
-        if self.is_transcript and self.format not in _IN_ONE_FILE and "{video_id}" not in (self.path or ""):
+        if self.is_transcript and self.format not in _IN_ONE_FILE and not all(VIDEO_ID in one for one in self.paths):
             suffix = {"whisper": "json", "auto": "vtt"}.get(self.format, self.format)
-            raise ValueError(f"path {self.path!r} must name one file per video, as in 'subs/{{video_id}}.{suffix}'")
+            wrong = next(one for one in self.paths if VIDEO_ID not in one)
+            raise ValueError(f"path {wrong!r} must name one file per video, as in 'subs/{{video_id}}.{suffix}'")
+        if self.is_listed:
+            if not self.is_transcript or self.is_joined:
+                raise ValueError(f"format {self.format!r} takes one path, without * and {{ext}} at its end")
+            for one in self.paths:
+                parse_template(one)
         return self
 
 

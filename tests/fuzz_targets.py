@@ -20,7 +20,19 @@ from fuzz_tables import (
     configs,
     unfinished_output,
 )
-from fuzz_text import ENCODINGS, all_captions, check_captions, check_line, check_transcript, lines, transcripts
+from fuzz_text import (
+    ENCODINGS,
+    METADATA,
+    all_captions,
+    check_captions,
+    check_line,
+    check_metadata,
+    check_names,
+    check_transcript,
+    lines,
+    names,
+    transcripts,
+)
 from hypothesis import strategies as st
 
 from longtake.schemas import tables
@@ -48,6 +60,8 @@ TARGETS = {
         check_captions,
         300,
     ),
+    "metadata": Target(st.tuples(st.sampled_from(METADATA), edits), check_metadata, 400),
+    "names": Target(names, check_names, 200),
     # Two loads: the time PyYAML takes grows with the square of nested brackets, until Python's limit of recursion.
     "configs": Target(configs, check_config, 120, seconds=12),
     "plan rows": Target(st.dictionaries(st.sampled_from(tables.PLAN.names), cells, min_size=1, max_size=4), check_plan_row, 300),

@@ -13,6 +13,7 @@ from fuzz_mutation import changed, edits
 from hypothesis import strategies as st
 from sources import SHARED, timecode
 
+from longtake.pipeline.find.folder import videos_in
 from longtake.pipeline.parse.caption_file import read_entries
 from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.manifest import ParsedVideo, parse_video
@@ -20,6 +21,8 @@ from longtake.pipeline.parse.texts import parse_group, parse_text
 from longtake.pipeline.parse.timecode import MAX_MS
 from longtake.pipeline.parse.transcripts.parse import FORMATS, parse_transcript
 from longtake.pipeline.read.chapters import chapter_starts
+from longtake.pipeline.recipes.metadata import is_in_blocks, joined_line, lines_of_file, lines_of_row
+from longtake.pipeline.recipes.registry import RECIPES
 from longtake.pipeline.text.video_text import finish_transcript
 from longtake.schemas.config import CorpusConfig, parse_config
 from longtake.schemas.records import Drop, Sentence
@@ -184,6 +187,81 @@ def check_line(data: bytes | dict[str, Any]) -> None:
         assert all(
             isinstance(start, int) for start in chapter_starts(data if isinstance(data, dict) else json.loads(data))
         )
+
+
+# -- metadata of published data sets, and names of files --------------------------------------------------------------
+
+_CLIP = {"YoutubeID": "v", "Start_timestamp": "00:00:01.000", "End_timestamp": "00:00:02.000", "Caption": "A bear."}
+#: Recipe, suffix and content of small files.
+METADATA = (
+    ("panda70m", ".csv", b"videoID,url,timestamp,caption\nv,u,\"[['0:00:05.0', '0:00:09.0']]\",\"['A bear.']\"\n"),
+    ("webvid", ".csv", b"videoid,contentUrl,duration,page_dir,name\n1,u,PT00H00M11S,p,A bear.\n2,u,PT5S,p,Two.\n"),
+    ("activitynet", ".json", b'{"v_a": {"duration": 9.5, "timestamps": [[0.8, 9.0]], "sentences": ["A bear."]}}'),
+    ("youcook2", ".json", b'{"database": {"a": {"annotations": [{"segment": [2, 3], "sentence": "Cut."}], "duration": 9}}}'),
+    ("howtocaption", ".json", b'{"a": {"start": [1, 2], "end": [3, 4], "text": [["A"], [["B", 0.5]]]}}'),
+    ("vidchapters7m", ".json", b'{"a": {"duration": 9, "chapters": [{"time": 0, "label": "One"}]}}'),
+    ("internvid", ".jsonl", json.dumps(_CLIP).encode()),
+    ("yttemporal1b", ".jsonl", b'{"info": {"id": "a", "duration": 9}, "subtitles": [{"word": "a", "time": 1.5}]}'),
+    ("finevideo", ".jsonl", b'{"json": {"original_video_filename": "a.mp4", "timecoded_text_to_speech": []}}'),
+)  # fmt: skip
+
+
+def check_metadata(case: tuple[tuple[str, str, bytes], list[Any]]) -> None:
+    (name, suffix, data), edit = case
+    recipe, data = RECIPES[name], changed(data, edit)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"metadata{suffix}")
+        path.write_bytes(data)
+        if is_in_blocks(str(path)):
+            rows = [Line(str(path), number, row) for number, row in enumerate(data.split(b"\n"), 1) if row]
+            found = [one for row in rows for one in lines_of_row(row, recipe)]
+        else:
+            found = list(lines_of_file(str(path), recipe))
+        assert all(folder not in one.detail for one in found if isinstance(one, Drop)), "no path of this machine"
+    check_drops(one for one in found if isinstance(one, Drop))
+    made = [one for one in found if not isinstance(one, Drop)]
+    for video_id in {video_id for video_id, _ in made}:
+        lines = [line for name, line in made if name == video_id]
+        for line in [joined_line(lines, recipe)] if recipe.joined is not None else lines:
+            assert isinstance(line.data, bytes)
+            check_line(line.data)
+
+
+names = st.lists(
+    st.text(st.sampled_from("ab.-[] \n\ud800é"), min_size=1, max_size=5).flatmap(
+        lambda stem: st.sampled_from(
+            [
+                ".mp4",
+                ".webm",
+                ".en.vtt",
+                ".json",
+                ".info.json",
+                ".mp4.part",
+                ".f137.mp4",
+                ".temp.mkv",
+                ".srt",
+                ".mp4.srt",
+                "",
+            ]
+        ).map(lambda suffix: stem + suffix)
+    ),
+    max_size=12,
+    unique=True,
+)
+
+
+def check_names(found: list[str]) -> None:
+    folder = videos_in("inside", found)
+    check_drops(folder.drops)
+    ids = [video.video_id for video in folder.videos]
+    assert len(set(ids)) == len(ids)
+    used = [path for video in folder.videos for path in (video.path, *(path for path, _ in video.transcripts))]
+    assert len(set(used)) == len(used), "each file belongs to one video"
+    assert {path.removeprefix("inside/") for path in used} <= set(found)
+    for video in folder.videos:
+        parsed = parse_video(Line(video.path, 0, video.record("folder")), None, own_transcripts=True)
+        assert isinstance(parsed, ParsedVideo)
+        assert len(parsed.transcripts) == len(video.transcripts)
 
 
 def all_captions() -> bytes:

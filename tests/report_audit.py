@@ -69,7 +69,8 @@ def audit() -> Audit:
             "Strata of the sample", ("stratum", "share", "drawn", "reviewed"), (("train", 0.98, 196, 186), ("val", 0.02, 4, 4))
         ),
         published=Table(
-            "Beside published datasets", ("", f"documentaries {SCRIPT}", "LF-VILA-8M"), (("clips", "982,113", "8,523,237"),),
+            "Beside published datasets", ("figure", f"documentaries {SCRIPT}", "LF-VILA-8M"),
+            (("clips", "982,113", "8,523,237"),),
             f"SELECT count(*) {INDEX}", "LF-VILA-8M: Sun et al. 2022.",
         ),
         made="2026-11-25 19:08 UTC, longtake 0.1.0",

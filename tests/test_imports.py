@@ -20,8 +20,8 @@ MAY_IMPORT = {
 FLOORS = {
     "library": ("order", "resize", "shards", "frames", "corpus", "clips", "dataset"),
     "pipeline": (
-        "decode", "parse", "merge", "filters", "run", "text", "ledger", "read", "embeddings", "fragments", "fetch", "corpus",
-        "plan", "publish", "build", "revise", "explain", "verify", "audit", "browse", "stages",
+        "decode", "parse", "find", "recipes", "merge", "filters", "run", "text", "ledger", "read", "embeddings", "fragments",
+        "fetch", "corpus", "plan", "publish", "build", "revise", "explain", "verify", "audit", "browse", "stages",
     ),
     "model": ("network", "data", "weights", "retrieval", "training"),
     "jobs": (
@@ -31,7 +31,19 @@ FLOORS = {
     ),
 }  # fmt: skip
 WITHOUT_BEAM = {
-    "pipeline": {"decode", "parse", "merge", "filters", "text", "corpus", "publish", "verify", "browse"},
+    "pipeline": {
+        "decode",
+        "parse",
+        "find",
+        "recipes",
+        "merge",
+        "filters",
+        "text",
+        "corpus",
+        "publish",
+        "verify",
+        "browse",
+    },
 }
 FORBIDDEN = {
     "schemas": {"apache_beam", "av", "torch"},

@@ -1,7 +1,8 @@
 """The wheel in an empty virtual environment: what each extra serves works, and what it does not serve says so in one line.
 
 `make test` tries the plain wheel on the Python that runs it. `make test-all` tries every extra on every Python of PYTHONS that is
-on this machine. torch takes gigabytes, so [train] and [text] borrow the one beside pytest, and are tried on its Python only.
+on this machine. torch takes gigabytes, so [train] and [text] borrow the one beside pytest; on other Pythons they are tried if the
+folder LONGTAKE_TORCH has one, as `python3.12 -m pip install --target $LONGTAKE_TORCH/3.12 torch==2.13.0` leaves it.
 """
 
 import importlib.metadata as metadata
@@ -150,9 +151,9 @@ def test_the_source_distribution_tests_itself(dist: Path, tmp_path: Path) -> Non
     (root,) = tmp_path.iterdir()
     links = tmp_path / "links" / "longtake"
     links.mkdir(parents=True)
-    for name in ("__init__.py", "py.typed"):
+    for name in ("__init__.py", "torch.py", "py.typed"):
         (links / name).symlink_to(root / "package" / name)
-    for name in ("schemas", "pipeline", "model", "jobs"):
+    for name in ("schemas", "library", "pipeline", "model", "jobs"):
         (links / name).symlink_to(root / name)
     some = [
         "tests/schemas",
@@ -183,15 +184,23 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-class Environment:
-    """A virtual environment with the wheel and one extra."""
+def torch_for(version: str) -> Path | None:
+    """The folder of packages with a torch for this Python."""
+    if version == HERE:
+        return Path(str(metadata.distribution("torch").locate_file("")))
+    given = Path(os.environ.get("LONGTAKE_TORCH", ""), version)
+    return given if (given / "torch").is_dir() else None
 
-    def __init__(self, folder: Path, base: str, wheel: Path, extra: str) -> None:
+
+class Environment:
+    """A virtual environment with the wheel and one extra. It borrows torch from the folder `torch`, if given."""
+
+    def __init__(self, folder: Path, base: str, wheel: Path, extra: str, torch: Path | None = None) -> None:
         self.folder, self.env = folder, {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COLUMNS")}
         subprocess.run([base, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
         self.python = str(folder / "venv" / "bin" / "python")
-        if extra in BORROWED:
-            self._borrow_torch()
+        if torch:
+            self._borrow(torch)
         what = f"{wheel}[{extra}]" if extra else str(wheel)
         pip = [
             self.python,
@@ -206,9 +215,9 @@ class Environment:
         done = subprocess.run(pip, capture_output=True, text=True, env=self.env)
         assert done.returncode == 0, done.stderr
 
-    def _borrow_torch(self) -> None:
+    def _borrow(self, packages: Path) -> None:
         (site,) = (self.folder / "venv" / "lib").glob("python*/site-packages")
-        for package in Path(metadata.distribution("torch").locate_file("")).iterdir():  # type: ignore[arg-type]
+        for package in packages.iterdir():
             if _HEAVY.match(package.name):
                 (site / package.name).symlink_to(package)
 
@@ -370,11 +379,12 @@ def test_what_a_user_installs_starts(wheel: Path, tmp_path: Path, python: str, e
     """In an empty virtual environment: what the extra serves works, all else says in one line what it needs."""
     if (base := interpreter(python)) is None:
         pytest.skip(f"there is no Python {python} on this machine")
-    if extra in BORROWED and python != HERE:
-        pytest.skip(f"torch, several gigabytes, is borrowed from Python {HERE}")
+    torch = torch_for(python) if extra in BORROWED else None
+    if extra in BORROWED and torch is None:
+        pytest.skip(f"there is no torch, several gigabytes, for Python {python} in LONGTAKE_TORCH")
     if extra in ("gcp", "aws") and missing():
         pytest.skip(f"not installed here: {', '.join(missing())}")
-    made = Environment(tmp_path, base, wheel, extra)
+    made = Environment(tmp_path, base, wheel, extra, torch)
     check_help_and_refusals(made, extra)
     {
         "": serves_base,

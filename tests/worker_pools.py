@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_PYTHON = (sys.executable, "-m")
+
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
@@ -21,7 +23,7 @@ def free_port() -> int:
 def worker_pool(log: Path) -> Iterator[str]:
     """A pool of external SDK worker processes; the value is its address. What it starts is in `log`."""
     port = free_port()
-    with _server(["apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"], port, log):
+    with _server([*_PYTHON, "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"], port, log):
         yield f"localhost:{port}"
 
 
@@ -30,18 +32,30 @@ def job_server(log: Path) -> Iterator[str]:
     """Beam's job server for portable pipelines; the value is its address."""
     port = free_port()
     module = "apache_beam.runners.portability.local_job_service_main"
-    with _server([module, "-p", str(port), "--staging_dir", str(log.parent / "staged")], port, log):
+    with _server([*_PYTHON, module, "-p", str(port), "--staging_dir", str(log.parent / "staged")], port, log):
         yield f"localhost:{port}"
 
 
 @contextmanager
-def _server(module: list[str], port: int, log: Path) -> Iterator[None]:
+def java_job_server(jar: Path, log: Path, *options: str) -> Iterator[str]:
+    """Beam's job server for Flink or Spark, with a cluster inside; the value is its address."""
+    port = free_port()
+    ports = [
+        f"--job-port={port}",
+        "--artifact-port=0",
+        "--expansion-port=0",
+        f"--artifacts-dir={log.parent / 'staged'}",
+    ]
+    with _server(["java", "-Xmx1g", "-jar", str(jar), *ports, *options], port, log):
+        yield f"localhost:{port}"
+
+
+@contextmanager
+def _server(command: list[str], port: int, log: Path) -> Iterator[None]:
     # The pool starts its workers as `python`: that of these tests must be the first on the path.
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *module], env=environment, stdout=stream, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
     try:
         _wait_for(port, process)
         yield

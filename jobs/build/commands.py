@@ -9,7 +9,6 @@ from longtake.jobs.changes import Changes, with_changes
 from longtake.jobs.decision_files import ConflictPolicy, DecisionFiles, rejects_of
 from longtake.pipeline.run.events import log_as_asked
 from longtake.schemas import storage
-from longtake.schemas.config import load_config
 from longtake.schemas.decision import OnConflict
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
@@ -18,7 +17,16 @@ from longtake.schemas.manifest import read_manifest, unfinished
 if TYPE_CHECKING:
     from longtake.jobs.build.request import BuildRequest
 
-ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="The configuration of the corpus.")]
+ConfigPath = Annotated[
+    str, typer.Argument(metavar="CONFIG|FOLDER", help="The configuration of the corpus, or a folder of videos.")
+]
+Output = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="OUTPUT",
+        help="With FOLDER: the folder or URI of the corpus. The configuration that is used is written beside it.",
+    ),
+]
 Workers = Annotated[
     int,
     typer.Option(min=0, help="Decoder processes, on a cluster for each worker process; 0: one for each core."),
@@ -57,6 +65,7 @@ Probe = Annotated[
 def plan(
     context: typer.Context,
     config: ConfigPath = "corpus.yaml",
+    output: Output = None,
     workers: Workers = 0,
     probe: Probe = "header",
     save_embeddings: Annotated[
@@ -76,6 +85,7 @@ def plan(
 
     Options for Apache Beam go after `--`, as in: longtake plan gs://b/corpus.yaml -- --runner=DataflowRunner (docs/cloud.md)
     """
+    from longtake.jobs.build.folder import named_config
     from longtake.jobs.build.plan import launch_plan, make_plan
     from longtake.jobs.build.report import plan_as_json, print_plan, print_warnings
     from longtake.jobs.build.request import BuildRequest
@@ -84,8 +94,9 @@ def plan(
     from longtake.pipeline.run.note import noted
 
     log_as_asked(log_json, at_least=terminal.LOUDNESS.log_level)
-    settings, console = load_config(config, changes or ()), terminal.console(stderr=as_json)
+    console = terminal.console(stderr=as_json)
     _check_json(as_json, dry_run or no_wait)
+    config, settings, is_whole = named_config(config, output, changes or (), console)
     request = BuildRequest(
         settings,
         _probe_mode(probe),
@@ -124,12 +135,13 @@ def plan(
         ) from None
     if as_json:
         terminal.print_json(plan_as_json(summary, layout, price))
-    terminal.print_line(console, f"Build it with: longtake build {with_changes(config, changes)}")
+    terminal.print_line(console, f"Build it with: longtake build {with_changes(config, None if is_whole else changes)}")
 
 
 def build(
     context: typer.Context,
     config: ConfigPath = "corpus.yaml",
+    output: Output = None,
     plan: Annotated[str | None, typer.Option(metavar="DIR", help="Build this edited plan.")] = None,
     workers: Workers = 0,
     probe: Probe = "header",
@@ -147,12 +159,12 @@ def build(
     Options for Apache Beam go after `--`, as in: longtake build corpus.yaml -- --runner=FlinkRunner
     """
     from longtake.jobs.build.build import build_corpus, launch_build
+    from longtake.jobs.build.folder import named_config
     from longtake.jobs.build.report import corpus_as_json
     from longtake.jobs.build.request import BuildRequest
 
     log_as_asked(log_json, at_least=terminal.LOUDNESS.log_level)
-    settings, mode = load_config(config, changes or ()), _probe_mode(probe)
-    console = terminal.console(stderr=as_json)
+    mode, console = _probe_mode(probe), terminal.console(stderr=as_json)
     _check_json(as_json, dry_run or no_wait)
     if (dry_run or no_wait) and (overwrite or plan is not None):
         raise ConfigError("--dry-run and --no-wait build the plan in the output; remove --plan and --overwrite")
@@ -161,6 +173,7 @@ def build(
             "--decisions and --plan exclude each other; give only --plan, and remove the rejected rows from that plan"
         )
     rejects = rejects_of(decided, on_conflict)
+    _, settings, _ = named_config(config, output, changes or (), console)
     request = BuildRequest(settings, mode, workers, context.obj, rejects, plan, overwrite, wait=not no_wait)
     _warn_without_ffmpeg(request)
     if dry_run:

@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 from longtake.pipeline.filters.lists import lists_of
+from longtake.pipeline.find.folder import files_digest
 from longtake.pipeline.plan.models import MODELS
 from longtake.pipeline.read.chapters import IN_META
 from longtake.pipeline.read.line_source import check_columns, files_of
+from longtake.pipeline.recipes.metadata import check_file
+from longtake.pipeline.recipes.registry import recipe_of
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
@@ -27,33 +30,38 @@ def inputs_changed(config: CorpusConfig) -> bool:
 
 
 def inputs_of(config: CorpusConfig) -> dict[str, Any]:
-    """Return the settings of sources and limits, size and tag of each file that the configuration names, and models' digests.
+    """Return the settings of sources and limits, size and tag of each file that the configuration names, and models' digests;
+    of a folder a digest of its files.
 
-    Raises ConfigError for a missing file.
+    Raises ConfigError for a missing file, or for a folder without a video.
     """
-    source = config.source
-    named = {
-        source.videos: ("video_id",),
+    source, recipe = config.source, recipe_of(config)
+    named: dict[str | None, tuple[str, ...]] = {
+        source.videos: ("video_id",) if recipe is None else recipe.columns,
         source.groups: (),
         None if source.chapters == IN_META else source.chapters: (),
     }
     if source.text.format == "hdvila":
-        named[source.text.path] = ("clip_id", "text")
+        named[source.text.file] = ("clip_id", "text")
     elif source.text.is_joined:
-        named[source.text.path] = ()
+        named[source.text.file] = ()
     files = []
     for path, columns in named.items():
         for file in files_of(config.resolve(path)) if path else ():
             check_columns(file, columns)
+            if recipe is not None:
+                check_file(file)
             files.append(file)
     for path in lists_of(config):
         files += files_of(config.resolve(path))
     sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
-    known = {
+    known: dict[str, Any] = {
         "source": source.model_dump(mode="json", exclude={"fetch"}),
         "limits": config.limits.model_dump(mode="json"),
         "files": sizes,
     }
+    if source.folder is not None:
+        known["folder"] = files_digest(config.resolve(source.folder))
     return known | models_of(config)
 
 

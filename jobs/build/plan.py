@@ -16,6 +16,7 @@ from longtake.jobs.job import run_pipeline, written
 from longtake.jobs.terminal import print_line
 from longtake.pipeline.filters.clip_filter import check_filters
 from longtake.pipeline.filters.rejects import Rejects, keep_rejects, rejects_file
+from longtake.pipeline.find.folder import find_videos
 from longtake.pipeline.fragments.seen import seen_folder
 from longtake.pipeline.ledger.counts import TAKEDOWN_PREFIX
 from longtake.pipeline.plan.fingerprint import fingerprint
@@ -112,8 +113,11 @@ def _pieces(config: CorpusConfig) -> int:
 
 
 def _videos(config: CorpusConfig) -> int:
-    """Estimate how many videos the manifest has; count the lines of a small one."""
+    """Estimate how many videos the manifest has; count the lines of a small one, and the videos of a folder on this machine."""
     number = 0
+    if config.source.folder is not None:
+        folder = config.resolve(config.source.folder)
+        return _FEW_VIDEOS + 1 if storage.is_remote(folder) else sum(len(found.videos) for found in find_videos(folder))
     for file in files_of(config.resolve(config.source.videos)):
         size = storage.size_and_tag(file)[0]
         is_lines = size <= _SMALL_BYTES and not is_packed(file)

@@ -91,7 +91,7 @@ def explain_video(config: CorpusConfig, video_id: str, probe: str | None) -> "Ex
     reading = read_video(video_id, config)
     if reading.record is None:
         reasons = "; ".join(f"{row.reason.value}: {row.detail}" for row in reading.drops)
-        raise CorpusError(f"{config.source.videos}: the record of video {video_id!r} cannot be used: {reasons}")
+        raise CorpusError(f"{config.source.place}: the record of video {video_id!r} cannot be used: {reasons}")
     with _slots(probe) as slots:
         planned = plan_one(reading, config, slots, probe, layout.embeddings)
     notes, known = [], None

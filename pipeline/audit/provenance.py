@@ -55,7 +55,7 @@ def beside_published(database: Database, name: str) -> Table:
         (figure, *map(_told, (own[n], *(other[n] for other in others)))) for n, figure in enumerate(_FIGURES)
     ]
     sources = "; ".join(f"{other}: {source}" for other, _, source in _PUBLISHED)
-    columns = ("", name, *(other for other, _, _ in _PUBLISHED))
+    columns = ("figure", name, *(other for other, _, _ in _PUBLISHED))
     return Table("Beside published datasets", columns, tuple(rows), database.printed(_OF_CORPUS), f"{sources}.")
 
 

@@ -55,12 +55,14 @@ class Entries:
             _shrink(self._entries, _ENTRIES_KEPT)
         return entry
 
-    def frame(self, key: str, number: int) -> bytes:
-        """The JPEG data of a frame. Raises NoFrame, CorpusError and OSError."""
+    def frame(self, key: str, number: int | None = None) -> bytes:
+        """The JPEG data of a frame; without a number, of the one in the middle. Raises NoFrame, CorpusError and OSError."""
         entry = self.entry(key)
-        member = frames_of(entry)[number] if entry and 0 <= number < len(frames_of(entry)) else None
-        if entry is None or member is None:
+        members = frames_of(entry) if entry else []
+        number = len(members) // 2 if number is None else number
+        if entry is None or not 0 <= number < len(members):
             raise NoFrame("no such frame")
+        member = members[number]
         if not 0 < member.size <= _MAX_FRAME_BYTES or member.offset < 0:
             raise NoFrame("its place in the shard is damaged")
         data = storage.read_range(self._layout.shard(entry.shard), member.offset, member.size)

@@ -17,7 +17,8 @@ def add(app: Flask, site: Site) -> None:
     """Register these pages."""
 
     @app.get("/frame/<key>/<int:number>.jpg")
-    def frame(key: str, number: int) -> Response:
+    @app.get("/frame/<key>/middle.jpg")
+    def frame(key: str, number: int | None = None) -> Response:
         try:
             data = site.entries.frame(key, number)
         except (NoFrame, CorpusError, OSError):

@@ -110,7 +110,9 @@ def _text_from(reading: Reading, config: CorpusConfig) -> str:
     if text.format == "none":
         return f"its record{groups}"
     video_id = reading.record.video.video_id if reading.record else ""
-    return f"{str(text.path).replace('{video_id}', video_id)} ({text.format}){groups}"
+    if text.is_named:
+        return f"{reading.trace.file or 'no file'} ({text.format}){groups}"
+    return f"{text.paths[0].replace('{video_id}', video_id)} ({text.format}){groups}"
 
 
 def _how_cut(planned: ExplainedPlan, config: CorpusConfig) -> str:

@@ -18,7 +18,10 @@ from longtake.pipeline.parse.lines import Line
 from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.parse.texts import parse_id
 from longtake.pipeline.read import chapters
+from longtake.pipeline.read.by_video import records_of
+from longtake.pipeline.read.found import found_for
 from longtake.pipeline.read.line_source import files_of, read_lines
+from longtake.pipeline.read.made_lines import is_made, lines_in_order
 from longtake.pipeline.read.rows import (
     DROPS,
     VIDEOS,
@@ -54,12 +57,7 @@ class Reading:
 
 def read_video(video_id: str, config: CorpusConfig) -> Reading:
     """Read one source video. Raises CorpusError if no line of the manifest is about it."""
-    found = [parsed for _, parsed in _records({video_id}, config)]
-    if not found:
-        near = near_names(video_id, _names(config))
-        hint = f"; similar ids: {', '.join(map(repr, near))}" if near else ""
-        raise CorpusError(f"{config.source.videos}: no record of video {video_id!r}{hint}")
-    records, drops, _ = _sorted_out(choose_record((video_id, found)))
+    records, drops = _record_of(video_id, config)
     trace = TextTrace()
     texts: list[VideoText] = []
     for record in records:
@@ -72,6 +70,29 @@ def read_video(video_id: str, config: CorpusConfig) -> Reading:
     return Reading(records[0] if records else None, texts[0] if texts else None, own, trace)
 
 
+def _record_of(video_id: str, config: CorpusConfig) -> tuple[list[ParsedVideo], list[Drop]]:
+    """The record of a video that counts, if one can be used, and the rows of the others. Raises CorpusError if there is none."""
+    found: list[Line] = []
+    drops: list[Drop] = []
+    for one in _lines({video_id}, config):
+        if isinstance(one, Drop):
+            drops.append(one)
+        else:
+            found.append(one[1])
+    if not found:
+        near = near_names(video_id, _names(config))
+        hint = f"; similar ids: {', '.join(map(repr, near))}" if near else ""
+        raise CorpusError(f"{config.source.place}: no record of video {video_id!r}{hint}")
+    files = found_for({video_id}, config).get(video_id) if config.source.lists_files else None
+    records: list[ParsedVideo] = []
+    for output in records_of(video_id, found, config, files):
+        if isinstance(output, TaggedOutput):
+            drops.append(output.value)
+        else:
+            records.append(output)
+    return records, drops
+
+
 def _text_of(record: ParsedVideo, config: CorpusConfig, trace: TextTrace) -> tuple[list[VideoText], list[Drop]]:
     source = config.source
     if source.text.format == "hdvila" or source.groups is not None:
@@ -79,7 +100,7 @@ def _text_of(record: ParsedVideo, config: CorpusConfig, trace: TextTrace) -> tup
     if source.text.is_joined:
         sides: Sides = {
             "records": [record],
-            "entries": list(_entries(record.video.video_id, str(source.text.path), config)),
+            "entries": list(_entries(record.video.video_id, source.text.file, config)),
         }
         texts, drops, _ = _sorted_out(attach_captions((record.video.video_id, sides), config, trace))
     else:
@@ -101,16 +122,29 @@ def _sorted_out(outputs: Iterable[Any]) -> tuple[list[Any], list[Drop], list[Any
 # -- finding lines and entries -----------------------------------------------------------------------------------------
 
 
-def _records(video_ids: Collection[str], config: CorpusConfig) -> Iterator[tuple[str, ParsedVideo | Drop]]:
-    """Yield the lines of the manifest about `video_ids`."""
+def _lines(video_ids: Collection[str], config: CorpusConfig) -> Iterator[tuple[str, Line] | Drop]:
+    """Yield the lines about `video_ids`, of the manifest, or made of a folder or by a recipe, and then their ledger rows too."""
+    if is_made(config):
+        for found in lines_in_order(config):
+            if (found.video_id if isinstance(found, Drop) else found[0]) in video_ids:
+                yield found
+        return
     for line in _naming(_common_start(video_ids), config.source.videos, config):
         if isinstance(line.data, dict) and parse_id(line.data.get("video_id")) not in video_ids:
             continue
-        video_id, parsed = keyed_video(line, config.source.uri, config.source.text.format == "none")
+        video_id, parsed = keyed_video(line, config.source.uri_template, config.source.text.format == "none")
         if isinstance(parsed, Drop):
             video_id = parsed.video_id  # an unusable line is its own subject, but may name its video
         if video_id in video_ids:
-            yield video_id, parsed
+            yield video_id, line
+
+
+def _records(video_ids: Collection[str], config: CorpusConfig) -> Iterator[tuple[str, ParsedVideo | Drop]]:
+    """Yield what the lines about `video_ids` hold."""
+    own_text = config.source.text.format == "none"
+    for found in _lines(video_ids, config):
+        if not isinstance(found, Drop):
+            yield found[0], keyed_video(found[1], config.source.uri_template, own_text)[1]
 
 
 def _naming(name: str, path: str, config: CorpusConfig) -> Iterator[Line]:
@@ -120,8 +154,11 @@ def _naming(name: str, path: str, config: CorpusConfig) -> Iterator[Line]:
 
 def _names(config: CorpusConfig) -> Iterator[str]:
     """Yield the video ids in the manifest."""
+    if is_made(config):
+        yield from (found[0] for found in lines_in_order(config) if not isinstance(found, Drop))
+        return
     for line in read_lines(config.resolve(config.source.videos)):
-        video_id, parsed = keyed_video(line, config.source.uri, False)
+        video_id, parsed = keyed_video(line, config.source.uri_template, False)
         if isinstance(parsed, ParsedVideo):
             yield video_id
 
@@ -163,7 +200,7 @@ def _by_clip(record: ParsedVideo, config: CorpusConfig, trace: TextTrace) -> tup
             clips[clip_id].append(clip)
     sides: dict[str, dict[str, list[Any]]] = {}
     if clips and config.source.text.format == "hdvila":
-        lines = _naming(shared, str(config.source.text.path), config)
+        lines = _naming(shared, config.source.text.file, config)
         sides["texts"] = _matching(clips, (found for line in lines for found in keyed_text(line)))
     if clips and config.source.groups is not None:
         lines = _naming(shared, config.source.groups, config)
@@ -202,11 +239,13 @@ def _common_start(names: Collection[str]) -> str:
 
 
 def _rivals(video_id: str, clip_ids: Collection[str], shared: str, config: CorpusConfig) -> Iterator[tuple[str, Any]]:
-    """Yield clips of other source videos that have one of the ids."""
+    """Yield clips of other source videos that have one of the ids. Clips that a recipe makes are named by their videos."""
+    if is_made(config):
+        return
     own_text = config.source.text.format == "none"
     others: dict[str, list[ParsedVideo | Drop]] = {}
     for line in _naming(shared, config.source.videos, config):
-        name, parsed = keyed_video(line, config.source.uri, own_text)
+        name, parsed = keyed_video(line, config.source.uri_template, own_text)
         if isinstance(parsed, ParsedVideo) and name != video_id:
             named = {clip.clip_id for clip in parsed.clips} | {drop.subject_id for drop in parsed.drops}
             if not named.isdisjoint(clip_ids):

@@ -37,7 +37,7 @@ def wanted_of(config: CorpusConfig) -> Wanted:
         short_side=config.frames.short_side,
         sound=config.filters.min_audio is not None or "asr" in listed,
         hdr=config.frames.hdr != "drop",
-        captions=caption_formats(listed) if text.path else (),
+        captions=caption_formats(listed) if text.paths else (),
         languages=settings.languages,
         automatic=settings.automatic_captions,
     )
@@ -149,9 +149,9 @@ class Fetcher:
             _put(checked.path, config.resolve(uri))
             video, measured = StoredFile(uri, checked.size, checked.sha256), checked.measured
         captions = None
-        if got.captions is not None and got.facts.captions is not None and source.text.path is not None:
+        if got.captions is not None and got.facts.captions is not None and source.text.paths:
             told = got.facts.captions
-            uri = places.captions_uri(source.text.path, request.video_id, told["language"], told["format"])
+            uri = places.captions_uri(source.text.paths[0], request.video_id, told["language"], told["format"])
             storage.write_bytes(config.resolve(uri), got.captions)
             captions = StoredFile(uri, len(got.captions), _sha256(got.captions))
         chosen = got.facts.stream is not None and got.facts.stream["of"] > 1

@@ -79,10 +79,11 @@ def settings_of(config: CorpusConfig) -> Fetch:
 
 
 def template_of(config: CorpusConfig) -> str:
-    """Return the template of the places of videos. Raises ConfigError if there is none."""
-    if config.source.uri is None:
+    """Return the template of the places of videos, of several the first. Raises ConfigError if there is none."""
+    template = config.source.uri_template
+    if template is None:
         raise ConfigError("source.uri: not there. fetch needs the place of each video, as in videos/{video_id}.mp4")
-    return config.source.uri
+    return template
 
 
 def fetch_layout(config: CorpusConfig) -> Layout:

@@ -42,7 +42,9 @@ def where(line: Line) -> str:
 
 
 def place(file: str, number: int, is_row: bool) -> str:
-    """The place of line `number`, or of a row of a Parquet table, for people."""
+    """The place of line `number`, or of a row of a Parquet table, for people. Line 0 is the file itself."""
+    if not number:
+        return base_name(file)
     return f"{base_name(file)}{' row ' if is_row else ':'}{number}"
 
 

@@ -29,11 +29,22 @@ class ClipSpan:
     text: str | None
 
 
+@compact
+@dataclass(frozen=True, slots=True)
+class TranscriptFile:
+    """A transcript of one video: its path as written, its language ("" if nothing tells it), and its rank: less is better."""
+
+    path: str
+    language: str = ""
+    rank: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedVideo:
     """The content of a manifest line.
 
     If `usable` is false, `clips` is empty and `drops` holds the video and each of its sentences. `record` is the line as read.
+    `transcripts` are those that the record names, or a listing found.
     """
 
     video: SourceVideo
@@ -42,6 +53,7 @@ class ParsedVideo:
     where: str
     record: dict[str, Any] = field(repr=False, compare=False)
     usable: bool = True
+    transcripts: tuple[TranscriptFile, ...] = ()
 
     @property
     def canonical(self) -> str:
@@ -49,12 +61,14 @@ class ParsedVideo:
         return canonical_json(self.record, strict=False)
 
 
-def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> ParsedVideo | Drop:
+def parse_video(
+    line: Line, uri_template: str | None, own_text: bool = True, own_transcripts: bool = False
+) -> ParsedVideo | Drop:
     """Return the video of a manifest line, or a Drop of the whole record if the line cannot be read.
 
     `uri_template` contains {video_id} and makes the URI of a record that has none. Sentences are under `clip` (as in HD-VILA;
     each needs a clip_id) or under `sentences`. Each sentence ends in `clips` or has exactly one sentence Drop. Without
-    `own_text` their texts are ignored, because another file has them.
+    `own_text` their texts are ignored, because another file has them. With `own_transcripts`, `transcripts` names files.
     """
     record = parse_json(line)
     if isinstance(record, Drop):
@@ -69,6 +83,7 @@ def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> 
             raise ValueError('has no "uri"; add one, or set source.uri in corpus.yaml, as in videos/{video_id}.mp4')
         meta = _meta(record)
         entries, ids_required = _entries(record)
+        transcripts = _transcripts(record) if own_transcripts else ()
     except ValueError as error:
         return bad_record(line, Reason.MALFORMED, str(error), video_id)
     place = where(line)
@@ -82,7 +97,7 @@ def parse_video(line: Line, uri_template: str | None, own_text: bool = True) -> 
         lost = drop_sentences(video_id, sentences, Stage.READ, Reason.UNSAFE_URI, detail)
         video = SourceVideo(video_id, "", url, licence, meta)
         return ParsedVideo(video, (), (own, *drops, *lost), place, record, usable=False)
-    return ParsedVideo(video, tuple(clips), tuple(drops), place, record)
+    return ParsedVideo(video, tuple(clips), tuple(drops), place, record, transcripts=transcripts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +135,46 @@ def parse_plain_video(line: Line, uri_template: str | None) -> PlainVideo | None
     return PlainVideo(video, clip_ids, times) if max(map(len, clip_ids), default=0) <= MAX_ID else None
 
 
+def holds_control(text: str) -> bool:
+    """Whether a text holds a control character, or a lone surrogate, as names of files that are not UTF-8 do."""
+    return _CONTROL.search(text) is not None
+
+
 def safe_uri(uri: str | None, video_id: str, template: str | None) -> str:
     """Return the URI of a video: `uri`, else `template` with the video id in it. Raises ValueError for an unsafe URI.
 
     An id in a template must be one plain path component, so that it cannot lead out of the folder of the videos.
     """
     if uri is not None:
-        if _CONTROL.search(uri):
-            raise ValueError(f"uri {quoted(uri)} holds a control character; correct it")
-        if storage.scheme(uri) not in storage.SCHEMES:
-            raise ValueError(f"uri {quoted(uri)} is of no kind that is read; use a local path, gs://, s3:// or hf://")
+        _check_readable(uri)
         return uri
     if template is None:
         raise ValueError("there is neither a uri nor a template for one")
     if _UNSAFE_NAME.search(video_id) or len(video_id.encode("utf-8", "replace")) > _MAX_NAME_BYTES:
         raise ValueError(f'video id {quoted(video_id)} is not safe as a file name; give the record a "uri" of its own')
     return template.replace("{video_id}", video_id)
+
+
+def _check_readable(uri: str) -> None:
+    if _CONTROL.search(uri):
+        raise ValueError(f"uri {quoted(uri)} holds a control character; correct it")
+    if storage.scheme(uri) not in storage.SCHEMES:
+        raise ValueError(f"uri {quoted(uri)} is of no kind that is read; use a local path, gs://, s3:// or hf://")
+
+
+def _transcripts(record: dict[str, Any]) -> tuple[TranscriptFile, ...]:
+    """The transcripts that a record names, in its order: [{"path": ..., "language": ...}]."""
+    value = record.get("transcripts")
+    if not isinstance(value, list | None):
+        raise ValueError(f'"transcripts" must be a list, not {quoted(value)}')
+    found = []
+    for rank, entry in enumerate(value or ()):
+        path = _text_field(entry, "path") if isinstance(entry, dict) else ""
+        if not path:
+            raise ValueError(f'"transcripts" must hold objects with a "path", not {quoted(entry)}')
+        _check_readable(path)
+        found.append(TranscriptFile(path, _text_field(entry, "language"), rank))
+    return tuple(found)
 
 
 def _text_field(record: dict[str, Any], name: str) -> str:

@@ -127,7 +127,8 @@ def check_plan(summary: PlanSummary, config: CorpusConfig, ledger: str) -> None:
     """Raise CorpusError if the input has no video or no sentence, or if too large a share of the lines or videos failed. The
     folder `ledger` says why."""
     videos, sentences = summary.counts["videos"].total, summary.counts["sentences"].total
-    manifest, text = config.source.videos, config.source.text.path or config.source.videos
+    manifest = config.source.place
+    text = next(iter(config.source.text.paths), manifest)
     lines = summary.unreadable.get("videos", 0), summary.unreadable.get("other", 0)
     if not videos:
         raise CorpusError(f"{manifest}: no record of a video could be read.{commonest(ledger)}")

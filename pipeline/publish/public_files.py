@@ -8,6 +8,7 @@ from longtake.pipeline.corpus.checked_table import UNREADABLE
 from longtake.pipeline.corpus.withdrawn import read_withdrawn
 from longtake.pipeline.publish.licences import restricted
 from longtake.schemas import storage
+from longtake.schemas.decisions import OnConflict, read_decisions, settle
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
@@ -69,11 +70,16 @@ class PublicFacts:
     addresses: tuple[str, ...]  # uris that show a path or bucket of whoever built the corpus
     withdrawn: int  # source videos and samples of which the ledger says that they were taken down or rejected
     notes: int  # of these, with a note
+    rejected: tuple[str, ...] = ()  # samples and videos that curators rejected and that are still in the corpus
 
 
 def public_facts(layout: Layout, manifest: CorpusManifest) -> PublicFacts:
-    """Read the facts from index and ledger. Raises CorpusError if a table is damaged, or holds what was taken down."""
-    withdrawn = read_withdrawn(layout)
+    """Read the facts from index, ledger and decisions.
+
+    Raises CorpusError if a table is damaged or holds what was taken down, and ConfigError if the decisions are unreadable.
+    """
+    withdrawn, rejects = read_withdrawn(layout), _rejects(layout)
+    rejected = dict[str, None]()
     videos, licences, addresses = set[str](), Counter[str](), set[str]()
     for shard in manifest.shards:
         path = layout.shard_index(shard.name.removesuffix(".tar"))
@@ -83,6 +89,8 @@ def public_facts(layout: Layout, manifest: CorpusManifest) -> PublicFacts:
                     f"{path}: holds sample {row['key']}, which the ledger says was taken down. Nothing is published. "
                     "Check the corpus with: longtake verify"
                 )
+            here = ("sample", row["key"]), ("video", row["video_id"])
+            rejected.update((name, None) for about in here if about in rejects for name in about[1:])
             videos.add(row["video_id"])
             licences[" ".join((row["license"] or "").split())] += 1
             if row["uri"].startswith("/") or (
@@ -97,7 +105,15 @@ def public_facts(layout: Layout, manifest: CorpusManifest) -> PublicFacts:
     ]
     counted = tuple(sorted(licences.items(), key=lambda one: (-one[1], one[0])))
     notes = sum(bool(row["detail"]) for row in rows)
-    return PublicFacts(len(videos), counted, tuple(sorted(addresses)), len(rows), notes)
+    return PublicFacts(len(videos), counted, tuple(sorted(addresses)), len(rows), notes, tuple(rejected))
+
+
+def _rejects(layout: Layout) -> frozenset[tuple[str, str]]:
+    """The samples and videos that curators rejected. If curators differ, the reject counts."""
+    if not storage.exists(layout.decisions):
+        return frozenset()
+    settled = settle(read_decisions(layout.decisions), OnConflict.STRICTEST)
+    return frozenset(one.about for one in settled if one.decision == "reject")
 
 
 def _rows(path: str, columns: Sequence[str]) -> list[dict[str, str]]:

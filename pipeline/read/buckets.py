@@ -12,7 +12,7 @@ from longtake.schemas.config import CorpusConfig
 
 _BUCKET_BYTES = 16 << 20  # of input: some 60,000 sentences
 _MOST_BUCKETS = 512  # beyond some 8 GB the buckets grow instead: each sends rows to each
-_VIDEO_BUCKETS, _MOST_VIDEO_BUCKETS, _VIDEOS = 64, 1024, 8
+_VIDEO_BUCKETS, MOST_VIDEO_BUCKETS, _VIDEOS = 64, 1024, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def buckets_for(text_bytes: int, manifest_bytes: int, slow_videos: bool) -> Buck
     if not slow_videos:
         return Buckets(rows, rows)
     videos = manifest_bytes // LINE_BYTES // _VIDEOS
-    return Buckets(rows, max(rows, min(max(videos, _VIDEO_BUCKETS), _MOST_VIDEO_BUCKETS)))
+    return Buckets(rows, max(rows, min(max(videos, _VIDEO_BUCKETS), MOST_VIDEO_BUCKETS)))
 
 
 @dataclass(frozen=True, slots=True)

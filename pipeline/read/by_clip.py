@@ -20,6 +20,7 @@ from longtake.pipeline.parse.texts import clean_text
 from longtake.pipeline.parse.timecode import parse_timecodes
 from longtake.pipeline.read.buckets import ReadContext, Rows, encoded, values_of
 from longtake.pipeline.read.by_video import lines_of, records_of
+from longtake.pipeline.read.found import FoundFiles, found_of
 from longtake.pipeline.read.line_source import Block, pieces_of, read_block, rows_of
 from longtake.pipeline.read.rows import (
     ClipText,
@@ -71,12 +72,13 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
     """Yield the clips of the videos of a bucket by bucket of their ids. LOST: those that are unusable, as ledger rows. NAMED: the
     videos, by bucket."""
     clips, lost, videos = Rows(CLIPS), Rows(_LOST), Rows(VIDEOS)
-    lines = lines_of(element[1])
-    table, unusual = _plain_clips(lines, videos, context.config)
+    batches = list(element[1])
+    lines, files = lines_of(batches), found_of(batches, context.config)
+    table, unusual = _plain_clips(lines, files, videos, context.config)
     PROGRESS.expect("joining", len(table))
     yield from context.batches.by_bucket(table, encoded(table["clip_id"]), context.buckets.rows)
     for name in unusual:
-        for record in records_of(name, lines[name], context.config):
+        for record in records_of(name, lines[name], context.config, files.get(name)):
             if isinstance(record, TaggedOutput):
                 yield record
                 continue
@@ -103,14 +105,18 @@ def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) 
     yield from (TaggedOutput(NAMED, one) for one in context.by_bucket(videos, context.buckets.videos))
 
 
-def _plain_clips(lines: dict[str, list[Line]], videos: Rows, config: CorpusConfig) -> tuple[pa.Table, list[str]]:
+def _plain_clips(
+    lines: dict[str, list[Line]], files: dict[str, FoundFiles], videos: Rows, config: CorpusConfig
+) -> tuple[pa.Table, list[str]]:
     """The clips of the videos with one line of the usual form, nearly all, read without an object for each clip. Adds these
     videos, and returns the names of the others."""
     found: list[tuple[str, PlainVideo]] = []
     others: list[str] = []
     for name, of_video in lines.items():
-        is_hdvila = config.source.text.format == "hdvila" and len(of_video) == 1
-        plain = parse_plain_video(of_video[0], config.source.uri) if is_hdvila else None
+        is_plain = config.source.text.format == "hdvila" and len(of_video) == 1
+        own = files.get(name, FoundFiles()).videos  # several are a note, which is not of the usual form
+        template = next(iter(own), config.source.uri_template)
+        plain = parse_plain_video(of_video[0], template) if is_plain and len(own) < 2 else None
         if plain is None:
             others.append(name)
         else:

@@ -6,6 +6,7 @@ What crosses a shuffle on the way to the videos are tables. The functions of row
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from longtake.pipeline.parse.lines import Line, parse_json
 from longtake.pipeline.parse.manifest import ParsedVideo
 from longtake.pipeline.parse.texts import parse_id
 from longtake.pipeline.read.buckets import ReadContext, Rows, encoded_name, values_of
+from longtake.pipeline.read.found import FoundFiles, found_of, is_files
 from longtake.pipeline.read.line_source import Block, pieces_of, rows_of
 from longtake.pipeline.read.rows import (
     Dropped,
@@ -26,6 +28,8 @@ from longtake.pipeline.read.rows import (
     keyed_video,
     video_text,
 )
+from longtake.pipeline.recipes.metadata import joined_line
+from longtake.pipeline.recipes.registry import recipe_of
 from longtake.pipeline.run.batches import Batch, table_of
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import storage
@@ -53,7 +57,7 @@ def lines_by_video(
             line = Line(block.file, number, data)
             name = _name_of(line)
             if name is None:
-                parsed = keyed_video(line, context.config.source.uri, True)[1]
+                parsed = keyed_video(line, context.config.source.uri_template, True)[1]
                 yield from [TaggedOutput(MANIFEST, parsed)] if isinstance(parsed, Drop) else []
             elif only is None or name in only:
                 names.append(name)
@@ -90,21 +94,41 @@ def _line_table(piece: list[bytes] | pa.Table, names: list[str], file: str, numb
 
 
 def lines_of(batches: Iterable[Batch]) -> dict[str, list[Line]]:
-    """The lines of batches by the ids of their videos."""
+    """The lines of batches by the ids of their videos. Batches of files are left alone."""
     found: dict[str, list[Line]] = defaultdict(list)
     for batch in batches:
         table = table_of(batch)
+        if is_files(table):
+            continue
         columns = (values_of(table, name) for name in ("name", "file", "number"))
         for name, file, number, data in zip(*columns, table["data"].to_pylist(), strict=True):
             found[name].append(Line(file, number, data))
     return found
 
 
-def records_of(name: str, lines: list[Line], config: CorpusConfig) -> Iterator[ParsedVideo | OfManifest]:
-    """The record of one video, and the rows of its other lines."""
-    own_text = config.source.text.format == "none"
-    for found in choose_record((name, [keyed_video(line, config.source.uri, own_text)[1] for line in lines])):
-        yield TaggedOutput(MANIFEST, found.value) if isinstance(found, TaggedOutput) else found
+def records_of(
+    name: str, lines: list[Line], config: CorpusConfig, files: FoundFiles | None = None
+) -> Iterator[ParsedVideo | OfManifest]:
+    """The record of one video with its `files`, if any were listed, and the rows of its other lines."""
+    source, recipe = config.source, recipe_of(config)
+    template = files.videos[0] if files and files.videos else source.uri_template
+    named, own_text = source.text.is_named, source.text.format == "none"
+    if recipe is not None and recipe.joined is not None and lines:
+        PROGRESS.expect("planning", 1 - len(lines))
+        lines = [joined_line(lines, recipe)]
+    for found in choose_record((name, [keyed_video(line, template, own_text, named)[1] for line in lines])):
+        if isinstance(found, TaggedOutput):
+            yield TaggedOutput(MANIFEST, found.value)
+            continue
+        if source.folder is not None:  # its names are in no order
+            found = replace(found, transcripts=tuple(replace(one, rank=0) for one in found.transcripts))
+        if files is not None:
+            note = files.note(name)
+            if note is not None and not found.record.get("uri"):
+                yield TaggedOutput(MANIFEST, note)
+            if not found.transcripts:
+                found = replace(found, transcripts=files.transcripts)
+        yield found
 
 
 # -- text that comes with each video, or with all videos in one file ---------------------------------------------------
@@ -114,8 +138,10 @@ def texts_of_bucket(
     element: tuple[int, Iterable[Batch]], config: CorpusConfig
 ) -> Iterator[VideoText | Dropped | OfManifest]:
     """Yield the videos of a bucket with their own texts."""
-    for name, lines in lines_of(element[1]).items():
-        for record in records_of(name, lines, config):
+    batches = list(element[1])
+    files = found_of(batches, config)
+    for name, lines in lines_of(batches).items():
+        for record in records_of(name, lines, config, files.get(name)):
             if isinstance(record, TaggedOutput):
                 yield record
             else:
@@ -147,14 +173,15 @@ def captions_of_bucket(
 ) -> Iterator[VideoText | Dropped | OfManifest]:
     """Yield the videos of a bucket with the texts of their entries in a caption file."""
     _, sides = element
-    lines = lines_of(sides["lines"])
+    batches = list(sides["lines"])
+    lines, files = lines_of(batches), found_of(batches, config)
     entries: dict[str, list[CaptionEntry]] = defaultdict(list)
     for batch in sides["entries"]:
         for name, data, place in zip(*(values_of(table_of(batch), field.name) for field in ENTRIES), strict=True):
             entries[name].append(CaptionEntry(data, place))
     for name in [*lines, *(name for name in entries if name not in lines)]:
         records: list[ParsedVideo] = []
-        for record in records_of(name, lines.get(name, []), config):
+        for record in records_of(name, lines.get(name, []), config, files.get(name)):
             if isinstance(record, TaggedOutput):
                 yield record
             else:

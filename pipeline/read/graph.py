@@ -7,17 +7,19 @@ cross the joins as tables, by bucket of their ids (by_video.py, by_clip.py): at 
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
 
 from longtake.pipeline.ledger.tally import Tally
-from longtake.pipeline.read import by_clip, by_video
-from longtake.pipeline.read.buckets import ReadContext, buckets_for
+from longtake.pipeline.read import by_clip, by_video, made_lines
+from longtake.pipeline.read.buckets import MOST_VIDEO_BUCKETS, ReadContext, buckets_for
 from longtake.pipeline.read.by_video import MANIFEST
+from longtake.pipeline.read.found import files_by_video, listed_folders
 from longtake.pipeline.read.line_source import NumberedBlocks, files_of, sizes_of, text_bytes
 from longtake.pipeline.read.rows import DROPS
+from longtake.pipeline.recipes.metadata import is_in_blocks
 from longtake.pipeline.run.batches import Batches
 from longtake.pipeline.run.progress import BYTES, PROGRESS
 from longtake.schemas.config import CorpusConfig
@@ -62,8 +64,8 @@ def _files_of(config: CorpusConfig) -> _Files:
     source, text = config.source, config.source.text
     joined = text.format == "hdvila" or (text.is_joined and source.groups is None)
     return _Files(
-        files_of(config.resolve(source.videos)),
-        files_of(config.resolve(str(text.path))) if joined else [],
+        files_of(config.resolve(source.videos)) if source.videos else [],
+        files_of(config.resolve(text.file)) if joined else [],
         files_of(config.resolve(source.groups)) if source.groups is not None else [],
     )
 
@@ -87,19 +89,18 @@ def read_videos(
     files = _files_of(config)
     rest, manifest = (text_bytes(sizes_of(found)) for found in ([*files.texts, *files.groups], files.manifest))
     slow = probed or config.source.text.format != "hdvila"
-    context = ReadContext(config, buckets_for(rest, manifest, slow), batches)
-    lines = (
-        root
-        | "Manifest" >> NumberedBlocks(files.manifest)
-        | "Read manifest" >> beam.FlatMap(by_video.lines_by_video, context, only).with_outputs(MANIFEST, main="lines")
-    )
+    buckets = buckets_for(rest, manifest, slow)
+    if config.source.folder is not None:
+        buckets = replace(buckets, videos=MOST_VIDEO_BUCKETS)  # nobody has counted its videos
+    context = ReadContext(config, buckets, batches)
+    lines, of_lines = _lines(root, context, files.manifest, only)
     if config.source.text.format == "hdvila" or files.groups:
-        read = _join_by_clip(root, lines.lines, context, files, take)
+        read = _join_by_clip(root, lines, context, files, take)
     elif files.texts:
-        read = _join_by_video(root, lines.lines, context, files)
+        read = _join_by_video(root, lines, context, files)
     else:
-        read = _read_by_video(lines.lines, context)
-    of_manifest = [lines[MANIFEST], read.of_manifest]
+        read = _read_by_video(lines, context)
+    of_manifest = [*of_lines, read.of_manifest]
     unreadable = [side | f"Unreadable {n}" >> beam.FlatMap(_unreadable) for n, side in enumerate(of_manifest)]
     drops = [*of_manifest, *read.drops]
     if only is not None:
@@ -108,6 +109,39 @@ def read_videos(
             for n, side in enumerate(drops)
         ]
     return ReadOutput(read.texts, tuple(drops), (*unreadable, *read.tallies), read.taken)
+
+
+def _lines(
+    root: Any, context: ReadContext, manifest: list[str], only: frozenset[str] | None
+) -> tuple[Any, tuple[Any, ...]]:
+    """The lines about videos by bucket, and the drops of others: from the manifest, the folder, or the metadata of a recipe. With
+    them go the files that templates with an open end name."""
+    source = context.config.source
+    steps = []
+    if source.folder is not None:
+        folder = root | "Folder" >> beam.Create([source.folder], reshuffle=False)
+        steps.append(folder | "List videos" >> _tagged(made_lines.folder_by_video, context, only))
+    else:
+        whole = [file for file in manifest if source.recipe is not None and not is_in_blocks(file)]
+        blocks = [file for file in manifest if file not in whole]
+        if whole:
+            PROGRESS.expect("reading", sum(sizes_of(whole).values()), BYTES)
+            files = root | "Metadata files" >> beam.Create(whole, reshuffle=False)
+            steps.append(files | "Read metadata" >> _tagged(made_lines.metadata_by_video, context, only))
+        if blocks:
+            read = by_video.lines_by_video if source.recipe is None else made_lines.rows_by_video
+            lines = root | "Manifest" >> NumberedBlocks(blocks)
+            steps.append(lines | "Read manifest" >> _tagged(read, context, only))
+    found = [step.lines for step in steps]
+    if source.lists_files:
+        folders = root | "Folders" >> beam.Create(listed_folders(context.config), reshuffle=False)
+        found.append(folders | "List files" >> beam.FlatMap(files_by_video, context, only))
+    together = found[0] if len(found) == 1 else found | "Lines and files" >> beam.Flatten()
+    return together, tuple(step[MANIFEST] for step in steps)
+
+
+def _tagged(read: Any, context: ReadContext, only: frozenset[str] | None) -> Any:
+    return beam.FlatMap(read, context, only).with_outputs(MANIFEST, main="lines")
 
 
 def _unreadable(row: Drop) -> Iterator[Tally]:

@@ -118,8 +118,9 @@ def read_block(block: Block, first: int) -> Iterator[Line]:
         first += len(piece)
 
 
-def pieces_of(block: Block) -> Iterator[list[bytes] | pa.Table]:
-    """Yield the lines that start in the block, many at a time, also empty ones; of a Parquet file the table of the block.
+def pieces_of(block: Block, columns: tuple[str, ...] = ()) -> Iterator[list[bytes] | pa.Table]:
+    """Yield the lines that start in the block, many at a time, also empty ones; of a Parquet file the table of the block, all of
+    it or only some columns.
 
     A line for the ledger stands for the rows of a table that cannot be read.
     """
@@ -128,7 +129,7 @@ def pieces_of(block: Block) -> Iterator[list[bytes] | pa.Table]:
             with storage.open_table(block.file) as stream:
                 file = pq.ParquetFile(stream)
                 group = file.metadata.row_group(block.start)
-                yield file.read_row_group(block.start)
+                yield file.read_row_group(block.start, columns=list(columns) or None)
             PROGRESS.advance("reading", sum(group.column(n).total_compressed_size for n in range(group.num_columns)))
         except storage.PARQUET_ERRORS as error:
             yield [f"rows that cannot be read: {storage.damage(error)}".encode()]

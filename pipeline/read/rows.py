@@ -53,9 +53,11 @@ def drop(row: Drop) -> Dropped:
     return TaggedOutput(DROPS, row)
 
 
-def keyed_video(line: Line, template: str | None, own_text: bool) -> tuple[str, ParsedVideo | Drop]:
+def keyed_video(
+    line: Line, template: str | None, own_text: bool, own_transcripts: bool = False
+) -> tuple[str, ParsedVideo | Drop]:
     """The video of a manifest line, or a Drop for the line, by video id."""
-    parsed = parse_video(line, template, own_text)
+    parsed = parse_video(line, template, own_text, own_transcripts)
     return (parsed.subject_id if isinstance(parsed, Drop) else parsed.video.video_id), parsed
 
 

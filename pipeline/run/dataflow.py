@@ -126,24 +126,27 @@ def check_paths(config: CorpusConfig, more: Mapping[str, str | None]) -> None:
     """Raise ConfigError with a line for each path of `config`, and of `more` by setting, that workers on other machines without
     a shared disk cannot reach."""
     source = config.source
-    named = {
-        "output": config.output,
-        "source.videos": source.videos,
-        "source.uri": source.uri
-        or "{video_id}",  # records name files; relative paths start at the configuration's folder
-        "source.text.path": source.text.path,
-        "source.groups": source.groups,
-        "source.chapters": None if source.chapters == "meta" else source.chapters,
-        "filters.profanity": config.filters.profanity,
-    }
-    named |= more
-    named |= {f"duplicates.evaluation {one.name}": one.path for one in config.duplicates.evaluation}
-    local = [name for name, path in named.items() if path and not storage.is_remote(config.resolve(path))]
+    # Records name files; relative paths start at the configuration's folder.
+    uris = source.uris or (() if source.folder else ("{video_id}",))
+    named = [
+        ("output", config.output),
+        ("source.videos", source.videos),
+        ("source.folder", source.folder),
+        *(("source.uri", one) for one in uris),
+        *(("source.text.path", one) for one in source.text.paths),
+        ("source.groups", source.groups),
+        ("source.chapters", None if source.chapters == "meta" else source.chapters),
+        ("filters.profanity", config.filters.profanity),
+        *more.items(),
+        *((f"duplicates.evaluation {one.name}", one.path) for one in config.duplicates.evaluation),
+    ]
+    found = [(name, config.resolve(path)) for name, path in named if path]
+    local = [(name, path) for name, path in found if not storage.is_remote(path)]
     if local:
         raise ConfigError(
             "\n".join(
-                f"{name}: {config.resolve(str(named[name]))} is on this machine, where workers of Dataflow cannot read it; "
+                f"{name}: {path} is on this machine, where workers of Dataflow cannot read it; "
                 "use gs:// or s3://, or put the configuration there"
-                for name in local
+                for name, path in local
             )
         )

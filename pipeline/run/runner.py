@@ -36,6 +36,7 @@ _ALL_CORES = 0  # all cores of the worker; only the worker knows the number
 #: A host that was cut off is heard again late: the system waits longer before each new try to send. Beam's workers (2.77) give up
 #: by themselves after a minute without an answer.
 _ASK_MS, _ANSWER_MS = 30_000, 180_000
+_KEEP_MS = 600_000
 #: What a runner says of a worker process that ended before its work did; jobs/job.py explains it.
 WORKER_DIED = "Channel closed prematurely: the worker died"
 _SERVED = (
@@ -148,6 +149,7 @@ def pipeline_options(beam_args: list[str], workers: int, pieces: int = 1) -> Pip
         dataflow.prepare(options)
     else:
         _check_environment(options)
+        _keep_workers(options)
     return options
 
 
@@ -196,6 +198,14 @@ def _check_environment(options: PipelineOptions) -> None:
             f"{name}: Beam's own image for workers has no longtake. Give --environment_type=EXTERNAL and --environment_config, "
             "or --environment_type=DOCKER and the image of docker/Dockerfile as --environment_config (docs/cloud.md)"
         )
+
+
+def _keep_workers(options: PipelineOptions) -> None:
+    """Let a job server keep its Python workers from step to step. Spark's ends them after each, and each takes seconds to start."""
+    portable = options.view_as(PortableOptions)
+    served = str(options.view_as(StandardOptions).runner).rsplit(".", 1)[-1] in _SERVED
+    if served and portable.environment_cache_millis == 0:
+        portable.environment_cache_millis = _KEEP_MS
 
 
 def is_inside_job_server(master: str) -> bool:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from longtake.pipeline.parse.manifest import ParsedVideo
+from longtake.pipeline.find.names import choice, in_order, listed
+from longtake.pipeline.parse.manifest import ParsedVideo, TranscriptFile
 from longtake.pipeline.parse.transcripts.cue import Cue, Transcript
-from longtake.pipeline.parse.transcripts.parse import parse_transcript
+from longtake.pipeline.parse.transcripts.parse import may_be, parse_transcript
 from longtake.pipeline.text.clean.clean import clean
 from longtake.pipeline.text.clean.cleaned import CleanStep
 from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
@@ -30,6 +31,7 @@ class OwnText:
 class TextTrace:
     """The text of one video after each step, for `longtake explain`. The functions below fill it in."""
 
+    file: str = ""  # the transcript that was read, if there was a choice
     cues: list[Cue] = field(default_factory=list)  # as read
     steps: list[CleanStep] = field(default_factory=list)
     cleaned: list[Cue] = field(default_factory=list)
@@ -38,7 +40,7 @@ class TextTrace:
 def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | None = None) -> OwnText:
     """Return the sentences of a record or of its transcript file."""
     if config.source.text.is_transcript:
-        found = read_transcript(record.video.video_id, config)
+        found = read_transcript(record.video.video_id, config, record.transcripts)
         return (
             finish_transcript(found, record.video.video_id, config, trace)
             if isinstance(found, Transcript)
@@ -56,13 +58,70 @@ def read_own_text(record: ParsedVideo, config: CorpusConfig, trace: TextTrace | 
     return OwnText(finished.sentences, drops + finished.drops, finished.removals)
 
 
-def read_transcript(video_id: str, config: CorpusConfig) -> Transcript | Drop:
-    """Return the cues of a video's transcript file, or a Drop of the video if the file is missing or unreadable."""
+def read_transcript(video_id: str, config: CorpusConfig, files: Sequence[TranscriptFile] = ()) -> Transcript | Drop:
+    """Return the cues of the transcript of a video, or a Drop of the video if there is none, or none that can be read. `files`
+    are those that its record names or a listing found."""
     text = config.source.text
-    named = str(text.path).replace("{video_id}", video_id)
-    path, shown = config.resolve(named), masked(named)
+    if not text.is_named:
+        return _one_file(text.paths[0].replace("{video_id}", video_id), video_id, config)
+    if not files:
+        return Drop(video_id, Subject.VIDEO, video_id, Stage.READ, Reason.NO_TEXT, _none_found(video_id, config))
+    fitting = [file for file in files if may_be(file.path, text.format)] or files
+    return _first_with_cues(in_order(fitting, text.languages), video_id, config)
+
+
+def _first_with_cues(files: Sequence[TranscriptFile], video_id: str, config: CorpusConfig) -> Transcript | Drop:
+    """Read the first of the files that holds a cue. A note says if that was a choice that no setting decides."""
+    failed: list[tuple[TranscriptFile, Transcript | Drop]] = []
+    for file in files:
+        found = _read(file.path, video_id, config)
+        if isinstance(found, Drop) or not found.cues:
+            failed.append((file, found))
+            continue
+        found.file = file.path
+        detail = _choice(file, files, [one for one, _ in failed], config)
+        if detail:
+            found.drops.append(Drop(video_id, Subject.NOTE, video_id, Stage.READ, Reason.SEVERAL_FILES, detail))
+        return found
+    first = failed[0][1]
+    if isinstance(first, Transcript) and len(failed) > 1:
+        detail = f"no cue in {listed([masked(file.path) for file, _ in failed])}"
+        first.drops.append(Drop(video_id, Subject.NOTE, video_id, Stage.READ, Reason.SEVERAL_FILES, detail))
+    return first
+
+
+def _choice(
+    used: TranscriptFile, files: Sequence[TranscriptFile], without: Sequence[TranscriptFile], config: CorpusConfig
+) -> str:
+    """Say which of several transcripts is used if no setting decides that, or one before it holds no cue; else ""."""
+    languages = config.source.text.languages
+    equal = [one for one in files if choice(one, languages) == choice(used, languages)]
+    if not without and len({one.language for one in equal}) < 2:
+        return ""
+    others = [masked(one.path) for one in equal if one != used and one not in without]
+    told = [f"there {'is' if len(others) == 1 else 'are'} also {listed(others)}"] if others else []
+    told += [f"no cue in {listed([masked(one.path) for one in without])}"] if without else []
+    return f"{masked(used.path)} is used; {'; '.join(told)}"
+
+
+def _none_found(video_id: str, config: CorpusConfig) -> str:
+    if config.source.text.path is not None:
+        return " or ".join(
+            f"no file {masked(path.replace('{video_id}', video_id))}" for path in config.source.text.paths
+        )
+    if config.source.folder is not None:
+        return "no transcript of its name beside it"
+    return "its record names no transcript, and source.text.path is not set"
+
+
+def _one_file(named: str, video_id: str, config: CorpusConfig) -> Transcript | Drop:
     if video_id in (".", "..") or any(c in "/\\\0" or not c.isprintable() for c in video_id):
         return _unreadable(video_id, f"the id {video_id!r} cannot be part of a file name")
+    return _read(named, video_id, config)
+
+
+def _read(named: str, video_id: str, config: CorpusConfig) -> Transcript | Drop:
+    text, path, shown = config.source.text, config.resolve(named), masked(named)
     try:
         data = storage.read_bytes(path)
     except FileNotFoundError:
@@ -76,6 +135,8 @@ def finish_transcript(
     transcript: Transcript, video_id: str, config: CorpusConfig, trace: TextTrace | None = None
 ) -> OwnText:
     """Return the sentences of a transcript."""
+    if trace is not None:
+        trace.file = transcript.file
     made = _finish(transcript.cues, video_id, config, transcript.recognised, trace)
     return OwnText(made.sentences, transcript.drops + made.drops, made.removals)
 

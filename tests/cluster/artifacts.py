@@ -1,6 +1,8 @@
 """Servers that the cluster tests start: pinned versions, each fetched once into one folder through its registry's own client.
 
 `LONGTAKE_CLUSTER` names the folder; the default is ~/.cache/longtake-cluster. A registry that refuses is quoted word for word.
+
+    python tests/cluster/artifacts.py flink     fetches Beam's job server for an engine, and prints the path of its jar
 """
 
 import os
@@ -12,6 +14,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -19,12 +22,23 @@ PRISM = "github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0"
 S3_SERVER = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 GS_SERVER = "github.com/fsouza/fake-gcs-server@v1.52.3"
 KUBECONFORM = "github.com/yannh/kubeconform/cmd/kubeconform@v0.6.7"
-FLINK, SPARK = "1.20.3", "3.5.7"
-#: Where Beam's runner for an engine comes from; only Maven Central has it.
+FLINK, SPARK = "1.19.3", "3.5.7"
+#: The release of Beam's Java part. It is older than the Python part: the newest whose runners for both engines were served.
+BEAM = "2.62.0"
+#: The module of Beam's runner for an engine, and the class that starts its job server.
 JOB_SERVERS = {
-    "flink": f"org.apache.beam:beam-runners-flink-{FLINK.rpartition('.')[0]}-job-server:2.77.0",
-    "spark": "org.apache.beam:beam-runners-spark-3-job-server:2.77.0",
+    "flink": ("beam-runners-flink-1.19", "org.apache.beam.runners.flink.FlinkJobServerDriver"),
+    "spark": ("beam-runners-spark-3", "org.apache.beam.runners.spark.SparkJobServerDriver"),
 }
+#: What the engines need of Java 17, as their own scripts have it.
+OPENS = [
+    f"java.base/{name}"
+    for name in (
+        "java.io", "java.lang", "java.lang.invoke", "java.lang.reflect", "java.net", "java.nio", "java.text", "java.time",
+        "java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks", "sun.nio.ch",
+        "sun.nio.cs", "sun.security.action", "sun.util.calendar",
+    )
+]  # fmt: skip
 _PATIENCE = 900  # seconds for one artifact
 
 
@@ -66,14 +80,35 @@ def spark_home() -> Path:
 
 
 def job_server(engine: str) -> Path:
-    """The jar of Beam's job server for `engine`: LONGTAKE_{ENGINE}_JOB_SERVER, else Maven Central's. Raises RefusedError."""
+    """The jar that starts Beam's job server for `engine`, made of modules of Maven Central. Raises RefusedError.
+
+    Beam also publishes each job server as one jar, which not every copy of Maven Central serves; LONGTAKE_{ENGINE}_JOB_SERVER
+    may name that one.
+    """
     if own := os.environ.get(f"LONGTAKE_{engine.upper()}_JOB_SERVER"):
         return Path(own)
-    group, name, version = JOB_SERVERS[engine].split(":")
-    jar = Path.home() / ".m2" / "repository" / group.replace(".", "/") / name / version / f"{name}-{version}.jar"
-    if not jar.exists():
-        _ask(["mvn", "-q", "-B", "dependency:get", f"-Dartifact={JOB_SERVERS[engine]}", "-Dtransitive=false"])
-    return jar
+    module, main = JOB_SERVERS[engine]
+    jars = folder() / f"{module}-{BEAM}"
+    if not (made := jars / "job-server.jar").exists():
+        pom = Path(__file__).with_name("job-server-pom.xml")
+        wanted = [f"-Dbeam={BEAM}", f"-Drunner={module}", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
+        _ask(["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", *wanted])
+        beside = list((spark_home() / "jars").glob("*.jar")) if engine == "spark" else []
+        _write_starter(made, main, [*sorted(jars.glob("*.jar")), *sorted(beside)])
+    return made
+
+
+def _write_starter(path: Path, main: str, jars: list[Path]) -> None:
+    """Write a jar for `java -jar` that holds only a manifest: what to start, and where its classes are."""
+    places = " ".join(os.path.relpath(jar, path.parent) for jar in jars)
+    manifest = f"Manifest-Version: 1.0\nMain-Class: {main}\nAdd-Opens: {' '.join(OPENS)}\nClass-Path: {places}\n"
+    with ZipFile(path, "w") as jar:
+        jar.writestr("META-INF/MANIFEST.MF", "".join(map(_folded, manifest.splitlines())))
+
+
+def _folded(line: str) -> str:
+    """A line of a manifest, which may have 72 bytes; a further line of it starts with a space."""
+    return "\n ".join([line[:72], *(line[at : at + 71] for at in range(72, len(line), 71))]) + "\n"
 
 
 def _unpack(requirement: str, name: str) -> None:
@@ -102,3 +137,10 @@ def or_skip() -> Iterator[None]:
         yield
     except RefusedError as refused:
         pytest.skip(str(refused))
+
+
+if __name__ == "__main__":
+    try:
+        print(job_server(sys.argv[1]))
+    except RefusedError as refused:
+        sys.exit(f"{sys.argv[1].upper()} CANNOT RUN HERE: {refused}")

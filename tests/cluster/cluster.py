@@ -36,6 +36,7 @@ class Cluster:
     hosts: dict[str, Host]
     folder: Path
     pools: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    flink: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     store: Any = None
 
     def __getitem__(self, name: str) -> Host:
@@ -111,19 +112,25 @@ class Cluster:
 
     def start_flink(self) -> None:
         """Flink: a job manager on the runner's host, and a task manager of two slots on each worker's."""
-        jars = artifacts.flink_libraries()
-        processes = {}
         for name in ("runner", "worker1", "worker2"):
-            host = self[name]
-            conf = host.folder / "flink"
-            conf.mkdir()
-            (conf / "config.yaml").write_text(_FLINK.format(host=host.address))
-            (conf / "log4j.properties").write_text(_LOG4J)
-            main = _JOB_MANAGER if name == "runner" else _TASK_MANAGER
-            log = f"-Dlog4j2.configurationFile={conf / 'log4j.properties'}"
-            java = ["java", "-Xmx512m", log, *_OPENS, "-cp", f"{jars}/*", main, "--configDir", str(conf)]
-            processes[name] = host.start(java, "flink")
-        self["runner"].wait_for(8081, processes["runner"])
+            self.start_flink_on(name)
+        self.wait_for_flink()
+
+    def start_flink_on(self, name: str) -> None:
+        """Start Flink's part of one host."""
+        host = self[name]
+        conf = host.folder / "flink"
+        conf.mkdir(exist_ok=True)
+        (conf / "config.yaml").write_text(_FLINK.format(host=host.address))
+        (conf / "log4j.properties").write_text(_LOG4J)
+        main = _JOB_MANAGER if name == "runner" else _TASK_MANAGER
+        log = f"-Dlog4j2.configurationFile={conf / 'log4j.properties'}"
+        jars = artifacts.flink_libraries()
+        self.flink[name] = host.start([*_JAVA, log, "-cp", f"{jars}/*", main, "--configDir", str(conf)], "flink")
+
+    def wait_for_flink(self) -> None:
+        """Wait until all slots are there."""
+        self["runner"].wait_for(8081, self.flink["runner"])
         deadline = time.monotonic() + 120
         while True:
             with suppress(OSError):  # it answers 503 until it is ready
@@ -137,6 +144,29 @@ class Cluster:
         with urllib.request.urlopen(f"http://{self['runner'].address}:8081/overview", timeout=10) as answer:
             found: dict[str, Any] = json.loads(answer.read())
         return found
+
+    def start_spark(self) -> None:
+        """Spark: a master on the runner's host, and a worker of two cores on each worker's."""
+        jars = artifacts.spark_home() / "jars"
+        for name in ("runner", "worker1", "worker2"):
+            host = self[name]
+            if name == "runner":
+                more = [_SPARK_MASTER, "--host", name, "--port", "7077", "--webui-port", "8080"]
+            else:
+                place = [
+                    "--host",
+                    name,
+                    "--port",
+                    "7078",
+                    "--webui-port",
+                    "8081",
+                    "--work-dir",
+                    str(host.folder / "spark"),
+                ]
+                more = [_SPARK_WORKER, *place, "--cores", "2", "--memory", "1g", "spark://runner:7077"]
+            environment = {"SPARK_HOME": str(jars.parent), "SPARK_SCALA_VERSION": "2.12"}  # as its scripts set them
+            process = host.start([*_JAVA, "-cp", f"{jars}/*", *more], "spark", **environment)
+            host.wait_for(7077 if name == "runner" else 7078, process)
 
     def start_prism(self, *workers: str) -> subprocess.Popen[bytes]:
         """Prism on the runner's host. It tells workers to call localhost, so their hosts hand that port on to it."""
@@ -156,14 +186,9 @@ class Cluster:
 
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-#: What Flink needs of Java 17, as its own scripts have it.
-_OPENS = [
-    *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in (
-        "java.util", "java.lang", "java.net", "java.io", "java.nio", "java.time", "java.text", "java.lang.reflect",
-        "sun.nio.ch", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks",
-    )),
-    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
-    "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
+_JAVA = [
+    "java", "-Xmx512m", *(f"--add-opens={name}=ALL-UNNAMED" for name in artifacts.OPENS),
+    "--add-exports=java.base/sun.net.util=ALL-UNNAMED", "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
 ]  # fmt: skip
 _FLINK = """jobmanager.rpc.address: runner
 jobmanager.rpc.port: 6123
@@ -179,8 +204,9 @@ taskmanager.cpu.cores: 2.0
 taskmanager.memory.task.heap.size: 384m
 taskmanager.memory.task.off-heap.size: 64m
 taskmanager.memory.managed.size: 256m
-taskmanager.memory.network.min: 64m
-taskmanager.memory.network.max: 64m
+taskmanager.memory.network.min: 160m
+taskmanager.memory.network.max: 160m
+taskmanager.network.sort-shuffle.min-buffers: 64
 taskmanager.memory.framework.heap.size: 128m
 taskmanager.memory.framework.off-heap.size: 128m
 taskmanager.memory.jvm-metaspace.size: 256m
@@ -189,6 +215,8 @@ taskmanager.memory.jvm-overhead.max: 192m
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
 """
+_SPARK_MASTER = "org.apache.spark.deploy.master.Master"
+_SPARK_WORKER = "org.apache.spark.deploy.worker.Worker"
 _LOG4J = """rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = Console
 appender.console.name = Console
@@ -227,6 +255,7 @@ ON_FLINK = (
     "--environment_type=EXTERNAL",
     f"--environment_config=localhost:{POOL}",  # each task manager asks the pool on its own host
 )
+ON_SPARK = ("--runner=SparkRunner", "--spark_master_url=spark://runner:7077", *ON_FLINK[-2:])
 
 
 def lay_out_demo(uri: str) -> str:

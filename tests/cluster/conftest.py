@@ -1,13 +1,9 @@
 """The cluster of these tests, with an S3 server; what they need beyond the other tests is fetched when it is first used."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from cluster import S3, Cluster, cluster, reached, skip_without_hosts
 from sources import DEMO, SourceSet, build
 

@@ -3,13 +3,15 @@
 Nothing leaves the bridge. It takes root and a kernel that allows it; `why_not` says what is missing.
 """
 
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -131,7 +133,16 @@ class Host:
 
 @contextmanager
 def network(folder: Path, *names: str) -> Iterator[dict[str, Host]]:
-    """Hosts with these names, each reachable from the others by name. This process is on the bridge too, as 10.77.0.1."""
+    """Hosts with these names, each reachable from the others by name. This process is on the bridge too, as 10.77.0.1.
+
+    One network at a time: this waits until another process has taken its own down.
+    """
+    with (Path(tempfile.gettempdir()) / "longtake-hosts.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield from _network(folder, names)
+
+
+def _network(folder: Path, names: Sequence[str]) -> Iterator[dict[str, Host]]:
     hosts = {name: Host(name, number, folder / name) for number, name in enumerate(names, 2)}
     table = "127.0.0.1 localhost\n" + "".join(f"{host.address} {host.name}\n" for host in hosts.values())
     subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)

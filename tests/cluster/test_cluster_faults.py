@@ -12,7 +12,7 @@ import artifacts
 import hosts
 import object_stores
 import pytest
-from cluster import ON_PRISM, S3, STORE, TWO_HOSTS, Cluster, cluster, reached, skip_without_hosts
+from cluster import ON_FLINK, ON_PRISM, S3, STORE, TWO_HOSTS, Cluster, cluster, reached, skip_without_hosts
 from sources import LAST_MAN, MAMMALS, SourceSet, Video, build, ledger, published, source_set, spoken
 
 from longtake.schemas import storage
@@ -298,3 +298,55 @@ def test_prism_killed(busy: Cluster, prism: subprocess.Popen[bytes], local: Sour
         os.kill(pid, 9)
     busy.start_prism("worker1")
     finish(busy, config, output, local, *ON_PRISM)
+
+
+@pytest.fixture
+def flink(busy: Cluster) -> tuple[str, ...]:
+    """Flink on the hosts; what to say after `--`."""
+    with artifacts.or_skip():
+        jar = artifacts.job_server("flink")
+        busy.start_flink()
+    return *ON_FLINK, f"--flink_job_server_jar={jar}"
+
+
+def test_flink_sdk_worker_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
+    config, output, job = half_way(busy, local, *flink)
+    kill_workers(busy.pools["worker1"])
+    busy["storage"].slow("1gbit")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 0 or "Run the same command again: it goes on where it was." in said, said
+    finish(busy, config, output, local, *flink)
+
+
+def test_flink_task_manager_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
+    config, output, job = half_way(busy, local, *flink)
+    hosts.kill(busy.flink["worker2"])
+    busy.start_flink_on("worker2")
+    busy["storage"].slow("1gbit")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 0 or "Run the same command again: it goes on where it was." in said, said
+    finish(busy, config, output, local, *flink)
+
+
+def test_flink_job_manager_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
+    """Without high availability, which takes a ZooKeeper or Kubernetes, its jobs are gone with it."""
+    config, output, job = half_way(busy, local, *flink)
+    hosts.kill(busy.flink["runner"])
+    busy["storage"].slow("1gbit")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 1
+    busy.start_flink_on("runner")
+    busy.wait_for_flink()
+    finish(busy, config, output, local, *flink)
+
+
+def test_flink_job_server_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
+    config, output, job = half_way(busy, local, *flink)
+    for pid in hosts.children(job):  # that of the plan runs on until the command ends
+        if b"job-server.jar" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    busy["storage"].slow("1gbit")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 1
+    assert "The runner's server does not answer any more" in said
+    finish(busy, config, output, local, *flink)

@@ -14,6 +14,7 @@ from typing import Any
 import object_stores
 import pytest
 import yaml
+from reading import read
 from sources import (
     LAST_MAN,
     MAMMALS,
@@ -29,9 +30,12 @@ from sources import (
     reasons,
     source_set,
     spoken,
+    subtitles,
 )
 
 from longtake.schemas import scratch as temporary, storage
+from longtake.schemas.config import parse_config
+from longtake.schemas.reasons import Reason
 
 FAULTS = Path(__file__).parent / "faults"
 SETTINGS = {"frames": {"short_side": 32, "per_sentence": 2}, "shards": {"samples": 2}}
@@ -103,6 +107,21 @@ def ran(*arguments: str, **options: Any) -> str:
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["s3", "gs"])
+@pytest.mark.usefixtures("emulators")
+def test_a_folder_in_a_bucket_is_a_source(kind: str) -> None:
+    root = storage.join(object_stores.new_bucket(kind), "set")
+    said = subtitles(spoken(2), "vtt").encode()
+    files = {"a.mp4": b"", "a.en.vtt": said, "week 1/b.webm": b"", "week 1/b.vtt": said, "week 1/deep/c.mp4.part": b""}
+    for name, content in files.items():
+        storage.write_bytes(storage.join(root, "lectures", name), content)
+    settings = {"name": "t", "output": "out", "base": root, "source": {"folder": "lectures"}}
+    videos, drops = read(parse_config(settings))
+    assert {v.video.video_id: len(v.sentences) for v in videos} == {"a": 2, "week 1/b": 2}
+    assert [(row.subject_id, row.reason) for row in drops] == [("week 1/deep/c", Reason.MISSING)]
+    assert all(storage.exists(storage.join(root, v.video.uri)) for v in videos)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from pathlib import Path
 import corpora
 import fake_hub
 import object_stores
+import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from sources import LAST_MAN, MAMMALS, Video, build, longtake_here, source_set, spoken
@@ -34,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = source_set(tmp_path_factory.mktemp("made"), VIDEOS, **settings)
     build(sources)
     corpus = sources.output
-    (corpus / "decisions.csv").write_text("subject,subject_id,decision,note\nsample,x,ok,SECRET\n")
+    (corpus / "decisions.csv").write_text("subject,subject_id,decision,note\nvideo,x,ok,SECRET\n")
     (corpus / "audit").mkdir()
     (corpus / "audit" / "report.html").write_text("SECRET")
     (corpus / "shards" / ".tmp-123").write_text("SECRET")
@@ -240,6 +241,32 @@ def test_a_corpus_that_holds_what_its_ledger_took_down_is_refused(corpus: Path, 
     told = refused(corpus, tmp_path / "public", "--yes", ACCEPT)
     assert "holds sample v1-" in told and "taken down. Nothing is published" in told
     assert not (tmp_path / "public").exists()
+
+
+def test_what_curators_rejected_is_taken_out_first(corpus: Path, tmp_path: Path) -> None:
+    key = next(row["key"] for row in pq.read_table(corpus / "index" / "train-000001.parquet").to_pylist())
+    log = "subject,subject_id,decision,label,note,curator,decided_at\n"
+    log += f"sample,{key},ok,,,Bo,2026-11-02\nvideo,{key},reject,,,Ann,2026-11-02\n"
+    log += "sample,gone-000000000-000000001,reject,,,Ann,\n"
+    (corpus / "decisions.csv").write_text(log)  # there is no such video, nor such a sample any more
+    assert "Not yet" not in publish(corpus, tmp_path / "public")
+    (corpus / "decisions.csv").write_text(log + f"sample,{key},reject,,,Ann,2026-11-02\n")
+    assert f"Not yet: {key}: rejected in {corpus}/decisions.csv" in publish(corpus, tmp_path / "public")
+    told = refused(corpus, tmp_path / "public", "--yes", ACCEPT)
+    assert f"longtake takedown {corpus} --decisions {corpus}/decisions.csv" in told
+    assert not (tmp_path / "public").exists()
+    done = longtake_here(
+        "takedown",
+        str(corpus),
+        "--decisions",
+        str(corpus / "decisions.csv"),
+        "--on-conflict=strictest",
+        "--ignore-unknown",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "all hashes agree" in publish(corpus, tmp_path / "public", "--yes", ACCEPT)
+    (corpus / "decisions.csv").write_text("subject\n")
+    assert "decisions.csv" in refused(corpus, tmp_path / "public")
 
 
 def test_licences_and_contact_are_asked_about(made: Path, tmp_path: Path) -> None:

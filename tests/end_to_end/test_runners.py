@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import artifacts
 import pytest
 from sources import (
     LAST_MAN,
@@ -17,7 +18,7 @@ from sources import (
     source_set,
     spoken,
 )
-from worker_pools import job_server, worker_pool
+from worker_pools import java_job_server, job_server, worker_pool
 
 from longtake.schemas.errors import CorpusError
 
@@ -84,6 +85,22 @@ def test_a_job_server_with_external_workers(reference: SourceSet, pool: str, poo
         assert started(pool_log) - before == 2, "one for the plan, one for the build"
         assert "0.00 h" not in printed  # what workers elsewhere did is not counted here, so nothing is said of it
         assert "nothing to do" in build(sources, workers=2, probe="header", beam=beam)
+
+
+@pytest.mark.parametrize(("engine", "master"), [
+    ("flink", "--flink-master=[local]"),
+    pytest.param("spark", "--spark-master-url=local[2]", marks=pytest.mark.exhaustive),  # fetches 300 MB
+])  # fmt: skip
+def test_the_engine_inside_its_job_server(
+    engine: str, master: str, reference: SourceSet, pool: str, tmp_path: Path
+) -> None:
+    """Flink's and Spark's own code runs the graph. tests/cluster has clusters of them on hosts of their own."""
+    with artifacts.or_skip():
+        jar = artifacts.job_server(engine)
+    sources = lay_out(tmp_path)
+    with java_job_server(jar, tmp_path / "server.log", master) as server:
+        build(sources, workers=1, probe="header", beam=[*portable(server, pool), "--parallelism=1"])
+    same(sources, reference)
 
 
 @pytest.mark.exhaustive

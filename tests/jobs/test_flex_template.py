@@ -8,6 +8,7 @@ from typing import Any
 import click
 import pytest
 import typer
+from dataflow_api import schema_faults
 from sources import REPOSITORY
 
 from longtake.jobs import cli
@@ -47,6 +48,11 @@ BAD = {
     "decode_cpu_count": ["0", "-1", "1.5", "1000"],
     "embed_accelerator": ["nvidia-l4", "type:nvidia-l4", "type:nvidia-l4;count:0", "type:x;count:1;a b"],
 }
+
+
+def test_the_metadata_is_what_the_api_publishes() -> None:
+    assert schema_faults(METADATA, "TemplateMetadata") == []
+    assert schema_faults({"parameters": [{"paramType": "TEXTS", "regex": "."}]}, "TemplateMetadata") != []
 
 
 def allowed_by_metadata(given: Mapping[str, str]) -> bool:

@@ -143,4 +143,6 @@ def plan_estimate(summary: PlanSummary | None, manifest: CorpusManifest) -> Tabl
         ("samples", sum(s["samples"] for s in summary.splits.values()), sum(s["samples"] for s in splits.values())),
         ("shards", sum(s["shards"] for s in summary.splits.values()), sum(s["shards"] for s in splits.values())),
     ]
-    return as_table("Planned and built", ("", "planned", "built"), rows, "From plan/_plan.json and corpus.json.")
+    return as_table(
+        "Planned and built", ("number of", "planned", "built"), rows, "From plan/_plan.json and corpus.json."
+    )

@@ -26,7 +26,7 @@ function choose(number) {
   cards[at]?.classList.remove("chosen");
   at = Math.max(0, Math.min(number, cards.length - 1));
   cards[at].classList.add("chosen");
-  const link = cards[at].querySelector("h3 a");
+  const link = cards[at].querySelector("h2 a");
   link.focus({ preventScroll: true });
   cards[at].scrollIntoView({ block: "nearest" });
 }
@@ -41,7 +41,7 @@ onKeys({
   k: repeating(() => choose(at - 1)),
   n: () => follow(".pager a[rel=next]"),
   p: () => follow(".pager a[rel=prev]"),
-  Enter: () => at >= 0 && (location.href = cards[at].querySelector("h3 a").href),
+  Enter: () => at >= 0 && (location.href = cards[at].querySelector("h2 a").href),
 });
 document.querySelector(".cards").addEventListener("focusin", (event) => {
   const card = event.target.closest(".card");

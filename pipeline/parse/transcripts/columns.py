@@ -1,4 +1,7 @@
-"""Captions in columns, as in HowTo100M and VidChapters: lists of starts, ends and texts, or a CSV file with these columns."""
+"""Captions in columns, as in HowTo100M and VidChapters: lists of starts, ends and texts, or a CSV file with these columns.
+
+Whisper writes such a file with tabs in place of commas, nothing quoted, and times in milliseconds.
+"""
 
 import csv
 import io
@@ -23,6 +26,7 @@ from longtake.schemas.records import Drop
 
 _COLUMNS = ("start", "end", "text")
 _MAX_FIELD = 1 << 20
+_DIGITS = 16
 
 
 def parse_columns(value: Any, video_id: str, name: str) -> Transcript:
@@ -41,7 +45,7 @@ def parse_columns(value: Any, video_id: str, name: str) -> Transcript:
 
 
 def parse_columns_file(data: bytes, video_id: str, file: str, encoding: str = "utf-8") -> Transcript:
-    """The cues of a file of one video: CSV with the columns start, end and text, or JSON as above. Raises nothing."""
+    """The cues of a file of one video: CSV or TSV with the columns start, end and text, or JSON as above. Raises nothing."""
     name = base_name(file)
     if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
         try:
@@ -53,7 +57,9 @@ def parse_columns_file(data: bytes, video_id: str, file: str, encoding: str = "u
 
 def _parse_csv(text: str, video_id: str, name: str) -> Transcript:
     csv.field_size_limit(_MAX_FIELD)
-    rows = csv.reader(io.StringIO(text.replace("\0", ""), newline=""))
+    has_tabs = "\t" in text.partition("\n")[0]
+    style: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if has_tabs else {}
+    rows = csv.reader(io.StringIO(text.replace("\0", ""), newline=""), **style)
     try:
         heading = [cell.strip().lower() for cell in next(rows, [])]
         places = [heading.index(column) for column in _COLUMNS]
@@ -68,11 +74,15 @@ def _parse_csv(text: str, video_id: str, name: str) -> Transcript:
         for row in rows:
             if row:
                 start, end, said = (row[place] if place < len(row) else None for place in places)
-                cells.append((start, end, said))
+                cells.append((_in_seconds(start), _in_seconds(end), said) if has_tabs else (start, end, said))
     except csv.Error as error:
         drops.append(record_drop(video_id, f"{name}:{rows.line_num}", f"not CSV from here on: {error}"))
     found = _rows(cells, video_id, name)
     return Transcript(found.cues, drops + found.drops)
+
+
+def _in_seconds(ms: str | None) -> str | None:
+    return f"{int(ms) / 1000}" if ms is not None and ms.isascii() and ms.isdigit() and len(ms) < _DIGITS else ms
 
 
 def _rows(rows: Any, video_id: str, name: str) -> Transcript:

@@ -68,12 +68,13 @@ class Cue:
 class Transcript:
     """The cues of a video in the order of the file, and a Drop for each that cannot be used.
 
-    `recognised`: only speech recognition writes files of this format.
+    `recognised`: only speech recognition writes files of this format. `file` is the path that was read, if there was a choice.
     """
 
     cues: list[Cue]
     drops: list[Drop]
     recognised: bool = False
+    file: str = ""
 
 
 def name_of(raw: str) -> str | None:

@@ -21,12 +21,25 @@ FileFormat = Literal["vtt", "srt", "json3", "srv3", "ttml", "whisper", "howto100
 FORMATS: tuple[str, ...] = get_args(FileFormat)
 
 _XML = ("srv3", "ttml")
+_COLUMNS = ("howto100m", "vidchapters")
 _START = 4096  # bytes for recognising the format
 _ASS = re.compile(rb"\[(?:script info|v4\+? styles|events)\]|(?:Format|Dialogue):.*,", re.IGNORECASE)
 _BY_SUFFIX: dict[str, FileFormat] = {
-    "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "ttml": "ttml", "dfxp": "ttml", "ass": "ass", "ssa": "ass",
-    "smi": "sami", "sami": "sami", "srv1": "srv3", "srv2": "srv3", "srv3": "srv3",
+    "srt": "srt", "vtt": "vtt", "json3": "json3", "csv": "howto100m", "tsv": "howto100m", "ttml": "ttml", "dfxp": "ttml",
+    "ass": "ass", "ssa": "ass", "smi": "sami", "sami": "sami", "srv1": "srv3", "srv2": "srv3", "srv3": "srv3",
 }  # fmt: skip
+
+
+def may_be(file: str, format: str) -> bool:
+    """Whether a file may be of a format, by its name alone. JSON may be of several formats."""
+    suffix = base_name(file).rpartition(".")[2].lower()
+    told = _BY_SUFFIX.get(suffix)
+    return (
+        format == "auto"
+        or told == format
+        or (suffix == "json" and format in ("whisper", *_COLUMNS))
+        or (told == "howto100m" and format in _COLUMNS)
+    )
 
 
 def parse_transcript(data: bytes, video_id: str, file: str, format: str, encoding: str = "utf-8") -> Transcript:
@@ -88,6 +101,6 @@ def format_of(data: bytes, file: str) -> FileFormat:
         return "sami"
     if start.startswith(b"<"):
         return "srv3" if re.search(rb"<(?:timedtext|transcript)\b", start) else "ttml"
-    if re.match(rb"(?:[\w ]+,)*(?:start|end|text)\s*,", start, re.IGNORECASE):
+    if re.match(rb"(?:[\w ]+[,\t])*(?:start|end|text)\s*[,\t]", start, re.IGNORECASE):
         return "howto100m"
     return _BY_SUFFIX.get(suffix, "vtt" if re.search(rb"[0-9]\.[0-9]{3}\s*-->", start) else "srt")

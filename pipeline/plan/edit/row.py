@@ -192,7 +192,7 @@ def _video(row: dict[str, Any], video_id: str, config: CorpusConfig, wrong: list
             wrong.append(f"{name} {quoted(value)} is not a text")
         fields[name] = value if isinstance(value, str) else ""
     try:
-        fields["uri"] = safe_uri(fields["uri"] or None, video_id, config.source.uri)
+        fields["uri"] = safe_uri(fields["uri"] or None, video_id, config.source.one_uri)
     except ValueError as error:
         wrong.append(str(error))
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dataflow_api import schema_faults
 from rich.console import Console
 from sources import ONE_THREAD, REPOSITORY, Video, longtake_here, source_set, spoken
 from worker_pools import free_port
@@ -36,7 +37,7 @@ from longtake.jobs.build.plan import current_plan, make_plan
 from longtake.jobs.build.request import BuildRequest, ProbeMode
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas import storage
-from longtake.schemas.config import CorpusConfig, load_config
+from longtake.schemas.config import CorpusConfig, load_config, parse_config
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 
@@ -109,6 +110,17 @@ def test_the_job_has_our_defaults(build_request: JobRequest) -> None:
     assert {"use_runner_v2", "use_multiple_sdk_containers", "shuffle_mode=service"} <= set(environment["experiments"])
     assert build_request.options["save_main_session"] is False
     assert build_request.options["temp_location"].startswith("gs://corpora/tmp/")  # and no bucket of Beam's choosing
+
+
+def test_the_request_is_what_the_api_publishes(planned: CorpusConfig, bucket: str, build_request: JobRequest) -> None:
+    accelerator = "--embed_accelerator=type:nvidia-l4;count:1;install-nvidia-driver"
+    plan_request = request_plan(BuildRequest(load_config(bucket), beam_args=[*DATAFLOW, accelerator]))
+    for request in (build_request, plan_request):
+        assert schema_faults(request.job, "Job") == []
+    job = json.loads(json.dumps(build_request.job))  # and the schema sees what is wrong
+    job["environment"]["workerPools"][0] |= {"diskSizeGB": 1, "numWorkers": "many"}
+    job["type"] = "JOB_TYPE_FAST"
+    assert len(schema_faults(job, "Job")) == 3
 
 
 def test_what_the_user_says_goes_before_the_defaults(planned: CorpusConfig) -> None:
@@ -231,6 +243,32 @@ def test_files_of_this_machine_are_refused(tmp_path: Path) -> None:
     lines = str(refused.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["output", "source.videos", "source.uri", "source.text.path"]
     assert "gs://" in lines[0]
+
+
+def test_a_folder_is_listed_by_a_worker_and_no_step_carries_its_names(bucket: str) -> None:
+    folder = storage.join(storage.parent(bucket), "videos")
+    for number in range(40):
+        storage.write_bytes(storage.join(folder, f"{number:03d}.mp4"), b"")
+    folder_alone = {"folder": "videos"}
+    text = {"format": "auto", "path": "videos/{video_id}*"}
+    templates = {"videos": "videos.jsonl", "uri": "videos/{video_id}.{ext}", "text": text}
+    for source, listing in ((folder_alone, "List videos"), (templates, "List files")):
+        config = parse_config({"name": "t", "output": "out2", "base": storage.parent(bucket), "source": source})
+        request = request_plan(BuildRequest(config, ProbeMode.NONE, beam_args=DATAFLOW))
+        assert request.faults() == []
+        sizes = [size for step, size in request.step_bytes.items() if step.startswith((listing, "Folder"))]
+        assert len(sizes) >= 2
+        assert max(sizes) < 5_000
+
+
+def test_a_folder_of_this_machine_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"")
+    source = {"folder": ".", "text": {"format": "vtt", "path": ["gs://b/{video_id}*", "subs/{video_id}*"]}}
+    config = parse_config({"name": "t", "output": "gs://b/out", "base": str(tmp_path), "source": source})
+    with pytest.raises(ConfigError) as refused:
+        request_plan(BuildRequest(config, ProbeMode.NONE, beam_args=DATAFLOW))
+    lines = str(refused.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["source.folder", "source.text.path"]
 
 
 def test_the_command_prints_it_and_sends_nothing(planned: CorpusConfig, bucket: str) -> None:

@@ -32,6 +32,7 @@ def test_each_frame_is_that_of_the_shard(client: FlaskClient, built: Path) -> No
         assert answer.mimetype == "image/jpeg"
         assert answer.data == own[f"{ALPHA}.{number:03d}.jpg"]
     assert frame(client, ALPHA, len(frames)).status_code == 404
+    assert frame(client, ALPHA, "middle").data == own[f"{ALPHA}.{len(frames) // 2:03d}.jpg"]
 
 
 def test_a_frame_is_kept_by_the_browser_alone_and_not_sent_twice(client: FlaskClient) -> None:
@@ -45,6 +46,7 @@ def test_a_frame_is_kept_by_the_browser_alone_and_not_sent_twice(client: FlaskCl
     "path",
     [
         "/frame/nothing/0.jpg",
+        "/frame/nothing/middle.jpg",
         "/frame/zz-000000000-000000001/0.jpg",
         "/frame/..%2F..%2Fetc%2Fpasswd/0.jpg",
         "/frame/../../etc/passwd/0.jpg",

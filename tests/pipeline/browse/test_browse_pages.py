@@ -27,7 +27,7 @@ def page(client: FlaskClient, path: str, status: int = 200) -> str:
 def test_the_list_shows_counts_texts_and_pictures(client: FlaskClient) -> None:
     text = page(client, "/")
     assert "<strong>11</strong> samples" in text
-    assert f"/frame/{ALPHA}/0.jpg" in text
+    assert f"/frame/{ALPHA}/middle.jpg" in text
     assert f'href="/sample/{ALPHA}"' in text
     filtered = page(client, "/?split=val&q=banquise")
     assert "<strong>2</strong> of 11 samples" in filtered

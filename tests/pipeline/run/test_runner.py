@@ -5,7 +5,7 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PortableOptions, StandardOptions
 from apache_beam.transforms import userstate
 from apache_beam.transforms.core import CallableWrapperDoFn
 from worker_pools import worker_pool
@@ -106,6 +106,16 @@ DATAFLOW = [
 ]
 POOL = ["--environment_type=EXTERNAL", "--environment_config=localhost:50000"]
 FLINK = ["--runner=FlinkRunner", "--flink_master=localhost:8081", *POOL]
+
+
+def test_job_servers_keep_workers_unless_the_user_says_otherwise() -> None:
+    def kept(options: list[str]) -> object:
+        return pipeline_options(options, 1).view_as(PortableOptions).environment_cache_millis
+
+    assert kept(FLINK) == kept(["--runner=SparkRunner", *POOL]) == 600_000
+    assert kept(["--runner=PortableRunner", "--job_endpoint=localhost:1", *POOL]) == 600_000
+    assert kept([*FLINK, "--environment_cache_millis=5"]) == "5"
+    assert kept([]) == kept(POOL) == 0
 
 
 @pytest.mark.parametrize(

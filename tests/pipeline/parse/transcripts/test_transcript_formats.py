@@ -244,6 +244,7 @@ def test_marks_of_direction_that_only_lay_a_line_out_are_removed() -> None:
         ("[]", "a.json", "whisper"),
         (json.dumps({"start": [], "end": [], "text": []}), "a.json", "howto100m"),
         ("start,end,text\n", "a.csv", "howto100m"),
+        ("start\tend\ttext\n", "a.txt", "howto100m"),
         ("", "a.ttml", "ttml"),
     ],
 )
@@ -252,7 +253,22 @@ def test_the_format_is_told_by_content_and_suffix(data: str, file: str, format: 
         assert format_of(data.encode(encoding) if data else b"", file) == format
 
 
-SEEDS = [YOUTUBE, SRV3, SRV1, TTML, json.dumps(JSON3), json.dumps({"segments": [SEGMENT]}), "start,end,text\n1,2,x\n"]
+def test_a_table_of_whisper_has_milliseconds_and_quotes_nothing() -> None:
+    found = parse_transcript(b'start\tend\ttext\n0\t1500\tHe said "no.\n1500\tx\tyes\n', "v", "v.tsv", "auto")
+    assert [(c.start_ms, c.end_ms, c.text) for c in found.cues] == [(0, 1500, 'He said "no.')]
+    assert [d.subject_id for d in found.drops] == ["v.2"]
+
+
+SEEDS = [
+    YOUTUBE,
+    SRV3,
+    SRV1,
+    TTML,
+    json.dumps(JSON3),
+    json.dumps({"segments": [SEGMENT]}),
+    "start,end,text\n1,2,x\n",
+    "start\tend\ttext\n1\t2\tx\n",
+]
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)

@@ -1,0 +1,43 @@
+"""All recipes by name."""
+
+from longtake.pipeline.recipes import (
+    activitynet,
+    condensedmovies,
+    finevideo,
+    folder,
+    hdvila100m,
+    howto100m,
+    howtocaption,
+    internvid,
+    lfvila8m,
+    openvid1m,
+    panda70m,
+    vidchapters7m,
+    webvid,
+    youcook2,
+    yttemporal1b,
+)
+from longtake.pipeline.recipes.recipe import Recipe
+from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError
+from longtake.schemas.settings import did_you_mean
+
+_MODULES = (
+    hdvila100m, lfvila8m, howto100m, howtocaption, yttemporal1b, vidchapters7m, internvid, panda70m, webvid, activitynet,
+    youcook2, condensedmovies, finevideo, openvid1m, folder,
+)  # fmt: skip
+RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in _MODULES}
+
+
+def recipe_named(name: str, where: str) -> Recipe:
+    """The recipe of a name. Raises ConfigError, which begins with `where` the name is given."""
+    if name not in RECIPES:
+        raise ConfigError(
+            f"{where} {name}: no such recipe.{did_you_mean(name, RECIPES)} There are {', '.join(RECIPES)}."
+        )
+    return RECIPES[name]
+
+
+def recipe_of(config: CorpusConfig) -> Recipe | None:
+    """The recipe that reads the metadata of a configuration; None if they are records already."""
+    return None if config.source.recipe is None else RECIPES[config.source.recipe]
