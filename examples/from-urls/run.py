@@ -7,6 +7,7 @@ redirect, which breaks off in its middle, and one that is gone. All else is what
 --dry-run and without, `plan`, `build`, `verify`. A video without captions ends in the ledger of the plan, as `no_text`.
 """
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -96,7 +97,8 @@ def longtake(*arguments: str) -> None:
 
 def main() -> None:
     site, files = serve(Site), serve(Files)
-    OUT.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
     links = [f"{site}/watch/mammals", f"{site}/watch/last-man", f"{files}/old/polar-mammals.webm", f"{files}/gone.mp4"]
     (OUT / "links.txt").write_text("# what to fetch\n" + "\n".join(links) + "\n")
     config = str(HERE / "corpus.yaml")

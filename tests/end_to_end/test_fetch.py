@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,7 +19,7 @@ import av
 import pytest
 import yaml
 from media import FFMPEG, encode
-from sources import DEMO, MAMMALS, Record, command, ledger, leftovers, longtake_here
+from sources import DEMO, MAMMALS, REPOSITORY, Record, command, ledger, leftovers, longtake_here
 from web import Handler, Web, first, serving
 
 from longtake.schemas import storage
@@ -605,6 +607,19 @@ def test_a_host_is_not_asked_more_than_it_may_be(tmp_path: Path, clip: bytes) ->
         assert longtake_here("fetch", str(config_of(tmp_path, per_host=2, concurrency=6))).returncode == 0
         assert web.most_at_once == 2
     assert len(manifest(tmp_path)) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive  # fifteen seconds, most of them for five starts of the command
+def test_the_example_goes_from_urls_to_a_verified_corpus(tmp_path: Path) -> None:
+    for name in ("demo", "from-urls"):
+        shutil.copytree(REPOSITORY / "examples" / name, tmp_path / "examples" / name)
+    script = str(tmp_path / "examples" / "from-urls" / "run.py")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every check passed" in done.stdout
+    fetched = tmp_path / "out" / "from-urls" / "fetched"
+    assert sorted(row["reason"] for row in ledger(fetched)) == ["no_captions", "no_captions", "removed"]
 
 
 @pytest.mark.slow
