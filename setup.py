@@ -35,6 +35,7 @@ PACKAGES = (
     "pipeline.decode.bitstream",
     "pipeline.embeddings",
     "pipeline.explain",
+    "pipeline.fetch",
     "pipeline.filters",
     "pipeline.find",
     "pipeline.fragments",

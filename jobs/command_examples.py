@@ -7,6 +7,11 @@ EXAMPLES = {
         "longtake init mine --recipe panda70m",
         "longtake init mine --train mine/out/my-corpus",
     ),
+    "fetch": (
+        "longtake fetch mine/corpus.yaml --dry-run --price-per-gb-month 0.02 --megabytes-per-second 50",
+        "longtake fetch mine/corpus.yaml",
+        "longtake fetch mine/corpus.yaml --retry rate_limited,network",
+    ),
     "plan": (
         "longtake plan mine/corpus.yaml",
         "longtake plan lectures out/lectures",

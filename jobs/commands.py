@@ -19,6 +19,7 @@ GROUPS = {
         "init": "Write a configuration to start from.",
     },
     "Build": {
+        "fetch": "Fetch videos and captions from a list of URLs.",
         "plan": "Decide what the corpus will be and what it costs.",
         "diff": "Show what changed between two plans.",
         "doctor": "Check that a job would run where its options say.",
@@ -51,7 +52,7 @@ GROUPS = {
 }
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
 _ROOMS = {
-    "build": ("plan", "doctor", "build", "status", "clean"),
+    "build": ("fetch", "plan", "doctor", "build", "status", "clean"),
     "curate": ("verify", "show", "audit", "browse", "decisions"),
     "explain": ("explain",),
     "versions": ("diff", "retry", "takedown", "merge", "reshard"),
@@ -61,6 +62,7 @@ _MODULES = {name: f"{room}.{name}" for room, names in _ROOMS.items() for name in
 _MODULES |= dict.fromkeys(("plan", "build", "clean"), "build.commands")
 #: The extras that a command needs for all that it does. Others say so where an option needs one.
 NEEDS = {
+    "fetch": ("fetch",),
     "plan": ("build",),
     "diff": ("build",),
     "build": ("build",),

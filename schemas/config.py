@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.color import COLORS
+from longtake.schemas.fetch_config import Fetch
 from longtake.schemas.publication import Publication
 from longtake.schemas.settings import Section, check_settings, read_settings
 from longtake.schemas.templates import VIDEO_ID, is_listed, parse_template
@@ -34,6 +35,7 @@ class Source(Section):
     text: TextSource = TextSource()
     groups: str | None = None
     chapters: str | None = None  # "meta", or a file
+    fetch: Fetch | None = None
 
     @field_validator("uri")
     @classmethod
@@ -64,6 +66,21 @@ class Source(Section):
             if not self.text.is_transcript or self.text.is_joined:
                 raise ValueError(
                     f"text.format {self.text.format!r} is no format of transcripts beside the videos of a folder"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _fetched_files_have_places(self) -> Self:
+        if self.fetch is not None:
+            if self.recipe is not None or self.folder is not None:
+                raise ValueError(
+                    "fetch writes records to videos, which neither recipe nor folder reads; leave the two out"
+                )
+            if self.uri is None:
+                raise ValueError("fetch needs uri, the place of each video, as in videos/{video_id}.mp4")
+            if not self.videos or not self.videos.endswith(".jsonl") or self.videos == self.fetch.urls:
+                raise ValueError(
+                    f"fetch writes the records to videos, so {self.videos!r} must be a new file, as videos.jsonl"
                 )
         return self
 

@@ -17,12 +17,13 @@ EXTRAS = {
     ),
     "asr": ("faster_whisper", "rapidfuzz"),
     "hub": ("huggingface_hub",),
+    "fetch": ("Cryptodome", "httpx", "requests", "yt_dlp"),
     "gcp": ("gcsfs",),
     "aws": ("s3fs",),
     "audit": ("duckdb", "flask", "jinja2", "waitress"),
 }  # fmt: skip
 #: The extras that bring all of [build] along.
-WITH_BUILD = ("text", "asr", "gcp", "aws", "audit")
+WITH_BUILD = ("text", "asr", "fetch", "gcp", "aws", "audit")
 
 
 def packages_of(extra: str) -> tuple[str, ...]:

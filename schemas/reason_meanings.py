@@ -1,6 +1,7 @@
 """The meaning of each reason code, in the words of docs/ledger.md; a test compares the two."""
 
 MEANINGS = {
+    "age_gated": "The site asks for the age of the viewer.",
     "all_clips_dropped": "Every one of its long clips was dropped in decoding; each has a row of its own.",
     "all_clips_filtered": (
         "Every one of its long clips was left out by a filter, as a duplicate or by a curator; each has a row"
@@ -22,6 +23,7 @@ MEANINGS = {
     ),
     "cut_remainder": "Its run is too long for one long clip, and this sentence fits into none of its pieces.",
     "decoder_crashed": "The decoder's process died on it, twice; the detail names the signal.",
+    "drm": "The streams are encrypted for licensed players.",
     "duplicate_id": (
         "The video id or clip id occurs again. Of several, the one whose content sorts first is used, so the "
         "order of the lines does not matter."
@@ -43,9 +45,11 @@ MEANINGS = {
         "Fewer words per sentence than `filters.min_words_per_sentence`. Here and below, the detail has the "
         "score and the threshold; a threshold itself passes."
     ),
+    "forbidden": "The server or site refuses it (HTTP 401, 403), or asks for an account.",
     "frames_damaged": "A frame it needs is in a damaged stretch of the video. Sound stretches are used.",
     "frames_past_end": "It needs a frame more than 250 ms after the last one there is (a truncated file).",
     "frozen_frames": "A larger share of its frames stands still in one stretch than `filters.max_frozen`.",
+    "geo_blocked": "The site does not show the video in this country (or HTTP 451).",
     "group_conflict": "The group shares a clip, or its whole span, with a group that was used.",
     "group_incomplete": (
         "The group names clips that are missing, or of several videos, or two that start at the same time."
@@ -59,24 +63,29 @@ MEANINGS = {
         "it is larger than `limits.scratch_bytes`."
     ),
     "little_speech": "Nobody speaks for a larger share of it than `filters.max_non_speech`.",
+    "live": "A live stream, or a video that has not begun or is still being processed.",
     "loop": "A cue that only repeats a phrase that was said just before, `clean.loops` times or more.",
     "low_resolution": "The source is smaller than `filters.min_short_side`.",
     "malformed": (
         "The line is not JSON, a field is missing or of the wrong type, or a time cannot be read. The detail "
         "names file, line and fault."
     ),
+    "members_only": "The site shows the video to members or subscribers only.",
     "missing": (
         "There is no such file, or no such bucket; in a folder of videos, there is only an unfinished download."
     ),
     "near_duplicate": (
         "Another long clip has nearly the same words; the detail has the similarity and names the one that stays."
     ),
+    "network": "No connection, or one that broke or hardly moved, up to the last attempt.",
     "no_audio": (
         "The source has no sound in which speech could be recognised. Of a long clip: less of its speech than "
         "`filters.min_audio` lies where the source has an audio stream."
     ),
+    "no_captions": "No captions in `fetch.languages` and in a format of `source.text`; the video was fetched.",
     "no_frames": "There is a video stream and not one frame can be decoded (header only, encrypted).",
     "no_long_clip": "None of its sentences is part of a long clip.",
+    "no_media": "Nothing that can be fetched was found at the URL; the detail has the words of the site.",
     "no_space": "The disk was full while the remote source was copied to scratch space below `TMPDIR`.",
     "no_speech": ("Nothing that was said was recognised: in the whole source, or in the span of a clip without text."),
     "no_text": "No usable sentence.",
@@ -100,6 +109,7 @@ MEANINGS = {
     "odd_rotation": "The file asks for a rotation that is no quarter turn; the nearest quarter turn was taken.",
     "other_color": "The colour signalling of its source is none of `filters.color`.",
     "other_language": "Its language is none of `filters.languages`, or not sure enough (`min_language`).",
+    "other_licence": "Its licence is none of `fetch.licences`, or none is stated. It was not fetched.",
     "other_speech": (
         "Its transcript agrees with its sound less than `source.text.min_agreement`: it may belong to another"
         " video. As a `note`: the speech was recognised instead."
@@ -111,18 +121,26 @@ MEANINGS = {
     "other_encoding": "The transcript is not UTF-8; the detail says how it was read.",
     "overlap": ('Another sentence starts at the same time and lasts longer; see "Overlapping sentences" in format.md.'),
     "personal_data": "It holds an e-mail address, a phone or card number, and `filters.pii` is `drop`.",
+    "private": "The site says that the video is private.",
     "profanity": "More of its words are in the list than `filters.max_profanity`.",
+    "rate_limited": (
+        "The server or site said that it is asked too often (HTTP 429, or a page that wants to see "
+        "a person), up to the last attempt."
+    ),
     "rejected": (
         "A curator rejected it (`--decisions`); the detail says who, when and why. As a `note`: rejected in "
         "another corpus that was merged, and not to come back from a third."
     ),
+    "removed": "The site says that the video is gone, or the server that there is no such page (HTTP 404, 410).",
     "repetition": "More of its text is said twice than `filters.max_repetition`.",
     "rolling_caption": "A cue that shows again what the one before it shows, and nothing new.",
     "run_too_short": "It is part of a run of fewer than `merge.min_sentences` sentences.",
+    "server_error": "The server failed (HTTP 5xx, 408), up to the last attempt.",
     "several_files": (
         "Several files fit a video, and no setting says which to use; or one before it could not be read. The detail names "
         "the one that is used."
     ),
+    "several_videos": "The URL is a playlist, a channel or a page with several videos.",
     "shape_changed": (
         "The shape of the picture changes in the video, and a frame it needs has another shape than the first one."
         " Nothing is squeezed."
@@ -166,9 +184,14 @@ MEANINGS = {
         "An entry of a file with the captions of all videos, for a video that no record names; or a transcript in a folder "
         "of videos, beside none with its name."
     ),
+    "truncated": "Fewer bytes, or fewer seconds, came than were promised, up to the last attempt.",
     "unreachable": (
         "Its storage still did not answer after several attempts (timeouts, broken connections, 429, 5xx)."
     ),
     "unreadable": "No container that is known, or it cannot be demuxed, also not after one attempt to remux it.",
     "unsafe_uri": "Its id cannot be part of a file name, or its uri has a scheme that is not used (file, gs, s3).",
+    "unsafe_url": (
+        "Not http or https, or an address that is not public, at first, after a redirect, or inside a page or playlist."
+    ),
+    "wrong_duration": "The file lasts longer than the site says.",
 }

@@ -19,6 +19,7 @@ class Subject(StrEnum):
 class Stage(StrEnum):
     """The step that dropped the subject, in pipeline order."""
 
+    FETCH = "fetch"  # from the web, before a corpus is planned
     READ = "read"
     CLEAN = "clean"
     MERGE = "merge"
@@ -72,6 +73,7 @@ class Reason(StrEnum):
     CLOCK_RESTARTED = "clock_restarted"
     TIMES_REPAIRED = "times_repaired"
     ODD_ROTATION = "odd_rotation"
+    NO_CAPTIONS = "no_captions"
     # videos: no part could be used
     NO_TEXT = "no_text"
     NO_SPEECH = "no_speech"
@@ -96,6 +98,24 @@ class Reason(StrEnum):
     ALL_CLIPS_DROPPED = "all_clips_dropped"
     ALL_CLIPS_FILTERED = "all_clips_filtered"
     TAKEN_DOWN = "taken_down"
+    # videos: not fetched
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    NETWORK = "network"
+    TRUNCATED = "truncated"
+    PRIVATE = "private"
+    REMOVED = "removed"
+    GEO_BLOCKED = "geo_blocked"
+    AGE_GATED = "age_gated"
+    MEMBERS_ONLY = "members_only"
+    LIVE = "live"
+    DRM = "drm"
+    FORBIDDEN = "forbidden"
+    NO_MEDIA = "no_media"
+    SEVERAL_VIDEOS = "several_videos"
+    UNSAFE_URL = "unsafe_url"
+    OTHER_LICENCE = "other_licence"
+    WRONG_DURATION = "wrong_duration"
     # long clips and videos: a curator rejected them
     REJECTED = "rejected"
     # long clips: dropped by a threshold

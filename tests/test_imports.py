@@ -21,7 +21,8 @@ FLOORS = {
     "library": ("order", "resize", "shards", "frames", "corpus", "clips", "dataset"),
     "pipeline": (
         "decode", "parse", "find", "recipes", "merge", "filters", "run", "speech", "text", "ledger", "read", "embeddings",
-        "fragments", "corpus", "plan", "publish", "build", "revise", "explain", "verify", "audit", "browse", "stages",
+        "fragments", "fetch", "corpus", "plan", "publish", "build", "revise", "explain", "verify", "audit", "browse",
+        "stages",
     ),
     "model": ("network", "data", "weights", "retrieval", "training"),
     "jobs": (

@@ -27,6 +27,7 @@ from object_stores import emulators, missing, new_bucket, upload
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from sources import DEMO, REPOSITORY
+from web import serving
 
 from longtake.jobs.commands import GROUPS, NEEDS
 from longtake.schemas import extras
@@ -39,6 +40,7 @@ SERVES = {
     "": (),
     "build": ("build",),
     "text": ("build",),
+    "fetch": ("build", "fetch"),
     "gcp": ("build",),
     "aws": ("build",),
     "audit": ("build", "audit"),
@@ -100,7 +102,7 @@ def test_the_table_of_extras_is_that_of_the_package() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     declared = project["optional-dependencies"]
     base = {canonicalize_name(Requirement(need).name) for need in project["dependencies"]}
-    of_import = {"ffmpeg": "ffmpeg-python"}
+    of_import = {"Cryptodome": "pycryptodomex", "ffmpeg": "ffmpeg-python"}
     assert set(declared) - {"dev", "docs", "all"} == set(extras.EXTRAS)
     for name, packages in extras.EXTRAS.items():
         needs = {canonicalize_name(Requirement(need).name) for need in declared[name]}
@@ -338,6 +340,19 @@ def serves_train(made: Environment) -> None:
     made.run("train", "train.yaml", "--set", "log_to=[wandb]", "--set", "output=other", code=3)
 
 
+def serves_fetch(made: Environment) -> None:
+    with serving() as web:
+        web.files["/a.mp4"] = (DEMO / "videos" / "last-man.mp4").read_bytes()
+        web.files["/p.html"] = b"<title>x</title><video src='a.mp4'></video>"
+        (made.folder / "links.txt").write_text("".join(f"{web.url(path)}\n" for path in ("/a.mp4", "/p.html")))
+        fetch = {"urls": "links.txt", "allow_private": True}
+        source = {"videos": "videos.jsonl", "uri": "videos/{video_id}.mp4", "fetch": fetch}
+        (made.folder / "c.yaml").write_text(json.dumps({"name": "x", "output": "out", "source": source}))
+        made.run("fetch", "c.yaml", "--dry-run")
+        made.run("fetch", "c.yaml")
+    assert len(list((made.folder / "videos").glob("*.mp4"))) == 2
+
+
 def serves_store(made: Environment, scheme: str) -> None:
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         env = stack.enter_context(emulators())
@@ -374,6 +389,7 @@ def test_what_a_user_installs_starts(wheel: Path, tmp_path: Path, python: str, e
     {
         "": serves_base,
         "build": serves_build,
+        "fetch": serves_fetch,
         "text": serves_text,
         "audit": serves_audit,
         "train": serves_train,

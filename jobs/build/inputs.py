@@ -56,7 +56,7 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
         files += files_of(config.resolve(path))
     sizes = {file.removeprefix(f"{config.base}/"): list(storage.size_and_tag(file)) for file in files}
     known: dict[str, Any] = {
-        "source": source.model_dump(mode="json"),
+        "source": source.model_dump(mode="json", exclude={"fetch"}),
         "limits": config.limits.model_dump(mode="json"),
         "files": sizes,
     }

@@ -12,6 +12,7 @@ from longtake.schemas.wording import duration, human_bytes, plural
 
 if TYPE_CHECKING:
     from longtake.pipeline.build.status import DecodeProgress, JobStatus
+    from longtake.pipeline.fetch.status import FetchStatus
 
 _NAMES_SHOWN = 8
 _STAGES = {
@@ -35,7 +36,15 @@ def status(
     As in: longtake status mine/out/my-corpus, or: longtake status gs://bucket/corpus --json
     """
     from longtake.pipeline.build.status import read_status
+    from longtake.pipeline.fetch.status import read_fetch_status
 
+    fetching = read_fetch_status(output)
+    if fetching is not None:
+        if as_json:
+            typer.echo(json.dumps(fetching.to_json(), indent=2))
+        for line in () if as_json else _fetch_lines(fetching):
+            terminal.print_line(terminal.console(is_answer=True), line)
+        return
     found = read_status(output, videos)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))  # pure ASCII: nothing that a terminal acts on
@@ -47,6 +56,25 @@ def status(
         console.print(_reasons(found))
     for video_id, state in found.videos.items():
         terminal.print_line(console, f"{video_id}  {state}")
+
+
+def _fetch_lines(found: "FetchStatus") -> list[str]:
+    state = {True: "running", False: "stopped", None: "on this storage, it is unknown whether it runs"}[found.running]
+    note = found.note
+    if note is not None and note.ended is not None and note.error is None:
+        state = "ended"
+    lines = [f"{found.folder}: fetching, {state}", f"{plural(found.records, 'video')} fetched or failed so far"]
+    if note is not None and note.ended is None and note.progress is not None:
+        lines.append(f"last word: {note.progress}")
+    if note is not None and note.error is not None:
+        lines.append(f"It ended with: {note.error}")
+    if found.summary is not None:
+        failed = ", ".join(f"{n:,} {reason}" for reason, n in found.summary.failed.items())
+        lines.append(f"last run that ended: {found.summary.fetched:,} here, {human_bytes(found.summary.bytes)}")
+        lines += [f"not fetched: {failed}"] if failed else []
+    if found.running is False and state == "stopped":
+        lines.append("No process is working on it. Run the same command again: it goes on where it was.")
+    return lines
 
 
 def _lines(found: "JobStatus") -> list[str]:

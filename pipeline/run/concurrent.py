@@ -26,17 +26,18 @@ class Concurrent(beam.DoFn):
     Args:
         step: has `setup` and `process`; nothing else of it is called. Its collections have no windows.
         slots: the decoder processes that its elements share; 0 means one for each core.
+        threads: their number, for steps that wait for something else than slots; None: two for each slot.
     """
 
-    def __init__(self, step: beam.DoFn, slots: int) -> None:
-        self._step, self._slots = step, slots
+    def __init__(self, step: beam.DoFn, slots: int, threads: int | None = None) -> None:
+        self._step, self._slots, self._asked = step, slots, threads
 
     def default_type_hints(self) -> Any:
         return self._step.default_type_hints()
 
     def setup(self) -> None:
         self._step.setup()
-        self._threads = (self._slots or cores()) * _THREADS_PER_SLOT
+        self._threads = self._asked or (self._slots or cores()) * _THREADS_PER_SLOT
 
     def start_bundle(self) -> None:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix=type(self._step).__name__)

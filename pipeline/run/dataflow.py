@@ -1,6 +1,7 @@
 """Jobs on Dataflow: the options that they need, defaults for the rest, and what single steps ask of their machines."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from apache_beam.options.pipeline_options import (
@@ -133,9 +134,9 @@ def console_url(options: PipelineOptions, job_id: str) -> str:
     return f"https://console.cloud.google.com/dataflow/jobs/{cloud.region}/{job_id}?project={cloud.project}"
 
 
-def check_paths(config: CorpusConfig) -> None:
-    """Raise ConfigError with a line for each path of `config` that workers on other machines without a shared disk cannot
-    reach."""
+def check_paths(config: CorpusConfig, more: Mapping[str, str | None]) -> None:
+    """Raise ConfigError with a line for each path of `config`, and of `more` by setting, that workers on other machines without
+    a shared disk cannot reach."""
     source = config.source
     # Records name files; relative paths start at the configuration's folder.
     uris = source.uris or (() if source.folder else ("{video_id}",))
@@ -148,6 +149,7 @@ def check_paths(config: CorpusConfig) -> None:
         ("source.groups", source.groups),
         ("source.chapters", None if source.chapters == "meta" else source.chapters),
         ("filters.profanity", config.filters.profanity),
+        *more.items(),
         *((f"duplicates.evaluation {one.name}", one.path) for one in config.duplicates.evaluation),
     ]
     found = [(name, config.resolve(path)) for name, path in named if path]

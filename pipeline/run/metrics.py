@@ -18,6 +18,7 @@ from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
 
 COUNTERS = {
+    "fetch": ("videos", "videos_reused", "attempts", "captions", "bytes"),
     "hear": ("sources", "reused", "sound_ms"),
     "plan": ("videos", "sentences", "clips", "clips_ms"),
     "decode": ("tasks", "tasks_reused", "videos", "clips", "frames", "clips_ms", "bytes"),
@@ -25,6 +26,7 @@ COUNTERS = {
 }
 #: Whole numbers: Beam cuts fractions off. Those of the phases of decoding are CPU time in the slot, the others wall-clock time.
 DISTRIBUTIONS = {
+    "fetch": ("video_ms",),
     "hear": ("source_ms",),
     "plan": ("probe_ms",),
     "decode": ("index_ms", "decode_ms", "scale_ms", "encode_ms", "task_ms", "task_bytes"),

@@ -1,6 +1,7 @@
 """Beam runners and options: which ones suit this job, and how they are set."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import grpc
@@ -236,10 +237,12 @@ def slots_per_process(options: PipelineOptions, workers: int) -> int:
     return _ALL_CORES if str(processes) == "1" else 1
 
 
-def check_reachable(config: CorpusConfig, options: PipelineOptions) -> None:
-    """Raise ConfigError if the workers cannot read or write a path of the configuration."""
+def check_reachable(
+    config: CorpusConfig, options: PipelineOptions, more: Mapping[str, str | None] | None = None
+) -> None:
+    """Raise ConfigError if the workers cannot read or write a path of the configuration, or of `more` by setting."""
     if dataflow.is_dataflow(options):
-        dataflow.check_paths(config)
+        dataflow.check_paths(config, more or {})
 
 
 def is_local(options: PipelineOptions) -> bool:

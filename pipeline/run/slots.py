@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 #: The bytes that a child may allocate by default: a source video that needs more fails alone.
 MEMORY_LIMIT = 8 << 30
-_IMPORTED = ["longtake.pipeline.fragments.work"]  # the children's code, imported once for all of them
+_IMPORTED = ("longtake.pipeline.fragments.work",)  # the children's code, imported once for all of them
 _START_SECONDS = 60.0  # limit for the start of a child, before the time limit of its work begins
 
 
@@ -45,11 +46,12 @@ class SlotCrashed(Exception):
 
 
 class Slots:
-    """A pool of `size` child processes. A child starts when it is first needed; `close` ends them all."""
+    """A pool of `size` child processes. A child starts when it is first needed; `close` ends them all. `code` names the modules
+    of their work."""
 
-    def __init__(self, size: int, memory_limit: int = MEMORY_LIMIT) -> None:
+    def __init__(self, size: int, memory_limit: int = MEMORY_LIMIT, code: tuple[str, ...] = _IMPORTED) -> None:
         self.size = size
-        self._memory_limit = memory_limit
+        self._memory_limit, self._code = memory_limit, code
         self._free: queue.LifoQueue[ProcessPoolExecutor | None] = queue.LifoQueue()
         for _ in range(size):
             self._free.put(None)
@@ -97,7 +99,7 @@ class Slots:
     def _start(self) -> ProcessPoolExecutor:
         slot = ProcessPoolExecutor(
             1,
-            mp_context=forks_of(_IMPORTED),
+            mp_context=forks_of([*self._code]),
             initializer=_prepare_child,
             initargs=(self._memory_limit, lifeline()),
         )
@@ -131,9 +133,14 @@ def _prepare_child(memory_limit: int, line: Connection) -> None:
 
 
 def _worked(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    if not gc.get_freeze_count():
-        gc.freeze()  # imported modules stay for good: collecting them again costs 20 ms in the middle of a video
+    _freeze_once()
     return work(*args, **kwargs)
+
+
+@cache
+def _freeze_once() -> None:
+    """Leave what is imported out of the collection of garbage: it stays for good, and costs 20 ms in the middle of a video."""
+    gc.freeze()  # gc.get_freeze_count would tell whether it is done, but counts all objects: 8 ms for each piece of work
 
 
 def _nothing() -> None:
@@ -167,13 +174,13 @@ def _kill(slot: ProcessPoolExecutor | None) -> None:
     slot.shutdown(wait=False)
 
 
-_shared: dict[tuple[int, int], Slots] = {}
+_shared: dict[tuple[int, int, tuple[str, ...]], Slots] = {}
 _lock = threading.Lock()
 
 
-def shared_slots(size: int, memory_limit: int = MEMORY_LIMIT) -> Slots:
+def shared_slots(size: int, memory_limit: int = MEMORY_LIMIT, code: tuple[str, ...] = _IMPORTED) -> Slots:
     """The slots that all threads of this process share. A `size` of 0 means one for each core of this machine."""
-    key = size or cores(), memory_limit
+    key = size or cores(), memory_limit, code
     with _lock:
         if key not in _shared:
             _shared[key] = Slots(*key)

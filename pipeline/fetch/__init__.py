@@ -1,0 +1,1 @@
+"""Get videos and captions from the web: what is asked for, safely and politely, and a record of what was got."""

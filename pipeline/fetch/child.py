@@ -1,0 +1,12 @@
+"""What the processes that fetch need, imported once for all of them: they are forks of the process that imports this."""
+
+import httpx  # noqa: F401
+from yt_dlp.extractor import gen_extractor_classes
+
+import longtake.pipeline.fetch.check
+import longtake.pipeline.fetch.work  # noqa: F401
+
+for (
+    _kind
+) in gen_extractor_classes():  # compiles the patterns of all sites: a quarter of a second that each fork would spend
+    _kind.suitable("https://longtake.invalid/")
