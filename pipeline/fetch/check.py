@@ -13,7 +13,7 @@ import av
 from longtake.pipeline.decode import SourceError, probe
 from longtake.pipeline.decode.source import open_container
 from longtake.pipeline.fetch.failure import FetchError
-from longtake.pipeline.fragments.work import blaming_the_source, within_memory
+from longtake.pipeline.run.sources import blaming_the_source, within_memory
 from longtake.schemas.config import Limits
 from longtake.schemas.reasons import Reason
 

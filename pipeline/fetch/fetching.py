@@ -18,8 +18,8 @@ from longtake.pipeline.fetch.failure import FetchError
 from longtake.pipeline.fetch.hosts import Hosts
 from longtake.pipeline.fetch.record import FetchRecord, StoredFile
 from longtake.pipeline.fetch.request import Request, host_of
-from longtake.pipeline.fragments.work import in_slot
 from longtake.pipeline.run.slots import SlotCrashed, Slots, SlotTimeout
+from longtake.pipeline.run.sources import in_slot
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason
