@@ -1,12 +1,14 @@
 """From a list of URLs to a verified corpus, with two servers on this machine.
 
     python examples/from-urls/run.py
+    python examples/from-urls/run.py --model base      # a Whisper model, by name or folder, hears what has no captions
 
 One server is a site: its pages have a video, with captions in a <track> or without. The other has files alone: one behind a
 redirect, which breaks off in its middle, and one that is gone. All else is what one does on the web: `longtake fetch` with
---dry-run and without, `plan`, `build`, `verify`. A video without captions ends in the ledger of the plan, as `no_text`.
+--dry-run and without, `plan`, `build`, `verify`. Without a model, a video without captions ends in the ledger of the plan, as `no_text`.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -101,11 +103,15 @@ def main() -> None:
     OUT.mkdir(parents=True)
     links = [f"{site}/watch/mammals", f"{site}/watch/last-man", f"{files}/old/polar-mammals.webm", f"{files}/gone.mp4"]
     (OUT / "links.txt").write_text("# what to fetch\n" + "\n".join(links) + "\n")
-    config = str(HERE / "corpus.yaml")
-    longtake("fetch", config, "--dry-run", "--price-per-gb-month", "0.02", "--megabytes-per-second", "10")
-    longtake("fetch", config)
-    longtake("plan", config)
-    longtake("build", config)
+    told = argparse.ArgumentParser()
+    told.add_argument("--model")
+    model = told.parse_args().model
+    hear = ("--set", "source.text.format=[vtt, asr]", "--set", f"source.text.model={model}") if model else ()
+    config = str(HERE / "corpus.yaml"), *hear
+    longtake("fetch", *config, "--dry-run", "--price-per-gb-month", "0.02", "--megabytes-per-second", "10")
+    longtake("fetch", *config)
+    longtake("plan", *config)
+    longtake("build", *config)
     longtake("verify", str(OUT / "corpus"))
 
 
