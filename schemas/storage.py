@@ -269,7 +269,7 @@ def fetch(path: str, target: str, known: tuple[int, str] | None = None) -> None:
         raise StorageError(f"{path}: changed while it was copied. Run the same command again.")
 
 
-def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None:
+def write_parquet(path: str, table: pa.Table, row_group_size: int) -> None:
     """Write `table` whole or not at all, with bytes that depend on nothing but its rows.
 
     For a table without rows, no file stays: other people's readers fail on Parquet without a row group.
