@@ -21,7 +21,7 @@ from longtake.pipeline.ledger.counts import TAKEDOWN_PREFIX
 from longtake.pipeline.plan.fingerprint import fingerprint
 from longtake.pipeline.plan.graph import PlanSteps, add_planning
 from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, read_summary
-from longtake.pipeline.read.line_source import LINE_BYTES, files_of, is_packed, text_bytes
+from longtake.pipeline.read.line_source import text_bytes
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import check_reachable, is_local, slots_per_process
 from longtake.pipeline.text.sentences.punctuation_model import PUNCTUATION_MODEL
@@ -31,9 +31,7 @@ from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.wording import human_bytes, plural
 
-_FEW_VIDEOS = 64  # another thread costs more than to read their headers and transcripts one after the other
 _MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 1.8  # bytes, and the share of the input that waits in files, measured
-_SMALL_BYTES = 1 << 20  # smaller manifests are counted
 
 
 def make_plan(request: BuildRequest, console: Console) -> PlanSummary:
@@ -89,7 +87,7 @@ def _rejects_before(layout: Layout) -> int:
 def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], PipelineOptions]:
     """Return the function that adds the planning graph to a pipeline, and the pipeline's options. Raises ConfigError."""
     config, probe, layout, rejects = request.config, request.probe, request.layout, request.rejects
-    options = request.options(_pieces(config))
+    options = request.options()
     check_reachable(config, options)
     slots = slots_per_process(options, request.workers)
     check_filters(config, probe.value)
@@ -101,24 +99,6 @@ def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], Pipeline
         rejects=rejects_file(layout, rejects.digest, len(rejects)) if rejects and rejects.digest else None,
     )
     return lambda root: add_planning(root, config, layout, probe.value, slots, steps), options
-
-
-def _pieces(config: CorpusConfig) -> int:
-    """Return the pieces of work that Beam's threads wait for: the transcripts that are read one by one, if they are many."""
-    if not config.source.text.is_transcript:
-        return 1
-    videos = _videos(config)
-    return videos if videos > _FEW_VIDEOS else 1
-
-
-def _videos(config: CorpusConfig) -> int:
-    """Estimate how many videos the manifest has; count the lines of a small one."""
-    number = 0
-    for file in files_of(config.resolve(config.source.videos)):
-        size = storage.size_and_tag(file)[0]
-        is_lines = size <= _SMALL_BYTES and not is_packed(file)
-        number += storage.read_bytes(file).count(b"\n") + 1 if is_lines else size // LINE_BYTES + 1
-    return number
 
 
 def embedding(config: CorpusConfig, layout: Layout, save: bool) -> Any:

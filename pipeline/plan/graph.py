@@ -109,7 +109,7 @@ def plan_videos(
     batches, take = batches_for(root.options), None
     if only is None and steps.rejects is None and is_plain(config, probe):
         take = beam.ParDo(PlanPlain(config, batches)).with_outputs(ROWS, LEDGER, TALLY)
-    read = read_videos(root, config, batches, probe != "none", only, take)
+    read = read_videos(root, config, batches, probe != "none", only, take, workers)
     texts, unread = read.texts, list(read.drops)
     if config.source.chapters is not None:
         texts, unknown = add_chapters(root, texts, config)

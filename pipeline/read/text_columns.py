@@ -57,7 +57,7 @@ def text_columns(lines: Sequence[bytes]) -> TextColumns:
 
 def _has_form(codes: npt.NDArray[np.uint8], at: Ints, starts: Ints, ends: Ints) -> npt.NDArray[np.bool_]:
     """Whether each line has the two keys and nothing else around its values, and an id that is not too long."""
-    fits = (at[:, 0] == starts + 1) & (at[:, 7] == ends - 2)
+    fits: npt.NDArray[np.bool_] = (at[:, 0] == starts + 1) & (at[:, 7] == ends - 2)
     for key, quote, first in _KEYS:
         fits &= at[:, quote + 1] - at[:, quote] == len(key.strip(b"{")) - 1
         places = np.minimum(at[:, quote] + first, len(codes) - len(key))[:, None] + np.arange(len(key))
@@ -67,7 +67,8 @@ def _has_form(codes: npt.NDArray[np.uint8], at: Ints, starts: Ints, ends: Ints) 
         fits &= (codes[at[:, quote] + 1] == mark[0]) & ((gap == 2) | ((gap == 3) & (codes[at[:, quote] + 2] == _SPACE)))
     size = at[:, 3] - at[:, 2] - 1
     fits &= (size > 0) & (size <= MAX_ID) & (codes[at[:, 2] + 1] != _SPACE)
-    return fits & (codes[np.minimum(at[:, 7] + 1, len(codes) - 1)] == ord("}"))
+    fits &= codes[np.minimum(at[:, 7] + 1, len(codes) - 1)] == ord("}")
+    return fits
 
 
 def _values(data: bytes, at: Ints) -> tuple[pa.Array, pa.Array]:
