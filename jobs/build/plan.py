@@ -31,7 +31,7 @@ from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.wording import human_bytes, plural
 
-_MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 1.8  # bytes, and the share of the input that waits in files, measured
+_MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 2.7  # bytes, and the share of the input that waits in files, measured
 
 
 def make_plan(request: BuildRequest, console: Console) -> PlanSummary:

@@ -215,8 +215,8 @@ def _word_text(word: Any) -> str:
 
 
 def _joined(words: list[Any], text: str) -> list[Word] | None:
-    """What `_aligned` finds if the words are the text, one after the other, with usual times, as Whisper writes nearly all of them.
-    None if they are not."""
+    """What `_aligned` finds if the words are the text, one after the other, with usual times, as Whisper writes nearly all of
+    them. None if they are not."""
     try:
         spelled = [word["word"] for word in words]
         times = [word[name] for word in words for name in ("start", "end")]
