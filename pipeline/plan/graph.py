@@ -44,8 +44,6 @@ from longtake.schemas.records import LongClip
 LEDGER_PREFIX = "part-plan"
 _VIDEOS = "videos"
 _CLIPS_IN_BATCH = 2048
-#: Of the plan in Parquet: a build reads one video in 4 ms, as from groups of 128 rows; from 1,024 in 6. Each costs time to write.
-_ROWS_IN_GROUP = 512
 
 OrderedVideos: TypeAlias = TaggedOutput[Literal["videos"], tuple[int, list[tuple[str, int]]]]
 
@@ -297,7 +295,7 @@ def _write_part(
     for name, values in (("shard", shards), ("position", places)):
         number = table.schema.get_field_index(name)
         table = table.set_column(number, tables.PLAN.field(name), pa.array(values, pa.int32()))
-    storage.write_parquet(storage.join(layout.plan, part_name(part)), table.combine_chunks(), _ROWS_IN_GROUP)
+    storage.write_parquet(storage.join(layout.plan, part_name(part)), table.combine_chunks())
     PROGRESS.advance("writing", len(places))
     return len(places)
 
