@@ -42,12 +42,13 @@ def regular_cues(data: bytes, video_id: str, is_vtt: bool) -> list[Cue] | None:
     numbers, starts, ends, texts = zip(*_CUES.findall(text), strict=True)
     if not (is_vtt or _are_in_row(numbers)):
         return None
+    if TIMING_HINT.search("".join(texts)):
+        return None
     texts = _plain(texts)
     times = [time if len(time) == _LONG else _HOURS + time for time in (*starts, *ends)]
     ms = parse_timecodes(times).tolist()
     starts_ms, ends_ms = ms[: len(starts)], ms[len(starts) :]
-    fits = all(0 <= start < end for start, end in zip(starts_ms, ends_ms, strict=True)) and all(texts)
-    if not fits or TIMING_HINT.search("\n".join(texts)):
+    if not (all(texts) and all(0 <= start < end for start, end in zip(starts_ms, ends_ms, strict=True))):
         return None
     numbered = enumerate(zip(starts_ms, ends_ms, texts, strict=True), 1)
     return [Cue(f"{video_id}.{number}", start, end, said) for number, (start, end, said) in numbered]

@@ -30,7 +30,7 @@ _TEXT = ("text", "transcript", "sentence", "caption")
 _SPEAKER = ("speaker", "speaker_label", "speakerName", "speakerDisplayName", "speaker_id")
 # Seconds for each character. Nobody speaks more slowly than the first; beyond the second, times are no milliseconds either.
 _SLOWEST, _SLOWEST_MS = 5.0, 5000.0
-_USUAL_SECONDS = 1e8
+_USUAL_SECONDS = 1e8  # a time up to this needs no parser
 _SKIPPED = 40  # most characters of the text between two words of the list
 
 
