@@ -139,8 +139,8 @@ def plan_row(clip: LongClip) -> dict[str, Any]:
 
 
 def bare_plan_table(clips: Sequence[LongClip]) -> pa.Table:
-    """The plan rows of long clips without their paragraphs: the table of their `plan_row`, but made by columns, which takes a tenth
-    of the time."""
+    """The plan rows of long clips without their paragraphs: the table of their `plan_row`, but made by columns, which takes a
+    tenth of the time."""
     said = [sentence for clip in clips for sentence in clip.sentences]
     videos = [clip.video for clip in clips]
     sentences: dict[str, list[Any]] = {
