@@ -147,6 +147,9 @@ class _ThreadProfiles:
 
 def main(job_file: str, report_file: str) -> None:
     """Do the job and write the report."""
+    from longtake.schemas.garbage import collect_seldom
+
+    collect_seldom()  # as the command line does
     job = json.loads(Path(job_file).read_text())
     profiles = _ThreadProfiles() if job.get("profile") else None
     report = {"plan": _plan, "build": _build}[job["command"]](job)

@@ -1,20 +1,23 @@
 """Planning: made-up sentences through `longtake plan --probe none`, beside polars and DuckDB.
 
-The peers (plan_peers.py) do the same join and merge, without a ledger, trimming of overlaps, and checks.
+The peers (plan_peers.py) do the same join and merge, without a ledger, trimming of overlaps, and checks. Two more tables: what
+dropped sentences cost beside kept ones, and transcripts of one file for each video (the made-up ones of text.py).
 
 Run on an idle machine, from the root of the repository:
 
     pip install polars duckdb
     python benchmarks/plan.py                                   100,000 and 1,000,000 sentences, by turns; about 5 minutes
+    python benchmarks/plan.py --only drops transcripts
     python benchmarks/plan.py --videos 500000 --peers duckdb    10 million; the scripts need 10 GB of memory for that
     python benchmarks/plan.py --videos 5000 --profile
 
-It exits with code 1 if a target is missed: sentences per CPU second, CPU beside polars, memory.
+It exits with code 1 if a target is missed: sentences per CPU second, CPU beside polars, memory, CPU of drops beside kept ones.
 """
 
 import argparse
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -22,12 +25,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import yaml
 from measure import CACHE, HERE, RESULTS, Failed, Run, child, machine, report
 from rich.console import Console
-from synthetic import write_hdvila
+from synthetic import write_hdvila, write_transcripts
+from text import ENGLISH, FORMS, SENTENCES, talk
 
 _CLIPS = 20
 _RATE, _TIMES_POLARS = 60_000, 2.5  # sentences per CPU second; CPU beside polars, at a million sentences
+_FORMS = ("vtt", "srt", "whisper")
+_TRANSCRIPT_RATE = 30_000  # sentences per CPU second
+_DROPS_TIMES = 1.25  # CPU of dropped sentences beside as many that are kept
+_MERGES = {"kept": (1, 16), "in runs that are too short": (64, 64)}  # least and most sentences of a long clip
 _MEMORY_MB = {1_000_000: 650, 10_000_000: 2000}  # up to so many sentences
 
 
@@ -35,6 +44,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, nargs="*", default=[5_000, 50_000], help=f"of {_CLIPS} sentences each")
+    parser.add_argument("--only", nargs="*", default=["sizes", "drops", "transcripts"], help="tables to make")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--peers", nargs="*", default=["polars", "duckdb"], choices=["polars", "duckdb"])
@@ -48,14 +58,48 @@ def arguments() -> argparse.Namespace:
 
 def measure(videos: int, workers: int, profile: int | None = None) -> Run:
     """One run of the planner in a fresh process. Raises Failed, also where a sentence is not accounted for."""
-    config = write_hdvila(CACHE / f"hdvila-{videos}x{_CLIPS}", videos, _CLIPS)
-    shutil.rmtree(config.parent / "out", ignore_errors=True)
-    job = {"command": "plan", "config": str(config), "probe": "none", "workers": workers, "beam_args": []}
-    run = child("job_child.py", job | {"profile": profile})
+    run = _planned(write_hdvila(CACHE / f"hdvila-{videos}x{_CLIPS}", videos, _CLIPS), workers, profile)
     total, kept, dropped = run.report["counts"]["sentences"]
     if total != videos * _CLIPS or kept + dropped != total or kept < total / 2:
         raise Failed(f"{videos * _CLIPS} sentences went in, and the plan has {total} = {kept} kept + {dropped} dropped")
     return run
+
+
+def _planned(config: Path, workers: int, profile: int | None = None) -> Run:
+    shutil.rmtree(config.parent / "out", ignore_errors=True)
+    job = {"command": "plan", "config": str(config), "probe": "none", "workers": workers, "beam_args": []}
+    return child("job_child.py", job | {"profile": profile})
+
+
+def measure_drops(videos: int, workers: int) -> dict[str, float]:
+    """CPU seconds of plans that keep all sentences, and that drop all, for two reasons. Raises Failed."""
+    config = write_hdvila(CACHE / f"hdvila-{videos}x{_CLIPS}", videos, _CLIPS)
+    settings, found = yaml.safe_load(config.read_text()) | {"max_failed": 1.0}, {}
+    (config.parent / "none.jsonl").write_text('{"clip_id": "of no video", "text": "two words"}\n')
+    textless = {**settings["source"], "text": {"format": "hdvila", "path": "none.jsonl"}}
+    cases = {name: {"merge": {"min_sentences": a, "max_sentences": b}} for name, (a, b) in _MERGES.items()}
+    for name, changed in {**cases, "without text": {"source": textless}}.items():
+        path = config.parent / "drops.yaml"
+        path.write_text(yaml.safe_dump(settings | changed))
+        run = _planned(path, workers)
+        if run.report["counts"]["sentences"][1 if name == "kept" else 2] < videos * _CLIPS:
+            raise Failed(f"{name}: {run.report['counts']['sentences']} of {videos * _CLIPS} sentences")
+        found[name] = round(_cpu(run), 2)
+    return found
+
+
+def measure_transcripts(form: str, videos: int, workers: int) -> dict[str, Any]:
+    """The figures of a plan of transcripts of a form, one file for each video. Raises Failed where a sentence is missing."""
+    format, punctuated, write = FORMS[form]
+    rng = random.Random(7)
+    files = (write(talk(rng, punctuated, ENGLISH)) for _ in range(videos))
+    run = _planned(write_transcripts(CACHE / f"transcripts-{form}-{videos}", format, files), workers)
+    sentences, cpu = run.report["counts"]["sentences"][0], _cpu(run)
+    if sentences != videos * SENTENCES:
+        raise Failed(f"{form}: {sentences} of {videos * SENTENCES} sentences")
+    rate = round(sentences / cpu)
+    memory = round(run.peak_rss / 1e6)
+    return {"form": form, "sentences": sentences, "cpu_seconds": round(cpu, 2), "rate": rate, "peak_rss_mb": memory}
 
 
 def measure_peer(name: str, videos: int) -> dict[str, Any] | None:
@@ -125,6 +169,38 @@ def table_rows(result: dict[str, Any]) -> list[list[str]]:
 def main() -> None:
     """Measure, print, write."""
     options, console, facts = arguments(), Console(), machine()
+    faults = []
+    if "drops" in options.only:
+        faults += _report_drops(measure_drops(100 if options.quick else 15_000, options.workers), options, facts)
+    if "transcripts" in options.only:
+        videos = 20 if options.quick else 4_000
+        faults += _report_transcripts([measure_transcripts(f, videos, options.workers) for f in _FORMS], options, facts)
+    if "sizes" in options.only:
+        faults += _report_sizes(options, console, facts)
+    if faults:
+        raise Failed("missed: " + "; ".join(faults))
+
+
+def _report_drops(found: dict[str, float], options: argparse.Namespace, facts: dict[str, Any]) -> list[str]:
+    kept = found["kept"]
+    rows = [[name, f"{cpu:,}", f"{cpu / kept:.2f}"] for name, cpu in found.items()]
+    headings = ["300,000 sentences, all of them", "CPU-s", "times kept"]
+    report("plan_drops", "Sentences that are dropped", headings, rows, {"cpu_seconds": found}, options.results, facts)
+    return [f"{name}: {cpu / kept:.2f} times kept" for name, cpu in found.items() if cpu > _DROPS_TIMES * kept]
+
+
+def _report_transcripts(found: list[dict[str, Any]], options: argparse.Namespace, facts: dict[str, Any]) -> list[str]:
+    rows = [
+        [f["form"], f"{f['sentences']:,}", f"{f['cpu_seconds']:,}", f"{f['rate']:,}", f"{f['peak_rss_mb']:,}"]
+        for f in found
+    ]
+    headings = ["transcripts", "sentences", "CPU-s", "sentences per CPU-s", "peak memory, MB"]
+    report("plan_transcripts", "One file for each video", headings, rows, {"runs": found}, options.results, facts)
+    low = [f for f in found if f["sentences"] > 100_000 and f["rate"] < _TRANSCRIPT_RATE]
+    return [f"{f['form']}: {f['rate']:,} sentences per CPU second are below {_TRANSCRIPT_RATE:,}" for f in low]
+
+
+def _report_sizes(options: argparse.Namespace, console: Console, facts: dict[str, Any]) -> list[str]:
     sizes = [100] if options.quick else sorted(options.videos)
     results = []
     for videos in sizes:
@@ -152,8 +228,7 @@ def main() -> None:
     if options.profile:
         console.print(f"\nProfile of {sizes[-1] * _CLIPS:,} sentences (slower than unprofiled; all threads, CPU time):")
         print(measure(sizes[-1], options.workers, options.profile).report["profile"])
-    if faults := [fault for result in results for fault in missed(result)]:
-        raise Failed("missed: " + "; ".join(faults))
+    return [fault for result in results for fault in missed(result)]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,28 @@ def _video(video_id: str, clips: int, rng: random.Random) -> dict[str, Any]:
 
 def _timecode(ms: int) -> str:
     return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
+
+
+def write_transcripts(folder: Path, format: str, files: Iterable[bytes]) -> Path:
+    """A corpus of videos with a transcript file each, and a corpus.yaml, whose path is returned."""
+    config = folder / "corpus.yaml"
+    if config.exists():
+        return config
+    (folder / "transcripts").mkdir(parents=True, exist_ok=True)
+    with open(folder / "videos.jsonl", "w") as stream:
+        for number, data in enumerate(files):
+            video_id = f"v{number:010d}"
+            stream.write(json.dumps({"video_id": video_id}) + "\n")
+            (folder / "transcripts" / f"{video_id}.{format}").write_bytes(data)
+    _write_config(config, {
+        "name": "synthetic",
+        "output": "out",
+        "source": {
+            "videos": "videos.jsonl", "uri": "videos/{video_id}.mp4",
+            "text": {"format": format, "path": f"transcripts/{{video_id}}.{format}"},
+        },
+    })  # fmt: skip
+    return config
 
 
 def write_copies(

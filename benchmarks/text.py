@@ -37,8 +37,9 @@ SHARED = Path(os.environ.get("LONGTAKE_SHARED", Path(__file__).resolve().parents
 _REAL = (
     "transcripts/boston_captions.vtt", "transcripts/example_whisper_output_transcript.json", "odd/la-council.transcript.en.vtt",
 )  # fmt: skip
-_SENTENCES = 60  # in a made-up video
-_VOCABULARY = "the of and bear it is was fish on you with this we are so have what do like just can about know if"
+SENTENCES = 60  # in a made-up video
+_SMALL_WORDS = "the of and bear it is was fish on you with this we are so have what do like just can about know if"
+ENGLISH = _SMALL_WORDS.split()
 _STEPS = ("read", "clean", "sentences", "merge")
 
 
@@ -56,7 +57,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--videos", type=int, default=400, help=f"made-up videos of {_SENTENCES} sentences, for each form"
+        "--videos", type=int, default=400, help=f"made-up videos of {SENTENCES} sentences, for each form"
     )
     parser.add_argument("--repeats", type=int, default=3, help="the fastest counts")
     parser.add_argument("--quick", action="store_true")
@@ -73,7 +74,7 @@ Talk = list[tuple[int, int, list[str]]]  # start and end in ms, words
 def talk(rng: random.Random, punctuated: bool, vocabulary: list[str]) -> Talk:
     """What is said in a video: 2.5 words a second, short pauses."""
     out, at = [], 0
-    for _ in range(_SENTENCES):
+    for _ in range(SENTENCES):
         words = rng.choices(vocabulary, k=rng.randint(4, 24))
         if punctuated:
             words[0], words[-1] = words[0].capitalize(), words[-1] + rng.choice("..?")
@@ -182,7 +183,7 @@ def material(videos: int) -> list[Material]:
     found = []
     for name, (format, punctuated, write) in FORMS.items():
         rng = random.Random(7)
-        said = [talk(rng, punctuated, _VOCABULARY.split()) for _ in range(videos)]
+        said = [talk(rng, punctuated, ENGLISH) for _ in range(videos)]
         words = sum(len(w) for one in said for *_, w in one)
         found.append(Material(name, format, [write(one) for one in said], words))
     for name, (vocabulary, end) in UNSPACED.items():

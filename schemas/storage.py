@@ -270,7 +270,11 @@ def fetch(path: str, target: str, known: tuple[int, str] | None = None) -> None:
         raise StorageError(f"{path}: changed while it was copied. Run the same command again.")
 
 
-def write_parquet(path: str, table: pa.Table, row_group_size: int = 128) -> None:
+#: Of the plan: a build reads one video from it in 4 ms, as from groups of 128 rows; from 1,024 in 6. Each costs time to write.
+_ROWS_IN_GROUP = 512
+
+
+def write_parquet(path: str, table: pa.Table, row_group_size: int = _ROWS_IN_GROUP) -> None:
     """Write `table` whole or not at all, with bytes that depend on nothing but its rows.
 
     For a table without rows, no file stays: other people's readers fail on Parquet without a row group.

@@ -83,6 +83,9 @@ LEDGER = pa.schema(
     ]
 )
 
+#: Plan rows on their way: their paragraphs, half of their bytes, are made from their sentences when the plan is written.
+BARE_PLAN = pa.schema([field for field in PLAN if field.name != "paragraph"])
+
 
 def embeddings(dimensions: int) -> pa.Schema:
     """The schema of saved embeddings of unit length. The metadata of the table holds the digest of their model."""
@@ -149,9 +152,9 @@ def plan_row(clip: LongClip) -> dict[str, Any]:
     }
 
 
-def plan_table(clips: Sequence[LongClip]) -> pa.Table:
-    """The plan rows of long clips: the table of their `plan_row`, but made by columns, which takes a tenth of the time. If any
-    has scores of its speech, the table has the columns of SPEECH too."""
+def bare_plan_table(clips: Sequence[LongClip]) -> pa.Table:
+    """The plan rows of long clips without their paragraphs: the table of their `plan_row`, but made by columns, which takes a
+    tenth of the time. If any has scores of its speech, the table has the columns of SPEECH too."""
     said = [sentence for clip in clips for sentence in clip.sentences]
     videos = [clip.video for clip in clips]
     sentences: dict[str, list[Any]] = {
@@ -202,7 +205,7 @@ def with_speech(rows: pa.Table, scores: Sequence[SpeechScores | None]) -> pa.Tab
 def plan_columns(
     columns: Mapping[str, Any], sentences: Mapping[str, Any], sizes: Any, times: Any, n_times: Any
 ) -> pa.Table:
-    """Make plan rows.
+    """Make plan rows without their paragraphs.
 
     Args:
         columns: values by column; a column that is missing is null. Those of the lists below are made here.
@@ -214,15 +217,20 @@ def plan_columns(
     total, rows = sum(map(int, sizes)), len(sizes)
     fields = [_array(sentences.get(field.name), field.type, total) for field in _SENTENCE]
     bounds = _bounds(sizes)
-    texts = pa.ListArray.from_arrays(bounds, _array(sentences["text"], pa.string(), total))
     made = {
         "sentences": pa.ListArray.from_arrays(bounds, pa.StructArray.from_arrays(fields, fields=list(_SENTENCE))),
-        "paragraph": pc.binary_join(texts, " "),
         "n_sentences": pa.array(sizes, pa.int32()),
         "frame_times_ms": pa.ListArray.from_arrays(_bounds(n_times), pa.array(times, pa.int64())),
     }
-    whole = [made[f.name] if f.name in made else _array(columns.get(f.name), f.type, rows) for f in PLAN]
-    return pa.Table.from_arrays(whole, schema=PLAN)
+    whole = [made[f.name] if f.name in made else _array(columns.get(f.name), f.type, rows) for f in BARE_PLAN]
+    return pa.Table.from_arrays(whole, schema=BARE_PLAN)
+
+
+def with_paragraphs(rows: pa.Table) -> pa.Table:
+    """Plan rows of `plan_columns`, with the sentences of each joined by one space."""
+    said = rows["sentences"].combine_chunks()
+    texts = pa.ListArray.from_arrays(said.offsets, said.values.field("text"))
+    return rows.add_column(PLAN.get_field_index("paragraph"), PLAN.field("paragraph"), pc.binary_join(texts, " "))
 
 
 def _array(values: Any, kind: pa.DataType, length: int) -> pa.Array:

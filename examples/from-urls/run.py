@@ -5,7 +5,7 @@
 
 One server is a site: its pages have a video, with captions in a <track> or without. The other has files alone: one behind a
 redirect, which breaks off in its middle, and one that is gone. All else is what one does on the web: `longtake fetch` with
---dry-run and without, `plan`, `build`, `verify`. Without a model, a video without captions ends in the ledger of the plan, as `no_text`.
+--dry-run and without, `plan`, `build`, `verify`. Without a model, a video without captions ends in the ledger, as `no_text`.
 """
 
 import argparse

@@ -33,8 +33,7 @@ from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.wording import human_bytes, plural
 
-_FEW_VIDEOS = 64  # another thread costs more than to read their headers and transcripts one after the other
-_MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 1.8  # bytes, and the share of the input that waits in files, measured
+_MUCH_SCRATCH, _SCRATCH_SHARE = 1 << 29, 2.7  # bytes, and the share of the input that waits in files, measured
 _SMALL_BYTES = 1 << 20  # smaller manifests are counted
 
 
@@ -91,7 +90,7 @@ def _rejects_before(layout: Layout) -> int:
 def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], PipelineOptions]:
     """Return the function that adds the planning graph to a pipeline, and the pipeline's options. Raises ConfigError."""
     config, probe, layout, rejects = request.config, request.probe, request.layout, request.rejects
-    options = request.options(_pieces(config))
+    options = request.options()
     check_reachable(config, options)
     slots = slots_per_process(options, request.workers)
     check_filters(config, probe.value)
@@ -107,20 +106,12 @@ def planning_job(request: BuildRequest) -> tuple[Callable[[Any], None], Pipeline
     return lambda root: add_planning(root, config, layout, probe.value, slots, steps), options
 
 
-def _pieces(config: CorpusConfig) -> int:
-    """Return the pieces of work that Beam's threads wait for: the transcripts that are read one by one, if they are many."""
-    if not config.source.text.is_transcript:
-        return 1
-    videos = expected_videos(config)
-    return videos if videos > _FEW_VIDEOS else 1
-
-
 def expected_videos(config: CorpusConfig) -> int:
-    """Estimate how many videos the manifest has; count the lines of a small one, and the videos of a folder on this machine."""
+    """Estimate how many videos the manifest has; count the lines of a small one, and the videos of a folder."""
     number = 0
     if config.source.folder is not None:
         folder = config.resolve(config.source.folder)
-        return _FEW_VIDEOS + 1 if storage.is_remote(folder) else sum(len(found.videos) for found in find_videos(folder))
+        return sum(len(found.videos) for found in find_videos(folder))
     for file in files_of(config.resolve(config.source.videos)):
         size = storage.size_and_tag(file)[0]
         is_lines = size <= _SMALL_BYTES and not is_packed(file)

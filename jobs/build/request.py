@@ -52,9 +52,9 @@ class BuildRequest:
         """The paths of the corpus."""
         return Layout(self.config.root)
 
-    def options(self, pieces: int = 1) -> PipelineOptions:
-        """Return Beam's options; `pieces` is as in `pipeline_options`. Raises ConfigError."""
-        return pipeline_options(list(self.beam_args), self.workers, pieces)
+    def options(self) -> PipelineOptions:
+        """Return Beam's options. Raises ConfigError."""
+        return pipeline_options(list(self.beam_args), self.workers)
 
     def check_wait(self) -> None:
         """Raise ConfigError if a job is left to a runner that ends with this process."""

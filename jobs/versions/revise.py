@@ -84,12 +84,11 @@ def make(revision: Revision, beam_args: list[str], console: Console, stay: bool 
     """Make the new version in the target folder. Only files of an interrupted attempt may be there before."""
     change, decoding, target = revision.change, revision.decoding, revision.change.target
     workers = decoding.workers if decoding else 0
-    planning = pipeline_options(beam_args, workers, pieces=max(1, len(change.replanned)))
     for folder in (target.plan, target.ledger, target.shards, target.index, carried(target)):
         storage.delete_folder(folder)
     run_pipeline(
         lambda root: add_tables(root, change, tuple(origin.plan for origin in revision.origins), revision.planning),
-        planning,
+        pipeline_options(beam_args, workers),
         console,
         lambda counts, _: f"planning {plural(counts['planned'], 'long clip')}",
     )

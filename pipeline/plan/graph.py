@@ -31,7 +31,7 @@ from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo, split_v
 from longtake.pipeline.read.chapters import add_chapters
 from longtake.pipeline.read.graph import read_videos
 from longtake.pipeline.read.rows import DROPS
-from longtake.pipeline.run.batches import Batch, Batches, Pack, one_table, table_of
+from longtake.pipeline.run.batches import Batch, Batches, Pack, chunked_table, table_of
 from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.parts import HASH, ByPart, with_hash, without_hash
 from longtake.pipeline.run.progress import PROGRESS
@@ -213,7 +213,9 @@ def write_plan(clips: Any, seed: int, samples: int, layout: Layout, more: tuple[
 def write_assigned(assigned: Any, layout: Layout) -> Any:
     """Set the positions of the clips of each (part, clips in order) in their shards, and write the plan like `write_plan`."""
     batches = batches_for(assigned.pipeline.options)
-    parts = assigned | "Plan rows" >> beam.MapTuple(lambda part, clips: (part, batches.of(tables.plan_table(clips))))
+    parts = assigned | "Plan rows" >> beam.MapTuple(
+        lambda part, clips: (part, batches.of(tables.bare_plan_table(clips)))
+    )
     per_shard = assigned | "Shards of part" >> beam.FlatMap(_shards_of_part) | "Per shard" >> beam.CombinePerKey(sum)
     return _written(parts, layout, per_shard)
 
@@ -228,7 +230,7 @@ def _written(parts: Any, layout: Layout, per_shard: Any, samples: int = 0, per_s
 
 
 def _plan_rows(clips: Sequence[LongClip], seed: int) -> pa.Table:
-    return with_hash(tables.plan_table(clips), [clip.video.video_id for clip in clips], seed)
+    return with_hash(tables.bare_plan_table(clips), [clip.video.video_id for clip in clips], seed)
 
 
 def _ordered(
@@ -236,11 +238,18 @@ def _ordered(
 ) -> Iterator[tuple[int, Batch] | OrderedVideos]:
     """Put the rows of a part into the order of the corpus. Its videos, as (split, number of long clips), are another output."""
     (part, _), rows = element
-    table = one_table(rows, _plan_rows([], seed).schema)
-    in_order = pc.sort_indices(table, [(name, "ascending") for name in (HASH, "video_id", "start_ms", "key")])
-    ordered = without_hash(table.take(in_order))
+    ordered = _in_order(chunked_table(rows, _plan_rows([], seed).schema))
     yield TaggedOutput(_VIDEOS, (part, _videos_of(ordered)))
     yield part, batches.of(ordered)
+
+
+def _in_order(table: pa.Table) -> pa.Table:
+    order = pc.sort_indices(table, [(name, "ascending") for name in (HASH, "video_id", "start_ms", "key")])
+    table, columns = without_hash(table), []
+    for name in table.column_names:  # one by one, so that memory holds the rows once
+        columns.append(table[name].combine_chunks().take(order))
+        table = table.drop_columns(name)
+    return pa.Table.from_arrays(columns, schema=tables.BARE_PLAN)
 
 
 def _videos_of(ordered: pa.Table) -> list[tuple[str, int]]:
@@ -276,7 +285,7 @@ def _write_part(
     per_split: dict[tuple[int, str], int] | None = None,
 ) -> int:
     part, batch = element
-    table = table_of(batch)
+    table = tables.with_paragraphs(table_of(batch))
     splits = table["split"].to_numpy().tolist()
     if per_split is None:
         shards = table["shard"].to_numpy().tolist()

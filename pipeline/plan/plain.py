@@ -119,7 +119,7 @@ def plan_plain(videos: pa.Table, said: pa.Table, config: CorpusConfig) -> PlainP
         _sentence_drops(said_plain, merged),
         _video_drops([(names[n], int(sizes[n])) for n in np.flatnonzero(is_empty)]),
     ])  # fmt: skip
-    tally = _tally(plain, merged, rows, n_words, config)
+    tally = _tally(said_plain, plain, merged, rows, n_words, config)
     tally[("videos",)] = int((~is_other).sum())
     tally[("ms_in",)] = int((end - start)[~others].sum())
     return PlainPlan(rows, ledger, tally, videos.filter(pa.array(is_other)), said.filter(pa.array(others)))
@@ -226,7 +226,7 @@ def _rows(
         **{name: videos[name].take(of_clip) for name in VIDEOS.names},
         "start_ms": starts,
         "end_ms": ends,
-        "n_words": np.add.reduceat(n_words[taken], bounds) if len(bounds) else bounds,
+        "n_words": _sums(n_words[taken], bounds),
         "split": [splits[n] for n in numbers],
         "shard": np.full(len(numbers), -1),
         "position": np.full(len(numbers), -1),
@@ -234,6 +234,12 @@ def _rows(
     sentences = {"clip_id": said["clip_id"].take(taken), "start_ms": clip_start, "end_ms": clip_end}
     sentences["text"] = said["text"].take(taken)
     return tables.plan_columns(columns, sentences, merged.size, times.ravel(), merged.size * config.frames.per_sentence)
+
+
+def _sums(values: Ints, bounds: Ints) -> Ints:
+    """The sums of the values from each bound to the next."""
+    found: Ints = np.add.reduceat(values, bounds) if len(bounds) else bounds
+    return found
 
 
 def _sentence_drops(said: pa.Table, merged: _Merged) -> pa.Table:
@@ -259,7 +265,9 @@ def _video_drops(empty: list[tuple[str, int]]) -> pa.Table:
     return pa.table([pa.array(column, pa.string()) for column in columns], schema=tables.LEDGER)
 
 
-def _tally(plain: _Timeline, merged: _Merged, rows: pa.Table, n_words: Ints, config: CorpusConfig) -> Tally:
+def _tally(
+    said: pa.Table, plain: _Timeline, merged: _Merged, rows: pa.Table, n_words: Ints, config: CorpusConfig
+) -> Tally:
     """The figures of PlanVideo and MeasureVideo for all these videos."""
     tally: Tally = Counter()
     tally[("sentences",)] = len(plain.video)
@@ -274,7 +282,7 @@ def _tally(plain: _Timeline, merged: _Merged, rows: pa.Table, n_words: Ints, con
     tally[("clips",)] = len(rows)
     tally[("ms_out",)] = int(length.sum())
     tally[("ms_said",)] = int((merged.end[in_clip] - plain.start[in_clip]).sum())
-    characters = pc.utf8_length(rows["paragraph"]).to_numpy()
+    characters = _sums(pc.utf8_length(said["text"]).to_numpy()[in_clip], merged.bounds) + merged.size - 1
     text = np.array(
         [text_bytes(*each) for each in zip(characters.tolist(), merged.size.tolist(), strict=True)], np.int64
     )

@@ -11,7 +11,7 @@ from longtake.pipeline.run.batches import Batch, Batches
 from longtake.schemas.config import CorpusConfig
 
 _BUCKET_BYTES = 16 << 20  # of input: some 60,000 sentences
-_MOST_BUCKETS = 512  # beyond some 8 GB the buckets grow instead: each sends rows to each
+_MOST_BUCKETS = 256  # beyond some 4 GB the buckets grow instead: each sends rows to each
 _VIDEO_BUCKETS, MOST_VIDEO_BUCKETS, _VIDEOS = 64, 1024, 8
 
 

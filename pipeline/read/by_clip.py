@@ -3,7 +3,6 @@
 The many plain rows (one clip, one text) are joined by columns; rows.py decides about the others, one id at a time.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import repeat
@@ -16,7 +15,6 @@ from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline.parse.lines import Line, place, where
 from longtake.pipeline.parse.manifest import PlainVideo, parse_plain_video
-from longtake.pipeline.parse.texts import clean_text
 from longtake.pipeline.parse.timecode import parse_timecodes
 from longtake.pipeline.read.buckets import ReadContext, Rows, encoded, values_of
 from longtake.pipeline.read.by_video import lines_of, records_of
@@ -33,6 +31,7 @@ from longtake.pipeline.read.rows import (
     keyed_text,
     match_clip,
 )
+from longtake.pipeline.read.text_columns import text_columns
 from longtake.pipeline.run.batches import Batch, one_table
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.schemas import tables
@@ -144,47 +143,42 @@ def _fields_of(video: SourceVideo) -> tuple[str, ...]:
 
 _LOST = pa.schema([("clip_id", pa.string()), *tables.LEDGER])
 
-#: A line whose values can be read without parsing: nothing is escaped, and there are no other keys.
-_PLAIN_TEXT = re.compile(rb'\{"clip_id": ?"([^"\\\x00-\x1f\x7f-\xff]{1,512})", ?"text": ?"([^"\\\x00-\x1f\x7f]*)"\}')
-
 
 def texts_by_clip(numbered: tuple[Block, int], context: ReadContext) -> Iterator[tuple[int, Batch] | Dropped]:
     """Yield the texts of a block of the text file by bucket of their clips."""
     block, first = numbered
+    tables: list[pa.Table] = []
     for piece in pieces_of(block):
-        names: list[bytes] = []
-        texts: list[bytes] = []
-        numbers: list[int] = []
-        for number, data in enumerate(rows_of(piece), first):
-            if not data:
-                continue
-            plain = _PLAIN_TEXT.fullmatch(data) if isinstance(data, bytes) else None
-            if plain is not None:
-                name, text = plain.groups()
-                if text.isascii() and name != b" " * len(name):
-                    names.append(name)
-                    texts.append(text if _is_clean(text) else clean_text(text.decode()).encode())
-                    numbers.append(number)
-                    continue
-            for found in keyed_text(Line(block.file, number, data)):
+        rows = rows_of(piece)
+        others: Iterable[int] = range(len(rows))
+        if not isinstance(piece, pa.Table):
+            usual = text_columns(piece)
+            tables.append(_text_table(usual.names, usual.texts, block.file, usual.lines + first))
+            others = usual.others.tolist()
+        unusual = Rows(TEXTS)
+        for number in others:
+            for found in keyed_text(Line(block.file, first + number, rows[number])) if rows[number] else ():
                 if isinstance(found, TaggedOutput):
                     yield found
                 else:
-                    names.append(found[0].encode())
-                    texts.append(found[1][0].encode())
-                    numbers.append(number)
+                    unusual.add(found[0], found[1][0], block.file, first + number)
+        tables.append(unusual.table())
         first += len(piece)
-        if names:
-            columns = [pa.array(names, pa.binary()).cast(pa.string()), pa.array(texts, pa.binary()).cast(pa.string())]
-            columns += [pa.array([block.file] * len(names)), pa.array(numbers, pa.int64())]
-            yield from context.batches.by_bucket(
-                pa.Table.from_arrays(columns, schema=TEXTS), names, context.buckets.rows
-            )
+        if sum(map(len, tables)) > _MOST_ROWS:
+            yield from _texts_by_bucket(tables, context)
+            tables = []
+    yield from _texts_by_bucket(tables, context)
 
 
-def _is_clean(text: bytes) -> bool:
-    """Whether ASCII text without control characters stays as it is when it is cleaned."""
-    return b"  " not in text and text[:1] != b" " and text[-1:] != b" "
+def _text_table(names: pa.Array, texts: pa.Array, file: str, numbers: Any) -> pa.Table:
+    return pa.Table.from_arrays(
+        [names, texts, pa.repeat(file, len(names)), pa.array(numbers, pa.int64())], schema=TEXTS
+    )
+
+
+def _texts_by_bucket(tables: list[pa.Table], context: ReadContext) -> Iterator[tuple[int, Batch]]:
+    table = pa.concat_tables([TEXTS.empty_table(), *tables])
+    yield from context.batches.by_bucket(table, encoded(table["clip_id"]), context.buckets.rows)
 
 
 GROUPS = pa.schema([("clip_id", pa.string()), ("group_id", pa.string()), ("size", pa.int64()), ("where", pa.string())])

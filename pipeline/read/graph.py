@@ -6,7 +6,7 @@ cross the joins as tables, by bucket of their ids (by_video.py, by_clip.py): at 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.read.speech import HearSpeech
 from longtake.pipeline.recipes.metadata import is_in_blocks
 from longtake.pipeline.run.batches import Batches
+from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.progress import BYTES, PROGRESS
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import UNREADABLE, Subject
@@ -78,10 +79,10 @@ def read_videos(
     probed: bool,
     only: frozenset[str] | None = None,
     take: Any = None,
-    workers: int = 0,
+    slots: int = 1,
 ) -> ReadOutput:
-    """Read all sources of the configuration. `probed`: the source videos will be looked at. `workers` are the slots that
-    recognise speech; 0: one for each core.
+    """Read all sources of the configuration. `probed`: the source videos will be looked at. `slots` recognise speech, and two
+    threads for each of them read files with the transcript of one video each; 0: one slot for each core.
 
     `take` is a step that takes buckets of videos and sentences with joined texts, plans what it can, and hands on the others; its
     outputs are in `taken`, and the others are its main output.
@@ -98,13 +99,13 @@ def read_videos(
     context = ReadContext(config, buckets, batches)
     lines, of_lines = _lines(root, context, files.manifest, only)
     if config.source.text.hears:
-        lines = lines | "Heard" >> beam.util.WaitOn(lines | "Speech" >> HearSpeech(context, workers))
+        lines = lines | "Heard" >> beam.util.WaitOn(lines | "Speech" >> HearSpeech(context, slots))
     if config.source.text.format == "hdvila" or files.groups:
-        read = _join_by_clip(root, lines, context, files, take)
+        read = _join_by_clip(root, lines, context, files, take, slots)
     elif files.texts:
         read = _join_by_video(root, lines, context, files)
     else:
-        read = _read_by_video(lines, context)
+        read = _read_by_video(lines, context, slots)
     of_manifest = [*of_lines, read.of_manifest]
     unreadable = [side | f"Unreadable {n}" >> beam.FlatMap(_unreadable) for n, side in enumerate(of_manifest)]
     drops = [*of_manifest, *read.drops]
@@ -154,12 +155,18 @@ def _unreadable(row: Drop) -> Iterator[Tally]:
         yield Counter({("unreadable",): 1})
 
 
-def _read_by_video(lines: Any, context: ReadContext) -> _RoadOutput:
+def _reading(step: Callable[..., Iterator[Any]], config: CorpusConfig, slots: int) -> beam.DoFn:
+    """The step that takes buckets of videos; several at a time if it waits for files."""
+    one_by_one = beam.core.CallableWrapperDoFn(step)
+    return Concurrent(one_by_one, slots) if config.source.text.is_transcript else one_by_one
+
+
+def _read_by_video(lines: Any, context: ReadContext, slots: int) -> _RoadOutput:
+    step = _reading(by_video.texts_of_bucket, context.config, slots)
     read = (
         lines
         | "By video" >> beam.GroupByKey()
-        | "Read text"
-        >> beam.FlatMap(by_video.texts_of_bucket, context.config).with_outputs(DROPS, MANIFEST, main="videos")
+        | "Read text" >> beam.ParDo(step, context.config).with_outputs(DROPS, MANIFEST, main="videos")
     )
     return _RoadOutput(read.videos, read[MANIFEST], (read[DROPS],))
 
@@ -180,16 +187,14 @@ def _join_by_video(root: Any, lines: Any, context: ReadContext, files: _Files) -
     return _RoadOutput(joined.videos, joined[MANIFEST], (joined[DROPS], entries[DROPS]))
 
 
-def _join_by_clip(root: Any, lines: Any, context: ReadContext, files: _Files, take: Any) -> _RoadOutput:
+def _join_by_clip(root: Any, lines: Any, context: ReadContext, files: _Files, take: Any, slots: int) -> _RoadOutput:
     config, counted = context.config, []
+    step = _reading(by_clip.clips_of_bucket, config, slots)
     PROGRESS.expect("joining", 0, "sentence")
     clips = (
         lines
         | "Records by video" >> beam.GroupByKey()
-        | "Clips"
-        >> beam.FlatMap(by_clip.clips_of_bucket, context).with_outputs(
-            DROPS, MANIFEST, by_clip.LOST, by_clip.NAMED, main="clips"
-        )
+        | "Clips" >> beam.ParDo(step, context).with_outputs(DROPS, MANIFEST, by_clip.LOST, by_clip.NAMED, main="clips")
     )
     sides, drops = {"clips": clips.clips, "lost": clips[by_clip.LOST]}, [clips[DROPS]]
     if files.texts:

@@ -30,8 +30,6 @@ from longtake.schemas.settings import did_you_mean
 
 _LOCAL = "longtake.pipeline.run.runner.LocalRunner"
 _NEVER_MS = 10**11
-_THREADS_PER_SLOT = 2  # threads wait for slots and for storage; slots do the work
-_THREADS = 16  # at most: each costs the job 0.4 CPU-seconds, whatever it does
 _ALL_CORES = 0  # all cores of the worker; only the worker knows the number
 #: A host that was cut off is heard again late: the system waits longer before each new try to send. Beam's workers (2.77) give up
 #: by themselves after a minute without an answer.
@@ -119,12 +117,12 @@ class LocalRunner(fn_runner.FnApiRunner):
         return super().run_pipeline(pipeline, options)
 
 
-def pipeline_options(beam_args: list[str], workers: int, pieces: int = 1) -> PipelineOptions:
+def pipeline_options(beam_args: list[str], workers: int) -> PipelineOptions:
     """Parse `beam_args`, the options after `--`. If they name no runner, use LocalRunner with `workers` decode slots; 0 means
     all cores.
 
     Beam then has one thread, because Python's threads only disturb each other, and steps that wait have threads of their own
-    (Concurrent). A graph whose steps wait for slots or storage without them gives the number of `pieces` of work.
+    (Concurrent).
 
     Raises ConfigError for a runner that is known to give wrong results, and for options that cannot work or are unknown.
     """
@@ -140,9 +138,8 @@ def pipeline_options(beam_args: list[str], workers: int, pieces: int = 1) -> Pip
         options.view_as(StandardOptions).runner = _LOCAL
         direct = options.view_as(DirectOptions)
         elsewhere = options.view_as(PortableOptions).environment_type is not None
-        slots = workers or cores()
         if not any(argument.startswith("--direct_num_workers") for argument in beam_args):
-            direct.direct_num_workers = slots if elsewhere else min(slots * _THREADS_PER_SLOT, pieces, _THREADS)
+            direct.direct_num_workers = (workers or cores()) if elsewhere else 1
         if not any(argument.startswith("--direct_running_mode") for argument in beam_args):
             direct.direct_running_mode = "in_memory" if direct.direct_num_workers == 1 else "multi_threading"
     if dataflow.is_dataflow(options):

@@ -46,6 +46,7 @@ _PERSIAN, _URDU = frozenset("پچژگ"), frozenset("ٹڈڑںےھ")
 _UKRAINIAN = frozenset("іїєґ")
 _SAMPLE = 4_000  # characters to look at
 _WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+_ASCII_WORDS = re.compile(r"[a-z]+(?:'[a-z]+)?")
 
 
 def language_of(text: str) -> str | None:
@@ -55,7 +56,7 @@ def language_of(text: str) -> str | None:
     if script is None or script in _BY_SCRIPT:
         return _BY_SCRIPT.get(script or "")
     if script == "LATIN":
-        return _by_small_words(_WORDS.findall(text.lower()))
+        return _by_small_words((_ASCII_WORDS if text.isascii() else _WORDS).findall(text.lower()))
     letters = frozenset(text.lower())
     if script == "HAN":
         return "zh"

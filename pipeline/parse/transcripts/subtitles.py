@@ -30,6 +30,7 @@ from longtake.pipeline.parse.transcripts.cue import (
     with_turns,
 )
 from longtake.pipeline.parse.transcripts.encodings import decoded_lines
+from longtake.pipeline.parse.transcripts.regular import TIMING_HINT, regular_cues
 from longtake.schemas.reasons import Reason
 from longtake.schemas.records import Drop
 
@@ -60,7 +61,6 @@ _FULL_TIME = r"[0-9]{1,3}[:;h][0-9]{1,2}[:;m][0-9]{1,2}(?:[s.,:; ][0-9]{1,4})?"
 _ONLY_TIMES = re.compile(rf"\s*(?:\S{{1,8}}\s)?{_FULL_TIME}\s{{0,3}}(?:\D{{1,12}}?\s{{0,3}}{_FULL_TIME})\s*")
 _CLOCK = re.compile(r"-?(?:\S{1,8}\s)?[0-9]{1,3}(?:[:;hm][0-9]{1,3}){1,3}(?:[s., ][0-9]{0,4})?")
 _CLOCK_LIKE = re.compile(r"-{0,3}|[-\w:;., ]{0,12}[0-9][-\w:;., ]{0,12}")
-_TIMING_HINT = re.compile(r"\d\s?[:;\uff1a]|[-=\u2010-\u2015\u2212]\s?>|&gt;|[\u2190-\u21ff\u2794-\u27ff]|<\s?-")
 # A number before a cue, and the signs that people put around it.
 _NUMBER = re.compile(r"[\s\u200e\u200f\u202a-\u202e]*[#\u2116]?\s?(\d{1,9})\s?[.):]?\s*")
 _LONGEST_TIMING = 80
@@ -100,6 +100,8 @@ def parse_subtitles(data: bytes, video_id: str, file: str, format: CueFormat, en
     The n-th cue of the file has the id `<video_id>.<n>`, even if cues before it were dropped. An unreadable timing line counts
     as a cue and gives a record Drop. A file without any cue gives a record Drop too. Raises nothing.
     """
+    if encoding == "utf-8" and (regular := regular_cues(data, video_id, format == "vtt")) is not None:
+        return Transcript(regular, [])
     lines = decoded_lines(data, encoding)
     reader = _Reader(video_id, base_name(file), format, _has_segments(lines))
     reader.read(lines)
@@ -166,7 +168,7 @@ def _timing(line: str) -> re.Match[str] | None:
 def _meant_as_timing(line: str) -> bool:
     if line.isascii() and not (":" in line or ">" in line or ";" in line or "&gt" in line or "<-" in line):
         return False
-    if not _TIMING_HINT.search(line):
+    if not TIMING_HINT.search(line):
         return False
     if len(line) <= _LONGEST_TIMING and _is_odd_timing(line):
         return True

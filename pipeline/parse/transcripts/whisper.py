@@ -30,6 +30,7 @@ _TEXT = ("text", "transcript", "sentence", "caption")
 _SPEAKER = ("speaker", "speaker_label", "speakerName", "speakerDisplayName", "speaker_id")
 # Seconds for each character. Nobody speaks more slowly than the first; beyond the second, times are no milliseconds either.
 _SLOWEST, _SLOWEST_MS = 5.0, 5000.0
+_USUAL_SECONDS = 1e8  # a time up to this needs no parser
 _SKIPPED = 40  # most characters of the text between two words of the list
 
 
@@ -165,7 +166,10 @@ def _cue(segment: Any, cue_id: str) -> Cue:
     if not raw and isinstance(words, list):
         raw = " ".join(_word_text(word) for word in words)
     text = plain_lines(raw.replace(BREAK, " "))
-    found = _aligned(words, text) if isinstance(words, list) and text else []
+    found: list[Word] = []
+    if isinstance(words, list) and text:
+        joined = _joined(words, text)
+        found = _aligned(words, text) if joined is None else joined
     silence = segment.get("no_speech_prob")
     if isinstance(silence, bool) or not isinstance(silence, int | float) or not 0 <= silence <= 1:
         silence = 0.0
@@ -208,6 +212,30 @@ def _word_text(word: Any) -> str:
         return ""
     value = word.get("word") or word.get("text")
     return value if isinstance(value, str) else ""
+
+
+def _joined(words: list[Any], text: str) -> list[Word] | None:
+    """What `_aligned` finds if the words are the text, one after the other, with usual times, as Whisper writes nearly all of
+    them. None if they are not."""
+    try:
+        spelled = [word["word"] for word in words]
+        times = [word[name] for word in words for name in ("start", "end")]
+        whole = "".join(spelled)
+    except (KeyError, TypeError):
+        return None
+    if whole.strip() != text or not all(spelled):
+        return None
+    if set(map(type, times)) != {float} or min(times) < 0 or max(times) > _USUAL_SECONDS:
+        return None
+    ms = [int(time * 1000 + 0.5) for time in times]
+    found: list[Word] = []
+    at = len(whole.lstrip()) - len(whole)
+    for word, start, end in zip(spelled, ms[::2], ms[1::2], strict=True):
+        bare = word.lstrip()
+        if bare:
+            found.append((at + len(word) - len(bare), start, end))
+        at += len(word)
+    return found if len(found) * 2 >= len(words) else []
 
 
 def _aligned(words: list[Any], text: str) -> list[Word]:

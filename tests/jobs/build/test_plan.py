@@ -164,4 +164,4 @@ def test_a_large_plan_says_how_much_disk_its_rows_take(tmp_path: Path, monkeypat
     size = sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
     _, printed = planned(sources)
     (line,) = (line for line in printed.splitlines() if line.startswith("Rows on their way"))
-    assert f"take about {1.8 * size / 1000:.1f} KB in" in line and "free." in line
+    assert f"take about {2.7 * size / 1000:.1f} KB in" in line and "free." in line

@@ -80,7 +80,7 @@ class Edit:
         database.execute(f"COPY ({select}) TO '{self.edited / name}' (FORMAT parquet{options})")
 
     def adopt(self, workers: int = 0) -> PlanSummary:
-        options = pipeline_options([], workers or 1, pieces=2 * workers or 1)
+        options = pipeline_options([f"--direct_num_workers={2 * workers or 1}"], workers or 1)
         return adopt_plan(self.config, self.layout, str(self.edited), options)
 
     def accepted(self, select: str, **options: str) -> PlanSummary:

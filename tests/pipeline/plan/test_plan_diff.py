@@ -46,7 +46,8 @@ def write(folder: Path, rows: list[LongClip], settings: CorpusConfig | None = No
     """Assign, place and write a plan of one part, as `longtake plan` does."""
     settings = settings or config()
     plan = folder / "plan"
-    table = tables.plan_table(placed(rows, settings.shards.samples, seed=settings.seed))
+    clips = placed(rows, settings.shards.samples, seed=settings.seed)
+    table = tables.with_paragraphs(tables.bare_plan_table(clips))
     storage.write_parquet(str(plan / "part-00000.parquet"), table, row_group_size=4)
     if summary:
         tally: Tally = measure(rows, None, None, settings)

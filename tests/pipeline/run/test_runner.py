@@ -25,13 +25,6 @@ def test_without_a_runner_it_is_ours_with_one_thread_however_many_slots_there_ar
         assert options.view_as(DirectOptions).direct_num_workers == 1
 
 
-@pytest.mark.parametrize(("slots", "pieces", "threads"), [(3, 100, 6), (3, 2, 2), (64, 1000, 16)])
-def test_beam_has_more_threads_for_steps_that_wait_in_them(slots: int, pieces: int, threads: int) -> None:
-    options = pipeline_options([], slots, pieces)
-    assert options.view_as(DirectOptions).direct_running_mode == "multi_threading"
-    assert options.view_as(DirectOptions).direct_num_workers == threads
-
-
 def test_threads_of_beam_that_are_asked_for_are_threads() -> None:
     options = pipeline_options(["--direct_num_workers=4"], 3)
     assert options.view_as(DirectOptions).direct_running_mode == "multi_threading"
@@ -57,7 +50,7 @@ def test_elements_come_through_whole() -> None:
     """Beam's own threads flush buffers by time and cut elements in two (LocalRunner says more)."""
     from apache_beam.testing.util import assert_that, equal_to
 
-    with beam.Pipeline(options=pipeline_options([], 2, pieces=4)) as root:
+    with beam.Pipeline(options=pipeline_options(["--direct_num_workers=4"], 2)) as root:
         sizes = (
             root
             | beam.Create(range(200))
