@@ -21,6 +21,7 @@ PARTS = [
     "\n",
     "a.b",
     "\u00c9",
+    "\u03a3",  # which small letter it has depends on what follows
 ]
 
 
