@@ -21,7 +21,8 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TextColumns:
-    """The texts of some lines, cleaned, and the numbers of these lines. `others`: the numbers of the lines of another form."""
+    """The texts of some lines, cleaned, perhaps empty, and the numbers of these lines from 0. `others`: the numbers of the lines
+    of another form."""
 
     names: pa.Array
     texts: pa.Array

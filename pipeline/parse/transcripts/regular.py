@@ -19,7 +19,7 @@ _NOTHING_ELSE = re.compile(f"(?:{_CUE.format('(?:', _TIME)})++")
 _HEADER = re.compile(r"WEBVTT(?:[ \t][^\n]*+)?\n(?:[^\n]++\n)*+\n++")
 # Signs of tags, of codes and entities, and of all that is removed or hidden in a text.
 _SPECIAL = re.compile("[\x00-\x09\x0b-\x1f\x7f<{\\\\&\ufeff\u200b\u2060]")
-_SEGMENT = "X-TIMESTAMP-MAP="
+_SEGMENT = "X-TIMESTAMP-MAP="  # in a file joined from segments, whose times restart
 _LONG = len("00:00:00.000")
 _HOURS = "00:"
 

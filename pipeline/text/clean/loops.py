@@ -71,7 +71,7 @@ def _excess(
 
 
 def _has_run(same: npt.NDArray[np.bool_], length: int) -> bool:
-    """Whether so many of the values are true in a row. As bits of one number, which is quick: a bit that stays begins a run."""
+    """Whether so many of the values are true in a row. As bits of one number, which is quick: a bit that stays ends a run."""
     if np.count_nonzero(same) < length:
         return False
     bits, run = int.from_bytes(np.packbits(same).tobytes(), "big"), 1
