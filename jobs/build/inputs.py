@@ -12,6 +12,7 @@ from longtake.pipeline.recipes.metadata import check_file
 from longtake.pipeline.recipes.registry import recipe_of
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
+from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
 
 
@@ -36,6 +37,8 @@ def inputs_of(config: CorpusConfig) -> dict[str, Any]:
     Raises ConfigError for a missing file, or for a folder without a video.
     """
     source, recipe = config.source, recipe_of(config)
+    if source.fetch is not None and "*" not in source.videos and not storage.exists(config.resolve(source.videos)):
+        raise ConfigError(f"source.videos: {config.resolve(source.videos)}: not there yet; `longtake fetch` writes it")
     named: dict[str | None, tuple[str, ...]] = {
         source.videos: ("video_id",) if recipe is None else recipe.columns,
         source.groups: (),

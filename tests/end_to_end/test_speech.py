@@ -195,14 +195,13 @@ def test_a_folder_is_enough(whisper: str, tmp_path: Path) -> None:
     for name in ("own", "bare"):
         shutil.copy(LAST_MAN, tmp_path / "talks" / f"{name}.mp4")
     (tmp_path / "talks" / "own.en.vtt").write_text(subtitles([(0, 2000, "Words of the file.")], "vtt"))
-    found = SourceSet(tmp_path)
-    text = asr(whisper) | {"format": ["auto", "asr"]}
-    small = sources.SMALL | {"merge": {"min_sentences": 1, "max_sentences": 2}}
-    found.change(**small, source={"folder": "talks", "text": text})
-    told = longtake_here("plan", "--dry-run", str(found.config))
+    changes = ("source.text.format=[auto,asr]", f"source.text.model={whisper}", "merge.min_sentences=1")
+    words = [str(tmp_path / "talks"), str(tmp_path / "out"), *(word for one in changes for word in ("--set", one))]
+    told = longtake_here("plan", "--dry-run", *words)
     assert "Speech to recognise: 1 video of 2" in told.stdout, told.stderr
-    sources.build(found)
-    texts = {row["video_id"]: row["paragraph"] for row in rows_of(found.output, "plan")}
+    told = longtake_here("build", *words)
+    assert "1 video without a transcript: the speech is recognised." in told.stdout, told.stderr
+    texts = {row["video_id"]: row["paragraph"] for row in rows_of(tmp_path / "out", "plan")}
     assert texts["own"] == "Words of the file." and "hundred million" in texts["bare"]
 
 
