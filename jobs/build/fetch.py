@@ -75,7 +75,8 @@ def fetch(
         )
     reasons, layout = parse_retry(retry), fetch_layout(settings)
     with locked(layout.root):
-        _check_manifest(settings, layout)
+        if not dry_run:
+            _check_manifest(settings, layout)
         with noted(layout, "fetch --dry-run" if dry_run else "fetch"):
             summary = _run(settings, layout, reasons, dry_run, workers, context.obj, console)
     print_summary(summary, layout, dry_run, price, rate, console)
@@ -117,7 +118,7 @@ def _run(
     from longtake.pipeline.fetch.graph import DRY_RUN_PREFIX, LEDGER_PREFIX, add_fetching
     from longtake.pipeline.fetch.places import settings_of
     from longtake.pipeline.fetch.summary import read_summary, summary_path
-    from longtake.pipeline.read.line_source import files_of
+    from longtake.pipeline.read.line_source import files_like, files_of
     from longtake.pipeline.recipes.metadata import check_file
     from longtake.pipeline.recipes.registry import named_recipe
     from longtake.pipeline.run.progress import PROGRESS
@@ -139,6 +140,9 @@ def _run(
             storage.delete(part)
     if dry_run:
         storage.delete(summary_path(layout, dry_run))
+    elif "*" in config.source.videos:  # this run may write fewer files
+        for part in files_like(config.resolve(config.source.videos)):
+            storage.delete(part)
 
     def line(counts: Any, _: float) -> str:
         size = f", {human_bytes(counts['fetched_bytes'])}" if counts["fetched_bytes"] else ""
@@ -151,10 +155,11 @@ def _run(
 def _check_manifest(config: CorpusConfig, layout: Layout) -> None:
     """Raise ConfigError if the file of records that fetch would write is another's."""
     from longtake.pipeline.fetch.summary import summary_path
+    from longtake.pipeline.read.line_source import files_like
 
     path = config.resolve(config.source.videos)
     ours = storage.exists(summary_path(layout, False)) or storage.exists(layout.path("records"))
-    if not ours and "*" not in path and storage.exists(path):
+    if not ours and files_like(path):
         raise ConfigError(
             f"source.videos: {path} is there already, and longtake fetch would replace it. Name another file, or, if it is the "
             "list, name it as source.fetch.urls."
@@ -190,10 +195,12 @@ def print_summary(
         _add_counts(details, title, counts)
     if details.row_count:
         console.print(details)
+    part = "" if summary.bytes_of == summary.fetched else f", for the {summary.bytes_of:,} that say their size"
     if price is not None:
-        terminal.print_line(console, f"Storage at {price:g} for a GB and month: {_price(summary, price):,.2f} a month.")
+        cost = f"Storage at {price:g} for a GB and month: {_price(summary, price):,.2f} a month{part}."
+        terminal.print_line(console, cost)
     if rate is not None:
-        terminal.print_line(console, f"At {rate:g} MB a second: {duration(summary.bytes / 1e6 / rate)}.")
+        terminal.print_line(console, f"At {rate:g} MB a second: {duration(summary.bytes / 1e6 / rate)}{part}.")
     terminal.print_line(console, f"Reasons: {layout.ledger}   Records: {layout.path('records')}")
 
 

@@ -582,6 +582,10 @@ def test_what_cannot_work_fails_before_any_request(tmp_path: Path) -> None:
     (tmp_path / "videos.jsonl").write_text('{"video_id": "mine"}\n')
     done = longtake_here("fetch", str(config))
     assert done.returncode == 2 and "is there already" in done.stderr
+    done = longtake_here("fetch", str(config), "--set", "source.videos=video*.jsonl")
+    assert done.returncode == 2 and "is there already" in done.stderr
+    done = longtake_here("fetch", str(config), "--dry-run", "--set", "source.fetch.allow_private=false")
+    assert done.returncode == 0, done.stderr  # it writes no records
     assert (tmp_path / "videos.jsonl").read_text() == '{"video_id": "mine"}\n'
 
 
