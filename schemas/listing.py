@@ -54,7 +54,8 @@ def list_tree(folder: str) -> Iterator[tuple[str, list[Entry]]]:
     """Yield a folder and each folder in it, at any depth: its path in the first one, and the files directly in it. One listing
     for each; in the order of names, each before those in it.
 
-    Links to folders are not followed; a link to nothing is a file, which its reader misses. Neither folders nor files with names that start with a dot are listed.
+    Links to folders are not followed; a link to nothing is a file, which its reader misses. Neither folders nor files with names
+    that start with a dot are listed.
     """
     waiting = [(folder, "")]
     while waiting:

@@ -1,5 +1,6 @@
 """Videos without text become a corpus: recognised, stored, reused, put into given spans, compared with transcripts."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -242,9 +243,11 @@ def test_the_cost_is_said_before_any_work(whisper: str, heard: SourceSet, tmp_pa
     found = videos(tmp_path, asr(whisper), [{"video_id": name, "uri": str(path)} for name, path in files.items()])
     told = longtake_here("plan", "--dry-run", str(found.config))
     assert told.returncode == 0, told.stderr
-    assert "Speech to recognise: 2 videos of 2, 0.00 h of sound." in told.stdout
+    assert "Speech to recognise: 2 videos of 2, 14 s of sound." in told.stdout
     assert re.search(r"times real time, measured on 14 s of video a on this machine", told.stdout)
     assert not found.output.exists()
+    (found.folder / "videos.jsonl").write_text(json.dumps({"video_id": "mute", "uri": str(files["mute"])}))
+    assert "none of them has sound" in longtake_here("plan", "--dry-run", str(found.config)).stdout
     done = longtake_here("plan", "--dry-run", str(heard.config))
     assert "Speech to recognise: 1 video of 6" in done.stdout, "only what failed: the missing one cannot be looked at"
 
