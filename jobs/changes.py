@@ -19,9 +19,9 @@ Changes = Annotated[
 ]
 
 
-def with_changes(config: str, changes: Sequence[str] | None) -> str:
-    """Return a configuration and its changes as words of a command line, for a hint on what to do next."""
-    return shlex.join([config, *(word for change in changes or () for word in (SET, change))])
+def with_changes(config: str, changes: Sequence[str] | None, *others: str) -> str:
+    """Return a configuration, `others` and its changes as words of a command line, for a hint on what to do next."""
+    return shlex.join([config, *others, *(word for change in changes or () for word in (SET, change))])
 
 
 def check_changes(config: str | None, changes: Sequence[str] | None) -> None:

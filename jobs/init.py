@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Annotated
 
 import typer
+import yaml
 
 from longtake.jobs import terminal
 from longtake.schemas import storage
@@ -15,6 +16,11 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import unfinished
 
 CORPUS, TRAINING = "corpus.yaml", "train.yaml"
+_FETCH = """\
+# To get the videos by `longtake fetch` (docs/sources.md), write in source, in place of its videos:
+#   fetch: {{urls: "{}"}}
+#   videos: videos.jsonl            # fetch writes it: the records of the videos that it got
+"""
 
 
 def init(
@@ -75,9 +81,14 @@ def recipe_template(name: str) -> str:
         f"{recipe.title}: docs/recipes.md says more. `longtake init DIR --full` writes every setting with its default."
     ]
     head += [f"{name}: {text}." for name, text in told.items()]
+    if "*" in recipe.paper:
+        head.append("*: a number from memory; check it in the paper.")
     lines = [line for text in head for line in textwrap.wrap(text, 118, subsequent_indent="  ")]
     comment = "".join(f"# {line}\n" for line in lines)
-    return f"{comment}\nname: {recipe.name}\noutput: out/{recipe.name}\n{recipe.configuration}"
+    settings = recipe.configuration
+    if recipe.has_urls:
+        settings += _FETCH.format(yaml.safe_load(settings)["source"]["videos"])
+    return f"{comment}\nname: {recipe.name}\noutput: out/{recipe.name}\n{settings}"
 
 
 def training_template(corpus: str, full: bool = True) -> str:

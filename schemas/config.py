@@ -30,7 +30,7 @@ class Source(Section):
 
     videos: str = ""
     folder: str | None = Field(None, min_length=1)
-    recipe: RecipeName | None = None  # how to read `videos`
+    recipe: RecipeName | None = None  # how to read `videos`; with `fetch`, its `urls`
     uri: Templates | None = None
     text: TextSource = TextSource()
     groups: str | None = None
@@ -51,8 +51,9 @@ class Source(Section):
     @model_validator(mode="before")
     @classmethod
     def _transcripts_are_in_the_folder(cls, raw: Any) -> Any:
-        if isinstance(raw, dict) and raw.get("folder") is not None and raw.get("text") is None:
-            return raw | {"text": {"format": "auto"}}
+        text = (raw.get("text") or {}) if isinstance(raw, dict) and raw.get("folder") is not None else None
+        if isinstance(text, dict) and "format" not in text:
+            return raw | {"text": text | {"format": "auto"}}
         return raw
 
     @model_validator(mode="after")
@@ -72,10 +73,8 @@ class Source(Section):
     @model_validator(mode="after")
     def _fetched_files_have_places(self) -> Self:
         if self.fetch is not None:
-            if self.recipe is not None or self.folder is not None:
-                raise ValueError(
-                    "fetch writes records to videos, which neither recipe nor folder reads; leave the two out"
-                )
+            if self.folder is not None:
+                raise ValueError("fetch writes records to videos, which folder does not read; leave folder out")
             if self.uri is None:
                 raise ValueError("fetch needs uri, the place of each video, as in videos/{video_id}.mp4")
             if not self.videos or not self.videos.endswith(".jsonl") or self.videos == self.fetch.urls:

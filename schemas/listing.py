@@ -54,7 +54,8 @@ def list_tree(folder: str) -> Iterator[tuple[str, list[Entry]]]:
     """Yield a folder and each folder in it, at any depth: its path in the first one, and the files directly in it. One listing
     for each; in the order of names, each before those in it.
 
-    Links to folders are not followed. Neither folders nor files with names that start with a dot are listed.
+    Links to folders are not followed; a link to nothing is a file, which its reader misses. Neither folders nor files with names
+    that start with a dot are listed.
     """
     waiting = [(folder, "")]
     while waiting:
@@ -70,12 +71,14 @@ def _files_and_folders(folder: str) -> tuple[list[Entry], list[str]]:
     if not is_remote(folder):
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(local_path(folder)) as entries:
             for entry in entries:
-                with suppress(FileNotFoundError):  # deleted since it was listed, or a link to nothing
+                with suppress(FileNotFoundError):  # deleted since it was listed
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(join(folder, entry.name))
                     elif entry.is_file():
                         stat = entry.stat()
                         files.append(Entry(join(folder, entry.name), stat.st_size, stat.st_mtime))
+                    elif entry.is_symlink() and not os.path.exists(entry.path):
+                        files.append(Entry(join(folder, entry.name), 0, 0.0))
         return files, folders
     for path, info in _listed(folder, "file", "directory"):
         if info["type"] == "file":

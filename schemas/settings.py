@@ -45,6 +45,8 @@ def read_settings(
         raw, places = _read_yaml(storage.read_bytes(path).decode("utf-8"), path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file. {missing}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: a folder; name the file of settings in it. {missing}") from None
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"{path}{_line_of(error)}: not valid YAML: {error}") from None
     except ConfigError:

@@ -9,6 +9,7 @@ redirect, which breaks off in its middle, and one that is gone. All else is what
 """
 
 import argparse
+import shlex
 import shutil
 import subprocess
 import sys
@@ -92,7 +93,7 @@ def serve(kind: type[Site]) -> str:
 
 def longtake(*arguments: str) -> None:
     """Run a command, and stop where it fails."""
-    print(f"\n$ longtake {' '.join(arguments)}", flush=True)
+    print(f"\n$ longtake {shlex.join(arguments)}", flush=True)
     if code := subprocess.run([sys.executable, "-m", "longtake.jobs.cli", *arguments], check=False).returncode:
         sys.exit(code)
 

@@ -75,7 +75,8 @@ def fetch(
         )
     reasons, layout = parse_retry(retry), fetch_layout(settings)
     with locked(layout.root):
-        _check_manifest(settings, layout)
+        if not dry_run:
+            _check_manifest(settings, layout)
         with noted(layout, "fetch --dry-run" if dry_run else "fetch"):
             summary = _run(settings, layout, reasons, dry_run, workers, context.obj, console)
     print_summary(summary, layout, dry_run, price, rate, console)
@@ -117,6 +118,9 @@ def _run(
     from longtake.pipeline.fetch.graph import DRY_RUN_PREFIX, LEDGER_PREFIX, add_fetching
     from longtake.pipeline.fetch.places import settings_of
     from longtake.pipeline.fetch.summary import read_summary, summary_path
+    from longtake.pipeline.read.line_source import files_like, files_of
+    from longtake.pipeline.recipes.metadata import check_file
+    from longtake.pipeline.recipes.registry import named_recipe
     from longtake.pipeline.run.progress import PROGRESS
     from longtake.pipeline.run.runner import check_reachable, pipeline_options, slots_per_process
 
@@ -124,6 +128,9 @@ def _run(
     settings = settings_of(config)
     paths = {f"source.fetch.{name}": getattr(settings, name) for name in ("urls", "folder", "cookies")}
     check_reachable(config, options, paths)
+    if named_recipe(config) is not None:
+        for file in files_of(config.resolve(settings.urls)):
+            check_file(file)
     if settings.cookies is not None and not storage.is_file(config.resolve(settings.cookies)):
         raise ConfigError(f"source.fetch.cookies: {config.resolve(settings.cookies)}: no such file")
     slots = slots_per_process(options, workers)
@@ -133,6 +140,9 @@ def _run(
             storage.delete(part)
     if dry_run:
         storage.delete(summary_path(layout, dry_run))
+    elif "*" in config.source.videos:  # this run may write fewer files
+        for part in files_like(config.resolve(config.source.videos)):
+            storage.delete(part)
 
     def line(counts: Any, _: float) -> str:
         size = f", {human_bytes(counts['fetched_bytes'])}" if counts["fetched_bytes"] else ""
@@ -145,10 +155,11 @@ def _run(
 def _check_manifest(config: CorpusConfig, layout: Layout) -> None:
     """Raise ConfigError if the file of records that fetch would write is another's."""
     from longtake.pipeline.fetch.summary import summary_path
+    from longtake.pipeline.read.line_source import files_like
 
     path = config.resolve(config.source.videos)
     ours = storage.exists(summary_path(layout, False)) or storage.exists(layout.path("records"))
-    if not ours and "*" not in path and storage.exists(path):
+    if not ours and files_like(path):
         raise ConfigError(
             f"source.videos: {path} is there already, and longtake fetch would replace it. Name another file, or, if it is the "
             "list, name it as source.fetch.urls."
@@ -167,8 +178,8 @@ def print_summary(
     if summary.handed_on:
         table.add_row("with a file of their own", f"{summary.handed_on:,}")
     table.add_row("not" if dry_run else "not fetched", f"{sum(summary.failed.values()):,}")
-    table.add_row(f"hours{_of(summary.hours_of, summary.fetched)}", f"{summary.hours:,.2f}")
-    table.add_row(f"bytes{_of(summary.bytes_of, summary.fetched)}", human_bytes(summary.bytes))
+    table.add_row("hours", _known(f"{summary.hours:,.2f}", summary.hours_of, summary.fetched))
+    table.add_row("bytes", _known(human_bytes(summary.bytes), summary.bytes_of, summary.fetched))
     console.print(table)
     details = Table(show_header=False)
     for _ in range(2):
@@ -182,11 +193,14 @@ def print_summary(
         ("lines that could not be used", summary.unusable),
     ):
         _add_counts(details, title, counts)
-    console.print(details)
+    if details.row_count:
+        console.print(details)
+    part = "" if summary.bytes_of == summary.fetched else f", for the {summary.bytes_of:,} that say their size"
     if price is not None:
-        terminal.print_line(console, f"Storage at {price:g} for a GB and month: {_price(summary, price):,.2f} a month.")
+        cost = f"Storage at {price:g} for a GB and month: {_price(summary, price):,.2f} a month{part}."
+        terminal.print_line(console, cost)
     if rate is not None:
-        terminal.print_line(console, f"At {rate:g} MB a second: {duration(summary.bytes / 1e6 / rate)}.")
+        terminal.print_line(console, f"At {rate:g} MB a second: {duration(summary.bytes / 1e6 / rate)}{part}.")
     terminal.print_line(console, f"Reasons: {layout.ledger}   Records: {layout.path('records')}")
 
 
@@ -198,8 +212,9 @@ def _add_counts(table: Table, title: str, counts: dict[str, int]) -> None:
         table.add_row(title if not place else "", escape(name), f"{number:,}", end_section=place == len(rows) - 1)
 
 
-def _of(known: int, all_: int) -> str:
-    return "" if known == all_ else f", of the {known:,} that say"
+def _known(sum_: str, known: int, all_: int) -> str:
+    """A sum over the videos of which it is known, and how many those are, unless they are all."""
+    return sum_ if known == all_ else f"{sum_} in {known:,}; {all_ - known:,} do not say" if known else "unknown"
 
 
 def _price(summary: "FetchSummary", price: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import yaml
 from rich.console import Console
 
+from longtake.jobs.changes import with_changes
 from longtake.jobs.terminal import print_line
 from longtake.pipeline.find.folder import find_videos
 from longtake.schemas import storage
@@ -15,6 +16,8 @@ from longtake.schemas.config import CorpusConfig, load_config, parse_config
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.settings import SET, changed
 from longtake.schemas.wording import plural
+
+_RECOGNISED = ("source.text.format=[auto,asr]", "source.text.model=small")
 
 _HEAD = """\
 # A Longtake corpus of a folder of videos, written by `longtake build FOLDER OUTPUT`. `longtake init DIR --full` writes every
@@ -51,21 +54,22 @@ def named_config(
             raise ConfigError(
                 f"{path}: the configuration of another corpus. Choose another output, or move that file away."
             )
-        tell_folder(config, console)
+        tell_folder(config, settings, output, changes, console)
         print_line(console, f"Using {path}, which is there already.")
         return path, settings, False
     raw = changed(
         {"name": _name(output), "output": _name_of(output), "source": {"folder": _seen_from(path, config)}}, changes
     )
-    parse_config(raw, SET if changes else path)  # an error in a change comes before anything is written
-    tell_folder(config, console)
+    settings = parse_config(raw, SET if changes else path)  # an error in a change comes before anything is written
+    tell_folder(config, settings, output, changes, console)
     storage.write_bytes(path, (_HEAD + yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)).encode())
     print_line(console, f"Wrote {path}, the configuration that is used.")
     return path, load_config(path), True
 
 
-def tell_folder(folder: str, console: Console) -> None:
-    """Print what was found in a folder. Raises ConfigError if there is no video in it."""
+def tell_folder(folder: str, settings: CorpusConfig, output: str, changes: Sequence[str], console: Console) -> None:
+    """Print what was found in a folder. Raises ConfigError if there is no video in it, or no text for any and speech is not
+    recognised."""
     videos, others = 0, 0
     suffixes: Counter[str] = Counter()
     odd: Counter[str] = Counter()
@@ -81,13 +85,28 @@ def tell_folder(folder: str, console: Console) -> None:
     by_number = sorted(suffixes.items(), key=lambda one: (-one[1], one[0]))
     texts = ", ".join(f"{suffix} for {n:,}" for suffix, n in by_number) or "none"
     print_line(console, f"Found {plural(videos, 'video')} in {folder}. Transcripts beside them: {texts}.")
-    if without:
-        print_line(console, f"{plural(without, 'video')} without a transcript: the ledger will say no_text.", "yellow")
+    text = settings.source.text
+    has_text, command = text.recognises or bool(text.paths), _recognising(folder, output, changes)
+    if without and text.recognises:
+        print_line(console, f"{plural(without, 'video')} without a transcript: the speech is recognised.")
+    elif not has_text and 0 < without < videos:
+        problem = f"{plural(without, 'video')} without a transcript: the ledger will say no_text."
+        print_line(console, f"{problem} To recognise the speech: {command}", "yellow")
     if odd:
         told = ", ".join(f"{n:,} {reason}" for reason, n in sorted(odd.items()))
         print_line(console, f"Names to look at, with a row each in the ledger: {told}.", "yellow")
     if others:
         print_line(console, f"{plural(others, 'other file')} in it: not used.")
+    if without == videos and not has_text:
+        raise ConfigError(
+            f"{folder}: no video has a transcript beside it, so there is no text. To recognise the speech, which needs "
+            f"pip install 'longtake[asr]': {command}"
+        )
+
+
+def _recognising(folder: str, output: str, changes: Sequence[str]) -> str:
+    """The command that recognises the speech of the videos without a transcript."""
+    return f"longtake build {with_changes(folder, [*changes, *_RECOGNISED], output)}"
 
 
 def _name_of(output: str) -> str:

@@ -25,12 +25,14 @@ def print_speech_cost(request: BuildRequest, console: Console) -> None:
 
 def _lines(cost: SpeechCost, config: CorpusConfig, slots: int) -> list[str]:
     about = "" if cost.looked_at == cost.of else "about "
-    hours = f"{about}{cost.sound_s / 3600:,.2f} h of sound"
-    lines = [f"Speech to recognise: {about}{plural(cost.videos, 'video')} of {cost.of:,}, {hours}."]
+    length = f"{cost.sound_s / 3600:,.1f} h" if cost.sound_s >= 3600 else duration(cost.sound_s)
+    lines = [f"Speech to recognise: {about}{plural(cost.videos, 'video')} of {cost.of:,}, {about}{length} of sound."]
     if cost.looked_at < cost.of:
         lines.append(f"Estimated from {plural(cost.looked_at, 'video')}.")
     if not cost.videos:
         return lines
+    if not cost.sound_s:
+        return [*lines, "By their headers, none of them has sound."]
     if cost.rate is None or cost.hours is None:
         return [*lines, "No rate: none of the longest sources could be tried. Plan to see why."]
     if config.source.text.device_class == "cpu":

@@ -32,19 +32,18 @@ _LONGEST_BACKOFF = 64  # times the first
 def wanted_of(config: CorpusConfig) -> Wanted:
     """Return what a corpus needs of each video."""
     settings, text = places.settings_of(config), config.source.text
-    listed = text.format if isinstance(text.format, tuple | list) else (text.format,)
     return Wanted(
         short_side=config.frames.short_side,
-        sound=config.filters.min_audio is not None or "asr" in listed,
+        sound=config.filters.min_audio is not None or text.hears,
         hdr=config.frames.hdr != "drop",
-        captions=caption_formats(listed) if text.paths else (),
+        captions=_CAPTIONS.get(text.format, ()) if text.paths else (),
         languages=settings.languages,
         automatic=settings.automatic_captions,
     )
 
 
-#: Formats of captions that sites have, for each `source.text.format`; json3 first, because it has the times of words.
-_FORMATS = {
+#: Formats of captions that sites have, in order, by `source.text.format`; json3 first, because it has the times of words.
+_CAPTIONS = {
     "auto": ("json3", "srv3", "vtt", "srt", "ttml", "ass", "srv1"),
     "vtt": ("vtt",),
     "srt": ("srt",),
@@ -53,11 +52,6 @@ _FORMATS = {
     "ttml": ("ttml", "dfxp"),
     "ass": ("ass", "ssa"),
 }
-
-
-def caption_formats(listed: Any) -> tuple[str, ...]:
-    """Return the formats of captions to ask for, in order. Formats that no site has, such as `asr`, ask for none."""
-    return tuple(dict.fromkeys(form for name in listed for form in _FORMATS.get(name, ())))
 
 
 class Fetcher:
@@ -110,7 +104,7 @@ class Fetcher:
         except FetchError as error:
             if not error.is_transient:
                 work.forget(task.folder)
-            failed = FetchRecord(request.video_id, request.url, _now(), detail=str(error), versions=self._versions)
+            failed = FetchRecord(request.video_id, request.said_url, _now(), detail=str(error), versions=self._versions)
             if there is not None and not error.is_transient:  # the URL is gone, and the file is here
                 return replace(failed, video=there[0], measured=there[1])
             return replace(failed, reason=error.reason, attempts=error.attempt)
@@ -157,7 +151,7 @@ class Fetcher:
         chosen = got.facts.stream is not None and got.facts.stream["of"] > 1
         return FetchRecord(
             request.video_id,
-            request.url,
+            request.said_url,
             _now(),
             video=video,
             captions=captions,

@@ -25,8 +25,12 @@ from longtake.pipeline.ledger.merge_tallies import MergeTallies, SumTallies
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.parse.lines import Line, canonical_json
-from longtake.pipeline.read.line_source import ReadLines
+from longtake.pipeline.read.line_source import NumberedBlocks, ReadLines, files_of
+from longtake.pipeline.read.made_lines import NamedLine, block_lines
 from longtake.pipeline.read.rows import DROPS, Dropped, drop
+from longtake.pipeline.recipes.metadata import is_in_blocks, joined_line, lines_of_file
+from longtake.pipeline.recipes.recipe import Recipe
+from longtake.pipeline.recipes.registry import named_recipe
 from longtake.pipeline.run import metrics
 from longtake.pipeline.run.batches import Batch, Pack, one_table
 from longtake.pipeline.run.concurrent import Concurrent
@@ -63,8 +67,8 @@ def add_fetching(
         dry_run: ask for facts only; no file, record or manifest is written.
     """
     fetch, layout = places.settings_of(config), places.fetch_layout(config)
-    lines = root | "List" >> ReadLines(config.resolve(fetch.urls))
     PROGRESS.expect(PHASE, 0, "video")
+    lines, drops_of_list = _listed(root, config)
     parsed = lines | "Parse" >> beam.FlatMap(_parsed, places.template_of(config)).with_outputs(DROPS, main="requests")
     requests = (
         parsed.requests
@@ -78,7 +82,7 @@ def add_fetching(
         | "Fetch"
         >> beam.ParDo(Concurrent(step, workers, threads=fetch.concurrency)).with_outputs(DROPS, TALLY, main="lines")
     )
-    drops = (parsed[DROPS], requests[DROPS], fetched[DROPS])
+    drops = (*drops_of_list, parsed[DROPS], requests[DROPS], fetched[DROPS])
     tallies = [fetched[TALLY], *(side | f"Count {n}" >> beam.Map(tally_of_drop) for n, side in enumerate(drops))]
     tally = (
         [side | f"Sum {n}" >> beam.ParDo(SumTallies()) for n, side in enumerate(tallies)]
@@ -94,6 +98,32 @@ def add_fetching(
         | "Last" >> beam.Create([None], reshuffle=False)
         | "Summary" >> beam.Map(partial(_finish, config, dry_run), *sides)
     )
+
+
+def _listed(root: Any, config: CorpusConfig) -> tuple[Any, tuple[Any, ...]]:
+    """The lines of the list, and the drops about it: a recipe makes lines of the metadata that it reads."""
+    path, recipe = config.resolve(places.settings_of(config).urls), named_recipe(config)
+    if recipe is None:
+        return root | "List" >> ReadLines(path), ()
+    files = files_of(path)
+    whole = root | "Metadata files" >> beam.Create([f for f in files if not is_in_blocks(f)], reshuffle=False)
+    blocks = root | "Metadata blocks" >> NumberedBlocks([f for f in files if is_in_blocks(f)])
+    read = (
+        whole | "Read files" >> beam.FlatMap(lines_of_file, recipe),
+        blocks | "Read blocks" >> beam.FlatMap(block_lines, recipe),
+    )
+    made = read | "Metadata" >> beam.Flatten() | "Made" >> beam.Map(_made).with_outputs(DROPS, main="lines")
+    lines = made.lines | "By video" >> beam.GroupByKey() | "Of video" >> beam.FlatMap(_of_video, recipe)
+    return lines, (made[DROPS],)
+
+
+def _made(found: NamedLine | Drop) -> NamedLine | Dropped:
+    return drop(found) if isinstance(found, Drop) else found
+
+
+def _of_video(element: tuple[str, Iterable[Line]], recipe: Recipe) -> list[Line]:
+    found = list(element[1])
+    return found if recipe.joined is None else [joined_line(found, recipe)]
 
 
 def _parsed(line: Line, template: str) -> Iterator[tuple[str, Request] | Dropped]:
@@ -166,7 +196,7 @@ class FetchVideo(beam.DoFn):
     def _before(self, request: Request) -> FetchRecord | None:
         """The record of an earlier run, if it still holds: its files are there and enough, or its failure is not retried."""
         record = read_record(places.record_path(self._layout, request.video_id))
-        if record is None or record.url != request.url:
+        if record is None or record.url != request.said_url:
             return None
         if record.reason is not None:
             return None if record.reason in self._retry else record

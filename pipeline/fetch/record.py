@@ -26,7 +26,7 @@ class FetchRecord:
     """One video after `longtake fetch`.
 
     Attributes:
-        video_id, url: as asked for.
+        video_id, url: as asked for; the URL without credentials.
         when: UTC, when it was fetched or failed.
         video: the file; None: it failed.
         captions: its captions; None: none.
@@ -84,7 +84,8 @@ def _facts(raw: Mapping[str, Any]) -> Facts:
 
 
 def enriched(record: Mapping[str, Any], fetched: FetchRecord) -> dict[str, Any]:
-    """Return a record of the list with what was found: `uri`, `license` and `meta`. What it had already stays as it is."""
+    """Return a record of the list with what was found: `uri`, `license` and `meta`. What it had already stays as it is,
+    but for credentials in its URL, which the corpus would publish."""
     if fetched.video is None:
         raise ValueError(f"{fetched.video_id} has no file")
     found = fetched.found or Facts("", fetched.url)
@@ -97,7 +98,7 @@ def enriched(record: Mapping[str, Any], fetched: FetchRecord) -> dict[str, Any]:
         "chapters": list(found.chapters),
         "duration_ms": fetched.measured.get("duration_ms"),
     }
-    whole = {**record, "uri": fetched.video.uri, "url": record.get("url") or fetched.url}
+    whole = {**record, "uri": fetched.video.uri, "url": fetched.url}
     if meta is not None and (kept := {name: value for name, value in new.items() if value} | meta):
         whole["meta"] = kept
     if not record.get("license") and found.license:

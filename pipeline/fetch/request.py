@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from longtake.pipeline.parse.lines import Line, bad_record, canonical_json, parse_json, quoted, where
 from longtake.pipeline.parse.manifest import safe_uri
 from longtake.pipeline.parse.texts import parse_id
+from longtake.pipeline.run.events import redacted
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, compact
 
@@ -31,6 +32,11 @@ class Request:
     url: str
     record: str
     where: str
+
+    @property
+    def said_url(self) -> str:
+        """The URL as records say it: without credentials."""
+        return redacted(self.url)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -64,12 +70,18 @@ def _request(record: dict[str, Any], place: str, template: str) -> Request | Dro
             raise ValueError('has a "uri" and no "video_id"')
         return Request(video_id, "", canonical_json(record, strict=False), place)
     url = url or uri
-    if not isinstance(url, str) or not url:
+    if not url:
+        raise ValueError('has no "url"')
+    if not isinstance(url, str):
         raise ValueError(f'"url" must be a URL, not {quoted(url)}')
     if len(url) > _MAX_URL or _CONTROL.search(url):
-        raise ValueError(f"{quoted(url)} is too long for a URL, or holds a space or control character")
+        raise ValueError(f"{quoted(url)} is no URL: it is too long, or holds a space or control character")
+    _ = urlsplit(url).port  # raises ValueError, as a broken address does
     video_id = video_id or id_of(url)
-    safe_uri(None, video_id, template)
+    try:
+        safe_uri(None, video_id, template)
+    except ValueError:
+        raise ValueError(f"video id {quoted(video_id)} is not safe as a file name; give the record another") from None
     if not _is_web(url):
         detail = f"{place}: {quoted(url)}: only http and https are fetched"
         return Drop(video_id, Subject.VIDEO, video_id, Stage.FETCH, Reason.UNSAFE_URL, detail)

@@ -246,7 +246,7 @@ def _ordered(
 def _in_order(table: pa.Table) -> pa.Table:
     order = pc.sort_indices(table, [(name, "ascending") for name in (HASH, "video_id", "start_ms", "key")])
     table, columns = without_hash(table), []
-    schema = table.schema
+    schema = table.schema  # BARE_PLAN, and SPEECH if speech was recognised
     for name in schema.names:  # one by one, so that memory holds the rows once
         columns.append(table[name].combine_chunks().take(order))
         table = table.drop_columns(name)

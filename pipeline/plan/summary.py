@@ -17,6 +17,7 @@ from longtake.schemas.layout import FORMAT
 from longtake.schemas.manifest import Count
 from longtake.schemas.reasons import UNREADABLE, Stage, Subject
 
+_UNHEARD = " Speech recognition can make the text: docs/sources.md#speech-recognition."
 SUMMARY_FILE = "_plan.json"  # readers of a Parquet folder ignore names that start with _
 
 
@@ -134,7 +135,8 @@ def check_plan(summary: PlanSummary, config: CorpusConfig, ledger: str) -> None:
         raise CorpusError(f"{manifest}: no record of a video could be read.{commonest(ledger)}")
     _check_share(lines[0], lines[0] + videos, f"lines of {manifest} could not be read", config.max_failed, ledger)
     if not sentences:
-        raise CorpusError(f"{text}: no sentence could be read.{commonest(ledger)}")
+        hint = "" if config.source.text.hears else _UNHEARD
+        raise CorpusError(f"{text}: no sentence could be read.{hint}{commonest(ledger)}")
     if config.source.text.format == "hdvila":  # a line for each sentence
         _check_share(lines[1], lines[1] + sentences, f"lines of {text} could not be read", config.max_failed, ledger)
     check_failed(summary.failed_videos, videos, config.max_failed, ledger)

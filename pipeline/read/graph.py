@@ -21,6 +21,7 @@ from longtake.pipeline.read.line_source import NumberedBlocks, files_of, sizes_o
 from longtake.pipeline.read.rows import DROPS
 from longtake.pipeline.read.speech import HearSpeech
 from longtake.pipeline.recipes.metadata import is_in_blocks
+from longtake.pipeline.recipes.registry import recipe_of
 from longtake.pipeline.run.batches import Batches
 from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.progress import BYTES, PROGRESS
@@ -122,20 +123,20 @@ def _lines(
 ) -> tuple[Any, tuple[Any, ...]]:
     """The lines about videos by bucket, and the drops of others: from the manifest, the folder, or the metadata of a recipe. With
     them go the files that templates with an open end name."""
-    source = context.config.source
+    source, recipe = context.config.source, recipe_of(context.config)
     steps = []
     if source.folder is not None:
         folder = root | "Folder" >> beam.Create([source.folder], reshuffle=False)
         steps.append(folder | "List videos" >> _tagged(made_lines.folder_by_video, context, only))
     else:
-        whole = [file for file in manifest if source.recipe is not None and not is_in_blocks(file)]
+        whole = [file for file in manifest if recipe is not None and not is_in_blocks(file)]
         blocks = [file for file in manifest if file not in whole]
         if whole:
             PROGRESS.expect("reading", sum(sizes_of(whole).values()), BYTES)
             files = root | "Metadata files" >> beam.Create(whole, reshuffle=False)
             steps.append(files | "Read metadata" >> _tagged(made_lines.metadata_by_video, context, only))
         if blocks:
-            read = by_video.lines_by_video if source.recipe is None else made_lines.rows_by_video
+            read = by_video.lines_by_video if recipe is None else made_lines.rows_by_video
             lines = root | "Manifest" >> NumberedBlocks(blocks)
             steps.append(lines | "Read manifest" >> _tagged(read, context, only))
     found = [step.lines for step in steps]

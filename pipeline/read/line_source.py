@@ -38,13 +38,17 @@ class Block:
     end: int
 
 
-def files_of(path: str) -> list[str]:
-    """Return the files that a configured path names. Its last part may hold wildcards. Raises ConfigError if there are none."""
+def files_like(path: str) -> list[str]:
+    """Return the files that a configured path names. Its last part may hold wildcards."""
     name = path.rsplit("/", 1)[-1]
     if "*" in name or "?" in name:
-        found = [f for f in storage.list_files(storage.parent(path)) if fnmatch(f.rsplit("/", 1)[-1], name)]
-    else:
-        found = [path] if storage.is_file(path) else []
+        return [f for f in storage.list_files(storage.parent(path)) if fnmatch(f.rsplit("/", 1)[-1], name)]
+    return [path] if storage.is_file(path) else []
+
+
+def files_of(path: str) -> list[str]:
+    """Return the files that a configured path names. Raises ConfigError if there are none."""
+    found = files_like(path)
     if not found:
         problem = "is a folder; name files in it, as with *" if storage.exists(path) else "no such file"
         raise ConfigError(f"{path}: {problem}")

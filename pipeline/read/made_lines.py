@@ -60,7 +60,7 @@ def folder_lines(folder: str, config: CorpusConfig) -> Iterator[NamedLine | Drop
 
 def is_made(config: CorpusConfig) -> bool:
     """Whether the lines about videos are made of a folder or of the metadata of a recipe, not read as they are."""
-    return config.source.folder is not None or config.source.recipe is not None
+    return config.source.folder is not None or recipe_of(config) is not None
 
 
 def lines_in_order(config: CorpusConfig) -> Iterator[NamedLine | Drop]:

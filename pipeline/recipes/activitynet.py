@@ -22,7 +22,7 @@ RECIPE = Recipe(
     files="train.json, val_1.json, val_2.json, from captions.zip of the project page",
     licence="none stated for the captions; the videos are YouTube's",
     missing="the videos; the text is captions, not speech",
-    paper="20 K videos, 100 K sentences, 3.65 a video, 36 s and 13.48 words each, 849 hours",
+    paper="20 K videos, 100 K sentences, 3.65 a video, 36 s and 13.48 words each, 849 hours*",
     configuration="""\
 source:
   recipe: activitynet

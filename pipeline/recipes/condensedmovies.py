@@ -30,7 +30,7 @@ RECIPE = Recipe(
     files="data/metadata of m-bain/CondensedMovies: clips.csv, descriptions.csv, durations.csv",
     licence="none stated for the metadata; the scenes belong to the makers of the movies",
     missing="the videos; the text is a description each, not speech (YouTube has captions of many)",
-    paper="34 K scenes of 3,605 movies, 2 min and 18 words each, 1.3 K hours",
+    paper="34 K scenes of 3,605 movies, 2 min and 18 words each, 1.3 K hours*",
     configuration="""\
 source:
   recipe: condensedmovies

@@ -27,7 +27,8 @@ RECIPE = Recipe(
     files="data/train-*.parquet of HuggingFaceFV/finevideo on the Hugging Face hub, after its terms are accepted there",
     licence="CC BY: each video under its makers' terms, with attribution; removals have to be followed",
     missing="nothing, but the videos have to be taken out of the tables",
-    paper="43.8 K videos of 4.7 min, 3.4 K hours",
+    paper="43.8 K videos of 4.7 min, 3.4 K hours*",
+    has_urls=False,
     configuration="""\
 source:
   recipe: finevideo

@@ -9,6 +9,7 @@ RECIPE = Recipe(
     licence="yours to know",
     missing="the text of a video without a transcript beside it",
     paper="none",
+    has_urls=False,
     configuration="""\
 source:
   folder: videos                    # every video in it and in the folders in it; ids are paths without suffix

@@ -17,7 +17,9 @@ source:
     format: auto                    # whole transcripts, cleaned and made into sentences; the spans of clips are not used
     path: "subs/{video_id}*"        # what yt-dlp leaves, as subs/QMi8x8o55Ns.en.vtt
     languages: [en]                 # first, if there are transcripts in several languages
-# With sentences of your own for the published clips, {"clip_id": "QMi8x8o55Ns.1.mp4", "text": "..."}, write instead:
+# For the published clips as sentences, recognise the speech in their spans:
+#   text: {format: asr, model: small, language: en}
+# or, with texts of your own, {"clip_id": "QMi8x8o55Ns.1.mp4", "text": "..."} on each line:
 #   text: {format: hdvila, path: clip_text.jsonl}
 """,
 )

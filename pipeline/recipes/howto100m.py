@@ -22,7 +22,7 @@ RECIPE = Recipe(
     files="HowTo100M_v1.csv and raw_caption.json (or caption.json), from HowTo100M.zip and raw_caption.zip of the project page",
     licence="none stated for the metadata; the code is Apache 2.0. The videos are YouTube's",
     missing="the videos",
-    paper="1.2 M videos of 6.5 min, 136 M clips, 4 s and 4 words a clip, 134.5 K hours",
+    paper="1.2 M videos of 6.5 min, 136 M clips, 4 s and 4 words a clip*, 134.5 K hours",
     configuration="""\
 source:
   recipe: howto100m

@@ -29,7 +29,7 @@ RECIPE = Recipe(
     files="HowToCaption.pickle of ninatu/howtocaption, made into JSON once: the error says how",
     licence="LLaMA's model licence, says its README; the code is Apache 2.0",
     missing="the videos, those of HowTo100M",
-    paper="25 M captions of the 1.2 M videos of HowTo100M; windows of 8 s",
+    paper="25 M captions of the 1.2 M videos of HowTo100M; windows of 8 s*",
     configuration="""\
 source:
   recipe: howtocaption

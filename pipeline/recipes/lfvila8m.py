@@ -8,7 +8,7 @@ RECIPE = Recipe(
     files="the list of clip ids of microsoft/XPretrain, LF-VILA, a group on each line, and the metadata of HD-VILA-100M",
     licence="that of HD-VILA-100M: Research Use of Data Agreement v1.0",
     missing="the videos, and the text of the clips, as for HD-VILA-100M",
-    paper="8.5 M long clips, 100.2 s and 307.9 words each",
+    paper="8.5 M long clips, 100.2 s and 307.9 words each*",
     configuration="""\
 source:
   videos: "hdvila_part*.jsonl"      # the metadata of HD-VILA-100M

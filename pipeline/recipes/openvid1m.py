@@ -22,7 +22,8 @@ RECIPE = Recipe(
     files="data/train/OpenVid-1M.csv (or OpenVidHD.csv) and OpenVid_part*.zip of nkp37/OpenVid-1M on the Hugging Face hub",
     licence="CC BY 4.0 (captions); the clips are from Panda-70M, ChronoMagic, Open-Sora-plan and CelebvHQ, under their terms",
     missing="nothing: `unzip -j OpenVid_part0.zip -d videos` and so on; the text is one caption each, not speech",
-    paper="1 M clips, 7.2 s each, 2.1 K hours",
+    paper="1 M clips, 7.2 s each, 2.1 K hours*",
+    has_urls=False,
     configuration="""\
 source:
   recipe: openvid1m

@@ -24,12 +24,13 @@ class Recipe:
         files: which metadata files there are, and where they come from.
         licence: of the metadata, as far as their publisher says.
         missing: what the metadata do not hold.
-        paper: the numbers that its paper gives.
+        paper: the numbers that its paper gives; those before * are from memory.
         configuration: the sections of corpus.yaml after `name` and `output`, with comments.
         records: yields the records of one entry: the key and value of a JSON object, or "" and a row. Raises ValueError. None if
             the files hold records as Longtake reads them anyway.
         joined: makes one record of all those with one video id, if it takes several; they come in the order of their content.
         columns: the columns to read of a Parquet file; () for all.
+        has_urls: whether its records have the URLs of the videos.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Recipe:
     records: Callable[[str, Any], Iterator[Record]] | None = None
     joined: Callable[[list[Record]], Record] | None = None
     columns: tuple[str, ...] = ()
+    has_urls: bool = True
 
 
 def field(row: Any, name: str) -> Any:

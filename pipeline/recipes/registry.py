@@ -39,5 +39,10 @@ def recipe_named(name: str, where: str) -> Recipe:
 
 
 def recipe_of(config: CorpusConfig) -> Recipe | None:
-    """The recipe that reads the metadata of a configuration; None if they are records already."""
+    """The recipe that reads `source.videos`; None if it holds records already, as fetch writes them."""
+    return None if config.source.fetch is not None else named_recipe(config)
+
+
+def named_recipe(config: CorpusConfig) -> Recipe | None:
+    """The recipe that `source.recipe` names: of `source.fetch.urls`, or without fetch of `source.videos`."""
     return None if config.source.recipe is None else RECIPES[config.source.recipe]

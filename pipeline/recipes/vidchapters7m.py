@@ -26,7 +26,7 @@ RECIPE = Recipe(
     files="chapters_dvc_{train,val,test}.json (processed annotations of antoyang/VidChapters); its pickles made into JSON once",
     licence="MIT (VidChapters); the videos are YouTube's",
     missing="the videos; the speech, if you do not have asr.pkl",
-    paper="817 K videos of 23 min, 7 M chapters of 142 s with titles of 5.4 words",
+    paper="817 K videos of 23 min, 7 M chapters of 142 s with titles of 5.4 words*",
     configuration="""\
 source:
   recipe: vidchapters7m

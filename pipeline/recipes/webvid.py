@@ -22,7 +22,7 @@ RECIPE = Recipe(
     files="results_2M_train.csv, results_2M_val.csv, results_10M_train.csv of m-bain/webvid; no longer offered by its authors",
     licence="none for the videos, which belong to their makers",
     missing="the videos; the text is one caption each, not speech",
-    paper="10.7 M videos, 18 s and 12 words each, 52 K hours (of WebVid-2M: 2.5 M, 13 K hours)",
+    paper="10.7 M videos, 18 s and 12 words each, 52 K hours (of WebVid-2M: 2.5 M, 13 K hours)*",
     configuration="""\
 source:
   recipe: webvid

@@ -33,7 +33,7 @@ RECIPE = Recipe(
     files="youcookii_annotations_trainval.json, from youcookii_annotations_trainval.tar.gz of the project page",
     licence="MIT (ProcNets-YouCook2); the videos are YouTube's",
     missing="the videos, and the sentences of the test set; the text is captions, not speech",
-    paper="2 K videos of 5.26 min, 7.7 segments a video, 19.6 s and 8.8 words each, 176 hours",
+    paper="2 K videos of 5.26 min, 7.7 segments a video, 19.6 s and 8.8 words each, 176 hours*",
     configuration="""\
 source:
   recipe: youcook2

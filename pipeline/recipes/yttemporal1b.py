@@ -35,7 +35,7 @@ RECIPE = Recipe(
     files="a CSV with the column `video_id`; of YT-Temporal-180M also JSON lines with `info` and `subtitles` (on request)",
     licence="for academic use, on request (rowanzellers.com/merlotreserve)",
     missing="the videos; of YT-Temporal-1B also the captions, which its authors took from YouTube (English, automatic)",
-    paper="20 M videos, 1 G frames",
+    paper="20 M videos, 1 G frames*",
     configuration="""\
 source:
   recipe: yttemporal1b

@@ -96,23 +96,23 @@ def _find(name: str, setting: str, config: CorpusConfig, owner: str) -> str:
                 f"{setting} {folder}: holds no model.bin; convert a Whisper model with ct2-transformers-converter"
             )
         return find_model(name, setting, config, owner)
-    return _downloaded(name, setting)
+    return _downloaded(name, setting, folder)
 
 
 @lru_cache
-def _downloaded(name: str, setting: str) -> str:
+def _downloaded(name: str, setting: str, folder: str) -> str:
     from faster_whisper import available_models, download_model
 
     if "/" not in name and name not in available_models():
         raise ConfigError(
-            f"{setting} {name}: neither a folder nor a model of faster-whisper, which knows {', '.join(available_models())}"
+            f"{setting} {name}: no folder {folder}, and no model of faster-whisper, which knows {', '.join(available_models())}"
         )
     for offline in (True, False):
         try:
             return str(download_model(name, local_files_only=offline))
         except Exception as error:  # no such model, no network
             problem = first_line(error)
-    raise ConfigError(f"{setting} {name}: neither a folder nor a model that can be fetched: {problem}")
+    raise ConfigError(f"{setting} {name}: no folder {folder}, and no model that can be fetched: {problem}")
 
 
 SPEECH_MODEL = OptionalModel(

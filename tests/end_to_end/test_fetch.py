@@ -528,6 +528,38 @@ def test_behind_a_proxy_only_the_proxy_is_connected_to(tmp_path: Path, clip: byt
         assert not any("169.254" in one.path for one in proxy.asked)
 
 
+def test_metadata_of_a_recipe_are_fetched_and_planned(tmp_path: Path, clip: bytes) -> None:
+    """As of Panda-70M. Credentials in a URL stay in the list."""
+    with serving() as web:
+        web.files["/a.mp4"] = clip
+        spans, texts = "[['0:00:00.000', '0:00:01.500'], ['0:00:02.000', '0:00:03.500']]", "['A bear.', 'It swims.']"
+        urls = {"a": web.url("/a.mp4").replace("//", "//me:hush-hush-8@"), "gone": web.url("/gone.mp4"), "none": ""}
+        rows = ["videoID,url,timestamp,caption", *(f'{name},{url},"{spans}","{texts}"' for name, url in urls.items())]
+        (tmp_path / "panda.csv").write_text("\n".join([*rows, 'broken,x,"[","["']))
+        config = config_of(tmp_path, urls="panda.csv")
+        settings = yaml.safe_load(config.read_text())
+        settings["source"] |= {"recipe": "panda70m", "text": {"format": "none"}}
+        config.write_text(yaml.safe_dump(settings | {"merge": {"min_sentences": 2}}))
+        done = longtake_here("plan", str(config))
+        assert done.returncode == 2 and "videos.jsonl: not there yet; `longtake fetch` writes it" in done.stderr
+        done = longtake_here("fetch", str(config))
+        assert done.returncode == 0, done.stderr
+    assert {row["subject_id"]: row["reason"] for row in ledger(tmp_path / "fetched") if row["subject"] != "note"} == {
+        "gone": "removed",
+        "panda.csv:4": "malformed",
+        "panda.csv:5": "malformed",
+    }
+    said = "".join(path.read_text() for path in (tmp_path / "fetched" / "records").iterdir())
+    assert (
+        "hush-hush" not in said + (tmp_path / "videos.jsonl").read_text() and "//***@" in manifest(tmp_path)["a"]["url"]
+    )
+    done = longtake_here("fetch", str(config))  # by its record, the video is here: its server is gone
+    assert done.returncode == 0 and list(manifest(tmp_path)) == ["a"]
+    assert longtake_here("plan", str(config)).returncode == 0
+    explained = longtake_here("explain", str(config), "a").stdout
+    assert "It swims." in explained and "videos.jsonl:1" in explained
+
+
 def test_a_file_that_is_there_is_neither_fetched_nor_replaced(tmp_path: Path, clip: bytes) -> None:
     (tmp_path / "videos").mkdir()
     for name in ("a", "gone"):
@@ -550,6 +582,10 @@ def test_what_cannot_work_fails_before_any_request(tmp_path: Path) -> None:
     (tmp_path / "videos.jsonl").write_text('{"video_id": "mine"}\n')
     done = longtake_here("fetch", str(config))
     assert done.returncode == 2 and "is there already" in done.stderr
+    done = longtake_here("fetch", str(config), "--set", "source.videos=video*.jsonl")
+    assert done.returncode == 2 and "is there already" in done.stderr
+    done = longtake_here("fetch", str(config), "--dry-run", "--set", "source.fetch.allow_private=false")
+    assert done.returncode == 0, done.stderr  # it writes no records
     assert (tmp_path / "videos.jsonl").read_text() == '{"video_id": "mine"}\n'
 
 

@@ -70,7 +70,9 @@ def test_it_says_what_it_found_and_what_it_used(corpus: tuple[Path, str]) -> Non
     assert (
         "Found 4 videos in lectures. Transcripts beside them: vtt for 3, json for 1, srt for 1, tsv for 1." in printed
     )
-    assert "1 video without a transcript: the ledger will say no_text." in printed
+    assert (
+        "1 video without a transcript: the ledger will say no_text. To recognise the speech: longtake build " in printed
+    )
     assert "Names to look at, with a row each in the ledger: 1 missing, 1 transcript_without_video." in printed
     assert "Wrote out/lectures.yaml, the configuration that is used." in printed
     written = root.with_suffix(".yaml").read_text()
@@ -153,6 +155,7 @@ def test_a_download_that_ends_later_is_added_by_retry(changed: tuple[Path, Path]
         (["plan", "lectures/week 2", "out2"], "lectures/week 2: no video in it"),
         (["build", "corpus.yaml", "out2"], "out2: corpus.yaml is a file, which names its output itself; give no other output"),
         (["plan", "lectures", "out2", "--set", "merge.min_sentence=2"], "--set: merge.min_sentence: no such setting. Did you"),
+        (["build", "lectures", "out2"], "longtake build lectures out2 --set 'source.text.format=[auto,asr]' --set source.text"),
         (["plan", "lectures", "other"], "other.yaml: the configuration of another corpus. Choose another output, or move"),
     ],
 )  # fmt: skip

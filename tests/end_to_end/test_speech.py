@@ -1,5 +1,6 @@
 """Videos without text become a corpus: recognised, stored, reused, put into given spans, compared with transcripts."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -195,14 +196,13 @@ def test_a_folder_is_enough(whisper: str, tmp_path: Path) -> None:
     for name in ("own", "bare"):
         shutil.copy(LAST_MAN, tmp_path / "talks" / f"{name}.mp4")
     (tmp_path / "talks" / "own.en.vtt").write_text(subtitles([(0, 2000, "Words of the file.")], "vtt"))
-    found = SourceSet(tmp_path)
-    text = asr(whisper) | {"format": ["auto", "asr"]}
-    small = sources.SMALL | {"merge": {"min_sentences": 1, "max_sentences": 2}}
-    found.change(**small, source={"folder": "talks", "text": text})
-    told = longtake_here("plan", "--dry-run", str(found.config))
+    changes = ("source.text.format=[auto,asr]", f"source.text.model={whisper}", "merge.min_sentences=1")
+    words = [str(tmp_path / "talks"), str(tmp_path / "out"), *(word for one in changes for word in ("--set", one))]
+    told = longtake_here("plan", "--dry-run", *words)
     assert "Speech to recognise: 1 video of 2" in told.stdout, told.stderr
-    sources.build(found)
-    texts = {row["video_id"]: row["paragraph"] for row in rows_of(found.output, "plan")}
+    told = longtake_here("build", *words)
+    assert "1 video without a transcript: the speech is recognised." in told.stdout, told.stderr
+    texts = {row["video_id"]: row["paragraph"] for row in rows_of(tmp_path / "out", "plan")}
     assert texts["own"] == "Words of the file." and "hundred million" in texts["bare"]
 
 
@@ -243,9 +243,11 @@ def test_the_cost_is_said_before_any_work(whisper: str, heard: SourceSet, tmp_pa
     found = videos(tmp_path, asr(whisper), [{"video_id": name, "uri": str(path)} for name, path in files.items()])
     told = longtake_here("plan", "--dry-run", str(found.config))
     assert told.returncode == 0, told.stderr
-    assert "Speech to recognise: 2 videos of 2, 0.00 h of sound." in told.stdout
+    assert "Speech to recognise: 2 videos of 2, 14 s of sound." in told.stdout
     assert re.search(r"times real time, measured on 14 s of video a on this machine", told.stdout)
     assert not found.output.exists()
+    (found.folder / "videos.jsonl").write_text(json.dumps({"video_id": "mute", "uri": str(files["mute"])}))
+    assert "none of them has sound" in longtake_here("plan", "--dry-run", str(found.config)).stdout
     done = longtake_here("plan", "--dry-run", str(heard.config))
     assert "Speech to recognise: 1 video of 6" in done.stdout, "only what failed: the missing one cannot be looked at"
 

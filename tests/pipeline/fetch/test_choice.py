@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from longtake.pipeline.fetch.choice import Wanted, choose_captions, choose_streams
+from longtake.pipeline.fetch.fetching import wanted_of
+from longtake.schemas.config import parse_config
 
 WANTED = Wanted(240, sound=False, hdr=False, captions=("json3", "vtt"), languages=("en", "de"), automatic=True)
 
@@ -53,6 +55,27 @@ def test_sound_comes_only_where_it_is_wanted_and_in_the_fewest_bytes() -> None:
     assert heavier is not None and (heavier.video["format_id"], heavier.sound) == ("240both", None)
     silent = choose_streams([stream("240", 240, 150)], wanted, 60)
     assert silent is not None and silent.sound is None
+
+
+@pytest.mark.parametrize(
+    ("text", "filters", "sound", "captions"),
+    [
+        ({}, {}, False, ()),
+        ({}, {"min_audio": 0.5}, True, ()),
+        ({"format": "vtt"}, {}, False, ("vtt",)),
+        ({"format": "asr", "model": "m"}, {}, True, ()),
+        ({"format": ["vtt", "asr"], "model": "m"}, {}, True, ("vtt",)),
+        ({"format": "vtt", "model": "m", "align": True}, {}, True, ("vtt",)),
+        ({"format": "vtt", "model": "m", "min_agreement": 0.5}, {}, True, ("vtt",)),
+    ],
+)
+def test_sound_and_captions_are_wanted_where_the_configuration_uses_them(
+    text: dict[str, Any], filters: dict[str, Any], sound: bool, captions: tuple[str, ...]
+) -> None:
+    path = {"path": "{video_id}.vtt"} if captions else {}
+    fetched = {"videos": "v.jsonl", "uri": "{video_id}.mp4", "text": text | path, "fetch": {"urls": "links.txt"}}
+    wanted = wanted_of(parse_config({"name": "x", "output": "x", "source": fetched, "filters": filters}))
+    assert (wanted.sound, wanted.captions) == (sound, captions)
 
 
 def test_what_cannot_be_used_is_not_chosen() -> None:

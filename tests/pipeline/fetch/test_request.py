@@ -56,7 +56,10 @@ def test_a_record_keeps_all_it_has() -> None:
     ("line", "says"),
     [
         ("no url", "holds a space"),
-        ({"video_id": "a"}, '"url" must be a URL'),
+        ({"video_id": "a"}, 'has no "url"'),
+        ({"video_id": "a", "url": 5}, '"url" must be a URL'),
+        ({"video_id": "a", "url": "http://[bad/x.mp4"}, "Invalid IPv6"),
+        ({"video_id": "a", "url": "http://x.org:99999/x.mp4"}, "Port out of range"),
         ({"video_id": ["a"], "url": "https://x.org"}, '"video_id" must be a text'),
         ({"video_id": "../a", "url": "https://x.org"}, "not safe as a file name"),
         ({"video_id": "a", "url": "https://x.org/\x00"}, "control character"),
