@@ -9,13 +9,14 @@ import numpy as np
 from fuzz_mutation import changed, edits
 from hypothesis import strategies as st
 
-from longtake.pipeline.parse.lines import Line
+from longtake.pipeline.parse.lines import Line, parse_json
 from longtake.pipeline.parse.manifest import ParsedVideo, parse_plain_video, parse_video
-from longtake.pipeline.parse.texts import parse_text
+from longtake.pipeline.parse.texts import parse_id, parse_text
 from longtake.pipeline.parse.timecode import parse_timecodes
 from longtake.pipeline.parse.transcripts import subtitles, whisper
 from longtake.pipeline.parse.transcripts.cue import Cue, Transcript, plain_lines
 from longtake.pipeline.parse.transcripts.regular import regular_cues
+from longtake.pipeline.read import by_video
 from longtake.pipeline.read.text_columns import text_columns
 from longtake.pipeline.text.clean import loops
 from longtake.schemas.reasons import Reason
@@ -138,6 +139,9 @@ manifest_lines = st.builds(
 
 def check_manifest_line(data: bytes) -> None:
     line, template = Line("videos.jsonl", 3, data), "videos/{video_id}.mp4"
+    record = parse_json(line)
+    if isinstance(record, dict):
+        assert by_video._name_of(line) == parse_id(record.get("video_id")), data
     plain = parse_plain_video(line, template)
     if plain is None:
         return
