@@ -1,4 +1,4 @@
-"""Maps the four folders at the top of the repository to sub-packages of `longtake`, which is `package`.
+"""Maps the folders of code at the top of the repository to sub-packages of `longtake`, which is `package`.
 
 The description on the package index is README.md with absolute links.
 """
@@ -12,62 +12,23 @@ _PLACES = {
     "": "https://github.com/longtake/longtake/blob/main/",
     "!": "https://raw.githubusercontent.com/longtake/longtake/main/",
 }
+HERE = Path(__file__).parent
 _LINK = re.compile(r"(!?)(\[[^\]]*\])\((?!https?:|#)([^)\s]+)\)")
 
 
 def readme() -> str:
     """Return README.md with absolute links to files and pictures of the repository."""
-    text = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+    text = (HERE / "README.md").read_text(encoding="utf-8")
     return _LINK.sub(lambda link: f"{link[1]}{link[2]}({_PLACES[link[1]]}{link[3]})", text)
 
 
-PACKAGES = (
-    "schemas",
-    "library",
-    "pipeline",
-    "pipeline.audit",
-    "pipeline.audit.checks",
-    "pipeline.audit.report",
-    "pipeline.browse",
-    "pipeline.build",
-    "pipeline.corpus",
-    "pipeline.decode",
-    "pipeline.decode.bitstream",
-    "pipeline.embeddings",
-    "pipeline.explain",
-    "pipeline.fetch",
-    "pipeline.filters",
-    "pipeline.find",
-    "pipeline.fragments",
-    "pipeline.ledger",
-    "pipeline.merge",
-    "pipeline.parse",
-    "pipeline.parse.transcripts",
-    "pipeline.plan",
-    "pipeline.plan.captions",
-    "pipeline.plan.duplicates",
-    "pipeline.plan.edit",
-    "pipeline.publish",
-    "pipeline.read",
-    "pipeline.recipes",
-    "pipeline.revise",
-    "pipeline.run",
-    "pipeline.text",
-    "pipeline.text.clean",
-    "pipeline.text.sentences",
-    "pipeline.verify",
-    "model",
-    "model.data",
-    "model.network",
-    "model.retrieval",
-    "model.training",
-    "model.weights",
-    "jobs",
-    "jobs.build",
-    "jobs.curate",
-    "jobs.explain",
-    "jobs.retrieve",
-    "jobs.versions",
+#: Every folder with code, found and not listed: one that was forgotten here would be missing only where it is installed.
+PACKAGES = tuple(
+    sorted(
+        ".".join(found.parent.relative_to(HERE).parts)
+        for top in ("schemas", "library", "pipeline", "model", "jobs")
+        for found in (HERE / top).rglob("__init__.py")
+    )
 )
 
 # Folders without code count as packages too: setuptools prints a page of warnings for each that is not named.

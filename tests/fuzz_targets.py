@@ -9,6 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuzz_mutation import edits
+from fuzz_quick import (
+    check_loops,
+    check_manifest_line,
+    check_subtitles,
+    check_text_lines,
+    check_words,
+    manifest_lines,
+    spoken,
+    subtitle_files,
+    text_lines,
+    whisper_words,
+)
 from fuzz_tables import (
     cells,
     check_config,
@@ -61,6 +73,11 @@ TARGETS = {
         300,
     ),
     "metadata": Target(st.tuples(st.sampled_from(METADATA), edits), check_metadata, 400),
+    "quick text": Target(text_lines, check_text_lines, 100),
+    "quick manifest": Target(manifest_lines, check_manifest_line, 200),
+    "quick subtitles": Target(subtitle_files, check_subtitles, 250),
+    "quick words": Target(whisper_words, check_words, 250),
+    "quick loops": Target(spoken, check_loops, 100),
     "names": Target(names, check_names, 200),
     # Two loads: the time PyYAML takes grows with the square of nested brackets, until Python's limit of recursion.
     "configs": Target(configs, check_config, 120, seconds=12),

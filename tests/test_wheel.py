@@ -23,6 +23,7 @@ from typing import Any
 
 import corpora
 import pytest
+import whisper_model
 from object_stores import emulators, missing, new_bucket, upload
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -41,6 +42,7 @@ SERVES = {
     "build": ("build",),
     "text": ("build",),
     "fetch": ("build", "fetch"),
+    "asr": ("build",),
     "gcp": ("build",),
     "aws": ("build",),
     "audit": ("build", "audit"),
@@ -353,6 +355,17 @@ def serves_fetch(made: Environment) -> None:
     assert len(list((made.folder / "videos").glob("*.mp4"))) == 2
 
 
+def serves_asr(made: Environment) -> None:
+    model = whisper_model.joined()
+    shutil.copy(DEMO / "videos" / "last-man.mp4", made.folder / "said.mp4")
+    text = {"format": "asr", "model": str(model), "language": "en"}
+    config = {"name": "x", "output": "out", "source": {"folder": ".", "text": text}, "merge": {"min_sentences": 1}}
+    (made.folder / "c.yaml").write_text(json.dumps(config))
+    made.run("plan", "c.yaml")
+    (kept,) = (made.folder / "out" / "staging" / "speech").rglob("*.json")
+    assert "inherited the world" in kept.read_text()
+
+
 def serves_store(made: Environment, scheme: str) -> None:
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         env = stack.enter_context(emulators())
@@ -390,6 +403,7 @@ def test_what_a_user_installs_starts(wheel: Path, tmp_path: Path, python: str, e
         "": serves_base,
         "build": serves_build,
         "fetch": serves_fetch,
+        "asr": serves_asr,
         "text": serves_text,
         "audit": serves_audit,
         "train": serves_train,

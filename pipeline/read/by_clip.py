@@ -64,7 +64,7 @@ VIDEOS = pa.schema([(name, pa.string()) for name in ("video_id", "uri", "url", "
 
 
 LOST, NAMED = "lost", "named"
-_MOST_ROWS = 1 << 17  # in one table on its way
+_MOST_ROWS, _MOST_BYTES = 1 << 17, 64 << 20  # in one table on its way
 
 
 def clips_of_bucket(element: tuple[int, Iterable[Batch]], context: ReadContext) -> Iterator[Any]:
@@ -164,7 +164,7 @@ def texts_by_clip(numbered: tuple[Block, int], context: ReadContext) -> Iterator
                     unusual.add(found[0], found[1][0], block.file, first + number)
         tables.append(unusual.table())
         first += len(piece)
-        if sum(map(len, tables)) > _MOST_ROWS:
+        if sum(map(len, tables)) > _MOST_ROWS or sum(table.nbytes for table in tables) > _MOST_BYTES:
             yield from _texts_by_bucket(tables, context)
             tables = []
     yield from _texts_by_bucket(tables, context)

@@ -190,7 +190,8 @@ def _unzipped_pieces(file: str) -> Iterator[list[bytes]]:
     """Yield the lines of a gzip file. If the file breaks off, the last line says so, for the ledger."""
     with storage.open_read(file) as raw, gzip.open(raw) as stream:
         lines: list[bytes] = []
-        told, size, ended = 0, 1, False
+        held = told = 0
+        size, ended = 1, False
         while not ended:
             try:
                 line, size = _next_line(stream)
@@ -199,11 +200,12 @@ def _unzipped_pieces(file: str) -> Iterator[list[bytes]]:
                 line, ended = f"gzip data breaks off here: {error}".encode(), True
             if size or line:
                 lines.append(line.rstrip(b"\r\n"))
-            if ended or len(lines) == _PIECE_LINES:
+                held += len(line)
+            if ended or len(lines) == _PIECE_LINES or held >= _PIECE_BYTES:
                 PROGRESS.advance("reading", raw.tell() - told)
                 told = raw.tell()
                 yield lines
-                lines = []
+                lines, held = [], 0
 
 
 def _next_line(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, int]:

@@ -89,9 +89,9 @@ def one_table(batches: Iterable[Batch], schema: pa.Schema) -> pa.Table:
 
 
 def chunked_table(batches: Iterable[Batch], schema: pa.Schema) -> pa.Table:
-    """Return the rows of batches as one table, in the memory that they have."""
+    """Return the rows of batches as one table, in the memory that they have. A column that a batch lacks is null in its rows."""
     tables = [table_of(batch) for batch in batches]
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    return pa.concat_tables(tables, promote_options="default") if tables else schema.empty_table()
 
 
 class _Files:

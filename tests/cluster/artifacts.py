@@ -21,7 +21,6 @@ import pytest
 PRISM = "github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0"
 S3_SERVER = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 GS_SERVER = "github.com/fsouza/fake-gcs-server@v1.52.3"
-KUBECONFORM = "github.com/yannh/kubeconform/cmd/kubeconform@v0.6.7"
 FLINK, SPARK = "1.19.3", "3.5.7"
 #: The release of Beam's Java part. It is older than the Python part: the newest whose runners for both engines were served.
 BEAM = "2.62.0"

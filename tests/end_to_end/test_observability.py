@@ -107,7 +107,7 @@ def test_the_documentation_names_every_metric_and_event() -> None:
         for step, names in table.items():
             for name in names:
                 assert f"| `{step}` | `{name}`" in text, f"{step}/{name}"
-    assert set(step_metrics.COUNTERS) | set(step_metrics.DISTRIBUTIONS) == {"fetch", "plan", "decode", "pack"}
+    assert set(step_metrics.COUNTERS) | set(step_metrics.DISTRIBUTIONS) == {"fetch", "hear", "plan", "decode", "pack"}
     code = "".join(path.read_text() for folder in ("pipeline", "jobs") for path in (REPOSITORY / folder).rglob("*.py"))
     import re
 

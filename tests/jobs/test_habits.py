@@ -14,6 +14,7 @@ from fsspec.registry import _registry
 from sources import LAST_MAN, SourceSet, Video, command, longtake, longtake_here, source_set, spoken
 
 from longtake.jobs.commands import GROUPS, NEEDS
+from longtake.pipeline.run import optional_models
 from longtake.schemas.extras import missing_extra
 
 COMMANDS = [name for commands in GROUPS.values() for name in commands]
@@ -84,6 +85,7 @@ def test_an_extra_that_a_setting_or_an_option_needs_is_3_before_work(
     ):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, package, None)
+            patch.setattr(optional_models, "_LOADED", {})  # nor a model that another test has loaded
             for protocol in ("s3", "gs"):  # other tests may have loaded them
                 patch.delitem(_registry, protocol, raising=False)
             done = longtake_here(*arguments, "--probe=none") if arguments[0] == "plan" else longtake_here(*arguments)

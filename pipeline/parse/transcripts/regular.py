@@ -19,6 +19,7 @@ _NOTHING_ELSE = re.compile(f"(?:{_CUE.format('(?:', _TIME)})++")
 _HEADER = re.compile(r"WEBVTT(?:[ \t][^\n]*+)?\n(?:[^\n]++\n)*+\n++")
 # Signs of tags, of codes and entities, and of all that is removed or hidden in a text.
 _SPECIAL = re.compile("[\x00-\x09\x0b-\x1f\x7f<{\\\\&\ufeff\u200b\u2060]")
+_SEGMENT = "X-TIMESTAMP-MAP="
 _LONG = len("00:00:00.000")
 _HOURS = "00:"
 
@@ -29,7 +30,7 @@ def regular_cues(data: bytes, video_id: str, is_vtt: bool) -> list[Cue] | None:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         return None
-    if _SPECIAL.search(text):
+    if _SPECIAL.search(text) or _SEGMENT in text:
         return None
     header = _HEADER.match(text)
     is_vtt = is_vtt or header is not None

@@ -242,16 +242,13 @@ def _aligned(words: list[Any], text: str) -> list[Word]:
     """Find the words in `text`, one after the other. A word without times, as in WhisperX, is skipped: its characters belong to
     the word before it."""
     found: list[Word] = []
-    folded = text.lower()  # some write the words in lower case
-    if len(folded) != len(text):
-        folded = text
+    fold = _folded if len(text.lower()) == len(text) else str  # some write the words in lower case
+    folded = fold(text)
     at, size = 0, len(text)
     for word in words:
-        spelled = _word_text(word).strip()
+        spelled = fold(_word_text(word).strip())
         if not spelled:
             continue
-        if folded is not text or spelled.islower():
-            spelled = spelled.lower()
         while at < size and folded[at] != spelled[0] and not text[at].isalnum():
             at += 1
         offset = at if folded.startswith(spelled, at) else _later(folded, spelled, at)
@@ -266,6 +263,11 @@ def _aligned(words: list[Any], text: str) -> list[Word]:
         except ValueError:
             continue
     return found if len(found) * 2 >= len(words) else []
+
+
+def _folded(text: str) -> str:
+    """A text in lower case, with one sigma: which one Python writes depends on the letter that follows."""
+    return text.lower().replace("\u03c2", "\u03c3")
 
 
 def _later(text: str, word: str, at: int) -> int:

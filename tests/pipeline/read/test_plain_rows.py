@@ -1,5 +1,6 @@
 """The quick ways of reading usual rows against the parsers that read all rows: whatever a line holds, both say the same."""
 
+import gzip
 import json
 import random
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from longtake.pipeline.parse.lines import Line, parse_json, where
 from longtake.pipeline.parse.manifest import ParsedVideo, parse_plain_video, parse_video
 from longtake.pipeline.parse.texts import parse_id
 from longtake.pipeline.parse.timecode import parse_timecodes
+from longtake.pipeline.read import by_clip, line_source
 from longtake.pipeline.read.buckets import Buckets, ReadContext
 from longtake.pipeline.read.by_clip import texts_by_clip
 from longtake.pipeline.read.by_video import lines_by_video, lines_of
@@ -219,3 +221,19 @@ def test_usual_texts_are_read_as_the_parser_reads_them(seed: int, tmp_path: Path
     read = [tuple(row[name] for name in ("clip_id", "text", "number")) for table in tables for row in table.to_pylist()]
     assert sorted(read) == sorted(rows)
     assert len(rows) > 1000 and len(drops) > 300
+
+
+def test_long_lines_of_a_gzip_file_travel_in_several_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All in one table would be more than Arrow's texts can hold, and more than memory can."""
+    monkeypatch.setattr(line_source, "_PIECE_BYTES", 1000)
+    monkeypatch.setattr(by_clip, "_MOST_BYTES", 2000)
+    texts = {f"c{n}": f"{n} " + "ab" * 200 for n in range(20)}
+    with gzip.open(tmp_path / "text.jsonl.gz", "wb") as stream:
+        stream.writelines(
+            written({"clip_id": name, "text": text}, random.Random(1)) + b"\n" for name, text in texts.items()
+        )
+    (block,) = blocks_of(str(tmp_path / "text.jsonl.gz"))
+    assert [len(piece) for piece in line_source.pieces_of(block)] == [3] * 6 + [2]
+    tables = [table_of(one[1]) for one in texts_by_clip((block, 1), context(tmp_path))]
+    assert {row["clip_id"]: row["text"] for table in tables for row in table.to_pylist()} == texts
+    assert max(table.nbytes for table in tables) < 4000

@@ -21,6 +21,7 @@ PARTS = [
     "\n",
     "a.b",
     "\u00c9",
+    "\u03a3",  # which small letter it has depends on what follows
 ]
 
 
@@ -51,4 +52,5 @@ def test_words_of_another_form_are_left() -> None:
     for other in ({"word": "two"}, {"start": None}, {"end": 1e12}, {"word": None}):
         assert _joined([usual | other], "one") is None
     assert _joined([{"text": "one"}], "one") is None
+    assert _joined([usual, {"word": "", "text": "two", "start": 1.0, "end": 2.0}], "one") is None
     assert _joined(["one"], "one") is None
