@@ -601,6 +601,8 @@ def test_what_cannot_work_fails_before_any_request(tmp_path: Path) -> None:
     config = config_of(tmp_path, allow_private=["10.0.0.0/33"])
     done = longtake_here("fetch", str(config))
     assert done.returncode == 2 and "corpus.yaml:" in done.stderr and "10.0.0.0/33" in done.stderr
+    done = longtake_here("fetch", str(config_of(tmp_path, urls="v*.jsonl")))
+    assert done.returncode == 2 and "'videos.jsonl' must be a new file, as videos.jsonl, none of urls" in done.stderr
     config = config_of(tmp_path)
     (tmp_path / "videos.jsonl").write_text('{"video_id": "mine"}\n')
     done = longtake_here("fetch", str(config))
