@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -77,9 +78,9 @@ class Source(Section):
                 raise ValueError("fetch writes records to videos, which folder does not read; leave folder out")
             if self.uri is None:
                 raise ValueError("fetch needs uri, the place of each video, as in videos/{video_id}.mp4")
-            if not self.videos or not self.videos.endswith(".jsonl") or self.videos == self.fetch.urls:
+            if not self.videos or not self.videos.endswith(".jsonl") or fnmatchcase(self.videos, self.fetch.urls):
                 raise ValueError(
-                    f"fetch writes the records to videos, so {self.videos!r} must be a new file, as videos.jsonl"
+                    f"fetch writes the records to videos, so {self.videos!r} must be a new file, as videos.jsonl, none of urls"
                 )
         return self
 

@@ -16,7 +16,7 @@ class Fetch(Section):
 
     urls: str  # files of URLs, one on each line, or of records with "url"
     folder: str = Field("fetched", min_length=1)  # a record of each video, the ledger, and what is half done
-    languages: tuple[Annotated[str, Field(pattern=_LANGUAGE)], ...] = ("en",)  # of captions, the best first
+    languages: tuple[Annotated[str, Field(pattern=_LANGUAGE)], ...] = ()  # of captions; none: text.languages, else en
     automatic_captions: bool = True  # where no person made any
     licences: tuple[Annotated[str, Field(min_length=1)], ...] = ()  # patterns as "Creative Commons*"; none: any licence
     concurrency: int = Field(8, ge=1, le=256)  # videos at a time

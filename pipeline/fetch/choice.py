@@ -31,6 +31,11 @@ class Wanted:
     languages: tuple[str, ...]
     automatic: bool
 
+    @property
+    def captions_for(self) -> tuple[str, ...]:
+        """What is asked for as captions, for the record of the video; () if none are."""
+        return (*self.languages, *self.captions, *(["automatic"] if self.automatic else [])) if self.captions else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Streams:

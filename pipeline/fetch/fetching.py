@@ -37,7 +37,7 @@ def wanted_of(config: CorpusConfig) -> Wanted:
         sound=config.filters.min_audio is not None or text.hears,
         hdr=config.frames.hdr != "drop",
         captions=_CAPTIONS.get(text.format, ()) if text.paths else (),
-        languages=settings.languages,
+        languages=settings.languages or text.languages or ("en",),
         automatic=settings.automatic_captions,
     )
 
@@ -89,8 +89,25 @@ class Fetcher:
 
     def fetch(self, request: Request) -> FetchRecord:
         """Fetch a video, store its files and return its record, which is stored too. A failure is a record with a reason."""
-        record = self._fetched(request)
-        storage.write_bytes(places.record_path(self._layout, request.video_id), record.to_bytes())
+        return self._kept(self._fetched(request))
+
+    def add_captions(self, request: Request, known: FetchRecord) -> FetchRecord:
+        """Ask for the captions of a video that is here; store them and its record. After a failure, the next run asks again."""
+        task = replace(self._task(request), with_video=False)
+        try:
+            got, _ = self._attempts(request, lambda: self._in_child(work.fetch, task))
+        except FetchError as error:
+            return replace(known, detail=str(error))
+        finally:
+            work.forget(task.folder)
+        found = replace(known.found or got.facts, captions=got.facts.captions)
+        record = replace(
+            known, captions=self._captions(request, got) or known.captions, found=found, detail=got.captions_error
+        )
+        return self._kept(replace(record, captions_for=self._wanted.captions_for))
+
+    def _kept(self, record: FetchRecord) -> FetchRecord:
+        storage.write_bytes(places.record_path(self._layout, record.video_id), record.to_bytes())
         return record
 
     def _fetched(self, request: Request) -> FetchRecord:
@@ -135,26 +152,21 @@ class Fetcher:
         checked: Checked | None,
         there: tuple[StoredFile, dict[str, Any]] | None,
     ) -> FetchRecord:
-        source, config = self._config.source, self._config
+        config = self._config
         video, measured = there or (None, {})
         if checked is not None:
             ending = places.ending_of(checked.container, checked.path.rpartition(".")[2])
             uri = places.video_uri(places.template_of(config), request.video_id, ending)
             _put(checked.path, config.resolve(uri))
             video, measured = StoredFile(uri, checked.size, checked.sha256), checked.measured
-        captions = None
-        if got.captions is not None and got.facts.captions is not None and source.text.paths:
-            told = got.facts.captions
-            uri = places.captions_uri(source.text.paths[0], request.video_id, told["language"], told["format"])
-            storage.write_bytes(config.resolve(uri), got.captions)
-            captions = StoredFile(uri, len(got.captions), _sha256(got.captions))
         chosen = got.facts.stream is not None and got.facts.stream["of"] > 1
         return FetchRecord(
             request.video_id,
             request.said_url,
             _now(),
             video=video,
-            captions=captions,
+            captions=self._captions(request, got),
+            captions_for=self._wanted.captions_for,
             found=got.facts,
             measured=measured,
             short_side=self._wanted.short_side if chosen else 0,
@@ -162,6 +174,15 @@ class Fetcher:
             detail=got.captions_error,
             versions=self._versions,
         )
+
+    def _captions(self, request: Request, got: work.Got) -> StoredFile | None:
+        """Store the captions that came, if any did."""
+        told, paths = got.facts.captions, self._config.source.text.paths
+        if got.captions is None or told is None or not paths:
+            return None
+        uri = places.captions_uri(paths[0], request.video_id, told["language"], told["format"])
+        storage.write_bytes(self._config.resolve(uri), got.captions)
+        return StoredFile(uri, len(got.captions), _sha256(got.captions))
 
     def _there(self, request: Request) -> tuple[StoredFile, dict[str, Any]] | None:
         """The file, and its facts, that stands at the place of a video without a record: another program put it there, or a run

@@ -173,6 +173,8 @@ class FetchVideo(beam.DoFn):
         record = self._before(request)
         if record is not None:
             metrics.count("fetch", videos_reused=1)
+            if not self._dry_run and self._lacks_captions(record):
+                record = self._fetcher.add_captions(request, record)
         elif self._dry_run:
             yield self._looked(request)
             return
@@ -206,6 +208,12 @@ class FetchVideo(beam.DoFn):
             if file is not None and not _is_there(self._config.resolve(file.uri), file.bytes):
                 return None
         return record
+
+    def _lacks_captions(self, record: FetchRecord) -> bool:
+        """Whether a video is here, and its captions were not asked for as they are wanted now. A link has none."""
+        is_link = record.found is not None and record.found.extractor == "link"
+        wanted = self._wanted.captions_for
+        return record.reason is None and not is_link and bool(wanted) and record.captions_for != wanted
 
     def _looked(self, request: Request) -> Any:
         try:

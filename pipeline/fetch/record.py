@@ -33,6 +33,7 @@ class FetchRecord:
         found: what the site said.
         measured: width, height, fps, codec, container and duration_ms of the file.
         short_side, sound: what the choice of streams was made for; short_side 0: there was nothing to choose.
+        captions_for: the languages and formats of captions that were asked for.
         attempts: of the run that ended with this record.
         reason, detail: why it failed; None and "" if it did not.
         versions: of the software that fetched it.
@@ -47,6 +48,7 @@ class FetchRecord:
     measured: dict[str, Any] = field(default_factory=dict)
     short_side: int = 0
     sound: bool = True
+    captions_for: tuple[str, ...] = ()
     attempts: int = 1
     reason: Reason | None = None
     detail: str = ""
@@ -71,6 +73,7 @@ def read_record(path: str) -> FetchRecord | None:
             return None
         raw["video"], raw["captions"] = (StoredFile(**raw[n]) if raw[n] else None for n in ("video", "captions"))
         raw["found"] = _facts(raw["found"]) if raw["found"] else None
+        raw["captions_for"] = tuple(raw["captions_for"])
         raw["reason"] = Reason(raw["reason"]) if raw["reason"] else None
         return FetchRecord(**{one.name: raw[one.name] for one in fields(FetchRecord)})
     except FileNotFoundError:

@@ -471,6 +471,29 @@ def test_a_dry_run_fetches_nothing_and_says_what_is_there(tmp_path: Path, clip: 
     assert [row["reason"] for row in ledger(tmp_path / "fetched")] == ["removed"]
 
 
+def test_captions_that_are_wanted_later_are_asked_for_without_the_video(tmp_path: Path, clip: bytes) -> None:
+    with serving() as web:
+        web.files |= {"/page.mp4": clip, "/subs.vtt": SUBTITLES}
+        web.files["/page.html"] = b"<video src='page.mp4'><track kind=captions srclang=fr src=subs.vtt></video>"
+        links(tmp_path, {"video_id": "a", "url": web.url("/page.html")})
+        config = config_of(tmp_path)
+        asked = []
+        for change in (
+            "source.text={format: none}",
+            "seed=0",
+            "source.fetch.languages=[fr]",
+            "source.fetch.languages=[fr]",
+        ):
+            assert longtake_here("fetch", str(config), "--set", change).returncode == 0
+            captions = record(tmp_path, "a")["captions"]
+            asked.append((captions and captions["uri"], web.times("/page.html"), web.times("/page.mp4")))
+        uris, pages, videos = zip(*asked, strict=True)
+        assert uris == (None, None, "subs/a.vtt", "subs/a.vtt")
+        assert pages[0] < pages[1] < pages[2] == pages[3] and len(set(videos)) == 1
+    assert (tmp_path / "subs" / "a.vtt").read_bytes() == SUBTITLES
+    assert not ledger(tmp_path / "fetched")
+
+
 def test_a_licence_that_is_not_allowed_is_not_fetched(tmp_path: Path, clip: bytes) -> None:
     with serving() as web:
         web.files |= {"/a.mp4": clip, "/b.mp4": clip, "/c.mp4": clip}
@@ -578,6 +601,8 @@ def test_what_cannot_work_fails_before_any_request(tmp_path: Path) -> None:
     config = config_of(tmp_path, allow_private=["10.0.0.0/33"])
     done = longtake_here("fetch", str(config))
     assert done.returncode == 2 and "corpus.yaml:" in done.stderr and "10.0.0.0/33" in done.stderr
+    done = longtake_here("fetch", str(config_of(tmp_path, urls="v*.jsonl")))
+    assert done.returncode == 2 and "'videos.jsonl' must be a new file, as videos.jsonl, none of urls" in done.stderr
     config = config_of(tmp_path)
     (tmp_path / "videos.jsonl").write_text('{"video_id": "mine"}\n')
     done = longtake_here("fetch", str(config))

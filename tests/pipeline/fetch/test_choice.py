@@ -62,7 +62,7 @@ def test_sound_comes_only_where_it_is_wanted_and_in_the_fewest_bytes() -> None:
     [
         ({}, {}, False, ()),
         ({}, {"min_audio": 0.5}, True, ()),
-        ({"format": "vtt"}, {}, False, ("vtt",)),
+        ({"format": "vtt", "languages": ["fr", "en"]}, {}, False, ("vtt",)),
         ({"format": "asr", "model": "m"}, {}, True, ()),
         ({"format": ["vtt", "asr"], "model": "m"}, {}, True, ("vtt",)),
         ({"format": "vtt", "model": "m", "align": True}, {}, True, ("vtt",)),
@@ -76,6 +76,7 @@ def test_sound_and_captions_are_wanted_where_the_configuration_uses_them(
     fetched = {"videos": "v.jsonl", "uri": "{video_id}.mp4", "text": text | path, "fetch": {"urls": "links.txt"}}
     wanted = wanted_of(parse_config({"name": "x", "output": "x", "source": fetched, "filters": filters}))
     assert (wanted.sound, wanted.captions) == (sound, captions)
+    assert wanted.languages == tuple(text.get("languages", ["en"]))
 
 
 def test_what_cannot_be_used_is_not_chosen() -> None:
