@@ -113,6 +113,11 @@ def _explained(error: BaseException) -> CorpusError | ConfigError:
             f"The runner's server does not answer any more ({details() if details else 'no reason given'}). See its log, start "
             "it again, then run the same command again: it goes on where it was."
         )
+    if "java.net.ConnectException" in text:
+        return CorpusError(
+            f"The cluster does not answer its job server any more ({_last_line(text)}). See its log, start it again, then run the "
+            "same command again: it goes on where it was."
+        )
     if f"[Errno {errno.EACCES}]" in text:
         return CorpusError(
             f"Not allowed to write: {_last_line(text)}. Check the permissions of the output and run again."

@@ -310,22 +310,22 @@ def flink(busy: Cluster) -> tuple[str, ...]:
 
 
 def test_flink_sdk_worker_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
-    config, output, job = half_way(busy, local, *flink)
+    _, output, job = half_way(busy, local, *flink)
     kill_workers(busy.pools["worker1"])
     busy["storage"].slow("1gbit")
     code, said = ended(job, busy["launcher"], 400)
-    assert code == 0 or "Run the same command again: it goes on where it was." in said, said
-    finish(busy, config, output, local, *flink)
+    assert code == 0, said
+    same(output, local, busy.folder / "corpus")
 
 
 def test_flink_task_manager_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
-    config, output, job = half_way(busy, local, *flink)
+    _, output, job = half_way(busy, local, *flink)
     hosts.kill(busy.flink["worker2"])
     busy.start_flink_on("worker2")
     busy["storage"].slow("1gbit")
     code, said = ended(job, busy["launcher"], 400)
-    assert code == 0 or "Run the same command again: it goes on where it was." in said, said
-    finish(busy, config, output, local, *flink)
+    assert code == 0, said
+    same(output, local, busy.folder / "corpus")
 
 
 def test_flink_job_manager_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
@@ -333,8 +333,9 @@ def test_flink_job_manager_killed(busy: Cluster, flink: tuple[str, ...], local: 
     config, output, job = half_way(busy, local, *flink)
     hosts.kill(busy.flink["runner"])
     busy["storage"].slow("1gbit")
-    code, _ = ended(job, busy["launcher"], 400)
+    code, said = ended(job, busy["launcher"], 400)
     assert code == 1
+    assert "The cluster does not answer its job server any more" in said
     busy.start_flink_on("runner")
     busy.wait_for_flink()
     finish(busy, config, output, local, *flink)

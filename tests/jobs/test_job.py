@@ -41,6 +41,17 @@ ZeroDivisionError: division by zero [while running 'Decode']
 """
 
 
+def test_a_cluster_that_is_gone_is_told_as_such() -> None:
+    """What Flink 1.19's job server said after its job manager was killed."""
+    told = str(
+        _explained(RuntimeError("Pipeline x failed in state FAILED: java.net.ConnectException: Connection refused\n"))
+    )
+    assert told.startswith(
+        "The cluster does not answer its job server any more (java.net.ConnectException: Connection refused)."
+    )
+    assert told.endswith("run the same command again: it goes on where it was.")
+
+
 def test_a_failure_in_java_is_told_by_its_cause() -> None:
     told = str(_explained(RuntimeError(SPARK))).splitlines()
     assert told[0] == (
