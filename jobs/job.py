@@ -115,8 +115,8 @@ def _explained(error: BaseException) -> CorpusError | ConfigError:
         )
     if "java.net.ConnectException" in text:
         return CorpusError(
-            f"The cluster does not answer its job server any more ({_last_line(text)}). See its log, start it again, then run the "
-            "same command again: it goes on where it was."
+            f"The cluster does not answer its job server any more ({_last_line(text)}). See its log, start it again, then run "
+            "the same command again: it goes on where it was."
         )
     if f"[Errno {errno.EACCES}]" in text:
         return CorpusError(
