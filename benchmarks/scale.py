@@ -42,7 +42,7 @@ _SPEECH = 0.7  # share of a video that is in long clips
 _SHARD_SAMPLES = 256
 _CLIP_S = 100  # of a long clip, as in LF-VILA-8M
 _START_S = 90  # until a cloud's worker, which is a new machine, takes its first element
-_STANDING_S = 5  # and a new process on a machine that stands ready: half of what two jobs took longer on hosts (docs/cloud.md)
+_STANDING_S = 5  # and a new process on a machine that stands ready; two jobs on hosts took 9 s longer (docs/cloud.md)
 _SLOW = 0.25  # speed of the slow worker
 
 
