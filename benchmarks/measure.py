@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -34,12 +35,13 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What a child process reported, its wall time, and the peak memory of its process tree in bytes."""
+    """What a child process reported, its wall time, and in bytes the peaks of its process tree's memory and scratch files."""
 
     report: dict[str, Any]
     wall: float
     peak_rss: int
     peak_processes: dict[str, int]  # RSS of each process at the peak, by what it is
+    peak_disk: int = 0
 
 
 def child(script: str, job: dict[str, Any], env: dict[str, str] | None = None, timeout: float = 3600) -> Run:
@@ -47,13 +49,16 @@ def child(script: str, job: dict[str, Any], env: dict[str, str] | None = None, t
     with tempfile.TemporaryDirectory(prefix="longtake-bench-") as folder:
         job_file, report_file = Path(folder, "job.json"), Path(folder, "report.json")
         job_file.write_text(json.dumps(job))
+        scratch = Path(folder, "scratch")
+        scratch.mkdir()
+        own = {"PYTHONWARNINGS": "ignore", "TMPDIR": str(scratch), "LONGTAKE_BENCH_CACHE": str(CACHE)}
         start = time.monotonic()
         with open(Path(folder, "log"), "w+b") as log:
             process = subprocess.Popen(
                 [sys.executable, str(HERE / script), str(job_file), str(report_file)],
-                stdout=log, stderr=log, env=os.environ | {"PYTHONWARNINGS": "ignore"} | (env or {}),
+                stdout=log, stderr=log, env=os.environ | own | (env or {}),
             )  # fmt: skip
-            sampler = Sampler(process.pid)
+            sampler = Sampler(process.pid, scratch)
             try:
                 code = process.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -65,15 +70,16 @@ def child(script: str, job: dict[str, Any], env: dict[str, str] | None = None, t
             if code or not report_file.exists():
                 log.seek(0)
                 raise Failed(f"{script} ended with {code}:\n{log.read().decode(errors='replace')[-3000:]}")
-        return Run(json.loads(report_file.read_text()), wall, sampler.peak, sampler.at_peak)
+        return Run(json.loads(report_file.read_text()), wall, sampler.peak, sampler.at_peak, sampler.peak_disk)
 
 
 class Sampler:
-    """Samples the resident memory of a process and all its descendants. `peak` is in bytes, `at_peak` by process."""
+    """Samples the resident memory of a process and all its descendants, and the size of its scratch folder. `peak` and
+    `peak_disk` are in bytes, `at_peak` by process."""
 
-    def __init__(self, pid: int) -> None:
-        self.peak, self.at_peak = 0, {}
-        self._pid, self._done = pid, threading.Event()
+    def __init__(self, pid: int, scratch: Path | None = None) -> None:
+        self.peak, self.at_peak, self.peak_disk = 0, {}, 0
+        self._pid, self._scratch, self._done = pid, scratch, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -86,6 +92,16 @@ class Sampler:
             sizes = _tree_rss(self._pid)
             if sum(sizes.values()) > self.peak:
                 self.peak, self.at_peak = sum(sizes.values()), sizes
+            if self._scratch is not None:
+                self.peak_disk = max(self.peak_disk, _bytes_in(self._scratch))
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it has gone since it was listed
+            total += path.stat().st_size
+    return total
 
 
 def _tree_rss(pid: int) -> dict[str, int]:

@@ -145,6 +145,7 @@ def figures(videos: int, runs: list[Run]) -> dict[str, Any]:
         "wall_seconds": round(best.wall, 2),
         "sentences_per_cpu_second": round(videos * _CLIPS / cpu),
         "peak_rss_mb": round(best.peak_rss / 1e6),
+        "peak_disk_mb": round(best.peak_disk / 1e6),
         "repeats": len(runs),
     }
 
@@ -161,8 +162,8 @@ def table_rows(result: dict[str, Any]) -> list[list[str]]:
     rows = []
     for name, found in {"longtake": result, **result["peers"]}.items():
         cpu = found["cpu_seconds"]
-        rate, memory = round(sentences / cpu), found["peak_rss_mb"]
-        rows.append([f"{sentences:,}", name, f"{cpu:,}", f"{cpu / ours:.2f}", f"{rate:,}", f"{memory:,}"])
+        rate, memory, disk = round(sentences / cpu), found["peak_rss_mb"], found.get("peak_disk_mb", 0)
+        rows.append([f"{sentences:,}", name, f"{cpu:,}", f"{cpu / ours:.2f}", f"{rate:,}", f"{memory:,}", f"{disk:,}"])
     return rows
 
 
@@ -214,7 +215,7 @@ def _report_sizes(options: argparse.Namespace, console: Console, facts: dict[str
                 if found:
                     peers[name] = min(found, peers.get(name, found), key=lambda one: one["cpu_seconds"])
         results.append(figures(videos, runs) | {"peers": peers})
-    headings = ["sentences", "", "CPU-s", "times ours", "sentences per CPU-s", "peak memory, MB"]
+    headings = ["sentences", "", "CPU-s", "times ours", "sentences per CPU-s", "peak memory, MB", "scratch, MB"]
     rows = [row for result in results for row in table_rows(result)]
     report(
         "plan",
