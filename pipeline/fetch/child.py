@@ -6,5 +6,6 @@ from yt_dlp.extractor import gen_extractor_classes
 import longtake.pipeline.fetch.check
 import longtake.pipeline.fetch.work  # noqa: F401
 
-for _kind in gen_extractor_classes():  # compiles the patterns of all sites: each fork would spend a quarter of a second on it
+# This compiles the patterns of all sites: each fork would spend a quarter of a second on it.
+for _kind in gen_extractor_classes():
     _kind.suitable("https://longtake.invalid/")
