@@ -10,7 +10,7 @@ from rich.console import Console
 
 from longtake.jobs.changes import with_changes
 from longtake.jobs.terminal import print_line
-from longtake.pipeline.find.folder import find_videos
+from longtake.pipeline.find.folder import find_videos, no_videos
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, load_config, parse_config
 from longtake.schemas.errors import ConfigError
@@ -79,8 +79,7 @@ def tell_folder(folder: str, settings: CorpusConfig, output: str, changes: Seque
         suffixes += found.suffixes()
         odd.update(row.reason.value for row in found.drops)
     if not videos:
-        problem = "no video in it" if storage.exists(folder) else "no such folder"
-        raise ConfigError(f"{folder}: {problem}")
+        raise no_videos(folder)
     without = suffixes.pop("", 0)
     by_number = sorted(suffixes.items(), key=lambda one: (-one[1], one[0]))
     texts = ", ".join(f"{suffix} for {n:,}" for suffix, n in by_number) or "none"

@@ -13,7 +13,6 @@ The paragraph of a video is its sentences in file order, as in published compari
 import csv
 import io
 import json
-import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 
 from longtake.model.retrieval.annotations import Annotation, AnnotationError, AnnotationProblem, Annotations
 from longtake.schemas import storage
+from longtake.schemas.pickles import is_pickle, refusal
 
 _CSV_FIELD = 1 << 20  # most characters of one field
 
@@ -57,12 +57,8 @@ def _text(path: str) -> str:
         data = storage.read_bytes(path)
     except FileNotFoundError:
         raise AnnotationError(f"{path}: no such file") from None
-    if path.endswith((".pkl", ".pickle", ".p")) or (data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05"):
-        raise AnnotationError(
-            f"{path}: a pickle, which can run code when read, so it was not read. If you trust its origin, convert it once: "
-            'python -c "import json, pickle, sys; json.dump(pickle.load(sys.stdin.buffer), sys.stdout)" '
-            f"< {shlex.quote(path)} > captions.json"
-        )
+    if is_pickle(path, data[:2]):
+        raise AnnotationError(refusal(path, path))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

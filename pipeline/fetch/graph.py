@@ -35,6 +35,7 @@ from longtake.pipeline.run import metrics
 from longtake.pipeline.run.batches import Batch, Pack, one_table
 from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.events import event
+from longtake.pipeline.run.model_files import versions_of
 from longtake.pipeline.run.parts import ByPart, with_hash, without_hash
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import batches_for
@@ -243,9 +244,7 @@ class FetchVideo(beam.DoFn):
 
 def fetch_versions() -> dict[str, str]:
     """The versions of what decides how a video is fetched."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("longtake", "yt-dlp", "httpx", "av")}
+    return versions_of(("longtake", "yt-dlp", "httpx", "av"))
 
 
 def _dropped(request: Request, reason: Reason, detail: str) -> Drop:
@@ -296,6 +295,3 @@ def _finish(config: CorpusConfig, dry_run: bool, _: None, tally: Tally, ledger: 
     if not dry_run and written != kept:
         raise AssertionError(f"{written} lines written, {kept} videos fetched")
     write_summary(places.fetch_layout(config), tally, ledger, dry_run)
-
-
-__all__ = ["DRY_RUN_PREFIX", "LEDGER_PREFIX", "FetchVideo", "add_fetching", "fetch_versions"]

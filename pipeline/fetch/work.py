@@ -186,6 +186,3 @@ def _is_of_site(task: Task, tools: _Tools) -> bool:
 def _ending(url: str) -> str:
     ending = os.path.splitext(urlsplit(url).path)[1].lstrip(".").lower()
     return ending if ending.isascii() and ending.isalnum() and len(ending) <= 8 else "bin"
-
-
-__all__ = ["Got", "Task", "fetch", "forget", "look"]

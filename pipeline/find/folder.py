@@ -70,9 +70,14 @@ def files_digest(folder: str) -> str:
         for row in found.drops:
             digest.update(repr(row).encode())
     if not has_video:
-        problem = "no video in it" if storage.exists(folder) else "no such folder"
-        raise ConfigError(f"{folder}: {problem}; videos end in {', '.join(names.VIDEOS)}")
+        raise no_videos(folder)
     return digest.hexdigest()
+
+
+def no_videos(folder: str) -> ConfigError:
+    """The error for a folder without videos."""
+    problem = "no video in it" if storage.exists(folder) else "no such folder"
+    return ConfigError(f"{folder}: {problem}; videos end in {', '.join(names.VIDEOS)}")
 
 
 def videos_in(inside: str, found: Iterable[str]) -> FoundFolder:

@@ -90,7 +90,7 @@ def public_facts(layout: Layout, manifest: CorpusManifest) -> PublicFacts:
                     "Check the corpus with: longtake verify"
                 )
             here = ("sample", row["key"]), ("video", row["video_id"])
-            rejected.update((name, None) for about in here if about in rejects for name in about[1:])
+            rejected |= {name: None for subject, name in here if (subject, name) in rejects}
             videos.add(row["video_id"])
             licences[" ".join((row["license"] or "").split())] += 1
             if row["uri"].startswith("/") or (

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apache_beam.pvalue import TaggedOutput
 
@@ -108,5 +108,5 @@ def _with_rate(
         except SourceError:
             continue
         if sound_s:
-            return SpeechCost(cost.videos, cost.of, cost.looked_at, cost.sound_s, took_s / sound_s, names[uri], sound_s)
+            return replace(cost, rate=took_s / sound_s, trial=names[uri], trial_s=sound_s)
     return cost

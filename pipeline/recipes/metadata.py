@@ -7,7 +7,6 @@ one worker: where a row begins is only known from its start.
 import csv
 import gzip
 import io
-import shlex
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -17,11 +16,11 @@ from longtake.pipeline.parse.texts import parse_id
 from longtake.pipeline.recipes.recipe import Recipe, Record
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.pickles import is_pickle, refusal
 from longtake.schemas.reasons import Reason
 from longtake.schemas.records import Drop
 
 _IN_BLOCKS = (".jsonl", ".ndjson", ".parquet")
-_PICKLES = (".pkl", ".pickle", ".p")
 _MAX_FIELD = 64 << 20
 
 
@@ -32,13 +31,8 @@ def is_in_blocks(file: str) -> bool:
 
 def check_file(file: str) -> None:
     """Raise ConfigError for a pickle."""
-    start = storage.read_range(file, 0, 2)
-    if file.endswith(_PICKLES) or (start[:1] == b"\x80" and start[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")):
-        raise ConfigError(
-            f"{file}: a pickle, which can run code when read, so it is not read. If you trust its origin, convert it once: "
-            'python -c "import json, pickle, sys; json.dump(pickle.load(sys.stdin.buffer), sys.stdout)" '
-            f"< {shlex.quote(base_name(file))} > captions.json"
-        )
+    if is_pickle(file, storage.read_range(file, 0, 2)):
+        raise ConfigError(refusal(file, base_name(file)))
 
 
 def lines_of_row(line: Line, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop]:

@@ -159,7 +159,7 @@ def _check_names(parser: Any, beam_args: list[str]) -> None:
     parser.error = refuse
     known, unknown = parser.parse_known_args(beam_args)
     names = [name for action in parser._actions for name in action.option_strings]
-    served = str(known.runner).rsplit(".", 1)[-1] in _SERVED
+    served = _class_name(known.runner) in _SERVED
     faults = []
     for argument in unknown:
         name = argument.partition("=")[0]
@@ -184,7 +184,7 @@ def _check_environment(options: PipelineOptions) -> None:
         raise ConfigError(
             "--environment_type=EXTERNAL: say where the workers are, as in --environment_config=localhost:50000"
         )
-    name = str(runner).rsplit(".", 1)[-1]
+    name = _class_name(runner)
     master = {
         "FlinkRunner": options.view_as(FlinkRunnerOptions).flink_master,
         "SparkRunner": options.view_as(SparkRunnerOptions).spark_master_url,
@@ -197,11 +197,15 @@ def _check_environment(options: PipelineOptions) -> None:
         )
 
 
+def _class_name(runner: object) -> str:
+    """The name of a runner without its module."""
+    return str(runner).rsplit(".", 1)[-1]
+
+
 def _keep_workers(options: PipelineOptions) -> None:
     """Let a job server keep its Python workers from step to step. Spark's ends them after each, and a start takes seconds."""
     portable = options.view_as(PortableOptions)
-    served = str(options.view_as(StandardOptions).runner).rsplit(".", 1)[-1] in _SERVED
-    if served and portable.environment_cache_millis == 0:
+    if _class_name(options.view_as(StandardOptions).runner) in _SERVED and portable.environment_cache_millis == 0:
         portable.environment_cache_millis = _KEEP_MS
 
 
