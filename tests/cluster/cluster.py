@@ -110,11 +110,13 @@ class Cluster:
         host.wait_for(FRONT, process)
         return process
 
-    def start_flink(self) -> None:
-        """Flink: a job manager on the runner's host, and a task manager of two slots on each worker's."""
+    def start_flink(self) -> tuple[str, ...]:
+        """Flink: a job manager on the runner's host, and a task manager of two slots on each worker's. What to say after `--`."""
+        jar = artifacts.job_server("flink")
         for name in ("runner", "worker1", "worker2"):
             self.start_flink_on(name)
         self.wait_for_flink()
+        return *ON_FLINK, f"--flink_job_server_jar={jar}"
 
     def start_flink_on(self, name: str) -> None:
         """Start Flink's part of one host."""
@@ -145,8 +147,9 @@ class Cluster:
             found: dict[str, Any] = json.loads(answer.read())
         return found
 
-    def start_spark(self) -> None:
-        """Spark: a master on the runner's host, and a worker of two cores on each worker's."""
+    def start_spark(self) -> tuple[str, ...]:
+        """Spark: a master on the runner's host, and a worker of two cores on each worker's. What to say after `--`."""
+        jar = artifacts.job_server("spark")
         jars = artifacts.spark_home() / "jars"
         for name in ("runner", "worker1", "worker2"):
             host = self[name]
@@ -167,6 +170,7 @@ class Cluster:
             environment = {"SPARK_HOME": str(jars.parent), "SPARK_SCALA_VERSION": "2.12"}  # as its scripts set them
             process = host.start([*_JAVA, "-cp", f"{jars}/*", *more], "spark", **environment)
             host.wait_for(7077 if name == "runner" else 7078, process)
+        return *ON_SPARK, f"--spark_job_server_jar={jar}"
 
     def start_prism(self, *workers: str) -> subprocess.Popen[bytes]:
         """Prism on the runner's host. It tells workers to call localhost, so their hosts hand that port on to it."""
@@ -256,6 +260,15 @@ ON_FLINK = (
     f"--environment_config=localhost:{POOL}",  # each task manager asks the pool on its own host
 )
 ON_SPARK = ("--runner=SparkRunner", "--spark_master_url=spark://runner:7077", *ON_FLINK[-2:])
+
+
+def lay_out_set(folder: Path) -> str:
+    """Copy a set of sources, with its plan if it has one, into a new bucket; the URI of the folder there."""
+    root = storage.join(object_stores.new_bucket("s3"), "set")
+    object_stores.upload(folder / "videos", storage.join(root, "videos"))
+    for path in folder.glob("*.*"):
+        storage.write_bytes(storage.join(root, path.name), path.read_bytes())
+    return root
 
 
 def lay_out_demo(uri: str) -> str:

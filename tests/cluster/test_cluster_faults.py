@@ -12,7 +12,7 @@ import artifacts
 import hosts
 import object_stores
 import pytest
-from cluster import ON_FLINK, ON_PRISM, S3, STORE, TWO_HOSTS, Cluster, cluster, reached, skip_without_hosts
+from cluster import ON_PRISM, S3, STORE, TWO_HOSTS, Cluster, cluster, lay_out_set, reached, skip_without_hosts
 from sources import LAST_MAN, MAMMALS, SourceSet, Video, build, ledger, published, source_set, spoken
 
 from longtake.schemas import storage
@@ -45,10 +45,7 @@ def busy(tmp_path: Path) -> Iterator[Cluster]:
 
 def lay_out(local: SourceSet) -> tuple[str, str]:
     """The sources and their plan in a new bucket: the URIs of the configuration and the output."""
-    root = storage.join(object_stores.new_bucket("s3"), "set")
-    object_stores.upload(local.folder / "videos", storage.join(root, "videos"))
-    for path in local.folder.glob("*.*"):
-        storage.write_bytes(storage.join(root, path.name), path.read_bytes())
+    root = lay_out_set(local.folder)
     return storage.join(root, "corpus.yaml"), storage.join(root, "out")
 
 
@@ -304,24 +301,18 @@ def test_prism_killed(busy: Cluster, prism: subprocess.Popen[bytes], local: Sour
 def flink(busy: Cluster) -> tuple[str, ...]:
     """Flink on the hosts; what to say after `--`."""
     with artifacts.or_skip():
-        jar = artifacts.job_server("flink")
-        busy.start_flink()
-    return *ON_FLINK, f"--flink_job_server_jar={jar}"
+        return busy.start_flink()
 
 
-def test_flink_sdk_worker_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
+@pytest.mark.parametrize("killed", ["sdk worker", "task manager"])
+def test_flink_goes_on_without(killed: str, busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
+    """It tries again what was lost; a task manager has to come back."""
     _, output, job = half_way(busy, local, *flink)
-    kill_workers(busy.pools["worker1"])
-    busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"], 400)
-    assert code == 0, said
-    same(output, local, busy.folder / "corpus")
-
-
-def test_flink_task_manager_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
-    _, output, job = half_way(busy, local, *flink)
-    hosts.kill(busy.flink["worker2"])
-    busy.start_flink_on("worker2")
+    if killed == "sdk worker":
+        kill_workers(busy.pools["worker1"])
+    else:
+        hosts.kill(busy.flink["worker2"])
+        busy.start_flink_on("worker2")
     busy["storage"].slow("1gbit")
     code, said = ended(job, busy["launcher"], 400)
     assert code == 0, said

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import artifacts
 import object_stores
-from cluster import GS, ON_FLINK, ON_PRISM, ON_SPARK, TWO_HOSTS, Cluster, lay_out_demo, reached
+from cluster import GS, ON_PRISM, TWO_HOSTS, Cluster, lay_out_demo, reached
 from sources import ledger, published
 
 from longtake.schemas import remote, storage
@@ -63,17 +63,16 @@ def test_a_gcs_server_with_preconditions(whole: Cluster, reference: Path, tmp_pa
 def test_flink(whole: Cluster, reference: Path, tmp_path: Path) -> None:
     """A job manager and two task managers, Beam's job server beside the launcher, a pool of workers beside each task manager."""
     with artifacts.or_skip():
-        jar = artifacts.job_server("flink")
-        whole.start_flink()
+        options = whole.start_flink()
     found = whole.flink_overview()
     assert (found["taskmanagers"], found["slots-total"]) == (2, 4)
     root = object_stores.new_bucket("s3")
     config = lay_out_demo(root)
     for name in ("worker1", "worker2"):
         whole.start_pool(name)
-    told = whole.longtake("doctor", config, "--", *ON_FLINK, f"--flink_job_server_jar={jar}")
+    told = whole.longtake("doctor", config, "--", *options)
     assert f"ok     Flink: {artifacts.FLINK} at runner:8081, 2 task managers, 4 slots" in told.stdout
-    done = whole.longtake("build", config, "--workers=1", "--", *ON_FLINK, f"--flink_job_server_jar={jar}")
+    done = whole.longtake("build", config, "--workers=1", "--", *options)
     assert done.returncode == 0, done.stderr
     same(root, reference, tmp_path)
 
@@ -81,12 +80,11 @@ def test_flink(whole: Cluster, reference: Path, tmp_path: Path) -> None:
 def test_spark(whole: Cluster, reference: Path, tmp_path: Path) -> None:
     """A master and two workers of Spark, Beam's job server on the launcher, a pool of workers beside each of Spark's."""
     with artifacts.or_skip():
-        jar = artifacts.job_server("spark")
-        whole.start_spark()
+        options = whole.start_spark()
     root = object_stores.new_bucket("s3")
     config = lay_out_demo(root)
     for name in ("worker1", "worker2"):
         whole.start_pool(name)
-    done = whole.longtake("build", config, "--workers=1", "--", *ON_SPARK, f"--spark_job_server_jar={jar}")
+    done = whole.longtake("build", config, "--workers=1", "--", *options)
     assert done.returncode == 0, done.stderr
     same(root, reference, tmp_path)

@@ -13,11 +13,9 @@ from pathlib import Path
 import artifacts
 import object_stores
 import pytest
-from cluster import ON_FLINK, ON_PRISM, ON_SPARK, S3, TWO_HOSTS, Cluster, cluster, reached, skip_without_hosts
+from cluster import ON_PRISM, S3, TWO_HOSTS, Cluster, cluster, lay_out_set, reached, skip_without_hosts
 from media import shared
 from sources import Video, command, ledger, published, source_set, spoken
-
-from longtake.schemas import storage
 
 FILES = list(shared("videos", "odd"))
 NUMBER = 70
@@ -38,17 +36,9 @@ def on_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster
     with cluster(tmp_path_factory.mktemp("cluster")) as hosts:
         hosts.start_s3()
         with reached(S3, hosts["storage"].address):
-            local = lay_out(sources.folder)
+            local = lay_out_set(sources.folder)
             report(hosts, "local runner", local)
             yield hosts, sources.folder, object_stores.download(f"{local}/out", tmp_path_factory.mktemp("local"))
-
-
-def lay_out(folder: Path) -> str:
-    root = storage.join(object_stores.new_bucket("s3"), "set")
-    object_stores.upload(folder / "videos", storage.join(root, "videos"))
-    for path in folder.glob("*.*"):
-        storage.write_bytes(storage.join(root, path.name), path.read_bytes())
-    return root
 
 
 def report(hosts: Cluster, name: str, root: str, *options: str) -> None:
@@ -74,27 +64,26 @@ def memory(hosts: Cluster) -> float:
     return total / 1000
 
 
+def started(hosts: Cluster, engine: str) -> tuple[str, ...]:
+    """Start an engine and its workers. What to say after `--`; skips the test if it cannot be had."""
+    for name in ("worker1", "worker2"):
+        hosts.start_pool(name)
+    with artifacts.or_skip():
+        if engine == "Flink":
+            return hosts.start_flink()
+        if engine == "Spark":
+            return hosts.start_spark()
+        if engine == "Prism":
+            hosts.start_prism("worker1")
+            return ON_PRISM
+    hosts.start_front("worker1", "worker2")
+    return TWO_HOSTS
+
+
 @pytest.mark.parametrize("engine", ["two hosts", "Prism", "Flink", "Spark"])
 def test_the_bytes_of_the_local_runner(on_hosts: tuple[Cluster, Path, Path], engine: str, tmp_path: Path) -> None:
     hosts, sources, local = on_hosts
-    options: tuple[str, ...] = TWO_HOSTS
-    with artifacts.or_skip():
-        if engine == "Prism":
-            artifacts.program(artifacts.PRISM)
-            options = ON_PRISM
-        if engine in ("Flink", "Spark"):
-            jar = artifacts.job_server(engine.lower())
-            options = (*(ON_FLINK if engine == "Flink" else ON_SPARK), f"--{engine.lower()}_job_server_jar={jar}")
-        {"two hosts": lambda: None, "Prism": lambda: None, "Flink": hosts.start_flink, "Spark": hosts.start_spark}[
-            engine
-        ]()
-    for name in ("worker1", "worker2"):
-        hosts.start_pool(name)
-    if engine == "two hosts":
-        hosts.start_front("worker1", "worker2")
-    if engine == "Prism":
-        hosts.start_prism("worker1")
-    root = lay_out(sources)
+    options, root = started(hosts, engine), lay_out_set(sources)
     report(hosts, engine, root, *options)
     corpus = object_stores.download(f"{root}/out", tmp_path)
     assert published(corpus) == published(local)
