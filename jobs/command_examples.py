@@ -44,6 +44,7 @@ EXAMPLES = {
     "train": (
         "longtake train mine/train.yaml",
         "longtake train mine/train.yaml --resume",
+        "longtake train mine/train.yaml --resume --extend --set steps=20000",
         "torchrun --nproc-per-node=8 -m longtake.jobs.cli train mine/train.yaml",
     ),
     "evaluate": ("longtake evaluate mine/run mine/out/my-corpus --split train",),

@@ -75,30 +75,40 @@ class Data(Section):
 
 
 class Optimizer(Section):
-    """AdamW, gradient clipping, and a learning rate that rises linearly, then falls linearly to `final` times its peak."""
+    """AdamW, gradient clipping, and a learning rate that rises linearly, then falls as `schedule` says."""
 
+    schedule: Literal["linear", "cosine", "step"] = "linear"
     lr: Annotated[float, Field(gt=0)] = 5e-5
     betas: tuple[Share, Share] = (0.9, 0.98)
     eps: Annotated[float, Field(gt=0)] = 1e-8
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     warmup: Share = 0.1
     final: Share = 0.01
+    step_epochs: Annotated[float, Field(gt=0)] = 5.0
+    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.25
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    groups: Literal["corrected", "released"] = "corrected"
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
 
 
 class Save(Section):
-    """How often, in steps, a checkpoint is written, and how many are kept."""
+    """How often, in steps, a checkpoint is written, and how many are kept. `best`: a metric whose best weights are kept too."""
 
     every: Positive = 1000
     keep: Positive = 3
+    best: str | None = None
 
 
 class Evaluate(Section):
-    """How often, in steps, the model is evaluated on `split`. Null: never while training."""
+    """How often, in steps, the model is evaluated on `split`. Null: never while training.
+
+    The training ends after `patience` evaluations without a better value of `save.best`.
+    """
 
     every: Positive | None = None
     split: str = "val"
     batch_size: Positive = 16
+    patience: Positive | None = None
 
 
 class TrainConfig(Section):
@@ -115,7 +125,10 @@ class TrainConfig(Section):
     steps: Positive | None = None
     epochs: Annotated[float, Field(gt=0)] | None = None
     optimizer: Optimizer = Optimizer()
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    freeze: tuple[str, ...] = ()
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    skip_nonfinite: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpointing: bool = False
     compile: bool = False
     save: Save = Save()
@@ -137,15 +150,36 @@ class TrainConfig(Section):
             raise ValueError("give either steps or epochs")
         return self
 
+    @model_validator(mode="after")
+    def _evaluations_decide(self) -> Self:
+        if self.save.best is not None and self.evaluate.every is None:
+            raise ValueError("save.best needs evaluations: set evaluate.every")
+        if self.evaluate.patience is not None and self.save.best is None:
+            raise ValueError("evaluate.patience counts evaluations without a better save.best: set save.best")
+        return self
+
     def resolve(self, path: str) -> str:
         """Return `path` as a usable location: a relative path starts from the configuration's folder."""
         joined = storage.join(self.base, path)
         return joined if storage.is_remote(joined) else os.path.normpath(joined)
 
     def deciding(self) -> dict[str, Any]:
-        """Return the settings that decide a step, except the data settings, which the loader compares itself."""
-        kept = ("seed", "model", "init", "batch_size", "accumulate", "steps", "epochs", "optimizer", "precision")
-        return self.model_dump(mode="json", include=set(kept))
+        """Return the settings that decide a step, except batch size and data settings, which the loader compares itself.
+
+        Those that a checkpoint of an earlier version does not know are left out while they have their defaults.
+        """
+        kept = ("seed", "model", "init", "accumulate", "steps", "epochs", "optimizer", "precision")
+        found = self.model_dump(mode="json", include=set(kept))
+        later = {"optimizer": ("schedule", "step_epochs", "step_factor", "layer_decay", "groups")}
+        for section, names in later.items():
+            fields = type(getattr(self, section)).model_fields
+            for name in names:
+                if found[section][name] == fields[name].default:
+                    del found[section][name]
+        for name in ("freeze", "ema"):
+            if getattr(self, name):
+                found[name] = self.model_dump(mode="json", include={name})[name]
+        return found
 
 
 def load_train_config(path: str, changes: Sequence[str] = ()) -> TrainConfig:

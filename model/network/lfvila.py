@@ -4,6 +4,8 @@ Stage 1 trains the dual encoder with the global contrastive loss and MTC. Stage 
 masked words and video-text matching. Parameters have the names of the released weights (docs/lfvila.md).
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 import torch
@@ -72,6 +74,7 @@ class LFVila(nn.Module):
             self.video_token_pos = VideoTokenPosition(size.clips * size.frames_per_clip, grid, width)
         for module in self._untrained():
             module.requires_grad_(False)
+        self._frozen: tuple[nn.Module, ...] = ()  # by `freeze`
         self.train()
 
     def _untrained(self) -> list[nn.Module]:
@@ -88,13 +91,34 @@ class LFVila(nn.Module):
             unused += [self.video_encoder.norm_local, self.video_encoder.local_feat_proj]
         return unused
 
+    def freeze(self, names: Iterable[str]) -> None:
+        """Keep modules or parameters with these names as they are: without gradient, dropout and drop path.
+
+        Raises LookupError for a name that nothing has.
+        """
+        modules, parameters = dict(self.named_modules()), dict(self.named_parameters())
+        frozen = []
+        for name in names:
+            chosen = [one for one in parameters if one == name or one.startswith(f"{name}.")]
+            if not chosen:
+                near = get_close_matches(name, [*modules, *parameters], n=1)
+                raise LookupError(f"no module {name!r}.{f' Did you mean {near[0]}?' if near else ''}")
+            for one in chosen:
+                parameters[one].requires_grad_(False)
+            if name in modules:
+                frozen.append(modules[name])
+        self._frozen = (*self._frozen, *frozen)
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> "LFVila":
-        """Set training mode; the frozen parts of stage 2 stay in evaluation mode."""
+        """Set training mode; the frozen parts of stage 2, and those that `freeze` names, stay in evaluation mode."""
         super().train(mode)
         if self.stage == 2:
             frozen = [self.video_encoder] if self.compat.frozen_parts_drop_out else self._untrained()
             for module in frozen:
                 module.eval()
+        for module in self._frozen:
+            module.eval()
         return self
 
     def set_checkpointing(self, enabled: bool) -> None:

@@ -74,6 +74,16 @@ def make_model(card: ModelCard) -> LFVila:
         raise ConfigError(f"model: {error}") from None
 
 
+def freeze(config: TrainConfig, model: LFVila) -> None:
+    """Freeze the parts that the configuration names. Raises ConfigError for an unknown one, or if nothing is left to train."""
+    try:
+        model.freeze(config.freeze)
+    except LookupError as error:
+        raise ConfigError(f"freeze: {error.args[0]}") from None
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError("freeze: nothing is left to train")
+
+
 def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
@@ -140,6 +150,8 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
         crop=CropRange(data.crop_area, data.crop_ratio),
         flip=data.flip,
         antialias=data.antialias,
+        released_crop=card.compat.one_crop_for_all,
+        released_window=card.compat.last_window_never_drawn,
         workers=data.workers,
         prefetch=data.prefetch,
     )
