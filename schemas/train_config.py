@@ -122,6 +122,7 @@ class TrainConfig(Section):
     data: Data = Data()
     batch_size: Positive = 16
     accumulate: Positive = 1
+    contrast_chunks: Positive = 1
     steps: Positive | None = None
     epochs: Annotated[float, Field(gt=0)] | None = None
     optimizer: Optimizer = Optimizer()
@@ -151,6 +152,14 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _chunks_are_equal(self) -> Self:
+        if self.batch_size % self.contrast_chunks:
+            raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.contrast_chunks} contrast_chunks")
+        if self.contrast_chunks > 1 and self.model.stage == 2:
+            raise ValueError("contrast_chunks: stage 2 has no contrast; use accumulate")
+        return self
+
+    @model_validator(mode="after")
     def _evaluations_decide(self) -> Self:
         if self.save.best is not None and self.evaluate.every is None:
             raise ValueError("save.best needs evaluations: set evaluate.every")
@@ -176,8 +185,8 @@ class TrainConfig(Section):
             for name in names:
                 if found[section][name] == fields[name].default:
                     del found[section][name]
-        for name in ("freeze", "ema"):
-            if getattr(self, name):
+        for name in ("freeze", "ema", "contrast_chunks"):
+            if getattr(self, name) != type(self).model_fields[name].default:
                 found[name] = self.model_dump(mode="json", include={name})[name]
         return found
 

@@ -35,13 +35,17 @@ def fit(preset: Preset, manifest: CorpusManifest, gpus: int, memory_gb: float) -
     _fit_memory(preset, settings, wanted, gpus, memory_gb, told)
     _fit_frames(settings, manifest, told)
     _fit_evaluation(settings, manifest, told)
-    settings["data"]["workers"] = preset.workers
+    settings["data"] |= {"workers": preset.workers, "prefetch": 2}
     step = settings["batch_size"] * settings["accumulate"] * gpus
     if settings.get("epochs") is not None:
         told.append(
             f"This corpus has {plural(samples, 'sample')}: {plural(int(settings['epochs'] * samples // step), 'step')} in "
             f"{settings['epochs']:g} epochs."
         )
+    ahead = preset.workers * 2 * settings["batch_size"] * preset.footprint.frames
+    told.append(
+        f"The batches that loader processes make ahead take up to {ahead / 1e9:.1f} GB of /dev/shm for each GPU."
+    )
     return Fitted(settings, (*told, *preset.differs))
 
 
@@ -67,38 +71,51 @@ def _global_batch(preset: Preset, samples: int, gpus: int, told: list[str]) -> i
     return wanted
 
 
-def most_samples(footprint: Footprint, memory_gb: float, checkpointing: bool) -> int:
-    """Return how many samples fit into a GPU at once."""
+def most_samples(footprint: Footprint, memory_gb: float, checkpointing: bool, batch: int) -> int:
+    """Return how many samples of a batch go through a GPU at once, beside the frames of the whole batch."""
     each = footprint.sample_checkpointed if checkpointing else footprint.sample
-    return max(0, int((USABLE * memory_gb * 1e9 - footprint.fixed) // each))
+    return max(0, int((USABLE * memory_gb * 1e9 - footprint.fixed - batch * footprint.frames) // each))
 
 
 def _fit_memory(
     preset: Preset, settings: dict[str, Any], wanted: int, gpus: int, memory_gb: float, told: list[str]
 ) -> None:
-    """Set batch_size, accumulate and checkpointing so that a step has `wanted` samples, as nearly as GPUs divide them."""
-    share = wanted // gpus
-    plain, recomputed = (most_samples(preset.footprint, memory_gb, checkpointing) for checkpointing in (False, True))
+    """Set batch_size, its parts and checkpointing so that a step has `wanted` samples, as nearly as GPUs divide them.
+
+    Parts are `contrast_chunks` where a loss compares all samples, else `accumulate`.
+    """
+    footprint, share = preset.footprint, wanted // gpus
+    loaded = share if preset.contrasts else LEAST_BATCH
+    plain, recomputed = (most_samples(footprint, memory_gb, checkpointing, loaded) for checkpointing in (False, True))
     if recomputed < LEAST_BATCH:
-        least = (preset.footprint.fixed + LEAST_BATCH * preset.footprint.sample_checkpointed) / (USABLE * 1e9)
+        needed = footprint.fixed + loaded * footprint.frames + LEAST_BATCH * footprint.sample_checkpointed
         raise ConfigError(
-            f"--memory {memory_gb:g}: {preset.name} needs {least:.0f} GB on each GPU. Name larger GPUs, or train a smaller "
-            "size: longtake init DIR --train CORPUS"
+            f"--memory {memory_gb:g}: {preset.name} needs {needed / (USABLE * 1e9):.0f} GB on each GPU. Name more "
+            "or larger GPUs, or train a smaller size: longtake init DIR --train CORPUS"
         )
-    # Recomputing costs a third more time. Parts of a batch that do not contrast with each other cost quality.
-    checkpointing = plain < (share if preset.contrasts else LEAST_BATCH)
+    # Either way of saving memory takes about a third more time; both together two thirds.
+    checkpointing = plain < share <= recomputed if preset.contrasts else False
+    if plain < LEAST_BATCH:
+        checkpointing = True
     parts = parts_of(share, recomputed if checkpointing else plain)
-    batch = share // parts
-    settings |= {"batch_size": batch, "accumulate": parts, "checkpointing": checkpointing}
-    step = batch * parts * gpus
+    each = share // parts
+    chunks, sums = (parts, 1) if preset.contrasts else (1, parts)
+    settings |= {"batch_size": each * chunks, "accumulate": sums, "checkpointing": checkpointing}
+    if chunks > 1:
+        settings["contrast_chunks"] = chunks
+    step = each * parts * gpus
     if step != wanted:
         told.append(f"A step has {step} samples, not {wanted}, which {gpus} GPUs cannot share evenly.")
     if checkpointing:
         told.append("checkpointing: activations are computed again in the backward pass, for about a third more time.")
-    if parts > 1:
+    if chunks > 1:
         told.append(
-            f"accumulate: a step sums up {parts} batches of {batch} on each GPU. {preset.accumulated} batch_size x GPUs = "
-            f"{batch * gpus}."
+            f"contrast_chunks: each GPU encodes its batch in {chunks} parts, twice, for about a third more time. The contrast is "
+            "over the whole batch, as in the paper."
+        )
+    if sums > 1:
+        told.append(
+            f"accumulate: a step sums up {sums} batches of {each} on each GPU; hidden words are averaged batch by batch."
         )
 
 

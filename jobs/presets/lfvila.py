@@ -39,9 +39,8 @@ STAGE_1 = Preset(
     },
     batch=512,
     gpus="32 V100",
-    footprint=Footprint(fixed=5.1e9, sample=2.0e9, sample_checkpointed=3.6e8),
+    footprint=Footprint(fixed=5.1e9, sample=2.0e9, sample_checkpointed=3.6e8, frames=5.9e6),
     workers=9,
-    accumulated="Each batch contrasts only within itself: in the paper a sample is among 512, here among",
     differs=_DIFFERS,
 )
 STAGE_2 = Preset(
@@ -56,9 +55,8 @@ STAGE_2 = Preset(
     },
     batch=1536,
     gpus="32 V100",
-    footprint=Footprint(fixed=4.4e9, sample=6.0e8, sample_checkpointed=1.6e8),
+    footprint=Footprint(fixed=4.4e9, sample=6.0e8, sample_checkpointed=1.6e8, frames=5.9e6),
     workers=13,
     contrasts=False,
-    accumulated="The gradient is that of the whole, but that hidden words are averaged batch by batch:",
     differs=("init.weights: name your run of stage 1, or the released lfvila_stage1.bin.", *_DIFFERS),
 )  # fmt: skip

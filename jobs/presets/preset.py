@@ -15,6 +15,7 @@ class Footprint:
     fixed: float  # weights, gradients, means of AdamW
     sample: float  # activations of a sample that wait for the backward pass
     sample_checkpointed: float  # the same with `checkpointing: true`
+    frames: float  # of a sample, as the loader delivers them
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,5 @@ class Preset:
     gpus: str  # those of the publication
     footprint: Footprint
     workers: int  # loader processes that feed one H200 (docs/training.md)
-    accumulated: str  # what summing up batches changes, before "batch_size x GPUs = N."
-    contrasts: bool = True  # a loss compares all samples of a batch, so that a batch in parts is another loss
+    contrasts: bool = True  # a loss compares all samples of a step; else batches may be summed up
     differs: tuple[str, ...] = ()  # what differs from the publication in any case, a sentence each

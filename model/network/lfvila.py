@@ -51,6 +51,16 @@ class TextFeatures(NamedTuple):
     keep: Tensor  # (B, 1 + M L): which tokens are not padding
 
 
+class FeatureGradients(NamedTuple):
+    """The gradients of a loss in the features of a batch; None: the loss does not depend on them."""
+
+    video: Tensor | None
+    clips: Tensor | None
+    paragraph: Tensor | None
+    sentences: Tensor | None
+    own: tuple[Tensor, ...] = ()  # in `loss_parameters`
+
+
 class LFVila(nn.Module):
     """Both encoders, the projections, and the parts that stage 2 adds."""
 
@@ -211,6 +221,18 @@ class LFVila(nn.Module):
             )
         return {"loss": losses.contrast_weight * contrast + losses.mtc_weight * mtc, "contrast": contrast, "mtc": mtc}
 
+    def loss_parameters(self) -> list[nn.Parameter]:
+        """Return the trained parameters of the contrastive losses themselves."""
+        return [] if self.contrast is None else list(self.contrast.parameters())
+
+    def pulled(self, video: VideoFeatures, text: TextFeatures, gradients: FeatureGradients) -> Tensor:
+        """Return a scalar whose gradient in the features, and in `loss_parameters`, is that of another loss."""
+        features = (video.video, video.clips, text.paragraph, text.sentences)
+        pairs = [*zip(features, gradients, strict=False), *zip(self.loss_parameters(), gradients.own, strict=False)]
+        with torch.autocast(video.video.device.type, enabled=False):
+            parts = [(_exact(x) * g).sum() for x, g in pairs if g is not None]
+            return torch.stack(parts).sum()
+
     def fusion_losses(self, video: VideoFeatures, text: TextFeatures, mlm_labels: Tensor) -> dict[str, Tensor]:
         """Return the losses of stage 2: `loss`, the weighted sum, `mlm` and `matching` without weights, and accuracies.
 
@@ -255,6 +277,7 @@ class LFVila(nn.Module):
         mlm_labels: Tensor | None = None,
         generator: torch.Generator | None = None,
         drawn: Draw | None = None,
+        pull: FeatureGradients | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch. Its clip k is shown while sentence k is said.
 
@@ -265,6 +288,7 @@ class LFVila(nn.Module):
             mlm_labels: (B, M, L): the hidden tokens, -100 elsewhere; stage 2 needs them.
             generator: MTC draws positions from it; None: PyTorch's generator.
             drawn: the positions, if they are drawn already.
+            pull: gradients of the features, in place of losses; see `pulled`.
 
         Returns:
             The losses by name, scalars.
@@ -275,6 +299,8 @@ class LFVila(nn.Module):
         # In the released code the configuration decides the number of clips, not the text.
         videos = self.encode_video(video, self.size.clips if self.compat.reshaped_clips else text_ids.shape[1])
         texts = self.encode_text(text_ids, attention_mask)
+        if pull is not None:
+            return {"loss": self.pulled(videos, texts, pull)}
         if self.stage == 1:
             return self.contrastive_losses(videos, texts, generator, drawn)
         if mlm_labels is None:

@@ -20,6 +20,7 @@ from longtake.model.data.samples import Batch
 from longtake.model.network.fusion_losses import mask_words
 from longtake.model.network.lfvila import LFVila
 from longtake.model.training.averaging import MovingAverage
+from longtake.model.training.chunks import backward_in_chunks, cut
 from longtake.model.training.optimizer import learning_rate, make_optimizer, set_rate
 from longtake.model.training.process import Process
 from longtake.schemas.train_config import TrainConfig
@@ -89,10 +90,7 @@ class Stepper:
             batch = next(batches)
             interval.waited_s += time.monotonic() - asked
             interval.count(batch)
-            with self._synchronised(part == parts - 1):
-                losses = self._losses(batch, step, part)
-                self.scaler.scale(losses["loss"] / parts).backward()  # type: ignore[no-untyped-call]
-            found.append({name: value.detach() for name, value in losses.items()})
+            found.append(self._backward(batch, step, part))
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, config.optimizer.clip_norm or math.inf)
         if self._takes(norm):
@@ -105,6 +103,30 @@ class Stepper:
                 self.average.update(step)
         self.scaler.update()
         self.optimizer.zero_grad()
+
+    def _backward(self, batch: Batch, step: int, part: int) -> dict[str, Tensor]:
+        """Add the gradient of a batch to the parameters. Return its losses."""
+        config, last = self.config, part == self.config.accumulate - 1
+        if config.contrast_chunks == 1:
+            with self._synchronised(last):
+                losses = self._losses(batch, step, part)
+                self._scaled(losses["loss"]).backward()  # type: ignore[no-untyped-call]
+            return {name: value.detach() for name, value in losses.items()}
+        device, rank = self.process.device, self.process.rank
+        return backward_in_chunks(
+            self.model,
+            self._forward,
+            cut(batch.to(device), config.contrast_chunks),
+            seed=lambda chunk: _seed_generators(derived_seed(config.seed, step, part, rank, 2, chunk)),
+            mixed=lambda: autocast(config, device),
+            synchronised=lambda last_chunk: self._synchronised(last and last_chunk),
+            scale=self._scaled,
+            drawing=torch.Generator().manual_seed(derived_seed(config.seed, step, part)),
+        )
+
+    def _scaled(self, loss: Tensor) -> Tensor:
+        """Return a batch's share of the step's loss, scaled up for half precision."""
+        return self.scaler.scale(loss / self.config.accumulate)
 
     def _takes(self, norm: Tensor) -> bool:
         """Return whether a step with this gradient is taken; all ranks have the same gradient. Only some settings wait for it."""
@@ -159,6 +181,10 @@ class Stepper:
         with autocast(self.config, device):
             losses: dict[str, Tensor] = self._forward(batch.video(), batch.ids, batch.mask, labels, drawing)
         return losses
+
+
+def _seed_generators(seed: int) -> None:
+    torch.manual_seed(seed)
 
 
 def hide_words(batch: Batch, tokenizer: Any, seed: int) -> tuple[Tensor, Tensor]:

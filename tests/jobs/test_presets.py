@@ -63,8 +63,12 @@ def test_the_global_batch_is_kept_and_fits_into_each_gpu(name: str, gpus: int, m
     assert (step == preset.batch) or any(f"A step has {step} samples" in text for text in fitted.differs)
     footprint = preset.footprint
     each = footprint.sample_checkpointed if settings["checkpointing"] else footprint.sample
-    assert footprint.fixed + settings["batch_size"] * each <= USABLE * memory * 1e9
+    chunks = settings.get("contrast_chunks", 1)
+    assert settings["batch_size"] % chunks == 0
+    needed = footprint.fixed + settings["batch_size"] * footprint.frames + settings["batch_size"] // chunks * each
+    assert needed <= 1.01 * USABLE * memory * 1e9
     said = " ".join(fitted.differs)
+    assert (chunks > 1) == ("contrast_chunks: " in said) and not (preset.contrasts and settings["accumulate"] > 1)
     assert settings["checkpointing"] == ("checkpointing: " in said)
     assert (settings["accumulate"] > 1) == ("accumulate: " in said)
 
@@ -72,7 +76,7 @@ def test_the_global_batch_is_kept_and_fits_into_each_gpu(name: str, gpus: int, m
 def test_more_gpus_leave_less_to_differ() -> None:
     few, many = (fit(PRESETS["lfvila-stage1"], manifest(train=10**6, val=9), gpus, 80).settings for gpus in (1, 64))
     assert many["batch_size"] == 8 and many["accumulate"] == 1 and not many["checkpointing"]
-    assert few["checkpointing"]
+    assert few["batch_size"] == 512 and few["contrast_chunks"] > 8
 
 
 @pytest.mark.parametrize(
