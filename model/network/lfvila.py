@@ -54,10 +54,7 @@ class TextFeatures(NamedTuple):
 class FeatureGradients(NamedTuple):
     """The gradients of a loss in the features of a batch; None: the loss does not depend on them."""
 
-    video: Tensor | None
-    clips: Tensor | None
-    paragraph: Tensor | None
-    sentences: Tensor | None
+    features: tuple[Tensor | None, ...]  # in VideoFeatures.video and clips, TextFeatures.paragraph and sentences
     own: tuple[Tensor, ...] = ()  # in `loss_parameters`
 
 
@@ -228,7 +225,10 @@ class LFVila(nn.Module):
     def pulled(self, video: VideoFeatures, text: TextFeatures, gradients: FeatureGradients) -> Tensor:
         """Return a scalar whose gradient in the features, and in `loss_parameters`, is that of another loss."""
         features = (video.video, video.clips, text.paragraph, text.sentences)
-        pairs = [*zip(features, gradients, strict=False), *zip(self.loss_parameters(), gradients.own, strict=False)]
+        pairs = [
+            *zip(features, gradients.features, strict=True),
+            *zip(self.loss_parameters(), gradients.own, strict=False),
+        ]
         with torch.autocast(video.video.device.type, enabled=False):
             parts = [(_exact(x) * g).sum() for x, g in pairs if g is not None]
             return torch.stack(parts).sum()

@@ -77,9 +77,8 @@ def backward_in_chunks(
     for number, chunk in enumerate(batches):
         last, size = number == len(batches) - 1, len(chunk)
         rows = slice(number * size, (number + 1) * size)
-        pull = FeatureGradients(
-            *(None if gradient is None else gradient[rows] for gradient in gradients), own_gradients if last else ()
-        )
+        cut_out = tuple(None if gradient is None else gradient[rows] for gradient in gradients)
+        pull = FeatureGradients(cut_out, own_gradients if last else ())
         seed(number)
         with synchronised(last):
             with mixed():
