@@ -12,6 +12,13 @@ from longtake.schemas.settings import Section, check_settings, read_settings
 REFERENCE = "docs/training.md"
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+_VARYING = (
+    "mix",
+    "concatenate",
+    "drop_sentences",
+    "one_frame",
+    "curriculum",
+)  # settings of `data` that no loader compares
 
 
 class Model(Section):
@@ -48,6 +55,23 @@ class Init(Section):
         return self
 
 
+class Mixed(Section):
+    """A further corpus of the training, and how often a batch is taken from it; the main corpus has the weight 1."""
+
+    corpus: str
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    split: str = "train"
+    sentences: Annotated[int, Field(ge=1, le=64)] | None = None
+    frames_per_sentence: Positive | None = None
+
+
+class Phase(Section):
+    """The frames of each sentence until this share of the steps."""
+
+    until: Annotated[float, Field(gt=0, le=1)]
+    frames_per_sentence: Positive
+
+
 class Data(Section):
     """How a sample becomes model input. Sizes in pixels; null: as the model's size says."""
 
@@ -62,6 +86,11 @@ class Data(Section):
     crop_ratio: tuple[float, float] = (1.5, 2.0)
     flip: Share = 0.5
     antialias: bool = True
+    mix: tuple[Mixed, ...] = ()
+    concatenate: Share = 0.0
+    drop_sentences: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    one_frame: Share = 0.0
+    curriculum: tuple[Phase, ...] = ()
     shuffle_shards: Positive = 8
     workers: Annotated[int, Field(ge=0, le=256)] = 2
     prefetch: Positive = 2
@@ -71,6 +100,9 @@ class Data(Section):
         for name, (low, high) in (("crop_area", self.crop_area), ("crop_ratio", self.crop_ratio)):
             if not 0 < low <= high:
                 raise ValueError(f"{name}: {low} to {high} is not a range of positive numbers")
+        ends = [phase.until for phase in self.curriculum]
+        if ends and (ends != sorted(set(ends)) or ends[-1] != 1):
+            raise ValueError(f"curriculum: until is {ends}; it must rise, and end with 1.0")
         return self
 
 
@@ -185,6 +217,9 @@ class TrainConfig(Section):
             for name in names:
                 if found[section][name] == fields[name].default:
                     del found[section][name]
+        data = self.data.model_dump(mode="json", include={*_VARYING}, exclude_defaults=True)
+        if data:
+            found["data"] = data
         for name in ("freeze", "ema", "contrast_chunks"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 found[name] = self.model_dump(mode="json", include={name})[name]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from longtake.model.network.clip_pooling import VideoTokenPosition, clip_vectors, frame_tokens
 from longtake.model.network.compat import Compat, Preset, compat_of
-from longtake.model.network.contrast import SigmoidContrast, info_nce
-from longtake.model.network.fusion_losses import IGNORED, accuracy_of, pairing, word_loss
+from longtake.model.network.contrast import SigmoidContrast, SoftmaxContrast, info_nce
+from longtake.model.network.fusion_losses import IGNORED, accuracy_of, hard_pairing, pairing, word_loss
 from longtake.model.network.gather import gather
 from longtake.model.network.sizes import ModelSize
 from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
@@ -74,7 +74,11 @@ class LFVila(nn.Module):
         self.video_global_proj = nn.Linear(width, width)
         self.text_global_proj = nn.Linear(width, width)
         self.sent_embedding = SentenceEmbedding(size.text, self.compat)
-        self.contrast = SigmoidContrast() if size.losses.contrast == "sigmoid" else None
+        self.contrast: SigmoidContrast | SoftmaxContrast | None = None
+        if size.losses.contrast == "sigmoid":
+            self.contrast = SigmoidContrast()
+        elif size.losses.learn_temperature:
+            self.contrast = SoftmaxContrast(size.losses.temperature)
         self.video_token_pos: VideoTokenPosition | None = None
         if stage == 2:
             grid = size.pooled_grid(whole_patches_only=self.compat.misplaced_patch_padding)
@@ -233,15 +237,31 @@ class LFVila(nn.Module):
             parts = [(_exact(x) * g).sum() for x, g in pairs if g is not None]
             return torch.stack(parts).sum()
 
-    def fusion_losses(self, video: VideoFeatures, text: TextFeatures, mlm_labels: Tensor) -> dict[str, Tensor]:
-        """Return the losses of stage 2: `loss`, the weighted sum, `mlm` and `matching` without weights, and accuracies.
+    def fusion_losses(
+        self,
+        video: VideoFeatures,
+        text: TextFeatures,
+        mlm_labels: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of stage 2.
 
-        `mlm_labels` (B, M, L) or (B, M L) holds the hidden words, -100 elsewhere.
+        Args:
+            video: the encoded videos.
+            text: the encoded paragraphs, equally many.
+            mlm_labels: (B, M, L) or (B, M L): the hidden words, -100 elsewhere.
+            generator: hard negatives are drawn from it, on the CPU; None: PyTorch's generator.
+
+        Returns:
+            `loss`, the weighted sum, `mlm` and `matching` without weights, and accuracies.
         """
         if self.video_token_pos is None:
             raise RuntimeError("a model of stage 1 has no fusion layers")
         losses = self.size.losses
         pairs = pairing(len(mlm_labels), mlm_labels.device, self.compat)
+        # An evaluation keeps the plain pairs, so that all trainings are measured alike.
+        if losses.matching_negatives == "hard" and self.training:
+            pairs = hard_pairing(pairs, video.video, text.paragraph, losses.temperature, generator)
         x = self.text_encoder.fusion(*self.fusion_input(text, self.video_token_pos(video.tokens)[pairs.video]))
         # Only hidden words get scores over the vocabulary: one row in seven of the text, none of the video.
         labels = mlm_labels.flatten(1)
@@ -286,7 +306,7 @@ class LFVila(nn.Module):
             text_ids: (B, M, L) token ids.
             attention_mask: (B, M, L), 1 for tokens and 0 for padding.
             mlm_labels: (B, M, L): the hidden tokens, -100 elsewhere; stage 2 needs them.
-            generator: MTC draws positions from it; None: PyTorch's generator.
+            generator: MTC draws positions from it, stage 2 hard negatives; None: PyTorch's generator.
             drawn: the positions, if they are drawn already.
             pull: gradients of the features, in place of losses; see `pulled`.
 
@@ -305,7 +325,7 @@ class LFVila(nn.Module):
             return self.contrastive_losses(videos, texts, generator, drawn)
         if mlm_labels is None:
             raise ValueError("stage 2 needs mlm_labels")
-        return self.fusion_losses(videos, texts, mlm_labels)
+        return self.fusion_losses(videos, texts, mlm_labels, generator)
 
 
 def _exact(x: Tensor) -> Tensor:

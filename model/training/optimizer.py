@@ -15,7 +15,7 @@ DECAYED = (nn.Linear, nn.Conv3d, nn.Embedding)
 # Tables of positions and segments are looked up, not multiplied. Swin does not decay its tables either.
 NOT_DECAYED = ("position_embeddings", "segment_embeddings", "token_type_embeddings")
 # The released code goes by parts of names: these do not decay, and a pooler is not trained at all (facts #12).
-RELEASED_FREE = ("bias", "LayerNorm.weight", "pos_embed")
+RELEASED_FREE = ("bias", "LayerNorm.weight", "pos_embed", "contrast.")  # the last is ours alone
 RELEASED_UNTRAINED = "pooler"
 _BLOCK = re.compile(r"video_encoder\.layers\.(\d+)\.(?:blocks\.(\d+)|downsample)\.")
 _LAYER = re.compile(r"text_encoder\.bert\.encoder\.layer\.(\d+)\.")

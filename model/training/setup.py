@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -52,14 +52,17 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
     return ModelCard(whole, config.model.stage, _compat(config), tokenizer, data.tokens)
 
 
-def check_recipe(config: TrainConfig, ranks: int) -> None:
-    """Raise ConfigError for a training that would run and learn nothing."""
+def check_recipe(config: TrainConfig, ranks: int, frames: int) -> None:
+    """Raise ConfigError for a training that would run and learn nothing, or wants more than the `frames` of a sentence."""
     stage, batch = config.model.stage, config.batch_size
     if stage == 2 and config.init.weights is None:
         raise ConfigError(
             "init.weights: stage 2 keeps both encoders as they are, and without weights they are random. "
             "Name the run of stage 1, or released weights"
         )
+    most = max((phase.frames_per_sentence for phase in config.data.curriculum), default=0)
+    if most > frames:
+        raise ConfigError(f"data.curriculum: {most} frames of a sentence, but the corpus has {frames}")
     if stage == 1 and batch * ranks < 2:
         raise ConfigError("batch_size: 1 in one process leaves nothing to contrast with; take 2 or more")
     if stage == 2 and batch < 2:
@@ -155,6 +158,31 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
         workers=data.workers,
         prefetch=data.prefetch,
     )
+
+
+def mixed_settings(config: TrainConfig, main: LoaderSettings) -> list[LoaderSettings]:
+    """Return the settings for loading samples of the further corpora. Raises ConfigError."""
+    found = []
+    for number, one in enumerate(config.data.mix):
+        sentences = one.sentences or main.sentences
+        if sentences > main.sentences:
+            raise ConfigError(
+                f"data.mix.{number}.sentences is {sentences}; data.sentences, {main.sentences}, is the most"
+            )
+        if sentences != main.sentences and _compat(config).reshaped_clips:
+            raise ConfigError(
+                f"data.mix.{number}.sentences: with compat.reshaped_clips all batches have data.sentences clips"
+            )
+        found.append(
+            replace(
+                main,
+                corpus=config.resolve(one.corpus),
+                split=one.split,
+                sentences=sentences,
+                frames_per_sentence=one.frames_per_sentence,
+            )
+        )
+    return found
 
 
 def load_start(config: TrainConfig, model: LFVila) -> None:

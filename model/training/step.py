@@ -23,6 +23,7 @@ from longtake.model.training.averaging import MovingAverage
 from longtake.model.training.chunks import backward_in_chunks, cut
 from longtake.model.training.optimizer import learning_rate, make_optimizer, set_rate
 from longtake.model.training.process import Process
+from longtake.model.training.variation import varied
 from longtake.schemas.train_config import TrainConfig
 
 COUNTS = ("samples", "damaged", "filled")
@@ -90,6 +91,9 @@ class Stepper:
             batch = next(batches)
             interval.waited_s += time.monotonic() - asked
             interval.count(batch)
+            batch = varied(
+                batch, config.data, step / steps, derived_seed(config.seed, step, part, self.process.rank, 3)
+            )
             found.append(self._backward(batch, step, part))
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, config.optimizer.clip_norm or math.inf)

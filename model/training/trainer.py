@@ -13,6 +13,7 @@ import torch
 
 from longtake.library.dataset import read_finished
 from longtake.model.data.loader import LoaderSettings, ShardLoader
+from longtake.model.data.mixture import Mixture
 from longtake.model.data.samples import Batch
 from longtake.model.data.text import load_tokenizer
 from longtake.model.retrieval.evaluation import evaluate_corpus
@@ -28,7 +29,15 @@ from longtake.model.training.log import (
     read_metrics,
 )
 from longtake.model.training.process import Process
-from longtake.model.training.setup import check_recipe, freeze, load_start, loader_settings, make_model, model_card
+from longtake.model.training.setup import (
+    check_recipe,
+    freeze,
+    load_start,
+    loader_settings,
+    make_model,
+    mixed_settings,
+    model_card,
+)
 from longtake.model.training.step import COUNTS, Interval, Stepper, mixed_dtype
 from longtake.model.weights.checkpoint import (
     AVERAGE,
@@ -58,7 +67,10 @@ class Trainer:
         frames = read_finished(Layout(config.resolve(config.corpus))).config["frames"]
         self.card = model_card(config, int(frames["per_sentence"]))
         settings = loader_settings(config, self.card)
-        self.loader = self._loader(settings)
+        self.loader: ShardLoader | Mixture = self._loader(settings)
+        if config.data.mix:
+            others = [self._loader(one) for one in mixed_settings(config, settings)]
+            self.loader = Mixture([self.loader, *others], [1.0, *(one.weight for one in config.data.mix)], config.seed)
         wanted = config.evaluate
         self.evaluated: ShardLoader | None = None
         if wanted.every is not None:
@@ -93,7 +105,7 @@ class Trainer:
         Raises ConfigError if the training would learn nothing, if the run has checkpoints and `resume` is off, or if its
         settings have changed since. Raises CheckpointError for a damaged checkpoint.
         """
-        check_recipe(self.config, self.process.ranks)
+        check_recipe(self.config, self.process.ranks, self.card.size.frames_per_clip)
         found = checkpoints(self.folder)
         if found and not resume:
             raise ConfigError(
