@@ -22,7 +22,14 @@ from longtake.model.retrieval.evaluation import evaluate_corpus
 from longtake.model.training.evaluation_fusion import evaluate_fusion
 from longtake.model.training.log import EVALUATION, TrainingLog, draw_losses, evaluation_line, progress_line
 from longtake.model.training.process import Process
-from longtake.model.training.setup import check_recipe, load_start, loader_settings, make_model, model_card
+from longtake.model.training.setup import (
+    check_kernels,
+    check_recipe,
+    load_start,
+    loader_settings,
+    make_model,
+    model_card,
+)
 from longtake.model.training.step import COUNTS, Interval, Stepper, mixed_dtype
 from longtake.model.weights.checkpoint import CheckpointError, checkpoints, load_model, load_state, save_checkpoint
 from longtake.schemas.errors import ConfigError
@@ -43,6 +50,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, process: Process, say: Callable[[str], None] = print) -> None:
         """Prepare everything; `say` gets the lines for people. Raises ConfigError or LoaderError before any work is done."""
+        check_kernels(config, process.device)
         self.config, self.process = config, process
         self.say = say if process.leads else _silent
         self.folder = config.resolve(config.output)
