@@ -46,7 +46,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def attention(qkv: Tensor, bias: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d) + bias) v, for `qkv` (3, B, H, N, d) and `bias` (1, H, N, N): (B, H, N, d)."""
     if qkv.device.type != "cpu" or qkv.dtype not in (torch.float32, torch.float64) or torch.compiler.is_compiling():
-        return pinned_attention(*qkv.unbind(0), bias)
+        q, k, v = qkv.unbind(0)
+        return pinned_attention(q, k, v, bias)
     out: Tensor = _Attention.apply(qkv, bias)  # type: ignore[no-untyped-call]
     return out
 
