@@ -164,6 +164,7 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpointing: bool = False
     compile: bool = False
+    kernels: Literal["plain", "fused"] = "plain"
     save: Save = Save()
     evaluate: Evaluate = Evaluate()
     log_every: Positive = 10

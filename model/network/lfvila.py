@@ -20,6 +20,7 @@ from longtake.model.network.gather import gather
 from longtake.model.network.sizes import ModelSize
 from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
 from longtake.model.network.text_encoder import SentenceEmbedding, TextEncoder, start_token
+from longtake.model.network.video_blocks import VideoBlock
 from longtake.model.network.video_encoder import VideoEncoder
 
 # Stage 2 freezes these parts, and the sentence and paragraph layers of the text encoder.
@@ -136,6 +137,12 @@ class LFVila(nn.Module):
         """Recompute activations in the backward pass, block by block: less memory for about a third more time."""
         self.video_encoder.checkpointing = enabled
         self.text_encoder.checkpointing = enabled
+
+    def set_fused(self, enabled: bool) -> None:
+        """Use Triton kernels around the windows of the video encoder, on CUDA (`window_passes`)."""
+        for module in self.video_encoder.modules():
+            if isinstance(module, VideoBlock):
+                module.fused = enabled
 
     def encode_video(self, video: Tensor, clips: int | None = None) -> VideoFeatures:
         """Encode normalised frames (B, 3, N, height, width) of `clips` consecutive clips (default: `size.clips`)."""

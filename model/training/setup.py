@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from longtake.model.data.loader import LoaderSettings
 from longtake.model.data.text import UNCASED, load_tokenizer
 from longtake.model.data.transforms import CropRange
+from longtake.model.network import window_passes
 from longtake.model.network.compat import Compat, compat_of
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import SIZES, ModelSize
@@ -50,6 +52,18 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
     tokenizer = _tokenizer(config)
     _check_text(config, whole, tokenizer)
     return ModelCard(whole, config.model.stage, _compat(config), tokenizer, data.tokens)
+
+
+def check_kernels(config: TrainConfig, device: torch.device) -> None:
+    """Raise ConfigError if the kernels that the configuration asks for would not be used."""
+    if config.kernels == "plain":
+        return
+    if config.compile:
+        raise ConfigError(
+            "kernels: fused stands beside compile: true, which joins these passes itself; keep one of them"
+        )
+    if not window_passes.usable(torch.empty(0, device=device)):
+        raise ConfigError("kernels: fused needs CUDA and Triton; set it to plain")
 
 
 def check_recipe(config: TrainConfig, ranks: int, frames: int) -> None:

@@ -71,6 +71,7 @@ class Stepper:
         """Compile the model if the configuration says so, and join the ranks. Call it once, after the weights are loaded."""
         model = self.model
         model.set_checkpointing(self.config.checkpointing)
+        model.set_fused(self.config.kernels == "fused")
         if self.config.compile:
             # The encoders do nearly all of the work. The losses draw from generators, which no graph can hold.
             model.encode_video = torch.compile(model.encode_video)  # type: ignore[method-assign]

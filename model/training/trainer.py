@@ -30,6 +30,7 @@ from longtake.model.training.log import (
 )
 from longtake.model.training.process import Process
 from longtake.model.training.setup import (
+    check_kernels,
     check_recipe,
     freeze,
     load_start,
@@ -61,6 +62,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, process: Process, say: Callable[[str], None] = print) -> None:
         """Prepare everything; `say` gets the lines for people. Raises ConfigError or LoaderError before any work is done."""
+        check_kernels(config, process.device)
         self.config, self.process = config, process
         self.say = say if process.leads else _silent
         self.folder = config.resolve(config.output)
