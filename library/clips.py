@@ -105,6 +105,7 @@ class ClipMaker(Dataset[Made]):
         self.reader, self.shards, self.window = reader, tuple(shards), window
         self.seed, self.training = order.seed, order.training
         self.transform, self.collate = transform, collate
+        self.never_last = False  # the last window of a sample is not drawn, as in the released code of LF-VILA
 
     def __getitem__(self, ticket: Ticket) -> Made:
         """Make the batch. In training it is full; raises LoaderError if the ticket's spares are too few for that."""
@@ -148,7 +149,8 @@ class ClipMaker(Dataset[Made]):
         rng = sample_generator(self.seed, epoch, key)
         taken = self.window.sentences or sentences
         # A window of all sentences draws nothing.
-        start = int(rng.integers(sentences - taken + 1)) if self.training and self.window.sentences else 0
+        starts = max(1, sentences - taken + (0 if self.never_last else 1))
+        start = int(rng.integers(starts)) if self.training and self.window.sentences else 0
         first = start * self.window.per_sentence
         wanted = WantedFrames(shard, position, first, first + taken * self.window.per_sentence)
         return _Plan(wanted, self.window.numbers(taken), key, sentences, start, taken, rng)

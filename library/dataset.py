@@ -8,11 +8,12 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 
 log = logging.getLogger(__name__)
+_SHARED = ("batch_size", "ranks")  # their product decides the batch of all ranks
 
 
 class ClipDataset(IterableDataset[Any]):
@@ -193,15 +195,24 @@ class ClipDataset(IterableDataset[Any]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state: the next batches are the same, bit for bit.
 
-        Raises ValueError if corpus, arguments or number of ranks would give other batches.
+        In training the number of ranks may be another one if `ranks x batch_size` is the same: the ranks then share the batches
+        of the saved state. Raises ValueError if corpus or arguments would give other batches.
         """
         theirs = state["identity"]
-        differs = [name for name in {*theirs, *self._identity} if theirs.get(name) != self._identity.get(name)]
+        shared = self.order.training and not self.single and _samples_of(theirs) == _samples_of(self._identity)
+        differs = [
+            name
+            for name in {*theirs, *self._identity}
+            if theirs.get(name) != self._identity.get(name) and not (shared and name in _SHARED)
+        ]
         if differs:
             pairs = (f"{name} was {theirs.get(name)}, is {self._identity.get(name)}" for name in sorted(differs))
             raise ValueError("the batches would differ from those of the saved state: " + "; ".join(pairs))
         if not 0 <= state["batches_done"] < max(1, len(self)):
             raise ValueError(f"batch {state['batches_done']} of {len(self)}")
+        if shared:
+            self.order = self.position.order = replace(self.order, lanes=theirs["ranks"])
+            self._identity |= {name: theirs[name] for name in _SHARED}  # further states tell of the same cut
         self.position.epoch, self.position.batches_done = state["epoch"], state["batches_done"]
         self.counts = Counter(state["counts"])
 
@@ -284,6 +295,12 @@ class Position:
         """Go to a batch; behind the last one lies the next epoch."""
         done = batches_done >= len(self)
         self.epoch, self.batches_done = (epoch + 1, 0) if done else (epoch, batches_done)
+
+
+def _samples_of(identity: dict[str, Any]) -> int | None:
+    """Return the samples of a batch of all ranks; None if they are not numbers."""
+    found = [identity.get(name) for name in _SHARED]
+    return math.prod(found) if all(isinstance(one, int) for one in found) else None  # type: ignore[arg-type]
 
 
 def _only(items: list[Any]) -> Any:

@@ -26,8 +26,8 @@ FLOORS = {
     ),
     "model": ("network", "data", "weights", "retrieval", "training"),
     "jobs": (
-        "command_examples", "damage", "dashed_ids", "terminal", "changes", "decision_files", "init", "job", "lease", "lock",
-        "stop_signals", "build", "versions", "curate", "explain", "retrieve", "publish", "train", "commands", "cli",
+        "command_examples", "damage", "dashed_ids", "terminal", "changes", "decision_files", "presets", "init", "job", "lease",
+        "lock", "stop_signals", "build", "versions", "curate", "explain", "retrieve", "publish", "train", "commands", "cli",
         "flex_template",
     ),
 }  # fmt: skip

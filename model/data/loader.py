@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from longtake.library.dataset import ClipDataset
+from longtake.library.order import Order
 from longtake.library.shards import LoaderError as LoaderError
 from longtake.model.data.samples import Batch, BatchMaker, Shape
 from longtake.model.data.text import SentenceTokenizer
@@ -16,6 +17,7 @@ _DECIDING = (
     *("split", "training", "batch_size", "seed", "shuffle_shards", "sentences", "frames_per_sentence"),
     *("height", "width", "tokens", "flip", "antialias"),
 )
+_SWITCHES = ("released_crop", "released_window")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class LoaderSettings:
     crop: CropRange = field(default_factory=CropRange)
     flip: float = 0.5  # probability that a training sample is mirrored; use 0 if texts say left or right
     antialias: bool = True  # False: resize as the torchvision of the released code
+    released_crop: bool = False  # training crops of the released code, which are all the same for 16:9 (facts #8)
+    released_window: bool = False  # never draw the window of a sample's last sentences, as the released code (facts #7)
     workers: int = 0  # processes of this rank; 0: none
     prefetch: int = 2  # batches that each worker makes ahead
 
@@ -54,8 +58,9 @@ class ShardLoader:
         if settings.sentences < 1:
             raise ValueError("sentences must be at least 1")
         shape = Shape(
-            settings.height, settings.width, settings.crop, settings.flip, settings.antialias, settings.training
-        )
+            settings.height, settings.width, settings.crop, settings.flip, settings.antialias, settings.training,
+            settings.released_crop,
+        )  # fmt: skip
         self.dataset = ClipDataset(
             settings.corpus,
             settings.split,
@@ -72,13 +77,18 @@ class ShardLoader:
             even=False,
             identity=_identity(settings),
         )
-        self.order = self.dataset.order
+        self.dataset.maker.never_last = settings.released_window
         self.short = self.dataset.short  # samples with too few sentences
         self._loader = self.dataset.loader(settings.workers, settings.prefetch)
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch on this rank. In training, all ranks have equally many."""
         return len(self.dataset)
+
+    @property
+    def order(self) -> Order:
+        """Which sample is read when."""
+        return self.dataset.order
 
     @property
     def counts(self) -> Counter[str]:
@@ -120,6 +130,8 @@ class ShardLoader:
 
 
 def _identity(settings: LoaderSettings) -> dict[str, Any]:
-    """Return the settings that decide the batches."""
+    """Return the settings that decide the batches, by name."""
     crop = [list(bounds) for bounds in settings.crop]
-    return {name: getattr(settings, name) for name in _DECIDING} | {"crop": crop}
+    decided = {name: getattr(settings, name) for name in _DECIDING} | {"crop": crop}
+    # Those that are off are left out: a state of an earlier version does not know them.
+    return decided | {name: True for name in _SWITCHES if getattr(settings, name)}

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import torch
@@ -66,14 +66,17 @@ def check_kernels(config: TrainConfig, device: torch.device) -> None:
         raise ConfigError("kernels: fused needs CUDA and Triton; set it to plain")
 
 
-def check_recipe(config: TrainConfig, ranks: int) -> None:
-    """Raise ConfigError for a training that would run and learn nothing."""
+def check_recipe(config: TrainConfig, ranks: int, frames: int) -> None:
+    """Raise ConfigError for a training that would run and learn nothing, or wants more than the `frames` of a sentence."""
     stage, batch = config.model.stage, config.batch_size
     if stage == 2 and config.init.weights is None:
         raise ConfigError(
             "init.weights: stage 2 keeps both encoders as they are, and without weights they are random. "
             "Name the run of stage 1, or released weights"
         )
+    most = max((phase.frames_per_sentence for phase in config.data.curriculum), default=0)
+    if most > frames:
+        raise ConfigError(f"data.curriculum: {most} frames of a sentence, but the corpus has {frames}")
     if stage == 1 and batch * ranks < 2:
         raise ConfigError("batch_size: 1 in one process leaves nothing to contrast with; take 2 or more")
     if stage == 2 and batch < 2:
@@ -86,6 +89,16 @@ def make_model(card: ModelCard) -> LFVila:
         return card.make()
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"model: {error}") from None
+
+
+def freeze(config: TrainConfig, model: LFVila) -> None:
+    """Freeze the parts that the configuration names. Raises ConfigError for an unknown one, or if nothing is left to train."""
+    try:
+        model.freeze(config.freeze)
+    except LookupError as error:
+        raise ConfigError(f"freeze: {error.args[0]}") from None
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError("freeze: nothing is left to train")
 
 
 def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
@@ -154,9 +167,36 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
         crop=CropRange(data.crop_area, data.crop_ratio),
         flip=data.flip,
         antialias=data.antialias,
+        released_crop=card.compat.one_crop_for_all,
+        released_window=card.compat.last_window_never_drawn,
         workers=data.workers,
         prefetch=data.prefetch,
     )
+
+
+def mixed_settings(config: TrainConfig, main: LoaderSettings) -> list[LoaderSettings]:
+    """Return the settings for loading samples of the further corpora. Raises ConfigError."""
+    found = []
+    for number, one in enumerate(config.data.mix):
+        sentences = one.sentences or main.sentences
+        if sentences > main.sentences:
+            raise ConfigError(
+                f"data.mix.{number}.sentences is {sentences}; data.sentences, {main.sentences}, is the most"
+            )
+        if sentences != main.sentences and _compat(config).reshaped_clips:
+            raise ConfigError(
+                f"data.mix.{number}.sentences: with compat.reshaped_clips all batches have data.sentences clips"
+            )
+        found.append(
+            replace(
+                main,
+                corpus=config.resolve(one.corpus),
+                split=one.split,
+                sentences=sentences,
+                frames_per_sentence=one.frames_per_sentence,
+            )
+        )
+    return found
 
 
 def load_start(config: TrainConfig, model: LFVila) -> None:
