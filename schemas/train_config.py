@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.settings import Section, check_settings, read_settings
+from longtake.schemas.task_config import TaskSettings
 
 REFERENCE = "docs/training.md"
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -97,6 +98,7 @@ class Evaluate(Section):
     """How often, in steps, the model is evaluated on `split`. Null: never while training."""
 
     every: Positive | None = None
+    corpus: str | None = None  # null: the corpus of the training
     split: str = "val"
     batch_size: Positive = 16
 
@@ -114,6 +116,7 @@ class TrainConfig(Section):
     accumulate: Positive = 1
     steps: Positive | None = None
     epochs: Annotated[float, Field(gt=0)] | None = None
+    task: TaskSettings = TaskSettings()
     optimizer: Optimizer = Optimizer()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpointing: bool = False
@@ -137,6 +140,12 @@ class TrainConfig(Section):
             raise ValueError("give either steps or epochs")
         return self
 
+    @model_validator(mode="after")
+    def _a_task_has_its_stage(self) -> Self:
+        if self.task.kind != "pretrain" and self.model.stage != 1:
+            raise ValueError(f"task {self.task.kind!r} decides the parts of the model: remove model.stage")
+        return self
+
     def resolve(self, path: str) -> str:
         """Return `path` as a usable location: a relative path starts from the configuration's folder."""
         joined = storage.join(self.base, path)
@@ -145,7 +154,8 @@ class TrainConfig(Section):
     def deciding(self) -> dict[str, Any]:
         """Return the settings that decide a step, except the data settings, which the loader compares itself."""
         kept = ("seed", "model", "init", "batch_size", "accumulate", "steps", "epochs", "optimizer", "precision")
-        return self.model_dump(mode="json", include=set(kept))
+        task = set() if self.task.kind == "pretrain" else {"task"}
+        return self.model_dump(mode="json", include={*kept, *task})
 
 
 def load_train_config(path: str, changes: Sequence[str] = ()) -> TrainConfig:

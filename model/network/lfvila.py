@@ -16,6 +16,7 @@ from longtake.model.network.contrast import SigmoidContrast, info_nce
 from longtake.model.network.fusion_losses import IGNORED, accuracy_of, pairing, word_loss
 from longtake.model.network.gather import gather
 from longtake.model.network.sizes import ModelSize
+from longtake.model.network.task_head import TaskHead
 from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
 from longtake.model.network.text_encoder import SentenceEmbedding, TextEncoder, start_token
 from longtake.model.network.video_encoder import VideoEncoder
@@ -51,6 +52,8 @@ class TextFeatures(NamedTuple):
 
 class LFVila(nn.Module):
     """Both encoders, the projections, and the parts that stage 2 adds."""
+
+    head: TaskHead | None = None  # what it is trained for; None: pre-training
 
     def __init__(self, size: ModelSize, stage: Literal[1, 2] = 1, compat: Preset | Compat = "corrected") -> None:
         super().__init__()

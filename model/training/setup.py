@@ -17,6 +17,7 @@ from longtake.model.data.transforms import CropRange
 from longtake.model.network.compat import Compat, compat_of
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import SIZES, ModelSize
+from longtake.model.training.tasks import frames_per_clip, stage_of, task_head
 from longtake.model.weights.checkpoint import ModelCard, weights_path
 from longtake.model.weights.official import load_official
 from longtake.model.weights.pretrained import load_bert, load_swin, weights_file
@@ -39,6 +40,11 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         changes = getattr(config.model, part)
         _known(f"model.{part}", changes, size[part])
         size[part] |= changes
+    head = task_head(config)
+    if head is not None:
+        size["frames_per_clip"] = frames_per_clip(config)
+    if head is not None and head.kind == "retrieval":
+        size["losses"]["mtc_weight"] = 0.0
     try:
         whole = TypeAdapter(ModelSize).validate_python(size)
     except ValidationError as error:
@@ -49,7 +55,8 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         raise ConfigError(f"model.video.channels is {whole.video.channels}, but frames have 3")
     tokenizer = _tokenizer(config)
     _check_text(config, whole, tokenizer)
-    return ModelCard(whole, config.model.stage, _compat(config), tokenizer, data.tokens)
+    stage = config.model.stage if head is None else stage_of(head)
+    return ModelCard(whole, stage, _compat(config), tokenizer, data.tokens, head)
 
 
 def check_recipe(config: TrainConfig, ranks: int) -> None:
@@ -60,6 +67,8 @@ def check_recipe(config: TrainConfig, ranks: int) -> None:
             "init.weights: stage 2 keeps both encoders as they are, and without weights they are random. "
             "Name the run of stage 1, or released weights"
         )
+    if config.task.kind in ("choice", "answer", "classify"):
+        return
     if stage == 1 and batch * ranks < 2:
         raise ConfigError("batch_size: 1 in one process leaves nothing to contrast with; take 2 or more")
     if stage == 2 and batch < 2:
@@ -98,14 +107,15 @@ def _tokenizer(config: TrainConfig) -> str:
 
 def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
     data, text = config.data, size.text
-    if data.sentences > text.segments:
+    task = config.task
+    name, rows = ("data.sentences", data.sentences) if task.kind == "pretrain" else ("task.rows", task.text_rows)
+    if rows > text.segments:
         raise ConfigError(
-            f"data.sentences is {data.sentences}, but the model has segments for {text.segments}: "
-            f"set model.text: {{segments: {data.sentences}}}"
+            f"{name} is {rows}, but the model has segments for {text.segments}: set model.text: {{segments: {rows}}}"
         )
-    if data.sentences * data.tokens > text.positions:
+    if rows * data.tokens > text.positions:
         raise ConfigError(
-            f"data.sentences x data.tokens is {data.sentences * data.tokens}, but the model has {text.positions} positions: "
+            f"{name} x data.tokens is {rows * data.tokens}, but the model has {text.positions} positions: "
             "take fewer tokens, or set model.text.positions"
         )
     try:
@@ -142,6 +152,8 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
         antialias=data.antialias,
         workers=data.workers,
         prefetch=data.prefetch,
+        task=card.task,
+        frames=config.task.frames,
     )
 
 

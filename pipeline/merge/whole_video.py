@@ -1,6 +1,6 @@
 """With `frames.uniform`, each video is one long clip: its text is one sentence from the first frame to the last.
 
-Data sets for retrieval, questions and classification are used so, whatever the times in their annotations. What is asked is `task`
+Data sets for retrieval, questions and labels are used so, whatever the times in their annotations. What is asked is `task`
 in the video's meta (schemas/task.py). A video without it, from any source of text, is for retrieval: its sentences are its
 paragraph.
 """
