@@ -10,7 +10,7 @@ from longtake.pipeline.browse.axes import read_area
 from longtake.pipeline.browse.combine import SelectionError
 from longtake.pipeline.browse.histogram import histogram
 from longtake.pipeline.browse.list_pages import described
-from longtake.pipeline.browse.plot import Colouring, by_category, by_number, packed
+from longtake.pipeline.browse.plot import MOST_TOPICS, Colouring, by_category, by_number, packed
 from longtake.pipeline.browse.selection import Selection, read_selection
 from longtake.pipeline.browse.selection_pages import NOT_SELECTED
 from longtake.pipeline.browse.site import Site
@@ -47,9 +47,10 @@ def add(app: Flask, site: Site) -> None:
         x, y = request.args.get("x", ""), request.args.get("y", "")
         if selection.area and not (x and y):
             x, y = _axes_of(selection, names)
+        by = request.args.get("colour", "")
         if x not in names or y not in names:
             x, y = (names + names)[:2]
-        by = request.args.get("colour", "")
+            by = by or (f"topic:{site.maps[0].name}" if site.maps else "")
         mask, problems = _mask(site, selection)
         return render_template(
             "plot.html",
@@ -59,6 +60,7 @@ def add(app: Flask, site: Site) -> None:
             y=y,
             colour=by,
             colours=[*_CATEGORIES, _STATE],
+            maps=site.maps,
             total=site.store.rows if mask is None else int(mask.sum()),
             problems=problems,
         )
@@ -113,4 +115,8 @@ def _colouring(site: Site, by: str) -> Colouring | None:
         for state in STRICTEST_FIRST:
             values[site.marks.rows_in(site.store, state, "")] = state
         return by_category(values)
+    if by.startswith("topic:"):
+        one = site.map_named(by.removeprefix("topic:"))
+        labels = np.array([*(one.topic_label(n) for n in range(len(one.words))), ""], dtype=object)
+        return by_category(labels[one.topic], MOST_TOPICS)
     return by_number(site.axes.values(by))

@@ -14,6 +14,7 @@ from longtake.pipeline.browse.store import Mask
 
 LEVELS = 8  # of a number
 MOST_CATEGORIES = 9  # the rest is "other"
+MOST_TOPICS = 24
 NO_VALUE = 255
 
 Codes = npt.NDArray[np.uint8]
@@ -41,14 +42,14 @@ def by_number(values: Values) -> Colouring:
     return Colouring(codes, tuple(legend), True)
 
 
-def by_category(values: npt.NDArray[Any]) -> Colouring:
-    """Colour by a text: the most frequent ones, and all others together. "" is no value."""
+def by_category(values: npt.NDArray[Any], most: int = MOST_CATEGORIES) -> Colouring:
+    """Colour by a text: the `most` frequent ones, and all others together. "" is no value."""
     names, codes, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
     order = [int(n) for n in np.argsort(-counts, kind="stable") if names[n] != ""]
-    shown = order[:MOST_CATEGORIES]
+    shown = order[:most]
     table = np.full(len(names), NO_VALUE, np.uint8)
     table[shown] = range(len(shown))
-    if rest := order[MOST_CATEGORIES:]:
+    if rest := order[most:]:
         table[rest] = len(shown)
     legend = [f"{names[n]} ({counts[n]:,})" for n in shown] + ([f"{len(rest):,} others"] if rest else [])
     return Colouring(table[codes.reshape(-1)], tuple(legend), False)

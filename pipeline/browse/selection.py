@@ -39,7 +39,7 @@ MEASURES = (
 CHOICES = {"split": "split", "language": "language", "license": "license", "video": "video_id"}  # parameter: column
 #: The parameters of a list's address that choose samples. `k`, `sort` and `p` are for the page alone.
 PARAMETERS = (
-    "q", "sql", "state", "by", "dup", "review", "in", "area", "check", *CHOICES,
+    "q", "sql", "state", "by", "dup", "review", "in", "area", "topic", "check", *CHOICES,
     *(f"{side}_{measure.name}" for measure in MEASURES for side in ("min", "max")),
 )  # fmt: skip
 ORDERS = {measure.name: measure.column for measure in MEASURES}
@@ -66,6 +66,7 @@ class Selection:
     review: bool = False
     within: str = ""  # an expression of saved selections: combine.py
     area: str = ""  # an outline on a plot: axes.py
+    topic: str = ""  # of a map: its name and the number of the topic
     check: str = ""  # a check of the last audit: the samples that it names as examples
     sort: str = ""
     problems: tuple[str, ...] = ()
@@ -76,7 +77,7 @@ class Selection:
         asked = {"sql": self.condition, PROOF: self.proof if self.condition else ""}
         found = {"q": self.text, **asked, **dict(self.choices), "state": self.state, "by": self.curator}
         found |= {"dup": "1" if self.duplicate else "", "review": "1" if self.review else "", "sort": self.sort}
-        found |= {"in": self.within, "area": self.area, "check": self.check}
+        found |= {"in": self.within, "area": self.area, "topic": self.topic, "check": self.check}
         for name, least, most in self.ranges:
             found |= {f"min_{name}": _number(least), f"max_{name}": _number(most)}
         return {name: value for name, value in found.items() if value}
@@ -155,6 +156,7 @@ def read_selection(values: Mapping[str, str]) -> Selection:
         review=given.get("review") == "1",
         within=given.get("in", ""),
         area=given.get("area", ""),
+        topic=given.get("topic", ""),
         check=given.get("check", ""),
         sort=sort,
         problems=tuple(problems),

@@ -12,10 +12,11 @@ import numpy as np
 
 from longtake.pipeline.audit.sampling import ReviewSample, read_sample
 from longtake.pipeline.browse import audit_checks
-from longtake.pipeline.browse.axes import Axes
+from longtake.pipeline.browse.axes import Axes, Axis, Values
 from longtake.pipeline.browse.cache import corpus_digest
 from longtake.pipeline.browse.combine import SelectionError, evaluate
 from longtake.pipeline.browse.entries import Entries
+from longtake.pipeline.browse.map_table import CorpusMap
 from longtake.pipeline.browse.marks import Marks
 from longtake.pipeline.browse.sandbox import QueryError, Sandbox
 from longtake.pipeline.browse.saved import FILE, SavedSelections
@@ -39,6 +40,7 @@ class Site:
     store: Store
     marks: Marks
     spaces: Sequence[Space] = ()
+    maps: Sequence[CorpusMap] = ()
     read_only: bool = False
     curator: str = ""
     saved: SavedSelections = field(init=False)
@@ -51,7 +53,7 @@ class Site:
     def __post_init__(self) -> None:
         folder, slash, _ = self.marks.path.rpartition("/")
         object.__setattr__(self, "saved", SavedSelections(f"{folder}{slash}{FILE}"))
-        object.__setattr__(self, "axes", Axes(self.store, {}))
+        object.__setattr__(self, "axes", Axes(self.store, _axes_of(self.maps)))
         object.__setattr__(self, "entries", Entries(self.layout, self.store))
         object.__setattr__(self, "current", Current(self.layout, self.store.cache.corpus))
         object.__setattr__(self, "sandbox", Sandbox(self.store.cache))
@@ -102,6 +104,21 @@ class Site:
         found = all_of(self._masks(read_selection(one.query), (*within, name)))
         return np.ones(self.store.rows, bool) if found is None else found
 
+    def map_named(self, name: str) -> CorpusMap:
+        """The map with this name. Raises SelectionError if there is none."""
+        for one in self.maps:
+            if one.name == name:
+                return one
+        raise SelectionError(f"there is no map {name[:40]!r}; make one with longtake map")
+
+    def _of_topic(self, text: str) -> Mask:
+        """The rows of a topic, which is given as in addresses: the name of its map, its number from 1."""
+        name, _, number = text.partition(":")
+        one = self.map_named(name)
+        if not number.isascii() or not number.isdecimal() or not 0 < int(number[:9]) <= len(one.words):
+            raise SelectionError(f"the map {name!r} has no topic {number[:20]!r}")
+        return np.asarray(one.topic == int(number) - 1)
+
     def _there(self, keys: Sequence[str]) -> Ids:
         """The rows of those keys that the corpus has."""
         return np.array([row for row in self.store.rows_of(keys) if row is not None], np.int32)
@@ -126,11 +143,22 @@ class Site:
             masks.append(self.store.mask(self._for_review()))
         if selection.area:
             masks.append(self.store.remembered_mask(f"area {selection.area}", lambda: self.axes.within(selection.area)))
+        if selection.topic:
+            masks.append(self._of_topic(selection.topic))
         if selection.check:
             masks.append(self.store.mask(self._there(audit_checks.examples_of(self.layout, selection.check))))
         if selection.within:
             masks.append(evaluate(selection.within, lambda name: self._named(name, within)))
         return masks
+
+
+def _axes_of(maps: Sequence[CorpusMap]) -> dict[Axis, Values]:
+    """The axes of maps. Their names change when a map is computed again, because areas drawn on the old one mean nothing then."""
+    found = {}
+    for one in maps:
+        for side, label, values in (("x", "across", one.x), ("y", "up", one.y)):
+            found[Axis(f"map-{one.name}-{side}@{one.id}", f"Map by {one.name}, {label}")] = values
+    return found
 
 
 class Current:

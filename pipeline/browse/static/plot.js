@@ -14,6 +14,8 @@ const MARGIN = 18; // pixels around all points
 const MOST_POINTS = 90; // of an outline; the server takes 100
 // Colours that differ for most eyes, on light and on dark ground (Tol's bright scheme), and a ramp (viridis).
 const BRIGHT = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#77aadd", "#bbcc33", "#999999"];
+// More than ten groups get hues that lie far apart one after the other, in two lightnesses.
+const MANY = Array.from({ length: 25 }, (_, n) => `hsl(${(n * 137.5) % 360} 60% ${n % 2 ? 62 : 46}%)`);
 const RAMP = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -23,16 +25,19 @@ let image = null;
 let asked = false;
 let lasso = true;
 
+/** The parts of a colour that is written in any way that CSS knows. */
+function parts(colour) {
+  lines.fillStyle = colour;
+  return rgb(lines.fillStyle);
+}
+
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
 function themed() {
   const style = getComputedStyle(document.documentElement);
-  const read = (name) => {
-    const text = style.getPropertyValue(name).trim();
-    return rgb(text.length === 4 ? `#${[...text.slice(1)].map((one) => one + one).join("")}` : text);
-  };
-  const scale = data?.ordered ? RAMP : BRIGHT;
-  const colours = root.dataset.plain ? [read("--accent")] : scale.map(rgb);
+  const read = (name) => parts(style.getPropertyValue(name).trim());
+  const scale = data?.ordered ? RAMP : data?.legend.length > BRIGHT.length ? MANY : BRIGHT;
+  const colours = root.dataset.plain ? [read("--accent")] : scale.map(parts);
   return { ground: read("--panel"), faint: read(dark.matches ? "--line-strong" : "--line"), colours };
 }
 
