@@ -67,6 +67,10 @@ EXAMPLES = {
         "longtake audit mine/out/version-2 --compare mine/out/version-1",
         "longtake audit gs://bucket/corpus --frames all -- --runner=FlinkRunner",
     ),
+    "map": (
+        "longtake map out/demo",
+        "longtake map mine/out/my-corpus --embeddings vectors.parquet --by frames --topics 40",
+    ),
     "browse": (
         "longtake browse out/demo",
         "longtake browse mine/out/my-corpus --curator Ann --embeddings vectors.parquet",

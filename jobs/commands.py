@@ -33,6 +33,7 @@ GROUPS = {
         "show": "List samples, or show one with its frames.",
         "explain": "Show what became of one video, step by step.",
         "audit": "Write a report on a corpus.",
+        "map": "Place samples on a plane, and find topics.",
         "browse": "Search, play and decide on samples in a browser.",
         "decisions": "Show and merge the decisions of curators.",
     },
@@ -53,7 +54,7 @@ GROUPS = {
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
 _ROOMS = {
     "build": ("fetch", "plan", "doctor", "build", "status", "clean"),
-    "curate": ("verify", "show", "audit", "browse", "decisions"),
+    "curate": ("verify", "show", "audit", "map", "browse", "decisions"),
     "explain": ("explain",),
     "versions": ("diff", "retry", "takedown", "merge", "reshard"),
     "retrieve": ("evaluate", "embed"),
@@ -75,6 +76,7 @@ NEEDS = {
     "merge": ("build",),
     "reshard": ("build",),
     "audit": ("audit",),
+    "map": ("audit",),
     "browse": ("audit",),
     "train": ("train",),
     "evaluate": ("train",),

@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
 from longtake.schemas.decision import STRICTEST_FIRST, WITHDRAWN, Decision, current, steps
-from longtake.schemas.decisions import append_decision, read_decisions
+from longtake.schemas.decisions import append_decisions, read_decisions
 from longtake.schemas.errors import ConfigError
 
 LABELS = ("misaligned", "bad_text", "privacy", "not_video", "other")
@@ -73,8 +73,22 @@ class Marks:
 
     def add(self, subject: str, subject_id: str, decision: str, label: str, note: str, curator: str) -> None:
         """Append a decision. Raises OSError, and ConfigError if it is not a valid decision."""
-        when = self._now().isoformat(timespec="seconds")
-        append_decision(self.path, Decision(subject, subject_id, decision, label, note, curator, when))
+        self.append([Decision(subject, subject_id, decision, label, note, curator, self.now())])
+
+    def now(self) -> str:
+        """The time of a decision that is made now."""
+        return self._now().isoformat(timespec="seconds")
+
+    def append(self, decisions: Sequence[Decision]) -> None:
+        """Append decisions in one write. Raises OSError, and ConfigError if the file holds something else."""
+        append_decisions(self.path, decisions)
+
+    def undo_with(self, find: Callable[[DecisionTable], Sequence[Decision]]) -> int:
+        """Append what `find` makes of the current rows; no other undo comes between. Return the number of rows."""
+        with self._undoing:
+            found = find(self.read())
+            self.append(found)
+        return len(found)
 
     def undo(self, subject: str, subject_id: str, curator: str) -> None:
         """Take back the last step of a curator on a subject, by appending the decision before it. Do nothing if there is no

@@ -15,6 +15,7 @@ from waitress import wasyncore
 from longtake.pipeline.browse.app import create_app
 from longtake.pipeline.browse.cache import open_cache
 from longtake.pipeline.browse.guard import MAX_BODY, MIN_TOKEN, Access, is_loopback
+from longtake.pipeline.browse.map_table import open_maps
 from longtake.pipeline.browse.marks import Marks
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import Store
@@ -63,7 +64,9 @@ class Server:
             store = Store(open_cache(layout, report))
             store.prepare()
             spaces = open_spaces(store, layout, options.embeddings)
-            self.site = Site(layout, manifest, store, marks, spaces, options.read_only, options.curator)
+            self.site = Site(
+                layout, manifest, store, marks, spaces, open_maps(store, layout), options.read_only, options.curator
+            )
             self.site.sandbox.warm()
             access = Access(options.host, listening.getsockname()[1], token)
             logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a page asks for many frames

@@ -83,6 +83,13 @@ export function say(text) {
   hiding = setTimeout(() => (said.textContent = ""), 6000);
 }
 
+try {
+  const left = sessionStorage.getItem("longtake-said"); // by an action that loaded the page again
+  sessionStorage.removeItem("longtake-said");
+  if (left) say(left);
+} catch {
+  // storage is switched off
+}
 showName();
 button?.addEventListener("click", () => askCurator(true));
 dialog.querySelector(".cancel").addEventListener("click", () => dialog.close());
