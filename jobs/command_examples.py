@@ -70,6 +70,18 @@ EXAMPLES = {
         "longtake browse mine/out/my-corpus --curator Ann --embeddings vectors.parquet",
         "longtake browse gs://bucket/corpus --decisions ann.csv --host 0.0.0.0 --token-file token.txt",
     ),
+    "queues": (
+        "longtake queues out/demo --to Ann --to Bob --size 200 --double 0.1 --seed 7",
+        "longtake queues out/demo --name dark --by score_black,language --to Ann --size 100",
+        "longtake queues out/demo --name again --by least-agreed --to Eve",
+        "longtake queues out/demo",
+    ),
+    "curators": (
+        "longtake curators out/demo --add Ann",
+        "longtake curators out/demo --add Eve --adjudicates",
+        "longtake curators out/demo --revoke Ann",
+        "longtake curators out/demo",
+    ),
     "decisions": (
         "longtake decisions out/demo/decisions.csv",
         "longtake decisions ann.csv bob.csv --output both.csv",

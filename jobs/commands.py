@@ -34,6 +34,8 @@ GROUPS = {
         "explain": "Show what became of one video, step by step.",
         "audit": "Write a report on a corpus.",
         "browse": "Search, play and decide on samples in a browser.",
+        "queues": "Deal out samples to curators, and show how far they are.",
+        "curators": "Give curators tokens for a shared server, and revoke them.",
         "decisions": "Show and merge the decisions of curators.",
     },
     "New versions": {
@@ -53,7 +55,7 @@ GROUPS = {
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
 _ROOMS = {
     "build": ("fetch", "plan", "doctor", "build", "status", "clean"),
-    "curate": ("verify", "show", "audit", "browse", "decisions"),
+    "curate": ("verify", "show", "audit", "browse", "queues", "curators", "decisions"),
     "explain": ("explain",),
     "versions": ("diff", "retry", "takedown", "merge", "reshard"),
     "retrieve": ("evaluate", "embed"),
@@ -76,6 +78,7 @@ NEEDS = {
     "reshard": ("build",),
     "audit": ("audit",),
     "browse": ("audit",),
+    "queues": ("audit",),
     "train": ("train",),
     "evaluate": ("train",),
     "embed": ("build", "train"),

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from longtake.jobs.job import run_pipeline
 from longtake.jobs.lock import check_there, locked
+from longtake.pipeline.audit.agreement import agreement_json
 from longtake.pipeline.audit.audit import Question, audit
 from longtake.pipeline.audit.card_limits import limits_of
 from longtake.pipeline.audit.checks.sources import evaluation_sets
@@ -21,6 +22,7 @@ from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.estimates import Verdict, acceptance
 from longtake.pipeline.audit.frames import pieces
 from longtake.pipeline.audit.frames_graph import add_looking
+from longtake.pipeline.audit.queues import queues_path, read_queues
 from longtake.pipeline.audit.replay import Replay
 from longtake.pipeline.audit.report.page import render
 from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus
@@ -79,7 +81,7 @@ def run(asked: AuditOptions, console: Console) -> tuple[Audit, str]:
         report = _verified(asked, console)
         question = Question(
             manifest, read_summary(layout.plan), asked.seed, looked, report, asked.config, sets, asked.evaluation,
-            decisions, tuple(drawn), _made(), asked.licences,
+            decisions, tuple(drawn), _made(), asked.licences, read_queues(queues_path(layout)),
         )  # fmt: skip
         with _replay(database, asked.config, question) as replay:
             found = audit(database, question, replay.sheet)
@@ -234,6 +236,7 @@ def to_json(found: Audit) -> dict[str, Any]:
         "left_out": [
             {"subject": d.subject, "stage": d.stage, "reason": d.reason, "count": d.count} for d in found.dropped
         ],
+        "agreement": agreement_json(found.agreement) if found.agreement else None,
         "estimates": [
             {"label": e.label, "share": e.share, "low": e.low, "high": e.high, "confidence": e.confidence,
              "reviewed": e.reviewed, "drawn": e.drawn, "text": e.text}

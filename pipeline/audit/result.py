@@ -198,6 +198,42 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Coefficient:
+    """A coefficient of agreement with its confidence interval: 1 is perfect, 0 is chance. None where it is not defined: nothing
+    was judged twice, or all verdicts are the same, so that chance agrees too."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    units: int  # subjects that were judged twice
+
+    @property
+    def text(self) -> str:
+        if self.value is None or self.low is None or self.high is None:
+            return "not defined"
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+@dataclass(frozen=True, slots=True)
+class PairAgreement:
+    """The agreement of two curators on the subjects that both judged. `same` is the share with equal verdicts, 0 to 1."""
+
+    curators: tuple[str, str]
+    same: float
+    kappa: Coefficient
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The agreement of all curators: alpha over all verdicts, kappa for each pair. `judged` counts subjects with a verdict."""
+
+    judged: int
+    alpha: Coefficient
+    pairs: tuple[PairAgreement, ...]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Everything that the report shows of one corpus."""
 
@@ -215,6 +251,7 @@ class Audit:
     tables: tuple[Table, ...] = ()  # provenance: sources, licences, versions, history
     decisions: tuple[Table, ...] = ()  # who decided what and when; conflicts; decisions not applied yet
     estimates: tuple[Estimate, ...] = ()
+    agreement: Agreement | None = None  # of curators; None if nobody decided
     strata: Table | None = None  # of the sample for review
     published: Table | None = (
         None  # figures beside LF-VILA-8M's and HD-VILA-100M's; its sql gives the corpus's own column

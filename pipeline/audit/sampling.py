@@ -19,9 +19,16 @@ DEFAULT_STRATA = ("split", "seconds")
 INDEX = "'index/*.parquet'"
 _COMPUTED = {  # values that are no column of the index, but useful for strata
     "seconds": "(end_ms - start_ms)::DOUBLE / 1000",
+    # what the plan or the ledger noted of a sample or its video, though it was kept
+    "reason": """CASE WHEN duplicate_of IS NOT NULL THEN 'duplicate' WHEN duplicate_video_of IS NOT NULL THEN 'duplicate_video'
+        WHEN coalesce(evaluation_overlap, '') <> '' THEN 'evaluation_overlap' ELSE coalesce(
+        (SELECT min(why) FROM (SELECT subject_id AS noted, reason AS why FROM 'ledger/*.parquet' WHERE subject = 'note')
+         WHERE noted = key),
+        (SELECT min(why) FROM (SELECT subject_id AS noted, reason AS why FROM 'ledger/*.parquet' WHERE subject = 'note')
+         WHERE noted = video_id), 'none') END""",
     "host": r"lower(regexp_extract(url, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)', 1))",
 }
-_COMPUTED_TYPES = {"seconds": "DOUBLE", "host": "VARCHAR"}
+_COMPUTED_TYPES = {"seconds": "DOUBLE", "host": "VARCHAR", "reason": "VARCHAR"}
 _NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 _NUMERIC |= {"FLOAT", "DOUBLE"}
 _PARTS = 3

@@ -59,6 +59,7 @@ class Selection:
     curator: str = ""  # `state` counts this curator's decisions; "": anybody's
     duplicate: bool = False
     review: bool = False
+    queue: str = ""  # a queue that `longtake queues` dealt out, as NAME/CURATOR, or "conflicts"
     sort: str = ""
     problems: tuple[str, ...] = ()
 
@@ -67,7 +68,12 @@ class Selection:
         """The address parameters that stand for the selection."""
         asked = {"sql": self.condition, PROOF: self.proof if self.condition else ""}
         found = {"q": self.text, **asked, **dict(self.choices), "state": self.state, "by": self.curator}
-        found |= {"dup": "1" if self.duplicate else "", "review": "1" if self.review else "", "sort": self.sort}
+        found |= {
+            "queue": self.queue,
+            "dup": "1" if self.duplicate else "",
+            "review": "1" if self.review else "",
+            "sort": self.sort,
+        }
         for name, least, most in self.ranges:
             found |= {f"min_{name}": _number(least), f"max_{name}": _number(most)}
         return {name: value for name, value in found.items() if value}
@@ -128,6 +134,7 @@ def read_selection(values: Mapping[str, str]) -> Selection:
         curator=given.get("by", ""),
         duplicate=given.get("dup") == "1",
         review=given.get("review") == "1",
+        queue=given.get("queue", ""),
         sort=sort,
         problems=tuple(problems),
     )
