@@ -52,6 +52,10 @@ EXAMPLES = {
         "longtake retry out/demo --reason timeout,decoder_crashed",
         "longtake retry out/mine --config mine/corpus.yaml --reason missing",
     ),
+    "curate": (
+        "longtake curate out/demo --policy policy.yaml --dry-run",
+        "longtake curate gs://bucket/corpus --policy policy.yaml -- --runner=FlinkRunner",
+    ),
     "takedown": (
         'longtake takedown out/demo --videos ids.txt --note "request 2031 of the owner"',
         "printf 'last-man\\n' | longtake takedown out/demo --videos -",
@@ -62,6 +66,7 @@ EXAMPLES = {
         "longtake audit out/demo",
         "longtake audit out/demo --config examples/demo/corpus.yaml --evaluation youcook2=yc2_ids.txt",
         "longtake audit mine/out/my-corpus --sample 200 --seed 7 --accept 0.02",
+        "longtake audit mine/out/my-corpus --policy policy.yaml",
         "longtake audit mine/out/version-2 --compare mine/out/version-1",
         "longtake audit gs://bucket/corpus --frames all -- --runner=FlinkRunner",
     ),

@@ -39,6 +39,7 @@ GROUPS = {
         "decisions": "Show and merge the decisions of curators.",
     },
     "New versions": {
+        "curate": "Keep what a policy allows, as a new version.",
         "takedown": "Remove videos or samples for good.",
         "merge": "Join finished corpora into a new one.",
         "reshard": "Cut a corpus into other shards or splits.",
@@ -57,7 +58,7 @@ _ROOMS = {
     "build": ("fetch", "plan", "doctor", "build", "status", "clean"),
     "curate": ("verify", "show", "audit", "browse", "queues", "curators", "decisions"),
     "explain": ("explain",),
-    "versions": ("diff", "retry", "takedown", "merge", "reshard"),
+    "versions": ("diff", "retry", "curate", "takedown", "merge", "reshard"),
     "retrieve": ("evaluate", "embed"),
 }
 _MODULES = {name: f"{room}.{name}" for room, names in _ROOMS.items() for name in names}
@@ -73,6 +74,7 @@ NEEDS = {
     "doctor": ("build",),
     "explain": ("build",),
     "retry": ("build",),
+    "curate": ("audit",),
     "takedown": ("build",),
     "merge": ("build",),
     "reshard": ("build",),

@@ -12,6 +12,7 @@ from longtake.pipeline.audit.decided import decision_tables, pending
 from longtake.pipeline.audit.distributions import distributions
 from longtake.pipeline.audit.drops import Sheets, dropped
 from longtake.pipeline.audit.estimates import estimate, strata_table
+from longtake.pipeline.audit.policy import judge
 from longtake.pipeline.audit.provenance import beside_published, provenance
 from longtake.pipeline.audit.queues import NO_QUEUES, QueueTable, queue_tables
 from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus, Number
@@ -23,6 +24,7 @@ from longtake.pipeline.verify.corpus import Report
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.decisions import Decision
 from longtake.schemas.manifest import CorpusManifest, Count
+from longtake.schemas.policy import PolicyFile
 from longtake.schemas.wording import plural
 
 
@@ -44,6 +46,7 @@ class Question:
     made: str = ""
     licences: tuple[str, ...] = ()
     queues: QueueTable = NO_QUEUES
+    policy: PolicyFile | None = None
 
 
 def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
@@ -53,6 +56,7 @@ def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
     counted = numbers(database)
     tables = provenance(database, manifest)
     planned = integrity.plan_estimate(question.plan, manifest)
+    estimates = tuple(estimate(question.drawn, question.decisions)) if question.drawn else ()
     measured = agreement(question.decisions) if question.decisions else None
     return Audit(
         name=manifest.name,
@@ -73,7 +77,8 @@ def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
             *queue_tables(question.queues, question.decisions),
         ),
         agreement=measured,
-        estimates=tuple(estimate(question.drawn, question.decisions)) if question.drawn else (),
+        policy=judge(database, question.policy, found, estimates, measured) if question.policy else None,
+        estimates=estimates,
         strata=strata_table(question.drawn, question.decisions) if question.drawn else None,
         published=beside_published(database, manifest.name),
         made=question.made,

@@ -234,6 +234,48 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyLine:
+    """A rule of a policy with its verdict. `samples` and `hours` are what it alone would drop; None for rules that drop
+    nothing, such as a required check."""
+
+    rule: str  # as in the file, such as "thresholds.black.max"
+    asks: str
+    passes: bool
+    found: str
+    samples: int | None = None
+    hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCurve:
+    """What a threshold costs as it moves. `points` are (threshold, share of samples kept, share of hours kept) by this threshold
+    alone, then the same two among the samples that all other rules keep."""
+
+    rule: str
+    title: str
+    bound: float
+    points: tuple[tuple[float, float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVerdict:
+    """What a policy says of a corpus, and what it would keep."""
+
+    name: str
+    sha256: str
+    lines: tuple[PolicyLine, ...]
+    curves: tuple[PolicyCurve, ...]
+    samples: int
+    hours: float
+    kept_samples: int
+    kept_hours: float
+
+    @property
+    def passes(self) -> bool:
+        return all(line.passes for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Everything that the report shows of one corpus."""
 
@@ -252,6 +294,7 @@ class Audit:
     decisions: tuple[Table, ...] = ()  # who decided what and when; conflicts; decisions not applied yet
     estimates: tuple[Estimate, ...] = ()
     agreement: Agreement | None = None  # of curators; None if nobody decided
+    policy: PolicyVerdict | None = None
     strata: Table | None = None  # of the sample for review
     published: Table | None = (
         None  # figures beside LF-VILA-8M's and HD-VILA-100M's; its sql gives the corpus's own column
