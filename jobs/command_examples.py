@@ -54,6 +54,10 @@ EXAMPLES = {
         "longtake retry out/demo --reason timeout,decoder_crashed",
         "longtake retry out/mine --config mine/corpus.yaml --reason missing",
     ),
+    "curate": (
+        "longtake curate out/demo --policy policy.yaml --dry-run",
+        "longtake curate gs://bucket/corpus --policy policy.yaml -- --runner=FlinkRunner",
+    ),
     "takedown": (
         'longtake takedown out/demo --videos ids.txt --note "request 2031 of the owner"',
         "printf 'last-man\\n' | longtake takedown out/demo --videos -",
@@ -64,13 +68,30 @@ EXAMPLES = {
         "longtake audit out/demo",
         "longtake audit out/demo --config examples/demo/corpus.yaml --evaluation youcook2=yc2_ids.txt",
         "longtake audit mine/out/my-corpus --sample 200 --seed 7 --accept 0.02",
+        "longtake audit mine/out/my-corpus --policy policy.yaml",
         "longtake audit mine/out/version-2 --compare mine/out/version-1",
         "longtake audit gs://bucket/corpus --frames all -- --runner=FlinkRunner",
+    ),
+    "map": (
+        "longtake map out/demo",
+        "longtake map mine/out/my-corpus --embeddings vectors.parquet --by frames --topics 40",
     ),
     "browse": (
         "longtake browse out/demo",
         "longtake browse mine/out/my-corpus --curator Ann --embeddings vectors.parquet",
         "longtake browse gs://bucket/corpus --decisions ann.csv --host 0.0.0.0 --token-file token.txt",
+    ),
+    "queues": (
+        "longtake queues out/demo --to Ann --to Bob --size 200 --double 0.1 --seed 7",
+        "longtake queues out/demo --name dark --by score_black,language --to Ann --size 100",
+        "longtake queues out/demo --name again --by least-agreed --to Eve",
+        "longtake queues out/demo",
+    ),
+    "curators": (
+        "longtake curators out/demo --add Ann",
+        "longtake curators out/demo --add Eve --adjudicates",
+        "longtake curators out/demo --revoke Ann",
+        "longtake curators out/demo",
     ),
     "decisions": (
         "longtake decisions out/demo/decisions.csv",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Places = NDArray[np.int32]  # (n, 2): number of the shard, position in it
+Places = NDArray[np.int32]  # (n, 2): number of the shard, position in it; (n, 3) with the item of its task
 
 
 class Ticket(NamedTuple):

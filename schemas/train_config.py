@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.settings import Section, check_settings, read_settings
+from longtake.schemas.task_config import TaskSettings
 
 REFERENCE = "docs/training.md"
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -138,6 +139,7 @@ class Evaluate(Section):
     """
 
     every: Positive | None = None
+    corpus: str | None = None  # null: the corpus of the training
     split: str = "val"
     batch_size: Positive = 16
     patience: Positive | None = None
@@ -157,6 +159,7 @@ class TrainConfig(Section):
     contrast_chunks: Positive = 1
     steps: Positive | None = None
     epochs: Annotated[float, Field(gt=0)] | None = None
+    task: TaskSettings = TaskSettings()
     optimizer: Optimizer = Optimizer()
     freeze: tuple[str, ...] = ()
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -200,6 +203,12 @@ class TrainConfig(Section):
             raise ValueError("evaluate.patience counts evaluations without a better save.best: set save.best")
         return self
 
+    @model_validator(mode="after")
+    def _a_task_has_its_stage(self) -> Self:
+        if self.task.kind != "pretrain" and self.model.stage != 1:
+            raise ValueError(f"task {self.task.kind!r} decides the parts of the model: remove model.stage")
+        return self
+
     def resolve(self, path: str) -> str:
         """Return `path` as a usable location: a relative path starts from the configuration's folder."""
         joined = storage.join(self.base, path)
@@ -211,7 +220,8 @@ class TrainConfig(Section):
         Those that a checkpoint of an earlier version does not know are left out while they have their defaults.
         """
         kept = ("seed", "model", "init", "accumulate", "steps", "epochs", "optimizer", "precision")
-        found = self.model_dump(mode="json", include=set(kept))
+        task = set() if self.task.kind == "pretrain" else {"task"}
+        found = self.model_dump(mode="json", include={*kept, *task})
         later = {"optimizer": ("schedule", "step_epochs", "step_factor", "layer_decay", "groups")}
         for section, names in later.items():
             fields = type(getattr(self, section)).model_fields

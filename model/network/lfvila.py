@@ -18,6 +18,7 @@ from longtake.model.network.contrast import SigmoidContrast, SoftmaxContrast, in
 from longtake.model.network.fusion_losses import IGNORED, accuracy_of, hard_pairing, pairing, word_loss
 from longtake.model.network.gather import gather
 from longtake.model.network.sizes import ModelSize
+from longtake.model.network.task_head import TaskHead
 from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
 from longtake.model.network.text_encoder import SentenceEmbedding, TextEncoder, start_token
 from longtake.model.network.video_blocks import VideoBlock
@@ -61,6 +62,8 @@ class FeatureGradients(NamedTuple):
 
 class LFVila(nn.Module):
     """Both encoders, the projections, and the parts that stage 2 adds."""
+
+    head: TaskHead | None = None  # what it is trained for; None: pre-training
 
     def __init__(self, size: ModelSize, stage: Literal[1, 2] = 1, compat: Preset | Compat = "corrected") -> None:
         super().__init__()

@@ -19,6 +19,7 @@ from longtake.model.network import window_passes
 from longtake.model.network.compat import Compat, compat_of
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import SIZES, ModelSize
+from longtake.model.training.tasks import frames_per_clip, stage_of, task_head
 from longtake.model.weights.checkpoint import ModelCard, weights_path
 from longtake.model.weights.official import load_official
 from longtake.model.weights.pretrained import load_bert, load_swin, weights_file
@@ -41,6 +42,11 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         changes = getattr(config.model, part)
         _known(f"model.{part}", changes, size[part])
         size[part] |= changes
+    head = task_head(config)
+    if head is not None:
+        size["frames_per_clip"] = frames_per_clip(config)
+    if head is not None and head.kind == "retrieval":
+        size["losses"]["mtc_weight"] = 0.0
     try:
         whole = TypeAdapter(ModelSize).validate_python(size)
     except ValidationError as error:
@@ -51,7 +57,8 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         raise ConfigError(f"model.video.channels is {whole.video.channels}, but frames have 3")
     tokenizer = _tokenizer(config)
     _check_text(config, whole, tokenizer)
-    return ModelCard(whole, config.model.stage, _compat(config), tokenizer, data.tokens)
+    stage = config.model.stage if head is None else stage_of(head)
+    return ModelCard(whole, stage, _compat(config), tokenizer, data.tokens, head)
 
 
 def check_kernels(config: TrainConfig, device: torch.device) -> None:
@@ -77,6 +84,8 @@ def check_recipe(config: TrainConfig, ranks: int, frames: int) -> None:
     most = max((phase.frames_per_sentence for phase in config.data.curriculum), default=0)
     if most > frames:
         raise ConfigError(f"data.curriculum: {most} frames of a sentence, but the corpus has {frames}")
+    if config.task.kind in ("choice", "answer", "classify"):
+        return
     if stage == 1 and batch * ranks < 2:
         raise ConfigError("batch_size: 1 in one process leaves nothing to contrast with; take 2 or more")
     if stage == 2 and batch < 2:
@@ -125,14 +134,15 @@ def _tokenizer(config: TrainConfig) -> str:
 
 def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
     data, text = config.data, size.text
-    if data.sentences > text.segments:
+    task = config.task
+    name, rows = ("data.sentences", data.sentences) if task.kind == "pretrain" else ("task.rows", task.text_rows)
+    if rows > text.segments:
         raise ConfigError(
-            f"data.sentences is {data.sentences}, but the model has segments for {text.segments}: "
-            f"set model.text: {{segments: {data.sentences}}}"
+            f"{name} is {rows}, but the model has segments for {text.segments}: set model.text: {{segments: {rows}}}"
         )
-    if data.sentences * data.tokens > text.positions:
+    if rows * data.tokens > text.positions:
         raise ConfigError(
-            f"data.sentences x data.tokens is {data.sentences * data.tokens}, but the model has {text.positions} positions: "
+            f"{name} x data.tokens is {rows * data.tokens}, but the model has {text.positions} positions: "
             "take fewer tokens, or set model.text.positions"
         )
     try:
@@ -171,6 +181,8 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
         released_window=card.compat.last_window_never_drawn,
         workers=data.workers,
         prefetch=data.prefetch,
+        task=card.task,
+        frames=config.task.frames,
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from longtake.model.data.samples import Batch
+from longtake.model.data.task_samples import TaskBatch
 from longtake.model.network.fusion_losses import mask_words
 from longtake.model.network.lfvila import LFVila
 from longtake.model.training.averaging import MovingAverage
@@ -177,12 +178,14 @@ class Stepper:
     def _losses(self, batch: Batch, step: int, part: int) -> dict[str, Tensor]:
         seed, rank, device = self.config.seed, self.process.rank, self.process.device
         torch.manual_seed(derived_seed(seed, step, part, rank))  # dropout, drop path
-        labels = None
+        labels: Any = None
         if self.config.model.stage == 2:
             ids, labels = hide_words(batch, self.tokenizer, derived_seed(seed, step, part, rank, 1))
             batch, labels = replace(batch, ids=ids), labels.to(device, non_blocking=True)
         drawing = torch.Generator().manual_seed(derived_seed(seed, step, part))  # MTC: the same on all ranks
         batch = batch.to(device)
+        if isinstance(batch, TaskBatch):
+            labels = batch.targets
         with autocast(self.config, device):
             losses: dict[str, Tensor] = self._forward(batch.video(), batch.ids, batch.mask, labels, drawing)
         return losses

@@ -19,6 +19,7 @@ from longtake.model.data.text import load_tokenizer
 from longtake.model.retrieval.evaluation import evaluate_corpus
 from longtake.model.training.best import Best, check_metric
 from longtake.model.training.evaluation_fusion import evaluate_fusion
+from longtake.model.training.evaluation_task import evaluate_task
 from longtake.model.training.failures import TrainingError as TrainingError, explained
 from longtake.model.training.log import (
     EVALUATION,
@@ -77,7 +78,13 @@ class Trainer:
         self.evaluated: ShardLoader | None = None
         if wanted.every is not None:
             self.evaluated = self._loader(
-                replace(settings, split=wanted.split, training=False, batch_size=wanted.batch_size)
+                replace(
+                    settings,
+                    corpus=config.resolve(wanted.corpus or config.corpus),
+                    split=wanted.split,
+                    training=False,
+                    batch_size=wanted.batch_size,
+                )
             )
             if not len(self.evaluated.order.usable):
                 raise ConfigError(f"evaluate.split {wanted.split!r} has no sample of {settings.sentences} sentences")
@@ -299,7 +306,9 @@ class Trainer:
         loader.until = stop
         dtype = mixed_dtype(self.config, self.process.device)
         with self._averaged():
-            if self.config.model.stage == 2:
+            if self.card.task is not None:
+                metrics = evaluate_task(self.model, loader, self.card.task, self.process, dtype)
+            elif self.config.model.stage == 2:
                 metrics = evaluate_fusion(self.model, loader, self.stepper.tokenizer, self.process, dtype)
             else:
                 metrics = evaluate_corpus(self.model, loader, self.process.device, dtype)

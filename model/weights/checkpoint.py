@@ -19,8 +19,10 @@ from safetensors.torch import load_file, save_file
 
 from longtake.model.data.text import UNCASED
 from longtake.model.network.compat import Compat
+from longtake.model.network.heads import make_model
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import ModelSize
+from longtake.model.network.task_head import TaskHead
 from longtake.schemas import storage
 
 FORMAT = 1
@@ -45,10 +47,11 @@ class ModelCard:
     compat: Compat = Compat()  # noqa: RUF009 frozen
     tokenizer: str = UNCASED
     tokens: Annotated[int, Field(ge=3, le=512)] = 50  # of a sentence
+    task: TaskHead | None = None  # None: pre-training
 
     def make(self) -> LFVila:
         """Make the model with fresh weights."""
-        return LFVila(self.size, self.stage, self.compat)
+        return make_model(self.size, self.stage, self.compat, self.task)
 
 
 def save_model(path: str, model: LFVila, card: ModelCard) -> None:

@@ -8,12 +8,22 @@ from flask import Flask, Response, make_response, render_template, request
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 
-from longtake.pipeline.browse import frame_pages, list_pages, mark_pages, sample_pages, table_pages
+from longtake.pipeline.browse import (
+    frame_pages,
+    list_pages,
+    mark_pages,
+    picture_pages,
+    queue_pages,
+    sample_pages,
+    selection_pages,
+    table_pages,
+)
 from longtake.pipeline.browse.guard import Access, guard, told
-from longtake.pipeline.browse.reading import clock, figure, meaning, words_of_slug
+from longtake.pipeline.browse.reading import clock, figure, hours, meaning, share, words_of_slug
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
+from longtake.pipeline.browse.viewer import viewer
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.printable import masked, printable
 from longtake.schemas.wording import plural
@@ -25,12 +35,21 @@ def create_app(site: Site, access: Access) -> Flask:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        clock=clock, counted=plural, meaning=meaning, figure=figure, words=words_of_slug, masked=masked
+        clock=clock,
+        counted=plural,
+        meaning=meaning,
+        figure=figure,
+        words=words_of_slug,
+        masked=masked,
+        share=share,
+        hours=hours,
     )
     for name in app.jinja_env.list_templates():  # compile them now, so that nobody waits later
         app.jinja_env.get_template(name)
     guard(app, access)
-    for pages in (list_pages, sample_pages, frame_pages, mark_pages, table_pages):
+    for pages in (
+        list_pages, sample_pages, frame_pages, mark_pages, queue_pages, table_pages, selection_pages, picture_pages,
+    ):  # fmt: skip
         pages.add(app, site)
 
     @app.before_request
@@ -41,7 +60,13 @@ def create_app(site: Site, access: Access) -> Flask:
 
     @app.context_processor
     def _of_site() -> dict[str, Any]:
-        return {"site": site, "reviewing": _is_there_a_sample(site), "score_names": SCORE_NAMES}
+        return {
+            "site": site,
+            "looks": viewer(),
+            "reviewing": _is_there_a_sample(site),
+            "queued": queue_pages.are_there_any(site),
+            "score_names": SCORE_NAMES,
+        }
 
     @app.get("/healthz")
     def healthz() -> Response:

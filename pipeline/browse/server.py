@@ -15,10 +15,12 @@ from waitress import wasyncore
 from longtake.pipeline.browse.app import create_app
 from longtake.pipeline.browse.cache import open_cache
 from longtake.pipeline.browse.guard import MAX_BODY, MIN_TOKEN, Access, is_loopback
+from longtake.pipeline.browse.map_table import open_maps
 from longtake.pipeline.browse.marks import Marks
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import Store
 from longtake.pipeline.browse.vectors import open_spaces
+from longtake.pipeline.browse.viewer import KnownCurators
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
@@ -31,7 +33,8 @@ _END_SECONDS = 15  # longer than any query can take
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of a server. `port` 0 means any free port. If `token_file` is None, a token is made when one is needed."""
+    """The options of a server. `port` 0 means any free port. If `token_file` is None, a token is made when one is needed.
+    `curators` is a file of curators, each with a token; None means that of the corpus, on addresses that others can reach."""
 
     host: str = "127.0.0.1"
     port: int = 8400
@@ -40,6 +43,8 @@ class Options:
     curator: str = ""
     read_only: bool = False
     token_file: str | None = None
+    curators: str | None = None
+    show_verdicts: bool = False  # also those of others, before an own one
 
 
 class Server:
@@ -59,13 +64,24 @@ class Server:
         marks.read()
         listening = _listen(options.host, options.port)
         try:
-            token = _token(options)
+            known = _known_curators(layout, options)
+            token = "" if known else _token(options)
             store = Store(open_cache(layout, report))
             store.prepare()
             spaces = open_spaces(store, layout, options.embeddings)
-            self.site = Site(layout, manifest, store, marks, spaces, options.read_only, options.curator)
+            self.site = Site(
+                layout,
+                manifest,
+                store,
+                marks,
+                spaces,
+                open_maps(store, layout),
+                options.read_only,
+                options.curator,
+                not options.show_verdicts,
+            )
             self.site.sandbox.warm()
-            access = Access(options.host, listening.getsockname()[1], token)
+            access = Access(options.host, listening.getsockname()[1], token, known, options.curator)
             logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a page asks for many frames
             others = set(threading.enumerate())
             self._server: Any = waitress.create_server(
@@ -81,7 +97,7 @@ class Server:
         except BaseException:
             listening.close()
             raise
-        self.address = access.address
+        self.address, self.asks_curators = access.address, known is not None
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Serve until `stopping`, called several times a second, returns true, or until another thread calls `close`."""
@@ -116,6 +132,17 @@ def _listen(host: str, port: int) -> socket.socket:
         if error.errno == errno.EACCES:
             raise ConfigError(f"port {port} may not be used; choose one above 1023 with --port") from None
         raise ConfigError(f"--host {host}: {error.strerror or error}") from None
+
+
+def _known_curators(layout: Layout, options: Options) -> KnownCurators | None:
+    """The curators who sign in with tokens of their own; None if there is no such file."""
+    if options.curators is not None:
+        if options.token_file is not None:
+            raise ConfigError("--curators and --token-file exclude each other: one token each, or one for all")
+        return KnownCurators(options.curators)
+    if options.token_file is not None or is_loopback(options.host) or not storage.exists(layout.curators):
+        return None
+    return KnownCurators(layout.curators)
 
 
 def _token(options: Options) -> str:
