@@ -63,6 +63,8 @@ class FeatureGradients(NamedTuple):
 class LFVila(nn.Module):
     """Both encoders, the projections, and the parts that stage 2 adds."""
 
+    _frozen: tuple[nn.Module, ...] = ()  # by `freeze`
+
     head: TaskHead | None = None  # what it is trained for; None: pre-training
 
     def __init__(self, size: ModelSize, stage: Literal[1, 2] = 1, compat: Preset | Compat = "corrected") -> None:
@@ -89,7 +91,6 @@ class LFVila(nn.Module):
             self.video_token_pos = VideoTokenPosition(size.clips * size.frames_per_clip, grid, width)
         for module in self._untrained():
             module.requires_grad_(False)
-        self._frozen: tuple[nn.Module, ...] = ()  # by `freeze`
         self.train()
 
     def _untrained(self) -> list[nn.Module]:
@@ -132,9 +133,12 @@ class LFVila(nn.Module):
             frozen = [self.video_encoder] if self.compat.frozen_parts_drop_out else self._untrained()
             for module in frozen:
                 module.eval()
+        self._keep_frozen()
+        return self
+
+    def _keep_frozen(self) -> None:
         for module in self._frozen:
             module.eval()
-        return self
 
     def set_checkpointing(self, enabled: bool) -> None:
         """Recompute activations in the backward pass, block by block: less memory for about a third more time."""

@@ -88,7 +88,7 @@ class Trainer:
             )
             if not len(self.evaluated.order.usable):
                 raise ConfigError(f"evaluate.split {wanted.split!r} has no sample of {settings.sentences} sentences")
-        check_metric(config.save.best, config.model.stage)
+        check_metric(config)
         self.steps = config.steps or math.ceil((config.epochs or 0) * len(self.loader) / config.accumulate)
         torch.manual_seed(config.seed)
         self.model = make_model(self.card).to(process.device)
