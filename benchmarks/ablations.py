@@ -1,8 +1,8 @@
 """What the ideas of docs/training.md bring on the narrated corpus: `tiny`, three seeds for each setting, one thread.
 
-    python examples/narrated/generate.py --train 300 --test 200          # sources, then both builds as in its README
+    python examples/narrated/generate.py --train 300 --test 200          # sources; then both builds as in its README
     nice python benchmarks/ablations.py                                  # trains what is missing, then writes results/
-    nice python benchmarks/ablations.py --settings plain "one_frame: 0.2"    # some of them
+    nice python benchmarks/ablations.py --settings plain learn_temperature    # some of them
 
 All runs of a seed start from the same weights and see the same samples in the same order. The moving average is measured on the
 plain runs: it does not change the training. Settings of stage 2 go on from the plain run of their seed. Every run is reported.
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import sys
@@ -33,11 +34,12 @@ NARRATED = HERE.parent / "examples" / "narrated"
 TEST = HERE.parent / "out" / "narrated" / "test"
 RESULT = HERE / "results" / "ablations"
 SEEDS = (0, 1, 2)
-FRAMES = 2  # of a sentence
+FRAMES = 1  # of a sentence: a minute of one core for each run
 PLAIN, PLAIN_2, AVERAGE = "plain", "stage 2, plain", "ema: 0.98"
 COMMON: dict[str, Any] = {
     "steps": 200,
-    "data": {"frames_per_sentence": FRAMES},
+    "model": {"text": {"vocabulary": 200}},  # the corpus has fewer words
+    "data": {"frames_per_sentence": FRAMES, "tokens": 20},
     "optimizer": {"lr": 1e-3},
     "save": {"every": 10**6},
     "log_to": [],
@@ -49,10 +51,6 @@ STAGE_1: dict[str, dict[str, Any]] = {
     "learn_temperature": {"model": {"losses": {"learn_temperature": True}}},
     "concatenate: 0.5": {"data": {"concatenate": 0.5}},
     "drop_sentences: 0.2": {"data": {"drop_sentences": 0.2}},
-    "one_frame: 0.2": {"data": {"one_frame": 0.2}},
-    "curriculum: 1 frame, from half way 2": {
-        "data": {"curriculum": [{"until": 0.5, "frames_per_sentence": 1}, {"until": 1.0, "frames_per_sentence": 2}]}
-    },
     "schedule: cosine": {"optimizer": {"schedule": "cosine"}},
     "layer_decay: 0.9": {"optimizer": {"layer_decay": 0.9}},
 }
@@ -107,6 +105,7 @@ def _rows(name: str, seed: int, runs: Path, output: Path) -> Iterator[dict[str, 
     if stage == 2:
         settings = merged(settings, {"model": {"stage": 2}, "init": {"weights": str(runs / f"{PLAIN}-{seed}" / "run")}})
     settings |= {"seed": seed, "output": str(output), "base": str(NARRATED)}
+    settings["data"]["tokenizer"] = vocabulary(runs / f"words-{name[:4]}-{seed}")
     process = Process(0, 1, torch.device("cpu"))
     trainer = Trainer(parse_train_config(settings), process, lambda line: None)
     trainer.start()
@@ -122,6 +121,19 @@ def _rows(name: str, seed: int, runs: Path, output: Path) -> Iterator[dict[str, 
     if name == PLAIN:
         with trainer._averaged():
             yield {"setting": AVERAGE, **about, **measured(trainer.model, test)}
+
+
+def vocabulary(folder: Path) -> str:
+    """Write a tokenizer of the words of the training set; return its folder."""
+    from transformers import BertTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (TEST.parent / "source" / "train" / "clip_text.jsonl").read_text().splitlines()
+    texts = [json.loads(line)["text"].lower() for line in lines]
+    words = sorted({word for text in texts for word in re.findall(r"\w+|[^\w\s]", text)})
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n")
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return str(folder)
 
 
 def measured(model: Any, test: Any) -> dict[str, float]:
@@ -178,7 +190,9 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread for each run",
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in ("longtake", "torch")},
-        "training_samples": len(json.loads((TEST.parent / "train" / "corpus.json").read_text())["shards"]) * 16,
+        "training_samples": json.loads((TEST.parent / "train" / "corpus.json").read_text())["splits"]["train"][
+            "samples"
+        ],
         "test_samples": found[0]["samples"],
         "common": COMMON,
         "settings": STAGE_1 | STAGE_2,
