@@ -16,17 +16,21 @@ from longtake.schemas.settings import did_you_mean
 _LESS = ("rank", "mlm", "matching", "loss")
 
 
-def metrics_of(stage: int) -> tuple[str, ...]:
+def metrics_of(stage: int, task: str = "pretrain") -> tuple[str, ...]:
     """Return the names of the metrics that an evaluation while training has."""
+    if task in ("choice", "answer", "classify"):
+        return ("answer/accuracy", "span/accuracy") if task == "choice" else ("answer/accuracy",)
+    if task == "retrieval":
+        return tuple(retrieval_metrics(torch.eye(2), torch.eye(2)))
     if stage == 2:
         return evaluation_fusion.NAMES
     some = torch.eye(2)
     return tuple(retrieval_metrics(some, some) | Alignment(torch.ones(5)).metrics())
 
 
-def check_metric(name: str | None, stage: int) -> None:
+def check_metric(name: str | None, stage: int, task: str = "pretrain") -> None:
     """Raise ConfigError for a metric that no evaluation has."""
-    known = metrics_of(stage)
+    known = metrics_of(stage, task)
     if name is not None and name not in known:
         raise ConfigError(f"save.best: no metric {name!r}.{did_you_mean(name, known)} There are {', '.join(known)}")
 
