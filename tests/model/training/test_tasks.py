@@ -122,6 +122,10 @@ def test_each_head_learns(tmp_path: Path, kind: str, seed: int) -> None:
     done = longtake_here("evaluate", run.folder, str(tmp_path / "val"), "--device", "cpu", "--json", str(report))
     assert done.returncode == 0, done.stderr
     found = json.loads(report.read_text())["metrics"]
+    values = {
+        name: value for name, value in found.items() if name.endswith(("accuracy", "chance", "video/r1", "chance_r1"))
+    }
+    print(kind, seed, " ".join(f"{name} {value:.3f}" for name, value in values.items()))  # the table of docs/tasks.md
     assert found[METRIC.get(kind, "answer/accuracy")] > REACHED[kind]
 
 
