@@ -11,6 +11,7 @@ but Bob overlooks a wrong caption that Ann judges too. So clicks are those of pe
 """
 
 import argparse
+import csv
 import json
 import re
 import shutil
