@@ -15,6 +15,7 @@ from longtake.pipeline.browse import (
     picture_pages,
     sample_pages,
     selection_pages,
+    source_pages,
     table_pages,
 )
 from longtake.pipeline.browse.guard import Access, guard, told
@@ -45,7 +46,16 @@ def create_app(site: Site, access: Access) -> Flask:
     for name in app.jinja_env.list_templates():  # compile them now, so that nobody waits later
         app.jinja_env.get_template(name)
     guard(app, access)
-    for pages in (list_pages, sample_pages, frame_pages, mark_pages, table_pages, selection_pages, picture_pages):
+    for pages in (
+        list_pages,
+        sample_pages,
+        frame_pages,
+        mark_pages,
+        table_pages,
+        selection_pages,
+        picture_pages,
+        source_pages,
+    ):
         pages.add(app, site)
 
     @app.before_request

@@ -8,7 +8,6 @@ from flask import Flask, Response, abort, make_response, render_template, reques
 
 from longtake.pipeline.browse.axes import read_area
 from longtake.pipeline.browse.combine import SelectionError
-from longtake.pipeline.browse.histogram import histogram
 from longtake.pipeline.browse.list_pages import described
 from longtake.pipeline.browse.plot import MOST_TOPICS, Colouring, by_category, by_number, packed
 from longtake.pipeline.browse.selection import Selection, read_selection
@@ -29,11 +28,10 @@ def add(app: Flask, site: Site) -> None:
         begun = time.perf_counter()
         selection = read_selection(request.args)
         mask, problems = _mask(site, selection)
-        drawn = [histogram(one, site.store.column(one.column), mask) for one in site.store.measures]
         return render_template(
             "pictures.html",
             selection=selection,
-            histograms=[one for one in drawn if one is not None],
+            histograms=site.histograms(mask),
             total=site.store.rows if mask is None else int(mask.sum()),
             problems=problems,
             seconds=time.perf_counter() - begun,

@@ -18,9 +18,11 @@ from longtake.pipeline.browse.guard import MAX_BODY, MIN_TOKEN, Access, is_loopb
 from longtake.pipeline.browse.map_table import open_maps
 from longtake.pipeline.browse.marks import Marks
 from longtake.pipeline.browse.site import Site
+from longtake.pipeline.browse.source_files import SourceFiles
 from longtake.pipeline.browse.store import Store
 from longtake.pipeline.browse.vectors import open_spaces
 from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import finished_manifest
@@ -41,6 +43,7 @@ class Options:
     curator: str = ""
     read_only: bool = False
     token_file: str | None = None
+    config: CorpusConfig | None = None  # its sources are played
 
 
 class Server:
@@ -61,11 +64,20 @@ class Server:
         listening = _listen(options.host, options.port)
         try:
             token = _token(options)
+            sources = SourceFiles(options.config) if options.config is not None else None
             store = Store(open_cache(layout, report))
             store.prepare()
             spaces = open_spaces(store, layout, options.embeddings)
             self.site = Site(
-                layout, manifest, store, marks, spaces, open_maps(store, layout), options.read_only, options.curator
+                layout,
+                manifest,
+                store,
+                marks,
+                spaces,
+                open_maps(store, layout),
+                sources,
+                options.read_only,
+                options.curator,
             )
             self.site.sandbox.warm()
             access = Access(options.host, listening.getsockname()[1], token)
@@ -103,6 +115,8 @@ class Server:
             for thread in self._threads:
                 thread.join(_END_SECONDS)
             self.site.sandbox.close()
+            if self.site.sources is not None:
+                self.site.sources.close()
             self.site.store.close()
 
 

@@ -16,18 +16,21 @@ from longtake.pipeline.browse.axes import Axes, Axis, Values
 from longtake.pipeline.browse.cache import corpus_digest
 from longtake.pipeline.browse.combine import SelectionError, evaluate
 from longtake.pipeline.browse.entries import Entries
+from longtake.pipeline.browse.histogram import Binned, Histogram, binned
 from longtake.pipeline.browse.map_table import CorpusMap
 from longtake.pipeline.browse.marks import Marks
 from longtake.pipeline.browse.sandbox import QueryError, Sandbox
 from longtake.pipeline.browse.saved import FILE, SavedSelections
 from longtake.pipeline.browse.selection import Selection, read_selection
-from longtake.pipeline.browse.store import Ids, Mask, Store, all_of
+from longtake.pipeline.browse.source_files import SourceFiles
+from longtake.pipeline.browse.store import Ids, Kept, Mask, Store, all_of
 from longtake.pipeline.browse.vectors import Space
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 
 NOT_RUN = "not run yet, because it came with an address. Read it, then press Apply or Run."
+_KEPT_BINNED = 64  # columns
 _REMOTE_SECONDS = 10  # between two checks of a remote corpus.json
 
 
@@ -41,6 +44,7 @@ class Site:
     marks: Marks
     spaces: Sequence[Space] = ()
     maps: Sequence[CorpusMap] = ()
+    sources: SourceFiles | None = None
     read_only: bool = False
     curator: str = ""
     saved: SavedSelections = field(init=False)
@@ -48,6 +52,7 @@ class Site:
     entries: Entries = field(init=False)
     current: "Current" = field(init=False)
     sandbox: Sandbox = field(init=False)
+    _binned: Kept[Binned | None] = field(init=False, default_factory=lambda: Kept(_KEPT_BINNED), repr=False)
     secret: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
@@ -103,6 +108,18 @@ class Site:
             return self.store.remembered(f"keys {self.saved.version} {name}", lambda: self._there(one.keys or ()))
         found = all_of(self._masks(read_selection(one.query), (*within, name)))
         return np.ones(self.store.rows, bool) if found is None else found
+
+    def histograms(self, mask: Mask | None) -> list[Histogram]:
+        """The histogram of each measure for all rows and for those that `mask` chooses."""
+        found = []
+        for measure in self.store.measures:
+            one = self._binned.get(measure.name, functools.partial(self._in_bins, measure.column))
+            if one is not None:
+                found.append(one.histogram(measure, mask))
+        return found
+
+    def _in_bins(self, column: str) -> Binned | None:
+        return binned(self.store.column(column))
 
     def map_named(self, name: str) -> CorpusMap:
         """The map with this name. Raises SelectionError if there is none."""

@@ -55,10 +55,10 @@ class Store:
         config: Any = {"memory_limit": MEMORY, "temp_directory": "", "python_enable_replacements": False}
         self._tables = duckdb.connect(cache.tables, read_only=True, config=config)
         self._own = threading.local()
-        self._masks = _Kept[Mask](_KEPT_MASKS)
-        self._orders = _Kept[Ids](_KEPT_ORDERS)
-        self._drops = _Kept[Ids](_KEPT_ORDERS)
-        self._columns = _Kept[npt.NDArray[np.float32]](_KEPT_COLUMNS)
+        self._masks = Kept[Mask](_KEPT_MASKS)
+        self._orders = Kept[Ids](_KEPT_ORDERS)
+        self._drops = Kept[Ids](_KEPT_ORDERS)
+        self._columns = Kept[npt.NDArray[np.float32]](_KEPT_COLUMNS)
         files = self._tables.execute("SELECT first_row, shard FROM index_file ORDER BY first_row, shard").fetchall()
         self._files = [(int(first), str(shard)) for first, shard in files]
         names = [row[0] for row in self._tables.execute("DESCRIBE samples").fetchall()]
@@ -363,7 +363,7 @@ def _order_of(values: npt.NDArray[np.float64]) -> Ids:
 Value = TypeVar("Value")
 
 
-class _Kept(Generic[Value]):
+class Kept(Generic[Value]):
     """A cache of the last values asked for. Safe for many threads."""
 
     def __init__(self, most: int) -> None:
