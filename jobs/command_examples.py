@@ -6,6 +6,7 @@ EXAMPLES = {
         "longtake init mine --full",
         "longtake init mine --recipe panda70m",
         "longtake init mine --train mine/out/my-corpus",
+        "longtake init mine --train mine/out/my-corpus --preset lfvila-stage1 --gpus 8 --memory 141",
     ),
     "fetch": (
         "longtake fetch mine/corpus.yaml --dry-run --price-per-gb-month 0.02 --megabytes-per-second 50",
@@ -43,6 +44,7 @@ EXAMPLES = {
     "train": (
         "longtake train mine/train.yaml",
         "longtake train mine/train.yaml --resume",
+        "longtake train mine/train.yaml --resume --extend --set steps=20000",
         "torchrun --nproc-per-node=8 -m longtake.jobs.cli train mine/train.yaml",
     ),
     "evaluate": ("longtake evaluate mine/run mine/out/my-corpus --split train",),
@@ -51,6 +53,10 @@ EXAMPLES = {
         "longtake retry out/demo",
         "longtake retry out/demo --reason timeout,decoder_crashed",
         "longtake retry out/mine --config mine/corpus.yaml --reason missing",
+    ),
+    "curate": (
+        "longtake curate out/demo --policy policy.yaml --dry-run",
+        "longtake curate gs://bucket/corpus --policy policy.yaml -- --runner=FlinkRunner",
     ),
     "takedown": (
         'longtake takedown out/demo --videos ids.txt --note "request 2031 of the owner"',
@@ -62,6 +68,7 @@ EXAMPLES = {
         "longtake audit out/demo",
         "longtake audit out/demo --config examples/demo/corpus.yaml --evaluation youcook2=yc2_ids.txt",
         "longtake audit mine/out/my-corpus --sample 200 --seed 7 --accept 0.02",
+        "longtake audit mine/out/my-corpus --policy policy.yaml",
         "longtake audit mine/out/version-2 --compare mine/out/version-1",
         "longtake audit gs://bucket/corpus --frames all -- --runner=FlinkRunner",
     ),
@@ -74,6 +81,18 @@ EXAMPLES = {
         "longtake browse out/demo --config examples/demo/corpus.yaml",
         "longtake browse mine/out/my-corpus --curator Ann --embeddings vectors.parquet",
         "longtake browse gs://bucket/corpus --decisions ann.csv --host 0.0.0.0 --token-file token.txt",
+    ),
+    "queues": (
+        "longtake queues out/demo --to Ann --to Bob --size 200 --double 0.1 --seed 7",
+        "longtake queues out/demo --name dark --by score_black,language --to Ann --size 100",
+        "longtake queues out/demo --name again --by least-agreed --to Eve",
+        "longtake queues out/demo",
+    ),
+    "curators": (
+        "longtake curators out/demo --add Ann",
+        "longtake curators out/demo --add Eve --adjudicates",
+        "longtake curators out/demo --revoke Ann",
+        "longtake curators out/demo",
     ),
     "decisions": (
         "longtake decisions out/demo/decisions.csv",

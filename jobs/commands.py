@@ -35,9 +35,12 @@ GROUPS = {
         "audit": "Write a report on a corpus.",
         "map": "Place samples on a plane, and find topics.",
         "browse": "Search, play and decide on samples in a browser.",
+        "queues": "Deal out samples to curators, and show how far they are.",
+        "curators": "Give curators tokens for a shared server, and revoke them.",
         "decisions": "Show and merge the decisions of curators.",
     },
     "New versions": {
+        "curate": "Keep what a policy allows, as a new version.",
         "takedown": "Remove videos or samples for good.",
         "merge": "Join finished corpora into a new one.",
         "reshard": "Cut a corpus into other shards or splits.",
@@ -54,9 +57,9 @@ GROUPS = {
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
 _ROOMS = {
     "build": ("fetch", "plan", "doctor", "build", "status", "clean"),
-    "curate": ("verify", "show", "audit", "map", "browse", "decisions"),
+    "curate": ("verify", "show", "audit", "map", "browse", "queues", "curators", "decisions"),
     "explain": ("explain",),
-    "versions": ("diff", "retry", "takedown", "merge", "reshard"),
+    "versions": ("diff", "retry", "curate", "takedown", "merge", "reshard"),
     "retrieve": ("evaluate", "embed"),
 }
 _MODULES = {name: f"{room}.{name}" for room, names in _ROOMS.items() for name in names}
@@ -72,12 +75,14 @@ NEEDS = {
     "doctor": ("build",),
     "explain": ("build",),
     "retry": ("build",),
+    "curate": ("audit",),
     "takedown": ("build",),
     "merge": ("build",),
     "reshard": ("build",),
     "audit": ("audit",),
     "map": ("audit",),
     "browse": ("audit",),
+    "queues": ("audit",),
     "train": ("train",),
     "evaluate": ("train",),
     "embed": ("build", "train"),

@@ -16,7 +16,9 @@ SUBJECTS = ("sample", "video")
 STRICTEST_FIRST = ("reject", "flag", "ok")
 WITHDRAWN = "none"
 NOBODY = "somebody"  # a curator without a name
+ADJUDICATION = "adjudication"  # the basis of a verdict that settles a conflict
 _LABEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_CHANGE = re.compile(r"[A-Za-z0-9-]{0,64}")
 _JOINERS = "\u200c\u200d"  # invisible, and part of correct spelling in Persian and Hindi
 
 
@@ -34,7 +36,9 @@ class Decision:
 
     `subject` is "sample" or "video", `subject_id` a sample key or a video id. `decision` is "reject", "flag", "ok", or "none" to
     withdraw one. `label` is "" or a short name for the problem: misaligned, bad_text, privacy, not_video, other. `decided_at` is
-    "" or an ISO 8601 time, kept in UTC to the second ("2026-11-25T18:20:05Z"). A time without a zone counts as UTC.
+    "" or an ISO 8601 time, kept in UTC to the second ("2026-11-25T18:20:05Z"). A time without a zone counts as UTC. `basis` is
+    "", or "adjudication" for a verdict that settles a conflict between curators. `change` is "" or the id that a page gave the
+    change, so that a change sent twice counts once.
     """
 
     subject: str
@@ -44,6 +48,8 @@ class Decision:
     note: str = ""
     curator: str = ""
     decided_at: str = ""
+    basis: str = ""
+    change: str = ""
 
     def __post_init__(self) -> None:
         if self.subject not in SUBJECTS:
@@ -59,6 +65,10 @@ class Decision:
         for name, text, limit in (("note", self.note, MAX_NOTE), ("curator", self.curator, MAX_CURATOR)):
             if len(text) > limit or not _is_one_line(text):
                 raise ConfigError(f"{name} {_told(text)}: must be one line of up to {limit:,} printable characters")
+        if self.basis not in ("", ADJUDICATION):
+            raise ConfigError(f"basis {_told(self.basis)}: must be empty or {ADJUDICATION}")
+        if not _CHANGE.fullmatch(self.change):
+            raise ConfigError(f"change {_told(self.change)}: must be up to 64 of a-z, A-Z, 0-9 and -")
         object.__setattr__(self, "decided_at", _utc(self.decided_at))
 
     @property
@@ -106,25 +116,31 @@ class Conflict:
 
 def current(decisions: Iterable[Decision]) -> dict[tuple[str, str], list[Decision]]:
     """Return each curator's decision on each subject, by subject and curator, without withdrawn decisions. The latest decision
-    counts; of several with the same time or no time, the last in the given order."""
-    latest: dict[tuple[str, str, str], Decision] = {}
+    counts; of several with the same time or no time, the last in the given order. A verdict of a curator and an adjudication by
+    the same curator are two decisions."""
+    latest: dict[tuple[str, str, str, str], Decision] = {}
     for decision in sorted(decisions, key=lambda decision: decision.decided_at):
-        latest[*decision.about, decision.curator] = decision
+        latest[*decision.about, decision.curator, decision.basis] = decision
     found: dict[tuple[str, str], list[Decision]] = {}
-    for (subject, subject_id, _), decision in sorted(latest.items()):
+    for (subject, subject_id, *_), decision in sorted(latest.items()):
         if decision.decision != WITHDRAWN:
             found.setdefault((subject, subject_id), []).append(decision)
     return found
 
 
-def steps(decisions: Iterable[Decision], about: tuple[str, str], curator: str) -> list[Decision]:
+def standing(decisions: Sequence[Decision]) -> list[Decision]:
+    """Return those of the current decisions on a subject that count: the adjudications if there are any, else all."""
+    return [one for one in decisions if one.basis == ADJUDICATION] or list(decisions)
+
+
+def steps(decisions: Iterable[Decision], about: tuple[str, str], curator: str, basis: str = "") -> list[Decision]:
     """Return a curator's decisions on a subject, step by step. The last one counts now; undone decisions are not included.
 
     A return to the decision before counts as undoing, so undoing twice goes back two steps.
     """
     found: list[Decision] = []
     for one in sorted(decisions, key=lambda decision: decision.decided_at):
-        if one.about != about or one.curator != curator:
+        if (one.about, one.curator, one.basis) != (about, curator, basis):
             continue
         if one.decision == WITHDRAWN and len(found) <= 1:
             found.clear()
@@ -136,19 +152,20 @@ def steps(decisions: Iterable[Decision], about: tuple[str, str], curator: str) -
 
 
 def conflicts(decisions: Iterable[Decision]) -> list[Conflict]:
-    """Return the subjects on which current decisions of curators differ. A video and its sample are two subjects."""
+    """Return the subjects on which current decisions of curators differ and no adjudication settled it. A video and its sample
+    are two subjects."""
     return [
         Conflict(*about, tuple(those))
         for about, those in current(decisions).items()
-        if len({one.decision for one in those}) > 1
+        if len({one.decision for one in standing(those)}) > 1
     ]
 
 
 def settle(decisions: Iterable[Decision], policy: str = OnConflict.REFUSE) -> list[Decision]:
     """Return one decision for each subject that has any, by subject. The order of the current decisions does not matter.
 
-    If curators differ, `policy` decides: "refuse" raises ConfigError with a line for each conflict, "strictest" takes reject
-    before flag before ok, "latest" takes the decision with the latest time.
+    An adjudication counts before all verdicts. If curators differ, `policy` decides: "refuse" raises ConfigError with a line for
+    each conflict, "strictest" takes reject before flag before ok, "latest" takes the decision with the latest time.
     """
     decisions = list(decisions)
     if policy == OnConflict.REFUSE and (found := conflicts(decisions)):
@@ -159,7 +176,7 @@ def settle(decisions: Iterable[Decision], policy: str = OnConflict.REFUSE) -> li
         strict = -STRICTEST_FIRST.index(one.decision)
         return (*((one.decided_at, strict) if by_time else (strict, one.decided_at)), one.curator, one.label, one.note)
 
-    return [max(those, key=order) for those in current(decisions).values()]
+    return [max(standing(those), key=order) for those in current(decisions).values()]
 
 
 def _explained(found: Sequence[Conflict], shown: int = 20) -> str:

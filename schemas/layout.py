@@ -55,6 +55,11 @@ class Layout:
         return self.path("decisions.csv")
 
     @property
+    def curators(self) -> str:
+        """The curators whom a shared server knows, with hashes of their tokens; not part of the corpus."""
+        return self.path("curators.json")
+
+    @property
     def shards(self) -> str:
         return self.path("shards")
 

@@ -9,6 +9,7 @@ from longtake.jobs import terminal
 from longtake.jobs.changes import Changes, check_changes
 from longtake.schemas.config import load_config
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.policy import read_policy
 
 
 class Verify(StrEnum):
@@ -62,6 +63,10 @@ def audit(
         str | None,
         typer.Option(metavar="LIST", help="The allowed licences, as in cc-by-4.0,cc0-1.0; any other fails."),
     ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Judge the corpus by a policy, line by line; exit code 1 if a line fails."),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="DIR", help="Write report and tables here, so that the corpus does not change."),
@@ -74,7 +79,7 @@ def audit(
 ) -> None:  # fmt: skip
     """Write audit/report.html (contents, drops with reasons, checks, examples), the dataset card and Croissant metadata.
 
-    Exit code 1 if a check fails. A job of Apache Beam looks at frames; its options go after `--`.
+    Exit code 1 if a check or a line of the policy fails. A job of Apache Beam looks at frames; its options go after `--`.
     """
     from longtake.jobs.curate.audit_run import AuditOptions, run, to_json
     from longtake.pipeline.audit.result import CheckStatus
@@ -97,6 +102,7 @@ def audit(
         decisions=tuple(decisions or ()),
         evaluation=tuple(evaluation or ()),
         licences=_listed(licences),
+        policy=read_policy(policy) if policy is not None else None,
         output=output,
         workers=workers,
         beam_args=tuple(context.obj or ()),
@@ -104,7 +110,7 @@ def audit(
     found, folder = run(asked, terminal.console(stderr=as_json))
     if as_json:
         terminal.print_json(to_json(found) | {"corpus": asked.corpus, "folder": folder})
-    if found.verdict is CheckStatus.FAIL:
+    if found.verdict is CheckStatus.FAIL or (found.policy is not None and not found.policy.passes):
         raise typer.Exit(1)
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from longtake.jobs.job import run_pipeline
 from longtake.jobs.lock import check_there, locked
+from longtake.pipeline.audit.agreement import agreement_json
 from longtake.pipeline.audit.audit import Question, audit
 from longtake.pipeline.audit.card_limits import limits_of
 from longtake.pipeline.audit.checks.sources import evaluation_sets
@@ -21,9 +22,11 @@ from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.estimates import Verdict, acceptance
 from longtake.pipeline.audit.frames import pieces
 from longtake.pipeline.audit.frames_graph import add_looking
+from longtake.pipeline.audit.policy import policy_json
+from longtake.pipeline.audit.queues import queues_path, read_queues
 from longtake.pipeline.audit.replay import Replay
 from longtake.pipeline.audit.report.page import render
-from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus
+from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus, PolicyVerdict
 from longtake.pipeline.audit.sampling import DEFAULT_STRATA, ReviewSample, draw, is_of, read_sample, write_sample
 from longtake.pipeline.plan.summary import read_summary
 from longtake.pipeline.publish.card import dataset_card
@@ -37,6 +40,7 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.decisions import Decision, read_decisions
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, finished_manifest
+from longtake.schemas.policy import PolicyFile
 from longtake.schemas.printable import printable
 from longtake.schemas.versions import versions
 from longtake.schemas.wording import human_bytes, plural
@@ -60,6 +64,7 @@ class AuditOptions:
     decisions: tuple[str, ...] = ()
     evaluation: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
+    policy: PolicyFile | None = None
     output: str | None = None
     workers: int = 0
     beam_args: tuple[str, ...] = ()
@@ -79,7 +84,7 @@ def run(asked: AuditOptions, console: Console) -> tuple[Audit, str]:
         report = _verified(asked, console)
         question = Question(
             manifest, read_summary(layout.plan), asked.seed, looked, report, asked.config, sets, asked.evaluation,
-            decisions, tuple(drawn), _made(), asked.licences,
+            decisions, tuple(drawn), _made(), asked.licences, read_queues(queues_path(layout)), asked.policy,
         )  # fmt: skip
         with _replay(database, asked.config, question) as replay:
             found = audit(database, question, replay.sheet)
@@ -235,6 +240,8 @@ def to_json(found: Audit) -> dict[str, Any]:
         "left_out": [
             {"subject": d.subject, "stage": d.stage, "reason": d.reason, "count": d.count} for d in found.dropped
         ],
+        "policy": policy_json(found.policy) if found.policy else None,
+        "agreement": agreement_json(found.agreement) if found.agreement else None,
         "estimates": [
             {"label": e.label, "share": e.share, "low": e.low, "high": e.high, "confidence": e.confidence,
              "reviewed": e.reviewed, "drawn": e.drawn, "text": e.text}
@@ -254,6 +261,19 @@ def _made() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, longtake {versions()['longtake']}"
 
 
+def print_policy(found: PolicyVerdict, console: Console) -> None:
+    """Print the verdict of a policy, line by line."""
+    table = Table(title=f"Policy {found.name} ({found.sha256[:12]})", title_justify="left")
+    for heading in ("", "rule", "asks", "found"):
+        table.add_column(heading, overflow="fold")
+    for line in found.lines:
+        word, style = ("pass", "green") if line.passes else ("fail", "bold red")
+        table.add_row(Text(word, style), *(Text(printable(text)) for text in (line.rule, line.asks, line.found)))
+    console.print(table)
+    kept = f"{found.kept_samples:,} of {plural(found.samples, 'sample')}, {found.kept_hours:,.2f} of {found.hours:,.2f} hours"
+    console.print(f"longtake curate would keep {kept}.", markup=False, highlight=False)
+
+
 def print_audit(found: Audit, folder: str, console: Console) -> None:
     """Print the summary, and the checks that did not pass."""
     for sentence in found.summary:
@@ -270,6 +290,8 @@ def print_audit(found: Audit, folder: str, console: Console) -> None:
         console.print(table)
     for estimated in found.estimates:
         console.print(printable(estimated.text), markup=False, highlight=False)
+    if found.policy is not None:
+        print_policy(found.policy, console)
     report = storage.join(folder, "report.html")
     size = human_bytes(storage.size_and_tag(report)[0])
     console.print(f"Report: {report} ({size})", markup=False, highlight=False, soft_wrap=True)

@@ -45,6 +45,20 @@ def browse(
         str | None,
         typer.Option(metavar="FILE", help="Ask for the token in this file, instead of a new one."),
     ] = None,
+    curators: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ask each curator for a token of their own (longtake curators); where others can reach the server, "
+            "CORPUS/curators.json by default, if it exists.",
+        ),
+    ] = None,
+    show_verdicts: Annotated[
+        bool,
+        typer.Option(
+            "--show-verdicts", help="Show verdicts of others before one's own; without it, curators judge blind."
+        ),
+    ] = False,
 ) -> None:
     """Search, play and decide on the samples of a corpus in a web browser. Ctrl-C ends it.
 
@@ -63,6 +77,8 @@ def browse(
         curator,
         read_only,
         token_file,
+        curators,
+        show_verdicts,
         load_config(config) if config is not None else None,
     )
     with _bar() as bar:
@@ -70,6 +86,8 @@ def browse(
         server = Server(corpus, options, lambda done: bar.update(task, completed=done))
     console.print(f"{server.site.manifest.name}: {server.site.store.rows:,} samples", markup=False, highlight=False)
     console.print(f"Open {server.address}", markup=False, highlight=False, soft_wrap=True)
+    if server.asks_curators:
+        console.print("Each curator adds ?token=... with the token of `longtake curators --add`.", highlight=False)
     console.print("Ctrl-C ends it.", highlight=False)
     with stop_signals() as stopping:
         server.run(stopping)

@@ -141,7 +141,8 @@ def _by_curator(rows: list[Decision]) -> list[tuple[str, Counter[str], str]]:
     held = [one for those in current(rows).values() for one in those]
     for one in held:
         counts[one.curator][one.decision] += 1
-    for _, curator in {(row.about, row.curator) for row in rows} - {(one.about, one.curator) for one in held}:
+    withdrawn = {(row.about, row.curator, row.basis) for row in rows}
+    for _, curator, _ in withdrawn - {(one.about, one.curator, one.basis) for one in held}:
         counts[curator][WITHDRAWN] += 1
     return [(name, counts[name], last[name]) for name in sorted(counts)]
 

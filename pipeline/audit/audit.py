@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from longtake.pipeline.audit.agreement import agreement, agreement_tables
 from longtake.pipeline.audit.checks import content, integrity, pictures, repeats, sources
 from longtake.pipeline.audit.checks.verdicts import worst
 from longtake.pipeline.audit.counts import flows, numbers
@@ -11,7 +12,9 @@ from longtake.pipeline.audit.decided import decision_tables, pending
 from longtake.pipeline.audit.distributions import distributions
 from longtake.pipeline.audit.drops import Sheets, dropped
 from longtake.pipeline.audit.estimates import estimate, strata_table
+from longtake.pipeline.audit.policy import judge
 from longtake.pipeline.audit.provenance import beside_published, provenance
+from longtake.pipeline.audit.queues import NO_QUEUES, QueueTable, queue_tables
 from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus, Number
 from longtake.pipeline.audit.sampling import ReviewSample
 from longtake.pipeline.audit.sheets import kept
@@ -21,6 +24,7 @@ from longtake.pipeline.verify.corpus import Report
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.decisions import Decision
 from longtake.schemas.manifest import CorpusManifest, Count
+from longtake.schemas.policy import PolicyFile
 from longtake.schemas.wording import plural
 
 
@@ -41,6 +45,8 @@ class Question:
     drawn: tuple[ReviewSample, ...] = ()
     made: str = ""
     licences: tuple[str, ...] = ()
+    queues: QueueTable = NO_QUEUES
+    policy: PolicyFile | None = None
 
 
 def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
@@ -50,6 +56,8 @@ def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
     counted = numbers(database)
     tables = provenance(database, manifest)
     planned = integrity.plan_estimate(question.plan, manifest)
+    estimates = tuple(estimate(question.drawn, question.decisions)) if question.drawn else ()
+    measured = agreement(question.decisions) if question.decisions else None
     return Audit(
         name=manifest.name,
         version=manifest.version,
@@ -63,8 +71,14 @@ def audit(database: Database, question: Question, sheets: Sheets) -> Audit:
         kept=tuple(kept(database, question.seed, question.looked > 0)),
         dropped=tuple(dropped(database, question.seed, sheets)),
         tables=(*tables, planned) if planned is not None else tables,
-        decisions=decision_tables(database, question.decisions),
-        estimates=tuple(estimate(question.drawn, question.decisions)) if question.drawn else (),
+        decisions=(
+            *decision_tables(database, question.decisions),
+            *(agreement_tables(measured) if measured else ()),
+            *queue_tables(question.queues, question.decisions),
+        ),
+        agreement=measured,
+        policy=judge(database, question.policy, found, estimates, measured) if question.policy else None,
+        estimates=estimates,
         strata=strata_table(question.drawn, question.decisions) if question.drawn else None,
         published=beside_published(database, manifest.name),
         made=question.made,

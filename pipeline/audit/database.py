@@ -85,6 +85,14 @@ class Database:
         row = self._run(sql).fetchone()
         return row[0] if row else None
 
+    def arrays(self, sql: str) -> dict[str, Any]:
+        """The result of a query as NumPy arrays by column, masked where values are null. Raises CorpusError."""
+        try:
+            found: dict[str, Any] = self._run(sql).fetchnumpy()
+            return found
+        except duckdb.Error as error:
+            raise CorpusError(f"{self.layout.root}: its tables cannot be queried: {error}") from None
+
     def columns(self, files: str) -> tuple[str, ...]:
         """The columns of the tables `files`, such as "index/*.parquet"."""
         return tuple(row[0] for row in self.rows(f"DESCRIBE SELECT * FROM {quoted(files)}"))

@@ -198,6 +198,84 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Coefficient:
+    """A coefficient of agreement with its confidence interval: 1 is perfect, 0 is chance. None where it is not defined: nothing
+    was judged twice, or all verdicts are the same, so that chance agrees too."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    units: int  # subjects that were judged twice
+
+    @property
+    def text(self) -> str:
+        if self.value is None or self.low is None or self.high is None:
+            return "not defined"
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+@dataclass(frozen=True, slots=True)
+class PairAgreement:
+    """The agreement of two curators on the subjects that both judged. `same` is the share with equal verdicts, 0 to 1."""
+
+    curators: tuple[str, str]
+    same: float
+    kappa: Coefficient
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The agreement of all curators: alpha over all verdicts, kappa for each pair. `judged` counts subjects with a verdict."""
+
+    judged: int
+    alpha: Coefficient
+    pairs: tuple[PairAgreement, ...]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLine:
+    """A rule of a policy with its verdict. `samples` and `hours` are what it alone would drop; None for rules that drop
+    nothing, such as a required check."""
+
+    rule: str  # as in the file, such as "thresholds.black.max"
+    asks: str
+    passes: bool
+    found: str
+    samples: int | None = None
+    hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCurve:
+    """What a threshold costs as it moves. `points` are (threshold, share of samples kept, share of hours kept) by this threshold
+    alone, then the same two among the samples that all other rules keep."""
+
+    rule: str
+    title: str
+    bound: float
+    points: tuple[tuple[float, float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVerdict:
+    """What a policy says of a corpus, and what it would keep."""
+
+    name: str
+    sha256: str
+    lines: tuple[PolicyLine, ...]
+    curves: tuple[PolicyCurve, ...]
+    samples: int
+    hours: float
+    kept_samples: int
+    kept_hours: float
+
+    @property
+    def passes(self) -> bool:
+        return all(line.passes for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Everything that the report shows of one corpus."""
 
@@ -215,6 +293,8 @@ class Audit:
     tables: tuple[Table, ...] = ()  # provenance: sources, licences, versions, history
     decisions: tuple[Table, ...] = ()  # who decided what and when; conflicts; decisions not applied yet
     estimates: tuple[Estimate, ...] = ()
+    agreement: Agreement | None = None  # of curators; None if nobody decided
+    policy: PolicyVerdict | None = None
     strata: Table | None = None  # of the sample for review
     published: Table | None = (
         None  # figures beside LF-VILA-8M's and HD-VILA-100M's; its sql gives the corpus's own column

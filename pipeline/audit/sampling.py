@@ -19,9 +19,16 @@ DEFAULT_STRATA = ("split", "seconds")
 INDEX = "'index/*.parquet'"
 _COMPUTED = {  # values that are no column of the index, but useful for strata
     "seconds": "(end_ms - start_ms)::DOUBLE / 1000",
+    # what the plan or the ledger noted of a sample or its video, though it was kept
+    "reason": """CASE WHEN duplicate_of IS NOT NULL THEN 'duplicate' WHEN duplicate_video_of IS NOT NULL THEN 'duplicate_video'
+        WHEN coalesce(evaluation_overlap, '') <> '' THEN 'evaluation_overlap' ELSE coalesce(
+        (SELECT min(why) FROM (SELECT subject_id AS noted, reason AS why FROM 'ledger/*.parquet' WHERE subject = 'note')
+         WHERE noted = key),
+        (SELECT min(why) FROM (SELECT subject_id AS noted, reason AS why FROM 'ledger/*.parquet' WHERE subject = 'note')
+         WHERE noted = video_id), 'none') END""",
     "host": r"lower(regexp_extract(url, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)', 1))",
 }
-_COMPUTED_TYPES = {"seconds": "DOUBLE", "host": "VARCHAR"}
+_COMPUTED_TYPES = {"seconds": "DOUBLE", "host": "VARCHAR", "reason": "VARCHAR"}
 _NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 _NUMERIC |= {"FLOAT", "DOUBLE"}
 _PARTS = 3
@@ -132,9 +139,9 @@ class _Strata:
         parts = []
         for name in self.names:
             if name not in self.bounds:
-                parts.append(f"coalesce({_value(name)}::VARCHAR, '')")
+                parts.append(f"coalesce({sql_value(name)}::VARCHAR, '')")
                 continue
-            value, bounds = f"({_value(name)})::DOUBLE", self.bounds[name]
+            value, bounds = f"({sql_value(name)})::DOUBLE", self.bounds[name]
             cases = " ".join(f"WHEN {value} <= '{bound!r}'::DOUBLE THEN '{n}'" for n, bound in enumerate(bounds, 1))
             parts.append(f"CASE WHEN {value} IS NULL THEN '' {cases} ELSE '{len(bounds) + 1}' END")
         return f"[{', '.join(parts)}]::VARCHAR[]"
@@ -181,20 +188,26 @@ def _types(database: Database) -> dict[str, str]:
     return types | _COMPUTED_TYPES
 
 
-def _value(name: str) -> str:
+def text_columns(database: Database) -> set[str]:
+    """The columns whose values group samples, such as language; computed ones too."""
+    return {name for name, kind in _types(database).items() if kind == "VARCHAR"}
+
+
+def sql_value(name: str) -> str:
+    """SQL for the value of a column, also of a computed one."""
     return _COMPUTED.get(name) or '"' + name.replace('"', '""') + '"'
 
 
 def _cut(database: Database, name: str) -> tuple[float, ...]:
     """The bounds between the parts of a numeric column, fewer if many values are equal."""
     shares = ", ".join(f"{part}.0 / {_PARTS}" for part in range(1, _PARTS))
-    query = f"SELECT quantile_disc(({_value(name)})::DOUBLE, [{shares}]) FROM {INDEX}"
+    query = f"SELECT quantile_disc(({sql_value(name)})::DOUBLE, [{shares}]) FROM {INDEX}"
     return tuple(sorted({bound for bound in database.value(query) or () if math.isfinite(bound)}))
 
 
 def _spans(database: Database, name: str, bounds: tuple[float, ...]) -> dict[str, str]:
     """A text for each part of a numeric column."""
-    query = f"SELECT min({_value(name)})::DOUBLE, max({_value(name)})::DOUBLE FROM {INDEX}"
+    query = f"SELECT min({sql_value(name)})::DOUBLE, max({sql_value(name)})::DOUBLE FROM {INDEX}"
     ((low, high),) = database.rows(query)
     if low is None or high is None:
         return {}

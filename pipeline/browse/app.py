@@ -13,6 +13,7 @@ from longtake.pipeline.browse import (
     list_pages,
     mark_pages,
     picture_pages,
+    queue_pages,
     sample_pages,
     selection_pages,
     source_pages,
@@ -23,6 +24,7 @@ from longtake.pipeline.browse.reading import clock, figure, hours, meaning, shar
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
+from longtake.pipeline.browse.viewer import viewer
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.printable import masked, printable
 from longtake.schemas.wording import plural
@@ -47,15 +49,9 @@ def create_app(site: Site, access: Access) -> Flask:
         app.jinja_env.get_template(name)
     guard(app, access)
     for pages in (
-        list_pages,
-        sample_pages,
-        frame_pages,
-        mark_pages,
-        table_pages,
-        selection_pages,
-        picture_pages,
+        list_pages, sample_pages, frame_pages, mark_pages, queue_pages, table_pages, selection_pages, picture_pages,
         source_pages,
-    ):
+    ):  # fmt: skip
         pages.add(app, site)
 
     @app.before_request
@@ -66,7 +62,13 @@ def create_app(site: Site, access: Access) -> Flask:
 
     @app.context_processor
     def _of_site() -> dict[str, Any]:
-        return {"site": site, "reviewing": _is_there_a_sample(site), "score_names": SCORE_NAMES}
+        return {
+            "site": site,
+            "looks": viewer(),
+            "reviewing": _is_there_a_sample(site),
+            "queued": queue_pages.are_there_any(site),
+            "score_names": SCORE_NAMES,
+        }
 
     @app.get("/healthz")
     def healthz() -> Response:

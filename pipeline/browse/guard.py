@@ -1,10 +1,10 @@
 """Who may request pages, and what browsers may do with them.
 
 On a loopback address, any page in this machine's browser can send it requests to us. So requests must name us as their host (a
-rebound name does not) and must not come from other sites. On other addresses a token is required.
+rebound name does not) and must not come from other sites. On other addresses a token is required: one for all, or one for each
+curator.
 """
 
-import hashlib
 import hmac
 import ipaddress
 import secrets
@@ -13,6 +13,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Flask, Response, abort, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
+
+from longtake.pipeline.browse.viewer import KnownCurators, named, proved
+from longtake.schemas.curators import session_of
 
 MAX_BODY = 64 << 10  # bytes
 MIN_TOKEN = 16  # characters
@@ -31,11 +34,14 @@ _OPEN = ("static", "healthz")  # endpoints that show nothing of the corpus
 
 @dataclass(frozen=True)
 class Access:
-    """The address that the server listens on, and the token that it requires ("" for none)."""
+    """The address that the server listens on, and the token that it requires ("" for none). With `curators`, each of them has a
+    token instead. `curator` is the name of a visitor without a name."""
 
     host: str
     port: int
     token: str = ""
+    curators: KnownCurators | None = None
+    curator: str = ""
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     @property
@@ -55,7 +61,17 @@ class Access:
 
     @property
     def cookie_value(self) -> str:
-        return hashlib.sha256(b"longtake browse " + self.token.encode()).hexdigest()
+        return session_of(self.token)
+
+    @property
+    def asks(self) -> bool:
+        """Whether visitors need a token."""
+        return bool(self.token) or self.curators is not None
+
+    @property
+    def name_cookie(self) -> str:
+        """The cookie in which a page without tokens keeps the name of its curator."""
+        return f"longtake-name-{self.port}"
 
     def names(self, host: str) -> bool:
         """Whether a Host header names this server as the browser of this machine would."""
@@ -87,10 +103,12 @@ def guard(app: Flask, access: Access) -> None:
         navigates = request.method == "GET" and _leads_here()
         if request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site") and not navigates:
             abort(403, "requests of other sites are not answered")
-        if access.token and request.endpoint not in _OPEN:
-            answer = _check_token(access)
+        if request.endpoint not in _OPEN:
+            answer = _check_token(access) if access.asks else None
             if answer is not None:
                 return answer
+            if access.curators is None:
+                g.viewer = named(request.cookies.get(access.name_cookie, ""), access.curator)
         if request.method not in ("GET", "HEAD", "OPTIONS"):
             _check_post(access)
         return None
@@ -104,7 +122,8 @@ def guard(app: Flask, access: Access) -> None:
 
     @app.context_processor
     def _csrf() -> dict[str, str]:
-        return {"csrf": access.csrf if g.get("is_let_in", not access.token) else ""}
+        is_let_in = g.get("is_let_in", not access.asks)
+        return {"csrf": access.csrf if is_let_in else "", "name_cookie": access.name_cookie}
 
 
 def _leads_here() -> bool:
@@ -118,18 +137,29 @@ def _leads_here() -> bool:
 
 def _check_token(access: Access) -> Response | None:
     given = request.args.get("token")
-    if given is not None and hmac.compare_digest(given.encode(), access.token.encode()):
+    if given is not None and _lets_in(access, session_of(given)):
         rest = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
         target = "/" + quote(request.path.lstrip("/")) + (f"?{urlencode(rest)}" if rest else "")
         # A page that forwards by itself, not a redirect: after a link from another site, a redirect gets no strict cookie.
         answer = make_response(render_template("enter.html", target=target))
-        answer.set_cookie(access.cookie, access.cookie_value, httponly=True, samesite="Strict")
+        answer.set_cookie(access.cookie, session_of(given), httponly=True, samesite="Strict")
         return answer
-    cookie = request.cookies.get(access.cookie, "")
-    if hmac.compare_digest(cookie.encode(), access.cookie_value.encode()):
+    if _lets_in(access, request.cookies.get(access.cookie, "")):
         g.is_let_in = True
         return None
+    if access.curators is not None:
+        abort(401, "open the address with your own token; whoever runs this server makes one: longtake curators --add")
     abort(401, "open the address that `longtake browse` printed; it holds the token")
+
+
+def _lets_in(access: Access, session: str) -> bool:
+    """Whether a session may look at pages. Keeps whose it is."""
+    if access.curators is None:
+        return hmac.compare_digest(session.encode("utf-8", "surrogatepass"), access.cookie_value.encode())
+    found = access.curators.find(session) if session else None
+    if found is not None:
+        g.viewer = proved(found)
+    return found is not None
 
 
 def _check_post(access: Access) -> None:

@@ -66,8 +66,11 @@ def add(app: Flask, site: Site) -> None:
         drawn = site.sample_for_review()
         if not drawn:
             return render_template("review.html", drawn=None)
-        decided = site.marks.read()
-        states = [decided.state(one.key, one.video_id) for one in drawn]
+        seen, whole = site.seen(), site.marks.read()
+        states = [
+            seen.state(one.key, one.video_id) or ("decided" if whole.is_decided(one.key, one.video_id) else "")
+            for one in drawn
+        ]
         strata: dict[str, Counter[str]] = {}
         for one, state in zip(drawn, states, strict=True):
             strata.setdefault(one.stratum, Counter())[state or "undecided"] += 1
@@ -87,7 +90,7 @@ def add(app: Flask, site: Site) -> None:
 
 def described(site: Site, rows: list[dict[str, Any]], selection: Selection) -> list[dict[str, Any]]:
     """Rows with two more fields for cards: the state, and the part of the text that matches the search."""
-    decided = site.marks.read()
+    decided = site.seen(selection)
     return [
         row
         | {

@@ -1,20 +1,24 @@
-"""The decisions of curators, always as in the file: other curators and tools write to it too."""
+"""The decisions of curators, always as in the file: other curators and tools write to it too.
+
+Verdicts are blind: a curator sees those of others on a subject only after a verdict of their own on it (`seen_by`).
+"""
 
 import functools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
-from longtake.schemas.decision import STRICTEST_FIRST, WITHDRAWN, Decision, current, steps
-from longtake.schemas.decisions import append_decisions, read_decisions
+from longtake.schemas.decision import ADJUDICATION, STRICTEST_FIRST, WITHDRAWN, Decision, current, standing, steps
+from longtake.schemas.decisions import append_decision, append_decisions, read_decisions
 from longtake.schemas.errors import ConfigError
 
+_KEPT_VIEWS = 32
 LABELS = ("misaligned", "bad_text", "privacy", "not_video", "other")
 
 About = tuple[str, str]  # "sample" or "video", and its id
@@ -28,6 +32,11 @@ class DecisionTable:
     rows: tuple[Decision, ...]
     current: dict[About, list[Decision]]
 
+    @functools.cached_property
+    def disputed(self) -> dict[About, list[Decision]]:
+        """The current decisions on each subject whose verdicts differ, whether or not an adjudication settled that."""
+        return {about: those for about, those in self.current.items() if is_disputed(those)}
+
     @property
     def curators(self) -> list[str]:
         return sorted({one.curator for one in self.rows if one.curator})
@@ -36,15 +45,43 @@ class DecisionTable:
         """The current decisions on a sample and on its video."""
         return [*self.current.get(("sample", key), ()), *self.current.get(("video", video_id), ())]
 
-    def own(self, key: str, video_id: str) -> dict[str, dict[str, tuple[str, str, str]]]:
+    def own(self, key: str, video_id: str, basis: str = "") -> dict[str, dict[str, tuple[str, str, str]]]:
         """The current decision, label and note of each curator, on a sample ("sample") and on its video ("video")."""
         both = {"sample": self.current.get(("sample", key), []), "video": self.current.get(("video", video_id), [])}
-        return {subject: {one.curator: one.verdict for one in those} for subject, those in both.items()}
+        return {
+            subject: {one.curator: one.verdict for one in those if one.basis == basis}
+            for subject, those in both.items()
+        }
 
     def state(self, key: str, video_id: str) -> str:
-        """The strictest decision on a sample or its video; "" if there is none."""
-        found = {one.decision for one in self.of(key, video_id)}
+        """The strictest decision that counts on a sample or its video; "" if there is none."""
+        both = (self.current.get(("sample", key), []), self.current.get(("video", video_id), []))
+        found = {one.decision for those in both for one in standing(those)}
         return next((name for name in STRICTEST_FIRST if name in found), "")
+
+    def is_decided(self, key: str, video_id: str) -> bool:
+        """Whether anybody decided on a sample or its video."""
+        return ("sample", key) in self.current or ("video", video_id) in self.current
+
+    def seen_by(self, curator: str, adjudicates: bool = False) -> "DecisionTable":
+        """What a curator may see: own decisions, and the others' on subjects with an own verdict. Who adjudicates also sees all
+        verdicts on subjects in conflict, and on those that were adjudicated."""
+        seen = {about for about, those in self.current.items() if any(_is_verdict_of(one, curator) for one in those)}
+        if adjudicates:
+            seen |= self.disputed.keys()
+        rows = tuple(one for one in self.rows if one.about in seen or one.curator == curator)
+        return DecisionTable(f"{self.version} as {adjudicates} {curator}", rows, current(rows))
+
+
+def is_disputed(decisions: Iterable[Decision]) -> bool:
+    """Whether the verdicts on a subject differ, whether or not an adjudication settled that."""
+    decisions = list(decisions)
+    verdicts = {one.decision for one in decisions if not one.basis}
+    return len(verdicts) > 1 or any(one.basis == ADJUDICATION for one in decisions)
+
+
+def _is_verdict_of(decision: Decision, curator: str) -> bool:
+    return decision.curator == curator and not decision.basis
 
 
 class Marks:
@@ -55,8 +92,9 @@ class Marks:
         if not path.lower().endswith((".csv", ".parquet")):
             raise ConfigError(f"{path}: a file of decisions must end in .csv or .parquet")
         self.path, self._now = path, now
-        self._lock, self._undoing = threading.Lock(), threading.Lock()
+        self._lock, self._writing = threading.Lock(), threading.Lock()
         self._decided = DecisionTable("", (), {})
+        self._views: dict[tuple[str, bool], DecisionTable] = {}
 
     def read(self) -> DecisionTable:
         """The contents of the file, read again if it changed. Raises OSError, and ConfigError if it is not a file of
@@ -69,11 +107,22 @@ class Marks:
             if version != self._decided.version:
                 rows = tuple(read_decisions(self.path)) if version else ()
                 self._decided = DecisionTable(version, rows, current(rows))
+                self._views.clear()
             return self._decided
 
-    def add(self, subject: str, subject_id: str, decision: str, label: str, note: str, curator: str) -> None:
-        """Append a decision. Raises OSError, and ConfigError if it is not a valid decision."""
-        self.append([Decision(subject, subject_id, decision, label, note, curator, self.now())])
+    def seen_by(self, curator: str, adjudicates: bool = False) -> DecisionTable:
+        """What a curator may see of the file: DecisionTable.seen_by."""
+        whole, wanted = self.read(), (curator, adjudicates)
+        with self._lock:
+            found = self._views.get(wanted)
+        if found is not None and found.version.startswith(f"{whole.version} as "):
+            return found
+        found = whole.seen_by(curator, adjudicates)
+        with self._lock:
+            if len(self._views) >= _KEPT_VIEWS:
+                self._views.clear()
+            self._views[wanted] = found
+        return found
 
     def now(self) -> str:
         """The time of a decision that is made now."""
@@ -81,28 +130,75 @@ class Marks:
 
     def append(self, decisions: Sequence[Decision]) -> None:
         """Append decisions in one write. Raises OSError, and ConfigError if the file holds something else."""
-        append_decisions(self.path, decisions)
+        with self._writing:
+            append_decisions(self.path, decisions)
 
     def undo_with(self, find: Callable[[DecisionTable], Sequence[Decision]]) -> int:
-        """Append what `find` makes of the current rows; no other undo comes between. Return the number of rows."""
-        with self._undoing:
+        """Append what `find` makes of the current rows; no other change comes between. Return the number of rows."""
+        with self._writing:
             found = find(self.read())
-            self.append(found)
+            append_decisions(self.path, found)
         return len(found)
 
-    def undo(self, subject: str, subject_id: str, curator: str) -> None:
+    def add(
+        self,
+        subject: str,
+        subject_id: str,
+        decision: str,
+        label: str,
+        note: str,
+        curator: str,
+        basis: str = "",
+        change: str = "",
+        age_s: float = 0,
+    ) -> None:
+        """Append a decision. A `change` in the file already is not written again: a page that gets no answer sends it again.
+
+        Args:
+            subject, subject_id, decision, label, note, curator, basis: see schemas.decision.Decision.
+            change: the id that the page gave the change, or "".
+            age_s: the seconds since the decision was made; above 0 if it had to wait for the network.
+
+        Raises:
+            OSError: the file cannot be written.
+            ConfigError: not a valid decision.
+        """
+        with self._writing:
+            self._add(subject, subject_id, decision, label, note, curator, basis, change, age_s)
+
+    def _add(
+        self,
+        subject: str,
+        subject_id: str,
+        decision: str,
+        label: str,
+        note: str,
+        curator: str,
+        basis: str,
+        change: str,
+        age_s: float,
+    ) -> None:
+        if change and any(one.change == change for one in self.read().rows):
+            return
+        when = (self._now() - timedelta(seconds=age_s)).isoformat(timespec="seconds")
+        made = Decision(subject, subject_id, decision, label, note, curator, when, basis, change)
+        append_decision(self.path, made)
+
+    def undo(
+        self, subject: str, subject_id: str, curator: str, basis: str = "", change: str = "", age_s: float = 0
+    ) -> None:
         """Take back the last step of a curator on a subject, by appending the decision before it. Do nothing if there is no
-        step. Raises ConfigError and OSError."""
-        with self._undoing:
-            done = steps(self.read().rows, (subject, subject_id), curator)
+        step. Arguments and errors are those of `add`."""
+        with self._writing:
+            done = steps(self.read().rows, (subject, subject_id), curator, basis)
             if done:
                 before = done[-2].verdict if len(done) > 1 else (WITHDRAWN, "", "")
-                self.add(subject, subject_id, *before, curator)
+                self._add(subject, subject_id, *before, curator, basis, change, age_s)
 
-    def rows_in(self, store: Store, state: str, curator: str) -> Mask:
+    def rows_in(self, store: Store, state: str, curator: str, seen: DecisionTable | None = None) -> Mask:
         """The samples in a state: "undecided", "any" (decided), "conflict", or a decision. If `curator` is given, only that
-        curator's decisions count."""
-        decided = self.read()
+        curator's decisions count. `seen` has the verdicts that may show; that somebody decided shows always."""
+        decided = self.read() if seen is None or (state in ("any", "undecided") and not curator) else seen
         name = "any" if state == "undecided" else state
         if curator and curator not in decided.curators:
             found = np.zeros(store.rows, bool)
@@ -115,7 +211,8 @@ class Marks:
 def _rows_in(store: Store, decided: DecisionTable, state: str, curator: str) -> Ids:
     verdicts: dict[About, set[str]] = {}
     for about, those in decided.current.items():
-        own = {one.decision for one in those if not curator or one.curator == curator}
+        those = [one for one in those if _is_verdict_of(one, curator)] if curator else standing(those)
+        own = {one.decision for one in those}
         if own:
             verdicts[about] = own
     if state == "any":

@@ -111,7 +111,7 @@ def _colouring(site: Site, by: str) -> Colouring | None:
     if by == _STATE:
         values: np.ndarray[Any, Any] = np.full(site.store.rows, "undecided", dtype=object)
         for state in STRICTEST_FIRST:
-            values[site.marks.rows_in(site.store, state, "")] = state
+            values[site.marks.rows_in(site.store, state, "", site.seen())] = state
         return by_category(values)
     if by.startswith("topic:"):
         one = site.map_named(by.removeprefix("topic:"))

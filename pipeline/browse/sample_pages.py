@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from longtake.pipeline.browse.entries import frames_of
 from longtake.pipeline.browse.list_pages import described
+from longtake.pipeline.browse.mark_pages import unseen
 from longtake.pipeline.browse.marks import LABELS
 from longtake.pipeline.browse.reasons_kept import checks
 from longtake.pipeline.browse.sandbox import QueryError
@@ -17,6 +18,7 @@ from longtake.pipeline.browse.source_files import NoSource
 from longtake.pipeline.browse.store import ListPlace, SlowSearch
 from longtake.pipeline.browse.video_timeline import timeline
 from longtake.pipeline.publish.source_link import source_link
+from longtake.schemas.decision import ADJUDICATION
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.records import IndexEntry
 from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
@@ -32,7 +34,7 @@ def add(app: Flask, site: Site) -> None:
     def sample(key: str) -> str:
         row, entry = _found(site, key)
         selection = read_selection(request.args)
-        decided = site.marks.read()
+        decided, basis = site.seen(selection), ADJUDICATION if site.adjudicates(selection) else ""
         clip = entry.clip
         whole = timeline(site.store, site.entries.entry, clip.video.video_id, near=key)
         return render_template(
@@ -54,7 +56,9 @@ def add(app: Flask, site: Site) -> None:
             spaces=[space.name for space in site.spaces],
             marks=decided.of(key, clip.video.video_id),
             state=decided.state(key, clip.video.video_id),
-            own=decided.own(key, clip.video.video_id),
+            unseen=unseen(site, decided, key, clip.video.video_id),
+            own=decided.own(key, clip.video.video_id, basis),
+            basis=basis,
             labels=LABELS,
             selection=selection,
             place=_place(site, selection, row["row_id"]),
@@ -86,14 +90,16 @@ def add(app: Flask, site: Site) -> None:
         found = timeline(site.store, site.entries.entry, video_id)
         if found is None:
             abort(404, "nothing of this corpus is of a video with this id")
-        decided = site.marks.read()
+        decided = site.seen()
         return render_template(
             "video.html",
             video=found,
             link=source_link(found.url, 0),
             states={one.id: decided.state(one.id, video_id) for one in found.moments if one.kind == "kept"},
             marks=decided.current.get(("video", video_id), []),
+            unseen=unseen(site, decided, "", video_id),
             own=decided.own("", video_id),
+            basis="",
             labels=LABELS,
         )
 

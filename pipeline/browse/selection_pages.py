@@ -1,6 +1,5 @@
 """The pages of selections: save, combine, decide in bulk, export."""
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +15,7 @@ from longtake.pipeline.browse.saved import SavedSelection
 from longtake.pipeline.browse.selection import Selection, read_selection
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import Ids, SlowSearch
+from longtake.pipeline.browse.viewer import deciding_curator, viewer
 from longtake.schemas.decision import STRICTEST_FIRST
 from longtake.schemas.errors import ConfigError
 
@@ -49,34 +49,36 @@ def add(app: Flask, site: Site) -> None:
 
     @app.get("/api/bulk")
     def bulks() -> str:
-        curator = request.args.get("by", "")
+        looks = viewer()
+        curator = looks.name if looks.is_proved else request.args.get("by", "")
         return render_template("_bulks.html", bulks=bulk.bulks(site.marks.read(), curator))
 
     @app.post("/api/bulk")
     def decide() -> dict[str, Any]:
         given = _given(site, "query", "expected", "decision", "label", "note", "curator")
-        _check_curator(given)
+        curator = deciding_curator(given["curator"])
         if given["decision"] not in STRICTEST_FIRST or given["label"] not in ("", *LABELS):
             abort(400, f"decision: {', '.join(STRICTEST_FIRST)}; label: {', '.join(LABELS)}")
         ids = _ids(site, _asked(given["query"]))
         if str(len(ids)) != given["expected"]:
             abort(409, f"the page showed {given['expected']} samples, but there are {len(ids):,} now. Load it again.")
         verdict = (given["decision"], given["label"], given["note"])
-        return {"done": bulk.decide(site.marks, site.store.keys_of(ids), verdict, given["curator"])}
+        return {"done": bulk.decide(site.marks, site.store.keys_of(ids), verdict, curator)}
 
     @app.post("/api/bulk/undo")
     def undo() -> dict[str, Any]:
         given = _given(site, "curator", "decided_at", "decision", "label", "note")
-        _check_curator(given)
+        curator = deciding_curator(given["curator"])
         verdict = (given["decision"], given["label"], given["note"])
-        return {"done": bulk.undo(site.marks, given["curator"], given["decided_at"], verdict)}
+        return {"done": bulk.undo(site.marks, curator, given["decided_at"], verdict)}
 
     @app.get("/export/<kind>")
     def exported(kind: str) -> Response:
         if kind not in KINDS:
             abort(404, f"no such file; there are {', '.join(KINDS)}")
         mime, end = KINDS[kind]
-        parts = export(site.store, site.marks.read(), _ids(site, _checked(read_selection(request.args))), kind)
+        selection = _checked(read_selection(request.args))
+        parts = export(site.store, site.seen(selection), _ids(site, selection), kind)
         headers = {"Content-Disposition": f'attachment; filename="selection.{end}"'}
         return Response(parts, headers=headers, content_type=mime)
 
@@ -105,11 +107,6 @@ def _given(site: Site, *names: str) -> dict[str, str]:
     if not isinstance(given, dict) or not all(isinstance(given.get(name, ""), str) for name in names):
         abort(400, f"send an object with texts: {', '.join(names)}")
     return {name: given.get(name, "").strip() for name in names}
-
-
-def _check_curator(given: Mapping[str, str]) -> None:
-    if not given["curator"]:
-        abort(400, "say who decides")
 
 
 def _asked(query: str) -> Selection:

@@ -21,6 +21,7 @@ from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.source_files import SourceFiles
 from longtake.pipeline.browse.store import Store
 from longtake.pipeline.browse.vectors import open_spaces
+from longtake.pipeline.browse.viewer import KnownCurators
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
@@ -34,7 +35,8 @@ _END_SECONDS = 15  # longer than any query can take
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of a server. `port` 0 means any free port. If `token_file` is None, a token is made when one is needed."""
+    """The options of a server. `port` 0 means any free port. If `token_file` is None, a token is made when one is needed.
+    `curators` is a file of curators, each with a token; None means that of the corpus, on addresses that others can reach."""
 
     host: str = "127.0.0.1"
     port: int = 8400
@@ -43,6 +45,8 @@ class Options:
     curator: str = ""
     read_only: bool = False
     token_file: str | None = None
+    curators: str | None = None
+    show_verdicts: bool = False  # also those of others, before an own one
     config: CorpusConfig | None = None  # its sources are played
 
 
@@ -63,7 +67,8 @@ class Server:
         marks.read()
         listening = _listen(options.host, options.port)
         try:
-            token = _token(options)
+            known = _known_curators(layout, options)
+            token = "" if known else _token(options)
             sources = SourceFiles(options.config) if options.config is not None else None
             store = Store(open_cache(layout, report))
             store.prepare()
@@ -78,9 +83,10 @@ class Server:
                 sources,
                 options.read_only,
                 options.curator,
+                not options.show_verdicts,
             )
             self.site.sandbox.warm()
-            access = Access(options.host, listening.getsockname()[1], token)
+            access = Access(options.host, listening.getsockname()[1], token, known, options.curator)
             logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a page asks for many frames
             others = set(threading.enumerate())
             self._server: Any = waitress.create_server(
@@ -96,7 +102,7 @@ class Server:
         except BaseException:
             listening.close()
             raise
-        self.address = access.address
+        self.address, self.asks_curators = access.address, known is not None
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Serve until `stopping`, called several times a second, returns true, or until another thread calls `close`."""
@@ -133,6 +139,17 @@ def _listen(host: str, port: int) -> socket.socket:
         if error.errno == errno.EACCES:
             raise ConfigError(f"port {port} may not be used; choose one above 1023 with --port") from None
         raise ConfigError(f"--host {host}: {error.strerror or error}") from None
+
+
+def _known_curators(layout: Layout, options: Options) -> KnownCurators | None:
+    """The curators who sign in with tokens of their own; None if there is no such file."""
+    if options.curators is not None:
+        if options.token_file is not None:
+            raise ConfigError("--curators and --token-file exclude each other: one token each, or one for all")
+        return KnownCurators(options.curators)
+    if options.token_file is not None or is_loopback(options.host) or not storage.exists(layout.curators):
+        return None
+    return KnownCurators(layout.curators)
 
 
 def _token(options: Options) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from longtake.pipeline.audit.queues import CONFLICTS, QueueTable, queues_path, read_queues
 from longtake.pipeline.audit.sampling import ReviewSample, read_sample
 from longtake.pipeline.browse import audit_checks
 from longtake.pipeline.browse.axes import Axes, Axis, Values
@@ -18,13 +19,15 @@ from longtake.pipeline.browse.combine import SelectionError, evaluate
 from longtake.pipeline.browse.entries import Entries
 from longtake.pipeline.browse.histogram import Binned, Histogram, binned
 from longtake.pipeline.browse.map_table import CorpusMap
-from longtake.pipeline.browse.marks import Marks
+from longtake.pipeline.browse.marks import DecisionTable, Marks
 from longtake.pipeline.browse.sandbox import QueryError, Sandbox
 from longtake.pipeline.browse.saved import FILE, SavedSelections
 from longtake.pipeline.browse.selection import Selection, read_selection
 from longtake.pipeline.browse.source_files import SourceFiles
 from longtake.pipeline.browse.store import Ids, Kept, Mask, Store, all_of
 from longtake.pipeline.browse.vectors import Space
+from longtake.pipeline.browse.viewer import viewer
+from longtake.pipeline.browse.watched_file import WatchedFile
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
@@ -36,7 +39,8 @@ _REMOTE_SECONDS = 10  # between two checks of a remote corpus.json
 
 @dataclass(frozen=True)
 class Site:
-    """A corpus that is being browsed. `curator` is the default curator."""
+    """A corpus that is being browsed. `curator` is the default curator. If `is_blind`, a curator sees the verdicts of others on a
+    subject only after an own one."""
 
     layout: Layout
     manifest: CorpusManifest
@@ -47,12 +51,14 @@ class Site:
     sources: SourceFiles | None = None
     read_only: bool = False
     curator: str = ""
+    is_blind: bool = True
     saved: SavedSelections = field(init=False)
     axes: Axes = field(init=False)
     entries: Entries = field(init=False)
     current: "Current" = field(init=False)
     sandbox: Sandbox = field(init=False)
     _binned: Kept[Binned | None] = field(init=False, default_factory=lambda: Kept(_KEPT_BINNED), repr=False)
+    queue_file: WatchedFile[QueueTable] = field(init=False)
     secret: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +68,7 @@ class Site:
         object.__setattr__(self, "entries", Entries(self.layout, self.store))
         object.__setattr__(self, "current", Current(self.layout, self.store.cache.corpus))
         object.__setattr__(self, "sandbox", Sandbox(self.store.cache))
+        object.__setattr__(self, "queue_file", WatchedFile(queues_path(self.layout), read_queues))
 
     def proof(self, sql: str) -> str:
         """A code that an address with SQL must carry to run it. Only our own pages can make it, so another site that leads a
@@ -76,6 +83,24 @@ class Site:
         """The sample that `longtake audit --sample` drew, in the order of review. Raises ConfigError."""
         return read_sample(self.layout)
 
+    def queues(self) -> QueueTable:
+        """What `longtake queues` dealt out. Raises ConfigError."""
+        return self.queue_file.get()
+
+    def seen(self, selection: Selection | None = None) -> DecisionTable:
+        """The decisions that may show to whoever looks at this page. In the queue of conflicts, who may settle them sees all.
+
+        Raises ConfigError and OSError.
+        """
+        if self.read_only or not self.is_blind:
+            return self.marks.read()
+        looks = viewer()
+        return self.marks.seen_by(looks.name, self.adjudicates(selection))
+
+    def adjudicates(self, selection: Selection | None) -> bool:
+        """Whether this page is one of the queue of conflicts, and its viewer may settle them."""
+        return selection is not None and selection.queue == CONFLICTS and viewer().adjudicates
+
     def rows(self, selection: Selection) -> tuple[list[Mask], Ids | None]:
         """The masks of the rows in a list, and its order.
 
@@ -85,8 +110,8 @@ class Site:
         if selection.condition and not self.proves(selection.condition, selection.proof):
             raise QueryError(NOT_RUN)
         masks, order = self._masks(selection, ()), self.store.order(selection)
-        if selection.review and order is None:
-            order = np.array(self._for_review(), np.int32)
+        if order is None and (selection.review or selection.queue):
+            order = np.array(self._for_review() if selection.review else self._queued(selection), np.int32)
         return masks, order
 
     def named(self, name: str) -> Mask:
@@ -150,14 +175,17 @@ class Site:
         if text is not None:
             masks.append(text)
         if selection.condition:
-            decided = self.marks.read()
+            decided = self.seen(selection)
             name = f"sql {decided.version} {selection.condition}"
             find = functools.partial(self.sandbox.rows_where, selection.condition, decided.rows)
             masks.append(self.store.remembered(name, find))
         if selection.state:
-            masks.append(self.marks.rows_in(self.store, selection.state, selection.curator))
+            seen = self.seen(selection)
+            masks.append(self.marks.rows_in(self.store, selection.state, selection.curator, seen))
         if selection.review:
             masks.append(self.store.mask(self._for_review()))
+        if selection.queue:
+            masks.append(self.store.mask(self._queued(selection)))
         if selection.area:
             masks.append(self.store.remembered_mask(f"area {selection.area}", lambda: self.axes.within(selection.area)))
         if selection.topic:
@@ -167,6 +195,14 @@ class Site:
         if selection.within:
             masks.append(evaluate(selection.within, lambda name: self._named(name, within)))
         return masks
+
+    def _queued(self, selection: Selection) -> list[int]:
+        """The rows of a queue in its order. Conflicts are those that the viewer may settle."""
+        if selection.queue == CONFLICTS:
+            mask = self.marks.rows_in(self.store, "conflict", "", self.seen(selection))
+            return [int(row) for row in np.flatnonzero(mask)]
+        keys = [one.key for one in self.queues().of(selection.queue)]
+        return [row for row in self.store.rows_of(keys) if row is not None]
 
 
 def _axes_of(maps: Sequence[CorpusMap]) -> dict[Axis, Values]:

@@ -75,7 +75,7 @@ def add(app: Flask, site: Site) -> None:
             problem = NOT_RUN
         elif typed:
             try:
-                result = site.sandbox.run(typed, site.marks.read().rows)
+                result = site.sandbox.run(typed, site.seen().rows)
             except QueryError as error:
                 problem = str(error)
         return render_template(

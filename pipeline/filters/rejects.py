@@ -53,7 +53,8 @@ def why(decision: Decision) -> str:
     """A decision as a ledger detail."""
     when = f" at {decision.decided_at}" if decision.decided_at else ""
     said = "".join(f": {text}" for text in (decision.label, decision.note) if text)
-    return f"{decision.decision} by {decision.curator or NOBODY}{when}{said}"
+    how = f" in {decision.basis}" if decision.basis else ""
+    return f"{decision.decision} by {decision.curator or NOBODY}{how}{when}{said}"
 
 
 # -- the file for a plan -----------------------------------------------------------------------------------------------

@@ -179,12 +179,12 @@ def test_marks_are_made_by_keys_and_stay(watched: Watched, address: str, corpus:
 def test_a_refused_mark_is_told(watched: Watched, address: str) -> None:
     page = watched.page
     page.goto(f"{address}sample/{HOSTILE}")
-    page.evaluate("document.body.dataset.csrf = 'of an earlier run'")
+    page.evaluate("document.getElementById('marking').dataset.key = 'gone-000000000-000000001'")
     page.keyboard.press("o")
     name_curator(page, "Ann")
     page.get_by_text("Not written down").wait_for()
-    assert "load it again" in page.locator("#said").inner_text()
-    assert [error for error in watched.errors if "403" not in error] == []  # the browser tells of refused requests
+    assert "no such sample" in page.locator("#said").inner_text()
+    assert [error for error in watched.errors if "404" not in error] == []  # the browser tells of refused requests
     watched.errors.clear()
 
 

@@ -354,7 +354,7 @@ def test_two_processes_lose_nothing(log: str) -> None:
 
 
 def test_the_columns_are_those_that_are_documented() -> None:
-    assert COLUMNS == ("subject", "subject_id", "decision", "label", "note", "curator", "decided_at")
+    assert COLUMNS == ("subject", "subject_id", "decision", "label", "note", "curator", "decided_at", "basis", "change")
 
 
 def test_rows_in_any_order_settle_alike(tmp_path: Path) -> None:

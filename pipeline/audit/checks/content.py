@@ -93,6 +93,11 @@ def _faults(text: str, allowed: Sequence[str]) -> str:
     return restriction(text)
 
 
+def allowed_texts(texts: Sequence[str], allowed: Sequence[str]) -> set[str]:
+    """Those of the stated licences that are on a list: ids on the hub, or as records state them."""
+    return {text for text in texts if not _faults(text, allowed)}
+
+
 def _names(text: str) -> set[str]:
     """The names of a licence. An id that many licences share, such as "cc", is not one of them."""
     found = licence(text)

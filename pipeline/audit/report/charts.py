@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from longtake.pipeline.audit.report.formats import cell, number, percent, plain
-from longtake.pipeline.audit.result import Distribution, Flow, Mark, Table
+from longtake.pipeline.audit.result import Distribution, Flow, Mark, PolicyCurve, Table
 
+_CURVE_ROWS = 12
 _ROOM = 1.0  # an axis grows by at most this many times its length at each end to show a mark
 Spec = dict[str, Any]
 
@@ -85,6 +86,33 @@ def compared_chart(one: Distribution, other: Distribution, names: tuple[str, str
         "kind": "lines", "unit": plain(one.unit), "low": low, "high": high, "ends": [*ends(one), *ends(other)], "series": lines,
         "marks": [mark for mark in marks.values() if low <= mark["value"] <= high],
     }  # fmt: skip
+
+
+def curve_chart(one: PolicyCurve) -> Spec:
+    """The shares of samples and hours that a threshold keeps as it moves, alone and with the other rules of its policy."""
+    names = ("samples, this rule alone", "hours, this rule alone", "samples, all rules", "hours, all rules")
+    levels = [point[0] for point in one.points]
+    lines = [
+        {"name": name, "points": [[point[0], point[n]] for point in one.points]} for n, name in enumerate(names, 1)
+    ]
+    mark = {"label": f"policy {one.bound:g}", "value": one.bound, "kind": "threshold"}
+    return {
+        "kind": "lines", "unit": "threshold", "low": levels[0], "high": levels[-1], "ends": [levels[0], levels[-1]],
+        "series": lines, "marks": [mark], "shares": True,
+    }  # fmt: skip
+
+
+def curve_table(one: PolicyCurve) -> Table:
+    """Some points of such a curve as a table, that of the policy among them."""
+    step = max(1, len(one.points) // _CURVE_ROWS)
+    shown = [
+        point
+        for n, point in enumerate(one.points)
+        if n % step == 0 or point[0] == one.bound or n == len(one.points) - 1
+    ]
+    rows = tuple((number(level), *map(percent, shares)) for level, *shares in shown)
+    columns = ("threshold", "samples kept", "hours kept", "samples kept by all rules", "hours kept by all rules")
+    return Table(f"{one.title}: what it costs", columns, rows)
 
 
 def total(one: Distribution) -> list[int]:

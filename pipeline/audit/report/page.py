@@ -27,6 +27,7 @@ _SECTIONS = {
     "distributions": "Distributions",
     "kept": "Kept samples",
     "left-out": "Dropped",
+    "policy": "Policy",
     "decisions": "Decisions",
     "review": "Sample for review",
     "published": "Beside published datasets",
@@ -56,11 +57,13 @@ def render(audit: Audit, other: Audit | None = None) -> str:
     hrefs = {node.name: anchors.href(node.href) for flow in audit.flows for node in flow.nodes}
     drawn = {f"flow-{n}": charts.flow_chart(flow, hrefs) for n, flow in enumerate(audit.flows) if flow.links}
     drawn |= {f"dist-{d.name}": charts.chart(d) for d in audit.distributions if not d.missing and d.series}
+    if audit.policy is not None:
+        drawn |= {f"curve-{n}": charts.curve_chart(one) for n, one in enumerate(audit.policy.curves) if one.points}
     return _page(
         "report.html.j2",
         drawn,
         audit=audit,
-        sections=_SECTIONS,
+        sections={name: title for name, title in _SECTIONS.items() if name != "policy" or audit.policy},
         checks=worst_first(audit.checks),
         anchors=anchors,
         pictures=Pictures(sheets_of(audit)),
@@ -141,6 +144,7 @@ def _environment() -> Environment:
     environment.tests["a_number"] = formats.is_number
     environment.globals.update(
         bins_table=charts.bins_table,
+        curve_table=charts.curve_table,
         beyond=charts.beyond,
         described=charts.described,
         flow_rows=charts.flow_rows,

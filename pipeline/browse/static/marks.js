@@ -1,5 +1,6 @@
 // Decisions: each change is written down by the server, in the order in which it was made, under the name of the curator.
 
+import { put } from "./outbox.js";
 import { askCurator, keep, kept, knownCurator, say } from "./site.js";
 import { onKeys } from "./keys.js";
 
@@ -7,13 +8,11 @@ const DONE = { reject: "Rejected", flag: "Flagged", ok: "OK" };
 const BADGE = { reject: "rejected", flag: "flagged", ok: "ok" };
 const GO_ON = "longtake-go-on";
 
-let waiting = 0; // changes that are not written down yet
+let waiting = 0; // changes that are neither written down nor kept for later
 let queue = Promise.resolve();
 
-/** Resolves when all that was decided on this page is written down. */
+/** Resolves when all that was decided on this page is written down, or kept until the server answers again. */
 export const settled = () => queue;
-
-addEventListener("beforeunload", (event) => waiting && event.preventDefault());
 
 /** Wire the panel for decisions; `next` goes to the next sample, where there is one. */
 export function marking(next = () => false) {
@@ -50,6 +49,7 @@ export function marking(next = () => false) {
       decision,
       label: isUndo ? "" : label.value,
       note: isUndo ? "" : note.value,
+      basis: panel.dataset.basis,
     };
     asked[about] = isUndo ? undefined : decision;
     const named = askCurator(); // at once, and once for all that waits
@@ -65,27 +65,31 @@ export function marking(next = () => false) {
   async function write(wanted, named) {
     const curator = await named;
     if (!curator) return say("Not written down: nobody was named");
-    try {
-      const answer = await fetch(document.body.dataset.marks, {
-        method: "POST",
-        keepalive: true,
-        headers: { "Content-Type": "application/json", "X-Longtake": document.body.dataset.csrf },
-        body: JSON.stringify({ ...wanted, curator }),
-      });
-      const told = await answer.json();
-      if (!answer.ok) throw new Error(told.error);
-      own = told.own;
-      document.getElementById("marks").innerHTML = told.html; // of our own template, which escapes
-      const badge = document.createElement("span");
-      badge.className = `badge ${told.state}`;
-      badge.textContent = BADGE[told.state] || "";
-      document.getElementById("state").replaceChildren(...(told.state ? [badge] : []));
-      if (waiting === 1 && document.activeElement !== note && wanted.subject === subject()) fill();
-      tell(wanted, own[wanted.subject][curator]);
-    } catch (error) {
-      say(`Not written down: ${error.message}`);
+    const became = await put({ ...wanted, curator });
+    if (became !== "kept") return;
+    if (wanted.decision !== "undo") {
+      own[wanted.subject] = { ...own[wanted.subject], [curator]: [wanted.decision, wanted.label, wanted.note] };
+      showState(wanted.decision);
     }
+    say(`${DONE[wanted.decision] || "Undo"}: kept in this browser until the server answers again`);
   }
+
+  function showState(state) {
+    const badge = document.createElement("span");
+    badge.className = `badge ${state}`;
+    badge.textContent = BADGE[state] || "";
+    document.getElementById("state").replaceChildren(...(state ? [badge] : []));
+  }
+
+  addEventListener("longtake-written", ({ detail: { values, told } }) => {
+    const here = values.subject === "video" ? panel.dataset.video : panel.dataset.key;
+    if (values.subject_id !== here || values.basis !== panel.dataset.basis || values.curator !== knownCurator()) return;
+    own = told.own;
+    document.getElementById("marks").innerHTML = told.html; // of our own template, which escapes
+    showState(told.state);
+    if (waiting <= 1 && document.activeElement !== note && values.subject === subject()) fill();
+    tell(values, own[values.subject][values.curator]);
+  });
 
   function tell(wanted, now) {
     const whole = wanted.subject === "video" && panel.dataset.key ? ": the whole video" : "";

@@ -4,6 +4,7 @@ import { onKeys } from "./keys.js";
 
 const NAME = "longtake-curator";
 const GIVEN = "longtake-curator-given"; // by --curator: it counts until somebody says otherwise here
+const RELOADED = "longtake-reloaded"; // the name for which the page was loaded again
 const body = document.body.dataset;
 const button = document.getElementById("curator");
 const dialog = document.getElementById("who-dialog");
@@ -30,13 +31,27 @@ export function keep(name, value) {
 /** A setting of this browser, "" where there is none. */
 export const kept = stored;
 
-if (body.curator && stored(GIVEN) !== body.curator) {
+if (body.curator && !body.proved && stored(GIVEN) !== body.curator) {
   keep(NAME, body.curator);
   keep(GIVEN, body.curator);
 }
 let curator = stored(NAME) || body.curator;
 
+/** Tell the server who looks, so that verdicts of others show only after one's own. A token says it where there are tokens. */
+function tellServer() {
+  if (body.proved || !curator) return false;
+  document.cookie = `${body.nameCookie}=${encodeURIComponent(curator)}; path=/; SameSite=Strict; max-age=31536000`;
+  return document.cookie.includes(`${body.nameCookie}=`);
+}
+
+if (body.proved) curator = body.curator;
+else if (curator !== body.viewer && tellServer() && kept(RELOADED) !== curator) {
+  keep(RELOADED, curator); // once: a name that the server does not take would load the page for ever
+  location.reload();
+} else if (curator === body.viewer) keep(RELOADED, "");
+
 function showName() {
+  if (body.proved) return;
   if (button) button.textContent = curator ? `Marking as ${curator}` : "Who marks?";
 }
 
@@ -62,6 +77,7 @@ export function askCurator(again = false) {
           curator = name;
           keep(NAME, name);
           showName();
+          tellServer();
           dispatchEvent(new Event("longtake-curator"));
           done(name);
         } else done("");
@@ -91,7 +107,12 @@ try {
   // storage is switched off
 }
 showName();
-button?.addEventListener("click", () => askCurator(true));
+if (!body.proved) {
+  button?.addEventListener("click", () => {
+    const before = curator;
+    askCurator(true).then((name) => name && name !== before && location.reload()); // what this one has seen differs
+  });
+}
 dialog.querySelector(".cancel").addEventListener("click", () => dialog.close());
 const help = document.getElementById("help-dialog");
 document.getElementById("help").addEventListener("click", () => help.showModal());

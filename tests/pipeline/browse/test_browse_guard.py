@@ -207,7 +207,7 @@ def test_a_decision_is_written_down(own: tuple[Path, Server]) -> None:
     assert (found.label, found.note, found.curator) == ("misaligned", "late by 2 s", "Ann")
     assert found.decided_at.endswith("Z")
     assert mark(client, subject="video", subject_id="alpha", decision="flag", curator="Bob").json["state"] == "flag"
-    assert mark(client, decision="none").json["state"] == "flag"  # Bob's decision on the video stays
+    assert mark(client, decision="none").json["state"] == ""  # Bob's decision on the video stays, for Bob
     assert mark(client, subject="video", subject_id=PATH_ID, decision="ok").status_code == 200
     assert len(read_decisions(str(root / "decisions.csv"))) == 4
 

@@ -229,7 +229,8 @@ def marked(tmp_path: Path) -> Iterator[tuple[Path, Server, FlaskClient]]:
 
 
 def test_decisions_of_others_show_and_conflict(marked: tuple[Path, Server, FlaskClient]) -> None:
-    root, _, client = marked
+    root, server, client = marked
+    object.__setattr__(server.site, "is_blind", False)  # as with --show-verdicts
     rows = [
         ("subject", "subject_id", "decision", "label", "note", "curator", "decided_at"),
         ("sample", ALPHA, "reject", "misaligned", SCRIPT, "Ann", "2026-11-25T18:20:05Z"),

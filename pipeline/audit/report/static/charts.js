@@ -116,13 +116,13 @@
   function lines(spec, width) {
     const c = theme();
     const series = spec.series.map((one, n) => ({
-      name: one.name, type: "line", step: "end", symbol: "none", silent: true, data: one.points, itemStyle: { color: c.series[n] },
-      lineStyle: { width: 2, color: c.series[n], type: n ? "dashed" : "solid" }, areaStyle: { opacity: 0.1, color: c.series[n] },
+      name: one.name, type: "line", step: spec.shares ? false : "end", symbol: "none", silent: true, data: one.points, itemStyle: { color: c.series[n] },
+      lineStyle: { width: 2, color: c.series[n], type: n % 2 ? "dashed" : "solid" }, areaStyle: spec.shares ? undefined : { opacity: 0.1, color: c.series[n] },
     }));
     const marks = { type: "line", data: [], silent: true, markLine: markLine(c, spec, above(spec), width) };
     return {
       ...whole(c), tooltip: { show: false }, legend: legend(c, spec.series, width), series: [...series, marks],
-      ...valueAxes(c, spec, { axisLabel: { show: false }, axisTick: { show: false } }),
+      ...valueAxes(c, spec, spec.shares ? { max: 1, axisLabel: { ...axis(c).axisLabel, formatter: percent } } : { axisLabel: { show: false }, axisTick: { show: false } }),
     };
   }
 
