@@ -12,6 +12,7 @@ from longtake.pipeline.browse import (
     frame_pages,
     list_pages,
     mark_pages,
+    pair_pages,
     picture_pages,
     queue_pages,
     sample_pages,
@@ -50,7 +51,7 @@ def create_app(site: Site, access: Access) -> Flask:
     guard(app, access)
     for pages in (
         list_pages, sample_pages, frame_pages, mark_pages, queue_pages, table_pages, selection_pages, picture_pages,
-        source_pages,
+        source_pages, pair_pages,
     ):  # fmt: skip
         pages.add(app, site)
 

@@ -80,7 +80,7 @@ def add(app: Flask, site: Site) -> None:
             row=row,
             names=names,
             name=name,
-            rows=[one | {"likeness": likeness[one["row_id"]]} for one in rows],
+            rows=[one | {"likeness": likeness[one["row_id"]], "beside": key} for one in rows],
             selection=Selection(),
         )
 

@@ -1,6 +1,7 @@
 // The list: filters in the address, keys to move in it.
 
 import { bulk } from "./bulk.js";
+import { cutAtWords } from "./clamp.js";
 import { onKeys, repeating } from "./keys.js";
 
 const form = document.getElementById("filter");
@@ -20,6 +21,7 @@ toggle.addEventListener("click", () => {
   toggle.setAttribute("aria-expanded", String(open));
 });
 
+cutAtWords(document.querySelectorAll(".card .text"));
 const openBulk = bulk();
 let at = -1;
 

@@ -1,5 +1,6 @@
 // A sample: its player, the decisions on it, and what resembles it.
 
+import { cutAtWords } from "./clamp.js";
 import { onKeys, repeating } from "./keys.js";
 import { marking, settled } from "./marks.js";
 import { Player } from "./player.js";
@@ -27,6 +28,7 @@ function go(id) {
   else say(id === "after" ? "This is the last one" : "This is the first one");
 }
 
+cutAtWords(document.querySelectorAll(".moment p"));
 marking(() => go("after"));
 onKeys({
   " ": () => player.toggle(),

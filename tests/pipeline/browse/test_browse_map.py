@@ -15,7 +15,7 @@ from browsing import ALPHA, HOST, build, client_of, served
 from longtake.pipeline.browse.axes import inside
 from longtake.pipeline.browse.map_job import MapOptions, make_map
 from longtake.pipeline.browse.map_points import components, group, place
-from longtake.pipeline.browse.map_words import text_vectors, words_of_groups
+from longtake.pipeline.browse.map_words import read_words, text_vectors, words_of_groups
 from longtake.pipeline.browse.server import Server
 from longtake.schemas.errors import ConfigError, CorpusError
 
@@ -58,13 +58,16 @@ def test_texts_on_one_theme_are_alike_and_their_words_are_named() -> None:
     sea, oven = ("the whale swims in the cold sea", "the oven bakes the bread in the morning")
     themes = (oven.split(), sea.split())
     texts = [" ".join(RNG.permutation(themes[n % 2])) for n in range(60)]
-    vectors = text_vectors(lambda: texts, 60).astype(np.float32)
+    table = read_words(texts)
+    vectors = text_vectors(table).astype(np.float32)
     likeness = vectors @ vectors.T
     assert likeness[1, 3] > 0.9 > 0.3 > likeness[1, 2]
-    words = words_of_groups(texts, [n % 2 for n in range(60)], 2)
+    words = words_of_groups(table, np.arange(60, dtype=np.int16) % 2, 2)
     assert set(words[0]) == {"oven", "bakes", "bread", "morning"}  # not what is everywhere, nor "in"
     assert set(words[1]) == {"whale", "swims", "cold", "sea"}
-    assert words_of_groups(["a b"], [-1], 0) == []
+    alone = read_words(["a b", "", "c"])
+    assert not text_vectors(alone).any()
+    assert words_of_groups(alone, np.array([-1, 0, -1], np.int16), 1) == [[]]
 
 
 def test_an_outline_holds_what_lies_in_it() -> None:
