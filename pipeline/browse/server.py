@@ -17,6 +17,7 @@ from longtake.pipeline.browse.cache import open_cache
 from longtake.pipeline.browse.guard import MAX_BODY, MIN_TOKEN, Access, is_loopback
 from longtake.pipeline.browse.map_table import open_maps
 from longtake.pipeline.browse.marks import Marks
+from longtake.pipeline.browse.meaning_search import MeaningSearch
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.source_files import SourceFiles
 from longtake.pipeline.browse.store import Store
@@ -81,6 +82,7 @@ class Server:
                 spaces,
                 open_maps(store, layout),
                 sources,
+                _meanings(layout, options.config, [space.name for space in spaces]),
                 options.read_only,
                 options.curator,
                 not options.show_verdicts,
@@ -124,6 +126,11 @@ class Server:
             if self.site.sources is not None:
                 self.site.sources.close()
             self.site.store.close()
+
+
+def _meanings(layout: Layout, config: CorpusConfig | None, spaces: list[str]) -> MeaningSearch | None:
+    found = MeaningSearch(layout, config) if config is not None else None
+    return found if found is not None and found.is_there and "sentences" in spaces else None
 
 
 def _listen(host: str, port: int) -> socket.socket:

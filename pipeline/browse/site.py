@@ -20,9 +20,10 @@ from longtake.pipeline.browse.entries import Entries
 from longtake.pipeline.browse.histogram import Binned, Histogram, binned
 from longtake.pipeline.browse.map_table import CorpusMap
 from longtake.pipeline.browse.marks import DecisionTable, Marks
+from longtake.pipeline.browse.meaning_search import MeaningSearch
 from longtake.pipeline.browse.sandbox import QueryError, Sandbox
 from longtake.pipeline.browse.saved import FILE, SavedSelections
-from longtake.pipeline.browse.selection import Selection, read_selection
+from longtake.pipeline.browse.selection import TOP, Selection, read_selection
 from longtake.pipeline.browse.source_files import SourceFiles
 from longtake.pipeline.browse.store import Ids, Kept, Mask, Store, all_of
 from longtake.pipeline.browse.vectors import Space
@@ -49,6 +50,7 @@ class Site:
     spaces: Sequence[Space] = ()
     maps: Sequence[CorpusMap] = ()
     sources: SourceFiles | None = None
+    meanings: MeaningSearch | None = None
     read_only: bool = False
     curator: str = ""
     is_blind: bool = True
@@ -59,6 +61,7 @@ class Site:
     sandbox: Sandbox = field(init=False)
     _binned: Kept[Binned | None] = field(init=False, default_factory=lambda: Kept(_KEPT_BINNED), repr=False)
     queue_file: WatchedFile[QueueTable] = field(init=False)
+    _similar: Kept[list[tuple[int, float]]] = field(init=False, default_factory=lambda: Kept(_KEPT_BINNED), repr=False)
     secret: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
@@ -110,6 +113,8 @@ class Site:
         if selection.condition and not self.proves(selection.condition, selection.proof):
             raise QueryError(NOT_RUN)
         masks, order = self._masks(selection, ()), self.store.order(selection)
+        if order is None and (selection.near or selection.like):
+            order = _first([row for row, _ in self.similar(selection)], self.store.rows)
         if order is None and (selection.review or selection.queue):
             order = np.array(self._for_review() if selection.review else self._queued(selection), np.int32)
         return masks, order
@@ -161,6 +166,29 @@ class Site:
             raise SelectionError(f"the map {name!r} has no topic {number[:20]!r}")
         return np.asarray(one.topic == int(number) - 1)
 
+    def similar(self, selection: Selection) -> list[tuple[int, float]]:
+        """The rows most similar to the sample or the text that a selection names, the best first, with their likeness. Raises
+        SelectionError."""
+        number = int(selection.top or TOP)
+        if selection.near:
+            name, _, key = selection.near.partition(":")
+            space, row = self._space(name), self.store.row_of(key)
+            if row is None:
+                raise SelectionError(f"this corpus has no sample {key[:80]!r}")
+            return self._similar.get(f"{number} {selection.near}", lambda: space.nearest(row, number))
+        if self.meanings is None:
+            raise SelectionError("search by meaning needs --config with coherence.model, and embeddings of sentences")
+        meanings, space = self.meanings, self._space("sentences")
+        return self._similar.get(
+            f"{number} like {selection.like}", lambda: space.closest(meanings.vector(selection.like), number)
+        )
+
+    def _space(self, name: str) -> Space:
+        for space in self.spaces:
+            if space.name == name:
+                return space
+        raise SelectionError(f"there are no vectors {name[:40]!r} of this corpus")
+
     def _there(self, keys: Sequence[str]) -> Ids:
         """The rows of those keys that the corpus has."""
         return np.array([row for row in self.store.rows_of(keys) if row is not None], np.int32)
@@ -188,6 +216,8 @@ class Site:
             masks.append(self.store.mask(self._queued(selection)))
         if selection.area:
             masks.append(self.store.remembered_mask(f"area {selection.area}", lambda: self.axes.within(selection.area)))
+        if selection.near or selection.like:
+            masks.append(self.store.mask([row for row, _ in self.similar(selection)]))
         if selection.topic:
             masks.append(self._of_topic(selection.topic))
         if selection.check:
@@ -203,6 +233,13 @@ class Site:
             return [int(row) for row in np.flatnonzero(mask)]
         keys = [one.key for one in self.queues().of(selection.queue)]
         return [row for row in self.store.rows_of(keys) if row is not None]
+
+
+def _first(rows: Sequence[int], number: int) -> Ids:
+    """All of `number` rows, these ones first."""
+    rest = np.ones(number, bool)
+    rest[list(rows)] = False
+    return np.concatenate([np.array(rows, np.int32), np.flatnonzero(rest).astype(np.int32)])
 
 
 def _axes_of(maps: Sequence[CorpusMap]) -> dict[Axis, Values]:
