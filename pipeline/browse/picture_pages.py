@@ -1,7 +1,6 @@
 """The pages with pictures of the corpus: histograms, and plots of any two numbers."""
 
 import time
-from typing import Any
 
 import numpy as np
 from flask import Flask, Response, abort, make_response, render_template, request
@@ -107,14 +106,14 @@ def _colouring(site: Site, by: str) -> Colouring | None:
     if not by:
         return None
     if by in _CATEGORIES:
-        return by_category(site.store.texts(_CATEGORIES[by]))
+        return by_category(*site.store.groups(_CATEGORIES[by]))
     if by == _STATE:
-        values: np.ndarray[Any, Any] = np.full(site.store.rows, "undecided", dtype=object)
-        for state in STRICTEST_FIRST:
-            values[site.marks.rows_in(site.store, state, "", site.seen())] = state
-        return by_category(values)
+        codes = np.zeros(site.store.rows, np.int32)
+        for code, state in enumerate(STRICTEST_FIRST, 1):
+            codes[site.marks.rows_in(site.store, state, "", site.seen())] = code
+        return by_category(codes, ("undecided", *STRICTEST_FIRST))
     if by.startswith("topic:"):
         one = site.map_named(by.removeprefix("topic:"))
-        labels = np.array([*(one.topic_label(n) for n in range(len(one.words))), ""], dtype=object)
-        return by_category(labels[one.topic], MOST_TOPICS)
+        labels = [one.topic_label(n) for n in range(len(one.words))]
+        return by_category(one.topic, labels, MOST_TOPICS)
     return by_number(site.axes.values(by))

@@ -194,13 +194,19 @@ class Store:
         """A numeric column like `values`, kept for the next call."""
         return self._columns.get(column, lambda: self.values(column).astype(np.float32))
 
-    def texts(self, column: str) -> npt.NDArray[Any]:
-        """A column of texts, one per row, "" where there is none. `column` is one of ours, not of a person."""
-        query = f"SELECT row_id, coalesce({column}, '') AS value FROM samples"  # noqa: S608
+    def groups(self, column: str) -> tuple[npt.NDArray[np.int32], list[str]]:
+        """A column of texts as groups: the place of each row's text in the list of all texts, -1 for "" and none. `column` is one
+        of ours, not of a person."""
+        query = f"SELECT DISTINCT {column} FROM samples WHERE {column} <> '' ORDER BY 1"  # noqa: S608
+        names = [str(name) for (name,) in self.cursor.execute(query).fetchall()]
+        places = pa.array(range(len(names)), pa.int32())
+        self.cursor.register("grouped", pa.table({"name": pa.array(names, pa.string()), "place": places}))
+        query = f"SELECT row_id, place FROM samples JOIN grouped ON {column} = name"  # noqa: S608
         found = self.cursor.execute(query).fetchnumpy()
-        values: npt.NDArray[Any] = np.full(self.rows, "", dtype=object)
-        values[np.asarray(found["row_id"])] = np.ma.filled(np.ma.asarray(found["value"]), "")
-        return values
+        self.cursor.unregister("grouped")
+        codes = np.full(self.rows, -1, np.int32)
+        codes[np.asarray(found["row_id"])] = np.asarray(found["place"])
+        return codes, names
 
     def columns_with_numbers(self, kinds: Sequence[str]) -> list[str]:
         """The columns of samples with one of these types that have a value in some row."""
