@@ -249,6 +249,9 @@ def test_exports_hold_the_samples_in_the_order_of_the_list(own: Server) -> None:
     rows = list(csv.DictReader(io.StringIO(client.get(f"/export/csv?{query}", headers=HOST).text, newline="")))
     lines = client.get(f"/export/jsonl?{query}", headers=HOST).text.splitlines()
     assert [row["key"] for row in rows] == [json.loads(line)["key"] for line in lines] == keys
+    assert {row["key"]: row["decision"] for row in rows}[ALPHA] == ""  # blind: who asks has no verdict on it
+    object.__setattr__(own.site, "is_blind", False)
+    rows = list(csv.DictReader(io.StringIO(client.get(f"/export/csv?{query}", headers=HOST).text, newline="")))
     assert {row["key"]: row["decision"] for row in rows}[ALPHA] == "flag"
     hostile = [json.loads(line) for line in lines if json.loads(line)["video_id"] in HOSTILE]
     assert all("<script>" in one["paragraph"] for one in hostile)
