@@ -92,6 +92,11 @@ EXAMPLES = {
         "longtake decisions ann.csv bob.csv --output both.csv",
         "longtake decisions gs://bucket/corpus/decisions.csv bob.parquet --on-conflict latest --json",
     ),
+    "card": ("longtake card out/demo", "longtake card out/demo --edit"),
+    "attest": (
+        "longtake attest out/demo --who ann@example.org --key ~/.ssh/id_ed25519",
+        "longtake attest out/demo --verify --signers allowed_signers",
+    ),
     "merge": (
         "longtake merge out/lectures out/films --output out/both",
         "longtake merge out/lectures out/films out/news --output out/all --name all --samples 512",

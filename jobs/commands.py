@@ -45,6 +45,8 @@ GROUPS = {
         "reshard": "Cut a corpus into other shards or splits.",
     },
     "Publish": {
+        "card": "Write the card again; ask what only people know.",
+        "attest": "Sign a corpus off, or check who did.",
         "publish": "Put a corpus on the Hugging Face hub or in a bucket.",
     },
     "Model": {
@@ -56,7 +58,7 @@ GROUPS = {
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
 _ROOMS = {
     "build": ("fetch", "plan", "doctor", "build", "status", "clean"),
-    "curate": ("verify", "show", "audit", "browse", "queues", "curators", "decisions"),
+    "curate": ("verify", "show", "audit", "browse", "queues", "curators", "decisions", "card", "attest"),
     "explain": ("explain",),
     "versions": ("diff", "retry", "curate", "takedown", "merge", "reshard"),
     "retrieve": ("evaluate", "embed"),
