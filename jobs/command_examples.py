@@ -6,6 +6,7 @@ EXAMPLES = {
         "longtake init mine --full",
         "longtake init mine --recipe panda70m",
         "longtake init mine --train mine/out/my-corpus",
+        "longtake init mine --train mine/out/my-corpus --preset lfvila-stage1 --gpus 8 --memory 141",
     ),
     "fetch": (
         "longtake fetch mine/corpus.yaml --dry-run --price-per-gb-month 0.02 --megabytes-per-second 50",
@@ -43,6 +44,7 @@ EXAMPLES = {
     "train": (
         "longtake train mine/train.yaml",
         "longtake train mine/train.yaml --resume",
+        "longtake train mine/train.yaml --resume --extend --set steps=20000",
         "torchrun --nproc-per-node=8 -m longtake.jobs.cli train mine/train.yaml",
     ),
     "evaluate": ("longtake evaluate mine/run mine/out/my-corpus --split train",),
@@ -69,6 +71,10 @@ EXAMPLES = {
         "longtake audit mine/out/my-corpus --policy policy.yaml",
         "longtake audit mine/out/version-2 --compare mine/out/version-1",
         "longtake audit gs://bucket/corpus --frames all -- --runner=FlinkRunner",
+    ),
+    "map": (
+        "longtake map out/demo",
+        "longtake map mine/out/my-corpus --embeddings vectors.parquet --by frames --topics 40",
     ),
     "browse": (
         "longtake browse out/demo",

@@ -33,6 +33,7 @@ GROUPS = {
         "show": "List samples, or show one with its frames.",
         "explain": "Show what became of one video, step by step.",
         "audit": "Write a report on a corpus.",
+        "map": "Place samples on a plane, and find topics.",
         "browse": "Search, play and decide on samples in a browser.",
         "queues": "Deal out samples to curators, and show how far they are.",
         "curators": "Give curators tokens for a shared server, and revoke them.",
@@ -58,7 +59,7 @@ GROUPS = {
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
 _ROOMS = {
     "build": ("fetch", "plan", "doctor", "build", "status", "clean"),
-    "curate": ("verify", "show", "audit", "browse", "queues", "curators", "decisions", "card", "attest"),
+    "curate": ("verify", "show", "audit", "map", "browse", "queues", "curators", "decisions", "card", "attest"),
     "explain": ("explain",),
     "versions": ("diff", "retry", "curate", "takedown", "merge", "reshard"),
     "retrieve": ("evaluate", "embed"),
@@ -81,6 +82,7 @@ NEEDS = {
     "merge": ("build",),
     "reshard": ("build",),
     "audit": ("audit",),
+    "map": ("audit",),
     "browse": ("audit",),
     "queues": ("audit",),
     "train": ("train",),

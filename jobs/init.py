@@ -10,10 +10,14 @@ import typer
 import yaml
 
 from longtake.jobs import terminal
+from longtake.jobs.presets.fitting import fit
+from longtake.jobs.presets.page import page
+from longtake.jobs.presets.registry import preset_named
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
-from longtake.schemas.manifest import unfinished
+from longtake.schemas.manifest import finished_manifest, unfinished
+from longtake.schemas.wording import plural
 
 CORPUS, TRAINING = "corpus.yaml", "train.yaml"
 _FETCH = """\
@@ -36,9 +40,32 @@ def init(
         str | None,
         typer.Option("--recipe", metavar="NAME", help="Write the settings for a published data set (docs/recipes.md)."),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="With --train: write a published training (docs/training.md), fitted to the GPUs.",
+        ),
+    ] = None,
+    gpus: Annotated[int, typer.Option("--gpus", min=1, help="With --preset: the number of GPUs.")] = 1,
+    memory: Annotated[
+        float, typer.Option("--memory", metavar="GB", min=1, help="With --preset: the memory of each GPU.")
+    ] = 80,
 ) -> None:
     """Write DIR/corpus.yaml with the settings that you must choose, or with every setting. An existing file is never changed."""
-    if recipe is not None:
+    if preset is not None:
+        if train is None or full or recipe is not None:
+            raise ConfigError(
+                "--preset needs --train CORPUS, and writes a configuration of its own; remove --full and --recipe"
+            )
+        content, differs = preset_template(preset, train, gpus, memory)
+        path = write_template(folder, TRAINING, content)
+        for text in differs:
+            terminal.print_line(terminal.console(), f"differs: {text}")
+        start = "longtake train" if gpus == 1 else f"torchrun --nproc-per-node={gpus} -m longtake.jobs.cli train"
+        said = f"Wrote {path}. It starts with what differs from the paper. Train with: {start} {path}"
+    elif recipe is not None:
         if full or train is not None:
             raise ConfigError("--recipe writes a configuration of its own; remove --full and --train")
         path = write_template(folder, CORPUS, recipe_template(recipe))
@@ -93,7 +120,7 @@ def recipe_template(name: str) -> str:
 
 def training_template(corpus: str, full: bool = True) -> str:
     """Return the configuration of a training on `corpus`, with `run` beside it. Raises ConfigError for an unfinished corpus."""
-    root = corpus if storage.is_remote(corpus) else os.path.abspath(storage.local_path(corpus))
+    root = _root(corpus)
     if not storage.exists(Layout(root).manifest):
         raise ConfigError(str(unfinished(corpus)))
     lines = template("train", full).splitlines(keepends=True)
@@ -103,3 +130,23 @@ def training_template(corpus: str, full: bool = True) -> str:
             if line.startswith(start):
                 lines[number] = text
     return "".join(lines)
+
+
+def preset_template(name: str, corpus: str, gpus: int, memory_gb: float) -> tuple[str, tuple[str, ...]]:
+    """Return the configuration of a published training on `corpus`, and what differs from the publication.
+
+    Raises ConfigError for an unknown preset, or one that does not fit GPUs or corpus; CorpusError for an unfinished corpus.
+    """
+    preset, root = preset_named(name), _root(corpus)
+    fitted = fit(preset, finished_manifest(Layout(root)), gpus, memory_gb)
+    head = (
+        f"{preset.title}, for {plural(gpus, 'GPU')} of {memory_gb:g} GB; published with {preset.gpus}.",
+        "Written by: longtake init --train CORPUS --preset " + f"{name} --gpus {gpus} --memory {memory_gb:g}",
+        "What differs from the paper and its released configuration:",
+        *(f"- {text}" for text in fitted.differs),
+    )
+    return page(head, template("train"), {"corpus": root, "output": "run", **fitted.settings}), fitted.differs
+
+
+def _root(corpus: str) -> str:
+    return corpus if storage.is_remote(corpus) else os.path.abspath(storage.local_path(corpus))

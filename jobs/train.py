@@ -23,6 +23,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest checkpoint; start if there is none.")
     ] = False,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="With --resume: steps or epochs may be more than when the run was started.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default CUDA if there is a GPU.")] = None,
     changes: Changes = None,
 ) -> None:
@@ -30,6 +33,8 @@ def train(
 
     SIGTERM or Ctrl-C saves and ends. --resume goes on with the same losses as without the interruption.
     """
+    if extend and not resume:
+        raise ConfigError("--extend goes on with a run: add --resume")
     try:
         settings = load_train_config(config, changes or ())
     except ConfigError:
@@ -54,7 +59,7 @@ def train(
         with process.together():
             trainer = Trainer(settings, process, partial(terminal.print_line, terminal.console()))
             stack.enter_context(alone_in(trainer.folder, process.leads))
-            trainer.start(resume)
+            trainer.start(resume, extend)
         size = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
         trainer.say(
             f"{settings.model.size}, stage {settings.model.stage}: {size / 1e6:.1f} million trained parameters; "

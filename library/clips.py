@@ -42,6 +42,8 @@ class Clip:
     """The JSON of the whole sample (docs/format.md)."""
     rng: np.random.Generator
     """Draw random numbers for a transform from it: it depends only on seed, epoch and key, so a resumed run draws the same."""
+    item: int | None = None
+    """The number of the item of the sample's task, in a dataset of items."""
 
     @property
     def text(self) -> str:
@@ -62,9 +64,12 @@ class Window(NamedTuple):
     frames_per_sentence: int | None  # of these, how many are taken; None: all
     frames: int | None  # taken of all frames of the window
     size: tuple[int, int] | None  # height and width to fit the frames to
+    spread: int | None = None  # taken from the first to the last frame of the window
 
-    def numbers(self, sentences: int) -> list[int]:
-        """Return which frames of a window of so many sentences are taken."""
+    def numbers(self, sentences: int, rng: np.random.Generator | None = None) -> list[int]:
+        """Return which frames of a window of so many sentences are taken. `rng` draws the first and last of a spread."""
+        if self.spread is not None:
+            return spread(sentences * self.per_sentence, self.spread, rng)
         if self.frames is not None:
             return evenly(sentences * self.per_sentence, self.frames)
         picked = evenly(self.per_sentence, self.frames_per_sentence or self.per_sentence)
@@ -88,6 +93,7 @@ class _Plan(NamedTuple):
     start: int
     taken: int  # sentences
     rng: np.random.Generator
+    item: int | None  # of the sample's task
 
 
 class ClipMaker(Dataset[Made]):
@@ -105,6 +111,7 @@ class ClipMaker(Dataset[Made]):
         self.reader, self.shards, self.window = reader, tuple(shards), window
         self.seed, self.training = order.seed, order.training
         self.transform, self.collate = transform, collate
+        self.never_last = False  # the last window of a sample is not drawn, as in the released code of LF-VILA
 
     def __getitem__(self, ticket: Ticket) -> Made:
         """Make the batch. In training it is full; raises LoaderError if the ticket's spares are too few for that."""
@@ -127,7 +134,7 @@ class ClipMaker(Dataset[Made]):
 
     def _make(self, places: Places, epoch: int) -> tuple[list[tuple[str, Any]], list[SampleFault]]:
         """Return key and item of each sound sample, and the faults of the others."""
-        plans = [self._plan(self.shards[shard], int(position), epoch) for shard, position in places]
+        plans = [self._plan(self.shards[shard], int(position), epoch, *item) for shard, position, *item in places]
         items, faults = list[tuple[str, Any]](), list[SampleFault]()
         for plan, raw in zip(plans, self.reader.read([plan.wanted for plan in plans]), strict=True):
             wanted = plan.wanted
@@ -142,16 +149,18 @@ class ClipMaker(Dataset[Made]):
                 faults.append(SampleFault(wanted.shard, plan.key, damage.reason, damage.detail))
         return items, faults
 
-    def _plan(self, shard: str, position: int, epoch: int) -> _Plan:
+    def _plan(self, shard: str, position: int, epoch: int, item: int | None = None) -> _Plan:
         index = self.reader.index(shard)
         key, sentences = index.keys[position], int(index.sentences[position])
-        rng = sample_generator(self.seed, epoch, key)
+        rng = sample_generator(self.seed, epoch, key if item is None else f"{key}#{item}")
         taken = self.window.sentences or sentences
         # A window of all sentences draws nothing.
-        start = int(rng.integers(sentences - taken + 1)) if self.training and self.window.sentences else 0
+        starts = max(1, sentences - taken + (0 if self.never_last else 1))
+        start = int(rng.integers(starts)) if self.training and self.window.sentences else 0
         first = start * self.window.per_sentence
         wanted = WantedFrames(shard, position, first, first + taken * self.window.per_sentence)
-        return _Plan(wanted, self.window.numbers(taken), key, sentences, start, taken, rng)
+        numbers = self.window.numbers(taken, rng if self.training else None)
+        return _Plan(wanted, numbers, key, sentences, start, taken, rng, None if item is None else int(item))
 
     def _clip(self, plan: _Plan, raw: RawSample) -> Clip:
         per_sentence, size = self.window.per_sentence, self.window.size
@@ -160,13 +169,27 @@ class ClipMaker(Dataset[Made]):
         frames = torch.from_numpy(decode([raw.jpegs[number] for number in plan.numbers], size or (0, 0)))
         owners = torch.tensor([number // per_sentence for number in plan.numbers])
         frames = fitted(frames, *size) if size else frames
-        return Clip(plan.key, plan.start, tuple(texts), frames, owners, record, plan.rng)
+        return Clip(plan.key, plan.start, tuple(texts), frames, owners, record, plan.rng, plan.item)
 
 
 def sample_generator(seed: int, epoch: int, key: str) -> np.random.Generator:
     """Return the generator of one sample in one epoch. Its draws do not depend on where or when the sample is read."""
     digest = hashlib.blake2b(f"{seed}/{epoch}/{key}".encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+def spread(total: int, wanted: int, rng: np.random.Generator | None = None) -> list[int]:
+    """Return which of `total` frames are taken: floor(linspace(first, last, wanted)).
+
+    Without `rng`, first and last are frames 0 and total - 1. With it they are drawn, as the released code of LF-VILA draws them
+    for downstream tasks: uniform in the first and in the last floor(total / (wanted - 1)) + 1 frames.
+    """
+    first, last = 0, total - 1
+    if rng is not None and wanted > 1:
+        interval = total // (wanted - 1)
+        first, last = int(rng.integers(interval + 1)), int(rng.integers(max(total - 1 - interval, 0), total))
+        first, last = min(first, last), max(min(first, total - 1), last)
+    return [int(number) for number in np.linspace(first, last, wanted)]
 
 
 def collate_clips(items: list[Any]) -> Any:

@@ -8,11 +8,12 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from longtake.library.clips import Clip, ClipMaker, Made, Window, collate_clips
+from longtake.library.items import read_items
 from longtake.library.order import Order, Ticket, usable_places
 from longtake.library.shards import (
     LoaderError,
@@ -33,6 +35,7 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 
 log = logging.getLogger(__name__)
+_SHARED = ("batch_size", "ranks")  # their product decides the batch of all ranks
 
 
 class ClipDataset(IterableDataset[Any]):
@@ -55,6 +58,8 @@ class ClipDataset(IterableDataset[Any]):
         sentences: int | None = None,
         frames: int | None = None,
         frames_per_sentence: int | None = None,
+        spread: int | None = None,
+        items: bool = False,
         size: int | tuple[int, int] | None = None,
         transform: Callable[[Clip], Any] = Clip.to_dict,
         batch_size: int | None = None,
@@ -77,6 +82,10 @@ class ClipDataset(IterableDataset[Any]):
             frames: Take so many frames of the window in all: number floor(k * n / frames) of its n frames. If n is smaller,
                 frames repeat.
             frames_per_sentence: Take so many frames of each sentence instead. None, without `frames`: take all.
+            spread: Take so many frames from the first to the last of the window instead; in a training, both are drawn near the
+                ends (`longtake.library.clips.spread`).
+            items: Take each item of a sample's task (docs/tasks.md) as a sample of its own; `clip.item` is its number. Samples
+                without a task are left out; `short` is their number.
             size: Height and width of the frames, or one number for both: the largest middle part of this shape is cut out and
                 resized. None: as they are.
             transform: Makes the item from a Clip. It must draw random numbers from `clip.rng` only.
@@ -103,13 +112,17 @@ class ClipDataset(IterableDataset[Any]):
             raise ValueError(f"{path} has no split {split!r}; it has {', '.join(sorted(manifest.splits()))}")
         per_sentence = int(manifest.config["frames"]["per_sentence"])
         box = (size, size) if isinstance(size, int) else size
-        window = Window(sentences, per_sentence, frames_per_sentence, frames, box)
+        window = Window(sentences, per_sentence, frames_per_sentence, frames, box, spread)
         _check(window)
         names = [shard.name.removesuffix(".tar") for shard in records]
         lengths = _sentence_counts(layout, names, [shard.samples for shard in records])
-        usable = usable_places(lengths, sentences or 1)
-        self.short = sum(map(len, lengths)) - len(usable)  # samples with too few sentences
-        if self.short:
+        self.items = read_items(layout, names) if items else None
+        usable = usable_places(lengths, sentences or 1) if self.items is None else self.items.places
+        without = 0 if self.items is None else self.items.without
+        self.short = without if items else sum(map(len, lengths)) - len(usable)  # samples with too few sentences
+        if without:
+            log.warning("%s: %d samples have no task: left out", layout.root, without)
+        elif self.short:
             log.warning("%s: %d samples have fewer than %d sentences: left out", layout.root, self.short, sentences)
         self.order = Order(
             usable=usable,
@@ -127,7 +140,8 @@ class ClipDataset(IterableDataset[Any]):
         self.position = Position(self.order, self.order.most_batches if training or (even and not self.single) else own)
         reader = ShardReader(layout, kept=2 * shuffle_shards)
         self.maker = ClipMaker(reader, names, window, self.order, transform, _only if self.single else collate)
-        decided = identity or window._asdict() | {
+        taken = {name: value for name, value in window._asdict().items() if name != "spread" or value is not None}
+        decided = identity or taken | ({"items": True} if items else {}) | {
             **{"split": split, "batch_size": batch_size, "training": training, "seed": seed},
             "shuffle_shards": shuffle_shards,
         }
@@ -193,15 +207,24 @@ class ClipDataset(IterableDataset[Any]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state: the next batches are the same, bit for bit.
 
-        Raises ValueError if corpus, arguments or number of ranks would give other batches.
+        In training the number of ranks may be another one if `ranks x batch_size` is the same: the ranks then share the batches
+        of the saved state. Raises ValueError if corpus or arguments would give other batches.
         """
         theirs = state["identity"]
-        differs = [name for name in {*theirs, *self._identity} if theirs.get(name) != self._identity.get(name)]
+        shared = self.order.training and not self.single and _samples_of(theirs) == _samples_of(self._identity)
+        differs = [
+            name
+            for name in {*theirs, *self._identity}
+            if theirs.get(name) != self._identity.get(name) and not (shared and name in _SHARED)
+        ]
         if differs:
             pairs = (f"{name} was {theirs.get(name)}, is {self._identity.get(name)}" for name in sorted(differs))
             raise ValueError("the batches would differ from those of the saved state: " + "; ".join(pairs))
         if not 0 <= state["batches_done"] < max(1, len(self)):
             raise ValueError(f"batch {state['batches_done']} of {len(self)}")
+        if shared:
+            self.order = self.position.order = replace(self.order, lanes=theirs["ranks"])
+            self._identity |= {name: theirs[name] for name in _SHARED}  # further states tell of the same cut
         self.position.epoch, self.position.batches_done = state["epoch"], state["batches_done"]
         self.counts = Counter(state["counts"])
 
@@ -286,6 +309,12 @@ class Position:
         self.epoch, self.batches_done = (epoch + 1, 0) if done else (epoch, batches_done)
 
 
+def _samples_of(identity: dict[str, Any]) -> int | None:
+    """Return the samples of a batch of all ranks; None if they are not numbers."""
+    found = [identity.get(name) for name in _SHARED]
+    return math.prod(found) if all(isinstance(one, int) for one in found) else None  # type: ignore[arg-type]
+
+
 def _only(items: list[Any]) -> Any:
     return items[0]
 
@@ -312,11 +341,11 @@ def _processes() -> tuple[int, int]:
 
 def _check(window: Window) -> None:
     taken = window.frames_per_sentence
-    if taken is not None and window.frames is not None:
-        raise ValueError("frames and frames_per_sentence exclude each other: give one")
+    if sum(one is not None for one in (taken, window.frames, window.spread)) > 1:
+        raise ValueError("frames, frames_per_sentence and spread exclude each other: give one")
     if taken is not None and not 1 <= taken <= window.per_sentence:
         raise ValueError(f"frames_per_sentence is {taken}, but the corpus has {window.per_sentence}")
-    for name in ("sentences", "frames"):
+    for name in ("sentences", "frames", "spread"):
         if (value := getattr(window, name)) is not None and value < 1:
             raise ValueError(f"{name} must be at least 1")
     if window.size and min(window.size) < 1:

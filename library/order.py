@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Places = NDArray[np.int32]  # (n, 2): number of the shard, position in it
+Places = NDArray[np.int32]  # (n, 2): number of the shard, position in it; (n, 3) with the item of its task
 
 
 class Ticket(NamedTuple):
@@ -41,11 +41,18 @@ class Order:
     seed: int
     shuffle_shards: int
     training: bool
-    _shares: dict[int, Places] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # In training the epoch is cut for so many ranks. Other numbers of ranks, with the same `ranks * batch_size`, share the same
+    # batches: None is for as many as there are.
+    lanes: int | None = None
+    _shares: dict[tuple[int, int], Places] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.ranks:
             raise ValueError(f"rank {self.rank} of {self.ranks}")
+        if self.lanes is not None and (
+            not self.training or self.lanes < 1 or self.ranks * self.batch_size % self.lanes
+        ):
+            raise ValueError(f"{self.ranks} x {self.batch_size} samples cannot be cut as for {self.lanes} ranks")
         if self.batch_size < 1 or self.shuffle_shards < 1 or self.seed < 0:
             raise ValueError("batch_size and shuffle_shards must be at least 1, seed at least 0")
         if self.training and not self.batches:
@@ -87,14 +94,18 @@ class Order:
         return self._cut(self.rank + 1)
 
     def _cut(self, rank: int) -> int:
-        return rank * (len(self.usable) // self.ranks) if self.training else rank * len(self.usable) // self.ranks
+        lanes = self.lanes or self.ranks
+        return rank * (len(self.usable) // lanes) if self.training else rank * len(self.usable) // self.ranks
 
-    def share(self, epoch: int) -> Places:
-        """Return the samples of this rank in the order of an epoch."""
-        if epoch not in self._shares:
-            self._shares.clear()  # one epoch at a time: a large corpus has millions of samples
-            self._shares[epoch] = self.usable[self.permutation(epoch)[self._start : self._end]]
-        return self._shares[epoch]
+    def share(self, epoch: int, lane: int | None = None) -> Places:
+        """Return the samples of this rank in the order of an epoch; in training, of a stretch of the epoch."""
+        lane = self.rank if lane is None else lane
+        if (epoch, lane) not in self._shares:
+            if any(kept != epoch for kept, _ in self._shares):
+                self._shares.clear()  # one epoch at a time: a large corpus has millions of samples
+            start, end = self._cut(lane), self._cut(lane + 1)
+            self._shares[epoch, lane] = self.usable[self.permutation(epoch)[start:end]]
+        return self._shares[epoch, lane]
 
     def ticket(self, epoch: int, number: int) -> Ticket:
         """Return the ticket for batch `number` (from 0) of an epoch, without samples if only other ranks have so many.
@@ -103,15 +114,28 @@ class Order:
         """
         if not 0 <= number < self.most_batches:
             raise IndexError(f"batch {number} of {self.most_batches}")
-        share, first = self.share(epoch), number * self.batch_size
-        places = share[first : first + self.batch_size]
         if not self.training:
-            return Ticket(epoch, number, places, share[:0])
-        others = len(share) - self.batch_size
-        rng = np.random.default_rng([self.seed, epoch, self.rank, number])
-        drawn = rng.choice(others, min(others, 2 * self.batch_size + 8), replace=False) if others else np.zeros(0, int)
-        drawn[drawn >= first] += self.batch_size  # none of them is in the batch
-        return Ticket(epoch, number, places, share[drawn])
+            share, first = self.share(epoch), number * self.batch_size
+            return Ticket(epoch, number, share[first : first + self.batch_size], share[:0])
+        # The batch of all ranks is that of all lanes, one after the other. This rank has its part of it.
+        lanes = self.lanes or self.ranks
+        size = self.ranks * self.batch_size // lanes
+        begin, end = self.rank * self.batch_size, (self.rank + 1) * self.batch_size
+        places, spares = [], []
+        for lane in range(begin // size, -(-end // size)):
+            batch, spare = self._of_lane(epoch, number, lane, size)
+            places.append(batch[max(0, begin - lane * size) : end - lane * size])
+            spares.append(spare)
+        return Ticket(epoch, number, np.concatenate(places), np.concatenate(spares))
+
+    def _of_lane(self, epoch: int, number: int, lane: int, size: int) -> tuple[Places, Places]:
+        """Return batch and spares of a lane."""
+        share, first = self.share(epoch, lane), number * size
+        others = len(share) - size
+        rng = np.random.default_rng([self.seed, epoch, lane, number])
+        drawn = rng.choice(others, min(others, 2 * size + 8), replace=False) if others else np.zeros(0, int)
+        drawn[drawn >= first] += size  # none of them is in the batch
+        return share[first : first + size], share[drawn]
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
         """Return the numbers of the usable samples in the order of an epoch, the same on all ranks."""

@@ -21,8 +21,11 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 #: Published data sets whose metadata are read as they are: pipeline/recipes.
 RecipeName = Literal[
     "howto100m", "howtocaption", "yttemporal1b", "vidchapters7m", "internvid", "panda70m", "webvid", "activitynet", "youcook2",
-    "condensedmovies", "finevideo", "openvid1m",
+    "condensedmovies", "finevideo", "openvid1m", "didemo", "queryd", "lfvilaretrieval", "how2qa", "violin", "activitynetqa",
+    "coin", "lvu",
 ]  # fmt: skip
+#: Those whose records hold questions about whole videos.
+TASK_RECIPES = ("didemo", "queryd", "lfvilaretrieval", "how2qa", "violin", "activitynetqa", "coin", "lvu")
 ColorProperty = Literal["primaries", "transfer", "matrix", "range"]
 
 
@@ -139,7 +142,10 @@ class Coherence(Section):
 class Frames(Section):
     """Which frames to take: number per sentence, size in pixels, coding, and how exact their times must be."""
 
-    per_sentence: int = Field(8, ge=1, le=256)
+    per_sentence: int = Field(8, ge=1, le=4096)
+    uniform: int | None = Field(
+        None, ge=1, le=4096
+    )  # so many spread over the whole video instead, which is one long clip
     short_side: int = Field(240, ge=16, le=4320)
     format: Literal["jpeg"] = "jpeg"
     quality: int = Field(90, ge=1, le=100)
@@ -147,6 +153,15 @@ class Frames(Section):
     hdr: Literal["drop", "tonemap", "keep"] = "drop"  # how to treat PQ and HLG; tonemap also converts BT.2020 to BT.709
     hold_last: bool = True  # the last frame stays on screen as long as the sound goes on
     decoder: Literal["pyav", "decord"] = "pyav"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _uniform_frames_are_of_one_sentence(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or raw.get("uniform") is None:
+            return raw
+        if raw.get("per_sentence", raw["uniform"]) != raw["uniform"]:  # corpus.json has both, and they are equal
+            raise ValueError("give per_sentence or uniform, which takes the whole video as one sentence; not both")
+        return raw | {"per_sentence": raw["uniform"]}
 
 
 class Filters(Section):
@@ -307,6 +322,23 @@ class CorpusConfig(Section):
             raise ValueError("source.groups needs captions in one file per video, not in one file for all")
         return self
 
+    @model_validator(mode="after")
+    def _a_whole_video_is_not_cut(self) -> Self:
+        if self.frames.uniform is None:
+            if self.source.recipe in TASK_RECIPES:
+                raise ValueError(f"recipe {self.source.recipe} asks about whole videos: set frames: {{uniform: 32}}")
+            return self
+        cuts = {
+            "coherence.enabled": self.coherence.enabled,
+            "source.groups": self.source.groups is not None,
+            "source.chapters": self.source.chapters is not None,
+            "captions.model": self.captions.model is not None,
+        }
+        for setting, given in cuts.items():
+            if given:
+                raise ValueError(f"frames.uniform takes each video as one long clip: remove {setting}")
+        return self
+
     @property
     def cleans_text(self) -> bool:
         """Whether texts are cleaned."""
@@ -338,6 +370,8 @@ class CorpusConfig(Section):
         whole["captions"] = self._published_captions()
         if self.split_by == "hash":  # as in corpora of earlier versions
             del whole["split_by"]
+        if self.frames.uniform is None:
+            del whole["frames"]["uniform"]
         if self.filters.clip_model is not None and os.path.isdir(folder := self.resolve(self.filters.clip_model)):
             whole["filters"]["clip_model"] = os.path.basename(folder)
         text = self.source.text

@@ -6,7 +6,7 @@ kept unchanged. A spreadsheet takes a note that starts with `=`, `+`, `-` or `@`
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
@@ -60,13 +60,20 @@ def read_log(path: str) -> tuple[list[Decision], int]:
 
 
 def append_decision(path: str, decision: Decision) -> None:
-    """Add a row to a log; create the log if there is none. Several processes may do so on a local file (schemas/amending.py).
-    Rows of others and unknown columns stay. A last line that a crash left unfinished is cut off.
+    """Add a row to a log, like `append_decisions`."""
+    append_decisions(path, (decision,))
+
+
+def append_decisions(path: str, decisions: Sequence[Decision]) -> None:
+    """Add rows to a log in one write: all of them or none. Create the log if there is none. Several processes may do so on a
+    local file (schemas/amending.py). Rows of others and unknown columns stay. A last line that a crash left unfinished is cut
+    off.
 
     Raises ConfigError for a file without decisions, and OSError. Does not check the rows of a complete log.
     """
-    change = _with_line if _is_csv(path) else _with_row
-    amend(path, lambda data: change(path, data, decision))
+    change = _with_lines if _is_csv(path) else _with_rows
+    if decisions:
+        amend(path, lambda data: change(path, data, decisions))
 
 
 def write_decisions(path: str, decisions: Iterable[Decision]) -> None:
@@ -188,21 +195,23 @@ def _line(values: Iterable[str]) -> str:
     return out.getvalue().removesuffix("\r\n")
 
 
-def _with_line(path: str, data: bytes, decision: Decision) -> tuple[int, bytes]:
-    """Return the change that appends a decision to a file with content `data`: see amending.Change."""
+def _with_lines(path: str, data: bytes, decisions: Sequence[Decision]) -> tuple[int, bytes]:
+    """Return the change that appends decisions to a file with content `data`: see amending.Change."""
     read = _ending(path, data) or _read_csv(path, data)
     if not read.header:
-        return 0, f"{_HEADER}\n{_line(getattr(decision, name) for name in COLUMNS)}\n".encode()
-    values = {name: getattr(decision, name) for name in COLUMNS}
-    if lacking := [name for name in COLUMNS if name not in read.header and values[name]]:
+        lines = [_HEADER, *(_line(getattr(one, name) for name in COLUMNS) for one in decisions)]
+        return 0, "".join(f"{line}\n" for line in lines).encode()
+    values = [{name: getattr(one, name) for name in COLUMNS} for one in decisions]
+    if lacking := [name for name in COLUMNS if name not in read.header and any(one[name] for one in values)]:
         rows = csv.reader(io.StringIO(data[: read.whole].removeprefix(_BOM).decode(), newline=""))
         wide = [
             row + ([""] * len(lacking) if number else lacking) for number, row in enumerate(row for row in rows if row)
         ]
-        wide.append([values.get(name, "") for name in (*read.header, *lacking)])
+        wide += [[one.get(name, "") for name in (*read.header, *lacking)] for one in values]
         return 0, "".join(f"{_line(row)}{read.newline}" for row in wide).encode()
     unended = "" if data[: read.whole].endswith((b"\n", b"\r")) else read.newline
-    return read.whole, f"{unended}{_line(values.get(name, '') for name in read.header)}{read.newline}".encode()
+    added = "".join(f"{_line(one.get(name, '') for name in read.header)}{read.newline}" for one in values)
+    return read.whole, f"{unended}{added}".encode()
 
 
 # -- Parquet
@@ -254,11 +263,11 @@ def _parquet(table: pa.Table) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _with_row(path: str, data: bytes, decision: Decision) -> tuple[int, bytes]:
-    table = _table([*_from_parquet(path, data), decision])
+def _with_rows(path: str, data: bytes, decisions: Sequence[Decision]) -> tuple[int, bytes]:
+    table = _table([*_from_parquet(path, data), *decisions])
     old = pq.read_table(pa.BufferReader(data)) if data else table.select([])
     for name, column in zip(old.column_names, old.columns, strict=True):
         if name not in COLUMNS:
-            wider = pa.chunked_array([*column.chunks, pa.nulls(1, column.type)], type=column.type)
+            wider = pa.chunked_array([*column.chunks, pa.nulls(len(decisions), column.type)], type=column.type)
             table = table.append_column(name, wider)
     return 0, _parquet(table)

@@ -21,6 +21,7 @@ EXTRAS = {
     "gcp": ("gcsfs",),
     "aws": ("s3fs",),
     "audit": ("duckdb", "flask", "jinja2", "waitress"),
+    "map": ("umap",),
 }  # fmt: skip
 #: The extras that bring all of [build] along.
 WITH_BUILD = ("text", "asr", "fetch", "gcp", "aws", "audit")

@@ -8,10 +8,18 @@ from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.settings import Section, check_settings, read_settings
+from longtake.schemas.task_config import TaskSettings
 
 REFERENCE = "docs/training.md"
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+_VARYING = (
+    "mix",
+    "concatenate",
+    "drop_sentences",
+    "one_frame",
+    "curriculum",
+)  # settings of `data` that no loader compares
 
 
 class Model(Section):
@@ -48,6 +56,23 @@ class Init(Section):
         return self
 
 
+class Mixed(Section):
+    """A further corpus of the training, and how often a batch is taken from it; the main corpus has the weight 1."""
+
+    corpus: str
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    split: str = "train"
+    sentences: Annotated[int, Field(ge=1, le=64)] | None = None
+    frames_per_sentence: Positive | None = None
+
+
+class Phase(Section):
+    """The frames of each sentence until this share of the steps."""
+
+    until: Annotated[float, Field(gt=0, le=1)]
+    frames_per_sentence: Positive
+
+
 class Data(Section):
     """How a sample becomes model input. Sizes in pixels; null: as the model's size says."""
 
@@ -62,6 +87,11 @@ class Data(Section):
     crop_ratio: tuple[float, float] = (1.5, 2.0)
     flip: Share = 0.5
     antialias: bool = True
+    mix: tuple[Mixed, ...] = ()
+    concatenate: Share = 0.0
+    drop_sentences: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    one_frame: Share = 0.0
+    curriculum: tuple[Phase, ...] = ()
     shuffle_shards: Positive = 8
     workers: Annotated[int, Field(ge=0, le=256)] = 2
     prefetch: Positive = 2
@@ -71,34 +101,48 @@ class Data(Section):
         for name, (low, high) in (("crop_area", self.crop_area), ("crop_ratio", self.crop_ratio)):
             if not 0 < low <= high:
                 raise ValueError(f"{name}: {low} to {high} is not a range of positive numbers")
+        ends = [phase.until for phase in self.curriculum]
+        if ends and (ends != sorted(set(ends)) or ends[-1] != 1):
+            raise ValueError(f"curriculum: until is {ends}; it must rise, and end with 1.0")
         return self
 
 
 class Optimizer(Section):
-    """AdamW, gradient clipping, and a learning rate that rises linearly, then falls linearly to `final` times its peak."""
+    """AdamW, gradient clipping, and a learning rate that rises linearly, then falls as `schedule` says."""
 
+    schedule: Literal["linear", "cosine", "step"] = "linear"
     lr: Annotated[float, Field(gt=0)] = 5e-5
     betas: tuple[Share, Share] = (0.9, 0.98)
     eps: Annotated[float, Field(gt=0)] = 1e-8
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     warmup: Share = 0.1
     final: Share = 0.01
+    step_epochs: Annotated[float, Field(gt=0)] = 5.0
+    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.25
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    groups: Literal["corrected", "released"] = "corrected"
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
 
 
 class Save(Section):
-    """How often, in steps, a checkpoint is written, and how many are kept."""
+    """How often, in steps, a checkpoint is written, and how many are kept. `best`: a metric whose best weights are kept too."""
 
     every: Positive = 1000
     keep: Positive = 3
+    best: str | None = None
 
 
 class Evaluate(Section):
-    """How often, in steps, the model is evaluated on `split`. Null: never while training."""
+    """How often, in steps, the model is evaluated on `split`. Null: never while training.
+
+    The training ends after `patience` evaluations without a better value of `save.best`.
+    """
 
     every: Positive | None = None
+    corpus: str | None = None  # null: the corpus of the training
     split: str = "val"
     batch_size: Positive = 16
+    patience: Positive | None = None
 
 
 class TrainConfig(Section):
@@ -112,12 +156,18 @@ class TrainConfig(Section):
     data: Data = Data()
     batch_size: Positive = 16
     accumulate: Positive = 1
+    contrast_chunks: Positive = 1
     steps: Positive | None = None
     epochs: Annotated[float, Field(gt=0)] | None = None
+    task: TaskSettings = TaskSettings()
     optimizer: Optimizer = Optimizer()
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    freeze: tuple[str, ...] = ()
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    skip_nonfinite: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpointing: bool = False
     compile: bool = False
+    kernels: Literal["plain", "fused"] = "plain"
     save: Save = Save()
     evaluate: Evaluate = Evaluate()
     log_every: Positive = 10
@@ -137,15 +187,54 @@ class TrainConfig(Section):
             raise ValueError("give either steps or epochs")
         return self
 
+    @model_validator(mode="after")
+    def _chunks_are_equal(self) -> Self:
+        if self.batch_size % self.contrast_chunks:
+            raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.contrast_chunks} contrast_chunks")
+        if self.contrast_chunks > 1 and self.model.stage == 2:
+            raise ValueError("contrast_chunks: stage 2 has no contrast; use accumulate")
+        return self
+
+    @model_validator(mode="after")
+    def _evaluations_decide(self) -> Self:
+        if self.save.best is not None and self.evaluate.every is None:
+            raise ValueError("save.best needs evaluations: set evaluate.every")
+        if self.evaluate.patience is not None and self.save.best is None:
+            raise ValueError("evaluate.patience counts evaluations without a better save.best: set save.best")
+        return self
+
+    @model_validator(mode="after")
+    def _a_task_has_its_stage(self) -> Self:
+        if self.task.kind != "pretrain" and self.model.stage != 1:
+            raise ValueError(f"task {self.task.kind!r} decides the parts of the model: remove model.stage")
+        return self
+
     def resolve(self, path: str) -> str:
         """Return `path` as a usable location: a relative path starts from the configuration's folder."""
         joined = storage.join(self.base, path)
         return joined if storage.is_remote(joined) else os.path.normpath(joined)
 
     def deciding(self) -> dict[str, Any]:
-        """Return the settings that decide a step, except the data settings, which the loader compares itself."""
-        kept = ("seed", "model", "init", "batch_size", "accumulate", "steps", "epochs", "optimizer", "precision")
-        return self.model_dump(mode="json", include=set(kept))
+        """Return the settings that decide a step, except batch size and data settings, which the loader compares itself.
+
+        Those that a checkpoint of an earlier version does not know are left out while they have their defaults.
+        """
+        kept = ("seed", "model", "init", "accumulate", "steps", "epochs", "optimizer", "precision")
+        task = set() if self.task.kind == "pretrain" else {"task"}
+        found = self.model_dump(mode="json", include={*kept, *task})
+        later = {"optimizer": ("schedule", "step_epochs", "step_factor", "layer_decay", "groups")}
+        for section, names in later.items():
+            fields = type(getattr(self, section)).model_fields
+            for name in names:
+                if found[section][name] == fields[name].default:
+                    del found[section][name]
+        data = self.data.model_dump(mode="json", include={*_VARYING}, exclude_defaults=True)
+        if data:
+            found["data"] = data
+        for name in ("freeze", "ema", "contrast_chunks"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                found[name] = self.model_dump(mode="json", include={name})[name]
+        return found
 
 
 def load_train_config(path: str, changes: Sequence[str] = ()) -> TrainConfig:

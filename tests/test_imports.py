@@ -18,7 +18,7 @@ MAY_IMPORT = {
 }
 #: The rooms of each package, from the ground up. A module imports from its own room and from those before it.
 FLOORS = {
-    "library": ("order", "resize", "shards", "frames", "corpus", "clips", "dataset"),
+    "library": ("order", "resize", "shards", "items", "frames", "corpus", "clips", "dataset"),
     "pipeline": (
         "decode", "parse", "find", "recipes", "merge", "filters", "run", "speech", "text", "ledger", "read", "embeddings",
         "fragments", "fetch", "corpus", "plan", "publish", "build", "revise", "explain", "verify", "audit", "browse",
@@ -26,8 +26,8 @@ FLOORS = {
     ),
     "model": ("network", "data", "weights", "retrieval", "training"),
     "jobs": (
-        "command_examples", "damage", "dashed_ids", "terminal", "changes", "decision_files", "init", "job", "lease", "lock",
-        "stop_signals", "build", "versions", "curate", "explain", "retrieve", "publish", "train", "commands", "cli",
+        "command_examples", "damage", "dashed_ids", "terminal", "changes", "decision_files", "presets", "init", "job", "lease",
+        "lock", "stop_signals", "build", "versions", "curate", "explain", "retrieve", "publish", "train", "commands", "cli",
         "flex_template",
     ),
 }  # fmt: skip

@@ -246,7 +246,7 @@ def check_help_and_refusals(made: Environment, extra: str) -> None:
     arguments = {
         "status": ["c"], "diff": ["c", "d"], "clean": ["c"],
         "explain": ["c.yaml", "v"], "merge": ["c", "d", "-o", "e"], "takedown": ["c"], "reshard": ["c"], "retry": ["c"],
-        "audit": ["c"], "browse": ["c"], "evaluate": ["r", "c"], "embed": ["r", "c", "-o", "t.parquet"],
+        "audit": ["c"], "map": ["c"], "browse": ["c"], "evaluate": ["r", "c"], "embed": ["r", "c", "-o", "t.parquet"],
     }  # fmt: skip
     refused = [name for name, needs in NEEDS.items() if not set(needs) <= set(SERVES[extra])]
     calls = [[name, *arguments.get(name, [])] for name in refused]

@@ -237,7 +237,8 @@ def to_json(found: Audit) -> dict[str, Any]:
         "made": found.made,
         "numbers": {number.name: number.value for number in found.numbers},
         "checks": [
-            {"name": c.name, "title": c.title, "status": c.status, "found": c.found, "todo": c.todo} for c in found.checks
+            {"name": c.name, "title": c.title, "status": c.status, "found": c.found, "todo": c.todo, "keys": _keys(c)}
+            for c in found.checks
         ],
         "left_out": [
             {"subject": d.subject, "stage": d.stage, "reason": d.reason, "count": d.count} for d in found.dropped
@@ -250,6 +251,13 @@ def to_json(found: Audit) -> dict[str, Any]:
             for e in found.estimates
         ],
     }  # fmt: skip
+
+
+def _keys(check: AuditCheck) -> list[str]:
+    """Return the keys of the samples that a check names as examples: `longtake browse` lists them."""
+    shown = check.examples
+    columns = [n for n, name in enumerate(shown.columns) if name in ("key", "other")] if shown else []
+    return list(dict.fromkeys(str(row[n]) for row in shown.rows for n in columns)) if shown else []
 
 
 def _made() -> str:

@@ -1,4 +1,4 @@
-"""`longtake evaluate`: how well a model finds the video of a paragraph and the paragraph of a video."""
+"""`longtake evaluate`: how well a model finds videos and paragraphs, answers questions and labels videos."""
 
 import json
 import os
@@ -41,6 +41,8 @@ _NAMES = {
     "median_rank": "median rank",
     "mean_rank": "mean rank",
     "accuracy": "accuracy",
+    "answer": "answer",
+    "span": "frames of the span",
 }
 
 
@@ -72,7 +74,8 @@ def evaluate(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the metrics as JSON.")] = None,
     report: Report = None,
 ) -> None:
-    """Report R@1, R@5, R@10 and ranks in both directions, and how often a clip is nearest to its own sentence.
+    """Report R@1, R@5, R@10 and ranks in both directions, and how often a clip is nearest to its own sentence. For a model of
+    questions or labels, report its accuracy.
 
     Ties count as if broken at random. Chance stands beside each number. torchrun can share a corpus among processes.
     """
@@ -98,7 +101,7 @@ def evaluate(
         terminal.print_line(console, _of_how_many(metrics))
         if report:
             write_report(report, [vars(problem) for problem in problems])
-    if not metrics.get("samples", metrics.get("paragraphs")):
+    if not metrics.get("samples", metrics.get("items", metrics.get("paragraphs"))):
         raise CorpusError("nothing could be evaluated")
     print_metrics(console, metrics)
     if json_file:
@@ -129,6 +132,7 @@ def _evaluate_corpus(use: _Use, corpus: str) -> dict[str, float] | None:
     """Return the metrics; None on ranks that print nothing."""
     from longtake.model.data.loader import LoaderSettings, ShardLoader
     from longtake.model.retrieval.evaluation import evaluate_corpus
+    from longtake.model.training.evaluation_task import evaluate_task
     from longtake.model.training.process import joined
     from longtake.model.weights.checkpoint import load_model
     from longtake.pipeline.run.slots import cores
@@ -146,6 +150,8 @@ def _evaluate_corpus(use: _Use, corpus: str) -> dict[str, float] | None:
         height=size.height,
         width=size.width,
         tokens=card.tokens,
+        task=card.task,
+        frames=size.clips * size.frames_per_clip,
     )
     with damage_shown(), joined(use.device) as process:
         settings = replace(settings, workers=use.workers or max(1, cores() // process.ranks))
@@ -154,11 +160,18 @@ def _evaluate_corpus(use: _Use, corpus: str) -> dict[str, float] | None:
         except ValueError as error:
             raise ConfigError(str(error)) from None
         dtype = autocast_dtype(process.device.type, use.precision)
-        metrics = evaluate_corpus(model.to(process.device), loader, process.device, dtype)
+        model = model.to(process.device)
+        if card.task is not None:
+            metrics = evaluate_task(model, loader, card.task, process, dtype)
+        else:
+            metrics = evaluate_corpus(model, loader, process.device, dtype)
         return metrics if process.leads else None
 
 
 def _counted(metrics: dict[str, float]) -> str:
+    if "items" in metrics:
+        items, damaged, short = (int(metrics[name]) for name in ("items", "damaged", "short"))
+        return f"{items:,} of {items + damaged:,} items: {damaged:,} damaged; {plural(short, 'sample')} without a task"
     samples, damaged, short = (int(metrics[name]) for name in ("samples", "damaged", "short"))
     return (
         f"{samples:,} of {samples + damaged + short:,} samples: {damaged:,} damaged, {short:,} with too few sentences"

@@ -2,20 +2,25 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from longtake.library.dataset import ClipDataset
+from longtake.library.items import TaskItems
+from longtake.library.order import Order
 from longtake.library.shards import LoaderError as LoaderError
 from longtake.model.data.samples import Batch, BatchMaker, Shape
+from longtake.model.data.task_samples import TaskBatchMaker, TaskShape
 from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import CropRange
+from longtake.model.network.task_head import TaskHead
 
 # Settings that decide the batches, besides `crop`.
 _DECIDING = (
     *("split", "training", "batch_size", "seed", "shuffle_shards", "sentences", "frames_per_sentence"),
     *("height", "width", "tokens", "flip", "antialias"),
 )
+_SWITCHES = ("released_crop", "released_window")
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,12 @@ class LoaderSettings:
     crop: CropRange = field(default_factory=CropRange)
     flip: float = 0.5  # probability that a training sample is mirrored; use 0 if texts say left or right
     antialias: bool = True  # False: resize as the torchvision of the released code
+    released_crop: bool = False  # training crops of the released code, which are all the same for 16:9 (facts #8)
+    released_window: bool = False  # never draw the window of a sample's last sentences, as the released code (facts #7)
     workers: int = 0  # processes of this rank; 0: none
     prefetch: int = 2  # batches that each worker makes ahead
+    task: TaskHead | None = None  # take the items of the samples' tasks, not their sentences
+    frames: int = 32  # of an item
 
 
 class ShardLoader:
@@ -53,17 +62,21 @@ class ShardLoader:
         self.settings = settings
         if settings.sentences < 1:
             raise ValueError("sentences must be at least 1")
-        shape = Shape(
-            settings.height, settings.width, settings.crop, settings.flip, settings.antialias, settings.training
-        )
+        shape = (Shape if settings.task is None else TaskShape)(
+            settings.height, settings.width, settings.crop, settings.flip, settings.antialias, settings.training,
+            settings.released_crop,
+        )  # fmt: skip
+        tokenizer, task = SentenceTokenizer(settings.tokenizer, settings.tokens), settings.task
         self.dataset = ClipDataset(
             settings.corpus,
             settings.split,
-            sentences=settings.sentences,
-            frames_per_sentence=settings.frames_per_sentence,
+            sentences=settings.sentences if task is None else None,
+            frames_per_sentence=settings.frames_per_sentence if task is None else None,
+            spread=None if task is None else settings.frames,
+            items=task is not None,
             transform=shape,
             batch_size=settings.batch_size,
-            collate=BatchMaker(SentenceTokenizer(settings.tokenizer, settings.tokens)),
+            collate=BatchMaker(tokenizer) if task is None else TaskBatchMaker(tokenizer, task),
             training=settings.training,
             seed=settings.seed,
             shuffle_shards=settings.shuffle_shards,
@@ -72,13 +85,20 @@ class ShardLoader:
             even=False,
             identity=_identity(settings),
         )
-        self.order = self.dataset.order
+        self.dataset.maker.never_last = settings.released_window
+        if task is not None and self.dataset.items is not None:
+            check_items(self.dataset.items, task, settings.corpus)
         self.short = self.dataset.short  # samples with too few sentences
         self._loader = self.dataset.loader(settings.workers, settings.prefetch)
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch on this rank. In training, all ranks have equally many."""
         return len(self.dataset)
+
+    @property
+    def order(self) -> Order:
+        """Which sample is read when."""
+        return self.dataset.order
 
     @property
     def counts(self) -> Counter[str]:
@@ -120,6 +140,22 @@ class ShardLoader:
 
 
 def _identity(settings: LoaderSettings) -> dict[str, Any]:
-    """Return the settings that decide the batches."""
+    """Return the settings that decide the batches, by name."""
     crop = [list(bounds) for bounds in settings.crop]
-    return {name: getattr(settings, name) for name in _DECIDING} | {"crop": crop}
+    task = {} if settings.task is None else {"task": asdict(settings.task), "frames": settings.frames}
+    decided = {name: getattr(settings, name) for name in _DECIDING} | {"crop": crop} | task
+    # Those that are off are left out: a state of an earlier version does not know them.
+    return decided | {name: True for name in _SWITCHES if getattr(settings, name)}
+
+
+def check_items(items: TaskItems, task: TaskHead, corpus: str) -> None:
+    """Raise ValueError if the items of a corpus do not fit a task."""
+    if items.kinds != {task.kind}:
+        found = f"for {' and '.join(sorted(items.kinds))}" if items.kinds else "without tasks"
+        raise ValueError(f"{corpus} is {found}, not for {task.kind}: build it as docs/tasks.md says")
+    if task.classes and items.classes > task.classes:
+        raise ValueError(f"{corpus} has answer {items.classes - 1}, but task.classes is {task.classes}")
+    if task.kind == "choice" and len(items.choices) > 1:
+        raise ValueError(
+            f"{corpus} has questions with {' and '.join(map(str, sorted(items.choices)))} choices; take one number"
+        )

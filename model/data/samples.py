@@ -11,7 +11,14 @@ from longtake.library.clips import Clip
 from longtake.library.frames import evenly
 from longtake.library.shards import SampleFault
 from longtake.model.data.text import SentenceTokenizer
-from longtake.model.data.transforms import CropRange, draw_crop, evaluation_frames, normalise, training_frames
+from longtake.model.data.transforms import (
+    CropRange,
+    draw_crop,
+    draw_released_crop,
+    evaluation_frames,
+    normalise,
+    training_frames,
+)
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,15 @@ class Shape:
     flip: float
     antialias: bool
     training: bool
+    released_crop: bool = False  # draw crops as the released code did
 
     def __call__(self, clip: Clip) -> Clip:
         """Cut and resize the frames of a clip; in training at random, by the clip's generator."""
         frames = clip.frames
         if not self.training:
             return replace(clip, frames=evaluation_frames(frames, self.height, self.width, self.antialias))
-        crop = draw_crop(frames.shape[1], frames.shape[2], self.crop, clip.rng, self.flip)
+        draw = draw_released_crop if self.released_crop else draw_crop
+        crop = draw(frames.shape[1], frames.shape[2], self.crop, clip.rng, self.flip)
         return replace(clip, frames=training_frames(frames, crop, self.height, self.width, self.antialias))
 
 

@@ -16,6 +16,7 @@ MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as Swin was trained
 STD = (0.229, 0.224, 0.225)
 # The size before the crop of an evaluation, over the final size: 240 x 428 for 192 x 320 (facts/lfvila.md section 2).
 _BEFORE_CROP = (240 / 192, 428 / 320)
+_RELEASED_RATIO = (3 / 4, 4 / 3)
 _CENTRE = 0.9  # 216 of 240, 385 of 428
 
 
@@ -54,6 +55,28 @@ def draw_crop(height: int, width: int, allowed: CropRange, rng: np.random.Genera
     crop_height = min(height, max(1, round(math.sqrt(area * height * width / ratio))))
     top = int(rng.integers(height - crop_height + 1))
     left = int(rng.integers(width - crop_width + 1))
+    return TrainingCrop(top, left, crop_height, crop_width, bool(rng.random() < flip))
+
+
+def draw_released_crop(
+    height: int, width: int, allowed: CropRange, rng: np.random.Generator, flip: float = 0.5
+) -> TrainingCrop:
+    """Draw a crop as the released code did, by torchvision's RandomResizedCrop.
+
+    Ten rectangles are drawn with an area from `allowed.area` and a ratio from 3/4 to 4/3; the first that fits is taken. If none
+    fits, it is the largest middle part with a ratio in this range. Of a 16:9 picture none with 80 % of the area fits (facts #8).
+    """
+    low, high = _RELEASED_RATIO
+    for _ in range(10):
+        area = height * width * rng.uniform(*allowed.area)
+        ratio = math.exp(rng.uniform(math.log(low), math.log(high)))
+        crop_width, crop_height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < crop_width <= width and 0 < crop_height <= height:
+            top, left = int(rng.integers(height - crop_height + 1)), int(rng.integers(width - crop_width + 1))
+            return TrainingCrop(top, left, crop_height, crop_width, bool(rng.random() < flip))
+    crop_width = min(width, round(height * high))
+    crop_height = min(height, round(width / low))
+    top, left = (height - crop_height) // 2, (width - crop_width) // 2
     return TrainingCrop(top, left, crop_height, crop_width, bool(rng.random() < flip))
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtake.model.network.kernels import pinned_attention
 from longtake.model.network.sizes import TextSize
 
 
@@ -61,7 +62,7 @@ class SelfAttention(nn.Module):
             # Every row needs a key, because kernels differ on rows without one. Nobody reads the result of a row that keeps
             # nothing, so it may see its padding.
             keep = keep | ~keep.any(-1, keepdim=True)
-            x = F.scaled_dot_product_attention(q, k, v, attn_mask=keep[:, None, None, :], dropout_p=rate)
+            x = pinned_attention(q, k, v, keep[:, None, None, :], rate)
         return x.transpose(1, 2).flatten(2)
 
 

@@ -38,6 +38,10 @@ class Compat:
     mlm_accuracy_of_all_rows: bool = False  # MLM accuracy counts the mismatched rows that the loss ignores
     mlm_mean_per_rank: bool = False  # MLM: mean over the labels of each rank alone
 
+    # Training data
+    last_window_never_drawn: bool = False  # the window of a sample's last sentences is never trained on
+    one_crop_for_all: bool = False  # crops of ratio 3/4 to 4/3, which fit no 16:9 picture: the middle 4:3 every time
+
 
 CORRECTED = Compat()
 OFFICIAL = Compat(**{field.name: True for field in fields(Compat)})

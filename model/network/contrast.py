@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_MOST_LOG_SCALE = math.log(100.0)
+
 
 def info_nce(video: Tensor, text: Tensor, temperature: float) -> Tensor:
     """-1/B sum_i log softmax_j(v_i t_j / tau)_i - 1/B sum_i log softmax_j(t_i v_j / tau)_i.
@@ -16,6 +18,20 @@ def info_nce(video: Tensor, text: Tensor, temperature: float) -> Tensor:
     scores = video @ text.T / temperature
     target = torch.arange(len(scores), device=scores.device)
     return F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)
+
+
+class SoftmaxContrast(nn.Module):
+    """`info_nce` with a learned temperature, which is never below 0.01 (CLIP, arXiv 2103.00020)."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+
+    def forward(self, video: Tensor, text: Tensor) -> Tensor:
+        """(B, C) and (B, C) of unit length to a scalar."""
+        scores = video @ text.T * self.log_scale.clamp(max=_MOST_LOG_SCALE).exp()
+        target = torch.arange(len(scores), device=scores.device)
+        return F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)
 
 
 class SigmoidContrast(nn.Module):

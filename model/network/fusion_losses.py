@@ -35,6 +35,33 @@ def pairing(batch: int, device: torch.device, compat: Compat) -> Pairing:
     return Pairing(shown, (own >= half).long())
 
 
+def hard_pairing(
+    pairs: Pairing, video: Tensor, text: Tensor, temperature: float, generator: torch.Generator | None
+) -> Pairing:
+    """Pair the mismatched paragraphs with videos that look alike to the contrast (ALBEF, arXiv 2107.07651).
+
+    Args:
+        pairs: who is mismatched.
+        video: (B, C) of unit length.
+        text: (B, C) of unit length.
+        temperature: paragraph i gets video j, j not i, with probability softmax_j(t_i v_j / temperature).
+        generator: on the CPU; None: PyTorch's generator.
+
+    Returns:
+        The same labels with other videos.
+    """
+    mismatched = torch.nonzero(pairs.label == 0).flatten()
+    if not len(mismatched):
+        return pairs
+    with torch.no_grad(), torch.autocast(video.device.type, enabled=False):
+        scores = text[mismatched].float() @ video.float().T / temperature
+        scores[torch.arange(len(mismatched), device=scores.device), mismatched] = -torch.inf  # their own
+        drawn = torch.multinomial(scores.softmax(-1).cpu(), 1, generator=generator).flatten()
+    shown = pairs.video.clone()
+    shown[mismatched] = drawn.to(shown.device)
+    return Pairing(shown, pairs.label)
+
+
 class WordLoss(NamedTuple):
     """Scalars of the masked-word prediction."""
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 # PyTorch gives 1x1 convolutions of 16 or more "images" to oneDNN. With too few tokens the setup costs more than it saves.
 IMAGES, LEAST_TOKENS = 16, 256
@@ -46,9 +47,18 @@ def attention(qkv: Tensor, bias: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d) + bias) v, for `qkv` (3, B, H, N, d) and `bias` (1, H, N, N): (B, H, N, d)."""
     if qkv.device.type != "cpu" or qkv.dtype not in (torch.float32, torch.float64) or torch.compiler.is_compiling():
         q, k, v = qkv.unbind(0)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return pinned_attention(q, k, v, bias)
     out: Tensor = _Attention.apply(qkv, bias)  # type: ignore[no-untyped-call]
     return out
+
+
+def pinned_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
+    """`F.scaled_dot_product_attention`, on CUDA by the kernels that take any mask. PyTorch would ask cuDNN first where the mask
+    needs no gradient; small windows and folded heads are unproven there, and it raises on what it does not support."""
+    if not q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+    with sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
 
 
 class _Attention(torch.autograd.Function):

@@ -4,6 +4,8 @@ Stage 1 trains the dual encoder with the global contrastive loss and MTC. Stage 
 masked words and video-text matching. Parameters have the names of the released weights (docs/lfvila.md).
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 import torch
@@ -12,12 +14,14 @@ from torch import Tensor, nn
 
 from longtake.model.network.clip_pooling import VideoTokenPosition, clip_vectors, frame_tokens
 from longtake.model.network.compat import Compat, Preset, compat_of
-from longtake.model.network.contrast import SigmoidContrast, info_nce
-from longtake.model.network.fusion_losses import IGNORED, accuracy_of, pairing, word_loss
+from longtake.model.network.contrast import SigmoidContrast, SoftmaxContrast, info_nce
+from longtake.model.network.fusion_losses import IGNORED, accuracy_of, hard_pairing, pairing, word_loss
 from longtake.model.network.gather import gather
 from longtake.model.network.sizes import ModelSize
+from longtake.model.network.task_head import TaskHead
 from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
 from longtake.model.network.text_encoder import SentenceEmbedding, TextEncoder, start_token
+from longtake.model.network.video_blocks import VideoBlock
 from longtake.model.network.video_encoder import VideoEncoder
 
 # Stage 2 freezes these parts, and the sentence and paragraph layers of the text encoder.
@@ -49,8 +53,17 @@ class TextFeatures(NamedTuple):
     keep: Tensor  # (B, 1 + M L): which tokens are not padding
 
 
+class FeatureGradients(NamedTuple):
+    """The gradients of a loss in the features of a batch; None: the loss does not depend on them."""
+
+    features: tuple[Tensor | None, ...]  # in VideoFeatures.video and clips, TextFeatures.paragraph and sentences
+    own: tuple[Tensor, ...] = ()  # in `loss_parameters`
+
+
 class LFVila(nn.Module):
     """Both encoders, the projections, and the parts that stage 2 adds."""
+
+    head: TaskHead | None = None  # what it is trained for; None: pre-training
 
     def __init__(self, size: ModelSize, stage: Literal[1, 2] = 1, compat: Preset | Compat = "corrected") -> None:
         super().__init__()
@@ -65,13 +78,18 @@ class LFVila(nn.Module):
         self.video_global_proj = nn.Linear(width, width)
         self.text_global_proj = nn.Linear(width, width)
         self.sent_embedding = SentenceEmbedding(size.text, self.compat)
-        self.contrast = SigmoidContrast() if size.losses.contrast == "sigmoid" else None
+        self.contrast: SigmoidContrast | SoftmaxContrast | None = None
+        if size.losses.contrast == "sigmoid":
+            self.contrast = SigmoidContrast()
+        elif size.losses.learn_temperature:
+            self.contrast = SoftmaxContrast(size.losses.temperature)
         self.video_token_pos: VideoTokenPosition | None = None
         if stage == 2:
             grid = size.pooled_grid(whole_patches_only=self.compat.misplaced_patch_padding)
             self.video_token_pos = VideoTokenPosition(size.clips * size.frames_per_clip, grid, width)
         for module in self._untrained():
             module.requires_grad_(False)
+        self._frozen: tuple[nn.Module, ...] = ()  # by `freeze`
         self.train()
 
     def _untrained(self) -> list[nn.Module]:
@@ -88,19 +106,46 @@ class LFVila(nn.Module):
             unused += [self.video_encoder.norm_local, self.video_encoder.local_feat_proj]
         return unused
 
+    def freeze(self, names: Iterable[str]) -> None:
+        """Keep modules or parameters with these names as they are: without gradient, dropout and drop path.
+
+        Raises LookupError for a name that nothing has.
+        """
+        modules, parameters = dict(self.named_modules()), dict(self.named_parameters())
+        frozen = []
+        for name in names:
+            chosen = [one for one in parameters if one == name or one.startswith(f"{name}.")]
+            if not chosen:
+                near = get_close_matches(name, [*modules, *parameters], n=1)
+                raise LookupError(f"no module {name!r}.{f' Did you mean {near[0]}?' if near else ''}")
+            for one in chosen:
+                parameters[one].requires_grad_(False)
+            if name in modules:
+                frozen.append(modules[name])
+        self._frozen = (*self._frozen, *frozen)
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> "LFVila":
-        """Set training mode; the frozen parts of stage 2 stay in evaluation mode."""
+        """Set training mode; the frozen parts of stage 2, and those that `freeze` names, stay in evaluation mode."""
         super().train(mode)
         if self.stage == 2:
             frozen = [self.video_encoder] if self.compat.frozen_parts_drop_out else self._untrained()
             for module in frozen:
                 module.eval()
+        for module in self._frozen:
+            module.eval()
         return self
 
     def set_checkpointing(self, enabled: bool) -> None:
         """Recompute activations in the backward pass, block by block: less memory for about a third more time."""
         self.video_encoder.checkpointing = enabled
         self.text_encoder.checkpointing = enabled
+
+    def set_fused(self, enabled: bool) -> None:
+        """Use Triton kernels around the windows of the video encoder, on CUDA (`window_passes`)."""
+        for module in self.video_encoder.modules():
+            if isinstance(module, VideoBlock):
+                module.fused = enabled
 
     def encode_video(self, video: Tensor, clips: int | None = None) -> VideoFeatures:
         """Encode normalised frames (B, 3, N, height, width) of `clips` consecutive clips (default: `size.clips`)."""
@@ -187,15 +232,46 @@ class LFVila(nn.Module):
             )
         return {"loss": losses.contrast_weight * contrast + losses.mtc_weight * mtc, "contrast": contrast, "mtc": mtc}
 
-    def fusion_losses(self, video: VideoFeatures, text: TextFeatures, mlm_labels: Tensor) -> dict[str, Tensor]:
-        """Return the losses of stage 2: `loss`, the weighted sum, `mlm` and `matching` without weights, and accuracies.
+    def loss_parameters(self) -> list[nn.Parameter]:
+        """Return the trained parameters of the contrastive losses themselves."""
+        return [] if self.contrast is None else list(self.contrast.parameters())
 
-        `mlm_labels` (B, M, L) or (B, M L) holds the hidden words, -100 elsewhere.
+    def pulled(self, video: VideoFeatures, text: TextFeatures, gradients: FeatureGradients) -> Tensor:
+        """Return a scalar whose gradient in the features, and in `loss_parameters`, is that of another loss."""
+        features = (video.video, video.clips, text.paragraph, text.sentences)
+        pairs = [
+            *zip(features, gradients.features, strict=True),
+            *zip(self.loss_parameters(), gradients.own, strict=False),
+        ]
+        with torch.autocast(video.video.device.type, enabled=False):
+            parts = [(_exact(x) * g).sum() for x, g in pairs if g is not None]
+            return torch.stack(parts).sum()
+
+    def fusion_losses(
+        self,
+        video: VideoFeatures,
+        text: TextFeatures,
+        mlm_labels: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of stage 2.
+
+        Args:
+            video: the encoded videos.
+            text: the encoded paragraphs, equally many.
+            mlm_labels: (B, M, L) or (B, M L): the hidden words, -100 elsewhere.
+            generator: hard negatives are drawn from it, on the CPU; None: PyTorch's generator.
+
+        Returns:
+            `loss`, the weighted sum, `mlm` and `matching` without weights, and accuracies.
         """
         if self.video_token_pos is None:
             raise RuntimeError("a model of stage 1 has no fusion layers")
         losses = self.size.losses
         pairs = pairing(len(mlm_labels), mlm_labels.device, self.compat)
+        # An evaluation keeps the plain pairs, so that all trainings are measured alike.
+        if losses.matching_negatives == "hard" and self.training:
+            pairs = hard_pairing(pairs, video.video, text.paragraph, losses.temperature, generator)
         x = self.text_encoder.fusion(*self.fusion_input(text, self.video_token_pos(video.tokens)[pairs.video]))
         # Only hidden words get scores over the vocabulary: one row in seven of the text, none of the video.
         labels = mlm_labels.flatten(1)
@@ -231,6 +307,7 @@ class LFVila(nn.Module):
         mlm_labels: Tensor | None = None,
         generator: torch.Generator | None = None,
         drawn: Draw | None = None,
+        pull: FeatureGradients | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch. Its clip k is shown while sentence k is said.
 
@@ -239,8 +316,9 @@ class LFVila(nn.Module):
             text_ids: (B, M, L) token ids.
             attention_mask: (B, M, L), 1 for tokens and 0 for padding.
             mlm_labels: (B, M, L): the hidden tokens, -100 elsewhere; stage 2 needs them.
-            generator: MTC draws positions from it; None: PyTorch's generator.
+            generator: MTC draws positions from it, stage 2 hard negatives; None: PyTorch's generator.
             drawn: the positions, if they are drawn already.
+            pull: gradients of the features, in place of losses; see `pulled`.
 
         Returns:
             The losses by name, scalars.
@@ -251,11 +329,13 @@ class LFVila(nn.Module):
         # In the released code the configuration decides the number of clips, not the text.
         videos = self.encode_video(video, self.size.clips if self.compat.reshaped_clips else text_ids.shape[1])
         texts = self.encode_text(text_ids, attention_mask)
+        if pull is not None:
+            return {"loss": self.pulled(videos, texts, pull)}
         if self.stage == 1:
             return self.contrastive_losses(videos, texts, generator, drawn)
         if mlm_labels is None:
             raise ValueError("stage 2 needs mlm_labels")
-        return self.fusion_losses(videos, texts, mlm_labels)
+        return self.fusion_losses(videos, texts, mlm_labels, generator)
 
 
 def _exact(x: Tensor) -> Tensor:

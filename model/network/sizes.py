@@ -111,6 +111,7 @@ class LossSettings:
 
     contrast: Literal["info_nce", "sigmoid"] = "info_nce"
     temperature: Positive = 0.05
+    learn_temperature: bool = False  # info_nce: start at `temperature`, and learn it; sigmoid always does
     contrast_weight: Weight = 1.0
     mtc_temperature: Positive = 0.05
     mtc_weight: Weight = 0.25  # 0 switches MTC off
@@ -119,6 +120,7 @@ class LossSettings:
     mtc_others: Annotated[int, Bounds(ge=0)] = 3
     mlm_weight: Weight = 1.0
     matching_weight: Weight = 10.0
+    matching_negatives: Literal["next", "hard"] = "next"  # hard: videos that the contrast takes for similar
 
 
 @dataclass(frozen=True)

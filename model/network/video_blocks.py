@@ -3,14 +3,18 @@
 Maps are (B, T, H, W, C) throughout. Modules have the names of the released weights.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from longtake.model.network.compat import Compat
+from longtake.model.network import window_passes
+from longtake.model.network.compat import CORRECTED, Compat
 from longtake.model.network.kernels import Linear, attention, linear
 from longtake.model.network.sizes import Window
 from longtake.model.network.window_geometry import WindowGeometry, window_tensors
+from longtake.model.network.window_passes import add_windows, norm_to_windows
 
 # With more "batches" than this, PyTorch does not use its memory-efficient CUDA kernel (github.com/pytorch/pytorch/pull/146733).
 # The other kernel writes every attention matrix to memory.
@@ -44,10 +48,32 @@ class WindowAttention(nn.Module):
         # The projection works token by token, so it can come before the windows: one copy then cuts windows and heads.
         qkv: Tensor = self.qkv(x)
         (nt, nh, nw), (wt, wh, ww) = geometry.counts, geometry.window
-        n, d, heads = geometry.tokens, width // self.heads, self.heads
+        d, heads = width // self.heads, self.heads
         qkv = qkv.view(batch, nt, wt, nh, wh, nw, ww, 3, heads, d).permute(7, 0, 1, 3, 5, 8, 2, 4, 6, 9)
+        x = self._attended(qkv.flatten(6, 8), geometry)
+        x = x.view(batch, nt, nh, nw, heads, wt, wh, ww, d).permute(0, 1, 5, 2, 6, 3, 7, 4, 8)
+        x = self.proj(x.reshape(batch, *padded, width))
+        if any(shift):
+            x = x.roll(shift, dims=(1, 2, 3))
+        t, h, w = geometry.size
+        return x[:, :t, :h, :w] if padded != geometry.size else x
 
-        index, excluded = window_tensors(geometry.key, x.device, qkv.dtype)
+    def inside(self, x: Tensor, geometry: WindowGeometry) -> Tensor:
+        """The same for a map that is already cut: windows (B * windows, n, C) to (B * windows, n, C)."""
+        windows, n, width = x.shape
+        d, heads = width // self.heads, self.heads
+        batch = windows // math.prod(geometry.counts)
+        qkv = self.qkv(x).view(batch, *geometry.counts, n, 3, heads, d).permute(5, 0, 1, 2, 3, 6, 4, 7)
+        x = self._attended(qkv, geometry)
+        # The kernels of CUDA give (B, n, H, d) in memory: this copies only where windows had become "heads".
+        x = x.view(x.shape[0], -1, heads, n, d).transpose(2, 3).reshape(windows, n, width)
+        x = self.proj(x)
+        return x
+
+    def _attended(self, qkv: Tensor, geometry: WindowGeometry) -> Tensor:
+        """Attention of `qkv` (3, B, nt, nh, nw, heads, n, d): (B', H, n, d), in which B' and H together are the five between."""
+        batch, nt, nh, nw, heads, n, d = qkv.shape[1:]
+        index, excluded = window_tensors(geometry.key, qkv.device, qkv.dtype)
         table = self.relative_position_bias_table.to(qkv.dtype)
         bias = table.t().index_select(1, index).view(1, heads, n, n)
         lead = (batch * nt * nh * nw, heads)
@@ -58,13 +84,7 @@ class WindowAttention(nn.Module):
             lead = (batch * nt // steps, steps * nh * nw * heads)
         elif lead[0] > MOST_BATCHES:
             bias, lead = bias.repeat(1, nh * nw, 1, 1), (batch * nt, nh * nw * heads)
-        x = attention(qkv.reshape(3, *lead, n, d), bias)
-        x = x.view(batch, nt, nh, nw, heads, wt, wh, ww, d).permute(0, 1, 5, 2, 6, 3, 7, 4, 8)
-        x = self.proj(x.reshape(batch, *padded, width))
-        if any(shift):
-            x = x.roll(shift, dims=(1, 2, 3))
-        t, h, w = geometry.size
-        return x[:, :t, :h, :w] if padded != geometry.size else x
+        return attention(qkv.reshape(3, *lead, n, d), bias)
 
 
 class Mlp(nn.Module):
@@ -92,8 +112,13 @@ class DropPath(nn.Module):
         """(B, ...) to (B, ...)."""
         if not self.training or self.rate == 0.0:
             return x
-        kept = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= self.rate
-        return x * (kept / (1.0 - self.rate)).to(x.dtype)
+        return x * self.scales(x).view(-1, *[1] * (x.ndim - 1)).to(x.dtype)
+
+    def scales(self, x: Tensor) -> Tensor:
+        """The factor of each sample of `x` (B, ...), (B,) in float32."""
+        if not self.training or self.rate == 0.0:
+            return x.new_ones(x.shape[0], dtype=torch.float32)
+        return (torch.rand(x.shape[0], device=x.device) >= self.rate) / (1.0 - self.rate)
 
 
 class VideoBlock(nn.Module):
@@ -109,14 +134,23 @@ class VideoBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = Mlp(width, int(width * mlp_ratio))
+        self.fused = False  # use the kernels of window_passes where they run
 
     def forward(self, x: Tensor, clips: int, compat: Compat) -> Tensor:
         """(B, T, H, W, C) to (B, T, H, W, C)."""
         size = (x.shape[1], x.shape[2], x.shape[3])
         geometry = WindowGeometry.of(size, self.window, self.shift, clips, compat)
+        if self.fused and window_passes.usable(x):
+            return self._in_fused_passes(x, geometry)
         x = x + self.drop_path(self.attn(self.norm1(x), geometry))
         x = x + self.drop_path(self.mlp(self.norm2(x)))
         return x
+
+    def _in_fused_passes(self, x: Tensor, geometry: WindowGeometry) -> Tensor:
+        attended = self.attn.inside(norm_to_windows(x, self.norm1, geometry), geometry)
+        x = add_windows(x, attended, self.drop_path.scales(x), geometry)
+        whole = WindowGeometry.of(geometry.size, geometry.size, (0, 0, 0), 1, CORRECTED)  # one window: nothing moves
+        return add_windows(x, self.mlp(norm_to_windows(x, self.norm2, whole)), self.drop_path.scales(x), whole)
 
 
 class PatchMerging(nn.Module):

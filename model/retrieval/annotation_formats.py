@@ -20,6 +20,7 @@ from typing import Any
 
 from longtake.model.retrieval.annotations import Annotation, AnnotationError, AnnotationProblem, Annotations
 from longtake.schemas import storage
+from longtake.schemas.annotations import activitynet_sentences, didemo_sentence, queryd_sentences, released_text
 from longtake.schemas.pickles import is_pickle, refusal
 
 _CSV_FIELD = 1 << 20  # most characters of one field
@@ -83,33 +84,33 @@ def _json(path: str, kind: type) -> tuple[Any, list[str]]:
     return raw, twice
 
 
-def _sentences(value: object) -> list[object]:
-    """Return sentences from a text or a list of texts. `Annotations.add` reports anything else."""
-    return value if isinstance(value, list) else [value]
-
-
 def _activitynet(path: str, split: str | None) -> Annotations:
     raw, twice = _json(path, dict)
     found = Annotations(
         problems=[AnnotationProblem(name, "malformed", "the id comes twice; the last is taken") for name in twice]
     )
-    for video_id, record in raw.items():
-        if isinstance(record, dict) and isinstance(record.get("sentences"), list):
-            found.add(video_id, record["sentences"])
-        else:
-            found.problems.append(AnnotationProblem(video_id, "malformed", "no list called sentences"))
+    _add_entries(found, raw, activitynet_sentences)
     return found
+
+
+def _add_entries(found: Annotations, raw: dict[str, Any], sentences_of: Callable[[Any], list[Any]]) -> None:
+    for video_id, entry in raw.items():
+        try:
+            found.add(video_id, sentences_of(entry))
+        except ValueError as error:
+            found.problems.append(AnnotationProblem(video_id, "malformed", str(error)))
 
 
 def _didemo(path: str, split: str | None) -> Annotations:
     raw, _ = _json(path, list)
     found, paragraphs = Annotations(), dict[str, list[object]]()
     for number, record in enumerate(raw):
-        video_id = record.get("video") if isinstance(record, dict) else None
-        if not isinstance(video_id, str) or "description" not in record:
-            found.problems.append(AnnotationProblem(f"record {number}", "malformed", "no video or no description"))
+        try:
+            video_id, sentence = didemo_sentence(record)
+        except ValueError as error:
+            found.problems.append(AnnotationProblem(f"record {number}", "malformed", str(error)))
         else:
-            paragraphs.setdefault(video_id, []).append(record["description"])
+            paragraphs.setdefault(video_id, []).append(sentence)
     for video_id, sentences in paragraphs.items():
         found.add(video_id, sentences)
     return found
@@ -120,13 +121,7 @@ def _queryd(path: str, split: str | None) -> Annotations:
     found = Annotations(
         problems=[AnnotationProblem(name, "malformed", "the id comes twice; the last is taken") for name in twice]
     )
-    for video_id, captions in raw.items():
-        if not isinstance(captions, list):
-            found.problems.append(AnnotationProblem(video_id, "malformed", "not a list of captions"))
-            continue
-        words = [c for c in captions if isinstance(c, list) and all(isinstance(word, str) for word in c)]
-        joined = [" ".join(c) for c in words] if len(words) == len(captions) else captions
-        found.add(video_id, joined)
+    _add_entries(found, raw, queryd_sentences)
     return found
 
 
@@ -190,10 +185,10 @@ def _jsonl(path: str, split: str | None) -> Annotations:
         except (ValueError, RecursionError) as error:
             found.problems.append(AnnotationProblem(f"line {number}", "malformed", f"not JSON: {error}"))
             continue
-        if not isinstance(record, dict) or "clip_id" not in record or "text" not in record:
-            found.problems.append(AnnotationProblem(f"line {number}", "malformed", "no clip_id or no text"))
-            continue
-        found.add(record["clip_id"], _sentences(record["text"]))
+        try:
+            found.add(*released_text(record))
+        except ValueError as error:
+            found.problems.append(AnnotationProblem(f"line {number}", "malformed", str(error)))
     return found
 
 

@@ -7,7 +7,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Literal, TypeGuard
 
 from longtake.schemas import storage
@@ -138,16 +137,3 @@ class VideoFiles:
             bases += [base.removeprefix(self.prefix) for base in bases]
         candidates = [video_id, *(base + extension for base in bases for extension in ("", *EXTENSIONS))]
         return next((self.names[name] for name in candidates if name in self.names), None)
-
-
-def merge_sentences(sentences: Sequence[str], most: int) -> list[str]:
-    """Join the two neighbours with the fewest characters in total (the first such pair) until `most` sentences are left.
-
-    The released code does this for videos with more sentences than the model has clips (facts 2).
-    """
-    merged = list(sentences)
-    while len(merged) > max(most, 1):
-        lengths = [len(first) + len(second) for first, second in pairwise(merged)]
-        at = lengths.index(min(lengths))
-        merged[at : at + 2] = [f"{merged[at]} {merged[at + 1]}"]
-    return merged

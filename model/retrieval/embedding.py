@@ -1,7 +1,7 @@
 """Embeddings of single videos and texts: `Embedder.load(run)`, then `.frames(array)` and `.text(sentences)`.
 
 A video is encoded as in the retrieval tasks of the released code: as many frames as the model takes, evenly over its length,
-with the transform of evaluation. A paragraph has at most one sentence per clip (annotations.merge_sentences).
+with the transform of evaluation. A paragraph has at most one sentence per clip (data/paragraphs).
 """
 
 import re
@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from longtake.model.data.paragraphs import merge_sentences
 from longtake.model.data.samples import decode
 from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import evaluation_frames, normalise
 from longtake.model.network.lfvila import LFVila
-from longtake.model.retrieval.annotations import merge_sentences
 from longtake.model.retrieval.evaluation import evaluating
 from longtake.model.weights.checkpoint import ModelCard, load_model
 

@@ -15,7 +15,7 @@ from longtake.schemas.wording import duration
 EVALUATION = "eval/"  # prefix of metric names
 METRICS, PICTURE, WANDB_ID = "metrics.jsonl", "loss.png", "wandb_id"
 # Names of the losses in a record, in the order of the progress line.
-LOSSES = ("loss", "contrast", "mtc", "mlm", "matching")
+LOSSES = ("loss", "contrast", "mtc", "mlm", "matching", "answer", "span", "accuracy")
 _NOT_DRAWN = ("step", "seconds")
 
 
@@ -146,6 +146,9 @@ _SHOWN = {
     "mlm_accuracy": ("right", True),
     "matching": ("matching", False),
     "matching_accuracy": ("right", True),
+    "answer/accuracy": ("right answers", True),
+    "answer/chance": ("chance", True),
+    "span/accuracy": ("frames of the span", True),
 }
 
 

@@ -42,6 +42,13 @@ class Process:
         dist.all_reduce(total)
         return total / self.ranks
 
+    def of_first(self, values: tuple[float, ...]) -> list[float]:
+        """Return the numbers of the first rank; all ranks must call it."""
+        shared = torch.tensor(values, dtype=torch.float64)
+        if self.ranks > 1:
+            dist.broadcast(shared, 0, group=self.group)
+        return [float(value) for value in shared]
+
     def barrier(self) -> None:
         """Wait for the other ranks."""
         if self.ranks > 1:

@@ -6,17 +6,20 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from longtake.model.data.loader import LoaderSettings
 from longtake.model.data.text import UNCASED, load_tokenizer
 from longtake.model.data.transforms import CropRange
+from longtake.model.network import window_passes
 from longtake.model.network.compat import Compat, compat_of
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import SIZES, ModelSize
+from longtake.model.training.tasks import frames_per_clip, stage_of, task_head
 from longtake.model.weights.checkpoint import ModelCard, weights_path
 from longtake.model.weights.official import load_official
 from longtake.model.weights.pretrained import load_bert, load_swin, weights_file
@@ -39,6 +42,11 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         changes = getattr(config.model, part)
         _known(f"model.{part}", changes, size[part])
         size[part] |= changes
+    head = task_head(config)
+    if head is not None:
+        size["frames_per_clip"] = frames_per_clip(config)
+    if head is not None and head.kind == "retrieval":
+        size["losses"]["mtc_weight"] = 0.0
     try:
         whole = TypeAdapter(ModelSize).validate_python(size)
     except ValidationError as error:
@@ -49,17 +57,35 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         raise ConfigError(f"model.video.channels is {whole.video.channels}, but frames have 3")
     tokenizer = _tokenizer(config)
     _check_text(config, whole, tokenizer)
-    return ModelCard(whole, config.model.stage, _compat(config), tokenizer, data.tokens)
+    stage = config.model.stage if head is None else stage_of(head)
+    return ModelCard(whole, stage, _compat(config), tokenizer, data.tokens, head)
 
 
-def check_recipe(config: TrainConfig, ranks: int) -> None:
-    """Raise ConfigError for a training that would run and learn nothing."""
+def check_kernels(config: TrainConfig, device: torch.device) -> None:
+    """Raise ConfigError if the kernels that the configuration asks for would not be used."""
+    if config.kernels == "plain":
+        return
+    if config.compile:
+        raise ConfigError(
+            "kernels: fused stands beside compile: true, which joins these passes itself; keep one of them"
+        )
+    if not window_passes.usable(torch.empty(0, device=device)):
+        raise ConfigError("kernels: fused needs CUDA and Triton; set it to plain")
+
+
+def check_recipe(config: TrainConfig, ranks: int, frames: int) -> None:
+    """Raise ConfigError for a training that would run and learn nothing, or wants more than the `frames` of a sentence."""
     stage, batch = config.model.stage, config.batch_size
     if stage == 2 and config.init.weights is None:
         raise ConfigError(
             "init.weights: stage 2 keeps both encoders as they are, and without weights they are random. "
             "Name the run of stage 1, or released weights"
         )
+    most = max((phase.frames_per_sentence for phase in config.data.curriculum), default=0)
+    if most > frames:
+        raise ConfigError(f"data.curriculum: {most} frames of a sentence, but the corpus has {frames}")
+    if config.task.kind in ("choice", "answer", "classify"):
+        return
     if stage == 1 and batch * ranks < 2:
         raise ConfigError("batch_size: 1 in one process leaves nothing to contrast with; take 2 or more")
     if stage == 2 and batch < 2:
@@ -72,6 +98,16 @@ def make_model(card: ModelCard) -> LFVila:
         return card.make()
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"model: {error}") from None
+
+
+def freeze(config: TrainConfig, model: LFVila) -> None:
+    """Freeze the parts that the configuration names. Raises ConfigError for an unknown one, or if nothing is left to train."""
+    try:
+        model.freeze(config.freeze)
+    except LookupError as error:
+        raise ConfigError(f"freeze: {error.args[0]}") from None
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError("freeze: nothing is left to train")
 
 
 def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
@@ -98,14 +134,15 @@ def _tokenizer(config: TrainConfig) -> str:
 
 def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
     data, text = config.data, size.text
-    if data.sentences > text.segments:
+    task = config.task
+    name, rows = ("data.sentences", data.sentences) if task.kind == "pretrain" else ("task.rows", task.text_rows)
+    if rows > text.segments:
         raise ConfigError(
-            f"data.sentences is {data.sentences}, but the model has segments for {text.segments}: "
-            f"set model.text: {{segments: {data.sentences}}}"
+            f"{name} is {rows}, but the model has segments for {text.segments}: set model.text: {{segments: {rows}}}"
         )
-    if data.sentences * data.tokens > text.positions:
+    if rows * data.tokens > text.positions:
         raise ConfigError(
-            f"data.sentences x data.tokens is {data.sentences * data.tokens}, but the model has {text.positions} positions: "
+            f"{name} x data.tokens is {rows * data.tokens}, but the model has {text.positions} positions: "
             "take fewer tokens, or set model.text.positions"
         )
     try:
@@ -140,9 +177,38 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
         crop=CropRange(data.crop_area, data.crop_ratio),
         flip=data.flip,
         antialias=data.antialias,
+        released_crop=card.compat.one_crop_for_all,
+        released_window=card.compat.last_window_never_drawn,
         workers=data.workers,
         prefetch=data.prefetch,
+        task=card.task,
+        frames=config.task.frames,
     )
+
+
+def mixed_settings(config: TrainConfig, main: LoaderSettings) -> list[LoaderSettings]:
+    """Return the settings for loading samples of the further corpora. Raises ConfigError."""
+    found = []
+    for number, one in enumerate(config.data.mix):
+        sentences = one.sentences or main.sentences
+        if sentences > main.sentences:
+            raise ConfigError(
+                f"data.mix.{number}.sentences is {sentences}; data.sentences, {main.sentences}, is the most"
+            )
+        if sentences != main.sentences and _compat(config).reshaped_clips:
+            raise ConfigError(
+                f"data.mix.{number}.sentences: with compat.reshaped_clips all batches have data.sentences clips"
+            )
+        found.append(
+            replace(
+                main,
+                corpus=config.resolve(one.corpus),
+                split=one.split,
+                sentences=sentences,
+                frames_per_sentence=one.frames_per_sentence,
+            )
+        )
+    return found
 
 
 def load_start(config: TrainConfig, model: LFVila) -> None:

@@ -17,13 +17,18 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from longtake.model.data.samples import Batch
+from longtake.model.data.task_samples import TaskBatch
 from longtake.model.network.fusion_losses import mask_words
 from longtake.model.network.lfvila import LFVila
-from longtake.model.training.optimizer import learning_rate, make_optimizer
+from longtake.model.training.averaging import MovingAverage
+from longtake.model.training.chunks import backward_in_chunks, cut
+from longtake.model.training.optimizer import learning_rate, make_optimizer, set_rate
 from longtake.model.training.process import Process
+from longtake.model.training.variation import varied
 from longtake.schemas.train_config import TrainConfig
 
 COUNTS = ("samples", "damaged", "filled")
+LEAST_SCALE = 1.0  # of the loss in half precision: an overflow below it is not the scale's fault
 
 
 @dataclass
@@ -31,6 +36,7 @@ class Interval:
     """Sums over the steps since the last record."""
 
     steps: int = 0
+    samples: int = 0  # on all ranks, once they are added up
     waited_s: float = 0.0
     start: float = field(default_factory=time.monotonic)
     sums: dict[str, Tensor] = field(default_factory=dict)
@@ -54,6 +60,11 @@ class Stepper:
     def __init__(self, config: TrainConfig, model: LFVila, tokenizer: Any, process: Process) -> None:
         self.config, self.model, self.tokenizer, self.process = config, model, tokenizer, process
         self.optimizer = make_optimizer(model, config.optimizer)
+        # Half precision has few small numbers: the loss is scaled up, and its gradients down again.
+        self.scaler = torch.amp.GradScaler(process.device.type, enabled=config.precision == "fp16")
+        self.average = MovingAverage(model, config.ema) if config.ema else None
+        self.epoch_steps = math.inf  # steps of an epoch; the trainer knows them
+        self.skipped = 0  # steps that changed nothing, since a loss or gradient was not finite
         self._trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self._forward: nn.Module = model
 
@@ -61,6 +72,7 @@ class Stepper:
         """Compile the model if the configuration says so, and join the ranks. Call it once, after the weights are loaded."""
         model = self.model
         model.set_checkpointing(self.config.checkpointing)
+        model.set_fused(self.config.kernels == "fused")
         if self.config.compile:
             # The encoders do nearly all of the work. The losses draw from generators, which no graph can hold.
             model.encode_video = torch.compile(model.encode_video)  # type: ignore[method-assign]
@@ -69,24 +81,89 @@ class Stepper:
             self._forward = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def take(self, step: int, steps: int, batches: Iterator[Batch], interval: Interval) -> None:
-        """Take step `step` (from 0) of `steps`: `accumulate` batches on each rank, clipping, AdamW."""
+        """Take step `step` (from 0) of `steps`: `accumulate` batches on each rank, clipping, AdamW.
+
+        With `skip_nonfinite` or in half precision, a step that is not finite changes no weight and is not in the interval.
+        """
         config, parts = self.config, self.config.accumulate
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, config.optimizer)
+        set_rate(self.optimizer, learning_rate(step, steps, config.optimizer, self.epoch_steps))
+        found: list[dict[str, Tensor]] = []
         for part in range(parts):
             asked = time.monotonic()
             batch = next(batches)
             interval.waited_s += time.monotonic() - asked
             interval.count(batch)
-            with self._synchronised(part == parts - 1):
-                losses = self._losses(batch, step, part)
-                (losses["loss"] / parts).backward()  # type: ignore[no-untyped-call]
-            interval.add(losses, 1 / parts)
+            batch = varied(
+                batch, config.data, step / steps, derived_seed(config.seed, step, part, self.process.rank, 3)
+            )
+            found.append(self._backward(batch, step, part))
+        self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, config.optimizer.clip_norm or math.inf)
-        self.optimizer.step()
+        if self._takes(norm):
+            for losses in found:
+                interval.add(losses, 1 / parts)
+            interval.add({"grad_norm": norm}, 1.0)
+            interval.steps += 1
+            self.scaler.step(self.optimizer)
+            if self.average is not None:
+                self.average.update(step)
+        self.scaler.update()
         self.optimizer.zero_grad()
-        interval.add({"grad_norm": norm}, 1.0)
-        interval.steps += 1
+
+    def _backward(self, batch: Batch, step: int, part: int) -> dict[str, Tensor]:
+        """Add the gradient of a batch to the parameters. Return its losses."""
+        config, last = self.config, part == self.config.accumulate - 1
+        if config.contrast_chunks == 1:
+            with self._synchronised(last):
+                losses = self._losses(batch, step, part)
+                self._scaled(losses["loss"]).backward()  # type: ignore[no-untyped-call]
+            return {name: value.detach() for name, value in losses.items()}
+        device, rank = self.process.device, self.process.rank
+        return backward_in_chunks(
+            self.model,
+            self._forward,
+            cut(batch.to(device), config.contrast_chunks),
+            seed=lambda chunk: _seed_generators(derived_seed(config.seed, step, part, rank, 2, chunk)),
+            mixed=lambda: autocast(config, device),
+            synchronised=lambda last_chunk: self._synchronised(last and last_chunk),
+            scale=self._scaled,
+            drawing=torch.Generator().manual_seed(derived_seed(config.seed, step, part)),
+        )
+
+    def _scaled(self, loss: Tensor) -> Tensor:
+        """Return a batch's share of the step's loss, scaled up for half precision."""
+        return self.scaler.scale(loss / self.config.accumulate)
+
+    def _takes(self, norm: Tensor) -> bool:
+        """Return whether a step with this gradient is taken; all ranks have the same gradient. Only some settings wait for it."""
+        scaled = self.scaler.is_enabled()
+        if not (scaled or self.config.skip_nonfinite) or bool(norm.isfinite()):
+            return True
+        if scaled and self.scaler.get_scale() > LEAST_SCALE:
+            return False  # the scale was too large; it is halved now
+        self.skipped += 1
+        return self.skipped > self.config.skip_nonfinite
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return optimiser, scale of the loss and skipped steps; weights and averages are files of their own."""
+        scale = {"scaler": self.scaler.state_dict()} if self.scaler.is_enabled() else {}
+        return {"optimizer": self.optimizer.state_dict(), "skipped": self.skipped, **scale}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.skipped = int(state.get("skipped", 0))
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
+
+    def told(self) -> dict[str, float]:
+        """Return what a record says of the steps, where the settings make it worth saying."""
+        found: dict[str, float] = {}
+        if self.scaler.is_enabled():
+            found["loss_scale"] = self.scaler.get_scale()
+        if self.config.skip_nonfinite:
+            found["skipped"] = self.skipped
+        return found
 
     def weights_are_finite(self) -> bool:
         """Return whether all trained weights are finite. A huge step can end that, even after a finite loss and gradient."""
@@ -101,15 +178,21 @@ class Stepper:
     def _losses(self, batch: Batch, step: int, part: int) -> dict[str, Tensor]:
         seed, rank, device = self.config.seed, self.process.rank, self.process.device
         torch.manual_seed(derived_seed(seed, step, part, rank))  # dropout, drop path
-        labels = None
+        labels: Any = None
         if self.config.model.stage == 2:
             ids, labels = hide_words(batch, self.tokenizer, derived_seed(seed, step, part, rank, 1))
             batch, labels = replace(batch, ids=ids), labels.to(device, non_blocking=True)
         drawing = torch.Generator().manual_seed(derived_seed(seed, step, part))  # MTC: the same on all ranks
         batch = batch.to(device)
+        if isinstance(batch, TaskBatch):
+            labels = batch.targets
         with autocast(self.config, device):
             losses: dict[str, Tensor] = self._forward(batch.video(), batch.ids, batch.mask, labels, drawing)
         return losses
+
+
+def _seed_generators(seed: int) -> None:
+    torch.manual_seed(seed)
 
 
 def hide_words(batch: Batch, tokenizer: Any, seed: int) -> tuple[Tensor, Tensor]:
@@ -127,6 +210,8 @@ def hide_words(batch: Batch, tokenizer: Any, seed: int) -> tuple[Tensor, Tensor]
 def mixed_dtype(config: TrainConfig, device: torch.device) -> torch.dtype | None:
     """Return the dtype that the model uses besides float32; None: only float32. `auto` is bfloat16 on a GPU, but not on a CPU:
     a CPU without instructions for it takes about sixty times as long."""
+    if config.precision == "fp16":
+        return torch.float16
     mixed = config.precision == "bf16" or (config.precision == "auto" and device.type != "cpu")
     return torch.bfloat16 if mixed else None
 

@@ -2,40 +2,60 @@
 
 import math
 import resource
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.distributed import DistError
 
 from longtake.library.dataset import read_finished
 from longtake.model.data.loader import LoaderSettings, ShardLoader
+from longtake.model.data.mixture import Mixture
 from longtake.model.data.samples import Batch
 from longtake.model.data.text import load_tokenizer
 from longtake.model.retrieval.evaluation import evaluate_corpus
+from longtake.model.training.best import Best, check_metric
 from longtake.model.training.evaluation_fusion import evaluate_fusion
-from longtake.model.training.log import EVALUATION, TrainingLog, draw_losses, evaluation_line, progress_line
+from longtake.model.training.evaluation_task import evaluate_task
+from longtake.model.training.failures import TrainingError as TrainingError, explained
+from longtake.model.training.log import (
+    EVALUATION,
+    TrainingLog,
+    draw_losses,
+    evaluation_line,
+    progress_line,
+    read_metrics,
+)
 from longtake.model.training.process import Process
-from longtake.model.training.setup import check_recipe, load_start, loader_settings, make_model, model_card
+from longtake.model.training.setup import (
+    check_kernels,
+    check_recipe,
+    freeze,
+    load_start,
+    loader_settings,
+    make_model,
+    mixed_settings,
+    model_card,
+)
 from longtake.model.training.step import COUNTS, Interval, Stepper, mixed_dtype
-from longtake.model.weights.checkpoint import CheckpointError, checkpoints, load_model, load_state, save_checkpoint
+from longtake.model.weights.checkpoint import (
+    AVERAGE,
+    BEST,
+    MODEL,
+    CheckpointError,
+    checkpoints,
+    load_model,
+    load_state,
+    save_checkpoint,
+    save_model,
+)
+from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
 from longtake.schemas.train_config import TrainConfig
-
-
-class TrainingError(RuntimeError):
-    """The training cannot go on; the message says at which step, why, and what to do. `everywhere`: all ranks raise it."""
-
-    def __init__(self, message: str, everywhere: bool = False) -> None:
-        super().__init__(message)
-        self.everywhere = everywhere
 
 
 class Trainer:
@@ -43,29 +63,43 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, process: Process, say: Callable[[str], None] = print) -> None:
         """Prepare everything; `say` gets the lines for people. Raises ConfigError or LoaderError before any work is done."""
+        check_kernels(config, process.device)
         self.config, self.process = config, process
         self.say = say if process.leads else _silent
         self.folder = config.resolve(config.output)
         frames = read_finished(Layout(config.resolve(config.corpus))).config["frames"]
         self.card = model_card(config, int(frames["per_sentence"]))
         settings = loader_settings(config, self.card)
-        self.loader = self._loader(settings)
+        self.loader: ShardLoader | Mixture = self._loader(settings)
+        if config.data.mix:
+            others = [self._loader(one) for one in mixed_settings(config, settings)]
+            self.loader = Mixture([self.loader, *others], [1.0, *(one.weight for one in config.data.mix)], config.seed)
         wanted = config.evaluate
         self.evaluated: ShardLoader | None = None
         if wanted.every is not None:
             self.evaluated = self._loader(
-                replace(settings, split=wanted.split, training=False, batch_size=wanted.batch_size)
+                replace(
+                    settings,
+                    corpus=config.resolve(wanted.corpus or config.corpus),
+                    split=wanted.split,
+                    training=False,
+                    batch_size=wanted.batch_size,
+                )
             )
             if not len(self.evaluated.order.usable):
                 raise ConfigError(f"evaluate.split {wanted.split!r} has no sample of {settings.sentences} sentences")
+        check_metric(config.save.best, config.model.stage)
         self.steps = config.steps or math.ceil((config.epochs or 0) * len(self.loader) / config.accumulate)
         torch.manual_seed(config.seed)
         self.model = make_model(self.card).to(process.device)
+        freeze(config, self.model)
         self.stepper = Stepper(config, self.model, load_tokenizer(self.card.tokenizer), process)
+        self.stepper.epoch_steps = len(self.loader) / config.accumulate
         self.step = 0
         self.counts: Counter[str] = Counter()  # samples delivered, damaged and filled in, on all ranks
         self._interval = Interval()
         self._log: TrainingLog | None = None
+        self.best = Best(config.save.best or "")
 
     def _loader(self, settings: LoaderSettings) -> ShardLoader:
         try:
@@ -73,27 +107,34 @@ class Trainer:
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
-    def start(self, resume: bool = False) -> None:
+    def start(self, resume: bool = False, extend: bool = False) -> None:
         """Load the starting weights; with `resume`, the newest checkpoint if there is one.
 
+        With `extend` the training may be longer than that of the checkpoint; the learning rate goes on as in the longer one.
         Raises ConfigError if the training would learn nothing, if the run has checkpoints and `resume` is off, or if its
         settings have changed since. Raises CheckpointError for a damaged checkpoint.
         """
-        check_recipe(self.config, self.process.ranks)
+        check_recipe(self.config, self.process.ranks, self.card.size.frames_per_clip)
         found = checkpoints(self.folder)
         if found and not resume:
             raise ConfigError(
                 f"{self.folder} holds a training at step {found[-1][0]}. Go on with --resume, or choose another output."
             )
         if found:
-            self._restore(found[-1][1])
+            self._restore(found[-1][1], extend)
         else:
             load_start(self.config, self.model)
+            if self.stepper.average is not None:
+                self.stepper.average.start()
 
-    def _restore(self, folder: str) -> None:
+    def _restore(self, folder: str, extend: bool) -> None:
         state = load_state(folder)
         try:
-            changed = _changes(state["deciding"], self.config.deciding())
+            saved = {name: value for name, value in state["deciding"].items() if name != "batch_size"}  # the loader's
+            now = self.config.deciding()
+            if extend and self.steps >= int(state["step"]):
+                saved |= {name: now[name] for name in ("steps", "epochs")}
+            changed = _changes(saved, now)
             if changed:
                 raise ConfigError(
                     f"the settings differ from those of {folder}: {'; '.join(changed)}. Set them back to go on, or start a new "
@@ -103,9 +144,12 @@ class Trainer:
                 self.loader.load_state_dict({**state["loader"], "counts": {}})
             except ValueError as error:
                 raise ConfigError(f"{folder}: {error}") from None
-            model, _ = load_model(folder)
+            model, _ = load_model(storage.join(folder, MODEL))
             self.model.load_state_dict(model.state_dict())
-            self.stepper.optimizer.load_state_dict(state["optimizer"])
+            if self.stepper.average is not None:
+                averages, _ = load_model(storage.join(folder, AVERAGE))
+                self.stepper.average.load(averages.state_dict())
+            self.stepper.load_state_dict(state)
             self.step, self.counts = int(state["step"]), Counter(state["counts"])
         except (LookupError, TypeError, AttributeError, RuntimeError) as error:
             raise CheckpointError(
@@ -125,8 +169,13 @@ class Trainer:
         for board in self._log.boards if self._log is not None else ():
             if url := getattr(board, "url", None):
                 self.say(f"Weights & Biases: {url}")
+        self._remember_best()
         # Twice: torch's signal handler may report a dead loader process while the queue's error for it is being explained.
-        with self._explained(), self._explained():
+        told = (
+            explained(lambda: self.step + 1, self.process.ranks),
+            explained(lambda: self.step + 1, self.process.ranks),
+        )
+        with told[0], told[1]:
             try:
                 finished = self._train(stop)
             finally:
@@ -146,7 +195,7 @@ class Trainer:
             and self.process.any(bool(self._log and self.step not in self._log.evaluated))
         ):
             stopped = not self._evaluate(stop)  # the last process ended before this evaluation
-        while self.step < self.steps and not stopped:
+        while self.step < self.steps and not stopped and not self._stalls():
             self.stepper.take(self.step, self.steps, batches, self._interval)
             self.step += 1
             stopped = self.process.any(stop())
@@ -157,10 +206,28 @@ class Trainer:
                 self._save()
             if self._evaluates() and not stopped:
                 stopped = not self._evaluate(stop)
-                if stopped and not saves:
+                if (stopped or self._stalls()) and not saves:
                     self._tell(clock)
                     self._save()
-        return self.step == self.steps and not stopped
+        if self._stalls() and not stopped:
+            value = f"{self.best.metric} {self.best.value:.4g} at step {self.best.step}"
+            self.say(f"Ended at step {self.step}: {self.best.since} evaluations without a better value than {value}")
+        return (self.step == self.steps or self._stalls()) and not stopped
+
+    def _stalls(self) -> bool:
+        """Return whether the last evaluations have brought nothing better."""
+        patience = self.config.evaluate.patience
+        return patience is not None and self.best.since >= patience
+
+    def _remember_best(self) -> None:
+        """Find the best evaluation so far in the records, which the first rank has."""
+        if self.config.save.best is None:
+            return
+        found = Best(self.config.save.best).after_all(read_metrics(self.folder) if self.process.leads else ())
+        value, step, since = self.process.of_first(
+            (math.nan if found.value is None else found.value, found.step, found.since)
+        )
+        self.best = Best(found.metric, None if math.isnan(value) else value, int(step), int(since))
 
     def _batches(self) -> Iterator[Batch]:
         while True:
@@ -168,7 +235,9 @@ class Trainer:
 
     def _tell(self, clock: "_Clock") -> None:
         """End an interval. One ends before every checkpoint, so that later records are the same after a resume."""
-        if not self._interval.steps:
+        self._count(self._interval)
+        if not self._interval.steps:  # none was taken: docs/training.md, skip_nonfinite
+            self._interval = Interval()
             return
         record = self._record(self._interval)
         self.say(progress_line(record, self.steps, clock.left_s(self.step, self.steps)))
@@ -176,13 +245,17 @@ class Trainer:
             self._log.add(record)
         self._interval = Interval()
 
+    def _count(self, interval: Interval) -> None:
+        """Add up the samples of all ranks."""
+        counted = torch.tensor([float(interval.counts[name]) for name in COUNTS], device=self.process.device)
+        counts = (self.process.mean(counted) * self.process.ranks).tolist()
+        self.counts.update({name: round(number) for name, number in zip(COUNTS, counts, strict=True)})
+        interval.samples = round(counts[0])
+
     def _record(self, interval: Interval) -> dict[str, Any]:
         """Return means over the interval's steps and over the ranks. Raises TrainingError if one is not finite."""
         names = sorted(interval.sums)
         means = self.process.mean(torch.stack([interval.sums[name] for name in names]) / interval.steps).tolist()
-        counted = torch.tensor([float(interval.counts[name]) for name in COUNTS], device=self.process.device)
-        counts = (self.process.mean(counted) * self.process.ranks).tolist()
-        self.counts.update({name: round(number) for name, number in zip(COUNTS, counts, strict=True)})
         seconds = time.monotonic() - interval.start
         self._finite([name for name, mean in zip(names, means, strict=True) if not math.isfinite(mean)])
         return {
@@ -190,7 +263,8 @@ class Trainer:
             "epoch": self.step * self.config.accumulate / len(self.loader),
             **dict(zip(names, means, strict=True)),
             "lr": self.stepper.optimizer.param_groups[0]["lr"],
-            "samples_per_s": counts[0] / seconds,
+            **self.stepper.told(),
+            "samples_per_s": interval.samples / seconds,
             "data_wait": interval.waited_s / seconds,
             "memory_gb": _memory_gb(self.process.device),
             "damaged": self.counts["damaged"],
@@ -209,12 +283,14 @@ class Trainer:
         self._finite([] if self.stepper.weights_are_finite() else ["weights"])
         if self.process.leads:
             state = {
-                "optimizer": self.stepper.optimizer.state_dict(),
+                **self.stepper.state_dict(),
                 "loader": self.loader.state_dict(),
                 "counts": dict(self.counts),
                 "deciding": self.config.deciding(),
             }
-            folder = save_checkpoint(self.folder, self.step, self.model, self.card, state, self.config.save.keep)
+            keep, average = self.config.save.keep, self.stepper.average
+            averaged = None if average is None else average.applied
+            folder = save_checkpoint(self.folder, self.step, self.model, self.card, state, keep, averaged)
             self.say(f"Saved {folder}")
         self.process.barrier()
 
@@ -229,49 +305,35 @@ class Trainer:
         assert loader is not None  # noqa: S101 for mypy: _evaluates() was true
         loader.until = stop
         dtype = mixed_dtype(self.config, self.process.device)
-        if self.config.model.stage == 2:
-            metrics = evaluate_fusion(self.model, loader, self.stepper.tokenizer, self.process, dtype)
-        else:
-            metrics = evaluate_corpus(self.model, loader, self.process.device, dtype)
+        with self._averaged():
+            if self.card.task is not None:
+                metrics = evaluate_task(self.model, loader, self.card.task, self.process, dtype)
+            elif self.config.model.stage == 2:
+                metrics = evaluate_fusion(self.model, loader, self.stepper.tokenizer, self.process, dtype)
+            else:
+                metrics = evaluate_corpus(self.model, loader, self.process.device, dtype)
         if self.process.any(stop()):
             return False
+        self._keep_best(metrics)
         self.say(evaluation_line(self.step, metrics))
         if self._log:
             self._log.add({"step": self.step, **{f"{EVALUATION}{name}": value for name, value in metrics.items()}})
         self._interval.start += time.monotonic() - start
         return True
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn the common errors of a training into a TrainingError with a message for people."""
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(
-                f"step {self.step + 1}: out of memory on the GPU: take a smaller batch_size (accumulate makes up for it in "
-                f"samples, not in contrast), or checkpointing: true. {str(error).splitlines()[0]}"
-            ) from None
-        except (RuntimeError, EOFError, ConnectionError) as error:
-            if _is_lost_loader(error):
-                _report_once()
-                what = "a loader process was killed, as happens when memory runs out: lower data.workers or data.prefetch, then"
-            elif self.process.ranks > 1 and (isinstance(error, DistError) or "by peer" in str(error)):
-                what = "another process of this training was lost, for the reason that it or torchrun gives:"
-            else:
-                raise
-            raise TrainingError(f"step {self.step + 1}: {what} go on with --resume.") from None
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Give the model its moving average for the time being, if the configuration wants one."""
+        return nullcontext() if self.stepper.average is None else self.stepper.average.applied()
 
-
-def _is_lost_loader(error: Exception) -> bool:
-    """Return whether a loader process died. A process that fails sends its error instead; that begins with "Caught"."""
-    at_the_pipe = isinstance(error, EOFError | ConnectionError) and not str(error).startswith("Caught")
-    return at_the_pipe or "DataLoader worker (pid" in str(error)
-
-
-def _report_once() -> None:
-    """Take torch's handler of SIGCHLD away: it would raise the same loss again, wherever the main thread is then."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    def _keep_best(self, metrics: dict[str, float]) -> None:
+        """Write the weights that were just evaluated if they are the best so far."""
+        if self.config.save.best is None:
+            return
+        value = metrics[self.config.save.best]
+        if self.best.improved_by(value) and self.process.leads:
+            with self._averaged():
+                save_model(storage.join(self.folder, BEST, MODEL), self.model, self.card)
+        self.best = self.best.after(self.step, value)
 
 
 class _Clock:

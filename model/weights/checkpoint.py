@@ -1,13 +1,14 @@
 """Checkpoints of a training: weights that describe themselves, and the state to go on from.
 
 RUN/checkpoints/step-00000100/model.safetensors    weights, with the ModelCard in the header
+RUN/checkpoints/step-00000100/ema.safetensors      their moving average, if the training keeps one
 RUN/checkpoints/step-00000100/state.pt             the trainer's state; written last, to mark a complete checkpoint
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -18,12 +19,16 @@ from safetensors.torch import load_file, save_file
 
 from longtake.model.data.text import UNCASED
 from longtake.model.network.compat import Compat
+from longtake.model.network.heads import make_model
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import ModelSize
+from longtake.model.network.task_head import TaskHead
 from longtake.schemas import storage
 
 FORMAT = 1
 MODEL, STATE, CHECKPOINTS = "model.safetensors", "state.pt", "checkpoints"
+AVERAGE = "ema.safetensors"  # the moving average of the weights, where the training keeps one
+BEST = "best"  # folder of a run with the weights of the best evaluation
 _CARD = "longtake"  # name of the card in the header of the weights
 
 
@@ -42,10 +47,11 @@ class ModelCard:
     compat: Compat = Compat()  # noqa: RUF009 frozen
     tokenizer: str = UNCASED
     tokens: Annotated[int, Field(ge=3, le=512)] = 50  # of a sentence
+    task: TaskHead | None = None  # None: pre-training
 
     def make(self) -> LFVila:
         """Make the model with fresh weights."""
-        return LFVila(self.size, self.stage, self.compat)
+        return make_model(self.size, self.stage, self.compat, self.task)
 
 
 def save_model(path: str, model: LFVila, card: ModelCard) -> None:
@@ -92,7 +98,7 @@ def weights_path(path: str) -> str:
     if storage.is_file(path):
         return path
     if storage.is_file(storage.join(path, MODEL)):
-        return storage.join(path, MODEL)
+        return _evaluated(path)
     found = latest(path)
     if found is None and not storage.exists(path):
         absent = CheckpointError(f"{path}: no such file or folder. Name a run of longtake train, or a {MODEL}.")
@@ -100,7 +106,13 @@ def weights_path(path: str) -> str:
         raise absent
     if found is None:
         raise CheckpointError(f"{path}: holds no checkpoint. Name a run of longtake train, or a {MODEL}.")
-    return storage.join(found, MODEL)
+    return _evaluated(found)
+
+
+def _evaluated(folder: str) -> str:
+    """Return the weights of a checkpoint that were evaluated: the moving average where there is one."""
+    average = storage.join(folder, AVERAGE)
+    return average if storage.is_file(average) else storage.join(folder, MODEL)
 
 
 def read_card(local: str, source: str) -> ModelCard:
@@ -141,11 +153,35 @@ def latest(run: str) -> str | None:
     return found[-1][1] if found else None
 
 
-def save_checkpoint(run: str, step: int, model: LFVila, card: ModelCard, state: Mapping[str, Any], keep: int) -> str:
-    """Write a checkpoint, then delete all but the newest `keep`. Return its folder. Raises OSError; others then stay intact."""
+def save_checkpoint(
+    run: str,
+    step: int,
+    model: LFVila,
+    card: ModelCard,
+    state: Mapping[str, Any],
+    keep: int,
+    averaged: Callable[[], AbstractContextManager[None]] | None = None,
+) -> str:
+    """Write a checkpoint, then delete all but the newest `keep`. Raises OSError; others then stay intact.
+
+    Args:
+        run: the folder of the training.
+        step: its step.
+        model: the weights.
+        card: what describes them.
+        state: optimiser, loader and so on; plain values and tensors.
+        keep: how many checkpoints stay.
+        averaged: gives the model its moving average for the time being, which is then saved too.
+
+    Returns:
+        The folder of the checkpoint.
+    """
     folder = storage.join(run, CHECKPOINTS, f"step-{step:08d}")
     _delete(folder)  # files that a killed process left
     save_model(storage.join(folder, MODEL), model, card)
+    if averaged is not None:
+        with averaged():
+            save_model(storage.join(folder, AVERAGE), model, card)
     with _written(storage.join(folder, STATE)) as temporary, open(temporary, "wb") as stream:
         torch.save({"format": FORMAT, "step": step, **state}, stream)
     for _, old in checkpoints(run)[:-keep]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from longtake.model.network.compat import OFFICIAL
 from longtake.model.network.lfvila import LFVila
+from longtake.model.network.task_head import LOCAL, left_names, new_names
 from longtake.model.network.video_blocks import WindowAttention
 from longtake.model.network.window_geometry import WindowGeometry, bias_index
 
@@ -46,13 +47,14 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
 def load_official(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> LoadReport:
     """Load released weights (half precision or not) into `model`.
 
-    File and model may have different stages. Everything else must match: a missing name or a different shape raises
-    ValueError. The released loader skips it with a line in the log.
+    File and model may have different stages, and one of them a task: the parts that the other lacks stay fresh, or are not used.
+    Everything else must match: a missing name or a different shape raises ValueError. The released loader skips it with a line in
+    the log.
     """
     source = dict(read_weights(weights) if isinstance(weights, Path | str) else weights)
     source = {name: value for name, value in source.items() if not _is_buffer(name)}
     target = model.state_dict()
-    if SEGMENTS in source and len(source[SEGMENTS]) < len(target[SEGMENTS]):
+    if SEGMENTS in source.keys() & target.keys() and len(source[SEGMENTS]) < len(target[SEGMENTS]):
         # A model with room for more sentences keeps its own rows after the rows of the file.
         known = source[SEGMENTS].to(target[SEGMENTS].dtype)
         source[SEGMENTS] = torch.cat([known, target[SEGMENTS][len(known) :].cpu()])
@@ -63,8 +65,10 @@ def load_official(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> 
         for name, value in source.items()
         if name in target and value.shape != target[name].shape
     ]
-    lacking = [name for name in missing if not _is_of_stage_two(name, model) and not name.startswith(OURS)]
-    strange = [name for name in unused if not _is_of_stage_two(name, model)]
+    lacking = [
+        n for n in missing if not _is_of_stage_two(n, model) and not n.startswith((OURS, *new_names(model.head)))
+    ]
+    strange = [n for n in unused if not _is_of_stage_two(n, model) and not n.startswith(left_names(model.head))]
     if mismatched or lacking or strange:
         raise ValueError(_complaint(mismatched, lacking, strange))
     model.load_state_dict(source, strict=False)
@@ -92,8 +96,12 @@ def export_official(model: LFVila, dtype: torch.dtype | None = None) -> dict[str
     state = {name: value.detach().cpu() for name, value in model.state_dict().items() if not name.startswith(OURS)}
     if dtype is not None:
         state = {name: value.to(dtype) for name, value in state.items()}
-    state[VOCABULARY_BIAS_AGAIN] = state[VOCABULARY_BIAS].clone()
-    state.update({name: torch.arange(model.size.text.positions).unsqueeze(0) for name in POSITIONS})
+    if VOCABULARY_BIAS in state:
+        state[VOCABULARY_BIAS_AGAIN] = state[VOCABULARY_BIAS].clone()
+    if model.head is not None and model.head.kind == "retrieval":  # the released class has no temporal contrast
+        state = {name: value for name, value in state.items() if not name.startswith(LOCAL)}
+    if SEGMENTS in state:  # there is text
+        state.update({name: torch.arange(model.size.text.positions).unsqueeze(0) for name in POSITIONS})
     for name, module in model.named_modules():
         if isinstance(module, WindowAttention):
             layer = int(name.split(".")[2])

@@ -8,9 +8,18 @@ from flask import Flask, Response, make_response, render_template, request
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 
-from longtake.pipeline.browse import frame_pages, list_pages, mark_pages, queue_pages, sample_pages, table_pages
+from longtake.pipeline.browse import (
+    frame_pages,
+    list_pages,
+    mark_pages,
+    picture_pages,
+    queue_pages,
+    sample_pages,
+    selection_pages,
+    table_pages,
+)
 from longtake.pipeline.browse.guard import Access, guard, told
-from longtake.pipeline.browse.reading import clock, figure, meaning, words_of_slug
+from longtake.pipeline.browse.reading import clock, figure, hours, meaning, share, words_of_slug
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
@@ -26,12 +35,28 @@ def create_app(site: Site, access: Access) -> Flask:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        clock=clock, counted=plural, meaning=meaning, figure=figure, words=words_of_slug, masked=masked
+        clock=clock,
+        counted=plural,
+        meaning=meaning,
+        figure=figure,
+        words=words_of_slug,
+        masked=masked,
+        share=share,
+        hours=hours,
     )
     for name in app.jinja_env.list_templates():  # compile them now, so that nobody waits later
         app.jinja_env.get_template(name)
     guard(app, access)
-    for pages in (list_pages, sample_pages, frame_pages, mark_pages, queue_pages, table_pages):
+    for pages in (
+        list_pages,
+        sample_pages,
+        frame_pages,
+        mark_pages,
+        queue_pages,
+        table_pages,
+        selection_pages,
+        picture_pages,
+    ):
         pages.add(app, site)
 
     @app.before_request

@@ -7,11 +7,14 @@ from typing import Any
 from flask import Flask, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from longtake.pipeline.browse.audit_checks import read_checks
+from longtake.pipeline.browse.combine import SelectionError
+from longtake.pipeline.browse.marks import LABELS
 from longtake.pipeline.browse.reading import excerpt
 from longtake.pipeline.browse.sandbox import QueryError, is_query
 from longtake.pipeline.browse.selection import PAGE, STATES, Selection, read_selection, sql_values
 from longtake.pipeline.browse.site import Site
-from longtake.pipeline.browse.store import SlowSearch
+from longtake.pipeline.browse.store import SlowSearch, all_of
 
 
 def add(app: Flask, site: Site) -> None:
@@ -26,9 +29,13 @@ def add(app: Flask, site: Site) -> None:
         number = _page_number()
         problems = list(selection.problems)
         rows: list[dict[str, Any]] = []
-        total = 0
+        total, length = 0, 0.0
         try:
-            rows, total = site.store.page(*site.rows(selection), (number - 1) * PAGE, PAGE)
+            masks, order = site.rows(selection)
+            rows, total = site.store.page(masks, order, (number - 1) * PAGE, PAGE)
+            length = site.store.seconds(all_of(masks))
+        except SelectionError as error:
+            problems.append(f"Selection: {error}")
         except QueryError as error:
             problems.append(f"SQL: {error}")
         except SlowSearch as error:
@@ -41,11 +48,15 @@ def add(app: Flask, site: Site) -> None:
             selection=selection,
             rows=described(site, rows, selection),
             total=total,
+            length=length,
             number=number,
             pages=pages,
             first=(number - 1) * PAGE,
             problems=problems,
             curators=site.marks.read().curators,
+            saved=sorted(site.saved.read()),
+            checks=read_checks(site.layout),
+            labels=LABELS,
             states=STATES,
             seconds=time.perf_counter() - begun,
         )

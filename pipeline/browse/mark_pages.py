@@ -26,7 +26,7 @@ def add(app: Flask, site: Site) -> None:
             abort(400, f"send an object with texts: {', '.join(_FIELDS)}")
         subject, subject_id, decision, label, note, _, basis, change = (given.get(name, "") for name in _FIELDS)
         decision, label, note = decision.strip(), label.strip(), note.strip()
-        curator = _curator(given.get("curator", "").strip())
+        curator = deciding(given.get("curator", "").strip())
         if label not in ("", *LABELS):
             abort(400, f"label: one of {', '.join(LABELS)}")
         if basis and not viewer().adjudicates:
@@ -54,7 +54,7 @@ def unseen(site: Site, seen: DecisionTable, key: str, video_id: str) -> int:
     return len(site.marks.read().of(key, video_id)) - len(seen.of(key, video_id))
 
 
-def _curator(given: str) -> str:
+def deciding(given: str) -> str:
     """Who decides: the curator of the token, else the one that the page names."""
     looks = viewer()
     if not looks.is_proved:

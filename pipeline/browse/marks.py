@@ -5,7 +5,7 @@ Verdicts are blind: a curator sees those of others on a subject only after a ver
 
 import functools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
 from longtake.schemas.decision import ADJUDICATION, STRICTEST_FIRST, WITHDRAWN, Decision, current, standing, steps
-from longtake.schemas.decisions import append_decision, read_decisions
+from longtake.schemas.decisions import append_decisions, read_decisions
 from longtake.schemas.errors import ConfigError
 
 _KEPT_VIEWS = 32
@@ -124,6 +124,21 @@ class Marks:
             self._views[wanted] = found
         return found
 
+    def now(self) -> str:
+        """The time of a decision that is made now."""
+        return self._now().isoformat(timespec="seconds")
+
+    def append(self, decisions: Sequence[Decision]) -> None:
+        """Append decisions in one write. Raises OSError, and ConfigError if the file holds something else."""
+        append_decisions(self.path, decisions)
+
+    def undo_with(self, find: Callable[[DecisionTable], Sequence[Decision]]) -> int:
+        """Append what `find` makes of the current rows; no other undo comes between. Return the number of rows."""
+        with self._writing:
+            found = find(self.read())
+            self.append(found)
+        return len(found)
+
     def add(
         self,
         subject: str,
@@ -165,7 +180,7 @@ class Marks:
         if change and any(one.change == change for one in self.read().rows):
             return
         when = (self._now() - timedelta(seconds=age_s)).isoformat(timespec="seconds")
-        append_decision(self.path, Decision(subject, subject_id, decision, label, note, curator, when, basis, change))
+        self.append([Decision(subject, subject_id, decision, label, note, curator, when, basis, change)])
 
     def undo(
         self, subject: str, subject_id: str, curator: str, basis: str = "", change: str = "", age_s: float = 0

@@ -16,6 +16,24 @@ def clock(ms: float | None) -> str:
     return f"{sign}{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{sign}{minutes:02d}:{seconds:02d}"
 
 
+def share(part: float, whole: float) -> str:
+    """A part in per cent: "0 %" only if there is none, "100 %" only if it is all."""
+    if part <= 0 or whole <= 0:
+        return "0 %"
+    if part >= whole:
+        return "100 %"
+    per_cent = 100 * part / whole
+    if per_cent < 0.01:
+        return "under 0.01 %"
+    digits = 2 if per_cent < 1 else 1
+    return f"{min(per_cent, 100 - 10**-digits):.{digits}f} %"
+
+
+def hours(seconds: float) -> str:
+    """A length of time for people: hours, or minutes below one hour."""
+    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{seconds / 60:,.1f} min"
+
+
 def figure(value: float | None, digits: int = 3) -> str:
     """A number in short form; "" for None."""
     if value is None:
@@ -45,5 +63,8 @@ def excerpt(text: str, wanted: str, length: int = 320) -> str:
     start = max(0, at - length // 3) if at > length * 2 // 3 else 0
     if start:
         start = text.find(" ", start, start + 30) + 1 or start
-    part = text[start : start + length]
-    return ("… " if start else "") + part + (" …" if start + length < len(text) else "")
+    end = start + length
+    if end < len(text):
+        end = text.rfind(" ", end - 30, end + 1) if text.rfind(" ", end - 30, end + 1) > 0 else end
+    part = text[start:end].rstrip()
+    return ("… " if start else "") + part + (" …" if end < len(text) else "")

@@ -37,6 +37,11 @@ MEASURES = (
     *(Measure(name, name.replace("_", " ").capitalize(), name) for name in SCORE_NAMES),
 )
 CHOICES = {"split": "split", "language": "language", "license": "license", "video": "video_id"}  # parameter: column
+#: The parameters of a list's address that choose samples. `k`, `sort` and `p` are for the page alone.
+PARAMETERS = (
+    "q", "sql", "state", "by", "dup", "review", "queue", "in", "area", "topic", "check", *CHOICES,
+    *(f"{side}_{measure.name}" for measure in MEASURES for side in ("min", "max")),
+)  # fmt: skip
 ORDERS = {measure.name: measure.column for measure in MEASURES}
 RANDOM = "random"
 
@@ -60,6 +65,10 @@ class Selection:
     duplicate: bool = False
     review: bool = False
     queue: str = ""  # a queue that `longtake queues` dealt out, as NAME/CURATOR, or "conflicts"
+    within: str = ""  # an expression of saved selections: combine.py
+    area: str = ""  # an outline on a plot: axes.py
+    topic: str = ""  # of a map: its name and the number of the topic
+    check: str = ""  # a check of the last audit: the samples that it names as examples
     sort: str = ""
     problems: tuple[str, ...] = ()
 
@@ -68,12 +77,8 @@ class Selection:
         """The address parameters that stand for the selection."""
         asked = {"sql": self.condition, PROOF: self.proof if self.condition else ""}
         found = {"q": self.text, **asked, **dict(self.choices), "state": self.state, "by": self.curator}
-        found |= {
-            "queue": self.queue,
-            "dup": "1" if self.duplicate else "",
-            "review": "1" if self.review else "",
-            "sort": self.sort,
-        }
+        found |= {"dup": "1" if self.duplicate else "", "review": "1" if self.review else "", "sort": self.sort}
+        found |= {"in": self.within, "area": self.area, "topic": self.topic, "check": self.check, "queue": self.queue}
         for name, least, most in self.ranges:
             found |= {f"min_{name}": _number(least), f"max_{name}": _number(most)}
         return {name: value for name, value in found.items() if value}
@@ -96,6 +101,22 @@ class Selection:
     def narrowed(self) -> int:
         """The number of filters besides the text."""
         return len([name for name in self.parameters if name not in ("q", "sort", PROOF)])
+
+    @property
+    def rule(self) -> dict[str, str]:
+        """The parameters that decide which samples are chosen: no order, no proof."""
+        return {name: value for name, value in self.parameters.items() if name not in ("sort", PROOF)}
+
+    @property
+    def told(self) -> str:
+        """The rule in words."""
+        words = [_told(name, value) for name, value in self.rule.items() if not name.startswith(("min_", "max_"))]
+        labels = {measure.name: measure.label for measure in MEASURES}
+        for name, least, most in self.ranges:
+            low = f"{_number(least)} ≤ " if least is not None else ""
+            high = f" ≤ {_number(most)}" if most is not None else ""
+            words.append(f"{low}{labels[name].lower()}{high}")
+        return "; ".join(words) or "all samples"
 
 
 def read_selection(values: Mapping[str, str]) -> Selection:
@@ -135,6 +156,10 @@ def read_selection(values: Mapping[str, str]) -> Selection:
         duplicate=given.get("dup") == "1",
         review=given.get("review") == "1",
         queue=given.get("queue", ""),
+        within=given.get("in", ""),
+        area=given.get("area", ""),
+        topic=given.get("topic", ""),
+        check=given.get("check", ""),
         sort=sort,
         problems=tuple(problems),
     )
@@ -153,6 +178,15 @@ def conditions(selection: Selection) -> list[tuple[str, Any]]:
     if selection.duplicate:
         found.append(("(duplicate_of IS NOT NULL OR duplicate_video_of IS NOT NULL)", None))
     return found
+
+
+def _told(name: str, value: str) -> str:
+    single = {"dup": "known duplicates", "review": "the sample for review"}
+    if name == "area":
+        x, y, *_ = (*value.split("~"), "?", "?")
+        return f"an area of {x} and {y}"
+    labels = {"q": "text", "sql": "SQL", "state": "decision", "by": "curator", "in": "in", "license": "licence"}
+    return single.get(name) or f"{labels.get(name, name)}: {value}"
 
 
 def _number(value: float | None) -> str:

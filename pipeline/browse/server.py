@@ -15,6 +15,7 @@ from waitress import wasyncore
 from longtake.pipeline.browse.app import create_app
 from longtake.pipeline.browse.cache import open_cache
 from longtake.pipeline.browse.guard import MAX_BODY, MIN_TOKEN, Access, is_loopback
+from longtake.pipeline.browse.map_table import open_maps
 from longtake.pipeline.browse.marks import Marks
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import Store
@@ -69,7 +70,15 @@ class Server:
             store.prepare()
             spaces = open_spaces(store, layout, options.embeddings)
             self.site = Site(
-                layout, manifest, store, marks, spaces, options.read_only, options.curator, not options.show_verdicts
+                layout,
+                manifest,
+                store,
+                marks,
+                spaces,
+                open_maps(store, layout),
+                options.read_only,
+                options.curator,
+                not options.show_verdicts,
             )
             self.site.sandbox.warm()
             access = Access(options.host, listening.getsockname()[1], token, known, options.curator)

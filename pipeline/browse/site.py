@@ -12,12 +12,17 @@ import numpy as np
 
 from longtake.pipeline.audit.queues import CONFLICTS, QueueTable, queues_path, read_queues
 from longtake.pipeline.audit.sampling import ReviewSample, read_sample
+from longtake.pipeline.browse import audit_checks
+from longtake.pipeline.browse.axes import Axes, Axis, Values
 from longtake.pipeline.browse.cache import corpus_digest
+from longtake.pipeline.browse.combine import SelectionError, evaluate
 from longtake.pipeline.browse.entries import Entries
+from longtake.pipeline.browse.map_table import CorpusMap
 from longtake.pipeline.browse.marks import DecisionTable, Marks
 from longtake.pipeline.browse.sandbox import QueryError, Sandbox
-from longtake.pipeline.browse.selection import Selection
-from longtake.pipeline.browse.store import Ids, Mask, Store
+from longtake.pipeline.browse.saved import FILE, SavedSelections
+from longtake.pipeline.browse.selection import Selection, read_selection
+from longtake.pipeline.browse.store import Ids, Mask, Store, all_of
 from longtake.pipeline.browse.vectors import Space
 from longtake.pipeline.browse.viewer import viewer
 from longtake.pipeline.browse.watched_file import WatchedFile
@@ -39,9 +44,12 @@ class Site:
     store: Store
     marks: Marks
     spaces: Sequence[Space] = ()
+    maps: Sequence[CorpusMap] = ()
     read_only: bool = False
     curator: str = ""
     is_blind: bool = True
+    saved: SavedSelections = field(init=False)
+    axes: Axes = field(init=False)
     entries: Entries = field(init=False)
     current: "Current" = field(init=False)
     sandbox: Sandbox = field(init=False)
@@ -49,6 +57,9 @@ class Site:
     secret: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
+        folder, slash, _ = self.marks.path.rpartition("/")
+        object.__setattr__(self, "saved", SavedSelections(f"{folder}{slash}{FILE}"))
+        object.__setattr__(self, "axes", Axes(self.store, _axes_of(self.maps)))
         object.__setattr__(self, "entries", Entries(self.layout, self.store))
         object.__setattr__(self, "current", Current(self.layout, self.store.cache.corpus))
         object.__setattr__(self, "sandbox", Sandbox(self.store.cache))
@@ -88,15 +99,74 @@ class Site:
     def rows(self, selection: Selection) -> tuple[list[Mask], Ids | None]:
         """The masks of the rows in a list, and its order.
 
-        Raises QueryError for its SQL, SlowSearch, and ConfigError for an invalid file of decisions or sample for review.
+        Raises QueryError for its SQL, SelectionError, SlowSearch, and ConfigError for an invalid file of decisions, saved
+        selections or sample for review.
         """
-        masks, order = self.store.rows_where(selection), self.store.order(selection)
+        if selection.condition and not self.proves(selection.condition, selection.proof):
+            raise QueryError(NOT_RUN)
+        masks, order = self._masks(selection, ()), self.store.order(selection)
+        if selection.review and order is None:
+            order = np.array(self._for_review(), np.int32)
+        if selection.queue and order is None:
+            order = np.array(self._queued(selection), np.int32)
+        return masks, order
+
+    def named(self, name: str) -> Mask:
+        """The rows of a saved selection. Raises SelectionError if there is none, and what `rows` raises."""
+        return self._named(name, ())
+
+    def keys(self, name: str) -> list[str]:
+        """The keys of the samples in a saved selection, in the order of the index; raises like `named`."""
+        return self.store.keys_of(np.flatnonzero(self.named(name)).astype(np.int32))
+
+    def _named(self, name: str, within: tuple[str, ...]) -> Mask:
+        saved = self.saved.read()
+        if name not in saved:
+            raise SelectionError(f"no selection is named {name[:60]!r}")
+        if name in within:
+            raise SelectionError(f"the selection {name!r} is made of itself")
+        one = saved[name]
+        if one.keys is not None:
+            return self.store.remembered(f"keys {self.saved.version} {name}", lambda: self._there(one.keys or ()))
+        found = all_of(self._masks(read_selection(one.query), (*within, name)))
+        return np.ones(self.store.rows, bool) if found is None else found
+
+    def map_named(self, name: str) -> CorpusMap:
+        """The map with this name. Raises SelectionError if there is none."""
+        for one in self.maps:
+            if one.name == name:
+                return one
+        raise SelectionError(f"there is no map {name[:40]!r}; make one with longtake map")
+
+    def _of_topic(self, text: str) -> Mask:
+        """The rows of a topic, which is given as in addresses: the name of its map, its number from 1."""
+        name, _, number = text.partition(":")
+        one = self.map_named(name)
+        if not number.isascii() or not number.isdecimal() or not 0 < int(number[:9]) <= len(one.words):
+            raise SelectionError(f"the map {name!r} has no topic {number[:20]!r}")
+        return np.asarray(one.topic == int(number) - 1)
+
+    def _there(self, keys: Sequence[str]) -> Ids:
+        """The rows of those keys that the corpus has."""
+        return np.array([row for row in self.store.rows_of(keys) if row is not None], np.int32)
+
+    def _for_review(self) -> list[int]:
+        return [int(row) for row in self._there([one.key for one in self.sample_for_review() or ()])]
+
+    def _queued(self, selection: Selection) -> list[int]:
+        """The rows of a queue in its order. Conflicts are those that the viewer may settle."""
+        if selection.queue == CONFLICTS:
+            mask = self.marks.rows_in(self.store, "conflict", "", self.seen(selection))
+            return [int(row) for row in np.flatnonzero(mask)]
+        return [int(row) for row in self._there([one.key for one in self.queues().of(selection.queue)])]
+
+    def _masks(self, selection: Selection, within: tuple[str, ...]) -> list[Mask]:
+        """The masks of a selection. `within` are the saved selections that it is part of."""
+        masks = self.store.rows_where(selection)
         text = self.store.rows_with(selection.text) if selection.text else None
         if text is not None:
             masks.append(text)
         if selection.condition:
-            if not self.proves(selection.condition, selection.proof):
-                raise QueryError(NOT_RUN)
             decided = self.seen(selection)
             name = f"sql {decided.version} {selection.condition}"
             find = functools.partial(self.sandbox.rows_where, selection.condition, decided.rows)
@@ -105,23 +175,27 @@ class Site:
             seen = self.seen(selection)
             masks.append(self.marks.rows_in(self.store, selection.state, selection.curator, seen))
         if selection.review:
-            rows = self.store.rows_of([one.key for one in self.sample_for_review() or ()])
-            own = [row for row in rows if row is not None]
-            masks.append(self.store.mask(own))
-            order = np.array(own, np.int32) if order is None else order
+            masks.append(self.store.mask(self._for_review()))
         if selection.queue:
-            own = self._queued(selection)
-            masks.append(self.store.mask(own))
-            order = np.array(own, np.int32) if order is None else order
-        return masks, order
+            masks.append(self.store.mask(self._queued(selection)))
+        if selection.area:
+            masks.append(self.store.remembered_mask(f"area {selection.area}", lambda: self.axes.within(selection.area)))
+        if selection.topic:
+            masks.append(self._of_topic(selection.topic))
+        if selection.check:
+            masks.append(self.store.mask(self._there(audit_checks.examples_of(self.layout, selection.check))))
+        if selection.within:
+            masks.append(evaluate(selection.within, lambda name: self._named(name, within)))
+        return masks
 
-    def _queued(self, selection: Selection) -> list[int]:
-        """The rows of a queue in its order. Conflicts are those that the viewer may settle."""
-        if selection.queue == CONFLICTS:
-            mask = self.marks.rows_in(self.store, "conflict", "", self.seen(selection))
-            return [int(row) for row in np.flatnonzero(mask)]
-        keys = [one.key for one in self.queues().of(selection.queue)]
-        return [row for row in self.store.rows_of(keys) if row is not None]
+
+def _axes_of(maps: Sequence[CorpusMap]) -> dict[Axis, Values]:
+    """The axes of maps. Their names change when a map is computed again, because areas drawn on the old one mean nothing then."""
+    found = {}
+    for one in maps:
+        for side, label, values in (("x", "across", one.x), ("y", "up", one.y)):
+            found[Axis(f"map-{one.name}-{side}@{one.id}", f"Map by {one.name}, {label}")] = values
+    return found
 
 
 class Current:

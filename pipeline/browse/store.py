@@ -14,6 +14,7 @@ from urllib.parse import quote
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from longtake.pipeline.browse.cache import Cache
 from longtake.pipeline.browse.cache_tables import MEMORY
@@ -22,8 +23,9 @@ from longtake.pipeline.browse.selection import ORDERS, RANDOM, SCORE_NAMES, Sele
 
 Ids = npt.NDArray[np.int32]  # row numbers
 Mask = npt.NDArray[np.bool_]  # for each row, whether it is chosen
-_KEPT_MASKS, _KEPT_ORDERS = 64, 24
+_KEPT_MASKS, _KEPT_ORDERS, _KEPT_COLUMNS = 64, 24, 32
 _SEARCH_SECONDS = 10
+_FEW = 64  # keys that are looked up one by one
 _FACETS = 100  # values of a column
 LISTED = (
     "row_id, key, video_id, url, license, start_ms, end_ms, duration, n_sentences, n_words, words_per_second, coherence, split, "
@@ -56,8 +58,11 @@ class Store:
         self._masks = _Kept[Mask](_KEPT_MASKS)
         self._orders = _Kept[Ids](_KEPT_ORDERS)
         self._drops = _Kept[Ids](_KEPT_ORDERS)
+        self._columns = _Kept[npt.NDArray[np.float32]](_KEPT_COLUMNS)
         files = self._tables.execute("SELECT first_row, shard FROM index_file ORDER BY first_row, shard").fetchall()
         self._files = [(int(first), str(shard)) for first, shard in files]
+        names = [row[0] for row in self._tables.execute("DESCRIBE samples").fetchall()]
+        self.columns = tuple(name for name in names if name != "row_id")
         self.rows = int(self._one("SELECT count(*) FROM samples"))
         self.facets = {name: self._facet(name) for name in ("split", "language", "license")}
         self._drop_counts = self.dicts(
@@ -100,9 +105,8 @@ class Store:
         return [(str(value), int(count)) for value, count in self.cursor.execute(query).fetchall()]
 
     def _columns_with_values(self) -> list[str]:
-        names = [m.column for m in labelled(row[0] for row in self.cursor.execute("DESCRIBE samples").fetchall())]
-        counts = self.cursor.execute(f"SELECT {', '.join(f'count({n})' for n in names)} FROM samples").fetchall()[0]  # noqa: S608
-        return [name for name, count in zip(names, counts, strict=True) if count]
+        found = self.columns_with_numbers(("INTEGER", "BIGINT", "FLOAT", "DOUBLE"))
+        return [measure.column for measure in labelled(found)]
 
     # -- choosing rows
 
@@ -115,6 +119,10 @@ class Store:
     def remembered(self, name: str, find: Callable[[], Ids]) -> Mask:
         """The mask of the rows named `name`, kept from a recent call or found now."""
         return self._masks.get(name, lambda: self.mask(find()))
+
+    def remembered_mask(self, name: str, find: Callable[[], Mask]) -> Mask:
+        """Like `remembered`, for rows that are found as a mask."""
+        return self._masks.get(name, find)
 
     def rows_with(self, typed: str) -> Mask | None:
         """The rows with all words of `typed` in their texts; None if `typed` has no word. Raises SlowSearch."""
@@ -166,11 +174,39 @@ class Store:
     def _sorted(self, name: str, descending: bool) -> Ids:
         if name == RANDOM:
             return np.random.default_rng(0).permutation(self.rows).astype(np.int32)
-        query = f"SELECT row_id, CAST({ORDERS[name]} AS DOUBLE) AS value FROM samples"  # noqa: S608
+        values = self.values(ORDERS[name])
+        return _order_of(-values if descending else values)
+
+    def values(self, column: str) -> npt.NDArray[np.float64]:
+        """A numeric column, one value per row, NaN where there is none. `column` is one of ours, not of a person."""
+        query = f"SELECT row_id, CAST({column} AS DOUBLE) AS value FROM samples"  # noqa: S608
         found = self.cursor.execute(query).fetchnumpy()
         values = np.full(self.rows, np.nan)
         values[np.asarray(found["row_id"])] = np.ma.filled(np.ma.asarray(found["value"]), np.nan)
-        return _order_of(-values if descending else values)
+        return values
+
+    def seconds(self, mask: Mask | None) -> float:
+        """The duration of the rows that a mask chooses, all rows without one."""
+        durations = self.column("duration")
+        return float(np.nansum(durations if mask is None else durations[mask], dtype=np.float64))
+
+    def column(self, column: str) -> npt.NDArray[np.float32]:
+        """A numeric column like `values`, kept for the next call."""
+        return self._columns.get(column, lambda: self.values(column).astype(np.float32))
+
+    def texts(self, column: str) -> npt.NDArray[Any]:
+        """A column of texts, one per row, "" where there is none. `column` is one of ours, not of a person."""
+        query = f"SELECT row_id, coalesce({column}, '') AS value FROM samples"  # noqa: S608
+        found = self.cursor.execute(query).fetchnumpy()
+        values: npt.NDArray[Any] = np.full(self.rows, "", dtype=object)
+        values[np.asarray(found["row_id"])] = np.ma.filled(np.ma.asarray(found["value"]), "")
+        return values
+
+    def columns_with_numbers(self, kinds: Sequence[str]) -> list[str]:
+        """The columns of samples with one of these types that have a value in some row."""
+        names = [row[0] for row in self.cursor.execute("DESCRIBE samples").fetchall() if row[1] in kinds]
+        counts = self.cursor.execute(f"SELECT {', '.join(f'count({n})' for n in names)} FROM samples").fetchall()[0]  # noqa: S608
+        return [name for name, count in zip(names, counts, strict=True) if count]
 
     def row_of(self, key: str) -> int | None:
         """The row number of a sample; None if there is none."""
@@ -178,7 +214,23 @@ class Store:
         return int(row[0]) if row else None
 
     def rows_of(self, keys: Sequence[str]) -> list[int | None]:
-        return [self.row_of(key) for key in keys]
+        if len(keys) <= _FEW:
+            return [self.row_of(key) for key in keys]
+        query = "SELECT key, row_id FROM samples WHERE key IN (FROM asked)"
+        self.cursor.register("asked", pa.table({"key": pa.array(keys, pa.string())}))
+        found = dict(self.cursor.execute(query).fetchall())
+        self.cursor.unregister("asked")
+        return [found.get(key) for key in keys]
+
+    def keys_of(self, ids: Ids) -> list[str]:
+        """The keys of rows, in the order of `ids`."""
+        if len(ids) == 0:
+            return []
+        found = self.cursor.execute(
+            "SELECT row_id, key FROM samples WHERE row_id IN (SELECT unnest(?::INTEGER[]))", [ids.tolist()]
+        ).fetchall()
+        by_id = dict(found)
+        return [by_id[row_id] for row_id in ids.tolist()]
 
     def file_of(self, row_id: int) -> tuple[str, int]:
         """The shard whose index holds a row, and the row's number in that index."""
@@ -192,8 +244,12 @@ class Store:
     ) -> tuple[list[dict[str, Any]], int]:
         """The rows `offset` to `offset + limit` of the rows that all masks choose, in an order, and the number of all of
         these."""
-        found = self._list(_all(masks), order)
+        found = self.chosen(masks, order)
         return self.listed(found[offset : offset + limit].tolist()), len(found)
+
+    def chosen(self, masks: Sequence[Mask], order: Ids | None) -> Ids:
+        """The rows that all masks choose, in an order."""
+        return self._list(all_of(masks), order)
 
     def _list(self, mask: Mask | None, order: Ids | None) -> Ids:
         if mask is None:
@@ -213,7 +269,7 @@ class Store:
     def place(self, masks: Sequence[Mask], order: Ids | None, row_id: int) -> ListPlace | None:
         """The place of a row in a list, or the place it would have: a new decision may have removed it. None if the order does
         not have the row."""
-        mask = _all(masks)
+        mask = all_of(masks)
         found = self._list(mask, order)
         at = np.flatnonzero(order == row_id) if order is not None else np.array([row_id])
         if not len(at):
@@ -282,7 +338,8 @@ class Store:
         return self.dicts(query, [ids[offset : offset + limit].tolist()]), len(ids)
 
 
-def _all(masks: Sequence[Mask]) -> Mask | None:
+def all_of(masks: Sequence[Mask]) -> Mask | None:
+    """The rows that all masks choose; None if there is no mask, which chooses all rows."""
     return functools.reduce(np.logical_and, masks) if masks else None
 
 

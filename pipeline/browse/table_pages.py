@@ -43,6 +43,11 @@ def add(app: Flask, site: Site) -> None:
             filters={name: value for name, value in asked.items() if value},
         )
 
+    def _as_list(query: str) -> str:
+        """The address of the list with the samples that a query finds, also those that are not shown."""
+        condition = f"key IN (SELECT key FROM (\n{query.rstrip().rstrip(';')}\n))"  # noqa: S608  (run in the sandbox)
+        return url_for("samples", **sql_values(condition, site.proof(condition)))
+
     @app.context_processor
     def _links() -> dict[str, Any]:
         return {"sql_link": lambda sql: url_for("sql", **sql_values(sql, site.proof(sql)))}
@@ -78,6 +83,7 @@ def add(app: Flask, site: Site) -> None:
             typed=typed,
             result=result,
             problem=problem,
+            listed=_as_list(typed) if result is not None and "key" in result.columns else "",
             seconds=time.perf_counter() - begun,
             examples=EXAMPLES,
         )

@@ -20,7 +20,7 @@ from longtake.pipeline.explain.explanation import (
 from longtake.pipeline.explain.read import Reading
 from longtake.pipeline.filters.clip_filter import ClipFilter, FilteredClips
 from longtake.pipeline.filters.rules import CLIP_RULES, FRAME_RULES, Rule, pii_fault
-from longtake.pipeline.plan.video import Planning, facts_of, lost_video, notes_of, plan_clips
+from longtake.pipeline.plan.video import Planning, as_planned, facts_of, lost_video, notes_of, plan_clips
 from longtake.pipeline.read.rows import VideoText
 from longtake.pipeline.run.slots import Slots
 from longtake.pipeline.text.clean.cleaned import CleanStep
@@ -47,6 +47,7 @@ def plan_one(reading: Reading, config: CorpusConfig, slots: Slots | None, probe:
     text, drops = reading.text, list(reading.drops)
     if text is None:
         return ExplainedPlan(None, None, None, None, drops)
+    text = as_planned(text, config)
     if config.coherence.enabled:
         text = embed_video(text, config, saved)
     drops += notes_of(text)

@@ -154,6 +154,8 @@ def check_filters(config: CorpusConfig, probe: str) -> None:
             )
     if probe == "none" and config.filters.color:
         raise ConfigError("filters.color needs the source videos to be probed; use --probe header or packets")
+    if probe == "none" and config.frames.uniform is not None:
+        raise ConfigError("frames.uniform needs the source videos to be probed; use --probe header or packets")
     if probe == "none" and config.duplicates.videos != "keep":
         raise ConfigError("duplicates.videos needs the source videos to be probed; use --probe header or packets")
     if unknown := _unknown_code(config.filters):

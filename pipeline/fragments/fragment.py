@@ -89,7 +89,7 @@ def fragment_digest(
         "uri": uri,
         "source": source,
         "wanted": [(w.key, w.frame_times_ms) for w in wanted],
-        "frames": frames.model_dump(mode="json"),
+        "frames": frames.model_dump(mode="json", exclude_none=True),
         "versions": versions,
     }
     if scored:

@@ -62,20 +62,20 @@ def bad_record(line: Line, reason: Reason, problem: str, video_id: str = "") -> 
     return Drop(video_id, Subject.RECORD, place, Stage.READ, reason, f"{place}: {problem}")
 
 
-def parse_json(line: Line) -> dict[str, Any] | Drop:
+def parse_json(line: Line, nan_is_null: bool = False) -> dict[str, Any] | Drop:
     """The JSON object of a line; a Drop if it holds anything else. Null columns of a Parquet row are not in it."""
-    value = parse_json_value(line)
+    value = parse_json_value(line, nan_is_null)
     if isinstance(value, list):
         return bad_record(line, Reason.MALFORMED, f"holds a list, not a JSON object; {_FIX}")
     return value
 
 
-def parse_json_value(line: Line) -> dict[str, Any] | list[Any] | Drop:
+def parse_json_value(line: Line, nan_is_null: bool = False) -> dict[str, Any] | list[Any] | Drop:
     """The JSON object or list of a line; a Drop if it holds anything else."""
     if not isinstance(line.data, bytes):
         return {name: value for name, value in line.data.items() if value is not None}
     try:
-        value = load_json(line.data)
+        value = load_json(line.data, nan_is_null)
     except _NotUtf8 as error:
         return bad_record(line, Reason.INVALID_UTF8, f"{error}; save the file as UTF-8")
     except ValueError as error:
@@ -85,8 +85,9 @@ def parse_json_value(line: Line) -> dict[str, Any] | list[Any] | Drop:
     return value
 
 
-def load_json(data: bytes) -> Any:
-    """Parse a JSON text. Raises ValueError, also for NaN, infinity, lone surrogates and deep nesting."""
+def load_json(data: bytes, nan_is_null: bool = False) -> Any:
+    """Parse a JSON text. Raises ValueError, also for NaN, infinity, lone surrogates and deep nesting. With `nan_is_null`, NaN is
+    read as null: some data sets write it for an unknown time."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -94,7 +95,7 @@ def load_json(data: bytes) -> Any:
             raise _NotUtf8("is UTF-16") from None
         raise _NotUtf8(f"byte 0x{data[error.start]:02x} at position {error.start} is not UTF-8") from None
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_nan_is_null if nan_is_null else _no_constant)
     except json.JSONDecodeError as error:
         around = text[max(0, error.pos - 10) : error.pos + 30]
         raise ValueError(f"not JSON: {error.msg} (column {error.pos + 1}, near {quoted(around)})") from None
@@ -133,6 +134,11 @@ def canonical_json(value: Any, *, strict: bool = True) -> str:
         )
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None
+
+
+def _nan_is_null(name: str) -> None:
+    if name != "NaN":
+        _no_constant(name)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -19,6 +19,7 @@ from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.merge.coherence import Topics
 from longtake.pipeline.merge.groups import GroupedSentence, group_video, lost_groups
 from longtake.pipeline.merge.merge import MergedVideo, merge_video
+from longtake.pipeline.merge.whole_video import as_one_sentence, whole_clip
 from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.estimate import estimate
 from longtake.pipeline.plan.quota_graph import SplitByQuota
@@ -73,6 +74,7 @@ class PlanVideo(beam.DoFn):
     def process(
         self, element: VideoText, rejects: RejectIndex | None = None
     ) -> Iterator[PlannedVideo | Dropped | Counted | Looked]:
+        element = as_planned(element, self._config)
         video = element.video
         sentences = tuple(sentence for sentence, _ in element.sentences)
         tally: Tally = Counter({("videos",): 1, ("sentences",): len(sentences)})
@@ -167,6 +169,14 @@ class MeasureVideo(beam.DoFn):
             return None  # it was readable a moment ago; the build will report the problem
 
 
+def as_planned(element: VideoText, config: CorpusConfig) -> VideoText:
+    """The text of a video as it is planned: with `frames.uniform` as one sentence, else as it is."""
+    if config.frames.uniform is None:
+        return element
+    video, sentence = as_one_sentence(element.video, [sentence for sentence, _ in element.sentences])
+    return replace(element, video=video, sentences=((sentence, ()),))
+
+
 def notes_of(element: VideoText) -> list[Drop]:
     """The notes on a video that was not treated as asked."""
     if not element.not_embedded:
@@ -187,7 +197,8 @@ def facts_of(
         return None
     uri = config.resolve(video.uri)
     with step_metrics.timed("plan", "probe_ms"):
-        facts = look_at(slots, uri, config.limits, probe == "packets")
+        exactly = probe == "packets" or config.frames.uniform is not None  # the last frame is wanted
+        facts = look_at(slots, uri, config.limits, exactly)
         end_ms = facts.end_ms(config.frames.hold_last)
         believed = end_ms * _FETCHED_FROM if storage.is_remote(uri) else end_ms + OVERRUN_MS
         if not facts.exact and end_ms and max((s.end_ms for s in sentences), default=0) > believed:
@@ -224,6 +235,8 @@ class Planning:
 
 def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) -> Planning:
     """Plan the long clips of a video. A video without long clips is dropped."""
+    if config.frames.uniform is not None:
+        return _plan_whole(element, facts, config)
     video, duration_ms = element.video, facts.end_ms(config.frames.hold_last) if facts else 0
     inside: list[GroupedSentence] = []
     drops: list[Drop] = []
@@ -251,6 +264,25 @@ def plan_clips(element: VideoText, facts: Probe | None, config: CorpusConfig) ->
         heard = element.heard or HeardSpeech()
         clips = [replace(clip, speech=heard.between(clip.start_ms, clip.end_ms)) for clip in clips]
     return Planning(clips, drops, inside, topics, merged)
+
+
+def _plan_whole(element: VideoText, facts: Probe | None, config: CorpusConfig) -> Planning:
+    """Plan the one long clip of a video that was made one sentence."""
+    video, (sentence, groups) = element.video, element.sentences[0]
+    end_ms = facts.end_ms(hold_last=False) if facts else 0  # frames are spread over the pictures, not over longer sound
+    if not end_ms:
+        detail = "nothing tells when its pictures end"
+        return Planning(
+            [], drop_video(video.video_id, (sentence,), Stage.PROBE, Reason.NO_FRAMES, detail), [], None, _NOTHING
+        )
+    clip = whole_clip(video, sentence, end_ms, config.frames)
+    clip = replace(clip, split=assign.split_of(video.video_id, config.split, config.seed))
+    if config.source.text.hears:
+        clip = replace(clip, speech=(element.heard or HeardSpeech()).between(0, end_ms))
+    return Planning([clip], [], [(clip.sentences[0], groups)], None, MergedVideo([clip], [], 0))
+
+
+_NOTHING = MergedVideo([], [], 0)
 
 
 def without_clips(sentences: int) -> str:

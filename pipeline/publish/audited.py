@@ -48,8 +48,8 @@ def read_audited(layout: Layout) -> dict[str, Any] | None:
 
 
 def current_attestation(layout: Layout) -> Attestation | None:
-    """The sign-off of a corpus, if it is of this version and has a signature, which nobody checks here. Raises CorpusError if it is
-    damaged."""
+    """The sign-off of a corpus, if it is of this version and has a signature; `longtake attest --verify` checks that. Raises
+    CorpusError if it is damaged."""
     found = read_attestation(layout)
     if found is None or not storage.exists(layout.path(SIGNATURE)):
         return None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from longtake.pipeline.recipes.recipe import YOUTUBE, Recipe, Record, field, meta_of, sentences
+from longtake.schemas.annotations import activitynet_sentences
 
 
 def records(key: str, entry: Any) -> Iterator[Record]:
@@ -11,7 +12,7 @@ def records(key: str, entry: Any) -> Iterator[Record]:
     yield {
         "video_id": key,
         "url": f"{YOUTUBE}{key.removeprefix('v_')}",
-        "sentences": sentences(field(entry, "timestamps"), field(entry, "sentences")),
+        "sentences": sentences(field(entry, "timestamps"), activitynet_sentences(entry)),
         "meta": meta_of(entry, "duration"),
     }
 
@@ -32,6 +33,8 @@ merge:
   min_sentences: 2                  # sentences overlap: each ends where the next one starts
   max_gap_ms: 60000
   max_duration_ms: 300000
+# For retrieval, whole videos with their paragraphs (docs/tasks.md):
+#   frames: {uniform: 32}
 """,
     records=records,
 )

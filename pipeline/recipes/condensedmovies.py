@@ -9,6 +9,8 @@ from longtake.pipeline.recipes.recipe import YOUTUBE, Recipe, Record, meta_of, w
 def records(key: str, row: Any) -> Iterator[Record]:
     """Yield what a row of clips.csv, descriptions.csv or durations.csv tells of a scene; nothing for rows about movies."""
     if video_id := row.get("videoid"):
+        if "caption" in row:  # a file of the challenge, which tells no duration; frames.uniform needs none
+            row = {"duration": 1} | row | {"description": row["caption"]}
         yield {"video_id": video_id} | meta_of(row, "description", "duration", "title", "clip_name", "year", "imdbid")
 
 
@@ -39,6 +41,8 @@ source:
 merge:
   min_sentences: 1                  # the description of the whole scene is its only sentence
   max_duration_ms: 600000
+# For retrieval (docs/tasks.md): videos: train_challf0.csv of the challenge, and
+#   frames: {uniform: 32}
 """,
     records=records,
     joined=joined,

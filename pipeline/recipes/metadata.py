@@ -22,6 +22,7 @@ from longtake.schemas.records import Drop
 
 _IN_BLOCKS = (".jsonl", ".ndjson", ".parquet")
 _MAX_FIELD = 64 << 20
+_MAX_LIST = 256 << 20
 
 
 def is_in_blocks(file: str) -> bool:
@@ -37,7 +38,7 @@ def check_file(file: str) -> None:
 
 def lines_of_row(line: Line, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop]:
     """Yield the lines that a JSON line or a row of a table stands for, with their video ids."""
-    row = parse_json(line)
+    row = parse_json(line, recipe.nan_is_null)
     if isinstance(row, Drop):
         yield row
     else:
@@ -45,8 +46,11 @@ def lines_of_row(line: Line, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop
 
 
 def lines_of_file(file: str, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop]:
-    """Yield the lines that a file stands for, with their video ids; it is CSV, or one JSON object."""
+    """Yield the lines that a file stands for, with their video ids; it is CSV, one JSON object, or one JSON list."""
     if file.removesuffix(".gz").endswith(".json"):
+        if recipe.is_list:
+            yield from _lines_of_list(file, recipe)
+            return
         for entry in read_entries(file):
             if isinstance(entry, Drop):
                 yield entry
@@ -62,6 +66,27 @@ def lines_of_file(file: str, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop
         return
     with storage.open_read(file) as raw:
         yield from _lines_of_csv(gzip.GzipFile(fileobj=raw) if file.endswith(".gz") else raw, file, recipe)  # type: ignore[arg-type]
+
+
+def _lines_of_list(file: str, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop]:
+    """Yield the lines of the rows in a JSON list, which is read as a whole."""
+    name = base_name(file)
+    try:
+        with storage.open_read(file) as raw:
+            stream = gzip.GzipFile(fileobj=raw) if file.endswith(".gz") else raw
+            data = stream.read(_MAX_LIST + 1)
+        if len(data) > _MAX_LIST:
+            raise ValueError(f"a list of more than {_MAX_LIST:,} bytes")
+        rows = load_json(data, recipe.nan_is_null)
+        if not isinstance(rows, list):
+            raise ValueError("holds no list of rows")
+    except (ValueError, OSError, EOFError) as error:
+        if isinstance(error, storage.StorageError):
+            raise
+        yield bad_record(Line(name, 0, b""), Reason.MALFORMED, str(error))
+        return
+    for number, row in enumerate(rows, 1):
+        yield from _lines(f"{number:09d}", row, Line(f"{name}#{number}", 0, b""), recipe)
 
 
 def _lines_of_csv(stream: IO[bytes], file: str, recipe: Recipe) -> Iterator[tuple[str, Line] | Drop]:

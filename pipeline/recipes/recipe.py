@@ -31,6 +31,8 @@ class Recipe:
         joined: makes one record of all those with one video id, if it takes several; they come in the order of their content.
         columns: the columns to read of a Parquet file; () for all.
         has_urls: whether its records have the URLs of the videos.
+        nan_is_null: whether its JSON writes NaN for what is unknown.
+        is_list: whether its JSON file is a list of rows, not an object by video id; the key of a row is its number, with zeros.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Recipe:
     joined: Callable[[list[Record]], Record] | None = None
     columns: tuple[str, ...] = ()
     has_urls: bool = True
+    nan_is_null: bool = False
+    is_list: bool = False
 
 
 def field(row: Any, name: str) -> Any:

@@ -2,17 +2,25 @@
 
 from longtake.pipeline.recipes import (
     activitynet,
+    activitynetqa,
+    coin,
     condensedmovies,
+    didemo,
     finevideo,
     folder,
     hdvila100m,
+    how2qa,
     howto100m,
     howtocaption,
     internvid,
     lfvila8m,
+    lfvilaretrieval,
+    lvu,
     openvid1m,
     panda70m,
+    queryd,
     vidchapters7m,
+    violin,
     webvid,
     youcook2,
     yttemporal1b,
@@ -24,7 +32,8 @@ from longtake.schemas.settings import did_you_mean
 
 _MODULES = (
     hdvila100m, lfvila8m, howto100m, howtocaption, yttemporal1b, vidchapters7m, internvid, panda70m, webvid, activitynet,
-    youcook2, condensedmovies, finevideo, openvid1m, folder,
+    youcook2, condensedmovies, finevideo, openvid1m, didemo, queryd, lfvilaretrieval, how2qa, violin, activitynetqa, coin, lvu,
+    folder,
 )  # fmt: skip
 RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in _MODULES}
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from longtake.pipeline.corpus.checked_table import read_rows, row_digest
 from longtake.pipeline.corpus.faults import FaultList, short
-from longtake.pipeline.merge.frame_times import frame_times_ms
+from longtake.pipeline.merge.frame_times import clip_frame_times_ms
 from longtake.schemas import tables
 from longtake.schemas.config import Frames
 from longtake.schemas.keys import hash64, sample_key
@@ -107,11 +107,16 @@ def _text_faults(row: dict[str, Any], sentences: list[Sentence]) -> Iterator[str
 
 def _frame_faults(row: dict[str, Any], sentences: list[Sentence], frames: Frames) -> Iterator[str]:
     wanted, taken = row["frame_times_ms"], row["frame_pts_ms"]
-    rule = frame_times_ms(sentences, frames.per_sentence)
+    rule = clip_frame_times_ms(sentences, frames)
+    if frames.uniform is not None and len(sentences) > 1:
+        yield f"it has {len(sentences)} sentences; with frames.uniform there is one"
     if tuple(wanted) != rule:
         at = next((i for i, pair in enumerate(zip(wanted, rule, strict=False)) if pair[0] != pair[1]), None)
         detail = f"{len(wanted)}, not {len(rule)}" if at is None else f"number {at} is {wanted[at]}, not {rule[at]}"
-        yield f"frame_times_ms are not {frames.per_sentence} per sentence by the rule: {detail}"
+        named = (
+            f"{frames.per_sentence} per sentence" if frames.uniform is None else f"{frames.uniform} over the long clip"
+        )
+        yield f"frame_times_ms are not {named} by the rule: {detail}"
     if len(taken) != len(wanted):
         yield f"{len(taken)} frame_pts_ms for {len(wanted)} frame_times_ms"
     # With a tolerance, each time gets the cheapest frame near it, so two close times may get frames out of order.

@@ -26,6 +26,10 @@ PAGES = (
     "sql",
     "sql?sql=FROM samples SELECT video_id, paragraph",
     "sql?sql=SELEC",
+    "selections",
+    "pictures",
+    "pictures?split=val",
+    "plot?x=words&y=duration&colour=split",
     "no-such-page",
 )
 REPORTS = ("report", "compare", "empty")

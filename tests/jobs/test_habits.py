@@ -57,7 +57,8 @@ def test_a_missing_extra_is_3_and_one_line(name: str, monkeypatch: pytest.Monkey
     arguments = {
         "status": ["c"], "diff": ["c", "d"], "clean": ["c"],
         "explain": ["c.yaml", "v"], "takedown": ["c"], "merge": ["c", "d", "-o", "e"], "reshard": ["c"], "retry": ["c"],
-        "audit": ["c"], "browse": ["c"], "queues": ["c"], "evaluate": ["r", "c"], "embed": ["r", "c", "-o", "t.parquet"],
+        "audit": ["c"], "map": ["c"], "browse": ["c"], "queues": ["c"],
+        "curate": ["c", "--policy", "p"], "evaluate": ["r", "c"], "embed": ["r", "c", "-o", "t.parquet"],
     }  # fmt: skip
     package, extra = "torch" if NEEDS[name] == ("train",) else "apache_beam", ",".join(NEEDS[name])
     monkeypatch.setitem(sys.modules, package, None)
@@ -111,6 +112,7 @@ def test_places_that_are_not_there_are_2(tmp_path: Path) -> None:
     gone = str(tmp_path / "gone")
     for arguments in (
         ["verify", gone], ["show", gone], ["status", gone], ["clean", gone], ["diff", gone, gone], ["browse", gone],
+        ["map", gone],
         ["audit", gone], ["reshard", gone], ["takedown", gone, "--videos", __file__], ["merge", gone, gone + "2", "-o", "x"],
     ):  # fmt: skip
         done = longtake_here(*arguments)

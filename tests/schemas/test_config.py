@@ -28,6 +28,7 @@ def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
     }
     assert config.frames.model_dump() == {
         "per_sentence": 8,
+        "uniform": None,
         "short_side": 240,
         "format": "jpeg",
         "hdr": "drop",

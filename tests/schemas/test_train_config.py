@@ -51,7 +51,12 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
         ({"steps": None, "epochs": -1}, "epochs: Input should be greater than 0"),
         ({"batch_size": 0}, "batch_size: Input should be greater than or equal to 1"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
-        ({"precision": "fp16"}, "precision: Input should be 'auto', 'fp32' or 'bf16'"),
+        ({"precision": "fp8"}, "precision: Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
+        ({"optimizer": {"schedule": "flat"}}, "optimizer.schedule: Input should be 'linear', 'cosine' or 'step'"),
+        ({"optimizer": {"layer_decay": 0}}, "optimizer.layer_decay: Input should be greater than 0"),
+        ({"ema": 1}, "ema: Input should be less than 1"),
+        ({"save": {"best": "r1"}}, "settings: save.best needs evaluations: set evaluate.every"),
+        ({"evaluate": {"patience": 1}}, "settings: evaluate.patience counts evaluations without a better save.best"),
         ({"optimizer": {"lr": 0}}, "optimizer.lr: Input should be greater than 0"),
         ({"optimizer": {"lr": float("inf")}}, "optimizer.lr: Input should be a finite number"),
         ({"optimizer": {"lr": float("nan")}}, "optimizer.lr: Input should be "),
@@ -109,6 +114,6 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes | None, 
 def test_what_decides_the_steps_leaves_out_what_only_changes_the_speed() -> None:
     first = parse(save={"every": 3}, log_every=2, compile=True, checkpointing=True, data={"workers": 9})
     assert first.deciding() == parse().deciding()
-    for changes in ({"seed": 1}, {"steps": 11}, {"batch_size": 2}, {"accumulate": 2}, {"precision": "fp32"},
+    for changes in ({"seed": 1}, {"steps": 11}, {"accumulate": 2}, {"precision": "fp32"}, {"freeze": ["a"]}, {"ema": 0.9},
                     {"optimizer": {"clip_norm": None}}, {"model": {"stage": 2}}):  # fmt: skip
         assert parse(**changes).deciding() != parse().deciding()

@@ -1,5 +1,6 @@
 // The list: filters in the address, keys to move in it.
 
+import { bulk } from "./bulk.js";
 import { onKeys, repeating } from "./keys.js";
 
 const form = document.getElementById("filter");
@@ -7,8 +8,8 @@ const cards = [...document.querySelectorAll(".cards > .card")];
 const filters = document.getElementById("filters");
 const toggle = document.getElementById("show-filters");
 
-for (const field of form.querySelectorAll("select, input[type=checkbox]")) {
-  field.addEventListener("change", () => form.requestSubmit());
+for (const field of form.elements) {
+  if (field.matches("select, input[type=checkbox]")) field.addEventListener("change", () => form.requestSubmit());
 }
 form.querySelector("textarea")?.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -19,6 +20,7 @@ toggle.addEventListener("click", () => {
   toggle.setAttribute("aria-expanded", String(open));
 });
 
+const openBulk = bulk();
 let at = -1;
 
 function choose(number) {
@@ -41,6 +43,7 @@ onKeys({
   k: repeating(() => choose(at - 1)),
   n: () => follow(".pager a[rel=next]"),
   p: () => follow(".pager a[rel=prev]"),
+  b: () => openBulk(),
   Enter: () => at >= 0 && (location.href = cards[at].querySelector("h2 a").href),
 });
 document.querySelector(".cards").addEventListener("focusin", (event) => {

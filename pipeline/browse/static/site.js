@@ -99,6 +99,13 @@ export function say(text) {
   hiding = setTimeout(() => (said.textContent = ""), 6000);
 }
 
+try {
+  const left = sessionStorage.getItem("longtake-said"); // by an action that loaded the page again
+  sessionStorage.removeItem("longtake-said");
+  if (left) say(left);
+} catch {
+  // storage is switched off
+}
 showName();
 if (!body.proved) {
   button?.addEventListener("click", () => {

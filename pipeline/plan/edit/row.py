@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from longtake.pipeline.merge.frame_times import clip_frame_times_ms
 from longtake.pipeline.merge.merge import long_clip
 from longtake.pipeline.parse.lines import base_name, canonical_json, load_json, quoted
 from longtake.pipeline.parse.manifest import safe_uri
@@ -160,6 +161,8 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
         meant = did_you_mean(split, config.split)
         wrong.append(f"split {quoted(split)} is not in the configuration, which has {', '.join(config.split)}.{meant}")
     sentences = _sentences(row.get("sentences"), wrong)
+    if config.frames.uniform is not None and len(sentences) > 1:
+        wrong.append(f"it has {len(sentences)} sentences; with frames.uniform a video is one")
     coherence = _number("coherence", row, wrong)
     scores = {name: _number(column, row, wrong) for column, name in _SCORES.items()}
     marks = {name: _text(name, row, wrong) for name in _MARKS}
@@ -169,6 +172,7 @@ def check_row(row: dict[str, Any], where: tuple[str, int], config: CorpusConfig)
     made = long_clip(video, tuple(sentences), config.frames.per_sentence)
     return replace(
         made,
+        frame_times_ms=clip_frame_times_ms(sentences, config.frames),
         coherence=coherence,
         split=str(split),
         scores=tuple((name, value) for name, value in scores.items() if value is not None),

@@ -102,6 +102,19 @@ def test_windows_are_consecutive_match_their_text_and_all_are_reached(settings: 
     assert reached == {(n, start) for n, length in enumerate(lengths) for start in range(length - 3)}
 
 
+def test_the_released_window_never_reaches_the_last_sentences(settings: LoaderSettings) -> None:
+    loader = ShardLoader(replace(settings, batch_size=4, released_window=True))
+    lengths = [length for shard in SHARDS for length in shard]
+    reached = {
+        (number_of(key), start)
+        for batch in take(loader, 4 * 20)
+        for key, start in zip(batch.keys, batch.starts, strict=True)
+    }
+    assert reached == {(n, start) for n, length in enumerate(lengths) for start in range(max(1, length - 4))}
+    with pytest.raises(ValueError, match="released_window was True, is None"):
+        ShardLoader(replace(settings, batch_size=4)).load_state_dict(loader.state_dict())
+
+
 def test_fewer_frames_of_each_sentence_can_be_taken(settings: LoaderSettings) -> None:
     whole = next(iter(ShardLoader(replace(settings, training=False))))
     half = next(iter(ShardLoader(replace(settings, training=False, frames_per_sentence=1))))

@@ -12,6 +12,7 @@ from longtake.model.data.transforms import (
     CropRange,
     TrainingCrop,
     draw_crop,
+    draw_released_crop,
     evaluation_frames,
     normalise,
     training_frames,
@@ -121,3 +122,25 @@ def test_normalised_video_has_the_layout_of_the_model() -> None:
         expected = (frames[b, n, y, x, c].item() / 255 - MEAN[c]) / STD[c]
         assert video[b, c, n, y, x].item() == pytest.approx(expected, abs=1e-5)
     assert normalise(frames, torch.bfloat16).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((240, 428), (240, 320)), ((720, 1280), (720, 960)), ((400, 100), (133, 100))]
+)
+def test_released_crops_of_a_wide_or_tall_picture_are_all_the_same(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    crops = {draw_released_crop(*size, CropRange(), rng, flip=0.0) for _ in range(200)}
+    assert crops == {
+        TrainingCrop((size[0] - expected[0]) // 2, (size[1] - expected[1]) // 2, *expected, False),
+    }
+
+
+def test_released_crops_of_a_4_to_3_picture_vary_as_torchvisions() -> None:
+    rng = np.random.default_rng(0)
+    crops = [draw_released_crop(240, 320, CropRange(), rng) for _ in range(300)]
+    areas = [crop.height * crop.width / (240 * 320) for crop in crops]
+    ratios = [crop.width / crop.height for crop in crops]
+    assert min(areas) > 0.79 and max(areas) <= 1.0 and max(ratios) < 1.35 and min(ratios) > 0.74
+    assert len(set(crops)) > 200 and 0.3 < np.mean([crop.flip for crop in crops]) < 0.7

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from longtake.model.data.paragraphs import merge_sentences
 from longtake.model.retrieval.annotation_formats import FORMATS, read_annotations, read_list
 from longtake.model.retrieval.annotations import (
     Annotation,
@@ -14,7 +15,6 @@ from longtake.model.retrieval.annotations import (
     AnnotationProblem,
     Annotations,
     VideoFiles,
-    merge_sentences,
 )
 
 

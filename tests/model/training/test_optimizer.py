@@ -17,8 +17,9 @@ from longtake.schemas.train_config import Optimizer
 @pytest.mark.parametrize("contrast", ["info_nce", "sigmoid"])
 def test_every_trained_parameter_is_in_one_group_and_nothing_frozen_in_any(stage: int, contrast: str) -> None:
     model = small(stage, contrast=contrast)
-    decayed, free = ({id(p) for p in group["params"]} for group in parameter_groups(model, 0.1))
-    assert [group["weight_decay"] for group in parameter_groups(model, 0.1)] == [0.1, 0.0]
+    settings = Optimizer(weight_decay=0.1)
+    decayed, free = ({id(p) for p in group["params"]} for group in parameter_groups(model, settings))
+    assert [group["weight_decay"] for group in parameter_groups(model, settings)] == [0.1, 0.0]
     assert not decayed & free
     assert decayed | free == {id(p) for p in model.parameters() if p.requires_grad}
     names = {id(p): name for name, p in model.named_parameters()}
@@ -105,3 +106,71 @@ def test_the_rate_that_is_recorded_is_the_one_that_was_used(tmp_path: Path) -> N
     config = configured(tmp_path, steps=4, optimizer={"lr": 0.01, "warmup": 0.5})
     trainer = trained(config, stop_after=3)
     assert trainer.stepper.optimizer.param_groups[0]["lr"] == learning_rate(2, 4, config.optimizer)
+
+
+@pytest.mark.parametrize("final", [0.0, 0.1])
+def test_cosine_is_that_of_torch(final: float) -> None:
+    settings = Optimizer(lr=1.0, warmup=0.2, final=final, schedule="cosine")
+    oracle = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    fall = torch.optim.lr_scheduler.CosineAnnealingLR(oracle, T_max=80, eta_min=final)
+    for step in range(20, 100):
+        assert learning_rate(step, 100, settings) == pytest.approx(oracle.param_groups[0]["lr"], abs=1e-9)
+        oracle.step()
+        fall.step()
+    assert learning_rate(9, 100, settings) == pytest.approx(0.5)
+
+
+def test_steps_are_those_of_torch() -> None:
+    settings = Optimizer(lr=1.0, warmup=0.05, schedule="step", step_epochs=2, step_factor=0.25)
+    oracle = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    fall = torch.optim.lr_scheduler.StepLR(oracle, step_size=20, gamma=0.25)
+    for step in range(100):
+        if step >= 5:
+            assert learning_rate(step, 100, settings, epoch_steps=10) == pytest.approx(oracle.param_groups[0]["lr"])
+        oracle.step()
+        fall.step()
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_released_groups_go_by_names(stage: int) -> None:
+    model = small(stage)
+    names = {id(p): name for name, p in model.named_parameters()}
+    decayed, free = (
+        {names[id(p)] for p in group["params"]} for group in parameter_groups(model, Optimizer(groups="released"))
+    )
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    left_out = trained - decayed - free
+    assert all("pooler" in name for name in left_out) and bool(left_out) == (stage == 2)
+    wrong = {"video_encoder.norm.weight", "sent_embedding.norm.weight", "sent_embedding.position_embeddings.weight"}
+    if stage == 1:
+        assert wrong <= decayed and "text_encoder.bert.embeddings.LayerNorm.weight" in free
+        assert any(name.endswith("norm1.weight") for name in decayed)
+        assert any(name.endswith("relative_position_bias_table") for name in free)
+    else:
+        assert "video_token_pos.norm.weight" in decayed and "video_token_pos.s_pos_embed" in free
+    assert not any(name.endswith(".bias") for name in decayed)
+
+
+def test_lower_layers_learn_slower() -> None:
+    model = small(1)
+    names = {id(p): name for name, p in model.named_parameters()}
+    groups = parameter_groups(model, Optimizer(layer_decay=0.5))
+    scale = {names[id(p)]: group["lr_scale"] for group in groups for p in group["params"]}
+    assert scale.keys() == {name for name, p in model.named_parameters() if p.requires_grad}
+    # Nine video blocks (2, 2, 2, 1, 1, 1) and two text layers in stage 1.
+    expected = {
+        "text_global_proj.weight": 0,
+        "video_encoder.norm.weight": 0,
+        "video_encoder.layers.5.blocks.0.mlp.fc1.weight": 1,
+        "video_encoder.layers.4.downsample.reduction.weight": 2,
+        "video_encoder.layers.0.blocks.1.norm1.weight": 8,
+        "video_encoder.layers.0.downsample.norm.weight": 8,
+        "video_encoder.layers.0.blocks.0.norm1.weight": 9,
+        "video_encoder.patch_embed.proj.weight": 10,
+        "text_encoder.bert.encoder.layer.1.output.dense.weight": 1,
+        "sent_embedding.segment_embeddings.weight": 2,
+        "text_encoder.bert.encoder.layer.0.output.dense.weight": 2,
+        "text_encoder.bert.embeddings.word_embeddings.weight": 3,
+    }
+    assert {name: scale[name] for name in expected} == {name: 0.5**below for name, below in expected.items()}
+    assert groups[0]["lr_scale"] == 1.0

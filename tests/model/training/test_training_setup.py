@@ -226,3 +226,13 @@ def test_a_tokenizer_is_found_from_the_configurations_folder(folder: Path, monke
         ).tokenizer
         == "uncased"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({}, "kernels: fused needs CUDA and Triton"), ({"compile": True}, "kernels: fused stands beside compile")],
+)
+def test_fused_kernels_that_would_not_be_used_are_refused(folder: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Trainer(configured(folder, output=str(folder / "fresh"), kernels="fused", **changes), ALONE)
+    assert not (folder / "fresh").exists()

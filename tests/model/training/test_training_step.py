@@ -9,9 +9,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from small_training import ALONE, TEXT, configured, weights, write_corpora
+from small_training import ALONE, TEXT, VIDEO, configured, weights, write_corpora
 
 from longtake.model.data.samples import Batch
+from longtake.model.data.transforms import normalise
 from longtake.model.training import step as training_step
 from longtake.model.training.process import Process
 from longtake.model.training.step import Interval, derived_seed, hide_words, mixed_dtype
@@ -20,11 +21,15 @@ from longtake.schemas.train_config import TrainConfig
 
 RANKS, STEPS = 2, 2
 CASES = [(1, 1, {}), (1, 2, {"contrast": "sigmoid", "mtc_others": 1}), (2, 1, {}), (2, 2, {})]
+CHUNKED = (0, 1)  # numbers of the cases that two processes also take in chunks
 
 
-def case(folder: Path, stage: int, accumulate: int, losses: dict[str, Any]) -> TrainConfig:
+def case(folder: Path, stage: int, accumulate: int, losses: dict[str, Any], chunks: int = 1) -> TrainConfig:
     model = {"stage": stage, "text": {**TEXT, "dropout": 0}, "losses": losses}
-    return configured(folder, model=model, accumulate=accumulate, batch_size=4, optimizer={"lr": 1e-2, "eps": 1e-3})
+    optimizer = {"lr": 1e-2, "eps": 1e-3}
+    return configured(
+        folder, model=model, accumulate=accumulate, batch_size=4, optimizer=optimizer, contrast_chunks=chunks
+    )
 
 
 def part_of(batch: Batch, number: int) -> Batch:
@@ -68,6 +73,7 @@ def worker(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=RANKS)
     process = Process(rank, RANKS, torch.device("cpu"))
     found = [stepped(case(Path(folder), *one), process, (rank,)) for one in CASES]
+    found += [stepped(case(Path(folder), *CASES[one], 2), process, (rank,)) for one in CHUNKED]
     torch.save(found, f"{folder}/rank{rank}.pt")
     dist.destroy_process_group()
 
@@ -81,7 +87,8 @@ def test_two_processes_take_the_steps_of_one_with_the_whole_batches(
     mp.start_processes(worker, (str(tmp_path),), nprocs=RANKS, start_method="spawn")
     ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(RANKS)]
     monkeypatch.setattr(training_step, "hide_words", hide_third)
-    for number, (stage, accumulate, losses) in enumerate(CASES):
+    for number, place in enumerate([*range(len(CASES)), *CHUNKED]):
+        stage, accumulate, losses = CASES[place]
         config = case(tmp_path, stage, accumulate, losses)
         if stage == 1:
             alone = stepped(config, ALONE, ())
@@ -137,3 +144,46 @@ def test_steps_draw_dropout_and_mtc_anew(tmp_path: Path) -> None:
 )
 def test_precision_follows_the_device(precision: str, device: str, dtype: torch.dtype | None) -> None:
     assert mixed_dtype(configured(Path("anywhere"), precision=precision), torch.device(device)) is dtype
+
+
+@pytest.mark.parametrize("losses", [{}, {"contrast": "sigmoid"}, {"mtc_weight": 0}])
+def test_chunks_give_the_gradient_of_the_whole_batch(tmp_path: Path, losses: dict[str, Any]) -> None:
+    write_corpora(tmp_path)
+    found = []
+    for chunks in (1, 2, 6):
+        changes = {
+            "batch_size": 6,
+            "contrast_chunks": chunks,
+            "model": {"losses": losses, "text": {**TEXT, "dropout": 0.0}},
+        }
+        trainer = Trainer(configured(tmp_path, **changes), ALONE)
+        trainer.model.double().train()
+        batch = next(iter(trainer.loader))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Batch, "video", lambda self: normalise(self.frames, torch.float64))
+            values = trainer.stepper._backward(batch, 3, 0)
+        gradients = {name: p.grad for name, p in trainer.model.named_parameters() if p.requires_grad}
+        found.append(values | gradients)
+    assert all(value is not None for value in found[0].values()) and float(found[0]["loss"]) > 0
+    for chunked in found[1:]:
+        assert chunked.keys() == found[0].keys()
+        for name, value in found[0].items():
+            torch.testing.assert_close(chunked[name], value, atol=1e-10, rtol=1e-8, msg=name)
+
+
+def test_both_passes_of_a_chunk_draw_the_same_dropout(tmp_path: Path) -> None:
+    """The features of the second pass are those whose gradients the first has found; other dropout would give other features."""
+    write_corpora(tmp_path)
+    trainer = Trainer(
+        configured(tmp_path, batch_size=4, contrast_chunks=2, model={"video": {**VIDEO, "drop_path": 0.5}}), ALONE
+    )
+    trainer.model.train()
+    seen: list[torch.Tensor] = []
+    encode = trainer.model.encode_text
+    trainer.model.encode_text = lambda *a: seen.append((found := encode(*a)).paragraph.detach()) or found  # type: ignore[method-assign, func-returns-value]
+    batch = next(iter(trainer.loader))
+    trainer.stepper._backward(batch, 0, 0)
+    first, second, *again = seen
+    assert torch.equal(first, again[0]) and torch.equal(second, again[1]) and not torch.equal(first, second)
+    plain = trainer.model.eval().encode_text(*(x[:2] for x in (batch.ids, batch.mask))).paragraph
+    assert not torch.equal(first, plain)

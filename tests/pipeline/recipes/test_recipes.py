@@ -297,6 +297,104 @@ CASES: dict[str, tuple[list[Callable[[Path], None]], dict[str, Said], dict[str, 
             }
         },
     ),
+    "didemo": (
+        [
+            whole(
+                "train_data.json",
+                [
+                    {"annotation_id": 2, "video": "54322086@N00_2408598493_274c77d26a.avi", "description": "a bear swims",
+                     "times": [[0, 0], [1, 1]], "num_segments": 6},
+                    {"annotation_id": 5, "video": "54322086@N00_2408598493_274c77d26a.avi", "description": "a bear leaves",
+                     "times": [[4, 5]], "num_segments": 6},
+                    {"annotation_id": 9, "video": "other.mov", "description": "snow", "times": [[0, 1]], "num_segments": 6},
+                ],
+            )
+        ],
+        {
+            "54322086@N00_2408598493_274c77d26a.avi": [(0, 1000, "a bear swims"), (1000, 2000, "a bear leaves")],
+            "other.mov": [(0, 1000, "snow")],
+        },
+        {},
+    ),
+    "queryd": (
+        [whole("raw_captions_combined_filtered.json", {"video-QOlSCBRmfWY": [["a", "bear"], ["it", "swims"]]})],
+        {"video-QOlSCBRmfWY": [(0, 1000, "a bear"), (1000, 2000, "it swims")]},
+        {"url": "https://www.youtube.com/watch?v=QOlSCBRmfWY"},
+    ),
+    "lfvilaretrieval": (
+        [
+            lines(
+                "train.jsonl",
+                {"clip_id": "v_one", "text": ["A bear swims.", "It eats."]},
+                {"clip_id": "v_two", "text": "Snow falls."},
+            )
+        ],
+        {"v_one": [(0, 1000, "A bear swims. It eats.")], "v_two": [(0, 1000, "Snow falls.")]},
+        {"meta": {"task": {"kind": "retrieval", "items": [{"sentences": ["A bear swims.", "It eats."]}]}}},
+    ),
+    "how2qa": (
+        [
+            lines(
+                "how2qa_train.jsonl",
+                {"clip_id": "clip_1", "span": [2.5, 9.0], "text_q": "Why does it swim?",
+                 "text_a": ["to eat", "to sleep", "to sing", "to fly"], "answer_idx": 0,
+                 "text_s": [{"start": 0.5, "end": 2.0, "text": "bears swim"}]},
+                {"clip_id": "clip_1", "span": [float("nan"), float("nan")], "text_q": "What colour is it?",
+                 "text_a": ["red", "white", "blue", "green"], "answer_idx": 1, "text_s": []},
+            )
+        ],
+        {"clip_1": [(0, 1000, "Why does it swim? What colour is it?")]},
+        {
+            "meta": {
+                "task": {
+                    "kind": "choice",
+                    "items": [
+                        {"question": "Why does it swim?", "choices": ["to eat", "to sleep", "to sing", "to fly"], "answer": 0,
+                         "span": [2.5, 9.0], "subtitles": [{"start": 0.5, "end": 2.0, "text": "bears swim"}]},
+                        {"question": "What colour is it?", "choices": ["red", "white", "blue", "green"], "answer": 1,
+                         "subtitles": []},
+                    ],
+                }
+            }
+        },
+    ),
+    "violin": (
+        [
+            lines(
+                "violin_train.jsonl",
+                {"clip_id": "friends_s01e01_seg02_clip_00", "text_q": "A man leaves.", "answer": 1,
+                 "text_s": [{"start": 1.0, "end": 2.0, "text": "Bye."}]},
+            )
+        ],
+        {"friends_s01e01_seg02_clip_00": [(0, 1000, "A man leaves.")]},
+        {
+            "meta": {
+                "task": {
+                    "kind": "answer",
+                    "items": [{"question": "A man leaves.", "answer": 1,
+                               "subtitles": [{"start": 1.0, "end": 2.0, "text": "Bye."}]}],
+                }
+            }
+        },
+    ),
+    "activitynetqa": (
+        [lines("train.jsonl", {"video_name": "v_QOlSCBRmfWY", "question": "does she dance", "answer": 1653})],
+        {"v_QOlSCBRmfWY": [(0, 1000, "does she dance")]},
+        {
+            "meta": {"task": {"kind": "answer", "items": [{"question": "does she dance", "answer": 1653}]}},
+            "url": "https://www.youtube.com/watch?v=QOlSCBRmfWY",
+        },
+    ),
+    "coin": (
+        [lines("coin_train.jsonl", {"video_id": ID, "recipe_type": 13})],
+        {ID: [(0, 1000, "class 13")]},
+        {"meta": {"task": {"kind": "classify", "items": [{"answer": 13}]}}},
+    ),
+    "lvu": (
+        [lines("relationship_train.jsonl", {"video_id": ID, "recipe_type": "3"})],
+        {ID: [(0, 1000, "class 3")]},
+        {"meta": {"task": {"kind": "classify", "items": [{"answer": 3}]}}},
+    ),
     "folder": (
         [text("videos/talk.mp4", ""), text("videos/talk.en.srt", "1\n00:00:01,000 --> 00:00:02,000\nBears swim.\n")],
         {"talk": [(1000, 2000, "Bears swim.")]},

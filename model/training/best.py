@@ -1,0 +1,67 @@
+"""The best evaluation of a training so far, by one metric, and how long ago it was."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from longtake.model.retrieval.metrics import Alignment, retrieval_metrics
+from longtake.model.training import evaluation_fusion
+from longtake.model.training.log import EVALUATION
+from longtake.schemas.errors import ConfigError
+from longtake.schemas.settings import did_you_mean
+
+# Of these less is better; of all others more.
+_LESS = ("rank", "mlm", "matching", "loss")
+
+
+def metrics_of(stage: int) -> tuple[str, ...]:
+    """Return the names of the metrics that an evaluation while training has."""
+    if stage == 2:
+        return evaluation_fusion.NAMES
+    some = torch.eye(2)
+    return tuple(retrieval_metrics(some, some) | Alignment(torch.ones(5)).metrics())
+
+
+def check_metric(name: str | None, stage: int) -> None:
+    """Raise ConfigError for a metric that no evaluation has."""
+    known = metrics_of(stage)
+    if name is not None and name not in known:
+        raise ConfigError(f"save.best: no metric {name!r}.{did_you_mean(name, known)} There are {', '.join(known)}")
+
+
+def less_is_better(metric: str) -> bool:
+    """Return whether a smaller value of a metric is better: ranks and losses."""
+    last = metric.rsplit("/", 1)[-1]
+    return last in _LESS or last.endswith(("_rank", "_loss"))
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value of `metric`, its step, and how many evaluations came since. `value` is None before the first."""
+
+    metric: str
+    value: float | None = None
+    step: int = 0
+    since: int = 0
+
+    def improved_by(self, value: float) -> bool:
+        """Return whether `value` is better. The first of equal values stays."""
+        if self.value is None:
+            return True
+        return value < self.value if less_is_better(self.metric) else value > self.value
+
+    def after(self, step: int, value: float) -> "Best":
+        """Return the state after an evaluation."""
+        if self.improved_by(value):
+            return Best(self.metric, value, step)
+        return Best(self.metric, self.value, self.step, self.since + 1)
+
+    def after_all(self, records: Iterable[Mapping[str, Any]]) -> "Best":
+        """Return the state after the evaluations among the records of metrics.jsonl."""
+        found = self
+        for record in records:
+            if (value := record.get(f"{EVALUATION}{self.metric}")) is not None:
+                found = found.after(record["step"], value)
+        return found

@@ -1,0 +1,82 @@
+"""Histograms of a column for all samples and for a selection."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from longtake.pipeline.browse.selection import Measure
+from longtake.pipeline.browse.store import Mask
+
+BINS = 40
+_OUTER = 0.001  # this share of the values at each end goes into the outer bins
+
+Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts of the values of a measure in the bins [edge, next edge). The outer bins also hold what lies beyond them. `chosen`
+    are the counts of a selection, `missing` the number of its samples without a value, `quantiles` its 5 %, median, 95 %."""
+
+    measure: Measure
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    chosen: tuple[int, ...]
+    missing: int
+    quantiles: tuple[float, ...]
+    whole: bool  # all values are whole numbers
+
+    @property
+    def bars(self) -> list[tuple[int, int]]:
+        """The heights of the bars from 0 to 100 for all samples and for the selection, each to its own highest."""
+        tallest, tallest_chosen = max(self.counts, default=0), max(self.chosen, default=0)
+        return [
+            (_height(n, tallest), _height(own, tallest_chosen)) for n, own in zip(self.counts, self.chosen, strict=True)
+        ]
+
+
+def histogram(measure: Measure, values: Values, mask: Mask | None) -> Histogram | None:
+    """The histogram of a measure. `values` has one number per row, NaN where there is none; None if no row has one."""
+    is_there = np.isfinite(values)
+    there = values[is_there]
+    if not len(there):
+        return None
+    whole = bool((there == np.round(there)).all())
+    edges = _edges(there, whole)
+    number = len(edges) - 1
+    width = edges[1] - edges[0]
+    bins = np.clip(((there - edges[0]) / width + 1e-6).astype(np.int32), 0, number - 1)
+    counts = np.bincount(bins, minlength=number)
+    own = bins if mask is None else bins[mask[is_there]]
+    chosen = there if mask is None else there[mask[is_there]]
+    quantiles = np.quantile(chosen, (0.05, 0.5, 0.95)) if len(chosen) else np.empty(0)
+    size = len(values) if mask is None else int(mask.sum())
+    return Histogram(
+        measure,
+        tuple(float(f"{edge:.9g}") for edge in edges),
+        tuple(counts.tolist()),
+        tuple(np.bincount(own, minlength=number).tolist()),
+        size - len(chosen),
+        tuple(quantiles.tolist()),
+        whole,
+    )
+
+
+def _edges(values: Values, whole: bool) -> list[float]:
+    """Evenly spaced round edges around nearly all values."""
+    low, high = (float(one) for one in np.quantile(values, (_OUTER, 1 - _OUTER)))
+    if high <= low:
+        high = low + 1
+    raw = (high - low) / BINS
+    power = 10.0 ** math.floor(math.log10(raw))
+    width = next(power * step for step in (1, 2, 5, 10) if power * step >= raw * (1 - 1e-9))
+    if whole:
+        width = max(1.0, width)
+    first, last = math.floor(low / width), math.floor(high / width) + 1
+    return [n * width for n in range(first, last + 1)]
+
+
+def _height(count: int, tallest: int) -> int:
+    return max(1, round(100 * count / tallest)) if count else 0
