@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, TAG_ID, build, client_of, proved, served
+from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, PORT, TAG_ID, build, client_of, proved, served
 from flask.testing import FlaskClient
 
 from longtake.pipeline.browse.bulk import Bulk, bulks
@@ -240,6 +240,7 @@ def test_many_rows_are_appended_together(tmp_path: Path) -> None:
 
 def test_exports_hold_the_samples_in_the_order_of_the_list(own: Server) -> None:
     client = client_of(own)
+    client.set_cookie(f"longtake-name-{PORT}", "Ann", domain="localhost")  # who exports sees what a curator may see
     own.site.marks.add("sample", ALPHA, "flag", "", "", "Ann")
     query = "sort=-words&q=banquise"
     keys = client.get(f"/export/keys?{query}", headers=HOST).text.split()
