@@ -48,15 +48,8 @@ def create_app(site: Site, access: Access) -> Flask:
         app.jinja_env.get_template(name)
     guard(app, access)
     for pages in (
-        list_pages,
-        sample_pages,
-        frame_pages,
-        mark_pages,
-        queue_pages,
-        table_pages,
-        selection_pages,
-        picture_pages,
-    ):
+        list_pages, sample_pages, frame_pages, mark_pages, queue_pages, table_pages, selection_pages, picture_pages,
+    ):  # fmt: skip
         pages.add(app, site)
 
     @app.before_request

@@ -42,13 +42,13 @@ def bulks(decided: DecisionTable, curator: str) -> list[Bulk]:
     """The last bulks of a curator that still count on some sample, newest first."""
     sizes: dict[tuple[str, str, str, str], int] = {}
     for one in decided.rows:
-        if _is_of(one, curator) and one.decision != WITHDRAWN:
+        if (one.curator, one.subject, one.basis) == (curator, "sample", "") and one.decision != WITHDRAWN:
             name = (one.decided_at, *one.verdict)
             sizes[name] = sizes.get(name, 0) + 1
     standing = dict.fromkeys(sizes, 0)
     for those in decided.current.values():
         for one in those:
-            if _is_of(one, curator):
+            if (one.curator, one.subject, one.basis) == (curator, "sample", ""):
                 standing[one.decided_at, *one.verdict] += 1
     found = [Bulk(curator, *name, size, standing[name]) for name, size in sizes.items() if size > 1 and standing[name]]
     return sorted(found, key=lambda one: one.decided_at, reverse=True)[:SHOWN]
@@ -65,7 +65,7 @@ def _before(
 ) -> Sequence[Decision]:
     own: dict[About, list[Decision]] = {}
     for one in decided.rows:
-        if _is_of(one, curator):
+        if one.curator == curator and one.subject == "sample":
             own.setdefault(one.about, []).append(one)
     found = []
     for about, rows in own.items():
@@ -78,9 +78,4 @@ def _before(
 
 
 def _own(decided: DecisionTable, about: About, curator: str) -> list[Decision]:
-    return [one for one in decided.current.get(about, ()) if _is_of(one, curator)]
-
-
-def _is_of(decision: Decision, curator: str) -> bool:
-    """Whether it is a verdict of this curator on a sample, and none that settles a conflict."""
-    return decision.curator == curator and decision.subject == "sample" and not decision.basis
+    return [one for one in decided.current.get(about, ()) if one.curator == curator and not one.basis]

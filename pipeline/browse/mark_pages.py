@@ -6,7 +6,7 @@ from flask import Flask, abort, render_template, request
 
 from longtake.pipeline.browse.marks import LABELS, DecisionTable
 from longtake.pipeline.browse.site import Site
-from longtake.pipeline.browse.viewer import viewer
+from longtake.pipeline.browse.viewer import deciding_curator, viewer
 from longtake.schemas.keys import is_sample_key
 
 UNDO = "undo"
@@ -26,7 +26,7 @@ def add(app: Flask, site: Site) -> None:
             abort(400, f"send an object with texts: {', '.join(_FIELDS)}")
         subject, subject_id, decision, label, note, _, basis, change = (given.get(name, "") for name in _FIELDS)
         decision, label, note = decision.strip(), label.strip(), note.strip()
-        curator = deciding(given.get("curator", "").strip())
+        curator = deciding_curator(given.get("curator", "").strip())
         if label not in ("", *LABELS):
             abort(400, f"label: one of {', '.join(LABELS)}")
         if basis and not viewer().adjudicates:
@@ -52,19 +52,6 @@ def told(site: Site, seen: DecisionTable, key: str, video_id: str, basis: str) -
 def unseen(site: Site, seen: DecisionTable, key: str, video_id: str) -> int:
     """How many decisions on a sample and its video do not show yet."""
     return len(site.marks.read().of(key, video_id)) - len(seen.of(key, video_id))
-
-
-def deciding(given: str) -> str:
-    """Who decides: the curator of the token, else the one that the page names."""
-    looks = viewer()
-    if not looks.is_proved:
-        return given or abort(400, "say who decides")
-    if given not in ("", looks.name):
-        abort(
-            403,
-            f"you are signed in as {looks.name}; {given[:100]} made this decision and must send it",
-        )
-    return looks.name
 
 
 def _age(given: Any) -> float:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
 from longtake.schemas.decision import ADJUDICATION, STRICTEST_FIRST, WITHDRAWN, Decision, current, standing, steps
-from longtake.schemas.decisions import append_decisions, read_decisions
+from longtake.schemas.decisions import append_decision, append_decisions, read_decisions
 from longtake.schemas.errors import ConfigError
 
 _KEPT_VIEWS = 32
@@ -130,13 +130,14 @@ class Marks:
 
     def append(self, decisions: Sequence[Decision]) -> None:
         """Append decisions in one write. Raises OSError, and ConfigError if the file holds something else."""
-        append_decisions(self.path, decisions)
+        with self._writing:
+            append_decisions(self.path, decisions)
 
     def undo_with(self, find: Callable[[DecisionTable], Sequence[Decision]]) -> int:
-        """Append what `find` makes of the current rows; no other undo comes between. Return the number of rows."""
+        """Append what `find` makes of the current rows; no other change comes between. Return the number of rows."""
         with self._writing:
             found = find(self.read())
-            self.append(found)
+            append_decisions(self.path, found)
         return len(found)
 
     def add(
@@ -180,7 +181,8 @@ class Marks:
         if change and any(one.change == change for one in self.read().rows):
             return
         when = (self._now() - timedelta(seconds=age_s)).isoformat(timespec="seconds")
-        self.append([Decision(subject, subject_id, decision, label, note, curator, when, basis, change)])
+        made = Decision(subject, subject_id, decision, label, note, curator, when, basis, change)
+        append_decision(self.path, made)
 
     def undo(
         self, subject: str, subject_id: str, curator: str, basis: str = "", change: str = "", age_s: float = 0

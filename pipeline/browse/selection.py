@@ -64,11 +64,11 @@ class Selection:
     curator: str = ""  # `state` counts this curator's decisions; "": anybody's
     duplicate: bool = False
     review: bool = False
-    queue: str = ""  # a queue that `longtake queues` dealt out, as NAME/CURATOR, or "conflicts"
     within: str = ""  # an expression of saved selections: combine.py
     area: str = ""  # an outline on a plot: axes.py
     topic: str = ""  # of a map: its name and the number of the topic
     check: str = ""  # a check of the last audit: the samples that it names as examples
+    queue: str = ""  # a queue that `longtake queues` dealt out, as NAME/CURATOR, or "conflicts"
     sort: str = ""
     problems: tuple[str, ...] = ()
 
@@ -78,7 +78,8 @@ class Selection:
         asked = {"sql": self.condition, PROOF: self.proof if self.condition else ""}
         found = {"q": self.text, **asked, **dict(self.choices), "state": self.state, "by": self.curator}
         found |= {"dup": "1" if self.duplicate else "", "review": "1" if self.review else "", "sort": self.sort}
-        found |= {"in": self.within, "area": self.area, "topic": self.topic, "check": self.check, "queue": self.queue}
+        found |= {"in": self.within, "area": self.area, "topic": self.topic, "check": self.check}
+        found |= {"queue": self.queue}
         for name, least, most in self.ranges:
             found |= {f"min_{name}": _number(least), f"max_{name}": _number(most)}
         return {name: value for name, value in found.items() if value}
@@ -155,11 +156,11 @@ def read_selection(values: Mapping[str, str]) -> Selection:
         curator=given.get("by", ""),
         duplicate=given.get("dup") == "1",
         review=given.get("review") == "1",
-        queue=given.get("queue", ""),
         within=given.get("in", ""),
         area=given.get("area", ""),
         topic=given.get("topic", ""),
         check=given.get("check", ""),
+        queue=given.get("queue", ""),
         sort=sort,
         problems=tuple(problems),
     )

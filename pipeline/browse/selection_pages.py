@@ -9,14 +9,13 @@ from longtake.pipeline.browse import bulk
 from longtake.pipeline.browse.audit_checks import read_checks
 from longtake.pipeline.browse.combine import SelectionError
 from longtake.pipeline.browse.export import KINDS, export
-from longtake.pipeline.browse.mark_pages import deciding
 from longtake.pipeline.browse.marks import LABELS
 from longtake.pipeline.browse.sandbox import QueryError
 from longtake.pipeline.browse.saved import SavedSelection
 from longtake.pipeline.browse.selection import Selection, read_selection
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import Ids, SlowSearch
-from longtake.pipeline.browse.viewer import viewer
+from longtake.pipeline.browse.viewer import deciding_curator, viewer
 from longtake.schemas.decision import STRICTEST_FIRST
 from longtake.schemas.errors import ConfigError
 
@@ -50,13 +49,14 @@ def add(app: Flask, site: Site) -> None:
 
     @app.get("/api/bulk")
     def bulks() -> str:
-        curator = viewer().name if viewer().is_proved else request.args.get("by", "")
+        looks = viewer()
+        curator = looks.name if looks.is_proved else request.args.get("by", "")
         return render_template("_bulks.html", bulks=bulk.bulks(site.marks.read(), curator))
 
     @app.post("/api/bulk")
     def decide() -> dict[str, Any]:
         given = _given(site, "query", "expected", "decision", "label", "note", "curator")
-        curator = deciding(given["curator"])
+        curator = deciding_curator(given["curator"])
         if given["decision"] not in STRICTEST_FIRST or given["label"] not in ("", *LABELS):
             abort(400, f"decision: {', '.join(STRICTEST_FIRST)}; label: {', '.join(LABELS)}")
         ids = _ids(site, _asked(given["query"]))
@@ -68,7 +68,7 @@ def add(app: Flask, site: Site) -> None:
     @app.post("/api/bulk/undo")
     def undo() -> dict[str, Any]:
         given = _given(site, "curator", "decided_at", "decision", "label", "note")
-        curator = deciding(given["curator"])
+        curator = deciding_curator(given["curator"])
         verdict = (given["decision"], given["label"], given["note"])
         return {"done": bulk.undo(site.marks, curator, given["decided_at"], verdict)}
 
@@ -77,7 +77,8 @@ def add(app: Flask, site: Site) -> None:
         if kind not in KINDS:
             abort(404, f"no such file; there are {', '.join(KINDS)}")
         mime, end = KINDS[kind]
-        parts = export(site.store, site.seen(), _ids(site, _checked(read_selection(request.args))), kind)
+        selection = _checked(read_selection(request.args))
+        parts = export(site.store, site.seen(selection), _ids(site, selection), kind)
         headers = {"Content-Disposition": f'attachment; filename="selection.{end}"'}
         return Response(parts, headers=headers, content_type=mime)
 

@@ -105,10 +105,8 @@ class Site:
         if selection.condition and not self.proves(selection.condition, selection.proof):
             raise QueryError(NOT_RUN)
         masks, order = self._masks(selection, ()), self.store.order(selection)
-        if selection.review and order is None:
-            order = np.array(self._for_review(), np.int32)
-        if selection.queue and order is None:
-            order = np.array(self._queued(selection), np.int32)
+        if order is None and (selection.review or selection.queue):
+            order = np.array(self._for_review() if selection.review else self._queued(selection), np.int32)
         return masks, order
 
     def named(self, name: str) -> Mask:
@@ -153,13 +151,6 @@ class Site:
     def _for_review(self) -> list[int]:
         return [int(row) for row in self._there([one.key for one in self.sample_for_review() or ()])]
 
-    def _queued(self, selection: Selection) -> list[int]:
-        """The rows of a queue in its order. Conflicts are those that the viewer may settle."""
-        if selection.queue == CONFLICTS:
-            mask = self.marks.rows_in(self.store, "conflict", "", self.seen(selection))
-            return [int(row) for row in np.flatnonzero(mask)]
-        return [int(row) for row in self._there([one.key for one in self.queues().of(selection.queue)])]
-
     def _masks(self, selection: Selection, within: tuple[str, ...]) -> list[Mask]:
         """The masks of a selection. `within` are the saved selections that it is part of."""
         masks = self.store.rows_where(selection)
@@ -187,6 +178,14 @@ class Site:
         if selection.within:
             masks.append(evaluate(selection.within, lambda name: self._named(name, within)))
         return masks
+
+    def _queued(self, selection: Selection) -> list[int]:
+        """The rows of a queue in its order. Conflicts are those that the viewer may settle."""
+        if selection.queue == CONFLICTS:
+            mask = self.marks.rows_in(self.store, "conflict", "", self.seen(selection))
+            return [int(row) for row in np.flatnonzero(mask)]
+        keys = [one.key for one in self.queues().of(selection.queue)]
+        return [row for row in self.store.rows_of(keys) if row is not None]
 
 
 def _axes_of(maps: Sequence[CorpusMap]) -> dict[Axis, Values]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from flask import g, has_request_context
+from flask import abort, g, has_request_context
 
 from longtake.pipeline.browse.watched_file import WatchedFile
 from longtake.schemas.curators import Curator, checked_name, find_curator, read_curators
@@ -35,6 +35,19 @@ def named(cookie: str, default: str) -> Viewer:
         return Viewer(checked_name(unquote(cookie)) if cookie else default)
     except ConfigError:
         return Viewer(default)
+
+
+def deciding_curator(given: str) -> str:
+    """Who decides: the curator of the token, else the one that the page names. Answers 400 without one, 403 if they differ."""
+    looks = viewer()
+    if not looks.is_proved:
+        return given or abort(400, "say who decides")
+    if given not in ("", looks.name):
+        abort(
+            403,
+            f"you are signed in as {looks.name}; {given[:100]} made this decision and must send it",
+        )
+    return looks.name
 
 
 class KnownCurators:

@@ -57,8 +57,9 @@ def test_a_missing_extra_is_3_and_one_line(name: str, monkeypatch: pytest.Monkey
     arguments = {
         "status": ["c"], "diff": ["c", "d"], "clean": ["c"],
         "explain": ["c.yaml", "v"], "takedown": ["c"], "merge": ["c", "d", "-o", "e"], "reshard": ["c"], "retry": ["c"],
-        "audit": ["c"], "map": ["c"], "browse": ["c"], "queues": ["c"],
-        "curate": ["c", "--policy", "p"], "evaluate": ["r", "c"], "embed": ["r", "c", "-o", "t.parquet"],
+        "curate": ["c", "--policy", "p"],
+        "audit": ["c"], "map": ["c"], "browse": ["c"], "queues": ["c"], "evaluate": ["r", "c"],
+        "embed": ["r", "c", "-o", "t.parquet"],
     }  # fmt: skip
     package, extra = "torch" if NEEDS[name] == ("train",) else "apache_beam", ",".join(NEEDS[name])
     monkeypatch.setitem(sys.modules, package, None)
