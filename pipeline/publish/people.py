@@ -1,5 +1,7 @@
 """The parts of a card that people give: the sign-off, and the data sheet with its unanswered questions."""
 
+import re
+
 from longtake.pipeline.publish.attestation import ATTESTATION, SIGNATURE, Attestation
 from longtake.pipeline.publish.markdown import escape
 from longtake.schemas.datasheet import QUESTIONS, Datasheet
@@ -12,10 +14,11 @@ def signed_off(attestation: Attestation | None) -> str:
     if attestation is None:
         return "Nobody has signed this version off: `longtake attest` does, after an audit by a policy."
     policy, review = attestation.policy, attestation.review
+    digits = re.sub("[^0-9a-f]", "", policy["sha256"])
     checks = ", ".join(f"{number} {name}" for name, number in attestation.audit["checks"].items())
     lines = [
         f"{escape(attestation.who)} signed this version off at {escape(attestation.when)}.",
-        f"- Policy {escape(policy['name'])}, SHA-256 `{escape(policy['sha256'])}`: all {escape(policy['lines'])} lines pass.",
+        f"- Policy {escape(policy['name'])}, SHA-256 `{digits}`: all {escape(policy['lines'])} lines pass.",
         f"- Checks of the audit: {escape(checks)}.",
         f"- People reviewed a random sample: {escape(review['text'], 600)}."
         if review
