@@ -60,7 +60,7 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
         ),
         (
             {"task": {"kind": "answer", "classes": 3}, "contrast_chunks": 2},
-            "contrast_chunks: task 'answer' has no contrast",
+            "settings: contrast_chunks: task 'answer' has no contrast",
         ),
         ({"batch_size": 6, "contrast_chunks": 4}, "settings: batch_size 6 cannot be cut into 4 contrast_chunks"),
         ({"model": {"stage": 2}, "contrast_chunks": 2}, "settings: contrast_chunks: stage 2 has no contrast"),
