@@ -153,7 +153,7 @@ class VideoClassifier(LFVila):
     def __init__(self, size: ModelSize, compat: Preset | Compat, head: TaskHead) -> None:
         nn.Module.__init__(self)
         self.size, self.compat, self.head = size, compat_of(compat), head
-        self.stage, self.video_token_pos, self.contrast = 1, None, None
+        self.stage, self.video_token_pos, self.contrast, self._frozen = 1, None, None, ()
         width = size.text.hidden
         self.video_encoder = VideoEncoder(size.video, self.compat)
         self.video_global_proj = nn.Linear(width, width)

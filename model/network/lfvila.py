@@ -176,6 +176,14 @@ class LFVila(nn.Module):
         for module in self._frozen:
             module.eval()
 
+    def clips_of(self, text_ids: Tensor) -> int:
+        """Return the number of clips that ids (B, M, L) go with: M, one for each sentence.
+
+        In the released code and for retrieval, whose videos are not cut by sentences, the configuration decides it.
+        """
+        of_size = self.compat.reshaped_clips or self.head is not None
+        return self.size.clips if of_size else text_ids.shape[1]
+
     def set_checkpointing(self, enabled: bool) -> None:
         """Recompute activations in the backward pass, block by block: less memory for about a third more time."""
         self.video_encoder.checkpointing = enabled
@@ -366,8 +374,7 @@ class LFVila(nn.Module):
         Raises:
             ValueError: stage 2 without `mlm_labels`.
         """
-        # In the released code the configuration decides the number of clips, not the text.
-        videos = self.encode_video(video, self.size.clips if self.compat.reshaped_clips else text_ids.shape[1])
+        videos = self.encode_video(video, self.clips_of(text_ids))
         texts = self.encode_text(text_ids, attention_mask)
         if pull is not None:
             return {"loss": self.pulled(videos, texts, pull)}

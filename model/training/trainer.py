@@ -91,7 +91,8 @@ class Trainer:
                 )
             )
             if not len(self.evaluated.order.usable):
-                raise ConfigError(f"evaluate.split {wanted.split!r} has no sample of {settings.sentences} sentences")
+                of = f"of {settings.sentences} sentences" if settings.task is None else "with a task"
+                raise ConfigError(f"evaluate.split {wanted.split!r} has no sample {of}")
         check_metric(config)
         self.steps = config.steps or math.ceil((config.epochs or 0) * len(self.loader) / config.accumulate)
         torch.manual_seed(config.seed)

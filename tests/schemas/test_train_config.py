@@ -58,7 +58,10 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
             {"task": {"kind": "retrieval"}, "data": {"concatenate": 0.5}},
             "settings: data.concatenate is for pre-training",
         ),
-        ({"task": {"kind": "retrieval"}, "contrast_chunks": 2}, "settings: contrast_chunks is for pre-training"),
+        (
+            {"task": {"kind": "answer", "classes": 3}, "contrast_chunks": 2},
+            "settings: contrast_chunks: task 'answer' has no contrast",
+        ),
         ({"batch_size": 6, "contrast_chunks": 4}, "settings: batch_size 6 cannot be cut into 4 contrast_chunks"),
         ({"model": {"stage": 2}, "contrast_chunks": 2}, "settings: contrast_chunks: stage 2 has no contrast"),
         ({"data": {"curriculum": [{"until": 0.5, "frames_per_sentence": 1}]}}, "data: curriculum: until is [0.5]"),
