@@ -11,16 +11,18 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 from small_training import told, write_corpora, written
 
-from longtake.model.weights.checkpoint import checkpoints
+from longtake.model.weights.checkpoint import checkpoints, load_model
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
 PATIENCE_S = 600
 SHORT: dict[str, Any] = {
     "steps": 60,
-    "save": {"every": 10},
+    "save": {"every": 10, "best": "paragraph_to_video/r1"},
     "evaluate": {"every": 30, "split": "train"},
+    "ema": 0.9,
     "batch_size": 2,
 }
 
@@ -75,6 +77,10 @@ def test_stopped_and_resumed_it_trains_as_uninterrupted(folder: Path) -> None:
     out, err = resumed.communicate(timeout=PATIENCE_S)
     assert resumed.returncode == 0, err
     assert told(run) == expected
+    (first, _), (second, _) = load_model(str(folder / "whole" / "best")), load_model(str(run / "best"))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
 
 
 def test_a_mistake_is_said_once(folder: Path) -> None:
