@@ -24,7 +24,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "classify": {"kind": "classify", "classes": 4},
 }
 #: Learned from nothing in so many steps; what the answers on held-out videos then reach. Chance is 1/4, for retrieval 1/32.
-STEPS = {"retrieval": 100, "choice": 150, "answer": 400, "classify": 25}
+STEPS = {"retrieval": 100, "choice": 150, "answer": 400, "classify": 20}
 REACHED = {"retrieval": 0.25, "choice": 0.9, "answer": 0.8, "classify": 0.9}
 METRIC = {"retrieval": "paragraph_to_video/r1"}
 
@@ -57,7 +57,7 @@ def settings(folder: Path, kind: str, **changes: Any) -> dict[str, Any]:
         "model": {"size": "tiny", "video": video, "text": text},
         "data": {"tokenizer": str(folder / "words"), "tokens": 8, "height": 32, "width": 64, "workers": 0, "flip": 0.0},
         "batch_size": 4,
-        "steps": 5,
+        "steps": 3,
         "optimizer": {"lr": 2e-3, "final": 0.1},
         "precision": "fp32",
         "log_every": 1,
@@ -70,13 +70,13 @@ def settings(folder: Path, kind: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_task_resumes_bit_for_bit_and_is_evaluated(corpora: Path, tmp_path: Path, kind: str) -> None:
-    evaluated = {"every": 2, "split": "train", "batch_size": 5}
+    evaluated = {"every": 3, "split": "train", "batch_size": 5}
     configs = [
         parse_train_config(settings(corpora, kind, output=str(tmp_path / name), evaluate=evaluated))
         for name in ("whole", "parts")
     ]
     whole = trained(configs[0])
-    trained(configs[1], stop_after=2)
+    trained(configs[1], stop_after=1)
     parts = trained(configs[1], resume=True)
     assert told(configs[0].output) == told(configs[1].output)
     expected, found = weights(whole), weights(parts)
@@ -86,7 +86,7 @@ def test_a_task_resumes_bit_for_bit_and_is_evaluated(corpora: Path, tmp_path: Pa
     model, card = load_model(configs[0].output)
     assert card.task is not None and card.task.kind == kind
     assert isinstance(model, {"classify": VideoClassifier, "retrieval": torch.nn.Module}.get(kind, QuestionModel))
-    if kind in ("choice", "retrieval"):  # the command prints what the training logged
+    if kind == "choice":  # the command prints what the training logged
         report = tmp_path / "metrics.json"
         done = longtake_here(
             "evaluate",
@@ -114,7 +114,7 @@ EACH = [
 @pytest.mark.parametrize(("kind", "seed"), EACH)
 def test_each_head_learns(tmp_path: Path, kind: str, seed: int) -> None:
     vocabulary(tmp_path / "words")
-    make(tmp_path / kind, kind, 96, seed)  # type: ignore[arg-type]
+    make(tmp_path / kind, kind, 64 if kind == "classify" else 96, seed)  # type: ignore[arg-type]
     make(tmp_path / "val", kind, 32, seed + 10, "val")  # type: ignore[arg-type]
     changes = {"batch_size": 16, "steps": STEPS[kind], "seed": seed, "log_every": 1000}
     run = trained(parse_train_config(settings(tmp_path, kind, **changes)))
