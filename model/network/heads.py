@@ -66,10 +66,9 @@ class QuestionModel(LFVila):
         return [self.video_encoder.norm_local, self.video_encoder.local_feat_proj]
 
     def train(self, mode: bool = True) -> "QuestionModel":
-        """Set training mode of all parts, except those that `freeze` names."""
+        """Set training mode of all parts, but for those that `freeze` names."""
         nn.Module.train(self, mode)
-        for module in self._frozen:
-            module.eval()
+        self._keep_frozen()
         return self
 
     def encode_video(self, video: Tensor, clips: int | None = None) -> Tensor:  # type: ignore[override]

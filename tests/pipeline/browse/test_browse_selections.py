@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, TAG_ID, build, client_of, proved, served
+from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, PORT, TAG_ID, build, client_of, proved, served
 from flask.testing import FlaskClient
 
 from longtake.pipeline.browse.bulk import Bulk, bulks
 from longtake.pipeline.browse.combine import SelectionError, evaluate, is_name, names_in
+from longtake.pipeline.browse.guard import Access
 from longtake.pipeline.browse.server import Server
 from longtake.schemas.decisions import Decision, append_decisions, read_decisions
 
@@ -239,13 +240,18 @@ def test_many_rows_are_appended_together(tmp_path: Path) -> None:
 
 
 def test_exports_hold_the_samples_in_the_order_of_the_list(own: Server) -> None:
-    client = client_of(own)
+    client = client_of(
+        own, Access("127.0.0.1", PORT, csrf="the-csrf-token", curator="Ann")
+    )  # others see no verdict of hers
     own.site.marks.add("sample", ALPHA, "flag", "", "", "Ann")
     query = "sort=-words&q=banquise"
     keys = client.get(f"/export/keys?{query}", headers=HOST).text.split()
     rows = list(csv.DictReader(io.StringIO(client.get(f"/export/csv?{query}", headers=HOST).text, newline="")))
     lines = client.get(f"/export/jsonl?{query}", headers=HOST).text.splitlines()
     assert [row["key"] for row in rows] == [json.loads(line)["key"] for line in lines] == keys
+    assert {row["key"]: row["decision"] for row in rows}[ALPHA] == ""  # blind: who asks has no verdict on it
+    object.__setattr__(own.site, "is_blind", False)
+    rows = list(csv.DictReader(io.StringIO(client.get(f"/export/csv?{query}", headers=HOST).text, newline="")))
     assert {row["key"]: row["decision"] for row in rows}[ALPHA] == "flag"
     hostile = [json.loads(line) for line in lines if json.loads(line)["video_id"] in HOSTILE]
     assert all("<script>" in one["paragraph"] for one in hostile)
