@@ -61,6 +61,7 @@ EXAMPLES = {
     "takedown": (
         'longtake takedown out/demo --videos ids.txt --note "request 2031 of the owner"',
         "printf 'last-man\\n' | longtake takedown out/demo --videos -",
+        "longtake takedown out/demo --videos ids.txt --with-duplicates --request 2031 --received 2026-11-20",
         "longtake takedown out/demo --decisions out/demo/decisions.csv",
         "longtake takedown gs://bucket/corpus --videos ids.txt --ignore-unknown -- --runner=FlinkRunner",
     ),
@@ -98,6 +99,19 @@ EXAMPLES = {
         "longtake decisions out/demo/decisions.csv",
         "longtake decisions ann.csv bob.csv --output both.csv",
         "longtake decisions gs://bucket/corpus/decisions.csv bob.parquet --on-conflict latest --json",
+    ),
+    "card": ("longtake card out/demo", "longtake card out/demo --edit"),
+    "attest": (
+        "longtake attest out/demo --who ann@example.org --key ~/.ssh/id_ed25519",
+        "longtake attest out/demo --verify --signers allowed_signers",
+    ),
+    "removals": (
+        "longtake removals out/demo",
+        "longtake removals out/demo out/demo-version-1 gs://bucket/mirror",
+    ),
+    "search": (
+        'longtake search "Jane Doe" out/demo out/demo-version-1',
+        'longtake search "the channel" out/demo --videos | longtake takedown out/demo --videos - --request 2031',
     ),
     "merge": (
         "longtake merge out/lectures out/films --output out/both",

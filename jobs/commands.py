@@ -31,6 +31,7 @@ GROUPS = {
     "Look": {
         "verify": "Check that all parts of a corpus agree.",
         "show": "List samples, or show one with its frames.",
+        "search": "Find a name, a channel or a phrase in corpora.",
         "explain": "Show what became of one video, step by step.",
         "audit": "Write a report on a corpus.",
         "map": "Place samples on a plane, and find topics.",
@@ -42,10 +43,13 @@ GROUPS = {
     "New versions": {
         "curate": "Keep what a policy allows, as a new version.",
         "takedown": "Remove videos or samples for good.",
+        "removals": "List removal requests, and prove that they are done.",
         "merge": "Join finished corpora into a new one.",
         "reshard": "Cut a corpus into other shards or splits.",
     },
     "Publish": {
+        "card": "Write the card again; ask what only people know.",
+        "attest": "Sign a corpus off, or check who did.",
         "publish": "Put a corpus on the Hugging Face hub or in a bucket.",
     },
     "Model": {
@@ -57,9 +61,21 @@ GROUPS = {
 _PANELS = {name: (panel, summary) for panel, commands in GROUPS.items() for name, summary in commands.items()}
 _ROOMS = {
     "build": ("fetch", "plan", "doctor", "build", "status", "clean"),
-    "curate": ("verify", "show", "audit", "map", "browse", "queues", "curators", "decisions"),
+    "curate": (
+        "verify",
+        "show",
+        "audit",
+        "map",
+        "browse",
+        "queues",
+        "curators",
+        "decisions",
+        "card",
+        "attest",
+        "search",
+    ),
     "explain": ("explain",),
-    "versions": ("diff", "retry", "curate", "takedown", "merge", "reshard"),
+    "versions": ("diff", "retry", "curate", "takedown", "removals", "merge", "reshard"),
     "retrieve": ("evaluate", "embed"),
 }
 _MODULES = {name: f"{room}.{name}" for room, names in _ROOMS.items() for name in names}
@@ -77,6 +93,7 @@ NEEDS = {
     "retry": ("build",),
     "curate": ("audit",),
     "takedown": ("build",),
+    "removals": ("build",),
     "merge": ("build",),
     "reshard": ("build",),
     "audit": ("audit",),

@@ -23,14 +23,14 @@ from longtake.pipeline.audit.estimates import Verdict, acceptance
 from longtake.pipeline.audit.frames import pieces
 from longtake.pipeline.audit.frames_graph import add_looking
 from longtake.pipeline.audit.policy import policy_json
+from longtake.pipeline.audit.policy_choice import quota_columns
 from longtake.pipeline.audit.queues import queues_path, read_queues
 from longtake.pipeline.audit.replay import Replay
 from longtake.pipeline.audit.report.page import render
 from longtake.pipeline.audit.result import Audit, AuditCheck, CheckStatus, PolicyVerdict
 from longtake.pipeline.audit.sampling import DEFAULT_STRATA, ReviewSample, draw, is_of, read_sample, write_sample
 from longtake.pipeline.plan.summary import read_summary
-from longtake.pipeline.publish.card import dataset_card
-from longtake.pipeline.publish.croissant import croissant_json
+from longtake.pipeline.publish.audited import agreement_sentence, manifest_digest, with_people, write_card
 from longtake.pipeline.publish.index_figures import card_figures
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.pipeline.run.slots import Slots, close_shared_slots, shared_slots
@@ -79,6 +79,8 @@ def run(asked: AuditOptions, console: Console) -> tuple[Audit, str]:
     folder = asked.output or layout.path("audit")
     with locked(asked.corpus) if asked.output is None else nullcontext(), _database(layout, asked.output) as database:
         manifest = finished_manifest(layout)
+        if asked.policy is not None:
+            quota_columns(database, asked.policy.policy.quotas)  # before any work
         drawn = _drawn(database, asked, console)
         looked = _look(database, asked, folder, console)
         report = _verified(asked, console)
@@ -87,7 +89,7 @@ def run(asked: AuditOptions, console: Console) -> tuple[Audit, str]:
             decisions, tuple(drawn), _made(), asked.licences, read_queues(queues_path(layout)), asked.policy,
         )  # fmt: skip
         with _replay(database, asked.config, question) as replay:
-            found = audit(database, question, replay.sheet)
+            found = replace(audit(database, question, replay.sheet), corpus_sha256=manifest_digest(layout))
         if asked.accept is not None:
             found = with_acceptance(found, asked.accept)
         _write(database, found, manifest, folder, asked.output is None)
@@ -215,13 +217,13 @@ def _write(database: Database, found: Audit, manifest: CorpusManifest, folder: s
     if in_corpus:
         layout = database.layout
         figures = replace(
-            card_figures(layout, manifest),
+            with_people(layout, card_figures(layout, manifest)),
+            agreement=agreement_sentence(agreement_json(found.agreement) if found.agreement else None),
             limits=limits_of(found.checks),
             reviews=tuple(one.text for one in found.estimates),
             audited=found.made,
         )
-        storage.write_bytes(layout.card, dataset_card(manifest, figures).encode())
-        storage.write_bytes(layout.croissant, croissant_json(manifest, figures, storage.read_bytes(layout.manifest)))
+        write_card(layout, manifest, figures)
 
 
 def to_json(found: Audit) -> dict[str, Any]:
@@ -230,6 +232,7 @@ def to_json(found: Audit) -> dict[str, Any]:
         "name": found.name,
         "version": found.version,
         "fingerprint": found.fingerprint,
+        "corpus_sha256": found.corpus_sha256,
         "verdict": found.verdict,
         "made": found.made,
         "numbers": {number.name: number.value for number in found.numbers},

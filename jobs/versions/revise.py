@@ -14,12 +14,14 @@ from rich.table import Table
 from longtake.jobs.job import run_pipeline, written
 from longtake.jobs.lock import locked
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
+from longtake.pipeline.publish.audited import write_card
 from longtake.pipeline.revise.change import VersionChange
 from longtake.pipeline.revise.install import PARENT, digest, discard, install, stays_in_place
 from longtake.pipeline.revise.shards_graph import DecodeSettings, SealFacts, add_shards
 from longtake.pipeline.revise.tables_graph import Planning, add_tables, carried
 from longtake.pipeline.run.runner import pipeline_options
 from longtake.schemas import storage
+from longtake.schemas.datasheet import NO_ANSWERS, read_datasheet
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, finished_manifest, read_manifest
@@ -111,6 +113,7 @@ def replace(
     If both versions have the same shards, counts and settings, keep the old one and return None, unless `even_same`."""
     (old,) = revision.origins
     target = revision.change.target
+    answers = read_datasheet(old.layout)  # a faulty one must be known before any work
     discard(old.layout)
     with ExitStack() as stack:
         if not storage.is_remote(target.root):
@@ -125,6 +128,8 @@ def replace(
             discard(old.layout)
             return None
         install(old.layout)
+    if answers != NO_ANSWERS:
+        write_card(old.layout, made)
     return made
 
 

@@ -1,7 +1,9 @@
 """`longtake takedown`: remove videos from a finished corpus for good, and samples that curators rejected."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,10 +15,14 @@ from longtake.schemas import storage
 from longtake.schemas.decision import NOBODY, OnConflict
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.printable import printable
+from longtake.schemas.removals import Removal, append_removal, checked_request, read_removals
 
 if TYPE_CHECKING:
+    from longtake.jobs.versions.revise import FinishedCorpus
     from longtake.pipeline.revise.known_copies import CopiedVideos
     from longtake.pipeline.revise.select import KnownSamples, KnownVideos
+    from longtake.schemas.layout import Layout
+    from longtake.schemas.manifest import CorpusManifest
 
 _SHOWN = 10
 _REMEMBERED = 1000  # known copies in corpus.json
@@ -38,6 +44,15 @@ def takedown(
         ),
     ] = False,
     note: Annotated[str, typer.Option("--note", help="The reason; written to the ledger and corpus.json.")] = "",
+    request: Annotated[
+        str | None,
+        typer.Option(
+            "--request", metavar="REF", help="The reference of the request: keep a record of it, for longtake removals."
+        ),
+    ] = None,
+    received: Annotated[
+        str, typer.Option("--received", metavar="DAY", help="With --request: the day it came, as 2026-11-20.")
+    ] = "",
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Ignore ids that the corpus does not know.")
     ] = False,
@@ -55,10 +70,15 @@ def takedown(
     from longtake.pipeline.revise.install import next_version
     from longtake.pipeline.revise.known_copies import CopiedVideos, known_copies
     from longtake.pipeline.revise.rejection import Rejection
+    from longtake.pipeline.revise.removal_proof import removed_samples
     from longtake.pipeline.revise.select import known_samples, known_videos
     from longtake.schemas.reasons import Stage
 
     console, note = terminal.console(), _checked_note(note)
+    if received and request is None:
+        raise ConfigError("takedown: --received goes with --request REF")
+    if request is not None:
+        checked_request(request, received)
     asked = read_asked(videos, decided, on_conflict, note)
     check_there(corpus)
     with locked(corpus):
@@ -76,6 +96,8 @@ def takedown(
         rejection = Rejection.of({key: (Stage.TAKEDOWN, asked.samples[key]) for key in samples.here}, planned)
         if not taken_down and not rejection.why:
             console.print(f"{_already(asked, known, samples)}: nothing to do.", highlight=False)
+            if request is not None:
+                _close_record(request, old, console)
             return
         settings = old.manifest.config
         change = VersionChange(
@@ -91,7 +113,25 @@ def takedown(
         stay = CopiedVideos() if with_duplicates else copies
         done |= {"copies": stay.names[:_REMEMBERED]} if stay else {}
         revision = Revision(change, (old,), next_manifest(old, "takedown", done))
+        record = None
+        if request is not None:
+            removed = removed_samples(old.layout, old.manifest, taken_down, rejection.why)
+            record = Removal(
+                request=request.strip(),
+                received=received,
+                note=note,
+                videos=tuple(sorted(taken_down)),
+                samples=dict(removed.samples),
+                copies_by_frames=tuple(sorted(copies.videos)),
+                copies_by_text=tuple(sorted(copies.clips)),
+                copies_removed=with_duplicates,
+                before=_stated(old.manifest, old.layout),
+                shards_gone=dict(removed.shards),
+            )
+            append_removal(old.layout, record)  # before the work: an interruption leaves a record that is not done
         made = replace(revision, context.obj, console, even_same=True)
+        if record is not None:
+            _finish_record(record, finished(corpus), console)
     if made is not None:
         what = [f"{_counted(len(taken_down), 0)} taken down"] if taken_down else []
         what += [f"{_counted(0, len(rejection.why))} rejected"] if rejection.why else []
@@ -102,6 +142,31 @@ def takedown(
         "Nothing of them is left in this corpus. Remove them from copies of it and from the sources yourself.",
         highlight=False,
     )
+
+
+def _stated(manifest: "CorpusManifest", layout: "Layout") -> dict[str, Any]:
+    """A version as the record of a removal names it."""
+    return {
+        "version": manifest.version,
+        "corpus_json_sha256": hashlib.sha256(storage.read_bytes(layout.manifest)).hexdigest(),
+    }
+
+
+def _finish_record(record: Removal, new: "FinishedCorpus", console: Console) -> None:
+    """Write that a request is done."""
+    when = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    shards = {shard.name: shard.sha256 for shard in new.manifest.shards}
+    append_removal(new.layout, record.finished(when, _stated(new.manifest, new.layout), shards))
+    terminal.print_line(
+        console, f"Request {record.request}: recorded. Prove it with: longtake removals {new.layout.root}"
+    )
+
+
+def _close_record(request: str, now: "FinishedCorpus", console: Console) -> None:
+    """Write that a request is done whose takedown was interrupted after its work."""
+    for record in read_removals(now.layout):
+        if record.request == request.strip() and not record.done:
+            _finish_record(record, now, console)
 
 
 def _print_copies(stay: "CopiedVideos", console: Console) -> None:

@@ -56,7 +56,7 @@ def choose(database: Database, file: PolicyFile) -> Choice:
     Raises ConfigError for a column that the corpus does not have.
     """
     policy = file.policy
-    texts = _quota_columns(database, policy.quotas)
+    texts = quota_columns(database, policy.quotas)
     columns = ["key", "(end_ms - start_ms) / 3.6e6 AS hours", "coalesce(trim(license), '') AS licence"]
     columns += [f"({MEASURES[name]})::DOUBLE AS m{n}" for n, name in enumerate(policy.thresholds)]
     columns += [f"coalesce(({texts[quota.by]})::VARCHAR, '') AS q{n}" for n, quota in enumerate(policy.quotas)]
@@ -85,7 +85,7 @@ def choose(database: Database, file: PolicyFile) -> Choice:
     return choice
 
 
-def _quota_columns(database: Database, quotas: tuple[Quota, ...]) -> dict[str, str]:
+def quota_columns(database: Database, quotas: tuple[Quota, ...]) -> dict[str, str]:
     """SQL for the value of each quota. Raises ConfigError."""
     there, found = text_columns(database), {}
     for quota in quotas:

@@ -300,3 +300,4 @@ class Audit:
         None  # figures beside LF-VILA-8M's and HD-VILA-100M's; its sql gives the corpus's own column
     )
     made: str = ""  # date and version of longtake
+    corpus_sha256: str = ""  # of corpus.json; "" if it was not asked

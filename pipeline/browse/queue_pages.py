@@ -1,9 +1,14 @@
 """The page of the queues: what each curator is to judge, how far everybody is, and the conflicts that are to be settled."""
 
-from flask import Flask, render_template
+import hashlib
+from typing import Any
 
-from longtake.pipeline.audit.queues import CONFLICTS
+from flask import Flask, abort, render_template
+
+from longtake.pipeline.audit.queues import CONFLICTS, checked_queue, deal, write_queue
+from longtake.pipeline.audit.sampling import ReviewSample
 from longtake.pipeline.browse.selection import Selection
+from longtake.pipeline.browse.selection_pages import ids_of, selection_asked, texts_given
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.viewer import viewer
 from longtake.schemas.decision import standing
@@ -35,6 +40,40 @@ def add(app: Flask, site: Site) -> None:
             conflicts=Selection(queue=CONFLICTS).query,
             query_of={one.address: Selection(queue=one.address).query for one in found},
         )
+
+    @app.post("/api/queues")
+    def assign() -> dict[str, Any]:
+        if not viewer().adjudicates:
+            abort(
+                403,
+                f"{viewer().name} may not deal out queues: longtake curators --add NAME --adjudicates lets a curator",
+            )
+        given = texts_given(site, "name", "query", "expected", "to", "double")
+        name, curators = checked_queue(given["name"]), [one for part in given["to"].split(",") if (one := part.strip())]
+        if any(one.queue == name for one in site.queues().rows):
+            abort(
+                409, f"there is a queue {name} already; choose another name, or deal it out again with longtake queues"
+            )
+        selection = selection_asked(given["query"])
+        ids = ids_of(site, selection, given["expected"])
+        samples = site.store.listed(ids.tolist())
+        drawn = [
+            ReviewSample(row["key"], row["video_id"], row["split"], selection.told[:200], len(samples), 1.0, 0)
+            for row in sorted(samples, key=lambda row: hashlib.sha256(f"{name}:{row['key']}".encode()).digest())
+        ]
+        dealt = deal(drawn, name, curators, _share(given["double"]))
+        write_queue(site.layout, name, dealt)
+        return {"name": name, "verdicts": len(dealt)}
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text or 0)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        abort(400, "judged twice: a share from 0 to 1, as 0.1")
+    return value
 
 
 def are_there_any(site: Site) -> bool:

@@ -40,7 +40,7 @@ MEASURES = (
 CHOICES = {"split": "split", "language": "language", "license": "license", "video": "video_id"}  # parameter: column
 #: The parameters of a list's address that choose samples. `k`, `sort` and `p` are for the page alone.
 PARAMETERS = (
-    "q", "sql", "state", "by", "dup", "review", "in", "area", "topic", "near", "like", "top", "check", *CHOICES,
+    "q", "sql", "state", "by", "dup", "review", "queue", "in", "area", "topic", "near", "like", "top", "check", *CHOICES,
     *(f"{side}_{measure.name}" for measure in MEASURES for side in ("min", "max")),
 )  # fmt: skip
 ORDERS = {measure.name: measure.column for measure in MEASURES}

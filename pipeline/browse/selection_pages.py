@@ -33,8 +33,8 @@ def add(app: Flask, site: Site) -> None:
 
     @app.post("/api/selections")
     def save() -> dict[str, Any]:
-        given = _given(site, "name", "query", "curator", "keep", "replace")
-        selection = _asked(given["query"])
+        given = texts_given(site, "name", "query", "curator", "keep", "replace")
+        selection = selection_asked(given["query"])
         keys = tuple(site.store.keys_of(_ids(site, selection))) if given["keep"] == "samples" else None
         if keys is None:
             _ids(site, selection)  # a rule that cannot be evaluated is not saved
@@ -43,7 +43,7 @@ def add(app: Flask, site: Site) -> None:
 
     @app.post("/api/selections/delete")
     def delete() -> dict[str, Any]:
-        given = _given(site, "name")
+        given = texts_given(site, "name")
         site.saved.delete(given["name"])
         return {"name": given["name"]}
 
@@ -55,19 +55,17 @@ def add(app: Flask, site: Site) -> None:
 
     @app.post("/api/bulk")
     def decide() -> dict[str, Any]:
-        given = _given(site, "query", "expected", "decision", "label", "note", "curator")
+        given = texts_given(site, "query", "expected", "decision", "label", "note", "curator")
         curator = deciding_curator(given["curator"])
         if given["decision"] not in STRICTEST_FIRST or given["label"] not in ("", *LABELS):
             abort(400, f"decision: {', '.join(STRICTEST_FIRST)}; label: {', '.join(LABELS)}")
-        ids = _ids(site, _asked(given["query"]))
-        if str(len(ids)) != given["expected"]:
-            abort(409, f"the page showed {given['expected']} samples, but there are {len(ids):,} now. Load it again.")
+        ids = ids_of(site, selection_asked(given["query"]), given["expected"])
         verdict = (given["decision"], given["label"], given["note"])
         return {"done": bulk.decide(site.marks, site.store.keys_of(ids), verdict, curator)}
 
     @app.post("/api/bulk/undo")
     def undo() -> dict[str, Any]:
-        given = _given(site, "curator", "decided_at", "decision", "label", "note")
+        given = texts_given(site, "curator", "decided_at", "decision", "label", "note")
         curator = deciding_curator(given["curator"])
         verdict = (given["decision"], given["label"], given["note"])
         return {"done": bulk.undo(site.marks, curator, given["decided_at"], verdict)}
@@ -99,7 +97,7 @@ def _shown(site: Site, one: SavedSelection) -> dict[str, Any]:
     return shown | {"size": int(mask.sum()), "seconds": site.store.seconds(mask)}
 
 
-def _given(site: Site, *names: str) -> dict[str, str]:
+def texts_given(site: Site, *names: str) -> dict[str, str]:
     """The texts of the object that a page sent. Aborts if the server only reads."""
     if site.read_only:
         abort(403, "this server only reads (--read-only)")
@@ -109,7 +107,8 @@ def _given(site: Site, *names: str) -> dict[str, str]:
     return {name: given.get(name, "").strip() for name in names}
 
 
-def _asked(query: str) -> Selection:
+def selection_asked(query: str) -> Selection:
+    """The selection that a page sent as the query of an address. Aborts if a part of it cannot be read."""
     return _checked(read_selection(dict(parse_qsl(query, max_num_fields=200))))
 
 
@@ -117,6 +116,14 @@ def _checked(selection: Selection) -> Selection:
     if selection.problems:  # what was ignored would choose more samples than was meant
         abort(400, selection.problems[0])
     return selection
+
+
+def ids_of(site: Site, selection: Selection, expected: str) -> Ids:
+    """The rows of a selection. Aborts if there are not as many as the page showed: somebody changed them meanwhile."""
+    ids = _ids(site, selection)
+    if str(len(ids)) != expected:
+        abort(409, f"the page showed {expected} samples, but there are {len(ids):,} now. Load it again.")
+    return ids
 
 
 def _ids(site: Site, selection: Selection) -> Ids:

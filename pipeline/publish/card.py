@@ -15,6 +15,7 @@ from longtake.pipeline.publish.figures import CardFigures, Shares, SplitFigures,
 from longtake.pipeline.publish.front_matter import front_matter
 from longtake.pipeline.publish.licences import OTHER
 from longtake.pipeline.publish.markdown import escape, fenced, table
+from longtake.pipeline.publish.people import data_sheet, signed_off
 from longtake.schemas.layout import shard_name
 from longtake.schemas.manifest import CorpusManifest
 
@@ -48,6 +49,8 @@ def dataset_card(manifest: CorpusManifest, figures: CardFigures) -> str:
         f"## Where it comes from\n\n{_provenance(manifest, figures)}",
         f"## How it was made\n\n{_making(manifest)}",
         f"## Known limits\n\n{_limits(figures)}",
+        f"## Sign-off\n\n{signed_off(figures.attestation)}",
+        f"## Data sheet\n\n{data_sheet(figures.answers)}",
         f"## Taking videos down\n\n{_takedown(manifest)}",
         f"## Loading it\n\n{_loading(manifest)}",
         f"## Citing it\n\n{fenced(citation(manifest), 'bibtex')}",
@@ -199,6 +202,8 @@ def _limits(figures: CardFigures) -> str:
     if figures.reviews:
         text += "\n\nWhat people found who reviewed a random sample:\n\n"
         text += "\n".join(f"- {escape(line, 600)}" for line in figures.reviews)
+    if figures.agreement:
+        text += f"\n\n{escape(figures.agreement, 600)}"
     return text
 
 

@@ -9,6 +9,7 @@ from longtake.pipeline.publish.citation import citation
 from longtake.pipeline.publish.figures import CardFigures, known_licences
 from longtake.pipeline.publish.licences import UNKNOWN
 from longtake.pipeline.publish.markdown import one_line
+from longtake.schemas.datasheet import QUESTIONS
 from longtake.schemas.manifest import CorpusManifest
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
@@ -149,7 +150,9 @@ def _responsible_ai(manifest: CorpusManifest, figures: CardFigures) -> dict[str,
         "drop": "Long clips in which e-mail addresses or numbers of persons were found are dropped.",
     }
     sources = ", ".join(f"{host} ({samples:,} samples)" for host, samples in figures.hosts.counts[:20] if host)
-    return {
+    answers, accounted = figures.answers, manifest.counts
+    missing = ", ".join(f"{c.dropped:,} of {c.total:,} {name}" for name, c in sorted(accounted.items()) if c.dropped)
+    found = {
         "rai:dataCollection": f"Videos and their transcripts as a manifest lists them. Hosts: {sources or 'none stated'}.",
         "rai:dataPreprocessingProtocol": [
             "Sentences of a video are cleaned, merged into long clips and filtered; frames are decoded at planned times. The "
@@ -160,7 +163,21 @@ def _responsible_ai(manifest: CorpusManifest, figures: CardFigures) -> dict[str,
             f"Faces and voices are not searched for. {personal.get(pii, f'Personal data in speech: {pii}.')}"
         ],
         "rai:dataLimitations": [one_line(text) for text in (*figures.limits, *figures.reviews)],
+        "rai:dataCollectionMissingData": f"Dropped: {missing}. ledger/ has the reason for each." if missing else "",
+        "rai:dataCollectionRawData": "Source videos and transcripts at their hosts. They are not part of the corpus.",
+        "rai:dataAnnotationPlatform": ["longtake browse"] if figures.reviews else [],
+        "rai:dataAnnotationAnalysis": [one_line(text) for text in (figures.agreement, *figures.reviews) if text],
     }
+    for question in QUESTIONS:
+        answer = one_line(answers.answer(question))
+        if not question.rai or not answer:
+            continue
+        name = f"rai:{question.rai}"
+        if question.name == "collected":
+            found[name] = list(answers.collected)
+        else:
+            found[name] = [*found.get(name, ()), answer] if question.is_list else answer
+    return found
 
 
 # -- files

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from longtake.pipeline.publish.attestation import Attestation
 from longtake.pipeline.publish.json_type import JsonType
 from longtake.pipeline.publish.licences import Licence, licence
+from longtake.schemas.datasheet import NO_ANSWERS, Datasheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class CardFigures:
 
     `licences` are as the records state them, `languages` are ISO 639 codes, `hosts` come from the URLs, and `licences_of` has
     the licences of each host that is listed. `limits` are sentences on what checks found or could not check, `reviews` on what
-    people found. `audited` says when and by what; "" if nobody has audited this version.
+    people found, `agreement` on how far curators agree. `audited` says when and by what; "" if nobody has audited this version.
+    `answers` are those of the data sheet. `attestation` is the sign-off of this version.
     """
 
     splits: tuple[SplitFigures, ...]
@@ -64,6 +67,9 @@ class CardFigures:
     limits: tuple[str, ...] = ()
     reviews: tuple[str, ...] = ()
     audited: str = ""
+    agreement: str = ""
+    answers: Datasheet = NO_ANSWERS
+    attestation: Attestation | None = None
 
 
 def known_licences(licences: Shares) -> dict[Licence, int]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from longtake.pipeline.corpus.checked_table import UNREADABLE
 from longtake.pipeline.corpus.withdrawn import read_withdrawn
+from longtake.pipeline.publish.attestation import ATTESTATION, SIGNATURE
+from longtake.pipeline.publish.audited import current_attestation
 from longtake.pipeline.publish.licences import restricted
 from longtake.schemas import storage
 from longtake.schemas.decisions import OnConflict, read_decisions, settle
@@ -52,6 +54,8 @@ def public_files(layout: Layout, manifest: CorpusManifest) -> list[PublicFile]:
         for file in found
         if file.path in wanted or file.folder not in ("shards", "index")
     ]
+    for name in (ATTESTATION, SIGNATURE) if current_attestation(layout) is not None else ():
+        kept.append(PublicFile(name, layout.path(name), storage.size_and_tag(layout.path(name))[0]))
     for name in (CARD, CROISSANT, MANIFEST):
         path = layout.path(name)
         if storage.exists(path):

@@ -102,8 +102,8 @@ def _parent(manifest: CorpusManifest) -> str | None:
 
 
 def _forgets(manifest: CorpusManifest) -> bool:
-    """Whether the new version is a takedown, so that nothing may stay of some things."""
-    return bool(manifest.history) and manifest.history[-1]["command"] == "takedown"
+    """Whether the new version leaves something out, so that nothing of it may stay."""
+    return bool(manifest.history) and manifest.history[-1]["command"] in ("takedown", "curate")
 
 
 # -- folders that change places ----------------------------------------------------------------------------------------

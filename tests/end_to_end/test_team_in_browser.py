@@ -13,12 +13,9 @@ from browser import watched_page
 from browsing import ALPHA, ALPHA_2, build
 
 from longtake.pipeline.audit.agreement import agreement
-from longtake.pipeline.audit.queues import deal, write_queue
-from longtake.pipeline.audit.sampling import ReviewSample
 from longtake.pipeline.browse.server import Options, Server
 from longtake.schemas.curators import add_curator
 from longtake.schemas.decisions import conflicts, read_decisions, settle
-from longtake.schemas.layout import Layout
 
 
 @pytest.fixture
@@ -110,10 +107,18 @@ def test_two_curators_judge_blind_and_a_third_settles(browser: Any, corpus: Path
     """Each with a token of their own, each sample judged twice, to a log without conflicts and the agreement in it."""
     file = corpus / "curators.json"
     tokens = {name: add_curator(str(file), name, adjudicates=name == "Eve") for name in ("Ann", "Bob", "Eve")}
-    drawn = [ReviewSample(key, "alpha", "train", "all", 2, 1.0, 0) for key in (ALPHA, ALPHA_2)]
-    write_queue(Layout(str(corpus)), "review", deal(drawn, "review", ["Ann", "Bob"], double=1.0))
     verdicts = {"Ann": {ALPHA: "r", ALPHA_2: "o"}, "Bob": {ALPHA: "o", ALPHA_2: "o"}}
     with running(corpus, curators=str(file)) as address:
+        with watched_page(browser) as watched:  # Eve deals out what she sees in a list
+            page = watched.page
+            page.goto(f"{address}?video=alpha&token={tokens['Eve']}")
+            page.locator("#bulk > summary").click()
+            page.get_by_label("Deal out to").fill("Ann, Bob")
+            page.get_by_label("as queue").fill("review")
+            page.get_by_label("judged twice").fill("1")
+            page.get_by_role("button", name="Deal out").click()
+            page.locator("#said", has_text="Queue review: 4 verdicts to give").wait_for()
+            assert watched.errors == []
         for name, keys in verdicts.items():
             with watched_page(browser) as watched:
                 page = watched.page

@@ -90,7 +90,7 @@ def compared_chart(one: Distribution, other: Distribution, names: tuple[str, str
 
 def curve_chart(one: PolicyCurve) -> Spec:
     """The shares of samples and hours that a threshold keeps as it moves, alone and with the other rules of its policy."""
-    names = ("samples, this rule alone", "hours, this rule alone", "samples, all rules", "hours, all rules")
+    names = ("samples", "hours", "samples*", "hours*")  # more does not fit into the legend
     levels = [point[0] for point in one.points]
     lines = [
         {"name": name, "points": [[point[0], point[n]] for point in one.points]} for n, name in enumerate(names, 1)

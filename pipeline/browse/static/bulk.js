@@ -27,7 +27,7 @@ export function bulk() {
     panel.querySelector("select, a").focus();
   };
   if (document.body.dataset.readOnly) return open;
-  const { query, total, decide, undo, list, save } = panel.dataset;
+  const { query, total, decide, undo, list, save, assign } = panel.dataset;
   const dialog = document.getElementById("bulk-dialog");
   const made = document.getElementById("bulks");
 
@@ -78,6 +78,14 @@ export function bulk() {
     const name = document.getElementById("bulk-name").value.trim();
     const keep = document.getElementById("bulk-keep").value;
     await act(async (curator) => `Saved: ${(await send(save, { name, query, keep, curator })).name}`);
+  });
+  document.getElementById("bulk-assign")?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const [name, to, double] = ["name", "to", "double"].map((one) => document.getElementById(`assign-${one}`).value.trim());
+    await act(async () => {
+      const told = await send(assign, { query, expected: total, name, to, double });
+      return `Queue ${told.name}: ${told.verdicts.toLocaleString("en")} verdicts to give`;
+    });
   });
   panel.addEventListener("toggle", () => panel.open && show());
   addEventListener("longtake-curator", show);

@@ -102,6 +102,25 @@ def test_a_queue_is_walked_in_its_order(team: Server, built: Path) -> None:
     assert "Eve has no queue here" in page(as_curator(team, "Eve"), "/queues")
 
 
+def test_a_list_is_dealt_out(team: Server) -> None:
+    client = as_curator(team, "Ann")
+
+    def assign(**values: str) -> Any:
+        whole = {"name": "dark", "query": "q=banquise", "expected": "4", "to": "Ann, Bob", "double": "0.5"} | values
+        return client.post("/api/queues", json=whole, headers={"X-Longtake": "the-csrf-token", **HOST})
+
+    asked = len(keys(client, "q=banquise"))
+    for wrong, code in (
+        ({"expected": "9999"}, 409), ({"name": "Dark!"}, 400), ({"to": " , "}, 400), ({"double": "2"}, 400),
+        ({"to": "Ann"}, 400), ({"query": "min_words=x"}, 400),
+    ):  # fmt: skip
+        assert assign(**{"expected": str(asked), **wrong}).status_code == code
+    assert assign(expected=str(asked)).json == {"name": "dark", "verdicts": asked + round(asked / 2)}
+    dealt = set(keys(client, "queue=dark/Ann")) | set(keys(client, "queue=dark/Bob"))
+    assert dealt == set(keys(client, "q=banquise"))
+    assert assign(expected=str(asked)).status_code == 409  # nobody's queue is replaced unasked
+
+
 def test_a_conflict_is_settled_once_for_all(team: Server, log: Path) -> None:
     client = client_of(team)
     assert 'href="/queues"' not in page(client, "/")  # nothing to do there
@@ -165,6 +184,7 @@ def test_a_token_says_who_decides(team: Server, log: Path, tmp_path: Path) -> No
     forged = mark(client, curator="Bob")
     assert forged.status_code == 403 and "you are signed in as Ann" in forged.json["error"]
     assert mark(client, curator="Ann", basis="adjudication").status_code == 403
+    assert client.post("/api/queues", json={}, headers={"X-Longtake": "the-csrf-token", **HOST}).status_code == 403
     assert [one.curator for one in read_decisions(str(log))] == ["Ann"]
     client.set_cookie(NAME_COOKIE, "Bob", domain="localhost")  # what a page without tokens would believe
     assert 'data-viewer="Ann"' in page(client, "/")

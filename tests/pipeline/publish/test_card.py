@@ -20,10 +20,12 @@ from markdown_it import MarkdownIt
 
 from longtake.pipeline.audit.card_limits import limits_of
 from longtake.pipeline.audit.result import AuditCheck, CheckStatus
+from longtake.pipeline.publish.attestation import Attestation
 from longtake.pipeline.publish.card import dataset_card
 from longtake.pipeline.publish.figures import CardFigures, SampleFields, Shares, SplitFigures
 from longtake.pipeline.publish.index_figures import card_figures
 from longtake.pipeline.publish.markdown import escape, fenced
+from longtake.schemas.datasheet import Datasheet
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, ShardRecord, read_manifest
@@ -213,6 +215,10 @@ def test_nothing_of_strangers_acts(corpus: Layout, tmp_path: Path) -> None:
         stated = shares(text, "CC0")
         fields = SampleFields(2, {text: {text: [None]}, "_type": "string"})
         figures = CardFigures((one,), one, *[stated] * 3, {text: stated}, fields, (text,), (text,), text)
+        answers = Datasheet.model_construct(purpose=text, biases="- b\n# c")
+        policy, found = {"name": text, "sha256": text, "lines": text}, {"made": text, "checks": {text: 1}}
+        signed = Attestation(1, text, text, text, {}, policy, found, {"text": text}, None)
+        figures = replace(figures, answers=answers, attestation=signed, agreement=text)
         published = Publication.model_construct(creator=text, url=text, date=text, contact=text)
         card = dataset_card(manifest.model_copy(update={"publication": published}), figures)
         found = front_matter(card, tmp_path)
@@ -234,11 +240,11 @@ def test_nothing_of_strangers_acts(corpus: Layout, tmp_path: Path) -> None:
         kinds = Counter(token.type for token in tokens)
         assert not {"html_block", "html_inline", "link_open", "image", "em_open", "hr", "blockquote_open"} & set(kinds)
         assert [t.content for n, t in enumerate(tokens) if n and tokens[n - 1].type == "heading_open"][1:] == [
-            "Figures", "Fields", "Where it comes from", "How it was made", "Known limits", "Taking videos down", "Loading it",
-            "Citing it",
+            "Figures", "Fields", "Where it comes from", "How it was made", "Known limits", "Sign-off", "Data sheet",
+            "Taking videos down", "Loading it", "Citing it",
         ]  # fmt: skip
-        assert kinds["fence"] == 5 and kinds["table_open"] == 7 and kinds["bullet_list_open"] == 2
-        assert kinds["list_item_open"] == 2 and kinds["ordered_list_open"] == 0
+        assert kinds["fence"] == 5 and kinds["table_open"] == 7 and kinds["bullet_list_open"] == 4
+        assert kinds["list_item_open"] == 16 and kinds["ordered_list_open"] == 0
         shown = "".join(token.content for token in tokens if token.type == "text")
         assert "alert(1)" in shown or "alert" not in text
 
@@ -344,4 +350,4 @@ def test_decisions_of_curators_are_told(corpus: Layout) -> None:
     decisions = {"sha256": "0" * 64, "rejects": 12, "applied": 9}
     card = dataset_card(manifest_of(corpus).model_copy(update={"decisions": decisions}), figures_of(corpus))
     assert "Curators had rejected 12 samples or videos; 9 of them applied to the plan." in card
-    assert "Curators" not in dataset_card(manifest_of(corpus), figures_of(corpus))
+    assert "Curators had" not in dataset_card(manifest_of(corpus), figures_of(corpus))
