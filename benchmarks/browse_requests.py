@@ -1,8 +1,10 @@
 """Requests to `longtake browse` and to Datasette, in turn, and how long they take. Part of audit.py."""
 
 import contextlib
+import html
 import http.client
 import json
+import math
 import os
 import re
 import signal
@@ -16,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pyarrow.parquet as pq
 from measure import Failed, Sampler, child
@@ -45,6 +47,7 @@ class Server:
             command, stdout=self._log, stderr=self._log, env=os.environ | {"PYTHONWARNINGS": "ignore"}
         )
         self._sampler = Sampler(self._process.pid)
+        self._csrf = ""
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         while True:
             try:
@@ -77,6 +80,29 @@ class Server:
         if answer.status != 200:
             raise Failed(f"{path}: {answer.status}\n{body[:2000].decode(errors='replace')}")
         return body, took
+
+    def post(
+        self, path: str, values: dict[str, str], form: bool = False
+    ) -> tuple[http.client.HTTPResponse, bytes, float]:
+        """The answer to what a page of longtake sends, and how many milliseconds it took."""
+        if not self._csrf:
+            found = re.search(rb'data-csrf="([^"]+)"', self.get("/")[0])
+            self._csrf = found[1].decode() if found else ""
+        kind = "application/x-www-form-urlencoded" if form else "application/json"
+        body = urlencode(values | {"csrf": self._csrf}) if form else json.dumps(values)
+        begun = time.perf_counter()
+        self._connection.request("POST", path, body, {"Content-Type": kind, "X-Longtake": self._csrf})
+        answer = self._connection.getresponse()
+        read = answer.read()
+        took = (time.perf_counter() - begun) * 1000
+        if answer.status >= 400:
+            raise Failed(f"{path}: {answer.status}\n{read[:2000].decode(errors='replace')}")
+        return answer, read, took
+
+    def proved(self, path: str) -> str:
+        """A path as our own pages give it: with the proof that lets its SQL run."""
+        given = dict(parse_qsl(urlsplit(path).query))
+        return self.post("/ask", given, form=True)[0].headers["Location"] if "sql" in given else path
 
     def _answer(self, path: str) -> http.client.HTTPResponse:
         self._connection.request("GET", path)
@@ -132,6 +158,7 @@ def kinds(corpus: Path, number: int) -> dict[str, Kind]:
     group = "SELECT {}, count(*) AS n, avg(n_words) AS words FROM samples GROUP BY 1 ORDER BY n DESC LIMIT {}"
     columns = ("language", "license", "split", "source_codec")
     return {
+        "first page": Kind(["/"] * number, [f"{_TABLE}?_size=50"] * number),
         "filtered page": pages(
             lambda n: {"split": "train", "min_words": 80 + 3 * n, "min_duration": 20 + n},
             lambda n: {"split": "train", "n_words__gte": 80 + 3 * n, "duration__gte": 20 + n},
@@ -197,10 +224,14 @@ def measure_browse(copy: Path, corpus: Path, peer: Path | None, number: int, con
     """Figures of longtake browse on `copy`, and of Datasette. Raises Failed where they answer differently."""
     figures: dict[str, Any] = {"starts": {}, "requests": {}, "versions": {}}
     longtake, port = Path(sys.executable).parent / "longtake", _port()
-    command = [str(longtake), "browse", str(copy), "--port", str(port), "--read-only"]
+    command = [str(longtake), "browse", str(copy), "--port", str(port), "--curator", "Ann"]
     console.print("longtake browse, first start", style="dim")
     first = Server(command, port, "/healthz")
     first.stop()
+    console.print("longtake map", style="dim")
+    begun = time.monotonic()
+    subprocess.run([str(longtake), "map", str(copy), "--method", "pca", "-q"], check=True, stdout=subprocess.DEVNULL)
+    figures["map_seconds"] = time.monotonic() - begun
     with contextlib.ExitStack() as stack:
         theirs, reason = None, "no --peer"
         if peer is not None:
@@ -213,6 +244,10 @@ def measure_browse(copy: Path, corpus: Path, peer: Path | None, number: int, con
         for name, kind in kinds(corpus, number).items():
             figures["requests"][name] = _measure(kind, ours, theirs)
             console.print(f"  {name}: {figures['requests'][name]['longtake']['p50']:.0f} ms", highlight=False)
+        for name, kind in selection_kinds(ours, number).items():
+            figures["requests"][name] = _measure(kind, ours, None)
+            console.print(f"  {name}: {figures['requests'][name]['longtake']['p50']:.0f} ms", highlight=False)
+        figures["bulk"] = _bulk(ours)
         cache = sum(path.stat().st_size for path in (copy / "audit" / "browse").rglob("*") if path.is_file())
         figures["starts"]["longtake"] = {
             "first": first.start_seconds, "later": ours.start_seconds, "first_peak": first.peak, "later_peak": ours.peak,
@@ -254,7 +289,7 @@ def _measure(kind: Kind, ours: Server, theirs: Server | None) -> dict[str, Any]:
     rows = []
     for again in (0, 1):
         for n, path in enumerate(kind.ours):
-            body, took = ours.get(path)
+            body, took = ours.get(ours.proved(path))
             times["longtake"][again].append(took)
             total = _total(body, rb"<p><strong>([\d,]+)</strong>") if kind.counted else None
             if theirs is not None and kind.peer:
@@ -273,6 +308,62 @@ def _measure(kind: Kind, ours: Server, theirs: Server | None) -> dict[str, Any]:
                 "again": statistics.median(second), "all": [round(one, 1) for one in first],
             }  # fmt: skip
     return found
+
+
+def selection_kinds(ours: Server, number: int) -> dict[str, Kind]:
+    """Requests that Datasette has no counterpart for: pictures, the map, and saved selections, which are saved here."""
+    for name, query in (("long", "min_words=100"), ("fast", "min_wps=2.5"), ("german", "language=de")):
+        ours.post("/api/selections", {"name": name, "query": query, "curator": "Ann"})
+    page = ours.get("/plot")[0].decode()
+    x, y = dict.fromkeys(re.findall(r'value="(map-words-[xy]@[0-9a-f]+)"', page))
+    every = range(number)
+    angles = [2 * math.pi * n / 40 for n in range(40)]
+
+    def around(n: int) -> str:
+        size = 0.2 + 0.6 * n / number
+        return ",".join(f"{size * side(angle):.4g}" for angle in angles for side in (math.cos, math.sin))
+
+    def pages(path: str, values: Callable[[int], dict[str, Any]], counted: bool = False) -> Kind:
+        return Kind([f"{path}?{urlencode(values(n))}" for n in every], counted=counted)
+
+    scores = {"x": "score_relevance", "y": "wps", "colour": "language"}
+    return {
+        "saved selections, combined": pages(
+            "/", lambda n: {"in": "long and not (fast or german)", "min_words": 90 + n}, counted=True
+        ),
+        "area drawn on the map": pages("/", lambda n: {"area": f"{x}~{y}~{around(n)}"}, counted=True),
+        "topic": pages("/", lambda n: {"topic": f"words:{1 + n % 20}", "min_words": 80 + n}, counted=True),
+        "histograms of a selection": pages("/pictures", lambda n: {"min_words": 60 + 5 * n}),
+        "points of the map": pages(
+            "/plot.bin", lambda n: {"x": x, "y": y, "colour": "topic:words", "min_words": 60 + 5 * n}
+        ),
+        "points of two scores": pages("/plot.bin", lambda n: scores | {"min_words": 60 + 5 * n}),
+        "page of selections": Kind(["/selections"] * number, counted=False),
+        "keys of a selection": pages("/export/keys", lambda n: {"min_words": 100 + 5 * n}),
+    }
+
+
+def _bulk(ours: Server) -> dict[str, Any]:
+    """A decision on a tenth of all samples, and the way back."""
+    query = "language=de"
+    number = _total(ours.get(f"/?{query}")[0], rb"<p><strong>([\d,]+)</strong>")
+    asked = {
+        "query": query,
+        "expected": str(number),
+        "decision": "reject",
+        "label": "other",
+        "note": "",
+        "curator": "Ann",
+    }
+    done, decided = ours.post("/api/bulk", asked)[1:]
+    page, listed = ours.get("/api/bulk?by=Ann")
+    found = re.search(rb"data-undo='([^']+)'", page)
+    if json.loads(done)["done"] != number or found is None:
+        raise Failed(f"a bulk on {number} samples: {done!r}")
+    undone, back = ours.post("/api/bulk/undo", json.loads(html.unescape(found[1].decode())) | {"curator": "Ann"})[1:]
+    if json.loads(undone)["done"] != number:
+        raise Failed(f"undo of a bulk on {number} samples: {undone!r}")
+    return {"samples": number, "decide_ms": decided, "list_ms": listed, "undo_ms": back}
 
 
 def _total(body: bytes, pattern: bytes) -> int:

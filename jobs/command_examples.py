@@ -79,6 +79,7 @@ EXAMPLES = {
     ),
     "browse": (
         "longtake browse out/demo",
+        "longtake browse out/demo --config examples/demo/corpus.yaml",
         "longtake browse mine/out/my-corpus --curator Ann --embeddings vectors.parquet",
         "longtake browse gs://bucket/corpus --decisions ann.csv --host 0.0.0.0 --token-file token.txt",
     ),

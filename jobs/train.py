@@ -61,8 +61,10 @@ def train(
             stack.enter_context(alone_in(trainer.folder, process.leads))
             trainer.start(resume, extend)
         size = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+        task = settings.task.kind
+        what = f"stage {settings.model.stage}" if task == "pretrain" else task
         trainer.say(
-            f"{settings.model.size}, stage {settings.model.stage}: {size / 1e6:.1f} million trained parameters; "
+            f"{settings.model.size}, {what}: {size / 1e6:.1f} million trained parameters; "
             f"steps {trainer.step} to {trainer.steps} of {settings.batch_size * settings.accumulate * process.ranks} "
             f"samples, {len(trainer.loader) * settings.batch_size * process.ranks} an epoch, on {process.ranks} x "
             f"{process.device.type}"

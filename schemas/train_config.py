@@ -205,8 +205,15 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _a_task_has_its_stage(self) -> Self:
-        if self.task.kind != "pretrain" and self.model.stage != 1:
+        if self.task.kind == "pretrain":
+            return self
+        if self.model.stage != 1:
             raise ValueError(f"task {self.task.kind!r} decides the parts of the model: remove model.stage")
+        given = self.data.model_dump(include={*_VARYING, "frames_per_sentence"}, exclude_defaults=True)
+        if given:
+            raise ValueError(f"data.{min(given)} is for pre-training: remove it, or task")
+        if self.contrast_chunks > 1 and self.task.kind != "retrieval":
+            raise ValueError(f"contrast_chunks: task {self.task.kind!r} has no contrast; use accumulate")
         return self
 
     def resolve(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""A hub of Hugging Face on loopback: the parts of its HTTP API that publishing and reading a dataset ask for.
+"""A hub of Hugging Face on loopback: the parts of its HTTP API that publishing and reading a dataset or a model ask for.
 
 It keeps what a real one keeps: branches as lists of commits, large files by their SHA-256, which it checks on arrival. Xet, which
 the real hub prefers, is not spoken; clients are told so by HF_HUB_DISABLE_XET.
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 TOKEN = "hf_test"  # noqa: S105  (of this server alone)
-_LARGE = (".parquet", ".tar")
+_LARGE = (".parquet", ".safetensors", ".tar")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def _attributes() -> Tree:
 
 @dataclass
 class Repository:
-    """A dataset: the trees of its commits, oldest first, and its large files."""
+    """A dataset or model: the trees of its commits, oldest first, and its large files."""
 
     private: bool
     commits: list[tuple[str, Tree]] = field(default_factory=lambda: [("initial commit", _attributes())])
@@ -145,13 +145,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"errors": [], "warnings": []})
         elif path.startswith("/large/"):
             self._upload(path.removeprefix("/large/"), body)
-        elif path.startswith("/api/datasets/"):
-            owner, name, *rest = path.removeprefix("/api/datasets/").split("/")
+        elif path.startswith(("/api/datasets/", "/api/models/")):
+            owner, name, *rest = path.split("/")[3:]
             self._of_repository(f"{owner}/{name}", rest, body)
-        elif path.startswith("/datasets/") and path.endswith(".git/info/lfs/objects/batch"):
-            self._batch(path.removeprefix("/datasets/").removesuffix(".git/info/lfs/objects/batch"), json.loads(body))
-        elif path.startswith("/datasets/"):
-            owner, name, resolve, _, *rest = path.removeprefix("/datasets/").split("/")
+        elif path.endswith(".git/info/lfs/objects/batch"):
+            name = path.removeprefix("/datasets").removeprefix("/").removesuffix(".git/info/lfs/objects/batch")
+            self._batch(name, json.loads(body))
+        elif "/resolve/" in path:
+            owner, name, resolve, _, *rest = path.removeprefix("/datasets").removeprefix("/").split("/")
             assert resolve == "resolve", path
             self._file(self._repository(f"{owner}/{name}"), "/".join(rest))
         else:
@@ -170,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _create(self, asked: dict[str, Any]) -> None:
         self._writes()
         name = f"{asked['organization']}/{asked['name']}"
-        assert asked["type"] == "dataset"
+        assert asked.get("type", "model") in ("dataset", "model")
         if name in self.server.repositories:
             raise _Refused(409, "You already created this dataset repo", url=f"{self.server.url}/datasets/{name}")
         private = asked.get("private") or asked.get("visibility") == "private"

@@ -7,6 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from longtake.jobs import terminal
 from longtake.jobs.stop_signals import stop_signals
+from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import read_manifest
 
@@ -27,6 +28,14 @@ def browse(
     embeddings: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="A table of `longtake embed`, to find similar samples."),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="CONFIG",
+            help="The configuration that the corpus was built with, to play its source videos.",
+        ),
     ] = None,
     curator: Annotated[
         str, typer.Option(metavar="NAME", help="The name of the curator; by default the page asks once.")
@@ -60,7 +69,18 @@ def browse(
     console = terminal.console()
     manifest = read_manifest(Layout(corpus))
     total = sum(shard.samples for shard in manifest.shards) if manifest else None
-    options = Options(host, port, decisions, embeddings, curator, read_only, token_file, curators, show_verdicts)
+    options = Options(
+        host,
+        port,
+        decisions,
+        embeddings,
+        curator,
+        read_only,
+        token_file,
+        curators,
+        show_verdicts,
+        load_config(config) if config is not None else None,
+    )
     with _bar() as bar:
         task = bar.add_task("reading the index", total=total)
         server = Server(corpus, options, lambda done: bar.update(task, completed=done))

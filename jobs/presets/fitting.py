@@ -37,7 +37,11 @@ def fit(preset: Preset, manifest: CorpusManifest, gpus: int, memory_gb: float) -
     _fit_evaluation(settings, manifest, told)
     settings["data"] |= {"workers": preset.workers, "prefetch": 2}
     step = settings["batch_size"] * settings["accumulate"] * gpus
-    if settings.get("epochs") is not None:
+    items = settings.get("task", {}).get("kind") in (
+        "choice",
+        "answer",
+    )  # a sample has several; corpus.json does not tell
+    if settings.get("epochs") is not None and not items:
         told.append(
             f"This corpus has {plural(samples, 'sample')}: {plural(int(settings['epochs'] * samples // step), 'step')} in "
             f"{settings['epochs']:g} epochs."
@@ -127,8 +131,14 @@ def parts_of(share: int, most: int) -> int:
 
 
 def _fit_frames(settings: dict[str, Any], manifest: CorpusManifest, told: list[str]) -> None:
-    """Take as many frames of each sentence as the paper, or all that the corpus has."""
+    """Take as many frames of each sentence as the paper, or all that the corpus has. Raises ConfigError if a task has none."""
     data = settings["data"]
+    if "task" in settings:
+        if manifest.config["frames"].get("uniform") is None:
+            raise ConfigError(
+                "the corpus is of sentences, not of whole videos: build it with frames.uniform (docs/tasks.md)"
+            )
+        return
     wanted, there = data["frames_per_sentence"], int(manifest.config["frames"]["per_sentence"])
     if there < wanted:
         data["frames_per_sentence"] = there
@@ -140,4 +150,8 @@ def _fit_evaluation(settings: dict[str, Any], manifest: CorpusManifest, told: li
     split = settings["evaluate"]["split"]
     if split not in manifest.splits():
         settings["evaluate"] = {**settings["evaluate"], "every": None}
-        told.append(f"No evaluation while training: the corpus has no split {split}. `longtake reshard` makes one.")
+        settings["save"] = {name: value for name, value in settings["save"].items() if name != "best"}
+        makes = (
+            "`longtake merge` adds that of the published list" if "task" in settings else "`longtake reshard` makes one"
+        )
+        told.append(f"No evaluation while training: the corpus has no split {split}. {makes}.")

@@ -66,8 +66,9 @@ class QuestionModel(LFVila):
         return [self.video_encoder.norm_local, self.video_encoder.local_feat_proj]
 
     def train(self, mode: bool = True) -> "QuestionModel":
-        """Set training mode of all parts: none is frozen."""
+        """Set training mode of all parts, but for those that `freeze` names."""
         nn.Module.train(self, mode)
+        self._keep_frozen()
         return self
 
     def encode_video(self, video: Tensor, clips: int | None = None) -> Tensor:  # type: ignore[override]
@@ -152,7 +153,7 @@ class VideoClassifier(LFVila):
     def __init__(self, size: ModelSize, compat: Preset | Compat, head: TaskHead) -> None:
         nn.Module.__init__(self)
         self.size, self.compat, self.head = size, compat_of(compat), head
-        self.stage, self.video_token_pos, self.contrast = 1, None, None
+        self.stage, self.video_token_pos, self.contrast, self._frozen = 1, None, None, ()
         width = size.text.hidden
         self.video_encoder = VideoEncoder(size.video, self.compat)
         self.video_global_proj = nn.Linear(width, width)

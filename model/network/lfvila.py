@@ -4,9 +4,10 @@ Stage 1 trains the dual encoder with the global contrastive loss and MTC. Stage 
 masked words and video-text matching. Parameters have the names of the released weights (docs/lfvila.md).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Literal, NamedTuple
+from importlib import import_module
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +64,9 @@ class FeatureGradients(NamedTuple):
 class LFVila(nn.Module):
     """Both encoders, the projections, and the parts that stage 2 adds."""
 
+    _frozen: tuple[nn.Module, ...] = ()  # by `freeze`
+    card: Any = None  # the ModelCard that it was loaded with
+
     head: TaskHead | None = None  # what it is trained for; None: pre-training
 
     def __init__(self, size: ModelSize, stage: Literal[1, 2] = 1, compat: Preset | Compat = "corrected") -> None:
@@ -89,8 +93,41 @@ class LFVila(nn.Module):
             self.video_token_pos = VideoTokenPosition(size.clips * size.frames_per_clip, grid, width)
         for module in self._untrained():
             module.requires_grad_(False)
-        self._frozen: tuple[nn.Module, ...] = ()  # by `freeze`
         self.train()
+
+    @staticmethod
+    def from_pretrained(name: str, revision: str | None = None, token: str | None = None) -> "LFVila":
+        """Load a model: a run, a folder or file of weights, or a repository on the hub. See model/weights/hub.py."""
+        loaded: LFVila = _hub().from_pretrained(name, revision, token)
+        return loaded
+
+    def save_pretrained(
+        self, folder: str, metrics: Mapping[str, float] | None = None, licence: str | None = None
+    ) -> None:
+        """Write weights and README.md to a folder. See model/weights/hub.py."""
+        _hub().save_pretrained(self, folder, metrics, licence)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        metrics: Mapping[str, float] | None = None,
+        licence: str | None = None,
+        private: bool = True,
+        token: str | None = None,
+    ) -> str:
+        """Write weights and README.md to a repository on the hub.
+
+        Args:
+            repository: OWNER/NAME; it is created if it does not exist.
+            metrics: what the model reaches, by name.
+            licence: of the weights.
+            private: whether a new repository is private.
+            token: one that may write.
+
+        Returns:
+            The address of the commit.
+        """
+        return str(_hub().push_to_hub(self, repository, metrics, licence, private, token))
 
     def _untrained(self) -> list[nn.Module]:
         """Return the parts without a gradient in this stage. They have `requires_grad` off for DistributedDataParallel."""
@@ -132,9 +169,20 @@ class LFVila(nn.Module):
             frozen = [self.video_encoder] if self.compat.frozen_parts_drop_out else self._untrained()
             for module in frozen:
                 module.eval()
+        self._keep_frozen()
+        return self
+
+    def _keep_frozen(self) -> None:
         for module in self._frozen:
             module.eval()
-        return self
+
+    def clips_of(self, text_ids: Tensor) -> int:
+        """Return the number of clips that ids (B, M, L) go with: M, one for each sentence.
+
+        In the released code and for retrieval, whose videos are not cut by sentences, the configuration decides it.
+        """
+        of_size = self.compat.reshaped_clips or self.head is not None
+        return self.size.clips if of_size else text_ids.shape[1]
 
     def set_checkpointing(self, enabled: bool) -> None:
         """Recompute activations in the backward pass, block by block: less memory for about a third more time."""
@@ -326,8 +374,7 @@ class LFVila(nn.Module):
         Raises:
             ValueError: stage 2 without `mlm_labels`.
         """
-        # In the released code the configuration decides the number of clips, not the text.
-        videos = self.encode_video(video, self.size.clips if self.compat.reshaped_clips else text_ids.shape[1])
+        videos = self.encode_video(video, self.clips_of(text_ids))
         texts = self.encode_text(text_ids, attention_mask)
         if pull is not None:
             return {"loss": self.pulled(videos, texts, pull)}
@@ -340,3 +387,8 @@ class LFVila(nn.Module):
 
 def _exact(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
+
+
+def _hub() -> Any:
+    """The room above that reads and writes files, loaded when it is asked for: the network itself needs only torch."""
+    return import_module("longtake.model.weights.hub")

@@ -20,7 +20,7 @@ from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import evaluation_frames, normalise
 from longtake.model.network.lfvila import LFVila
 from longtake.model.retrieval.evaluation import evaluating
-from longtake.model.weights.checkpoint import ModelCard, load_model
+from longtake.model.weights.checkpoint import CheckpointError, ModelCard, load_model
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
@@ -58,8 +58,16 @@ class Embedder:
     def load(
         cls, run: str, device: torch.device | str | None = None, autocast_dtype: torch.dtype | None = None
     ) -> "Embedder":
-        """Load the model of a run, a checkpoint or a model.safetensors; on the GPU if there is one. Raises CheckpointError."""
-        return cls(*load_model(run), device or ("cuda" if torch.cuda.is_available() else "cpu"), autocast_dtype)
+        """Load the model of a run, a checkpoint or a model.safetensors; on the GPU if there is one. Raises CheckpointError, also
+        for a model of questions or labels."""
+        model, card = load_model(run)
+        if card.task is not None and card.task.kind != "retrieval":
+            error = CheckpointError(
+                f"{run}: trained for {card.task.kind}: it has no vectors. Name a run of pre-training or retrieval."
+            )
+            error.exit_code = 2
+            raise error
+        return cls(model, card, device or ("cuda" if torch.cuda.is_available() else "cpu"), autocast_dtype)
 
     @property
     def frame_count(self) -> int:

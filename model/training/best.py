@@ -11,22 +11,27 @@ from longtake.model.training import evaluation_fusion
 from longtake.model.training.log import EVALUATION
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.settings import did_you_mean
+from longtake.schemas.train_config import TrainConfig
 
 # Of these less is better; of all others more.
 _LESS = ("rank", "mlm", "matching", "loss")
 
 
-def metrics_of(stage: int) -> tuple[str, ...]:
+def metrics_of(config: TrainConfig) -> tuple[str, ...]:
     """Return the names of the metrics that an evaluation while training has."""
-    if stage == 2:
-        return evaluation_fusion.NAMES
     some = torch.eye(2)
+    if config.task.kind == "retrieval":
+        return tuple(retrieval_metrics(some, some))
+    if config.task.kind != "pretrain":
+        return ("answer/accuracy", "span/accuracy") if config.task.kind == "choice" else ("answer/accuracy",)
+    if config.model.stage == 2:
+        return evaluation_fusion.NAMES
     return tuple(retrieval_metrics(some, some) | Alignment(torch.ones(5)).metrics())
 
 
-def check_metric(name: str | None, stage: int) -> None:
-    """Raise ConfigError for a metric that no evaluation has."""
-    known = metrics_of(stage)
+def check_metric(config: TrainConfig) -> None:
+    """Raise ConfigError if `save.best` is a metric that no evaluation has."""
+    name, known = config.save.best, metrics_of(config)
     if name is not None and name not in known:
         raise ConfigError(f"save.best: no metric {name!r}.{did_you_mean(name, known)} There are {', '.join(known)}")
 

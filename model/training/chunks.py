@@ -57,7 +57,7 @@ def backward_in_chunks(
     for number, chunk in enumerate(batches):
         seed(number)
         with torch.no_grad(), mixed():
-            videos.append(model.encode_video(chunk.video(), chunk.ids.shape[1]))
+            videos.append(model.encode_video(chunk.video(), model.clips_of(chunk.ids)))
             texts.append(model.encode_text(chunk.ids, chunk.mask))
     leaves = [
         _joined([one.video for one in videos]),

@@ -68,7 +68,8 @@ def parameter_groups(model: LFVila, settings: OptimizerSettings) -> list[dict[st
 
     First come those that decay. With `layer_decay` d, n blocks below the top the rate is d^n times that of the top.
     """
-    layers = len(model.text_encoder.bert.encoder.layer)
+    text = getattr(model, "text_encoder", None)  # a model of labels has none
+    layers = 0 if text is None else len(text.bert.encoder.layer)
     groups: dict[tuple[bool, int], list[nn.Parameter]] = {(True, 0): [], (False, 0): []}
     for name, decaying in decays(model, settings.groups).items():
         below = depth_below_top(name, model.size, layers) if settings.layer_decay < 1 else 0

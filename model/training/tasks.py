@@ -25,6 +25,4 @@ def frames_per_clip(config: TrainConfig) -> int:
     frames, clips = config.task.frames, config.data.sentences
     if frames % clips:
         raise ConfigError(f"task.frames is {frames}, which {clips} clips (data.sentences) do not divide")
-    if config.data.frames_per_sentence is not None:
-        raise ConfigError("data.frames_per_sentence is for pre-training; set task.frames")
     return frames // clips

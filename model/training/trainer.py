@@ -67,8 +67,12 @@ class Trainer:
         self.config, self.process = config, process
         self.say = say if process.leads else _silent
         self.folder = config.resolve(config.output)
-        frames = read_finished(Layout(config.resolve(config.corpus))).config["frames"]
-        self.card = model_card(config, int(frames["per_sentence"]))
+        places = (config.corpus, *(one.corpus for one in config.data.mix))
+        corpora = [read_finished(Layout(config.resolve(place))) for place in places]
+        card = model_card(config, int(corpora[0].config["frames"]["per_sentence"]))
+        self.card = replace(
+            card, corpora=tuple(f"{one.name}, version {one.version}, fingerprint {one.fingerprint}" for one in corpora)
+        )
         settings = loader_settings(config, self.card)
         self.loader: ShardLoader | Mixture = self._loader(settings)
         if config.data.mix:
@@ -87,8 +91,9 @@ class Trainer:
                 )
             )
             if not len(self.evaluated.order.usable):
-                raise ConfigError(f"evaluate.split {wanted.split!r} has no sample of {settings.sentences} sentences")
-        check_metric(config.save.best, config.model.stage)
+                of = f"of {settings.sentences} sentences" if settings.task is None else "with a task"
+                raise ConfigError(f"evaluate.split {wanted.split!r} has no sample {of}")
+        check_metric(config)
         self.steps = config.steps or math.ceil((config.epochs or 0) * len(self.loader) / config.accumulate)
         torch.manual_seed(config.seed)
         self.model = make_model(self.card).to(process.device)

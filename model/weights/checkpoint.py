@@ -48,6 +48,7 @@ class ModelCard:
     tokenizer: str = UNCASED
     tokens: Annotated[int, Field(ge=3, le=512)] = 50  # of a sentence
     task: TaskHead | None = None  # None: pre-training
+    corpora: tuple[str, ...] = ()  # what it was trained on: name, version and fingerprint of each
 
     def make(self) -> LFVila:
         """Make the model with fresh weights."""
@@ -87,6 +88,7 @@ def load_model(path: str) -> tuple[LFVila, ModelCard]:
             with torch.device("meta"):  # a header may claim any size; only real tensors of the file take memory
                 model = card.make()
             model.load_state_dict(load_file(local), assign=True)
+            model.card = card
         except (RuntimeError, ValueError, OSError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:300]
             raise CheckpointError(f"{source}: its tensors do not fit the model in its header: {reason}") from None

@@ -12,10 +12,12 @@ from longtake.pipeline.browse import (
     frame_pages,
     list_pages,
     mark_pages,
+    pair_pages,
     picture_pages,
     queue_pages,
     sample_pages,
     selection_pages,
+    source_pages,
     table_pages,
 )
 from longtake.pipeline.browse.guard import Access, guard, told
@@ -49,6 +51,7 @@ def create_app(site: Site, access: Access) -> Flask:
     guard(app, access)
     for pages in (
         list_pages, sample_pages, frame_pages, mark_pages, queue_pages, table_pages, selection_pages, picture_pages,
+        source_pages, pair_pages,
     ):  # fmt: skip
         pages.add(app, site)
 

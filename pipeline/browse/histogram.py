@@ -10,6 +10,7 @@ from longtake.pipeline.browse.selection import Measure
 from longtake.pipeline.browse.store import Mask
 
 BINS = 40
+NO_BIN = 255
 _OUTER = 0.001  # this share of the values at each end goes into the outer bins
 
 Values = npt.NDArray[np.float32]
@@ -37,8 +38,37 @@ class Histogram:
         ]
 
 
-def histogram(measure: Measure, values: Values, mask: Mask | None) -> Histogram | None:
-    """The histogram of a measure. `values` has one number per row, NaN where there is none; None if no row has one."""
+@dataclass(frozen=True, slots=True)
+class Binned:
+    """A column in bins: `bins` has the bin of each row, NO_BIN for a row without a value."""
+
+    values: Values
+    bins: npt.NDArray[np.uint8]
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    whole: bool
+
+    def histogram(self, measure: Measure, mask: Mask | None) -> Histogram:
+        """The histogram for all rows and for those that `mask` chooses."""
+        own = self.bins if mask is None else self.bins[mask]
+        chosen = np.bincount(own, minlength=NO_BIN + 1)
+        values = self.values if mask is None else self.values[mask]
+        there = values[own != NO_BIN]
+        quantiles = np.quantile(there, (0.05, 0.5, 0.95)).tolist() if len(there) else []
+        number, missing = len(self.counts), int(chosen[NO_BIN])
+        return Histogram(
+            measure,
+            self.edges,
+            self.counts,
+            tuple(chosen[:number].tolist()),
+            missing,
+            tuple(quantiles),
+            self.whole,
+        )
+
+
+def binned(values: Values) -> Binned | None:
+    """Put values, one per row and NaN where there is none, into bins; None if no row has one."""
     is_there = np.isfinite(values)
     there = values[is_there]
     if not len(there):
@@ -47,21 +77,10 @@ def histogram(measure: Measure, values: Values, mask: Mask | None) -> Histogram 
     edges = _edges(there, whole)
     number = len(edges) - 1
     width = edges[1] - edges[0]
-    bins = np.clip(((there - edges[0]) / width + 1e-6).astype(np.int32), 0, number - 1)
-    counts = np.bincount(bins, minlength=number)
-    own = bins if mask is None else bins[mask[is_there]]
-    chosen = there if mask is None else there[mask[is_there]]
-    quantiles = np.quantile(chosen, (0.05, 0.5, 0.95)) if len(chosen) else np.empty(0)
-    size = len(values) if mask is None else int(mask.sum())
-    return Histogram(
-        measure,
-        tuple(float(f"{edge:.9g}") for edge in edges),
-        tuple(counts.tolist()),
-        tuple(np.bincount(own, minlength=number).tolist()),
-        size - len(chosen),
-        tuple(quantiles.tolist()),
-        whole,
-    )
+    bins = np.full(len(values), NO_BIN, np.uint8)
+    bins[is_there] = np.clip((there - edges[0]) / width + 1e-6, 0, number - 1).astype(np.uint8)
+    counts = np.bincount(bins, minlength=NO_BIN + 1)[:number]
+    return Binned(values, bins, tuple(float(f"{edge:.9g}") for edge in edges), tuple(counts.tolist()), whole)
 
 
 def _edges(values: Values, whole: bool) -> list[float]:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from longtake.pipeline.browse.map_points import DIMENSIONS, components, group, place
 from longtake.pipeline.browse.map_table import map_path, write_map
-from longtake.pipeline.browse.map_words import text_vectors, words_of_groups
+from longtake.pipeline.browse.map_words import WordTable, read_words, text_vectors, words_of_groups
 from longtake.pipeline.browse.store import Ids, Store
 from longtake.pipeline.browse.vectors import Space
 from longtake.schemas.errors import ConfigError
@@ -57,8 +58,11 @@ def make_map(
 
     Raises ConfigError for vectors or a package that are not there, and OSError.
     """
-    by, ids, vectors = _vectors(store, spaces, options.by, tell)
     method = _method(options.method)
+    by = _by(spaces, options.by)
+    tell("reading words")
+    words = read_words(_texts(store))
+    ids, vectors = _vectors(words, spaces, by)
     tell("finding principal components")
     inner, explained = components(vectors, DIMENSIONS)
     tell(f"placing {len(ids):,} samples by {method.upper()}")
@@ -69,7 +73,7 @@ def make_map(
     groups = np.full(store.rows, -1, np.int16)
     groups[ids] = own
     tell("finding words of topics")
-    words = words_of_groups(_texts(store), groups.tolist(), number)
+    named = words_of_groups(words, groups, number)
     sizes = np.bincount(own, minlength=number).tolist()
     made = {
         "by": by,
@@ -79,31 +83,32 @@ def make_map(
         "dimensions": vectors.shape[1],
         "corpus": store.cache.corpus,
         "longtake": versions()["longtake"],
-        "topics": [{"size": size, "words": list(some)} for size, some in zip(sizes, words, strict=True)],
+        "topics": [{"size": size, "words": list(some)} for size, some in zip(sizes, named, strict=True)],
     }
     path = map_path(layout, by)
     columns = {"key": store.keys_of(ids), "x": places.points[:, 0], "y": places.points[:, 1], "topic": own}
     write_map(path, columns, made)
     return MapMade(
-        path, by, method, len(ids), tuple((size, tuple(some)) for size, some in zip(sizes, words, strict=True))
+        path, by, method, len(ids), tuple((size, tuple(some)) for size, some in zip(sizes, named, strict=True))
     )
 
 
-def _vectors(
-    store: Store, spaces: Sequence[Space], by: str, tell: Callable[[str], None]
-) -> tuple[str, Ids, np.ndarray[tuple[int, int], np.dtype[np.float16]]]:
-    found = {space.name: space for space in spaces}
-    name = by or next(iter(found), WORDS)
-    if name in found:
-        return name, found[name].ids, found[name].vectors
-    if name != WORDS:
-        there = ", ".join((*found, WORDS))
+def _by(spaces: Sequence[Space], asked: str) -> str:
+    there = (*(space.name for space in spaces), WORDS)
+    if asked and asked not in there:
         raise ConfigError(
-            f"--by {name}: there are no such vectors of this corpus; there are {there}. Make them with longtake embed "
-            "and name the table with --embeddings, or keep those of sentences with longtake plan --save-embeddings."
+            f"--by {asked}: there are no such vectors of this corpus; there are {', '.join(there)}. Make them with longtake "
+            "embed and name the table with --embeddings, or keep those of sentences with longtake plan --save-embeddings."
         )
-    tell("counting words")
-    return WORDS, np.arange(store.rows, dtype=np.int32), text_vectors(lambda: _texts(store), store.rows)
+    return asked or there[0]
+
+
+def _vectors(words: WordTable, spaces: Sequence[Space], by: str) -> tuple[Ids, npt.NDArray[np.float16]]:
+    """The rows that have vectors, and the vectors."""
+    for space in spaces:
+        if space.name == by:
+            return space.ids, space.vectors
+    return np.arange(len(words), dtype=np.int32), text_vectors(words)
 
 
 def _method(asked: str) -> str:

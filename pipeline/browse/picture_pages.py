@@ -1,14 +1,12 @@
 """The pages with pictures of the corpus: histograms, and plots of any two numbers."""
 
 import time
-from typing import Any
 
 import numpy as np
 from flask import Flask, Response, abort, make_response, render_template, request
 
 from longtake.pipeline.browse.axes import read_area
 from longtake.pipeline.browse.combine import SelectionError
-from longtake.pipeline.browse.histogram import histogram
 from longtake.pipeline.browse.list_pages import described
 from longtake.pipeline.browse.plot import MOST_TOPICS, Colouring, by_category, by_number, packed
 from longtake.pipeline.browse.selection import Selection, read_selection
@@ -29,11 +27,10 @@ def add(app: Flask, site: Site) -> None:
         begun = time.perf_counter()
         selection = read_selection(request.args)
         mask, problems = _mask(site, selection)
-        drawn = [histogram(one, site.store.column(one.column), mask) for one in site.store.measures]
         return render_template(
             "pictures.html",
             selection=selection,
-            histograms=[one for one in drawn if one is not None],
+            histograms=site.histograms(mask),
             total=site.store.rows if mask is None else int(mask.sum()),
             problems=problems,
             seconds=time.perf_counter() - begun,
@@ -109,14 +106,14 @@ def _colouring(site: Site, by: str) -> Colouring | None:
     if not by:
         return None
     if by in _CATEGORIES:
-        return by_category(site.store.texts(_CATEGORIES[by]))
+        return by_category(*site.store.groups(_CATEGORIES[by]))
     if by == _STATE:
-        values: np.ndarray[Any, Any] = np.full(site.store.rows, "undecided", dtype=object)
-        for state in STRICTEST_FIRST:
-            values[site.marks.rows_in(site.store, state, "", site.seen())] = state
-        return by_category(values)
+        codes = np.zeros(site.store.rows, np.int32)
+        for code, state in enumerate(STRICTEST_FIRST, 1):
+            codes[site.marks.rows_in(site.store, state, "", site.seen())] = code
+        return by_category(codes, ("undecided", *STRICTEST_FIRST))
     if by.startswith("topic:"):
         one = site.map_named(by.removeprefix("topic:"))
-        labels = np.array([*(one.topic_label(n) for n in range(len(one.words))), ""], dtype=object)
-        return by_category(labels[one.topic], MOST_TOPICS)
+        labels = [one.topic_label(n) for n in range(len(one.words))]
+        return by_category(one.topic, labels, MOST_TOPICS)
     return by_number(site.axes.values(by))

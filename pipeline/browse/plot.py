@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -42,17 +43,22 @@ def by_number(values: Values) -> Colouring:
     return Colouring(codes, tuple(legend), True)
 
 
-def by_category(values: npt.NDArray[Any], most: int = MOST_CATEGORIES) -> Colouring:
-    """Colour by a text: the `most` frequent ones, and all others together. "" is no value."""
-    names, codes, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
-    order = [int(n) for n in np.argsort(-counts, kind="stable") if names[n] != ""]
-    shown = order[:most]
-    table = np.full(len(names), NO_VALUE, np.uint8)
+def by_category(codes: npt.NDArray[np.integer[Any]], names: Sequence[str], most: int = MOST_CATEGORIES) -> Colouring:
+    """Colour by a group: the `most` frequent ones, and all others together.
+
+    Args:
+        codes: the group of each row, as its place in `names`; below 0 is none.
+        names: the groups.
+        most: how many get a colour of their own.
+    """
+    counts = np.bincount(codes[codes >= 0], minlength=len(names))
+    order = [int(n) for n in np.argsort(-counts, kind="stable") if counts[n]]
+    shown, rest = order[:most], order[most:]
+    table = np.full(len(names) + 1, NO_VALUE, np.uint8)  # the last entry is for -1
     table[shown] = range(len(shown))
-    if rest := order[most:]:
-        table[rest] = len(shown)
+    table[rest] = len(shown)
     legend = [f"{names[n]} ({counts[n]:,})" for n in shown] + ([f"{len(rest):,} others"] if rest else [])
-    return Colouring(table[codes.reshape(-1)], tuple(legend), False)
+    return Colouring(table[codes], tuple(legend), False)
 
 
 def packed(x: Values, y: Values, colouring: Colouring | None, mask: Mask | None) -> bytes:

@@ -1,8 +1,11 @@
 """Write numbers, times and texts for people."""
 
 import re
+import unicodedata
 
 from longtake.schemas.reason_meanings import MEANINGS
+
+_SEARCHED = 100_000  # characters of a text
 
 
 def clock(ms: float | None) -> str:
@@ -54,10 +57,12 @@ def meaning(reason: str | None) -> str:
 
 
 def excerpt(text: str, wanted: str, length: int = 320) -> str:
-    """The part of a text around the first word of `wanted` in it; its start if it has none."""
-    at = -1
-    for word in re.findall(r"\w+", wanted):
-        found = re.search(rf"\b{re.escape(word)}", text, re.IGNORECASE)
+    """The part of a text around the first word of `wanted` in it, with or without accents as the search finds it; its start if it
+    has none. It begins and ends at words."""
+    words = re.findall(r"\w+", _plain(wanted))
+    at, plain = -1, _plain(text[:_SEARCHED]) if words else ""
+    for word in words:
+        found = re.search(rf"\b{re.escape(word)}", plain, re.IGNORECASE)
         if found and (at < 0 or found.start() < at):
             at = found.start()
     start = max(0, at - length // 3) if at > length * 2 // 3 else 0
@@ -65,6 +70,12 @@ def excerpt(text: str, wanted: str, length: int = 320) -> str:
         start = text.find(" ", start, start + 30) + 1 or start
     end = start + length
     if end < len(text):
-        end = text.rfind(" ", end - 30, end + 1) if text.rfind(" ", end - 30, end + 1) > 0 else end
+        space = text.rfind(" ", end - 30, end + 1)
+        end = space if space > start else end
     part = text[start:end].rstrip()
     return ("… " if start else "") + part + (" …" if end < len(text) else "")
+
+
+def _plain(text: str) -> str:
+    """A text of the same length without accents."""
+    return text if text.isascii() else "".join(unicodedata.normalize("NFD", character)[0] for character in text)

@@ -14,6 +14,7 @@ from longtake.pipeline.browse.reasons_kept import checks
 from longtake.pipeline.browse.sandbox import QueryError
 from longtake.pipeline.browse.selection import PAGE, Selection, read_selection
 from longtake.pipeline.browse.site import Site
+from longtake.pipeline.browse.source_files import NoSource
 from longtake.pipeline.browse.store import ListPlace, SlowSearch
 from longtake.pipeline.browse.video_timeline import timeline
 from longtake.pipeline.publish.source_link import source_link
@@ -48,6 +49,7 @@ def add(app: Flask, site: Site) -> None:
             meta=_meta(clip.video.meta),
             scores=[(name, row.get(column(name))) for name in (*PLAN_SCORES, *INDEX_SCORES)],
             checks=checks(row, site.manifest.config),
+            playable=_playable(site, entry),
             link=source_link(clip.video.url, clip.start_ms),
             near=whole.around(key, _NEXT_TO) if whole else (),
             whole=whole,
@@ -78,7 +80,7 @@ def add(app: Flask, site: Site) -> None:
             row=row,
             names=names,
             name=name,
-            rows=[one | {"likeness": likeness[one["row_id"]]} for one in rows],
+            rows=[one | {"likeness": likeness[one["row_id"]], "beside": key} for one in rows],
             selection=Selection(),
         )
 
@@ -119,6 +121,17 @@ def _place(site: Site, selection: Selection, row_id: int) -> ListPlace | None:
         return site.store.place(*site.rows(selection), row_id)
     except (QueryError, SlowSearch):
         return None
+
+
+def _playable(site: Site, entry: IndexEntry) -> str | None:
+    """ "" if the source can be played, else why not; None if nobody asked for sources."""
+    if site.sources is None:
+        return None
+    try:
+        site.sources.path(entry)
+    except NoSource as error:
+        return str(error)
+    return ""
 
 
 def player_data(entry: IndexEntry) -> str:

@@ -14,6 +14,7 @@ from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
 PAGE = 50  # samples
 STATES = ("undecided", "reject", "flag", "ok", "any", "conflict")
 PROOF = "k"  # name of the parameter
+TOP, MAX_TOP = 200, 100_000  # similar samples
 _MAX_VALUE = 2000  # characters
 
 
@@ -39,7 +40,7 @@ MEASURES = (
 CHOICES = {"split": "split", "language": "language", "license": "license", "video": "video_id"}  # parameter: column
 #: The parameters of a list's address that choose samples. `k`, `sort` and `p` are for the page alone.
 PARAMETERS = (
-    "q", "sql", "state", "by", "dup", "review", "queue", "in", "area", "topic", "check", *CHOICES,
+    "q", "sql", "state", "by", "dup", "review", "queue", "in", "area", "topic", "near", "like", "top", "check", *CHOICES,
     *(f"{side}_{measure.name}" for measure in MEASURES for side in ("min", "max")),
 )  # fmt: skip
 ORDERS = {measure.name: measure.column for measure in MEASURES}
@@ -67,6 +68,9 @@ class Selection:
     within: str = ""  # an expression of saved selections: combine.py
     area: str = ""  # an outline on a plot: axes.py
     topic: str = ""  # of a map: its name and the number of the topic
+    near: str = ""  # the samples most similar to one: the name of vectors, a colon, a key
+    like: str = ""  # the samples most similar to a text by its meaning
+    top: str = ""  # how many of these; TOP if it is ""
     check: str = ""  # a check of the last audit: the samples that it names as examples
     queue: str = ""  # a queue that `longtake queues` dealt out, as NAME/CURATOR, or "conflicts"
     sort: str = ""
@@ -78,7 +82,15 @@ class Selection:
         asked = {"sql": self.condition, PROOF: self.proof if self.condition else ""}
         found = {"q": self.text, **asked, **dict(self.choices), "state": self.state, "by": self.curator}
         found |= {"dup": "1" if self.duplicate else "", "review": "1" if self.review else "", "sort": self.sort}
-        found |= {"in": self.within, "area": self.area, "topic": self.topic, "check": self.check}
+        found |= {
+            "in": self.within,
+            "area": self.area,
+            "topic": self.topic,
+            "near": self.near,
+            "like": self.like,
+            "top": self.top,
+            "check": self.check,
+        }
         found |= {"queue": self.queue}
         for name, least, most in self.ranges:
             found |= {f"min_{name}": _number(least), f"max_{name}": _number(most)}
@@ -146,6 +158,10 @@ def read_selection(values: Mapping[str, str]) -> Selection:
     if state not in ("", *STATES):
         problems.append(f"no state {state[:40]!r}")
         state = ""
+    top = given.get("top", "")
+    if top and not (top.isascii() and top.isdecimal() and 0 < int(top[:9]) <= MAX_TOP):
+        problems.append(f"top: {top[:20]!r} is not a number from 1 to {MAX_TOP:,}")
+        top = ""
     return Selection(
         text=given.get("q", ""),
         condition=given.get("sql", ""),
@@ -159,6 +175,9 @@ def read_selection(values: Mapping[str, str]) -> Selection:
         within=given.get("in", ""),
         area=given.get("area", ""),
         topic=given.get("topic", ""),
+        near=given.get("near", ""),
+        like=given.get("like", ""),
+        top=top if given.get("near") or given.get("like") else "",
         check=given.get("check", ""),
         queue=given.get("queue", ""),
         sort=sort,
@@ -186,7 +205,16 @@ def _told(name: str, value: str) -> str:
     if name == "area":
         x, y, *_ = (*value.split("~"), "?", "?")
         return f"an area of {x} and {y}"
-    labels = {"q": "text", "sql": "SQL", "state": "decision", "by": "curator", "in": "in", "license": "licence"}
+    labels = {
+        "q": "text",
+        "sql": "SQL",
+        "state": "decision",
+        "by": "curator",
+        "in": "in",
+        "license": "licence",
+        "like": "means",
+        "near": "similar to",
+    }
     return single.get(name) or f"{labels.get(name, name)}: {value}"
 
 

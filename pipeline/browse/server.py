@@ -17,11 +17,14 @@ from longtake.pipeline.browse.cache import open_cache
 from longtake.pipeline.browse.guard import MAX_BODY, MIN_TOKEN, Access, is_loopback
 from longtake.pipeline.browse.map_table import open_maps
 from longtake.pipeline.browse.marks import Marks
+from longtake.pipeline.browse.meaning_search import MeaningSearch
 from longtake.pipeline.browse.site import Site
+from longtake.pipeline.browse.source_files import SourceFiles
 from longtake.pipeline.browse.store import Store
 from longtake.pipeline.browse.vectors import open_spaces
 from longtake.pipeline.browse.viewer import KnownCurators
 from longtake.schemas import storage
+from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import finished_manifest
@@ -45,6 +48,7 @@ class Options:
     token_file: str | None = None
     curators: str | None = None
     show_verdicts: bool = False  # also those of others, before an own one
+    config: CorpusConfig | None = None  # its sources are played
 
 
 class Server:
@@ -66,6 +70,7 @@ class Server:
         try:
             known = _known_curators(layout, options)
             token = "" if known else _token(options)
+            sources = SourceFiles(options.config) if options.config is not None else None
             store = Store(open_cache(layout, report))
             store.prepare()
             spaces = open_spaces(store, layout, options.embeddings)
@@ -76,6 +81,8 @@ class Server:
                 marks,
                 spaces,
                 open_maps(store, layout),
+                sources,
+                _meanings(layout, options.config, [space.name for space in spaces]),
                 options.read_only,
                 options.curator,
                 not options.show_verdicts,
@@ -116,7 +123,14 @@ class Server:
             for thread in self._threads:
                 thread.join(_END_SECONDS)
             self.site.sandbox.close()
+            if self.site.sources is not None:
+                self.site.sources.close()
             self.site.store.close()
+
+
+def _meanings(layout: Layout, config: CorpusConfig | None, spaces: list[str]) -> MeaningSearch | None:
+    found = MeaningSearch(layout, config) if config is not None else None
+    return found if found is not None and found.is_there and "sentences" in spaces else None
 
 
 def _listen(host: str, port: int) -> socket.socket:

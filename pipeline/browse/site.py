@@ -17,12 +17,15 @@ from longtake.pipeline.browse.axes import Axes, Axis, Values
 from longtake.pipeline.browse.cache import corpus_digest
 from longtake.pipeline.browse.combine import SelectionError, evaluate
 from longtake.pipeline.browse.entries import Entries
+from longtake.pipeline.browse.histogram import Binned, Histogram, binned
 from longtake.pipeline.browse.map_table import CorpusMap
 from longtake.pipeline.browse.marks import DecisionTable, Marks
+from longtake.pipeline.browse.meaning_search import MeaningSearch
 from longtake.pipeline.browse.sandbox import QueryError, Sandbox
 from longtake.pipeline.browse.saved import FILE, SavedSelections
-from longtake.pipeline.browse.selection import Selection, read_selection
-from longtake.pipeline.browse.store import Ids, Mask, Store, all_of
+from longtake.pipeline.browse.selection import TOP, Selection, read_selection
+from longtake.pipeline.browse.source_files import SourceFiles
+from longtake.pipeline.browse.store import Ids, Kept, Mask, Store, all_of
 from longtake.pipeline.browse.vectors import Space
 from longtake.pipeline.browse.viewer import viewer
 from longtake.pipeline.browse.watched_file import WatchedFile
@@ -31,6 +34,7 @@ from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 
 NOT_RUN = "not run yet, because it came with an address. Read it, then press Apply or Run."
+_KEPT_BINNED = 64  # columns
 _REMOTE_SECONDS = 10  # between two checks of a remote corpus.json
 
 
@@ -45,6 +49,8 @@ class Site:
     marks: Marks
     spaces: Sequence[Space] = ()
     maps: Sequence[CorpusMap] = ()
+    sources: SourceFiles | None = None
+    meanings: MeaningSearch | None = None
     read_only: bool = False
     curator: str = ""
     is_blind: bool = True
@@ -53,7 +59,9 @@ class Site:
     entries: Entries = field(init=False)
     current: "Current" = field(init=False)
     sandbox: Sandbox = field(init=False)
+    _binned: Kept[Binned | None] = field(init=False, default_factory=lambda: Kept(_KEPT_BINNED), repr=False)
     queue_file: WatchedFile[QueueTable] = field(init=False)
+    _similar: Kept[list[tuple[int, float]]] = field(init=False, default_factory=lambda: Kept(_KEPT_BINNED), repr=False)
     secret: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +113,8 @@ class Site:
         if selection.condition and not self.proves(selection.condition, selection.proof):
             raise QueryError(NOT_RUN)
         masks, order = self._masks(selection, ()), self.store.order(selection)
+        if order is None and (selection.near or selection.like):
+            order = _first([row for row, _ in self.similar(selection)], self.store.rows)
         if order is None and (selection.review or selection.queue):
             order = np.array(self._for_review() if selection.review else self._queued(selection), np.int32)
         return masks, order
@@ -129,6 +139,18 @@ class Site:
         found = all_of(self._masks(read_selection(one.query), (*within, name)))
         return np.ones(self.store.rows, bool) if found is None else found
 
+    def histograms(self, mask: Mask | None) -> list[Histogram]:
+        """The histogram of each measure for all rows and for those that `mask` chooses."""
+        found = []
+        for measure in self.store.measures:
+            one = self._binned.get(measure.name, functools.partial(self._in_bins, measure.column))
+            if one is not None:
+                found.append(one.histogram(measure, mask))
+        return found
+
+    def _in_bins(self, column: str) -> Binned | None:
+        return binned(self.store.column(column))
+
     def map_named(self, name: str) -> CorpusMap:
         """The map with this name. Raises SelectionError if there is none."""
         for one in self.maps:
@@ -143,6 +165,29 @@ class Site:
         if not number.isascii() or not number.isdecimal() or not 0 < int(number[:9]) <= len(one.words):
             raise SelectionError(f"the map {name!r} has no topic {number[:20]!r}")
         return np.asarray(one.topic == int(number) - 1)
+
+    def similar(self, selection: Selection) -> list[tuple[int, float]]:
+        """The rows most similar to the sample or the text that a selection names, the best first, with their likeness. Raises
+        SelectionError."""
+        number = int(selection.top or TOP)
+        if selection.near:
+            name, _, key = selection.near.partition(":")
+            space, row = self._space(name), self.store.row_of(key)
+            if row is None:
+                raise SelectionError(f"this corpus has no sample {key[:80]!r}")
+            return self._similar.get(f"{number} {selection.near}", lambda: space.nearest(row, number))
+        if self.meanings is None:
+            raise SelectionError("search by meaning needs --config with coherence.model, and embeddings of sentences")
+        meanings, space = self.meanings, self._space("sentences")
+        return self._similar.get(
+            f"{number} like {selection.like}", lambda: space.closest(meanings.vector(selection.like), number)
+        )
+
+    def _space(self, name: str) -> Space:
+        for space in self.spaces:
+            if space.name == name:
+                return space
+        raise SelectionError(f"there are no vectors {name[:40]!r} of this corpus")
 
     def _there(self, keys: Sequence[str]) -> Ids:
         """The rows of those keys that the corpus has."""
@@ -171,6 +216,8 @@ class Site:
             masks.append(self.store.mask(self._queued(selection)))
         if selection.area:
             masks.append(self.store.remembered_mask(f"area {selection.area}", lambda: self.axes.within(selection.area)))
+        if selection.near or selection.like:
+            masks.append(self.store.mask([row for row, _ in self.similar(selection)]))
         if selection.topic:
             masks.append(self._of_topic(selection.topic))
         if selection.check:
@@ -186,6 +233,13 @@ class Site:
             return [int(row) for row in np.flatnonzero(mask)]
         keys = [one.key for one in self.queues().of(selection.queue)]
         return [row for row in self.store.rows_of(keys) if row is not None]
+
+
+def _first(rows: Sequence[int], number: int) -> Ids:
+    """All of `number` rows, these ones first."""
+    rest = np.ones(number, bool)
+    rest[list(rows)] = False
+    return np.concatenate([np.array(rows, np.int32), np.flatnonzero(rest).astype(np.int32)])
 
 
 def _axes_of(maps: Sequence[CorpusMap]) -> dict[Axis, Values]:

@@ -55,10 +55,10 @@ class Store:
         config: Any = {"memory_limit": MEMORY, "temp_directory": "", "python_enable_replacements": False}
         self._tables = duckdb.connect(cache.tables, read_only=True, config=config)
         self._own = threading.local()
-        self._masks = _Kept[Mask](_KEPT_MASKS)
-        self._orders = _Kept[Ids](_KEPT_ORDERS)
-        self._drops = _Kept[Ids](_KEPT_ORDERS)
-        self._columns = _Kept[npt.NDArray[np.float32]](_KEPT_COLUMNS)
+        self._masks = Kept[Mask](_KEPT_MASKS)
+        self._orders = Kept[Ids](_KEPT_ORDERS)
+        self._drops = Kept[Ids](_KEPT_ORDERS)
+        self._columns = Kept[npt.NDArray[np.float32]](_KEPT_COLUMNS)
         files = self._tables.execute("SELECT first_row, shard FROM index_file ORDER BY first_row, shard").fetchall()
         self._files = [(int(first), str(shard)) for first, shard in files]
         names = [row[0] for row in self._tables.execute("DESCRIBE samples").fetchall()]
@@ -194,13 +194,19 @@ class Store:
         """A numeric column like `values`, kept for the next call."""
         return self._columns.get(column, lambda: self.values(column).astype(np.float32))
 
-    def texts(self, column: str) -> npt.NDArray[Any]:
-        """A column of texts, one per row, "" where there is none. `column` is one of ours, not of a person."""
-        query = f"SELECT row_id, coalesce({column}, '') AS value FROM samples"  # noqa: S608
+    def groups(self, column: str) -> tuple[npt.NDArray[np.int32], list[str]]:
+        """A column of texts as groups: the place of each row's text in the list of all texts, -1 for "" and none. `column` is one
+        of ours, not of a person."""
+        query = f"SELECT DISTINCT {column} FROM samples WHERE {column} <> '' ORDER BY 1"  # noqa: S608
+        names = [str(name) for (name,) in self.cursor.execute(query).fetchall()]
+        places = pa.array(range(len(names)), pa.int32())
+        self.cursor.register("grouped", pa.table({"name": pa.array(names, pa.string()), "place": places}))
+        query = f"SELECT row_id, place FROM samples JOIN grouped ON {column} = name"  # noqa: S608
         found = self.cursor.execute(query).fetchnumpy()
-        values: npt.NDArray[Any] = np.full(self.rows, "", dtype=object)
-        values[np.asarray(found["row_id"])] = np.ma.filled(np.ma.asarray(found["value"]), "")
-        return values
+        self.cursor.unregister("grouped")
+        codes = np.full(self.rows, -1, np.int32)
+        codes[np.asarray(found["row_id"])] = np.asarray(found["place"])
+        return codes, names
 
     def columns_with_numbers(self, kinds: Sequence[str]) -> list[str]:
         """The columns of samples with one of these types that have a value in some row."""
@@ -363,7 +369,7 @@ def _order_of(values: npt.NDArray[np.float64]) -> Ids:
 Value = TypeVar("Value")
 
 
-class _Kept(Generic[Value]):
+class Kept(Generic[Value]):
     """A cache of the last values asked for. Safe for many threads."""
 
     def __init__(self, most: int) -> None:

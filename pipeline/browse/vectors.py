@@ -45,12 +45,18 @@ class Space:
         at = int(np.searchsorted(self.ids, row_id))
         if at == len(self.ids) or self.ids[at] != row_id:
             return []
-        own = np.asarray(self.vectors[at], np.float32)
+        return self.closest(np.asarray(self.vectors[at], np.float32), number, at)
+
+    def closest(self, own: npt.NDArray[np.float32], number: int, but: int = -1) -> list[tuple[int, float]]:
+        """The rows most similar to a vector of unit length, with their cosine similarities. The entry `but` is left out.
+
+        Raises ValueError if the vector has another width.
+        """
         best_ids, best = np.empty(0, np.int32), np.empty(0, np.float32)
         for start in range(0, len(self.ids), _CHUNK):
             scores = np.asarray(self.vectors[start : start + _CHUNK], np.float32) @ own
-            if start <= at < start + _CHUNK:
-                scores[at - start] = -np.inf
+            if start <= but < start + _CHUNK:
+                scores[but - start] = -np.inf
             ids = np.concatenate([best_ids, self.ids[start : start + _CHUNK]])
             scores = np.concatenate([best, scores])
             top = np.argsort(-scores, kind="stable")[:number]

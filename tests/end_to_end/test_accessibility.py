@@ -35,6 +35,7 @@ PAGES = (
     "pictures",
     "pictures?split=val",
     "plot?x=words&y=duration&colour=split",
+    f"compare/{ALPHA}?with={ALPHA_2}",
     "no-such-page",
 )
 REPORTS = ("report", "compare", "empty")

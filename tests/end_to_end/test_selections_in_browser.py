@@ -1,15 +1,22 @@
-"""Selections in chromium, as a curator makes them: a list, bars, an area; saved, combined, rejected in bulk, taken back."""
+"""Selections in chromium, as a curator makes them: a list, bars, an area; saved, combined, rejected in bulk, taken back. And
+sources with their sound, samples side by side, texts that end at words."""
 
+import json
 import re
+import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import Watched, scrolls_sideways, watched_page
-from browsing import build, served
+from browsing import ALPHA, ALPHA_2, build, served
+from corpora import WORDS
+from sources import REPOSITORY
 
+from longtake.schemas.config import load_config
 from longtake.schemas.decisions import read_decisions
 
 
@@ -21,10 +28,23 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration whose sources are a real video, for alpha only."""
+    folder = tmp_path_factory.mktemp("sources")
+    (folder / "videos").mkdir()
+    shutil.copy(REPOSITORY / "examples" / "demo" / "videos" / "mammals.mp4", folder / "videos" / "alpha.mp4")
+    (folder / "corpus.yaml").write_text(
+        'name: demo\noutput: out\nsource: {videos: v.jsonl, uri: "videos/{video_id}.mp4", '
+        'text: {format: vtt, path: "{video_id}.vtt"}}\n'
+    )
+    return folder / "corpus.yaml"
+
+
+@pytest.fixture(scope="module")
+def address(corpus: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        server = served(corpus, curator="Ann")
+        server = served(corpus, curator="Ann", config=load_config(str(config), ()))
     thread = threading.Thread(target=server.run)
     thread.start()
     yield server.address
@@ -42,6 +62,14 @@ def watched(browser: Any, address: str) -> Iterator[Watched]:
 
 def number_of(page: Any) -> int:
     return int(page.locator(".bar strong, main > .row strong").first.inner_text().replace(",", ""))
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait until a condition holds; the policy for content forbids Playwright's own way."""
+    end = time.monotonic() + 10
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
 
 
 def save(page: Any, name: str) -> None:
@@ -127,6 +155,8 @@ def test_an_area_of_a_plot_is_drawn_around(watched: Watched, address: str) -> No
     page.mouse.up()
     page.wait_for_url(re.compile("area="))
     page.get_by_text("11 points, 4 chosen").wait_for()
+    page.locator("#canvas").scroll_into_view_if_needed()
+    box = page.locator("#canvas").bounding_box()
     page.mouse.click(*at(0.5 + (0.5 - 18 / box["width"]), 1 - 18 / box["height"]))
     page.locator("#plot-card .card").wait_for()  # the sample of a point
     page.get_by_role("link", name="Show as a list").click()
@@ -150,3 +180,62 @@ def test_a_phone_shows_the_new_pages_without_scrolling_sideways(browser: Any, ad
                 watched.page.locator("#bulk summary").click()
             assert not scrolls_sideways(watched.page), path
         assert watched.errors == []
+
+
+def test_a_source_plays_with_its_sound_and_its_sentences(watched: Watched, address: str) -> None:
+    page = watched.page
+    page.goto(f"{address}sample/{ALPHA}")
+    until(page, "document.getElementById('video').readyState >= 2")
+    until(page, "document.getElementById('wave-path').getAttribute('d')?.length > 1000")
+    assert page.evaluate("video.textTracks[0].cues.length") == 3
+    page.locator(".say").nth(1).click()
+    until(page, "Math.abs(video.currentTime - 8.001) < 0.1")
+    page.locator("h1").click()
+    page.keyboard.press("v")
+    until(page, "!video.paused && video.currentTime > 8.2")
+    said = page.locator(".say span:last-child").nth(1).inner_text()
+    until(page, f"video.textTracks[0].activeCues?.[0]?.text === {json.dumps(said)}")
+    page.keyboard.press("v")
+    assert page.evaluate("video.paused")
+    assert page.locator(".sentences li.now").get_attribute("data-sentence") == "1"  # frames and sentences follow
+    page.locator("#wave").scroll_into_view_if_needed()
+    box = page.locator("#wave").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 10)
+    until(page, "Math.abs(video.currentTime - (1 + 20.502 / 2)) < 0.3")
+    page.evaluate("video.currentTime = 7.2")
+    until(page, "document.getElementById('clock').textContent === '00:07'")
+    page.get_by_role("button", name="Play the sentence").click()  # the first: from 1 s to 7.5 s
+    until(page, "!video.paused && video.currentTime > 1 && video.currentTime < 3")
+    page.evaluate("video.currentTime = 7.3")
+    until(page, "video.paused && video.currentTime >= 7.5 && video.currentTime < 8.5")
+
+
+def test_two_samples_stand_side_by_side_and_are_decided_on(watched: Watched, address: str) -> None:
+    page = watched.page
+    page.goto(f"{address}compare/{ALPHA}?with={ALPHA_2}")
+    rows = [page.locator(".pair-frames tr").nth(n).locator("td").count() for n in (0, 1)]
+    assert rows[0] == rows[1] >= 6
+    assert page.locator(".diff mark").count() > 0
+    page.get_by_role("link", name="Swap").click()
+    page.wait_for_url(re.compile(f"compare/{ALPHA_2}"))
+    page.keyboard.press("f")
+    page.locator("#marks .badge.flag").wait_for()
+    page.keyboard.press("u")
+    page.locator("#marks .badge.flag").wait_for(state="detached")
+
+
+def test_texts_end_at_words_and_keep_their_direction(browser: Any, address: str) -> None:
+    with watched_page(browser, 360) as watched:
+        page = watched.page
+        page.goto(address)
+        texts = page.locator(".card .text").all_inner_texts()
+        cut = [text for text in texts if text.endswith(" …")]
+        words = set(WORDS.split())
+        assert cut and all(set(text.removesuffix(" …").split()) <= words for text in cut if "script" not in text)
+        fit = "one => one.scrollHeight <= one.clientHeight + 1"
+        assert all(page.locator(".card .text").nth(n).evaluate(fit) for n in range(len(texts)))
+        page.locator(".card .text").first.evaluate("one => (one.textContent = 'שלום world')")
+        directions = page.evaluate(
+            "['.text', '.facts'].map((one) => getComputedStyle(document.querySelector(one)).direction)"
+        )
+        assert directions == ["rtl", "ltr"]

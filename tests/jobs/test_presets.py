@@ -21,7 +21,11 @@ from longtake.schemas.train_config import load_train_config
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def corpus(folder: Path, per_sentence: int = 8, **samples: int) -> str:
+STAGES = [name for name in PRESETS if name.startswith("lfvila-")]
+TASKS = [name for name in PRESETS if name not in STAGES]
+
+
+def corpus(folder: Path, per_sentence: int = 8, uniform: int | None = None, **samples: int) -> str:
     """A corpus.json, which is all that a preset reads of a corpus."""
     folder.mkdir(parents=True)
     count = {"in": 1, "kept": 1, "dropped": 0}
@@ -29,7 +33,7 @@ def corpus(folder: Path, per_sentence: int = 8, **samples: int) -> str:
         {"name": f"{split}-000000.tar", "split": split, "samples": number, "frames": 1, "bytes": 1, "sha256": "0" * 64}
         for split, number in samples.items()
     ]
-    config = {"frames": {"per_sentence": per_sentence}}
+    config = {"frames": {"per_sentence": per_sentence, **({"uniform": uniform} if uniform else {})}}
     whole = {
         "format": 1,
         "name": "c",
@@ -48,7 +52,8 @@ def manifest(**samples: int) -> CorpusManifest:
         {"name": f"{split}-0", "split": split, "samples": n, "frames": 1, "bytes": 1, "sha256": "0"}
         for split, n in samples.items()
     ]
-    whole = {"format": 1, "name": "c", "versions": {}, "config": {"frames": {"per_sentence": 8}}, "fingerprint": "0"}
+    frames = {"per_sentence": 32, "uniform": 32}  # of whole videos; the stages of pre-training take them too
+    whole = {"format": 1, "name": "c", "versions": {}, "config": {"frames": frames}, "fingerprint": "0"}
     return CorpusManifest.model_validate({**whole, "counts": {}, "shards": shards})
 
 
@@ -56,6 +61,10 @@ def manifest(**samples: int) -> CorpusManifest:
 @pytest.mark.parametrize(("gpus", "memory"), [(1, 24), (1, 80), (3, 40), (8, 80), (32, 32), (64, 141)])
 def test_the_global_batch_is_kept_and_fits_into_each_gpu(name: str, gpus: int, memory: float) -> None:
     preset = PRESETS[name]
+    if preset.batch < 2 * gpus:
+        with pytest.raises(ConfigError, match="too few for a batch of 2 on each"):
+            fit(preset, manifest(train=10**6, val=10**4), gpus, memory)
+        return
     fitted = fit(preset, manifest(train=10**6, val=10**4), gpus, memory)
     settings = fitted.settings
     step = settings["batch_size"] * settings["accumulate"] * gpus
@@ -87,7 +96,7 @@ def test_parts_are_even_where_they_can_be(share: int, most: int, parts: int) -> 
     assert share // parts <= most
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", STAGES)
 def test_the_file_trains_as_the_paper_says(name: str, tmp_path: Path) -> None:
     source = corpus(tmp_path / "a: corpus #1", train=100_000, val=500)
     result = CliRunner().invoke(
@@ -111,6 +120,54 @@ def test_the_file_trains_as_the_paper_says(name: str, tmp_path: Path) -> None:
         assert len(line) <= 130 or line.startswith("corpus: ")
         if ":" in line.partition("#")[0] and not line.rstrip().endswith(":"):
             assert "#" in line or before.strip().startswith("#"), line
+
+
+#: By the released configurations: kind, classes, rows, tokens, epochs, of these warm-up, decay, batch of a GPU, schedule.
+RELEASED = {
+    "retrieval-activitynet": ("retrieval", None, 4, 50, 20, 1, 0.05, 16, ("step", 5, 0.25)),
+    "retrieval-didemo": ("retrieval", None, 4, 50, 20, 1, 0.05, 16, ("step", 5, 0.25)),
+    "retrieval-queryd": ("retrieval", None, 4, 50, 20, 1, 0.05, 16, ("step", 5, 0.25)),
+    "retrieval-condensedmovies": ("retrieval", None, 1, 50, 20, 1, 0.05, 16, ("step", 1, 0.5)),
+    "how2qa": ("choice", None, 8, 50, 30, 10, 0.05, 4, ("linear", None, None)),
+    "violin": ("answer", 2, 5, 30, 100, 10, 0.1, 12, ("linear", None, None)),
+    "activitynetqa": ("answer", 1654, 1, 50, 100, 10, 0.1, 16, ("cosine", None, None)),
+    "coin": ("classify", 180, 1, 50, 500, 1, 0.05, 16, ("linear", None, None)),
+    "lvu-relationship": ("classify", 4, 1, 50, 500, 1, 0.05, 16, ("linear", None, None)),
+    "lvu-speaking": ("classify", 5, 1, 50, 500, 1, 0.05, 16, ("linear", None, None)),
+    "lvu-scene": ("classify", 6, 1, 50, 500, 1, 0.05, 16, ("linear", None, None)),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_trains_as_the_released_configuration_says(name: str, tmp_path: Path) -> None:
+    kind, classes, rows, tokens, epochs, warmup, decay, batch, (schedule, every, factor) = RELEASED[name]
+    source = corpus(tmp_path / "c", 32, 32, train=100_000, test=500)
+    text, differs = preset_template(name, source, 8, 141)
+    (tmp_path / "train.yaml").write_text(text)
+    config = load_train_config(str(tmp_path / "train.yaml"))
+    task, optimizer = config.task, config.optimizer
+    assert (task.kind, task.classes, task.text_rows, task.frames, config.data.tokens) == (
+        kind,
+        classes,
+        rows,
+        32,
+        tokens,
+    )
+    assert config.batch_size * config.accumulate == batch and config.epochs == epochs
+    assert optimizer.warmup == pytest.approx(warmup / epochs, abs=1e-4) and optimizer.weight_decay == decay
+    assert (optimizer.lr, optimizer.betas, optimizer.eps, optimizer.schedule) == (5e-5, (0.9, 0.98), 1e-8, schedule)
+    if every is not None:
+        assert (optimizer.step_epochs, optimizer.step_factor) == (every, factor)
+    assert config.model.size == "base" and config.evaluate.split == "test" and config.save.best is not None
+    assert config.init.weights == f"../stage{2 if kind in ('choice', 'answer') else 1}/run"
+    assert any("8 GPUs are assumed" in one for one in differs)
+
+
+def test_a_task_wants_a_corpus_of_whole_videos(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"build it with frames\.uniform"):
+        preset_template("how2qa", corpus(tmp_path / "c", train=500), 8, 80)
+    text, differs = preset_template("how2qa", corpus(tmp_path / "d", 32, 32, train=500), 8, 80)
+    assert "best:" not in text and any("`longtake merge` adds that" in one for one in differs)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +216,10 @@ def test_a_setting_that_the_template_lacks_is_noticed() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_footprints_are_those_that_were_counted(name: str) -> None:
     counted = json.loads((REPOSITORY / "benchmarks" / "results" / "memory.json").read_text())
-    size, stage = PRESETS[name].settings["model"]["size"], PRESETS[name].settings["model"]["stage"]
-    row, footprint = counted[f"{size}-stage{stage}"], PRESETS[name].footprint
+    settings = PRESETS[name].settings
+    job = settings["task"]["kind"] if "task" in settings else f"stage{settings['model']['stage']}"
+    job = "statements" if name == "violin" else job
+    row, footprint = counted[f"{settings['model']['size']}-{job}"], PRESETS[name].footprint
     assert footprint.fixed >= 4 * row["weights"] + 12 * row["trained"] + row["fixed"]
     assert footprint.sample >= row["sample"] and footprint.sample_checkpointed >= row["sample_checkpointed"]
     assert footprint.fixed + footprint.sample < 1.2 * (

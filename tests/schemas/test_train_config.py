@@ -54,6 +54,17 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
         ({"precision": "fp8"}, "precision: Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
         ({"optimizer": {"schedule": "flat"}}, "optimizer.schedule: Input should be 'linear', 'cosine' or 'step'"),
         ({"optimizer": {"layer_decay": 0}}, "optimizer.layer_decay: Input should be greater than 0"),
+        (
+            {"task": {"kind": "retrieval"}, "data": {"concatenate": 0.5}},
+            "settings: data.concatenate is for pre-training",
+        ),
+        (
+            {"task": {"kind": "answer", "classes": 3}, "contrast_chunks": 2},
+            "settings: contrast_chunks: task 'answer' has no contrast",
+        ),
+        ({"batch_size": 6, "contrast_chunks": 4}, "settings: batch_size 6 cannot be cut into 4 contrast_chunks"),
+        ({"model": {"stage": 2}, "contrast_chunks": 2}, "settings: contrast_chunks: stage 2 has no contrast"),
+        ({"data": {"curriculum": [{"until": 0.5, "frames_per_sentence": 1}]}}, "data: curriculum: until is [0.5]"),
         ({"ema": 1}, "ema: Input should be less than 1"),
         ({"save": {"best": "r1"}}, "settings: save.best needs evaluations: set evaluate.every"),
         ({"evaluate": {"patience": 1}}, "settings: evaluate.patience counts evaluations without a better save.best"),

@@ -1,6 +1,7 @@
 // The list: filters in the address, keys to move in it.
 
 import { bulk } from "./bulk.js";
+import { cutAtWords } from "./clamp.js";
 import { onKeys, repeating } from "./keys.js";
 
 const form = document.getElementById("filter");
@@ -20,6 +21,7 @@ toggle.addEventListener("click", () => {
   toggle.setAttribute("aria-expanded", String(open));
 });
 
+cutAtWords(document.querySelectorAll(".card .text"));
 const openBulk = bulk();
 let at = -1;
 
@@ -59,13 +61,15 @@ const came = location.hash ? cards.findIndex((card) => card.dataset.key === deco
 if (came >= 0) choose(came);
 
 // What was searched for is marked in the texts, without a change to the page.
-const typed = document.getElementById("search").defaultValue.toLowerCase();
+// Accents do not matter, as in the search.
+const bare = (text) => Array.from({ length: text.length }, (_, n) => text[n].normalize("NFD")[0]).join("").toLowerCase();
+const typed = bare(document.getElementById("search").defaultValue);
 const words = typed.match(/[\p{L}\p{N}]+\*?/gu) || [];
 if (words.length && window.Highlight && CSS.highlights) {
   const found = new Highlight();
   for (const text of document.querySelectorAll(".card .text")) {
     const node = text.firstChild;
-    const plain = node ? node.data.toLowerCase() : "";
+    const plain = node ? bare(node.data) : "";
     if (!node || plain.length !== node.data.length) continue;
     for (const asked of words) {
       const word = asked.replace("*", "");

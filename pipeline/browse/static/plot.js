@@ -11,6 +11,7 @@ const shown = document.getElementById("plot-card");
 const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
 const lines = over.getContext("2d");
 const MARGIN = 18; // pixels around all points
+const MOVING_POINTS = 150_000; // that are drawn while the picture moves; all of them when it rests
 const MOST_POINTS = 90; // of an outline; the server takes 100
 // Colours that differ for most eyes, on light and on dark ground (Tol's bright scheme), and a ramp (viridis).
 const BRIGHT = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#77aadd", "#bbcc33", "#999999"];
@@ -41,15 +42,20 @@ function themed() {
   return { ground: read("--panel"), faint: read(dark.matches ? "--line-strong" : "--line"), colours };
 }
 
-/** Draw before the next frame, once however often it is asked. */
-function redraw() {
+let resting = 0;
+
+/** Draw before the next frame, once however often it is asked. While it `moves`, fewer points are drawn. */
+function redraw(moves = false) {
+  clearTimeout(resting);
+  const step = moves ? Math.max(1, Math.ceil((data?.points || 0) / MOVING_POINTS)) : 1;
+  if (step > 1) resting = setTimeout(redraw, 150);
   if (asked || !data) return;
   asked = true;
   requestAnimationFrame(() => {
     asked = false;
     const begun = performance.now();
     const { ground, faint, colours } = themed();
-    draw(image, data, view, colours, faint, ground);
+    draw(image, data, view, colours, faint, ground, step);
     context.putImageData(image, 0, 0);
     root.dataset.drawn = String(Math.round(performance.now() - begun)); // milliseconds, for whoever measures
   });
@@ -75,12 +81,12 @@ function whole() {
 
 function zoom(by, px = canvas.width / 2, py = canvas.height / 2) {
   view = { sx: view.sx * by, sy: view.sy * by, ox: px + (view.ox - px) * by, oy: py + (view.oy - py) * by };
-  redraw();
+  redraw(true);
 }
 
 function move(dx, dy) {
   view = { ...view, ox: view.ox + dx, oy: view.oy + dy };
-  redraw();
+  redraw(true);
 }
 
 function pixel(event) {
@@ -212,7 +218,7 @@ function legend() {
 
 resize();
 addEventListener("resize", resize);
-dark.addEventListener("change", redraw);
+dark.addEventListener("change", () => (redraw(), data && legend()));
 const answer = await fetch(root.dataset.points);
 if (answer.ok) {
   data = unpack(await answer.arrayBuffer());

@@ -17,9 +17,10 @@ export function unpack(buffer) {
 
 /**
  * Draw points. `view` has scale and offset of both axes: pixel = value * scale + offset. `colours` are [r, g, b], one for each
- * code; `faint` is for points that are not chosen, `ground` is the colour of the picture.
+ * code; `faint` is for points that are not chosen, `ground` is the colour of the picture. With a `step`, only every so many
+ * points are drawn, as is enough while the picture moves.
  */
-export function draw(image, data, view, colours, faint, ground) {
+export function draw(image, data, view, colours, faint, ground, step = 1) {
   const { width, height } = image;
   const pixels = image.data;
   new Uint32Array(pixels.buffer).fill((255 << 24) | (ground[2] << 16) | (ground[1] << 8) | ground[0]);
@@ -30,7 +31,7 @@ export function draw(image, data, view, colours, faint, ground) {
   const weight = points > 200_000 ? 110 : points > 20_000 ? 150 : 215; // of 256
   for (const pass of chosen === points ? [1] : [0, 1]) {
     const [reds, greens, blues] = [0, 1, 2].map((part) => Int32Array.from({ length: 256 }, (_, code) => ((pass && colours[code]) || faint)[part]));
-    for (let n = 0; n < points; n += 1) {
+    for (let n = 0; n < points; n += step) {
       if (own[n] !== pass) continue;
       const left = Math.floor(xs[n] * sx + ox) - half;
       const top = Math.floor(ys[n] * sy + oy) - half;

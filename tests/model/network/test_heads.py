@@ -1,17 +1,21 @@
 """The heads of the downstream tasks: names and shapes as released, losses against statements of their own, who is trained."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from released_tasks import CLASSES, ROWS, inputs as inputs_of, weight
 from small_models import SMALL, batch, small
 from torch import Tensor
 
 from longtake.model.network.heads import QuestionModel, Targets, make_model
 from longtake.model.network.lfvila import LFVila
+from longtake.model.network.sizes import LossSettings, ModelSize, VideoSize
 from longtake.model.network.task_head import TaskHead
 from longtake.model.weights.official import export_official, load_official
 
@@ -107,7 +111,7 @@ def test_answers_are_read_from_the_pooler() -> None:
     logs = scores.double() - torch.logsumexp(scores.double(), 1, keepdim=True)
     expected = -logs[torch.arange(3), targets.answer].mean().item()
     assert (
-        float(losses["loss"]) == pytest.approx(expected, abs=1e-5) == pytest.approx(float(losses["answer"]), abs=1e-5)
+        losses["loss"].item() == pytest.approx(expected, abs=1e-5) == pytest.approx(losses["answer"].item(), abs=1e-5)
     )
     # The same by the parts of stage 2: tokens of text and video through the fusion layers.
     text = model.encode_text(ids, mask)
@@ -135,7 +139,7 @@ def test_each_option_is_scored_alone_and_the_span_by_the_best_of_them() -> None:
     torch.testing.assert_close(spans, torch.stack([one for _, one in alone]).amax(0), atol=1e-5, rtol=1e-4)
     losses = model(video, ids, mask, targets)
     each = [
-        float(targets.span_weight[b, n]) * -math.log(torch.softmax(spans[b, n], 0)[targets.span[b, n]])
+        targets.span_weight[b, n].item() * -math.log(torch.softmax(spans[b, n], 0)[targets.span[b, n]].item())
         for b in range(3)
         for n in range(32)
     ]
@@ -170,3 +174,49 @@ def test_what_a_loss_reaches_is_trained_and_nothing_else(kind: str) -> None:
     assert reached == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     if isinstance(model, QuestionModel):
         assert {"text_encoder.bert.pooler.dense.weight", "video_encoder.patch_embed.proj.weight"} <= reached
+
+
+RELEASED = json.loads((Path(__file__).parent / "released_tasks.json").read_text())
+AS_RELEASED = ModelSize(
+    video=VideoSize(embed_dim=4, depths=(1,) * 6, heads=(1, 2, 4, 4, 4, 4), drop_path=0.0),
+    text=replace(SMALL.text, positions=64),
+    losses=LossSettings(mtc_weight=0.0),
+    frames_per_clip=2,
+)
+
+
+@pytest.mark.parametrize("kind", RELEASED)
+def test_the_released_classes_agree(kind: str) -> None:
+    """Names, shapes, losses, scores and all gradients are those of the released code (tests/released_tasks.py ran it)."""
+    expected = RELEASED[kind]
+    head = TaskHead(HEADS[kind].kind, CLASSES if kind in ("answer", "classify") else 0, ROWS[kind])
+    model = make_model(AS_RELEASED, 2 if kind in ("answer", "choice") else 1, "official", head)
+    buffers = ("position_ids", "relative_position_index")
+    shapes = {name: tuple(shape) for name, shape in expected["shapes"].items()}
+    source = {n: torch.from_numpy(weight(n, shape)) for n, shape in shapes.items() if not n.endswith(buffers)}
+    assert load_official(model, source).unused == ()
+    assert {name: tuple(value.shape) for name, value in export_official(model).items()} == shapes
+    model.eval().requires_grad_(True)
+    video, ids, mask, answer, span, weights = (torch.from_numpy(one) for one in inputs_of(kind))
+    if kind == "retrieval":
+        losses = model(video, ids, mask)
+        scores = model.encode_text(ids, mask).paragraph @ model.encode_video(video).video.T
+    else:
+        losses = model(video, ids, mask, Targets(answer, span, weights))
+        scores = (
+            model.classifier(model.encode_video(video)) if kind == "classify" else model.scores(video, ids, mask)[0]
+        )
+    losses["loss"].backward()
+    names = {
+        "loss": "answer",
+        "span_loss": "span",
+        "ct_global_loss": "contrast",
+        "acc": "accuracy",
+        "span_acc": "span_accuracy",
+    }
+    for name, value in (expected["losses"] | expected["accuracy"]).items():
+        assert losses[names[name]].item() == pytest.approx(value, abs=1e-5), name
+    torch.testing.assert_close(scores, torch.tensor(expected["scores"]), atol=1e-5, rtol=1e-4)
+    found = {name: p.grad.norm().item() for name, p in model.named_parameters() if p.grad is not None}
+    assert found.keys() == expected["gradients"].keys()
+    assert all(found[name] == pytest.approx(value, rel=1e-3, abs=1e-6) for name, value in expected["gradients"].items())

