@@ -8,7 +8,7 @@ import pytest
 import torch
 from data_corpora import make, vocabulary
 from safetensors.torch import load_file
-from small_training import ALONE, TEXT, configured, told, trained, weights, write_corpora
+from small_training import ALONE, TEXT, configured as fully_configured, told, trained, weights, write_corpora
 
 from longtake.model.data.loader import LoaderSettings, ShardLoader
 from longtake.model.training import trainer as training
@@ -17,6 +17,7 @@ from longtake.model.training.best import Best
 from longtake.model.training.trainer import Trainer, TrainingError
 from longtake.model.weights.checkpoint import AVERAGE, checkpoints, load_model, load_state
 from longtake.schemas.errors import ConfigError
+from longtake.schemas.train_config import TrainConfig
 
 EVALUATED = {"every": 2, "split": "train", "batch_size": 6}
 R1 = "paragraph_to_video/r1"
@@ -27,6 +28,11 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("options")
     write_corpora(folder)
     return folder
+
+
+def configured(folder: Path, **changes: Any) -> TrainConfig:
+    """A training that writes no boards, which take longer than its steps."""
+    return fully_configured(folder, log_to=[], **changes)
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +122,7 @@ def test_the_best_weights_are_kept_and_patience_ends(
     corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluate = {"every": 1, "split": "train", "patience": 2}
-    changes = {"save": {"best": R1, "every": 1, "keep": 20}, "evaluate": evaluate, "steps": 20, "log_to": []}
+    changes = {"save": {"best": R1, "every": 1, "keep": 20}, "evaluate": evaluate, "steps": 20}
     lines: list[str] = []
     scripted(monkeypatch, [0.1, 0.4, 0.2, 0.4, 0.9])
     config = configured(corpora, output=str(tmp_path / "whole"), **changes)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from data_corpora import make
 from small_models import batch as small_batch, small
-from small_training import ALONE, configured, told, trained, weights, write_corpora
+from small_training import ALONE, configured as fully_configured, told, trained, weights, write_corpora
 
 from longtake.library.shards import LoaderError
 from longtake.model.data.samples import Batch
@@ -25,7 +25,7 @@ from longtake.model.training.variation import (
     without_sentences,
 )
 from longtake.schemas.errors import ConfigError
-from longtake.schemas.train_config import Data, Phase
+from longtake.schemas.train_config import Data, Phase, TrainConfig
 
 SIZE, PLACES, FRAMES = 6, 4, 3
 
@@ -36,6 +36,11 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_corpora(folder)
     make(folder / "images", [[1, 2, 1], [1, 1, 3]])
     return folder
+
+
+def configured(folder: Path, **changes: Any) -> TrainConfig:
+    """A training that writes no boards, which take longer than its steps."""
+    return fully_configured(folder, log_to=[], **changes)
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +118,7 @@ CURRICULUM = [{"until": 0.5, "frames_per_sentence": 1}, {"until": 1.0, "frames_p
 def test_varied_trainings_resume_bit_for_bit(corpora: Path, tmp_path: Path, losses: dict[str, Any]) -> None:
     mix = [{"corpus": str(corpora / "images"), "weight": 0.7, "sentences": 1, "frames_per_sentence": 1}]
     data = {**VARIED, "curriculum": CURRICULUM, "mix": mix}
-    changes: dict[str, Any] = {"data": data, "model": {"losses": losses}, "log_to": [], "optimizer": {"lr": 1e-2}}
+    changes: dict[str, Any] = {"data": data, "model": {"losses": losses}, "optimizer": {"lr": 1e-2}}
     whole = trained(configured(corpora, output=str(tmp_path / "whole"), **changes))
     parts = configured(corpora, output=str(tmp_path / "parts"), **changes)
     trained(parts, stop_after=2)
@@ -126,7 +131,7 @@ def test_varied_trainings_resume_bit_for_bit(corpora: Path, tmp_path: Path, loss
         trained(
             configured(corpora, output=parts.output, **{**changes, "data": {**data, "concatenate": 0}}), resume=True
         )
-    plain = trained(configured(corpora, output=str(tmp_path / "plain"), model={"losses": losses}, log_to=[], steps=1))
+    plain = trained(configured(corpora, output=str(tmp_path / "plain"), model={"losses": losses}, steps=1))
     assert told(plain.folder)[0]["loss"] != told(whole.folder)[0]["loss"]
 
 
@@ -186,7 +191,7 @@ def test_a_learned_temperature_starts_as_the_plain_loss() -> None:
 
 def test_weights_with_a_learned_temperature_start_trainings_without(corpora: Path, tmp_path: Path) -> None:
     losses = {"learn_temperature": True}
-    first = trained(configured(corpora, output=str(tmp_path / "first"), model={"losses": losses}, steps=1, log_to=[]))
+    first = trained(configured(corpora, output=str(tmp_path / "first"), model={"losses": losses}, steps=1))
     for model in ({"stage": 2}, {}, {"losses": losses}):
         config = configured(corpora, output=str(tmp_path / "next"), model=model, init={"weights": first.folder})
         trainer = Trainer(config, ALONE)
