@@ -126,7 +126,8 @@ def _description(manifest: CorpusManifest, figures: CardFigures) -> str:
     return (
         f"{total.samples:,} {what}, {total.hours:,.2f} hours and {total.words:,} words of "
         f"{total.videos:,} source videos: {how}, with {taken} (JPEG, short side {frames['short_side']} pixels). The shards are "
-        "WebDataset tars: <key>.json (times, sentences, source), <key>.txt (the paragraph), <key>.000.jpg and on; the record set `samples` is their index."
+        "WebDataset tars: <key>.json (times, sentences, source), <key>.txt (the paragraph), <key>.000.jpg and on; "
+        "the record set `samples` is their index."
     )
 
 
