@@ -63,9 +63,15 @@ def _what(manifest: CorpusManifest) -> str:
     model = manifest.config.get("captions", {}).get("model")
     captions = _CAPTIONS.format(model=escape(model)) if model else ""
     made = escape(manifest.versions.get("longtake", ""))
-    return f"""Long clips with paragraph captions, made by Longtake {made} from source videos and their
+    if frames.get("uniform") is None:
+        said = f"""Long clips with paragraph captions, made by Longtake {made} from source videos and their
 timestamped speech. Each sample is a run of consecutive sentences of one video: their text, their times, and
-{escape(frames["per_sentence"])} frames for each sentence (JPEG, short side {escape(frames["short_side"])} pixels).{captions}
+{escape(frames["per_sentence"])} frames for each sentence"""
+    else:
+        said = f"""Whole videos with what is asked about them, made by Longtake {made} from source videos and
+annotations. Each sample is one video: {escape(frames["uniform"])} frames spread over it, and in `meta` its `task`: paragraphs to
+find, questions with their answers, or a label"""
+    return f"""{said} (JPEG, short side {escape(frames["short_side"])} pixels).{captions}
 
 The shards are WebDataset tars: `<key>.json` (times, sentences, source), `<key>.txt` (the paragraph), `<key>.000.jpg` and on.
 `index/` has a row for each sample with all that is known of it, `plan/` what was decided, `ledger/` what was dropped and why."""

@@ -118,11 +118,16 @@ def croissant_json(manifest: CorpusManifest, figures: CardFigures, corpus_json: 
 
 def _description(manifest: CorpusManifest, figures: CardFigures) -> str:
     total, frames = figures.total, manifest.config["frames"]
+    what, how = "long clips with paragraph captions", "runs of consecutive sentences of timestamped speech"
+    taken = f"{frames['per_sentence']} frames for each sentence"
+    if frames.get("uniform") is not None:
+        what, how = "whole videos with what is asked about them", "paragraphs to find, questions or labels (meta.task)"
+        taken = f"{frames['uniform']} frames spread over each video"
     return (
-        f"{total.samples:,} long clips with paragraph captions, {total.hours:,.2f} hours and {total.words:,} words of "
-        f"{total.videos:,} source videos: runs of consecutive sentences of timestamped speech, with {frames['per_sentence']} "
-        f"frames for each sentence (JPEG, short side {frames['short_side']} pixels). The shards are WebDataset tars: <key>.json "
-        "(times, sentences, source), <key>.txt (the paragraph), <key>.000.jpg and on; the record set `samples` is their index."
+        f"{total.samples:,} {what}, {total.hours:,.2f} hours and {total.words:,} words of "
+        f"{total.videos:,} source videos: {how}, with {taken} (JPEG, short side {frames['short_side']} pixels). The shards are "
+        "WebDataset tars: <key>.json (times, sentences, source), <key>.txt (the paragraph), <key>.000.jpg and on; "
+        "the record set `samples` is their index."
     )
 
 

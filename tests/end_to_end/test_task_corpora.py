@@ -80,6 +80,12 @@ def test_questions_become_samples_of_whole_videos_and_a_model_trains_on_them(tmp
     assert ledger == {("rows.jsonl:4", "malformed"), ("gone", "missing"), ("gone.all", "missing")}
     checked = longtake_here("verify", str(tmp_path / "out"), "--sources", "--config", str(config))
     assert checked.returncode == 0 and "everything compared matches the sources" in checked.stdout, checked.stdout
+    card = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert "Each sample is one video: 8 frames spread over it, and in `meta` its `task`" in card
+    described = json.loads((tmp_path / "out" / "croissant.json").read_text())["description"]
+    assert (
+        "2 whole videos with what is asked about them" in described and "8 frames spread over each video" in described
+    )
     explained = longtake_here("explain", str(config), "last-man")
     assert "in the corpus: train-000000.tar" in explained.stdout, explained.stdout
     video = {"embed_dim": 4, "depths": [1] * 6, "heads": [1] * 6, "windows": [[2, 3, 5], [4, 3, 5]] + [[8, 3, 5]] * 4}

@@ -143,8 +143,8 @@ def test_each_option_is_scored_alone_and_the_span_by_the_best_of_them() -> None:
         for b in range(3)
         for n in range(32)
     ]
-    assert float(losses["span"]) == pytest.approx(sum(each) / len(each), rel=1e-4)
-    assert float(losses["loss"]) == pytest.approx(float(losses["answer"]) + 0.5 * float(losses["span"]), rel=1e-5)
+    assert losses["span"].item() == pytest.approx(sum(each) / len(each), rel=1e-4)
+    assert losses["loss"].item() == pytest.approx((losses["answer"] + 0.5 * losses["span"]).item(), rel=1e-5)
 
 
 def test_labels_are_read_from_the_mean_of_all_tokens() -> None:

@@ -11,8 +11,9 @@ from sources import longtake_here
 from task_corpora import make, vocabulary
 
 from longtake.model.network.heads import QuestionModel, VideoClassifier
+from longtake.model.retrieval.embedding import Embedder
 from longtake.model.training.trainer import Trainer
-from longtake.model.weights.checkpoint import load_model
+from longtake.model.weights.checkpoint import CheckpointError, load_model
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.train_config import parse_train_config
 
@@ -86,6 +87,9 @@ def test_a_task_resumes_bit_for_bit_and_is_evaluated(corpora: Path, tmp_path: Pa
     model, card = load_model(configs[0].output)
     assert card.task is not None and card.task.kind == kind
     assert isinstance(model, {"classify": VideoClassifier, "retrieval": torch.nn.Module}.get(kind, QuestionModel))
+    if kind == "classify":
+        with pytest.raises(CheckpointError, match="trained for classify: it has no vectors"):
+            Embedder.load(configs[0].output)
     if kind == "choice":  # the command prints what the training logged
         report = tmp_path / "metrics.json"
         done = longtake_here(
