@@ -18,6 +18,9 @@ from longtake.pipeline.audit.result import (
     Node,
     Number,
     Picture,
+    PolicyCurve,
+    PolicyLine,
+    PolicyVerdict,
     Series,
     Sheet,
     SheetGroup,
@@ -34,6 +37,19 @@ WORD = "x" * 700
 LONG = "a very long sentence that goes on " * 300  # over 10,000 characters
 INDEX = "FROM 'index/*.parquet'"
 TEXT = "polar bears walk over the ice for many days and swim between the floes to hunt seals near the shore"
+
+
+def _policy() -> PolicyVerdict:
+    lines = (
+        PolicyLine("thresholds.black.max", f"at most 0.1 {SCRIPT}", False, f"12 samples to drop {HOSTILE}", 12, 0.5),
+        PolicyLine("checks", "no check fails", True, "none fails"),
+    )
+    points = tuple((n / 10, n / 10, n / 11, n / 20, n / 22) for n in range(11))
+    curves = (
+        PolicyCurve("thresholds.black.max", f"Black {TAG}", 0.1, points),
+        PolicyCurve("thresholds.relevance.min", "Relevance", 0.2, ()),
+    )
+    return PolicyVerdict("house-2026", "ab" * 32, lines, curves, 100, 12.5, 88, 12.0)
 
 
 def audit() -> Audit:
@@ -65,6 +81,7 @@ def audit() -> Audit:
             Estimate(SCRIPT, 0.0, 0.0, 0.019, 0.95, 190, 200, f"0 % (0 % to 1.9 %) {SCRIPT} at 95 %"),
             Estimate("none yet", 0.0, 0.0, 1.0, 0.95, 0, 200, "Nothing is reviewed yet"),
         ),
+        policy=_policy(),
         strata=Table(
             "Strata of the sample", ("stratum", "share", "drawn", "reviewed"), (("train", 0.98, 196, 186), ("val", 0.02, 4, 4))
         ),

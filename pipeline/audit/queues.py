@@ -138,7 +138,8 @@ def deal(
     for n, one in enumerate(drawn):
         hands[names[n % len(names)]].append(one)
         if one.key in twice:
-            second = (n + 1 + n // len(names) % max(len(names) - 1, 1)) % len(names)  # each pair of curators in turn
+            others = [(n + step) % len(names) for step in range(1, len(names))]
+            second = min(others, key=lambda other: len(hands[names[other]]))  # whoever has least; of these, the next
             hands[names[second]].append(one)
     return [
         QueuedSample(queue, name, place, one.key, one.video_id, one.stratum)

@@ -100,9 +100,15 @@ def read_attestation(layout: Layout) -> Attestation | None:
             found.who,
             found.when,
         )
-        if found.format != _FORMAT or not all(isinstance(part, str) for part in parts) or not _WHO.fullmatch(found.who):
+        shown = (found.audit["checks"].items(), found.policy["lines"], found.review is None or found.review["text"])
+        if (
+            found.format != _FORMAT
+            or not shown
+            or not all(isinstance(part, str) for part in parts)
+            or not _WHO.fullmatch(found.who)
+        ):
             raise ValueError(found.format)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise CorpusError(f"{path}: not an attestation that this version of longtake reads") from None
     return found
 

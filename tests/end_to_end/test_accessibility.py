@@ -9,8 +9,11 @@ from browser import watched_page
 from browsing import ALPHA, ALPHA_2, TAG_ID, build, draw, served
 from report_audit import audit, empty, other
 
+from longtake.pipeline.audit.queues import QueuedSample, write_queue
 from longtake.pipeline.audit.report.page import render
+from longtake.schemas.decisions import Decision, write_decisions
 from longtake.schemas.keys import sample_key
+from longtake.schemas.layout import Layout
 
 PAGES = (
     "",
@@ -21,6 +24,8 @@ PAGES = (
     f"sample/{sample_key(TAG_ID, 1000, 21502)}",
     f"similar/{ALPHA}",
     "video?id=alpha",
+    "queues",
+    f"sample/{ALPHA}?queue=conflicts",
     "ledger",
     "ledger?q=nothing-like-it",
     "sql",
@@ -40,9 +45,13 @@ REPORTS = ("report", "compare", "empty")
 def browse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("browsed") / "out"
     draw(build(root), ALPHA_2, ALPHA)
+    rows = [QueuedSample("review", name, 0, ALPHA, "alpha", "all") for name in ("Ann", "Bob")]
+    write_queue(Layout(str(root)), "review", rows)
+    verdicts = [Decision("sample", ALPHA, said, curator=name) for name, said in (("Bob", "ok"), ("Eve", "reject"))]
+    write_decisions(str(root / "decisions.csv"), verdicts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        server = served(root)
+        server = served(root, curator="Ann")
     thread = threading.Thread(target=server.run)
     thread.start()
     yield server.address

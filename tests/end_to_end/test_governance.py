@@ -165,7 +165,7 @@ def test_a_sign_off_is_in_the_card_and_verifies(signed: Path, keyed: Path) -> No
     assert "signed this version off" in (corpus / "README.md").read_text()
 
 
-@pytest.mark.parametrize("fault", ["statement", "corpus", "signer", "signature"])
+@pytest.mark.parametrize("fault", ["statement", "corpus", "signer", "signature", "shape"])
 def test_a_forged_sign_off_is_refused(signed: Path, keyed: Path, tmp_path: Path, fault: str) -> None:
     corpus, statement = signed, signed / "attestation.json"
     signers = Path(shutil.copy(keyed / "signers", tmp_path / "signers"))
@@ -178,6 +178,9 @@ def test_a_forged_sign_off_is_refused(signed: Path, keyed: Path, tmp_path: Path,
         said = "this corpus.json is another"
     elif fault == "signer":
         signers.write_text(signers.read_text().replace("ann@", "bob@"))
+    elif fault == "shape":
+        statement.write_text(json.dumps(json.loads(statement.read_text()) | {"audit": {"checks": 7}}))
+        said = "not an attestation that this version"
     else:
         (corpus / SIGNATURE).write_text("nothing\n")
     with pytest.raises(CorpusError, match=said):

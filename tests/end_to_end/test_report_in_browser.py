@@ -94,7 +94,7 @@ def watched(browser: Any) -> Iterator[Watched]:
 def test_charts_are_drawn_under_the_policy_of_the_page(watched: Watched, address: str) -> None:
     page = opened(watched, f"{address}/report.html")
     draw_all(page)
-    assert page.locator(".chart svg").count() == page.locator(".chart").count() == 5
+    assert page.locator(".chart svg").count() == page.locator(".chart").count() == 6
     labels = page.locator("[data-chart='dist-duration'] svg").text_content()
     assert "min_seconds 8" in labels
     assert "LF-VILA-8M mean" in labels
@@ -242,7 +242,7 @@ def test_paper_has_all_charts_in_light_colours_at_its_width(browser: Any, addres
         path = tmp_path / "report.pdf"
         page.pdf(path=str(path), format="A4")
         printed = page.evaluate("window.printed")
-        assert (printed["charts"], printed["passed"], printed["sql"]) == (5, True, 0)
+        assert (printed["charts"], printed["passed"], printed["sql"]) == (6, True, 0)
         assert _LIGHT in printed["colours"]
         assert _DARK not in printed["colours"]
         assert not page.locator(".passed").evaluate("node => node.open")  # as it was before
@@ -261,7 +261,7 @@ def test_on_paper_nothing_is_cut_off(browser: Any, address: str) -> None:
             const box = svg.getBoundingClientRect(), card = svg.closest("article").getBoundingClientRect();
             const room = svg.closest("figure").getBoundingClientRect().height;
             return [Math.min(box.height, room), card.right - box.right, box.left - card.left]; })""")
-        assert len(boxes) == 5
+        assert len(boxes) == 6
         assert all(height > 60 and right >= 0 and left >= 0 for height, right, left in boxes), boxes
         assert not scrolls_sideways(page)
         assert page.evaluate(FAINT_TEXTS)["faint"] == []
