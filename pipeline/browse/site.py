@@ -18,6 +18,7 @@ from longtake.pipeline.browse.cache import corpus_digest
 from longtake.pipeline.browse.combine import SelectionError, evaluate
 from longtake.pipeline.browse.entries import Entries
 from longtake.pipeline.browse.histogram import Binned, Histogram, binned
+from longtake.pipeline.browse.kept import Kept
 from longtake.pipeline.browse.map_table import CorpusMap
 from longtake.pipeline.browse.marks import DecisionTable, Marks
 from longtake.pipeline.browse.meaning_search import MeaningSearch
@@ -25,7 +26,7 @@ from longtake.pipeline.browse.sandbox import QueryError, Sandbox
 from longtake.pipeline.browse.saved import FILE, SavedSelections
 from longtake.pipeline.browse.selection import TOP, Selection, read_selection
 from longtake.pipeline.browse.source_files import SourceFiles
-from longtake.pipeline.browse.store import Ids, Kept, Mask, Store, all_of
+from longtake.pipeline.browse.store import Ids, Mask, Store, all_of
 from longtake.pipeline.browse.vectors import Space
 from longtake.pipeline.browse.viewer import viewer
 from longtake.pipeline.browse.watched_file import WatchedFile

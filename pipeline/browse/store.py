@@ -5,10 +5,9 @@ import functools
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import duckdb
@@ -18,6 +17,8 @@ import pyarrow as pa
 
 from longtake.pipeline.browse.cache import Cache
 from longtake.pipeline.browse.cache_tables import MEMORY
+from longtake.pipeline.browse.kept import Kept
+from longtake.pipeline.browse.row_order import order_of
 from longtake.pipeline.browse.search_words import fts_query
 from longtake.pipeline.browse.selection import ORDERS, RANDOM, SCORE_NAMES, Selection, conditions, labelled
 
@@ -175,7 +176,7 @@ class Store:
         if name == RANDOM:
             return np.random.default_rng(0).permutation(self.rows).astype(np.int32)
         values = self.values(ORDERS[name])
-        return _order_of(-values if descending else values)
+        return order_of(-values if descending else values)
 
     def values(self, column: str) -> npt.NDArray[np.float64]:
         """A numeric column, one value per row, NaN where there is none. `column` is one of ours, not of a person."""
@@ -347,43 +348,3 @@ class Store:
 def all_of(masks: Sequence[Mask]) -> Mask | None:
     """The rows that all masks choose; None if there is no mask, which chooses all rows."""
     return functools.reduce(np.logical_and, masks) if masks else None
-
-
-def _order_of(values: npt.NDArray[np.float64]) -> Ids:
-    """The stable order of numbers, NaN last. It sorts one number per row, which holds the row's rank and number; a stable sort
-    takes more than twice as long."""
-    with np.errstate(invalid="ignore"):
-        whole = values.astype(np.int64)
-    if (np.abs(values) < 1 << 30).all() and (whole == values).all():
-        keys = (whole << 32) + np.arange(len(values))
-    else:
-        order = np.argsort(values)
-        ranked = values[order]
-        groups = np.zeros(len(order), np.int64)  # of equal values
-        np.cumsum((ranked[1:] != ranked[:-1]) & ~(np.isnan(ranked[1:]) & np.isnan(ranked[:-1])), out=groups[1:])
-        keys = (groups << 32) | order
-    keys.sort()
-    return np.asarray(keys & 0xFFFFFFFF, np.int32)
-
-
-Value = TypeVar("Value")
-
-
-class Kept(Generic[Value]):
-    """A cache of the last values asked for. Safe for many threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._lock = most, threading.Lock()
-        self._values: OrderedDict[str, Value] = OrderedDict()
-
-    def get(self, name: str, make: Callable[[], Value]) -> Value:
-        with self._lock:
-            if name in self._values:
-                self._values.move_to_end(name)
-                return self._values[name]
-        made = make()
-        with self._lock:
-            self._values[name] = made
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return made

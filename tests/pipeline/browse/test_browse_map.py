@@ -90,14 +90,9 @@ def mapped(tmp_path: Path) -> Path:
     return root
 
 
-def made(root: Path, **options: Any) -> Any:
-    server = served(root)
-    try:
-        return make_map(
-            server.site.store, server.site.layout, server.site.spaces, MapOptions(**options), lambda step: None
-        )
-    finally:
-        server.close()
+def made(server: Server, **options: Any) -> Any:
+    site = server.site
+    return make_map(site.store, site.layout, site.spaces, MapOptions(**options), lambda step: None)
 
 
 def keys_of(server: Server, query: str) -> set[str]:
@@ -105,13 +100,15 @@ def keys_of(server: Server, query: str) -> set[str]:
 
 
 def test_a_map_is_a_table_and_chooses_samples(mapped: Path) -> None:
-    found = made(mapped, topics=2, method="pca")
+    first = served(mapped)
+    found = made(first, topics=2, method="pca")
     table = pq.read_table(found.path)
     told = json.loads(table.schema.metadata[b"longtake.map"])
     assert table.column_names == ["key", "x", "y", "topic"] and len(table) == 11
     assert (told["by"], told["method"]["name"], told["samples"], told["format"]) == ("words", "pca", 11, 1)
-    assert made(mapped, topics=2, method="pca") == found  # the same again
+    assert made(first, topics=2, method="pca") == found  # the same again
     assert pq.read_table(found.path).equals(table)
+    first.close()
     server = served(mapped)
     try:
         rows = {row["key"]: row for row in table.to_pylist()}
@@ -134,8 +131,10 @@ def test_a_map_is_a_table_and_chooses_samples(mapped: Path) -> None:
 
 
 def test_what_cannot_be_mapped_is_said(mapped: Path) -> None:
+    first = served(mapped)
     with pytest.raises(ConfigError, match="there are words"):
-        made(mapped, by="frames")
+        made(first, by="frames")
+    first.close()
     os.makedirs(mapped / "audit" / "maps", exist_ok=True)
     pq.write_table(pa.table({"key": ["a"]}), mapped / "audit" / "maps" / "words.parquet")
     with pytest.raises(CorpusError, match="not a map"):

@@ -22,12 +22,25 @@ TOKEN = {"X-Longtake": "the-csrf-token", **HOST}
 HOSTILE = {PATH_ID, TAG_ID}
 
 
-@pytest.fixture
-def own(built: Path, tmp_path: Path) -> Iterator[Server]:
-    """A server of the corpus with decisions and selections of its own."""
-    found = served(built, decisions=str(tmp_path / "decisions.csv"))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of decisions and selections."""
+    return tmp_path_factory.mktemp("own")
+
+
+@pytest.fixture(scope="module")
+def opened(built: Path, folder: Path) -> Iterator[Server]:
+    found = served(built, decisions=str(folder / "decisions.csv"))
     yield found
     found.close()
+
+
+@pytest.fixture
+def own(opened: Server, folder: Path) -> Server:
+    """A server of the corpus without decisions and selections."""
+    for file in folder.iterdir():
+        file.unlink()
+    return opened
 
 
 def post(client: FlaskClient, path: str, status: int = 200, **values: str) -> Any:
@@ -80,7 +93,7 @@ def test_names_are_letters_digits_and_joints() -> None:
 # -- saving
 
 
-def test_a_list_is_saved_combined_and_found_again(own: Server, tmp_path: Path) -> None:
+def test_a_list_is_saved_combined_and_found_again(own: Server, folder: Path) -> None:
     client = client_of(own)
     save(client, "val", "split=val")
     save(client, "long", "min_words=16&sort=-words")
@@ -95,11 +108,11 @@ def test_a_list_is_saved_combined_and_found_again(own: Server, tmp_path: Path) -
     assert own.site.keys("rest") == sorted(everything - long - val, key=own.site.keys("rest").index)
     text = client.get("/selections", headers=HOST).text
     assert f"{len(val):,}</td>" in text and "16 ≤ words" in text and "18.2 %" in text
-    whole = json.loads((tmp_path / "selections.json").read_text())
+    whole = json.loads((folder / "selections.json").read_text())
     assert whole["format"] == 1
     assert whole["selections"]["long"]["query"] == {"min_words": "16"}
     assert whole["selections"]["val"]["curator"] == "Ann"
-    with client_of(served_again(own, tmp_path)) as again:
+    with client_of(served_again(own, folder)) as again:
         assert keys_of(again, "in=rest") == everything - long - val
 
 
@@ -115,7 +128,7 @@ def test_fixed_samples_stay_while_a_rule_follows(own: Server) -> None:
     assert keys_of(client, "in=first") - keys_of(client, "in=open") == {ALPHA}
 
 
-def test_what_cannot_be_saved_is_said(own: Server, tmp_path: Path) -> None:
+def test_what_cannot_be_saved_is_said(own: Server, folder: Path) -> None:
     client = client_of(own)
     save(client, "a", "split=val")
     assert "exists already" in save(client, "a", "split=train", 400)["error"]
@@ -131,9 +144,9 @@ def test_what_cannot_be_saved_is_said(own: Server, tmp_path: Path) -> None:
     post(client, "/api/selections/delete", name="a")
     assert "there is no selection" in post(client, "/api/selections/delete", 400, name="a")["error"]
     assert "no selection is named" in client.get("/?in=a", headers=HOST).text
-    (tmp_path / "selections.json").write_text('{"format": 1, "selections": {"x": {"query": {"colour": "red"}}}}')
+    (folder / "selections.json").write_text('{"format": 1, "selections": {"x": {"query": {"colour": "red"}}}}')
     assert "no parameter &#39;colour&#39;" in client.get("/selections", headers=HOST).text
-    (tmp_path / "selections.json").write_text("nonsense")
+    (folder / "selections.json").write_text("nonsense")
     assert "not JSON" in client.get("/selections", headers=HOST).text
 
 
@@ -182,7 +195,7 @@ def state_of(server: Server) -> dict[str, str]:
     return {row["key"]: state for row in rows if (state := decided.state(row["key"], row["video_id"]))}
 
 
-def test_a_bulk_is_in_the_log_and_is_taken_back_in_one_step(own: Server, tmp_path: Path) -> None:
+def test_a_bulk_is_in_the_log_and_is_taken_back_in_one_step(own: Server, folder: Path) -> None:
     client = client_of(own)
     own.site.marks.add("sample", ALPHA, "ok", "", "seen", "Ann")
     own.site.marks.add("sample", ALPHA_2, "ok", "", "", "Bob")
@@ -190,7 +203,7 @@ def test_a_bulk_is_in_the_log_and_is_taken_back_in_one_step(own: Server, tmp_pat
     train = keys_of(client, "split=train")
     assert bulk(client, "split=train", len(train), "reject", label="bad_text", note="all of them") == {"done": 9}
     assert state_of(own) == dict.fromkeys(train, "reject")
-    rows = read_decisions(str(tmp_path / "decisions.csv"))
+    rows = read_decisions(str(folder / "decisions.csv"))
     assert {(one.decision, one.label, one.note, one.curator) for one in rows[2:]} == {
         ("reject", "bad_text", "all of them", "Ann")
     }
@@ -209,15 +222,15 @@ def own_bulks(server: Server, curator: str) -> list[Bulk]:
     return bulks(server.site.marks.read(), curator)
 
 
-def test_a_bulk_that_is_not_what_was_shown_is_refused(own: Server, tmp_path: Path) -> None:
+def test_a_bulk_that_is_not_what_was_shown_is_refused(own: Server, folder: Path) -> None:
     client = client_of(own)
     assert "there are 9 now" in bulk(client, "split=train", 8, "reject", 409)["error"]
     assert "is not a number" in bulk(client, "min_words=x", 11, "reject", 400)["error"]
     assert "say who decides" in bulk(client, "", 11, "reject", 400, curator="")["error"]
     assert "decision:" in bulk(client, "", 11, "none", 400)["error"]
     assert client.post("/api/bulk", json={}, headers=HOST).status_code == 403  # no token of ours
-    assert not (tmp_path / "decisions.csv").exists()
-    reading = served(Path(own.site.layout.root), decisions=str(tmp_path / "d.csv"), read_only=True)
+    assert not (folder / "decisions.csv").exists()
+    reading = served(Path(own.site.layout.root), decisions=str(folder / "d.csv"), read_only=True)
     assert "only reads" in bulk(client_of(reading), "", 11, "reject", 403)["error"]
     reading.close()
 
@@ -240,9 +253,8 @@ def test_many_rows_are_appended_together(tmp_path: Path) -> None:
 
 
 def test_exports_hold_the_samples_in_the_order_of_the_list(own: Server) -> None:
-    client = client_of(
-        own, Access("127.0.0.1", PORT, csrf="the-csrf-token", curator="Ann")
-    )  # others see no verdict of hers
+    client = client_of(own)
+    hers = client_of(own, Access("127.0.0.1", PORT, csrf="the-csrf-token", curator="Ann"))
     own.site.marks.add("sample", ALPHA, "flag", "", "", "Ann")
     query = "sort=-words&q=banquise"
     keys = client.get(f"/export/keys?{query}", headers=HOST).text.split()
@@ -250,8 +262,7 @@ def test_exports_hold_the_samples_in_the_order_of_the_list(own: Server) -> None:
     lines = client.get(f"/export/jsonl?{query}", headers=HOST).text.splitlines()
     assert [row["key"] for row in rows] == [json.loads(line)["key"] for line in lines] == keys
     assert {row["key"]: row["decision"] for row in rows}[ALPHA] == ""  # blind: who asks has no verdict on it
-    object.__setattr__(own.site, "is_blind", False)
-    rows = list(csv.DictReader(io.StringIO(client.get(f"/export/csv?{query}", headers=HOST).text, newline="")))
+    rows = list(csv.DictReader(io.StringIO(hers.get(f"/export/csv?{query}", headers=HOST).text, newline="")))
     assert {row["key"]: row["decision"] for row in rows}[ALPHA] == "flag"
     hostile = [json.loads(line) for line in lines if json.loads(line)["video_id"] in HOSTILE]
     assert all("<script>" in one["paragraph"] for one in hostile)

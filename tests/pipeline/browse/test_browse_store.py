@@ -11,9 +11,10 @@ import pytest
 from browsing import ALPHA, ALPHA_2, PATH_ID, build, client_of, served
 
 from longtake.pipeline.browse.cache import open_cache
+from longtake.pipeline.browse.row_order import order_of
 from longtake.pipeline.browse.selection import read_selection
 from longtake.pipeline.browse.server import Server
-from longtake.pipeline.browse.store import Store, _order_of
+from longtake.pipeline.browse.store import Store
 from longtake.schemas import scratch, storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
@@ -61,9 +62,9 @@ def test_the_order_of_numbers_is_stable_and_puts_unknown_ones_last(size: int) ->
     values = np.random.default_rng(3).integers(0, 20, size).astype(float)
     values[values > 15] = np.nan
     whole = np.random.default_rng(4).integers(-5, 5, size).astype(float)
-    assert _order_of(whole).tolist() == sorted(range(size), key=lambda n: (whole[n], n))
+    assert order_of(whole).tolist() == sorted(range(size), key=lambda n: (whole[n], n))
     expected = sorted(range(size), key=lambda n: (np.isnan(values[n]), values[n] if values[n] == values[n] else 0, n))
-    assert _order_of(values).tolist() == expected
+    assert order_of(values).tolist() == expected
 
 
 def test_a_page_that_cannot_be_asked_says_why() -> None:
