@@ -69,8 +69,13 @@ class DecisionTable:
         seen = {about for about, those in self.current.items() if any(_is_verdict_of(one, curator) for one in those)}
         if adjudicates:
             seen |= self.disputed.keys()
-        rows = tuple(one for one in self.rows if one.about in seen or one.curator == curator)
-        return DecisionTable(f"{self.version} as {adjudicates} {curator}", rows, current(rows))
+        rows = tuple(one for one in self.rows if one.curator == curator or one.about in seen)
+        shown = {
+            about: own
+            for about, those in self.current.items()
+            if (own := those if about in seen else [one for one in those if one.curator == curator])
+        }
+        return DecisionTable(f"{self.version} as {adjudicates} {curator}", rows, shown)
 
 
 def is_disputed(decisions: Iterable[Decision]) -> bool:

@@ -1,5 +1,6 @@
 """Several curators in `browse`: blind verdicts, queues, conflicts, tokens, and verdicts that arrive late or twice."""
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ from flask.testing import FlaskClient
 
 from longtake.pipeline.audit.queues import QueuedSample, write_queue
 from longtake.pipeline.browse.guard import Access
+from longtake.pipeline.browse.marks import DecisionTable
 from longtake.pipeline.browse.server import Server
 from longtake.pipeline.browse.viewer import KnownCurators
 from longtake.schemas.curators import add_curator, revoke_curator
+from longtake.schemas.decision import Decision, current
 from longtake.schemas.decisions import read_decisions
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
@@ -75,6 +78,23 @@ def test_verdicts_of_others_show_after_ones_own(team: Server) -> None:
     assert keys(ann, "state=conflict") == [ALPHA]
     mark(ann, curator="Ann", decision="undo")
     assert "late by 2 s" not in said(ann)
+
+
+def test_what_is_seen_is_what_the_visible_rows_say() -> None:
+    dice = random.Random(6)
+    names, said, bases = ("Ann", "Bob", "Eve"), ("ok", "reject", "flag", "none"), ("", "", "adjudication")
+    rows = [
+        Decision(
+            "video", f"v{dice.randrange(9)}", dice.choice(said), curator=dice.choice(names), basis=dice.choice(bases)
+        )
+        for _ in range(200)
+    ]
+    whole = DecisionTable("1", tuple(rows), current(rows))
+    for adjudicates in (False, True):
+        for name in (*names, "Nobody"):
+            seen = whole.seen_by(name, adjudicates)
+            assert seen.current == current(seen.rows)
+            assert {one.about for one in seen.rows if one.curator != name} <= seen.current.keys()
 
 
 def test_who_only_reads_or_asks_for_it_sees_all(built: Path, log: Path, team: Server) -> None:
