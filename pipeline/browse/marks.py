@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
+from longtake.pipeline.browse.growing_log import GrowingLog
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
-from longtake.schemas.decision import ADJUDICATION, STRICTEST_FIRST, WITHDRAWN, Decision, current, standing, steps
-from longtake.schemas.decisions import append_decision, append_decisions, read_decisions
+from longtake.schemas.decision import ADJUDICATION, STRICTEST_FIRST, WITHDRAWN, Decision, standing, steps
+from longtake.schemas.decisions import append_decision, append_decisions
 from longtake.schemas.errors import ConfigError
 
 _KEPT_VIEWS = 32
@@ -98,6 +99,7 @@ class Marks:
             raise ConfigError(f"{path}: a file of decisions must end in .csv or .parquet")
         self.path, self._now = path, now
         self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._log = GrowingLog(path)
         self._decided = DecisionTable("", (), {})
         self._views: dict[tuple[str, bool], DecisionTable] = {}
 
@@ -110,8 +112,7 @@ class Marks:
             version = ""
         with self._lock:
             if version != self._decided.version:
-                rows = tuple(read_decisions(self.path)) if version else ()
-                self._decided = DecisionTable(version, rows, current(rows))
+                self._decided = DecisionTable(version, *(self._log.read() if version else ((), {})))
                 self._views.clear()
             return self._decided
 
