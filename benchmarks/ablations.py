@@ -1,10 +1,12 @@
 """What the ideas of docs/training.md bring on the narrated corpus: `tiny`, three seeds for each setting, one thread.
 
-    python examples/narrated/generate.py --train 300 --test 200          # sources, then both builds as in its README
-    python benchmarks/ablations.py                                       # trains what is missing, then writes results/
+    python examples/narrated/generate.py --train 300 --test 200          # sources; then both builds as in its README
+    nice python benchmarks/ablations.py                                  # trains what is missing, then writes results/
+    nice python benchmarks/ablations.py --settings plain learn_temperature    # some of them
 
-All runs of a seed start from the same weights and see the same samples in the same order. Settings of stage 2 go on from the
-plain run of stage 1 of their seed. Every run is reported. Finished ones are kept in --runs, so the command can be repeated.
+All runs of a seed start from the same weights and see the same samples in the same order. The moving average is measured on the
+plain runs: it does not change the training. Settings of stage 2 go on from the plain run of their seed. Every run is reported.
+Finished ones are kept in --runs, so the command can be repeated.
 """
 
 import argparse
@@ -13,12 +15,14 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +30,13 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 NARRATED = HERE.parent / "examples" / "narrated"
+TEST = HERE.parent / "out" / "narrated" / "test"
 RESULT = HERE / "results" / "ablations"
 SEEDS = (0, 1, 2)
-FRAMES = 2  # of a sentence
-PLAIN, PLAIN_2 = "plain", "stage 2, plain"
+FRAMES = 2  # of a sentence: about 70 CPU seconds for each run
+PLAIN, PLAIN_2, AVERAGE = "plain", "stage 2, plain", "ema: 0.98"
 COMMON: dict[str, Any] = {
-    "steps": 300,
+    "steps": 300,  # with seed 9, which is no seed of the table, the contrast leaves its plateau after 100
     "data": {"frames_per_sentence": FRAMES},
     "optimizer": {"lr": 1e-3},
     "save": {"every": 10**6},
@@ -39,7 +44,7 @@ COMMON: dict[str, Any] = {
 }
 #: Changes of settings, section by section, for each row.
 STAGE_1: dict[str, dict[str, Any]] = {
-    PLAIN: {},
+    PLAIN: {"ema": 0.98},
     "contrast: sigmoid": {"model": {"losses": {"contrast": "sigmoid"}}},
     "learn_temperature": {"model": {"losses": {"learn_temperature": True}}},
     "concatenate: 0.5": {"data": {"concatenate": 0.5}},
@@ -48,7 +53,6 @@ STAGE_1: dict[str, dict[str, Any]] = {
     "curriculum: 1 frame, from half way 2": {
         "data": {"curriculum": [{"until": 0.5, "frames_per_sentence": 1}, {"until": 1.0, "frames_per_sentence": 2}]}
     },
-    "ema: 0.98": {"ema": 0.98},
     "schedule: cosine": {"optimizer": {"schedule": "cosine"}},
     "layer_decay: 0.9": {"optimizer": {"layer_decay": 0.9}},
 }
@@ -75,70 +79,66 @@ def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-def run(name: str, seed: int, runs: Path) -> dict[str, Any]:
-    """Train and evaluate in this process."""
-    sys.path.insert(0, str(NARRATED))
+def settings_of(name: str) -> dict[str, Any]:
+    """The settings of a row, as in train.yaml."""
+    settings = merged(yaml.safe_load((NARRATED / "tiny.yaml").read_text()), COMMON)
+    if name in STAGE_2:
+        return merged(merged(settings, {"model": {"stage": 2}}), STAGE_2[name])
+    return merged(settings, STAGE_1[name])
+
+
+def run(name: str, seed: int, runs: Path) -> list[dict[str, Any]]:
+    """Train and evaluate, unless the results are there. Return a row for each model: of plain runs also the average's."""
+    folder = runs / f"{''.join(c if c.isalnum() else '-' for c in name)}-{seed}"
+    result = folder / "result.json"
+    if not result.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
+        rows = list(_rows(name, seed, runs, folder / "run"))
+        result.write_text(json.dumps(rows, indent=1) + "\n")
+    found: list[dict[str, Any]] = json.loads(result.read_text())
+    return found
+
+
+def _rows(name: str, seed: int, runs: Path, output: Path) -> Iterator[dict[str, Any]]:
     import torch
-    from order import order_test
 
     from longtake.model.data.loader import ShardLoader
-    from longtake.model.retrieval.evaluation import evaluate_corpus
     from longtake.model.training.evaluation_fusion import evaluate_fusion
     from longtake.model.training.process import Process
     from longtake.model.training.trainer import Trainer
-    from longtake.model.weights.checkpoint import load_model
     from longtake.schemas.train_config import parse_train_config
 
     torch.set_num_threads(1)
     stage = 2 if name in STAGE_2 else 1
-    settings = merged(yaml.safe_load((NARRATED / "tiny.yaml").read_text()), COMMON)
-    settings = merged(settings, (STAGE_2 if stage == 2 else STAGE_1)[name])
+    settings = settings_of(name) | {"seed": seed, "output": str(output), "base": str(NARRATED)}
     if stage == 2:
-        settings = merged(
-            settings, {"model": {"stage": 2}, "init": {"weights": str(folder_of(PLAIN, seed, runs) / "run")}}
-        )
-    settings |= {"seed": seed, "output": str(folder_of(name, seed, runs) / "run"), "base": str(NARRATED)}
+        settings["init"] = {"weights": str(runs / f"{PLAIN}-{seed}" / "run")}
     process = Process(0, 1, torch.device("cpu"))
-    trainer = Trainer(parse_train_config(settings), process)
+    trainer = Trainer(parse_train_config(settings), process, lambda line: None)
     trainer.start()
     cpu = time.process_time()
     trainer.run()
-    cpu = time.process_time() - cpu
-
-    test = replace(
-        trainer.loader.settings,
-        training=False,
-        split="test",
-        corpus=trainer.loader.settings.corpus.replace("/train", "/test"),
-    )
-    model, _ = load_model(settings["output"])  # with ema, the average
+    about = {"seed": seed, "stage": stage, "steps": trainer.steps, "train_cpu_s": time.process_time() - cpu}
+    test = replace(trainer.loader.settings, training=False, split="test", corpus=str(TEST))
     if stage == 2:
-        found = evaluate_fusion(model, ShardLoader(test), trainer.stepper.tokenizer, process)
-    else:
-        found = evaluate_corpus(model, ShardLoader(test), "cpu") | order_test(model, ShardLoader(test))
-    return {"setting": name, "seed": seed, "stage": stage, "steps": trainer.steps, "train_cpu_s": cpu, **found}
+        found = evaluate_fusion(trainer.model, ShardLoader(test), trainer.stepper.tokenizer, process)
+        yield {"setting": name, **about, **found}
+        return
+    yield {"setting": name, **about, **measured(trainer.model, test)}
+    if name == PLAIN:
+        with trainer._averaged():
+            yield {"setting": AVERAGE, **about, **measured(trainer.model, test)}
 
 
-def folder_of(name: str, seed: int, runs: Path) -> Path:
-    """The folder of a run."""
-    return runs / f"{''.join(c if c.isalnum() else '-' for c in name)}-{seed}"
+def measured(model: Any, test: Any) -> dict[str, float]:
+    """Retrieval, alignment and order."""
+    sys.path.insert(0, str(NARRATED))
+    from order import order_test
 
+    from longtake.model.data.loader import ShardLoader
+    from longtake.model.retrieval.evaluation import evaluate_corpus
 
-def in_a_process(name: str, seed: int, runs: Path) -> dict[str, Any]:
-    """The result of a run; from its folder if it is there already."""
-    folder = folder_of(name, seed, runs)
-    result = folder / "result.json"
-    if not result.exists():
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
-        folder.mkdir(parents=True)
-        command = [sys.executable, __file__, "--one", name, str(seed), "--runs", str(runs)]
-        with (folder / "log").open("w") as log:
-            threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-            subprocess.run(command, check=True, stdout=log, stderr=log, env=os.environ | threads)
-    found: dict[str, Any] = json.loads(result.read_text())
-    shown = SHOWN_2 if found["stage"] == 2 else SHOWN_1
-    print(f"{name}, seed {seed}: " + ", ".join(f"{shown[one]} {found[one]:.3f}" for one in shown), flush=True)
-    return found
+    return evaluate_corpus(model, ShardLoader(test), "cpu") | order_test(model, ShardLoader(test))
 
 
 def table(found: list[dict[str, Any]], names: list[str], shown: dict[str, str], plain: str) -> str:
@@ -162,26 +162,40 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("out/ablations"))
-    parser.add_argument("--one", nargs=2, metavar=("SETTING", "SEED"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--settings", nargs="+", default=[*STAGE_1, *STAGE_2], choices=[*STAGE_1, *STAGE_2], metavar="SETTING"
+    )
+    parser.add_argument("--parallel", type=int, default=1)
     args = parser.parse_args()
-    runs = args.runs.resolve()
-    if args.one:
-        name, seed = args.one[0], int(args.one[1])
-        result = json.dumps(run(name, seed, runs), indent=1) + "\n"
-        (folder_of(name, seed, runs) / "result.json").write_text(result)
-        return
-    names = [*STAGE_1, *STAGE_2]
-    found = [in_a_process(name, seed, runs) for seed in SEEDS for name in names]
+    names, runs = [PLAIN, *(name for name in args.settings if name != PLAIN)], args.runs.resolve()
+    found: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(args.parallel, mp_context=get_context("spawn")) as pool:
+        plain = [pool.submit(run, PLAIN, seed, runs) for seed in SEEDS]
+        found += [row for job in plain for row in job.result()]  # stage 2 starts from them
+        others = [pool.submit(run, name, seed, runs) for seed in SEEDS for name in names[1:]]
+        for job in others:
+            for row in job.result():
+                shown = SHOWN_2 if row["stage"] == 2 else SHOWN_1
+                told = ", ".join(f"{shown[one]} {row[one]:.3f}" for one in shown)
+                print(f"{row['setting']}, seed {row['seed']}: {told}", flush=True)
+                found.append(row)
     about = {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one thread for each run",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread for each run",
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in ("longtake", "torch")},
+        "training_samples": json.loads((TEST.parent / "train" / "corpus.json").read_text())["splits"]["train"][
+            "samples"
+        ],
+        "test_samples": found[0]["samples"],
         "common": COMMON,
         "settings": STAGE_1 | STAGE_2,
     }
     RESULT.with_suffix(".json").write_text(json.dumps({"about": about, "runs": found}, indent=1) + "\n")
-    tables = table(found, list(STAGE_1), SHOWN_1, PLAIN) + "\n" + table(found, list(STAGE_2), SHOWN_2, PLAIN_2)
+    first = [PLAIN, AVERAGE, *(name for name in names[1:] if name in STAGE_1)]
+    tables = table(found, first, SHOWN_1, PLAIN)
+    if second := [name for name in names if name in STAGE_2]:
+        tables += "\n" + table(found, second, SHOWN_2, PLAIN_2)
     RESULT.with_suffix(".md").write_text(tables)
     print(tables)
 

@@ -20,6 +20,7 @@ from longtake.schemas.manifest import finished_manifest, unfinished
 from longtake.schemas.wording import plural
 
 CORPUS, TRAINING = "corpus.yaml", "train.yaml"
+_OF_A_MACHINE = 8  # GPUs
 _FETCH = """\
 # To get the videos by `longtake fetch` (docs/sources.md), write in source, in place of its videos:
 #   fetch: {{urls: "{}"}}
@@ -63,7 +64,9 @@ def init(
         path = write_template(folder, TRAINING, content)
         for text in differs:
             terminal.print_line(terminal.console(), f"differs: {text}")
-        start = "longtake train" if gpus == 1 else f"torchrun --nproc-per-node={gpus} -m longtake.jobs.cli train"
+        machines = f"--nnodes={-(-gpus // _OF_A_MACHINE)} " if gpus > _OF_A_MACHINE else ""
+        run = f"torchrun {machines}--nproc-per-node={min(gpus, _OF_A_MACHINE)} -m longtake.jobs.cli train"
+        start = "longtake train" if gpus == 1 else run
         said = f"Wrote {path}. It starts with what differs from the paper. Train with: {start} {path}"
     elif recipe is not None:
         if full or train is not None:

@@ -25,6 +25,7 @@ class TaskItems:
     kinds: frozenset[str]
     classes: int  # one more than the largest answer
     choices: frozenset[int]  # numbers of choices
+    unanswered: int  # items of which no class is the right answer
     without: int  # samples without a readable task
 
 
@@ -46,6 +47,7 @@ def read_items(layout: Layout, shards: Sequence[str]) -> TaskItems:
         kinds=frozenset(task.kind for task in sound),
         classes=1 + max((item.answer for item in items if item.answer is not None), default=-1),
         choices=frozenset(len(item.choices) for item in items),
+        unanswered=sum(item.answer is None and not item.sentences for item in items),
         without=sum(task is None for found in tasks for task in found),
     )
 

@@ -4,7 +4,8 @@
                                   "subtitles": [{"start": 0.0, "end": 2.1, "text": "..."}]}]}
 
 A video is one sample with all its items; a loader takes each item as a sample of its own. `items` of retrieval hold `sentences`,
-those of answer `question` and `answer`, those of classify `answer` alone. Labels count from 0, times are seconds of the video.
+those of answer `question` and `answer` (null: no class is right), those of classify `answer` alone. Labels count from 0, times
+are seconds of the video.
 """
 
 import math
@@ -82,7 +83,9 @@ def _choice(item: dict[str, Any]) -> TaskItem:
 
 
 def _answer(item: dict[str, Any]) -> TaskItem:
-    return TaskItem((), _question(item), (), _class(item.get("answer"), MOST_CLASSES), None, _subtitles(item))
+    answer = item.get("answer")  # null: the right answer is none of the classes
+    known = None if answer is None else _class(answer, MOST_CLASSES)
+    return TaskItem((), _question(item), (), known, None, _subtitles(item))
 
 
 def _label(item: dict[str, Any]) -> TaskItem:

@@ -93,7 +93,7 @@ class Data(Section):
     one_frame: Share = 0.0
     curriculum: tuple[Phase, ...] = ()
     shuffle_shards: Positive = 8
-    workers: Annotated[int, Field(ge=0, le=256)] = 2
+    workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     prefetch: Positive = 2
 
     @model_validator(mode="after")

@@ -87,7 +87,7 @@ class ShardLoader:
         )
         self.dataset.maker.never_last = settings.released_window
         if task is not None and self.dataset.items is not None:
-            check_items(self.dataset.items, task, settings.corpus)
+            check_items(self.dataset.items, task, settings)
         self.short = self.dataset.short  # samples with too few sentences
         self._loader = self.dataset.loader(settings.workers, settings.prefetch)
 
@@ -148,13 +148,18 @@ def _identity(settings: LoaderSettings) -> dict[str, Any]:
     return decided | {name: True for name in _SWITCHES if getattr(settings, name)}
 
 
-def check_items(items: TaskItems, task: TaskHead, corpus: str) -> None:
+def check_items(items: TaskItems, task: TaskHead, settings: LoaderSettings) -> None:
     """Raise ValueError if the items of a corpus do not fit a task."""
+    corpus = settings.corpus
     if items.kinds != {task.kind}:
         found = f"for {' and '.join(sorted(items.kinds))}" if items.kinds else "without tasks"
         raise ValueError(f"{corpus} is {found}, not for {task.kind}: build it as docs/tasks.md says")
     if task.classes and items.classes > task.classes:
         raise ValueError(f"{corpus} has answer {items.classes - 1}, but task.classes is {task.classes}")
+    if settings.training and items.unanswered:
+        raise ValueError(
+            f"{corpus} has {items.unanswered} questions whose answer is none of the classes: only evaluate it"
+        )
     if task.kind == "choice" and len(items.choices) > 1:
         raise ValueError(
             f"{corpus} has questions with {' and '.join(map(str, sorted(items.choices)))} choices; take one number"

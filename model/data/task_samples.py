@@ -16,6 +16,8 @@ from longtake.model.network.heads import Targets
 from longtake.model.network.task_head import TaskHead
 from longtake.schemas.task import TaskItem, task_of
 
+NO_CLASS = -100  # the label of a question whose answer is none of the classes
+
 
 @dataclass(frozen=True)
 class TaskBatch(Batch):
@@ -77,7 +79,7 @@ class TaskBatchMaker(BatchMaker):
     def _targets(self, clips: Sequence[Clip], items: Sequence[TaskItem], frames: int) -> Targets | None:
         if self.head.kind == "retrieval":
             return None
-        answers = torch.tensor([item.answer for item in items], dtype=torch.int64)
+        answers = torch.tensor([NO_CLASS if item.answer is None else item.answer for item in items], dtype=torch.int64)
         spans = [
             span_labels(item.span, seconds_of(clip.record), frames) for clip, item in zip(clips, items, strict=True)
         ]

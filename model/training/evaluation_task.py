@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from longtake.model.data.loader import ShardLoader
-from longtake.model.data.task_samples import TaskBatch
+from longtake.model.data.task_samples import NO_CLASS, TaskBatch
 from longtake.model.network.heads import QuestionModel, VideoClassifier
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.task_head import TaskHead
@@ -80,7 +80,8 @@ def _answers(rows: Tensor, head: TaskHead) -> dict[str, float]:
     if not len(rows):
         return {"answer/accuracy": float("nan"), "answer/chance": float("nan")}
     right, answers, options, hits, inside, frames = rows.unbind(1)
-    commonest = max(Counter(answers.tolist()).values()) / len(rows)
+    counts = Counter(answer for answer in answers.tolist() if answer != NO_CLASS)
+    commonest = max(counts.values(), default=0) / len(rows)
     chance = float((1 / options).mean()) if head.kind == "choice" else commonest
     found = {"answer/accuracy": float(right.mean()), "answer/chance": chance}
     if head.kind == "choice":

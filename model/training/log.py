@@ -13,6 +13,7 @@ from longtake.schemas import storage
 from longtake.schemas.wording import duration
 
 EVALUATION = "eval/"  # prefix of metric names
+MOST_WAITING = 0.2  # share of the time; a GPU that waits longer is told of
 METRICS, PICTURE, WANDB_ID = "metrics.jsonl", "loss.png", "wandb_id"
 # Names of the losses in a record, in the order of the progress line.
 LOSSES = ("loss", "contrast", "mtc", "mlm", "matching", "answer", "span", "accuracy")
@@ -76,6 +77,14 @@ class WandbRun:
 
 
 BOARDS: Mapping[str, type[TensorBoard | WandbRun]] = {"tensorboard": TensorBoard, "wandb": WandbRun}
+
+
+def waiting_line(share: float, workers: int) -> str:
+    """The line for people that the model waits for the loader for a share of the time."""
+    return (
+        f"The model waits {share:.0%} of the time for its data: raise data.workers (now {workers}) if there are cores left, "
+        "or build the corpus with smaller frames"
+    )
 
 
 class TrainingLog:

@@ -159,8 +159,19 @@ def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
         raise ConfigError(f"data.tokenizer {data.tokenizer!r} has no mask token, which stage 2 needs to hide words")
 
 
-def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
-    """Return the settings for loading training samples."""
+def loader_workers(config: TrainConfig, device: torch.device) -> int:
+    """Return the number of loader processes: for `auto` 2 on a CPU, and on a GPU its share of the cores, of 2 to 16."""
+    workers = config.data.workers
+    if workers != "auto":
+        return workers
+    if device.type == "cpu":
+        return 2
+    cores, neighbours = len(os.sched_getaffinity(0)), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(max(cores // neighbours - 1, 2), 16)
+
+
+def loader_settings(config: TrainConfig, card: ModelCard, device: torch.device) -> LoaderSettings:
+    """Return the settings for loading training samples for a model on `device`."""
     data = config.data
     return LoaderSettings(
         corpus=config.resolve(config.corpus),
@@ -179,7 +190,7 @@ def loader_settings(config: TrainConfig, card: ModelCard) -> LoaderSettings:
         antialias=data.antialias,
         released_crop=card.compat.one_crop_for_all,
         released_window=card.compat.last_window_never_drawn,
-        workers=data.workers,
+        workers=loader_workers(config, device),
         prefetch=data.prefetch,
         task=card.task,
         frames=config.task.frames,

@@ -23,11 +23,13 @@ from longtake.model.training.evaluation_task import evaluate_task
 from longtake.model.training.failures import TrainingError as TrainingError, explained
 from longtake.model.training.log import (
     EVALUATION,
+    MOST_WAITING,
     TrainingLog,
     draw_losses,
     evaluation_line,
     progress_line,
     read_metrics,
+    waiting_line,
 )
 from longtake.model.training.process import Process
 from longtake.model.training.setup import (
@@ -73,7 +75,7 @@ class Trainer:
         self.card = replace(
             card, corpora=tuple(f"{one.name}, version {one.version}, fingerprint {one.fingerprint}" for one in corpora)
         )
-        settings = loader_settings(config, self.card)
+        settings = loader_settings(config, self.card, process.device)
         self.loader: ShardLoader | Mixture = self._loader(settings)
         if config.data.mix:
             others = [self._loader(one) for one in mixed_settings(config, settings)]
@@ -102,7 +104,7 @@ class Trainer:
         self.stepper.epoch_steps = len(self.loader) / config.accumulate
         self.step = 0
         self.counts: Counter[str] = Counter()  # samples delivered, damaged and filled in, on all ranks
-        self._interval = Interval()
+        self._interval, self._intervals = Interval(), 0
         self._log: TrainingLog | None = None
         self.best = Best(config.save.best or "")
 
@@ -246,9 +248,19 @@ class Trainer:
             return
         record = self._record(self._interval)
         self.say(progress_line(record, self.steps, clock.left_s(self.step, self.steps)))
+        self._tell_of_waiting(record["data_wait"])
         if self._log:
             self._log.add(record)
         self._interval = Interval()
+
+    def _tell_of_waiting(self, share: float) -> None:
+        """Say once that the model waits for the loader, if it is a GPU that waits. The first interval starts the loader."""
+        if self.process.device.type == "cpu" or self._intervals < 0:
+            return
+        self._intervals += 1
+        if self._intervals > 1 and share > MOST_WAITING:
+            self.say(waiting_line(share, self.loader.settings.workers))
+            self._intervals = -1
 
     def _count(self, interval: Interval) -> None:
         """Add up the samples of all ranks."""

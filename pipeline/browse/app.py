@@ -21,7 +21,7 @@ from longtake.pipeline.browse import (
     table_pages,
 )
 from longtake.pipeline.browse.guard import Access, guard, told
-from longtake.pipeline.browse.reading import clock, figure, hours, meaning, share, words_of_slug
+from longtake.pipeline.browse.reading import clock, excerpt, figure, hours, meaning, share, words_of_slug
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.store import SlowSearch
@@ -44,6 +44,7 @@ def create_app(site: Site, access: Access) -> Flask:
         words=words_of_slug,
         masked=masked,
         share=share,
+        excerpt=excerpt,
         hours=hours,
     )
     for name in app.jinja_env.list_templates():  # compile them now, so that nobody waits later

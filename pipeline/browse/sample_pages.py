@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flask import Flask, abort, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from longtake.pipeline.browse.entries import frames_of
@@ -23,6 +23,7 @@ from longtake.schemas.keys import is_sample_key
 from longtake.schemas.records import IndexEntry
 from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
 
+_LONGEST = 3000  # characters of a sentence that the page shows; a browser takes minutes to lay out a million
 _SIMILAR = 12
 _NEXT_TO = 2  # long clips before and after
 
@@ -49,6 +50,7 @@ def add(app: Flask, site: Site) -> None:
             meta=_meta(clip.video.meta),
             scores=[(name, row.get(column(name))) for name in (*PLAN_SCORES, *INDEX_SCORES)],
             checks=checks(row, site.manifest.config),
+            longest=_LONGEST,
             playable=_playable(site, entry),
             link=source_link(clip.video.url, clip.start_ms),
             near=whole.around(key, _NEXT_TO) if whole else (),
@@ -64,6 +66,12 @@ def add(app: Flask, site: Site) -> None:
             place=_place(site, selection, row["row_id"]),
             page_size=PAGE,
         )
+
+    @app.get("/text/<key>.txt")
+    def text(key: str) -> Response:
+        _, entry = _found(site, key)
+        lines = "".join(f"{sentence.text}\n" for sentence in entry.clip.sentences)
+        return make_response(lines.encode("utf-8", "replace"), {"Content-Type": "text/plain; charset=utf-8"})
 
     @app.get("/similar/<key>")
     def similar(key: str) -> str:

@@ -204,7 +204,9 @@ def _told(name: str, value: str) -> str:
     single = {"dup": "known duplicates", "review": "the sample for review"}
     if name == "area":
         x, y, *_ = (*value.split("~"), "?", "?")
-        return f"an area of {x} and {y}"
+        if x.startswith("map-"):  # map-NAME-x@ID: site.py
+            return f"an area of the map by {x.removeprefix('map-').partition('@')[0][:-2]}"
+        return f"an area of {x} and {y}".replace("_", " ")
     labels = {
         "q": "text",
         "sql": "SQL",

@@ -8,10 +8,11 @@ from longtake.pipeline.recipes.recipe import YOUTUBE, Recipe, Record, field
 
 
 def records(key: str, row: Any) -> Iterator[Record]:
-    """Yield the record of {"video_name", "question", "answer"}; answer is the number of a class."""
-    name = field(row, "video_name")
-    item = {"question": field(row, "question"), "answer": field(row, "answer")}
-    made = questions.asked(name, "answer", item, item["question"])
+    """Yield the record of {"video_name", "question", "answer"}; answer is the number of a class, or null: it is none of them."""
+    name, question = field(row, "video_name"), field(row, "question")
+    if "answer" not in row:
+        raise ValueError("has no 'answer'; null says that it is none of the classes")
+    made = questions.asked(name, "answer", {"question": question, "answer": row["answer"]}, question)
     yield made | {"url": f"{YOUTUBE}{str(name).removeprefix('v_')}"}
 
 
@@ -23,7 +24,7 @@ def joined(parts: list[Record]) -> Record:
 RECIPE = Recipe(
     name="activitynetqa",
     title="ActivityNet-QA",
-    files="train.jsonl, test.jsonl of lfvila_data/task/actnet_qa (microsoft/XPretrain, LF-VILA), or lines of that shape",
+    files="train.jsonl, test.jsonl, as examples/activitynetqa.py makes them of the files of MILVLG/activitynet-qa",
     licence="Apache-2.0 (questions, MILVLG/activitynet-qa); none stated for the lists; the videos are YouTube's",
     missing="the videos; the words of the answers",
     paper="5,800 videos, 58,000 questions*",

@@ -66,7 +66,7 @@ function resize() {
   const { width, height } = root.getBoundingClientRect();
   for (const one of [canvas, over]) [one.width, one.height] = [Math.round(width * ratio), Math.round(height * ratio)];
   image = context.createImageData(canvas.width, canvas.height);
-  if (data) whole();
+  if (data) whole(), shownArea();
 }
 
 function whole() {
@@ -103,6 +103,7 @@ function choose(outline) {
   address.searchParams.set("area", area);
   address.searchParams.set("x", root.dataset.x);
   address.searchParams.set("y", root.dataset.y);
+  if (root.dataset.colour) address.searchParams.set("colour", root.dataset.colour);
   location.href = address.href;
 }
 

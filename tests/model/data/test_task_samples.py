@@ -13,7 +13,7 @@ from task_corpora import FRAMES, drawn, jpeg, make, vocabulary, write
 from longtake.library.clips import spread
 from longtake.library.items import read_items
 from longtake.model.data.loader import LoaderSettings, ShardLoader
-from longtake.model.data.task_samples import TaskBatch, item_rows, span_labels
+from longtake.model.data.task_samples import NO_CLASS, TaskBatch, item_rows, span_labels
 from longtake.model.network.task_head import TaskHead
 from longtake.schemas.layout import Layout
 from longtake.schemas.task import TaskItem, task_json, task_of
@@ -117,6 +117,20 @@ def test_a_corpus_of_another_task_is_refused(tmp_path: Path) -> None:
         loader(tmp_path, TaskHead("answer", classes=4))
     with pytest.raises(ValueError, match=r"has answer 3, but task\.classes is 2"):
         loader(tmp_path, TaskHead("classify", classes=2))
+
+
+def test_a_question_without_a_right_class_is_only_evaluated(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = [jpeg(one, rng) for one in drawn("answer", 0, rng)[0]]
+    write(
+        tmp_path / "corpus",
+        [(frames, task_json("answer", [{"question": "left", "answer": n}]), f"v{n}") for n in (1, None)],
+    )
+    head = TaskHead("answer", classes=2, rows=1)
+    batch = next(iter(loader(tmp_path, head)))
+    assert batch.targets.answer.tolist() == [1, NO_CLASS]  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="1 questions whose answer is none of the classes: only evaluate it"):
+        loader(tmp_path, head, True, batch_size=1)
 
 
 def test_samples_without_a_task_are_counted_and_left_out(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def settings(folder: Path, kind: str, **changes: Any) -> dict[str, Any]:
         "model": {"size": "tiny", "video": video, "text": text},
         "data": {"tokenizer": str(folder / "words"), "tokens": 8, "height": 32, "width": 64, "workers": 0, "flip": 0.0},
         "batch_size": 4,
-        "steps": 5,
+        "steps": 3,
         "optimizer": {"lr": 2e-3, "final": 0.1},
         "precision": "fp32",
         "log_every": 1,
@@ -70,13 +70,13 @@ def settings(folder: Path, kind: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_task_resumes_bit_for_bit_and_is_evaluated(corpora: Path, tmp_path: Path, kind: str) -> None:
-    evaluated = {"every": 2, "split": "train", "batch_size": 5}
+    evaluated = {"every": 3, "split": "train", "batch_size": 5}
     configs = [
         parse_train_config(settings(corpora, kind, output=str(tmp_path / name), evaluate=evaluated))
         for name in ("whole", "parts")
     ]
     whole = trained(configs[0])
-    trained(configs[1], stop_after=2)
+    trained(configs[1], stop_after=1)
     parts = trained(configs[1], resume=True)
     assert told(configs[0].output) == told(configs[1].output)
     expected, found = weights(whole), weights(parts)
@@ -86,7 +86,7 @@ def test_a_task_resumes_bit_for_bit_and_is_evaluated(corpora: Path, tmp_path: Pa
     model, card = load_model(configs[0].output)
     assert card.task is not None and card.task.kind == kind
     assert isinstance(model, {"classify": VideoClassifier, "retrieval": torch.nn.Module}.get(kind, QuestionModel))
-    if kind in ("choice", "retrieval"):  # the command prints what the training logged
+    if kind == "choice":  # the command prints what the training logged
         report = tmp_path / "metrics.json"
         done = longtake_here(
             "evaluate",

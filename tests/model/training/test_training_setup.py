@@ -1,6 +1,7 @@
 """From configurations to models: what fits, starting weights, and what is refused before any work."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from longtake.model.network.clip_pooling import frame_tokens
 from longtake.model.network.compat import CORRECTED
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import SIZES
-from longtake.model.training.setup import load_start, model_card
+from longtake.model.training.setup import load_start, loader_workers, model_card
 from longtake.model.training.trainer import Trainer
 from longtake.model.weights.official import save_official
 from longtake.schemas.errors import ConfigError
@@ -236,3 +237,28 @@ def test_fused_kernels_that_would_not_be_used_are_refused(folder: Path, changes:
     with pytest.raises(ConfigError, match=said):
         Trainer(configured(folder, output=str(folder / "fresh"), kernels="fused", **changes), ALONE)
     assert not (folder / "fresh").exists()
+
+
+@pytest.mark.parametrize(("processes", "workers"), [("1", 16), ("4", 7), ("16", 2)])
+def test_a_gpu_gets_its_share_of_the_cores(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, processes: str, workers: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(32)))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    config = configured(folder, data={"workers": "auto"})
+    assert loader_workers(config, torch.device("cuda")) == workers
+    assert loader_workers(config, torch.device("cpu")) == 2
+    assert loader_workers(configured(folder, data={"workers": 5}), torch.device("cuda")) == 5
+
+
+def test_a_gpu_that_waits_is_told_of_once(folder: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    trainer = Trainer(configured(folder, output=str(tmp_path / "run")), ALONE, said.append)
+    trainer._tell_of_waiting(0.9)
+    assert not said  # on a CPU the loader and the model share the cores
+    trainer.process = replace(ALONE, device=torch.device("cuda"))
+    for share in (0.9, 0.1, 0.5, 0.9):
+        trainer._tell_of_waiting(share)
+    assert len(said) == 1 and said[0].startswith(
+        "The model waits 50% of the time for its data: raise data.workers (now "
+    )

@@ -184,6 +184,16 @@ def test_a_learned_temperature_starts_as_the_plain_loss() -> None:
     assert small(learn_temperature=True).contrast is not None and small().contrast is None
 
 
+def test_weights_with_a_learned_temperature_start_trainings_without(corpora: Path, tmp_path: Path) -> None:
+    losses = {"learn_temperature": True}
+    first = trained(configured(corpora, output=str(tmp_path / "first"), model={"losses": losses}, steps=1, log_to=[]))
+    for model in ({"stage": 2}, {}, {"losses": losses}):
+        config = configured(corpora, output=str(tmp_path / "next"), model=model, init={"weights": first.folder})
+        trainer = Trainer(config, ALONE)
+        trainer.start()
+        assert torch.equal(trainer.model.text_global_proj.weight, first.model.text_global_proj.weight)
+
+
 def test_hard_negatives_look_alike_and_are_never_the_own_video() -> None:
     pairs = Pairing(torch.tensor([1, 2, 2, 3]), torch.tensor([0, 0, 1, 1]))
     text = torch.eye(4)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import corpora
 import pytest
@@ -260,3 +261,28 @@ def test_decisions_of_others_show_and_conflict(marked: tuple[Path, Server, Flask
     assert "decisions.csv:2" in page(client, f"/sample/{ALPHA}", 400)
     (root / "decisions.csv").unlink()
     assert found("state=any") == set()
+
+
+def test_a_sample_with_a_megabyte_of_text_still_opens(tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    build(root)
+    long = "une très longue phrase " * 45_000
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            if row["key"] == ALPHA:
+                row["sentences"][1]["text"] = long
+                row["paragraph"] = " ".join(one["text"] for one in row["sentences"])
+
+    for file in (root / "index").iterdir():
+        corpora.edit_table(file, change)
+    server = served(root)
+    try:
+        client = client_of(server)
+        text = page(client, f"/sample/{ALPHA}")
+        assert len(text) < 100_000 and "1,035,000 characters" in text  # a browser lays out a megabyte for minutes
+        assert len(page(client, "/?q=tres+longue")) < 100_000
+        assert long in page(client, f"/text/{ALPHA}.txt")
+        assert "too long to compare" in page(client, f"/compare/{ALPHA}?with={ALPHA_2}")
+    finally:
+        server.close()
