@@ -44,16 +44,25 @@ def read_decisions(path: str) -> list[Decision]:
 
 def read_log(path: str) -> tuple[list[Decision], int]:
     """Return the rows like read_decisions, and the number of bytes in an ignored, unfinished last line."""
-    is_csv = _is_csv(path)
+    return parse_log(path, log_bytes(path))
+
+
+def log_bytes(path: str) -> bytes:
+    """Return the content of a log. Raises ConfigError if there is none, and OSError."""
+    _is_csv(path)
     try:
-        data = storage.read_bytes(path)
+        return storage.read_bytes(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file. It holds decisions of curators, as CSV or Parquet.") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: a folder, not a file with decisions") from None
     except PermissionError:
         raise ConfigError(f"{path}: permission denied. Make the file readable first.") from None
-    if not is_csv:
+
+
+def parse_log(path: str, data: bytes) -> tuple[list[Decision], int]:
+    """Return what read_log returns of a log with this content. Raises ConfigError."""
+    if not _is_csv(path):
         return _from_parquet(path, data), 0
     read = _read_csv(path, data)
     return read.decisions, len(data) - read.whole

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
+from longtake.pipeline.browse.growing_log import GrowingLog
 from longtake.pipeline.browse.store import Ids, Mask, Store
 from longtake.schemas import storage
-from longtake.schemas.decision import ADJUDICATION, STRICTEST_FIRST, WITHDRAWN, Decision, current, standing, steps
-from longtake.schemas.decisions import append_decision, append_decisions, read_decisions
+from longtake.schemas.decision import ADJUDICATION, STRICTEST_FIRST, WITHDRAWN, Decision, standing, steps
+from longtake.schemas.decisions import append_decision, append_decisions
 from longtake.schemas.errors import ConfigError
 
 _KEPT_VIEWS = 32
@@ -69,8 +70,13 @@ class DecisionTable:
         seen = {about for about, those in self.current.items() if any(_is_verdict_of(one, curator) for one in those)}
         if adjudicates:
             seen |= self.disputed.keys()
-        rows = tuple(one for one in self.rows if one.about in seen or one.curator == curator)
-        return DecisionTable(f"{self.version} as {adjudicates} {curator}", rows, current(rows))
+        rows = tuple(one for one in self.rows if one.curator == curator or one.about in seen)
+        shown = {
+            about: own
+            for about, those in self.current.items()
+            if (own := those if about in seen else [one for one in those if one.curator == curator])
+        }
+        return DecisionTable(f"{self.version} as {adjudicates} {curator}", rows, shown)
 
 
 def is_disputed(decisions: Iterable[Decision]) -> bool:
@@ -93,6 +99,7 @@ class Marks:
             raise ConfigError(f"{path}: a file of decisions must end in .csv or .parquet")
         self.path, self._now = path, now
         self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._log = GrowingLog(path)
         self._decided = DecisionTable("", (), {})
         self._views: dict[tuple[str, bool], DecisionTable] = {}
 
@@ -105,8 +112,7 @@ class Marks:
             version = ""
         with self._lock:
             if version != self._decided.version:
-                rows = tuple(read_decisions(self.path)) if version else ()
-                self._decided = DecisionTable(version, rows, current(rows))
+                self._decided = DecisionTable(version, *(self._log.read() if version else ((), {})))
                 self._views.clear()
             return self._decided
 

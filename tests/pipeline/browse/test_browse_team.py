@@ -1,5 +1,6 @@
 """Several curators in `browse`: blind verdicts, queues, conflicts, tokens, and verdicts that arrive late or twice."""
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,14 @@ from browsing import ALPHA, ALPHA_2, HOST, PORT, client_of, mark, proved, served
 from flask.testing import FlaskClient
 
 from longtake.pipeline.audit.queues import QueuedSample, write_queue
+from longtake.pipeline.browse.growing_log import GrowingLog
 from longtake.pipeline.browse.guard import Access
+from longtake.pipeline.browse.marks import DecisionTable
 from longtake.pipeline.browse.server import Server
 from longtake.pipeline.browse.viewer import KnownCurators
 from longtake.schemas.curators import add_curator, revoke_curator
-from longtake.schemas.decisions import read_decisions
+from longtake.schemas.decision import Decision, current
+from longtake.schemas.decisions import append_decisions, read_decisions, write_decisions
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
 
@@ -75,6 +79,52 @@ def test_verdicts_of_others_show_after_ones_own(team: Server) -> None:
     assert keys(ann, "state=conflict") == [ALPHA]
     mark(ann, curator="Ann", decision="undo")
     assert "late by 2 s" not in said(ann)
+
+
+def test_what_is_seen_is_what_the_visible_rows_say() -> None:
+    dice = random.Random(6)
+    names, said, bases = ("Ann", "Bob", "Eve"), ("ok", "reject", "flag", "none"), ("", "", "adjudication")
+    rows = [
+        Decision(
+            "video", f"v{dice.randrange(9)}", dice.choice(said), curator=dice.choice(names), basis=dice.choice(bases)
+        )
+        for _ in range(200)
+    ]
+    whole = DecisionTable("1", tuple(rows), current(rows))
+    for adjudicates in (False, True):
+        for name in (*names, "Nobody"):
+            seen = whole.seen_by(name, adjudicates)
+            assert seen.current == current(seen.rows)
+            assert {one.about for one in seen.rows if one.curator != name} <= seen.current.keys()
+
+
+def test_a_log_that_grows_is_what_reading_all_of_it_gives(tmp_path: Path) -> None:
+    dice, path = random.Random(8), str(tmp_path / "decisions.csv")
+    log = GrowingLog(path)
+
+    def row() -> Decision:
+        when = f"2026-11-25T{dice.randrange(24):02d}:00:00Z"  # late ones arrive after newer ones
+        verdict = dice.choice(("ok", "reject", "flag", "none"))
+        note = dice.choice(("", 'says "a, b"', "plain"))
+        return Decision("video", f"v{dice.randrange(6)}", verdict, "", note, dice.choice(("Ann", "Bob")), when)
+
+    for turn in range(60):
+        append_decisions(path, [row() for _ in range(dice.randrange(1, 3))])
+        if turn == 20:  # somebody writes it again in another order
+            write_decisions(path, read_decisions(path)[::-1])
+        if turn == 40:
+            with open(path, "a") as file:  # a crash
+                file.write('video,v1,ok,"unfinis')
+        before = log._current
+        kept = {about: list(those) for about, those in before.items()}
+        rows, now = log.read()
+        assert list(rows) == read_decisions(path)
+        assert now == current(rows)
+        assert before == kept  # whoever looks at the old one sees no change
+    with open(path, "a") as file:
+        file.write("video,v1,nonsense\n")
+    with pytest.raises(ConfigError, match=rf"decisions.csv:{len(rows) + 2}: "):
+        log.read()
 
 
 def test_who_only_reads_or_asks_for_it_sees_all(built: Path, log: Path, team: Server) -> None:

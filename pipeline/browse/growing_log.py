@@ -1,0 +1,54 @@
+"""A file of decisions that grows while curators work: after an append, only what was appended is parsed."""
+
+from longtake.schemas.decision import Decision, current
+from longtake.schemas.decisions import log_bytes, parse_log
+from longtake.schemas.errors import ConfigError
+
+About = tuple[str, str]
+
+
+class GrowingLog:
+    """The rows of a file, and the current decisions by subject, in any order of subjects. For one thread at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._data = b""  # what the rows were read from, if more can be appended to it
+        self._rows: tuple[Decision, ...] = ()
+        self._current: dict[About, list[Decision]] = {}
+        self._of: dict[About, list[Decision]] = {}
+
+    def read(self) -> tuple[tuple[Decision, ...], dict[About, list[Decision]]]:
+        """The rows and the current decisions as they are in the file now. Raises ConfigError and OSError."""
+        data = log_bytes(self._path)
+        added = self._added(data)
+        if added is None:
+            rows, ignored = parse_log(self._path, data)
+            self._rows, self._current, self._of = tuple(rows), current(rows), {}
+            self._keep(rows)
+        else:
+            rows, ignored = added, 0
+            self._rows = (*self._rows, *rows)
+            self._current = dict(self._current)  # others still look at the old one
+            self._keep(rows)
+            for about in {one.about for one in rows}:
+                self._current.pop(about, None)
+                self._current |= current(self._of[about])
+        self._data = b"" if ignored else data
+        return self._rows, self._current
+
+    def _keep(self, rows: list[Decision]) -> None:
+        for one in rows:
+            self._of.setdefault(one.about, []).append(one)
+
+    def _added(self, data: bytes) -> list[Decision] | None:
+        """The rows that were appended since the last time; None if that cannot be told from the end of the file."""
+        before = self._data
+        if not self._path.lower().endswith(".csv") or not before.endswith(b"\n") or not data.endswith(b"\n"):
+            return None
+        if not data.startswith(before):
+            return None
+        try:
+            rows, ignored = parse_log(self._path, before[: before.index(b"\n") + 1] + data[len(before) :])
+        except ConfigError:
+            return None  # reading all of it names the line
+        return None if ignored else rows
