@@ -286,5 +286,5 @@ def test_the_shell_can_complete_commands_and_options() -> None:
         env = {"_LONGTAKE_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
         return longtake(env=env).stdout.split()
 
-    assert completed("longtake", "re") == ["retry", "reshard"]
+    assert completed("longtake", "re") == ["retry", "removals", "reshard"]
     assert "--sources" in completed("longtake", "verify", "--s")
