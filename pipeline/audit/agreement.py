@@ -20,13 +20,18 @@ _DRAWS = 2000  # of the bootstrap
 
 def blind_verdicts(decisions: Iterable[Decision]) -> dict[tuple[str, str], dict[str, str]]:
     """The verdict of each curator on each subject, as given before the curator could see one of another: the last one before any
-    other curator had a verdict on the subject, or else the first one. Adjudications and withdrawn verdicts do not count."""
+    other curator had decided on the subject, or else the first one. Adjudications and withdrawn verdicts do not count, nor does a
+    verdict that a curator gave after adjudicating the subject: that curator had seen all."""
     found: dict[tuple[str, str], dict[str, str]] = {}
+    settled_by: dict[tuple[str, str], set[str]] = {}
     for one in sorted(decisions, key=lambda decision: decision.decided_at):
+        adjudicators = settled_by.setdefault(one.about, set())
         if one.basis:
+            adjudicators.add(one.curator)
+        if one.curator in adjudicators:
             continue
         verdicts = found.setdefault(one.about, {})
-        may_change = not (verdicts.keys() - {one.curator})
+        may_change = not ((verdicts.keys() | adjudicators) - {one.curator})
         if one.decision == WITHDRAWN:
             if may_change:
                 verdicts.pop(one.curator, None)
@@ -117,7 +122,7 @@ def agreement_tables(found: Agreement) -> tuple[Table, ...]:
     at = f"{found.confidence:.0%}"
     note = (
         f"{found.alpha.units:,} of {found.judged:,} judged subjects were judged by two curators or more. Each verdict is the one "
-        f"given before a curator could see another's. 1 is perfect agreement, 0 is chance; in brackets the {at} interval. Alpha "
+        f"given before browse showed another's (--show-verdicts shows all). 1 is perfect agreement, 0 is chance; in brackets the {at} interval. Alpha "
         "by bootstrap over subjects; kappa by its asymptotic variance."
     )
     rows: list[tuple[object, ...]] = [("all", "Krippendorff's alpha", found.alpha.text, found.alpha.units, "")]

@@ -32,6 +32,8 @@ def add(app: Flask, site: Site) -> None:
         if basis and not viewer().adjudicates:
             abort(403, f"{curator} may not settle conflicts: longtake curators --add NAME --adjudicates lets a curator")
         key, video_id = _known(site, subject, subject_id)
+        if basis and (subject, subject_id) not in site.marks.read().disputed:
+            abort(400, f"curators do not differ on this {subject}: there is nothing to settle")  # nor more to see
         rest = (basis, change, _age(given.get("age_s", 0)))
         if decision == UNDO:
             site.marks.undo(subject, subject_id, curator, *rest)

@@ -89,7 +89,7 @@ def agreement_sentence(found: Any) -> str:
     value, low, high = (float(alpha[name]) for name in ("value", "low", "high"))
     return (
         f"Krippendorff's alpha of the verdicts is {value:.2f} ({low:.2f} to {high:.2f} at {float(found['confidence']):.0%}), "
-        f"on {int(alpha['units']):,} of {int(found['judged']):,} judged subjects, which two curators or more judged blind."
+        f"on {int(alpha['units']):,} of {int(found['judged']):,} judged subjects, on which two curators or more decided."
     )
 
 

@@ -112,7 +112,8 @@ def test_only_what_was_judged_blind_counts() -> None:
     assert found("Ann reject", "Ann none") == {}
     assert found("Ann reject", "Bob ok", "Ann none") == {"Ann": "reject", "Bob": "ok"}
     settled = Decision("sample", KEY, "flag", curator="Eve", decided_at="2026-11-26", basis="adjudication")
-    both = blind_verdicts([*verdicts("Ann reject", "Bob ok"), settled])
+    after = Decision("sample", KEY, "flag", curator="Eve", decided_at="2026-11-27")  # Eve had seen both
+    both = blind_verdicts([*verdicts("Ann reject", "Bob ok"), settled, after])
     assert both == {("sample", KEY): {"Ann": "reject", "Bob": "ok"}}
 
 

@@ -239,6 +239,8 @@ def test_a_token_says_who_decides(team: Server, log: Path, tmp_path: Path) -> No
     client.set_cookie(NAME_COOKIE, "Bob", domain="localhost")  # what a page without tokens would believe
     assert 'data-viewer="Ann"' in page(client, "/")
     settling, _ = session(team, path, eve)
+    assert mark(settling, curator="Eve", basis="adjudication").status_code == 400  # only Ann decided: nothing to settle or see
+    mark(settling, curator="Eve", decision="flag")
     assert mark(settling, curator="Eve", basis="adjudication").status_code == 200
 
 
