@@ -16,7 +16,7 @@ def amend(path: str, change: Change) -> None:
 
     A local file is locked (flock) and extended by one write, which is on disk when this returns. If none of its bytes stay, it is
     replaced whole. An object store has no lock and cannot append, so the object is replaced. If two processes do so at the same
-    time, one may lose its write. Raises OSError and leaves a local file unchanged.
+    time, one may lose its write. Raises OSError, and what `change` raises, and leaves a local file unchanged or absent.
     """
     if storage.is_remote(path):
         data = b""
@@ -25,18 +25,29 @@ def amend(path: str, change: Change) -> None:
         stays, added = change(data)
         storage.write_bytes(path, data[:stays] + added)
         return
-    with _locked(storage.local_path(path)) as descriptor:
-        size = os.fstat(descriptor).st_size
-        data = os.pread(descriptor, size, 0)
-        while len(data) < size:  # one call reads at most 2 GiB
-            data += os.pread(descriptor, size - len(data), len(data))
-        stays, added = change(data)
-        if data and not stays:
-            storage.write_bytes(path, added)
-            return
-        _add(descriptor, stays, added)
-        if not data:
-            storage.sync(os.path.dirname(storage.local_path(path)) or ".")
+    local = storage.local_path(path)
+    was_there = os.path.exists(local)
+    with _locked(local) as descriptor:
+        try:
+            _amend_locked(path, descriptor, change)
+        except BaseException:
+            if not was_there and not os.fstat(descriptor).st_size:
+                os.unlink(local)  # who waits for the lock makes it again
+            raise
+
+
+def _amend_locked(path: str, descriptor: int, change: Change) -> None:
+    size = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, size, 0)
+    while len(data) < size:  # one call reads at most 2 GiB
+        data += os.pread(descriptor, size - len(data), len(data))
+    stays, added = change(data)
+    if data and not stays:
+        storage.write_bytes(path, added)
+        return
+    _add(descriptor, stays, added)
+    if not data:
+        storage.sync(os.path.dirname(storage.local_path(path)) or ".")
 
 
 def _add(descriptor: int, stays: int, added: bytes) -> None:

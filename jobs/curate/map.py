@@ -43,6 +43,7 @@ def map(
 
     It writes audit/maps/NAME.parquet in the corpus. `longtake browse` shows it under Pictures.
     """
+    from longtake.jobs.lock import check_there, locked
     from longtake.pipeline.browse.cache import open_cache
     from longtake.pipeline.browse.map_job import MapOptions, make_map
     from longtake.pipeline.browse.store import Store
@@ -50,8 +51,9 @@ def map(
 
     console = terminal.console(stderr=True)
     layout = Layout(corpus.rstrip("/") or corpus)
-    finished_manifest(layout)
-    with console.status("reading the index") as status:
+    check_there(layout.root)
+    with locked(layout.root), console.status("reading the index") as status:  # a takedown meanwhile would leave its words
+        finished_manifest(layout)
         store = Store(open_cache(layout))
         try:
             spaces = open_spaces(store, layout, embeddings)

@@ -2,7 +2,7 @@
 
 On a loopback address, any page in this machine's browser can send it requests to us. So requests must name us as their host (a
 rebound name does not) and must not come from other sites. On other addresses a token is required: one for all, or one for each
-curator.
+curator. Where tokens are asked for, any name will do: a rebound name has no token, and a proxy has a name of its own.
 """
 
 import hmac
@@ -98,7 +98,7 @@ def guard(app: Flask, access: Access) -> None:
 
     @app.before_request
     def _check() -> Response | None:
-        if access.is_loopback and not access.names(request.host):
+        if not access.asks and not access.names(request.host):
             abort(403, f"the address must be http://localhost:{access.port}/ or http://127.0.0.1:{access.port}/")
         navigates = request.method == "GET" and _leads_here()
         if request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site") and not navigates:

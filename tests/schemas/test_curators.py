@@ -11,7 +11,9 @@ from longtake.schemas.errors import ConfigError
 
 def test_a_token_is_made_found_and_revoked(tmp_path: Path) -> None:
     path = str(tmp_path / "curators.json")
-    assert read_curators(path) == []
+    with pytest.raises(ConfigError, match="no token to revoke"):
+        revoke_curator(path, "Ann")
+    assert read_curators(path) == [] and not list(tmp_path.iterdir())  # nobody made a file
     ann, eve = add_curator(path, " Ann "), add_curator(path, "Eve", adjudicates=True)
     known = read_curators(path)
     assert [(one.name, one.adjudicates, one.is_active) for one in known] == [("Ann", False, True), ("Eve", True, True)]

@@ -158,6 +158,8 @@ def test_a_token_is_asked_for_where_others_can_come(server: Server) -> None:
     by_name = client.application.test_client(use_cookies=False)
     own = {"Host": "curation.example", "Cookie": f"{access.cookie}={access.cookie_value}"}
     assert by_name.get("/", headers=own).status_code == 200  # any name will do: the token decides
+    behind_a_proxy = client_of(server, Access("127.0.0.1", PORT, TOKEN)).application.test_client(use_cookies=False)
+    assert behind_a_proxy.get("/", headers=own).status_code == 200
     other = client_of(server, Access("0.0.0.0", PORT, TOKEN + "x"))  # noqa: S104
     other.set_cookie(access.cookie, access.cookie_value)
     assert other.get("/").status_code == 401
