@@ -27,16 +27,16 @@ def amend(path: str, change: Change) -> None:
         return
     local = storage.local_path(path)
     was_there = os.path.exists(local)
-    with _locked(local) as descriptor:
+    with unchanging(local) as descriptor:
         try:
-            _amend_locked(path, descriptor, change)
+            _amend_held(path, descriptor, change)
         except BaseException:
             if not was_there and not os.fstat(descriptor).st_size:
                 os.unlink(local)  # who waits for the lock makes it again
             raise
 
 
-def _amend_locked(path: str, descriptor: int, change: Change) -> None:
+def _amend_held(path: str, descriptor: int, change: Change) -> None:
     size = os.fstat(descriptor).st_size
     data = os.pread(descriptor, size, 0)
     while len(data) < size:  # one call reads at most 2 GiB
@@ -64,8 +64,9 @@ def _add(descriptor: int, stays: int, added: bytes) -> None:
 
 
 @contextmanager
-def _locked(path: str) -> Iterator[int]:
-    """Yield a locked descriptor of the file at `path`. Another process may replace the file before the lock is held."""
+def unchanging(path: str) -> Iterator[int]:
+    """Hold the local file at `path`, so that no `amend` changes it, and yield its locked descriptor. The file is created if there
+    is none. Another process may replace it before the lock is held. Raises OSError."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:

@@ -45,10 +45,6 @@ class Access:
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     @property
-    def is_loopback(self) -> bool:
-        return is_loopback(self.host)
-
-    @property
     def address(self) -> str:
         """The URL of the first page, with the token."""
         shown = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104  (nothing is bound here)

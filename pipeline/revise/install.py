@@ -11,9 +11,11 @@ import ctypes
 import hashlib
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from longtake.schemas import storage
+from longtake.schemas.amending import unchanging
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest, read_manifest
@@ -80,21 +82,30 @@ def install(layout: Layout) -> None:
         storage.sync(folder)
     if not storage.is_remote(layout.root):
         shutil.copymode(layout.root, new.root)
-        _share_decisions(layout, new)
-        if _exchange(os.path.realpath(storage.local_path(layout.root)), new.root):
+        with _sharing(layout, new):
+            exchanged = _exchange(os.path.realpath(storage.local_path(layout.root)), new.root)
+        if exchanged:
             storage.sync(os.path.dirname(new.root))
             _finish_exchange(layout, new, manifest)
             return
     _install_files(layout, new, manifest)
 
 
-def _share_decisions(layout: Layout, new: Layout) -> None:
-    """Link the decisions into both folders while these change places, because curators may decide at any time."""
-    with suppress(FileNotFoundError):
-        os.unlink(new.decisions)
-    with suppress(OSError):  # there is no file or links are impossible: then the file is moved afterwards
-        if not os.path.islink(layout.decisions):
-            os.link(layout.decisions, new.decisions)
+@contextmanager
+def _sharing(layout: Layout, new: Layout) -> Iterator[None]:
+    """Link the files that are not part of the corpus, such as decisions and queues, into both folders while these change places:
+    curators may change them at any time, also before an interrupted change is finished. None changes within the block."""
+    with ExitStack() as held, os.scandir(storage.local_path(layout.root)) as entries:
+        for entry in entries:
+            if entry.name in _PUBLISHED or not entry.is_file(follow_symlinks=False):
+                continue
+            link = os.path.join(new.root, entry.name)
+            with suppress(FileNotFoundError):
+                os.unlink(link)
+            with suppress(OSError):  # links are impossible, or it may not be written: then it is moved afterwards
+                held.enter_context(unchanging(entry.path))
+                os.link(entry.path, link)
+        yield
 
 
 def _parent(manifest: CorpusManifest) -> str | None:

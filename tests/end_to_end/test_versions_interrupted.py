@@ -29,6 +29,7 @@ from longtake.jobs.lock import locked
 from longtake.pipeline.revise import install
 from longtake.pipeline.verify import verify
 from longtake.schemas import storage
+from longtake.schemas.amending import amend
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
 
@@ -131,8 +132,16 @@ def test_a_killed_command_leaves_a_whole_corpus_and_the_next_ends_it(
 
 def test_whoever_comes_next_ends_it(built: SourceSet, results: dict[str, dict[str, str]], tmp_path: Path) -> None:
     corpus = interrupted(built, tmp_path, "reshard", before_install)
+    for name in ("selections.json", "queues.csv"):
+        (corpus / name).write_text("kept")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(install, "_finish_exchange", lambda *layouts: None)  # killed there
+        install.install(Layout(str(corpus)))
+    amend(str(corpus / "queues.csv"), lambda data: (0, data + b" and changed"))  # before anybody finishes it
     with locked(str(corpus)):
         assert published(corpus) == results["reshard"]
+        assert [(corpus / name).read_text() for name in ("selections.json", "queues.csv")] == ["kept", "kept and changed"]
+        assert "another longtake command is working" in str(CliRunner().invoke(app, ["map", str(corpus)]).exception)
         with pytest.raises(CorpusError, match="another longtake command is working"), locked(str(corpus)):
             pass
 
