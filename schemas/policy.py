@@ -4,11 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
+import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
 from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
-from longtake.schemas.settings import Section, read_settings
+from longtake.schemas.settings import Section, did_you_mean, read_settings
+from longtake.schemas.tables import INDEX
 
 REFERENCE = "docs/audit.md"
 #: What a threshold may be on: its column, or SQL on columns of the index.
@@ -19,6 +21,24 @@ MEASURES = {
     "coherence": "coherence",
     **{name: column(name) for name in (*PLAN_SCORES, *INDEX_SCORES)},
 }
+#: What a quota may be on, beside meta.NAME: the texts of the index, and two that are computed from it.
+GROUPS = (*(field.name for field in INDEX if pa.types.is_string(field.type)), "host", "reason")
+#: The checks of an audit, by name. Some are made only where there is something to check.
+CHECKS = (
+    *("integrity", "accounting", "left_out", "plan_lost", "plan_drift", "failed_videos"),
+    *(
+        "split_videos",
+        "split_texts",
+        "split_pictures",
+        "exact_duplicates",
+        "near_duplicates",
+        "copies",
+        "contamination",
+    ),
+    *("licences", "origins", "licence_terms", "personal_data", "text_frames", "speech_rate"),
+    *("frame_times", "frames_read", "black_frames", "frozen_frames"),
+    *("balance_videos", "balance_hosts", "shard_evenness", "stale_sources", "decisions"),
+)
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 
@@ -49,12 +69,21 @@ class Licences(Section):
 class Quota(Section):
     """How much of the corpus may have one value of `by`: a column of the index such as language, `host`, or a field of the
     record's metadata, such as `meta.channel`. `most` is a share of the samples, `samples` a number; without `value`, for each
-    value."""
+    value. Samples that state none have one value, the empty text."""
 
     by: Annotated[str, Field(pattern=r"^(meta\.)?[A-Za-z0-9_-]{1,64}$")]
     value: str | None = None
     most: Annotated[float, Field(gt=0, lt=1)] | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
+
+    @field_validator("by")
+    @classmethod
+    def _is_known(cls, by: str) -> str:
+        if not by.startswith("meta.") and by not in GROUPS:
+            raise ValueError(
+                f"no column {by!r}.{did_you_mean(by, GROUPS)} Use meta.NAME, or one of {', '.join(GROUPS)}"
+            )
+        return by
 
     @model_validator(mode="after")
     def _has_one_limit(self) -> Self:
@@ -69,6 +98,14 @@ class Checks(Section):
 
     required: tuple[Line, ...] = ()
     warnings: Literal["allow", "forbid"] = "allow"
+
+    @field_validator("required")
+    @classmethod
+    def _are_known(cls, required: tuple[str, ...]) -> tuple[str, ...]:
+        for name in required:
+            if name not in CHECKS:
+                raise ValueError(f"no check {name!r}.{did_you_mean(name, CHECKS)} There are {', '.join(CHECKS)}")
+        return required
 
 
 class Review(Section):

@@ -53,7 +53,7 @@ class Choice:
 def choose(database: Database, file: PolicyFile) -> Choice:
     """Apply a policy to the samples of a corpus. Quotas keep the samples with the lowest MD5 of "<seed>:<key>".
 
-    Raises ConfigError for a column that the corpus does not have.
+    Raises ConfigError for a column that the corpus does not have, and for quotas that do not come to hold together.
     """
     policy = file.policy
     texts = quota_columns(database, policy.quotas)
@@ -94,7 +94,9 @@ def quota_columns(database: Database, quotas: tuple[Quota, ...]) -> dict[str, st
         elif quota.by in there:
             found[quota.by] = sql_value(quota.by)
         else:
-            raise ConfigError(f"quotas: no column {quota.by!r}; use meta.NAME, or one of {', '.join(sorted(there))}")
+            raise ConfigError(
+                f"quotas: this corpus has no column {quota.by!r}; use meta.NAME, or one of {', '.join(sorted(there))}"
+            )
     return found
 
 
@@ -118,6 +120,11 @@ def _apply_quotas(choice: Choice, quotas: tuple[Quota, ...], texts: list[npt.NDA
             _excess(quota, names, codes, kept).any() for quota, (names, codes) in zip(quotas, coded, strict=True)
         ):
             break
+    else:
+        raise ConfigError(
+            f"quotas: after {_ROUNDS:,} rounds some still do not hold, because what one drops takes another beyond its limit. "
+            "Together they may allow next to nothing: raise one of them, or leave it out."
+        )
     for n, (quota, own) in enumerate(zip(quotas, dropped, strict=True)):
         choice.drop(Rule(f"quotas.{n}", told(quota), own, found=found[n]))
 

@@ -50,6 +50,8 @@ def test_a_whole_policy_is_read_with_its_hash(tmp_path: Path) -> None:
         ("name: x\nthresholds:\n  black: {max: .nan}\n", 3, "finite number"),
         ("name: x\nquotas:\n  - {by: language}\n", 3, "one of the two"),
         ("name: x\nquotas:\n  - {by: language, most: 1.5}\n", 3, "less than 1"),
+        ("name: x\nquotas:\n  - {by: langage, most: 0.5}\n", 3, "no column 'langage'. Did you mean language"),
+        ("name: x\nchecks:\n  required: [split_video]\n", 3, "no check 'split_video'. Did you mean split_videos"),
         ("name: x\nquotas:\n  - {by: 'a\" b', most: 0.5}\n", 3, "String should match"),
         ("name: x\nreview: {samples: 10, accept: 2}\n", 2, "less than or equal to 1"),
         ("name: x\nthreshold: {}\n", 2, "no such setting. Did you mean thresholds"),

@@ -10,18 +10,21 @@ from typing import Any
 
 import browsing
 import corpora
+import numpy as np
 import pytest
 
+from longtake.pipeline.audit import policy_choice
 from longtake.pipeline.audit.agreement import agreement
 from longtake.pipeline.audit.database import Database
 from longtake.pipeline.audit.policy import judge
-from longtake.pipeline.audit.policy_choice import Choice, choose
+from longtake.pipeline.audit.policy_choice import Choice, choose, quota_columns
 from longtake.pipeline.audit.result import AuditCheck, CheckStatus, Estimate, PolicyLine
+from longtake.pipeline.audit.sampling import text_columns
 from longtake.schemas import storage
 from longtake.schemas.decision import Decision
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.layout import Layout
-from longtake.schemas.policy import Policy, PolicyFile
+from longtake.schemas.policy import GROUPS, Policy, PolicyFile, Quota
 
 CHANNELS = ("news", "news", "news", "cats", "cats", "talk", "")
 
@@ -144,8 +147,18 @@ def test_quotas_that_depend_on_each_other_all_hold(database: Database) -> None:
 
 
 def test_what_the_corpus_does_not_have_is_told(database: Database) -> None:
-    with pytest.raises(ConfigError, match=r"quotas: no column 'topic'; use meta.NAME, or one of .*language"):
-        choose(database, policy(quotas=[{"by": "topic", "most": 0.5}]))
+    assert text_columns(database) == set(GROUPS)  # known before any corpus is opened
+    with pytest.raises(ConfigError, match=r"this corpus has no column 'topic'; use meta.NAME, or one of .*language"):
+        quota_columns(database, (Quota.model_construct(by="topic", most=0.5),))
+
+
+def test_quotas_that_do_not_come_to_hold_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_choice, "_ROUNDS", 3)
+    spoken = np.array(["en", "de"] * 100, object)
+    quotas = (Quota(by="language", value="en", most=0.5), Quota(by="language", value="de", most=0.4999))
+    choice = Choice(np.arange(200).astype(object), np.ones(200), np.ones(200, bool))
+    with pytest.raises(ConfigError, match="after 3 rounds some still do not hold"):
+        policy_choice._apply_quotas(choice, quotas, [spoken, spoken])
 
 
 def test_a_share_that_nothing_meets_keeps_nothing(database: Database) -> None:
@@ -159,18 +172,18 @@ def lines(database: Database, file: PolicyFile, **facts: Any) -> dict[str, Polic
 
 
 def check(status: CheckStatus) -> AuditCheck:
-    return AuditCheck("balance", "Balanced", status, "It leans.")
+    return AuditCheck("balance_hosts", "Balanced", status, "It leans.")
 
 
 def test_lines_on_checks_review_and_agreement(database: Database) -> None:
     file = policy(
-        checks={"required": ["balance"], "warnings": "forbid"},
+        checks={"required": ["balance_hosts"], "warnings": "forbid"},
         review={"samples": 20, "accept": 0.05},
         agreement={"subjects": 3, "alpha": 0.2},
     )
     nothing = lines(database, file)
     assert not any(line.passes for name, line in nothing.items() if name not in ("checks", "checks.warnings"))
-    assert nothing["checks.required"].found.startswith("there is no such check")
+    assert nothing["checks.required"].found.startswith("was not made")
     warned = lines(database, file, checks=(check(CheckStatus.WARN),))
     assert not warned["checks.required"].passes and not warned["checks.warnings"].passes and warned["checks"].passes
     assert not lines(database, policy(), checks=(check(CheckStatus.FAIL),))["checks"].passes
