@@ -72,13 +72,14 @@ class AuditOptions:
 
 def run(asked: AuditOptions, console: Console) -> tuple[Audit, str]:
     """Audit a corpus, and return the audit and its folder. Raises CorpusError and ConfigError."""
-    check_there(asked.corpus)
+    for corpus in filter(None, (asked.corpus, asked.compare)):
+        check_there(corpus)
     layout = Layout(asked.corpus)
     sets = evaluation_sets(asked.evaluation)
     decisions = _decisions(layout, asked.decisions)
     folder = asked.output or layout.path("audit")
     with locked(asked.corpus) if asked.output is None else nullcontext(), _database(layout, asked.output) as database:
-        manifest = finished_manifest(layout)
+        manifest, queues = finished_manifest(layout), read_queues(queues_path(layout))
         if asked.policy is not None:
             quota_columns(database, asked.policy.policy.quotas)  # before any work
         drawn = _drawn(database, asked, console)
@@ -86,7 +87,7 @@ def run(asked: AuditOptions, console: Console) -> tuple[Audit, str]:
         report = _verified(asked, console)
         question = Question(
             manifest, read_summary(layout.plan), asked.seed, looked, report, asked.config, sets, asked.evaluation,
-            decisions, tuple(drawn), _made(), asked.licences, read_queues(queues_path(layout)), asked.policy,
+            decisions, tuple(drawn), _made(), asked.licences, queues, asked.policy,
         )  # fmt: skip
         with _replay(database, asked.config, question) as replay:
             found = replace(audit(database, question, replay.sheet), corpus_sha256=manifest_digest(layout))
@@ -194,7 +195,6 @@ def with_acceptance(found: Audit, limit: float) -> Audit:
 def _compare(found: Audit, asked: AuditOptions, folder: str, console: Console) -> None:
     """Write the page that shows another corpus beside this one."""
     layout = Layout(str(asked.compare).rstrip("/"))
-    check_there(layout.root)
     with _database(layout, None) as database:
         manifest = finished_manifest(layout)
         looked = 0

@@ -173,18 +173,24 @@ def queues_path(layout: Layout) -> str:
 
 
 def read_queues(path: str) -> QueueTable:
-    """Read the queues in a file; none if there is no file. Raises ConfigError that names file and line."""
+    """Read the queues in a file; none if there is no file, or nothing in it. Raises ConfigError that names file and line."""
     if not storage.exists(path):
         return QueueTable()
     return QueueTable(tuple(_parsed(path, storage.read_bytes(path))))
 
 
-def write_queue(layout: Layout, queue: str, dealt: Iterable[QueuedSample]) -> None:
-    """Write the queues of one name in place of earlier ones of this name. Raises ConfigError if the file is damaged."""
+def write_queue(layout: Layout, queue: str, dealt: Iterable[QueuedSample], replace: bool = True) -> None:
+    """Write the queues of one name in place of earlier ones of this name. Raises ConfigError if the file is damaged, or if there
+    are earlier ones and they must not be replaced."""
     rows, path = list(dealt), queues_path(layout)
 
     def change(data: bytes) -> tuple[int, bytes]:
-        others = [one for one in _parsed(path, data) if one.queue != queue] if data else []
+        known = _parsed(path, data)
+        others = [one for one in known if one.queue != queue]
+        if len(others) < len(known) and not replace:
+            raise ConfigError(
+                f"there is a queue {queue} already; choose another name, or deal it out again with longtake queues"
+            )
         out = io.StringIO(newline="")
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -195,6 +201,8 @@ def write_queue(layout: Layout, queue: str, dealt: Iterable[QueuedSample]) -> No
 
 
 def _parsed(path: str, data: bytes) -> list[QueuedSample]:
+    if not data:
+        return []
     found, line = [], 1
     try:
         reader = csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True)

@@ -50,10 +50,6 @@ def add(app: Flask, site: Site) -> None:
             )
         given = texts_given(site, "name", "query", "expected", "to", "double")
         name, curators = checked_queue(given["name"]), [one for part in given["to"].split(",") if (one := part.strip())]
-        if any(one.queue == name for one in site.queues().rows):
-            abort(
-                409, f"there is a queue {name} already; choose another name, or deal it out again with longtake queues"
-            )
         selection = selection_asked(given["query"])
         ids = ids_of(site, selection, given["expected"])
         samples = site.store.listed(ids.tolist())
@@ -62,7 +58,7 @@ def add(app: Flask, site: Site) -> None:
             for row in sorted(samples, key=lambda row: hashlib.sha256(f"{name}:{row['key']}".encode()).digest())
         ]
         dealt = deal(drawn, name, curators, _share(given["double"]))
-        write_queue(site.layout, name, dealt)
+        write_queue(site.layout, name, dealt, replace=False)
         return {"name": name, "verdicts": len(dealt)}
 
 

@@ -25,6 +25,7 @@ from longtake.schemas.decisions import Decision, write_decisions
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.keys import hash64
 from longtake.schemas.layout import Layout
+from longtake.schemas.policy import CHECKS
 from longtake.schemas.records import LongClip
 from longtake.schemas.tables import LEDGER
 
@@ -64,9 +65,14 @@ def found(corpus: Path) -> dict[str, Any]:
 
 
 def test_a_sound_corpus(corpus: Path) -> None:
+    (corpus / "queues.csv").write_text("no queues")
+    assert "queues.csv:1: not a file of queues" in str(audit(corpus).exception)
+    assert not (corpus / "audit" / "frames").exists()  # told before any work
+    (corpus / "queues.csv").unlink()
     result = audit(corpus)
     assert result.exit_code == 0, result.output
     checks = found(corpus)
+    assert checks.keys() - {"whole"} <= set(CHECKS)  # what a policy may require
     assert checks["integrity"]["status"] == checks["accounting"]["status"] == checks["frames_read"]["status"] == "pass"
     assert checks["licences"]["status"] == "warn" and checks["licences"]["found"] == "1 sample has no licence."
     frames = pq.read_table(corpus / "audit" / "frames").to_pylist()

@@ -64,6 +64,8 @@ def test_queues_are_kept_by_name(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path))
     path = queues_path(layout)
     assert read_queues(path).rows == ()
+    Path(path).touch()  # as a crash leaves it
+    assert read_queues(path).rows == ()
     one, other = deal(DRAWN[:4], "one", ["Ann"]), deal(DRAWN[4:6], "other", ["Ann", 'Bob "B", 2'])
     write_queue(layout, "one", one)
     write_queue(layout, "other", other)
