@@ -78,8 +78,12 @@ def append_removal(layout: Layout, removal: Removal) -> None:
     line = json.dumps(asdict(removal), sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
     def change(data: bytes) -> tuple[int, bytes]:
-        whole = data.rfind(b"\n") + 1  # a crash may have left a line unfinished
-        return whole, line
+        whole = data.rfind(b"\n") + 1
+        try:
+            _parsed(data[whole:], "")
+        except ConfigError:
+            return whole, line  # a crash left a line unfinished, or there is none
+        return len(data), b"\n" + line  # whole but for its end, as some editors leave it
 
     amend(removals_path(layout), change)
 

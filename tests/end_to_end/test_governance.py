@@ -321,6 +321,10 @@ def test_copies_that_stay_are_no_proof(corpus: Path) -> None:
     [record] = read_removals(Layout(str(corpus)))
     assert len(record.copies_by_text) == 1 and record.copies_by_text[0].startswith("two-")
     assert "they stay" in run("removals", corpus, code=1)
+    path = corpus / "removals.jsonl"
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    append_removal(Layout(str(corpus)), replace(record, request="8"))
+    assert [one.request for one in read_removals(Layout(str(corpus)))] == ["7", "8"]
 
 
 def test_an_interrupted_request_is_not_done_until_it_is_run_again(
