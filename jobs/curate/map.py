@@ -52,7 +52,10 @@ def map(
     console = terminal.console(stderr=True)
     layout = Layout(corpus.rstrip("/") or corpus)
     check_there(layout.root)
-    with locked(layout.root), console.status("reading the index") as status:  # a takedown meanwhile would leave its words
+    with (
+        locked(layout.root),
+        console.status("reading the index") as status,
+    ):  # a takedown meanwhile would leave its words
         finished_manifest(layout)
         store = Store(open_cache(layout))
         try:

@@ -122,8 +122,8 @@ def agreement_tables(found: Agreement) -> tuple[Table, ...]:
     at = f"{found.confidence:.0%}"
     note = (
         f"{found.alpha.units:,} of {found.judged:,} judged subjects were judged by two curators or more. Each verdict is the one "
-        f"given before browse showed another's (--show-verdicts shows all). 1 is perfect agreement, 0 is chance; in brackets the {at} interval. Alpha "
-        "by bootstrap over subjects; kappa by its asymptotic variance."
+        "given before browse showed another's (--show-verdicts shows all). 1 is perfect agreement, 0 is chance; in brackets the "
+        f"{at} interval. Alpha by bootstrap over subjects; kappa by its asymptotic variance."
     )
     rows: list[tuple[object, ...]] = [("all", "Krippendorff's alpha", found.alpha.text, found.alpha.units, "")]
     for pair in found.pairs:

@@ -140,7 +140,10 @@ def test_whoever_comes_next_ends_it(built: SourceSet, results: dict[str, dict[st
     amend(str(corpus / "queues.csv"), lambda data: (0, data + b" and changed"))  # before anybody finishes it
     with locked(str(corpus)):
         assert published(corpus) == results["reshard"]
-        assert [(corpus / name).read_text() for name in ("selections.json", "queues.csv")] == ["kept", "kept and changed"]
+        assert [(corpus / name).read_text() for name in ("selections.json", "queues.csv")] == [
+            "kept",
+            "kept and changed",
+        ]
         assert "another longtake command is working" in str(CliRunner().invoke(app, ["map", str(corpus)]).exception)
         with pytest.raises(CorpusError, match="another longtake command is working"), locked(str(corpus)):
             pass

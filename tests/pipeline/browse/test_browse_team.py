@@ -146,6 +146,7 @@ def test_a_queue_is_walked_in_its_order(team: Server, built: Path) -> None:
         ann, f"/sample/{ALPHA_2}?queue=review/Ann"
     )
     assert keys(ann, "queue=review%2FAnn") == [ALPHA_2, ALPHA]
+    assert page(ann, "/?queue=review/Ann").count('name="queue"') == 1  # a box that can be unticked
     mark(ann, curator="Ann", subject_id=ALPHA_2, decision="ok")
     assert "<strong>1</strong> of 2 samples decided" in page(ann, "/queues")
     assert '<th scope="row">review</th><td>Bob</td><td class="number">0</td>' in page(ann, "/queues")
@@ -168,7 +169,7 @@ def test_a_list_is_dealt_out(team: Server) -> None:
     assert assign(expected=str(asked)).json == {"name": "dark", "verdicts": asked + round(asked / 2)}
     dealt = set(keys(client, "queue=dark/Ann")) | set(keys(client, "queue=dark/Bob"))
     assert dealt == set(keys(client, "q=banquise"))
-    assert assign(expected=str(asked)).status_code == 409  # nobody's queue is replaced unasked
+    assert "there is a queue dark already" in assign(expected=str(asked)).json["error"]  # none is replaced unasked
 
 
 def test_a_conflict_is_settled_once_for_all(team: Server, log: Path) -> None:
@@ -239,7 +240,9 @@ def test_a_token_says_who_decides(team: Server, log: Path, tmp_path: Path) -> No
     client.set_cookie(NAME_COOKIE, "Bob", domain="localhost")  # what a page without tokens would believe
     assert 'data-viewer="Ann"' in page(client, "/")
     settling, _ = session(team, path, eve)
-    assert mark(settling, curator="Eve", basis="adjudication").status_code == 400  # only Ann decided: nothing to settle or see
+    assert (
+        mark(settling, curator="Eve", basis="adjudication").status_code == 400
+    )  # there is nothing to settle, or to see
     mark(settling, curator="Eve", decision="flag")
     assert mark(settling, curator="Eve", basis="adjudication").status_code == 200
 
