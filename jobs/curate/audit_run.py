@@ -23,7 +23,7 @@ from longtake.pipeline.audit.estimates import Verdict, acceptance
 from longtake.pipeline.audit.frames import pieces
 from longtake.pipeline.audit.frames_graph import add_looking
 from longtake.pipeline.audit.policy import policy_json
-from longtake.pipeline.audit.policy_choice import quota_columns
+from longtake.pipeline.audit.policy_choice import choose
 from longtake.pipeline.audit.queues import queues_path, read_queues
 from longtake.pipeline.audit.replay import Replay
 from longtake.pipeline.audit.report.page import render
@@ -81,7 +81,7 @@ def run(asked: AuditOptions, console: Console) -> tuple[Audit, str]:
     with locked(asked.corpus) if asked.output is None else nullcontext(), _database(layout, asked.output) as database:
         manifest, queues = finished_manifest(layout), read_queues(queues_path(layout))
         if asked.policy is not None:
-            quota_columns(database, asked.policy.policy.quotas)  # before any work
+            choose(database, asked.policy)  # its quotas may not go with this corpus: before any work
         drawn = _drawn(database, asked, console)
         looked = _look(database, asked, folder, console)
         report = _verified(asked, console)

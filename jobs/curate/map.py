@@ -52,10 +52,8 @@ def map(
     console = terminal.console(stderr=True)
     layout = Layout(corpus.rstrip("/") or corpus)
     check_there(layout.root)
-    with (
-        locked(layout.root),
-        console.status("reading the index") as status,
-    ):  # a takedown meanwhile would leave its words
+    # Without the lock, words of what a takedown removes meanwhile would be written afterwards.
+    with locked(layout.root), console.status("reading the index") as status:
         finished_manifest(layout)
         store = Store(open_cache(layout))
         try:
