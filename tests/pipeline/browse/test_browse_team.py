@@ -213,6 +213,8 @@ def test_a_late_change_has_the_time_it_was_made(team: Server, log: Path) -> None
     assert late.decided_at < first.decided_at
     assert all(one.decided_at >= first.decided_at for one in others)
     assert mark(client, decision="undo").json["own"]["sample"]["Ann"][0] == "ok"  # the reject was the last step
+    assert mark(client, decision="flag", age_s=60).json["own"]["sample"]["Ann"][0] == "flag"  # the server was slow before
+    assert mark(client, decision="undo", age_s=90).json["own"]["sample"]["Ann"][0] == "ok"
 
 
 # -- tokens
