@@ -196,7 +196,9 @@ class Marks:
         """The time of a decision. A page sends one after the other, and a server that was slow wrote the one before late: that
         must not put it after this one. What another browser kept for long is older all the same."""
         made = self._now() - timedelta(seconds=age_s)
-        own = [one.decided_at for one in self.read().rows if (one.about, one.curator, one.basis) == (about, curator, basis)]
+        own = [
+            one.decided_at for one in self.read().rows if (one.about, one.curator, one.basis) == (about, curator, basis)
+        ]
         if last := max(own, default=""):
             before = datetime.fromisoformat(last)
             made = before if timedelta(0) < before - made <= _LAG else made

@@ -1,6 +1,7 @@
 """The data behind all pages: the corpus, its cache, the decisions, the sample for review."""
 
 import functools
+import hashlib
 import hmac
 import math
 import secrets
@@ -119,6 +120,12 @@ class Site:
         if order is None and (selection.review or selection.queue):
             order = np.array(self._for_review() if selection.review else self._queued(selection), np.int32)
         return masks, order
+
+    def shown(self, mask: Mask | None) -> str:
+        """What a page keeps of the samples that it shows, to act on these alone: their number, and a digest of which ones."""
+        rows = np.ones(self.store.rows, bool) if mask is None else mask
+        digest = hashlib.sha256(self.store.cache.corpus.encode() + np.packbits(rows).tobytes()).hexdigest()
+        return f"{int(rows.sum())}:{digest[:32]}"
 
     def named(self, name: str) -> Mask:
         """The rows of a saved selection. Raises SelectionError if there is none, and what `rows` raises."""

@@ -12,7 +12,9 @@ from longtake.pipeline.browse.source_files import NoSource, SourceFiles, mime_of
 from longtake.schemas.records import IndexEntry
 
 PARTS = 600  # of a waveform
-_MOST_BYTES = 4 << 20  # of a range; with more, whoever pauses a video would hold a thread of the server until it goes on
+_MOST_BYTES = (
+    4 << 20
+)  # of a range; with more, whoever pauses a video would hold a thread of the server until it goes on
 
 
 def add(app: Flask, site: Site) -> None:
