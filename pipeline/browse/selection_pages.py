@@ -13,7 +13,7 @@ from longtake.pipeline.browse.marks import LABELS
 from longtake.pipeline.browse.sandbox import QueryError
 from longtake.pipeline.browse.saved import SavedSelection
 from longtake.pipeline.browse.selection import Selection, read_selection
-from longtake.pipeline.browse.site import Site
+from longtake.pipeline.browse.site import Named, Site
 from longtake.pipeline.browse.store import Ids, SlowSearch, all_of
 from longtake.pipeline.browse.viewer import deciding_curator, viewer
 from longtake.schemas.decision import STRICTEST_FIRST
@@ -28,7 +28,8 @@ def add(app: Flask, site: Site) -> None:
 
     @app.get("/selections")
     def selections() -> str:
-        saved = [_shown(site, one) for one in site.saved.read().values()]
+        known: Named = {}
+        saved = [_shown(site, one, known) for one in site.saved.read().values()]
         return render_template("selections.html", saved=saved, checks=read_checks(site.layout))
 
     @app.post("/api/selections")
@@ -83,7 +84,7 @@ def add(app: Flask, site: Site) -> None:
         return Response(parts, headers=headers, content_type=mime)
 
 
-def _shown(site: Site, one: SavedSelection) -> dict[str, Any]:
+def _shown(site: Site, one: SavedSelection, known: Named) -> dict[str, Any]:
     """What the page tells of a saved selection: its size, or why it has none."""
     shown = {
         "one": one,
@@ -93,7 +94,7 @@ def _shown(site: Site, one: SavedSelection) -> dict[str, Any]:
         "problem": "",
     }
     try:
-        mask = site.named(one.name)
+        mask = site.named(one.name, known)
     except NOT_SELECTED as error:
         return shown | {"problem": str(error)}
     return shown | {"size": int(mask.sum()), "seconds": site.store.seconds(mask)}
@@ -121,8 +122,8 @@ def _checked(selection: Selection) -> Selection:
 
 
 def ids_of(site: Site, selection: Selection, expected: str | None = None) -> Ids:
-    """The rows of a selection, in its order. Aborts if they are not those `expected` (Site.shown): somebody changed them since the
-    page showed them. Raises ConfigError where the selection cannot be evaluated."""
+    """The rows of a selection, in its order. Aborts if they are not those `expected` (Site.shown): somebody changed them
+    since the page showed them. Raises ConfigError where the selection cannot be evaluated."""
     try:
         masks, order = site.rows(selection)
         if expected is not None and expected != (now := site.shown(all_of(masks))):

@@ -112,6 +112,9 @@ def test_a_list_is_saved_combined_and_found_again(own: Server, folder: Path) -> 
     assert whole["format"] == 1
     assert whole["selections"]["long"]["query"] == {"min_words": "16"}
     assert whole["selections"]["val"]["curator"] == "Ann"
+    for n in range(30):  # a billion evaluations, if each is made again wherever it is named
+        save(client, f"n{n}", f"in={f'n{n - 1} or n{n - 1}' if n else 'val'}")
+    assert keys_of(client, "in=n29") == val
     with client_of(served_again(own, folder)) as again:
         assert keys_of(again, "in=rest") == everything - long - val
 
