@@ -146,6 +146,7 @@ def test_a_queue_is_walked_in_its_order(team: Server, built: Path) -> None:
         ann, f"/sample/{ALPHA_2}?queue=review/Ann"
     )
     assert keys(ann, "queue=review%2FAnn") == [ALPHA_2, ALPHA]
+    assert page(ann, "/?queue=review%2FAnn").count('name="queue"') == 1  # unticked, the form names no queue
     mark(ann, curator="Ann", subject_id=ALPHA_2, decision="ok")
     assert "<strong>1</strong> of 2 samples decided" in page(ann, "/queues")
     assert '<th scope="row">review</th><td>Bob</td><td class="number">0</td>' in page(ann, "/queues")
@@ -261,6 +262,16 @@ def test_a_revoked_token_ends_at_once(team: Server, tmp_path: Path) -> None:
     assert mark(client).status_code == 401
     for wrong in (token, "", "x" * 5000, "\ud800".encode("utf-8", "surrogatepass").hex()):
         assert session_of_others(team, path, wrong) == 401
+
+
+def test_a_damaged_file_of_curators_lets_nobody_in(team: Server, tmp_path: Path) -> None:
+    path = tmp_path / "curators.json"
+    client, _ = session(team, path, add_curator(str(path), "Ann"))
+    path.write_text("{")
+    refused = client.get("/", headers=HOST)
+    for answer in (refused, client.get("/static/none", headers=HOST)):
+        assert str(path) not in answer.text and "small" not in answer.text  # the name of the corpus
+    assert refused.status_code == 503
 
 
 def session_of_others(server: Server, path: Path, token: str) -> int:
