@@ -1,5 +1,6 @@
 """Corpora to look through in tests: one in which every text, id and address wants to be something else; and its application."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,12 @@ def proved(server: Server, path: str) -> str:
     """A path with the proof that lets its SQL run, as the pages of the server have it in their links."""
     sql = parse_qs(urlsplit(path).query).get("sql", [""])[0]
     return f"{path}&k={server.site.proof(sql)}" if sql else path
+
+
+def shown(client: FlaskClient, query: str) -> str:
+    """What the page of a list keeps of the samples that it shows; "" if it shows none."""
+    found = re.search(r'data-shown="([^"]*)"', client.get(f"/?{query}", headers=HOST).text)
+    return found[1] if found else ""
 
 
 def mark(client: FlaskClient, **values: str) -> Any:

@@ -20,11 +20,10 @@ from longtake.pipeline.browse import (
     source_pages,
     table_pages,
 )
-from longtake.pipeline.browse.guard import Access, guard, told
+from longtake.pipeline.browse.guard import Access, guard, is_let_in, told
 from longtake.pipeline.browse.reading import clock, excerpt, figure, hours, meaning, share, words_of_slug
 from longtake.pipeline.browse.selection import SCORE_NAMES
 from longtake.pipeline.browse.site import Site
-from longtake.pipeline.browse.store import SlowSearch
 from longtake.pipeline.browse.viewer import viewer
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.printable import masked, printable
@@ -80,10 +79,11 @@ def create_app(site: Site, access: Access) -> Flask:
     def _refused(error: HTTPException) -> Response:
         return _explained(error.code or 500, told(error))
 
-    @app.errorhandler(SlowSearch)
-    @app.errorhandler(ConfigError)
     def _not_as_asked(error: Exception) -> Response:
         return _explained(400, str(error))
+
+    for kind in (*selection_pages.NOT_SELECTED, ConfigError):
+        app.register_error_handler(kind, _not_as_asked)
 
     @app.errorhandler(CorpusError)
     @app.errorhandler(OSError)
@@ -109,5 +109,6 @@ def _is_there_a_sample(site: Site) -> bool:
 def _explained(code: int, message: str) -> Response:
     if request.path.startswith("/api/"):
         return make_response({"error": message}, code)
-    page = "refused.html" if code in (401, 403) else "error.html"  # the first shows nothing of the corpus
+    is_refused = code in (401, 403) or not is_let_in()
+    page = "refused.html" if is_refused else "error.html"  # the first shows nothing of the corpus
     return make_response(render_template(page, code=code, message=message), code)

@@ -13,7 +13,7 @@ from longtake.pipeline.browse.selection import MEASURES
 from longtake.pipeline.browse.store import Mask, Store
 
 MAX_POINTS = 100  # of an outline
-_AREA = re.compile(r"([\w.@-]{1,80})~([\w.@-]{1,80})~([-+.,\deE]{1,2000})")
+_AREA = re.compile(r"([\w.@-]{1,80})~([\w.@-]{1,80})~([-+.,\deE]{1,4000})")
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")
 _NO_AXIS = ("row_id",)
 

@@ -8,6 +8,7 @@ curator. Where tokens are asked for, any name will do: a rebound name has no tok
 import hmac
 import ipaddress
 import secrets
+import sys
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -16,6 +17,8 @@ from werkzeug.exceptions import HTTPException
 
 from longtake.pipeline.browse.viewer import KnownCurators, named, proved
 from longtake.schemas.curators import session_of
+from longtake.schemas.errors import ConfigError
+from longtake.schemas.printable import printable
 
 MAX_BODY = 64 << 10  # bytes
 MIN_TOKEN = 16  # characters
@@ -103,6 +106,7 @@ def guard(app: Flask, access: Access) -> None:
             answer = _check_token(access) if access.asks else None
             if answer is not None:
                 return answer
+            g.is_let_in = True
             if access.curators is None:
                 g.viewer = named(request.cookies.get(access.name_cookie, ""), access.curator)
         if request.method not in ("GET", "HEAD", "OPTIONS"):
@@ -120,6 +124,11 @@ def guard(app: Flask, access: Access) -> None:
     def _csrf() -> dict[str, str]:
         is_let_in = g.get("is_let_in", not access.asks)
         return {"csrf": access.csrf if is_let_in else "", "name_cookie": access.name_cookie}
+
+
+def is_let_in() -> bool:
+    """Whether whoever sent this request may know of the corpus."""
+    return bool(g.get("is_let_in", False))
 
 
 def _leads_here() -> bool:
@@ -141,7 +150,6 @@ def _check_token(access: Access) -> Response | None:
         answer.set_cookie(access.cookie, session_of(given), httponly=True, samesite="Strict")
         return answer
     if _lets_in(access, request.cookies.get(access.cookie, "")):
-        g.is_let_in = True
         return None
     if access.curators is not None:
         abort(401, "open the address with your own token; whoever runs this server makes one: longtake curators --add")
@@ -152,7 +160,11 @@ def _lets_in(access: Access, session: str) -> bool:
     """Whether a session may look at pages. Keeps whose it is."""
     if access.curators is None:
         return hmac.compare_digest(session.encode("utf-8", "surrogatepass"), access.cookie_value.encode())
-    found = access.curators.find(session) if session else None
+    try:
+        found = access.curators.find(session) if session else None
+    except (ConfigError, OSError) as error:  # it tells of files
+        print(printable(str(error)), file=sys.stderr, flush=True)
+        abort(503, "nobody can be let in now; the server's terminal tells why")
     if found is not None:
         g.viewer = proved(found)
     return found is not None

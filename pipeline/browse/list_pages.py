@@ -29,11 +29,12 @@ def add(app: Flask, site: Site) -> None:
         number = _page_number()
         problems = list(selection.problems)
         rows: list[dict[str, Any]] = []
-        total, length = 0, 0.0
+        total, length, shown = 0, 0.0, ""
         try:
             masks, order = site.rows(selection)
             rows, total = site.store.page(masks, order, (number - 1) * PAGE, PAGE)
-            length = site.store.seconds(all_of(masks))
+            chosen = all_of(masks)
+            length, shown = site.store.seconds(chosen), site.shown(chosen)
         except SelectionError as error:
             problems.append(f"Selection: {error}")
         except QueryError as error:
@@ -49,6 +50,7 @@ def add(app: Flask, site: Site) -> None:
             rows=described(site, rows, selection),
             total=total,
             length=length,
+            shown=shown,
             number=number,
             pages=pages,
             first=(number - 1) * PAGE,

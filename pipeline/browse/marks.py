@@ -20,6 +20,7 @@ from longtake.schemas.decisions import append_decision, append_decisions
 from longtake.schemas.errors import ConfigError
 
 _KEPT_VIEWS = 32
+_LAG = timedelta(minutes=10)  # longer than a server that is busy keeps a page waiting
 LABELS = ("misaligned", "bad_text", "privacy", "not_video", "other")
 
 About = tuple[str, str]  # "sample" or "video", and its id
@@ -163,7 +164,8 @@ class Marks:
         Args:
             subject, subject_id, decision, label, note, curator, basis: see schemas.decision.Decision.
             change: the id that the page gave the change, or "".
-            age_s: the seconds since the decision was made; above 0 if it had to wait for the network.
+            age_s: the seconds since the decision was made; above 0 if it had to wait for the network. One that would come up
+                to ten minutes before the curator's last decision on the subject gets that one's time, and so follows it.
 
         Raises:
             OSError: the file cannot be written.
@@ -186,9 +188,21 @@ class Marks:
     ) -> None:
         if change and any(one.change == change for one in self.read().rows):
             return
-        when = (self._now() - timedelta(seconds=age_s)).isoformat(timespec="seconds")
+        when = self._when((subject, subject_id), curator, basis, age_s)
         made = Decision(subject, subject_id, decision, label, note, curator, when, basis, change)
         append_decision(self.path, made)
+
+    def _when(self, about: About, curator: str, basis: str, age_s: float) -> str:
+        """The time of a decision. A page sends one after the other, and a server that was slow wrote the one before late: that
+        must not put it after this one. What another browser kept for long is older all the same."""
+        made = self._now() - timedelta(seconds=age_s)
+        own = [
+            one.decided_at for one in self.read().rows if (one.about, one.curator, one.basis) == (about, curator, basis)
+        ]
+        if last := max(own, default=""):
+            before = datetime.fromisoformat(last)
+            made = before if timedelta(0) < before - made <= _LAG else made
+        return made.isoformat(timespec="seconds")
 
     def undo(
         self, subject: str, subject_id: str, curator: str, basis: str = "", change: str = "", age_s: float = 0

@@ -2,6 +2,7 @@
 
 import difflib
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 _GAP = 0.3  # the cost of a frame without a partner; of two frames, half of their bits differing by chance costs 0.5
-_MAX_WORDS = 4000  # of a text; to compare longer ones takes seconds
+_MAX_WORDS = 4000  # of a text
+_MAX_STEPS = 30_000_000  # pairs of equal words, for each word of the shorter text: two seconds at worst
 _SIDE = 8  # of a picture's hash
 
 Hash = int
@@ -73,10 +75,14 @@ def alike(left: Hash | None, right: Hash | None) -> float | None:
 
 
 def differences(left: str, right: str) -> tuple[list[Run], list[Run]] | None:
-    """Two texts in runs of words that both have and that only one has; None if they are too long to compare. Case and
+    """Two texts in runs of words that both have and that only one has; None if they are too long, or
+    repeat too few words, to compare. Case and
     punctuation count."""
     a, b = left.split(), right.split()
     if len(a) > _MAX_WORDS or len(b) > _MAX_WORDS:
+        return None
+    counts = Counter(b)
+    if sum(counts[word] for word in a) * min(len(a), len(b)) > _MAX_STEPS:
         return None
     ours: list[Run] = []
     theirs: list[Run] = []

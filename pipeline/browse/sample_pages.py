@@ -11,11 +11,11 @@ from longtake.pipeline.browse.list_pages import described
 from longtake.pipeline.browse.mark_pages import unseen
 from longtake.pipeline.browse.marks import LABELS
 from longtake.pipeline.browse.reasons_kept import checks
-from longtake.pipeline.browse.sandbox import QueryError
 from longtake.pipeline.browse.selection import PAGE, Selection, read_selection
+from longtake.pipeline.browse.selection_pages import NOT_SELECTED
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.source_files import NoSource
-from longtake.pipeline.browse.store import ListPlace, SlowSearch
+from longtake.pipeline.browse.store import ListPlace
 from longtake.pipeline.browse.video_timeline import timeline
 from longtake.pipeline.publish.source_link import source_link
 from longtake.schemas.decision import ADJUDICATION
@@ -127,7 +127,7 @@ def _found(site: Site, key: str) -> tuple[dict[str, Any], IndexEntry]:
 def _place(site: Site, selection: Selection, row_id: int) -> ListPlace | None:
     try:
         return site.store.place(*site.rows(selection), row_id)
-    except (QueryError, SlowSearch):
+    except NOT_SELECTED:
         return None
 
 

@@ -15,7 +15,7 @@ PAGE = 50  # samples
 STATES = ("undecided", "reject", "flag", "ok", "any", "conflict")
 PROOF = "k"  # name of the parameter
 TOP, MAX_TOP = 200, 100_000  # similar samples
-_MAX_VALUE = 2000  # characters
+_MAX_VALUE = 10_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,10 @@ class Selection:
 def read_selection(values: Mapping[str, str]) -> Selection:
     """Read the selection from the parameters of an address."""
     problems: list[str] = []
-    given = {name: value.strip()[:_MAX_VALUE] for name, value in values.items()}
+    given = {name: value.strip() for name, value in values.items()}
+    for name in [name for name, value in given.items() if len(value) > _MAX_VALUE]:  # a part could mean something else
+        problems.append(f"{name[:40].replace('_', ' ')}: more than {_MAX_VALUE:,} characters")
+        given[name] = ""
 
     def number(name: str) -> float | None:
         text = given.get(name, "").replace(",", ".")

@@ -13,8 +13,8 @@ from longtake.pipeline.browse.marks import LABELS
 from longtake.pipeline.browse.sandbox import QueryError
 from longtake.pipeline.browse.saved import SavedSelection
 from longtake.pipeline.browse.selection import Selection, read_selection
-from longtake.pipeline.browse.site import Site
-from longtake.pipeline.browse.store import Ids, SlowSearch
+from longtake.pipeline.browse.site import Named, Site
+from longtake.pipeline.browse.store import Ids, SlowSearch, all_of
 from longtake.pipeline.browse.viewer import deciding_curator, viewer
 from longtake.schemas.decision import STRICTEST_FIRST
 from longtake.schemas.errors import ConfigError
@@ -28,17 +28,20 @@ def add(app: Flask, site: Site) -> None:
 
     @app.get("/selections")
     def selections() -> str:
-        saved = [_shown(site, one) for one in site.saved.read().values()]
+        known: Named = {}
+        saved = [_shown(site, one, known) for one in site.saved.read().values()]
         return render_template("selections.html", saved=saved, checks=read_checks(site.layout))
 
     @app.post("/api/selections")
     def save() -> dict[str, Any]:
-        given = texts_given(site, "name", "query", "curator", "keep", "replace")
-        selection = selection_asked(given["query"])
-        keys = tuple(site.store.keys_of(_ids(site, selection))) if given["keep"] == "samples" else None
-        if keys is None:
-            _ids(site, selection)  # a rule that cannot be evaluated is not saved
-        site.saved.save(given["name"], selection.rule, keys, given["curator"], given["replace"] == "1")
+        given = texts_given(site, "name", "query", "expected", "curator", "keep", "replace")
+        curator, selection = deciding_curator(given["curator"]), selection_asked(given["query"])
+        is_fixed = given["keep"] == "samples"
+        ids = ids_of(
+            site, selection, given["expected"] if is_fixed else None
+        )  # also of a rule: what cannot be evaluated is not saved
+        keys = tuple(site.store.keys_of(ids)) if is_fixed else None
+        site.saved.save(given["name"], selection.rule, keys, curator, given["replace"] == "1")
         return {"name": given["name"]}
 
     @app.post("/api/selections/delete")
@@ -76,12 +79,12 @@ def add(app: Flask, site: Site) -> None:
             abort(404, f"no such file; there are {', '.join(KINDS)}")
         mime, end = KINDS[kind]
         selection = _checked(read_selection(request.args))
-        parts = export(site.store, site.seen(selection), _ids(site, selection), kind)
+        parts = export(site.store, site.seen(selection), ids_of(site, selection), kind)
         headers = {"Content-Disposition": f'attachment; filename="selection.{end}"'}
         return Response(parts, headers=headers, content_type=mime)
 
 
-def _shown(site: Site, one: SavedSelection) -> dict[str, Any]:
+def _shown(site: Site, one: SavedSelection, known: Named) -> dict[str, Any]:
     """What the page tells of a saved selection: its size, or why it has none."""
     shown = {
         "one": one,
@@ -91,7 +94,7 @@ def _shown(site: Site, one: SavedSelection) -> dict[str, Any]:
         "problem": "",
     }
     try:
-        mask = site.named(one.name)
+        mask = site.named(one.name, known)
     except NOT_SELECTED as error:
         return shown | {"problem": str(error)}
     return shown | {"size": int(mask.sum()), "seconds": site.store.seconds(mask)}
@@ -118,18 +121,14 @@ def _checked(selection: Selection) -> Selection:
     return selection
 
 
-def ids_of(site: Site, selection: Selection, expected: str) -> Ids:
-    """The rows of a selection. Aborts if there are not as many as the page showed: somebody changed them meanwhile."""
-    ids = _ids(site, selection)
-    if str(len(ids)) != expected:
-        abort(409, f"the page showed {expected} samples, but there are {len(ids):,} now. Load it again.")
-    return ids
-
-
-def _ids(site: Site, selection: Selection) -> Ids:
-    """The rows of a selection, in its order. Raises ConfigError where it cannot be evaluated."""
+def ids_of(site: Site, selection: Selection, expected: str | None = None) -> Ids:
+    """The rows of a selection, in its order. Aborts if they are not those `expected` (Site.shown): somebody changed them
+    since the page showed them. Raises ConfigError where the selection cannot be evaluated."""
     try:
         masks, order = site.rows(selection)
+        if expected is not None and expected != (now := site.shown(all_of(masks))):
+            was, there = expected.partition(":")[0][:20], int(now.partition(":")[0])
+            abort(409, f"the page showed {was} samples, and there are others ({there:,}) now. Load it again.")
         return site.store.chosen(masks, order)
     except NOT_SELECTED as error:
         raise ConfigError(str(error)) from None

@@ -31,6 +31,9 @@ from longtake.schemas.manifest import finished_manifest
 
 _THREADS = 8
 _ASK_SECONDS = 0.25
+_SPOOLED = (
+    4 << 30
+)  # bytes of an answer that wait in a temporary file; at waitress's 16 MB, a paused download holds a thread
 _END_SECONDS = 15  # longer than any query can take
 
 
@@ -97,6 +100,7 @@ class Server:
                 sockets=[listening],
                 threads=_THREADS,
                 ident="longtake",
+                outbuf_high_watermark=_SPOOLED,
                 max_request_body_size=2 * MAX_BODY,
                 max_request_header_size=64 << 10,
             )

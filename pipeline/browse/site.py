@@ -1,6 +1,7 @@
 """The data behind all pages: the corpus, its cache, the decisions, the sample for review."""
 
 import functools
+import hashlib
 import hmac
 import math
 import secrets
@@ -36,7 +37,12 @@ from longtake.schemas.manifest import CorpusManifest
 
 NOT_RUN = "not run yet, because it came with an address. Read it, then press Apply or Run."
 _KEPT_BINNED = 64  # columns
+_MOST_NESTED = 50  # saved selections, each made of the next
 _REMOTE_SECONDS = 10  # between two checks of a remote corpus.json
+
+
+#: The rows of saved selections, each evaluated once however often others are made of it; None while it is being evaluated.
+Named = dict[str, Mask | None]
 
 
 @dataclass(frozen=True)
@@ -113,31 +119,51 @@ class Site:
         """
         if selection.condition and not self.proves(selection.condition, selection.proof):
             raise QueryError(NOT_RUN)
-        masks, order = self._masks(selection, ()), self.store.order(selection)
+        masks, order = self._masks(selection, {}), self.store.order(selection)
         if order is None and (selection.near or selection.like):
             order = _first([row for row, _ in self.similar(selection)], self.store.rows)
         if order is None and (selection.review or selection.queue):
             order = np.array(self._for_review() if selection.review else self._queued(selection), np.int32)
         return masks, order
 
-    def named(self, name: str) -> Mask:
-        """The rows of a saved selection. Raises SelectionError if there is none, and what `rows` raises."""
-        return self._named(name, ())
+    def shown(self, mask: Mask | None) -> str:
+        """What a page keeps of the samples that it shows, to act on these alone: their number, and a digest of which ones."""
+        rows = np.ones(self.store.rows, bool) if mask is None else mask
+        digest = hashlib.sha256(self.store.cache.corpus.encode() + np.packbits(rows).tobytes()).hexdigest()
+        return f"{int(rows.sum())}:{digest[:32]}"
+
+    def named(self, name: str, known: Named | None = None) -> Mask:
+        """The rows of a saved selection. `known` keeps those that were evaluated already. Raises SelectionError if there is none,
+        and what `rows` raises."""
+        return self._named(name, {} if known is None else known)
 
     def keys(self, name: str) -> list[str]:
         """The keys of the samples in a saved selection, in the order of the index; raises like `named`."""
         return self.store.keys_of(np.flatnonzero(self.named(name)).astype(np.int32))
 
-    def _named(self, name: str, within: tuple[str, ...]) -> Mask:
+    def _named(self, name: str, known: Named) -> Mask:
+        if (mask := known.get(name)) is not None:
+            return mask
+        if name in known:
+            raise SelectionError(f"the selection {name!r} is made of itself")
+        if sum(one is None for one in known.values()) == _MOST_NESTED:
+            raise SelectionError(f"more than {_MOST_NESTED} selections are made of each other")
+        known[name] = None
+        try:
+            found = known[name] = self._evaluated(name, known)
+        finally:
+            if known[name] is None:
+                del known[name]
+        return found
+
+    def _evaluated(self, name: str, known: Named) -> Mask:
         saved = self.saved.read()
         if name not in saved:
             raise SelectionError(f"no selection is named {name[:60]!r}")
-        if name in within:
-            raise SelectionError(f"the selection {name!r} is made of itself")
         one = saved[name]
         if one.keys is not None:
             return self.store.remembered(f"keys {self.saved.version} {name}", lambda: self._there(one.keys or ()))
-        found = all_of(self._masks(read_selection(one.query), (*within, name)))
+        found = all_of(self._masks(read_selection(one.query), known))
         return np.ones(self.store.rows, bool) if found is None else found
 
     def histograms(self, mask: Mask | None) -> list[Histogram]:
@@ -197,8 +223,8 @@ class Site:
     def _for_review(self) -> list[int]:
         return [int(row) for row in self._there([one.key for one in self.sample_for_review() or ()])]
 
-    def _masks(self, selection: Selection, within: tuple[str, ...]) -> list[Mask]:
-        """The masks of a selection. `within` are the saved selections that it is part of."""
+    def _masks(self, selection: Selection, known: Named) -> list[Mask]:
+        """The masks of a selection. `known` are the saved selections that were evaluated already, or that it is part of."""
         masks = self.store.rows_where(selection)
         text = self.store.rows_with(selection.text) if selection.text else None
         if text is not None:
@@ -224,7 +250,7 @@ class Site:
         if selection.check:
             masks.append(self.store.mask(self._there(audit_checks.examples_of(self.layout, selection.check))))
         if selection.within:
-            masks.append(evaluate(selection.within, lambda name: self._named(name, within)))
+            masks.append(evaluate(selection.within, lambda name: self._named(name, known)))
         return masks
 
     def _queued(self, selection: Selection) -> list[int]:

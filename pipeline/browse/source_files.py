@@ -44,7 +44,10 @@ class SourceFiles:
         where = self._config.resolve(entry.clip.video.uri)
         if storage.is_remote(where):
             raise NoSource("the source is not on this machine")
-        path = os.path.realpath(storage.local_path(where))
+        try:
+            path = os.path.realpath(storage.local_path(where))
+        except ValueError:  # NUL, or what is not Unicode
+            raise NoSource("the source has no name that a file can have") from None
         if not any(path.startswith(folder.rstrip("/") + "/") for folder in self._folders):
             raise NoSource("the source is not in a folder that the configuration names")
         if path.rpartition(".")[2].lower() not in MIME:

@@ -1,14 +1,20 @@
 """The pages that serve the source of a sample: the video by ranges, its captions, its waveform."""
 
+import os
 from typing import Any
 
-from flask import Flask, Response, abort, make_response, send_file
+from flask import Flask, Response, abort, make_response, request
+from werkzeug.utils import send_file
+from werkzeug.wrappers import Response as AnyResponse
 
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.source_files import NoSource, SourceFiles, mime_of
 from longtake.schemas.records import IndexEntry
 
 PARTS = 600  # of a waveform
+_MOST_BYTES = (
+    4 << 20
+)  # of a range; with more, whoever pauses a video would hold a thread of the server until it goes on
 
 
 def add(app: Flask, site: Site) -> None:
@@ -21,13 +27,13 @@ def add(app: Flask, site: Site) -> None:
         return site.sources, entry
 
     @app.get("/source/<key>")
-    def source(key: str) -> Response:
+    def source(key: str) -> AnyResponse:
         sources, entry = asked(key)
         try:
             path = sources.path(entry)
         except NoSource as error:
             abort(404, str(error))
-        answer = send_file(path, mimetype=mime_of(path), conditional=True, etag=True, max_age=0)
+        answer = send_file(path, _in_part(os.path.getsize(path)), mime_of(path), conditional=True, max_age=0)
         answer.headers["Accept-Ranges"] = "bytes"
         return answer
 
@@ -43,6 +49,15 @@ def add(app: Flask, site: Site) -> None:
             return {"peaks": sources.waveform(entry, PARTS)}
         except NoSource as error:
             abort(404, str(error))
+
+
+def _in_part(size: int) -> dict[str, Any]:
+    """The request for a file of `size` bytes, with a range that one answer may hold. Browsers ask for what is missing."""
+    bounds = request.range.range_for_length(size) if request.range else None
+    if bounds is None:
+        return request.environ
+    start, stop = bounds
+    return request.environ | {"HTTP_RANGE": f"bytes={start}-{min(stop, start + _MOST_BYTES) - 1}"}
 
 
 def webvtt(entry: IndexEntry) -> str:

@@ -27,7 +27,7 @@ export function bulk() {
     panel.querySelector("select, a").focus();
   };
   if (document.body.dataset.readOnly) return open;
-  const { query, total, decide, undo, list, save, assign } = panel.dataset;
+  const { query, total, shown, decide, undo, list, save, assign } = panel.dataset;
   const dialog = document.getElementById("bulk-dialog");
   const made = document.getElementById("bulks");
 
@@ -65,7 +65,7 @@ export function bulk() {
     const note = document.getElementById("bulk-note").value;
     if (!(await sure(decision))) return;
     await act(async (curator) => {
-      const told = await send(decide, { query, expected: total, decision, label, note, curator });
+      const told = await send(decide, { query, expected: shown, decision, label, note, curator });
       return `${DONE[decision]}: ${samples(told.done)}`;
     });
   });
@@ -77,13 +77,13 @@ export function bulk() {
     event.preventDefault();
     const name = document.getElementById("bulk-name").value.trim();
     const keep = document.getElementById("bulk-keep").value;
-    await act(async (curator) => `Saved: ${(await send(save, { name, query, keep, curator })).name}`);
+    await act(async (curator) => `Saved: ${(await send(save, { name, query, expected: shown, keep, curator })).name}`);
   });
   document.getElementById("bulk-assign")?.addEventListener("submit", async (event) => {
     event.preventDefault();
     const [name, to, double] = ["name", "to", "double"].map((one) => document.getElementById(`assign-${one}`).value.trim());
     await act(async () => {
-      const told = await send(assign, { query, expected: total, name, to, double });
+      const told = await send(assign, { query, expected: shown, name, to, double });
       return `Queue ${told.name}: ${told.verdicts.toLocaleString("en")} verdicts to give`;
     });
   });

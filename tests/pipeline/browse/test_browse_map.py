@@ -120,6 +120,8 @@ def test_a_map_is_a_table_and_chooses_samples(mapped: Path) -> None:
         corners = f"{own['x'] - 1e-3},{own['y'] - 1e-3},{own['x'] + 1e-3},{own['y'] + 1e-3}"
         near = {k for k, r in rows.items() if abs(r["x"] - own["x"]) < 1e-3 and abs(r["y"] - own["y"]) < 1e-3}
         assert keys_of(server, f"area={x}~{y}~{corners}") == near
+        lasso = ",".join(["-1.23457e-10"] * 200)  # as long as one of 100 points can be
+        assert keys_of(server, f"area={x}~{y}~{lasso}") == set()
         page = client_of(server).get("/plot", headers=HOST).text
         assert f'value="{x}" selected' in page and 'value="topic:words" selected' in page
         gone = client_of(server).get(f"/?area={x}0~{y}~0,0,1,1", headers=HOST).text

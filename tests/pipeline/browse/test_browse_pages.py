@@ -43,6 +43,9 @@ def test_a_page_past_the_end_is_the_last(client: FlaskClient) -> None:
 
 def test_what_cannot_be_asked_is_said_on_the_page(client: FlaskClient, server: Server) -> None:
     assert "is not a number" in page(client, "/?min_words=many")
+    assert "q: more than 10,000 characters" in page(client, f"/?q={'x' * 10_001}")
+    for gone in ("in=gone", "topic=words:3"):
+        page(client, f"/sample/{ALPHA}?{gone}")
     assert "nope" in page(client, proved(server, "/?sql=nope+%3E+1"))
     assert client.get("/?sql=SELECT+1", headers=HOST).headers["Location"] == "/sql?sql=SELECT+1"
     assert client.get("/sql?sql=n_words+%3E+1", headers=HOST).headers["Location"] == "/?sql=n_words+%3E+1"

@@ -85,6 +85,7 @@ def test_texts_differ_by_words() -> None:
     ]
     assert theirs == [Run("same", "The whale"), Run("own", "sings"), Run("same", "in the"), Run("same", "sea")]
     assert differences("a " * 5000, "b") is None
+    assert differences("you " * 4000, "you no " * 2000) is None  # would take a quarter of an hour
 
 
 def test_the_page_shows_both_and_nothing_of_them_becomes_markup(server: Server) -> None:

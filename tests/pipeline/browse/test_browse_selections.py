@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, PORT, TAG_ID, build, client_of, proved, served
+from browsing import ALPHA, ALPHA_2, HOST, PATH_ID, PORT, TAG_ID, build, client_of, proved, served, shown
 from flask.testing import FlaskClient
 
 from longtake.pipeline.browse.bulk import Bulk, bulks
@@ -112,6 +112,9 @@ def test_a_list_is_saved_combined_and_found_again(own: Server, folder: Path) -> 
     assert whole["format"] == 1
     assert whole["selections"]["long"]["query"] == {"min_words": "16"}
     assert whole["selections"]["val"]["curator"] == "Ann"
+    for n in range(30):  # a billion evaluations, if each is made again wherever it is named
+        save(client, f"n{n}", f"in={f'n{n - 1} or n{n - 1}' if n else 'val'}")
+    assert keys_of(client, "in=n29") == val
     with client_of(served_again(own, folder)) as again:
         assert keys_of(again, "in=rest") == everything - long - val
 
@@ -123,7 +126,7 @@ def served_again(server: Server, folder: Path) -> Server:
 def test_fixed_samples_stay_while_a_rule_follows(own: Server) -> None:
     client = client_of(own)
     save(client, "open", "state=undecided")
-    save(client, "first", "state=undecided", keep="samples")
+    save(client, "first", "state=undecided", keep="samples", expected=shown(client, "state=undecided"))
     own.site.marks.add("sample", ALPHA, "ok", "", "", "Ann")
     assert keys_of(client, "in=first") - keys_of(client, "in=open") == {ALPHA}
 
@@ -185,7 +188,8 @@ def test_a_check_of_the_audit_chooses_its_examples(tmp_path: Path) -> None:
 
 
 def bulk(client: FlaskClient, query: str, expected: int, decision: str, status: int = 200, **values: str) -> Any:
-    given = {"query": query, "expected": str(expected), "decision": decision, "curator": "Ann"} | values
+    counted = f"{expected}:{shown(client, query).partition(':')[2]}"
+    given = {"query": query, "expected": counted, "decision": decision, "curator": "Ann"} | values
     return post(client, "/api/bulk", status, **given)
 
 
@@ -224,7 +228,15 @@ def own_bulks(server: Server, curator: str) -> list[Bulk]:
 
 def test_a_bulk_that_is_not_what_was_shown_is_refused(own: Server, folder: Path) -> None:
     client = client_of(own)
-    assert "there are 9 now" in bulk(client, "split=train", 8, "reject", 409)["error"]
+    assert "others (9) now" in bulk(client, "split=train", 8, "reject", 409)["error"]
+    save(client, "s", "video=beta")
+    was = shown(client, "in=s")
+    save(client, "s", "video=gamma", replace="1")  # as many, but others
+    assert (
+        "there are others"
+        in post(client, "/api/bulk", 409, query="in=s", expected=was, decision="reject", curator="Ann")["error"]
+    )
+    assert "there are others" in save(client, "t", "in=s", 409, keep="samples", expected=was)["error"]
     assert "is not a number" in bulk(client, "min_words=x", 11, "reject", 400)["error"]
     assert "say who decides" in bulk(client, "", 11, "reject", 400, curator="")["error"]
     assert "decision:" in bulk(client, "", 11, "none", 400)["error"]

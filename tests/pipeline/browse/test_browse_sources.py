@@ -12,6 +12,7 @@ import pytest
 from browsing import ALPHA, HOST, PATH_ID, client_of, served
 from sources import REPOSITORY
 
+from longtake.pipeline.browse import source_pages
 from longtake.pipeline.browse.server import Server
 from longtake.pipeline.browse.source_files import NoSource, SourceFiles
 from longtake.pipeline.browse.source_pages import webvtt
@@ -56,6 +57,10 @@ def test_a_source_is_served_by_ranges(playing: Server) -> None:
     assert answer.headers["Content-Range"] == f"bytes 1000-2999/{len(whole)}"
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
     assert client.get(f"/source/{ALPHA}", headers=HOST | {"Range": f"bytes={len(whole)}-"}).status_code == 416
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source_pages, "_MOST_BYTES", 1000)
+        answer = client.get(f"/source/{ALPHA}", headers=HOST | {"Range": "bytes=500-"})
+    assert (answer.data, answer.headers["Content-Range"]) == (whole[500:1500], f"bytes 500-1499/{len(whole)}")
     tail = client.get(f"/source/{ALPHA}", headers=HOST | {"Range": "bytes=-10"})
     assert tail.data == whole[-10:]
     assert (
@@ -96,6 +101,7 @@ def test_an_index_cannot_name_a_file_elsewhere(playing: Server, config: Path) ->
         "gs://bucket/a.mp4",
         "videos",
         "videos/",
+        "videos/\0.mp4",
     ):
         other = replace(entry, clip=replace(entry.clip, video=replace(entry.clip.video, uri=uri)))
         with pytest.raises(NoSource):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import ALPHA, ALPHA_2, HOST, PORT, client_of, mark, proved, served
+from browsing import ALPHA, ALPHA_2, HOST, PORT, client_of, mark, proved, served, shown
 from flask.testing import FlaskClient
 
 from longtake.pipeline.audit.queues import QueuedSample, write_queue
@@ -157,19 +157,19 @@ def test_a_list_is_dealt_out(team: Server) -> None:
     client = as_curator(team, "Ann")
 
     def assign(**values: str) -> Any:
-        whole = {"name": "dark", "query": "q=banquise", "expected": "4", "to": "Ann, Bob", "double": "0.5"} | values
+        whole = {"name": "dark", "query": "q=banquise", "to": "Ann, Bob", "double": "0.5"} | values
         return client.post("/api/queues", json=whole, headers={"X-Longtake": "the-csrf-token", **HOST})
 
-    asked = len(keys(client, "q=banquise"))
+    asked, same = len(keys(client, "q=banquise")), shown(client, "q=banquise")
     for wrong, code in (
-        ({"expected": "9999"}, 409), ({"name": "Dark!"}, 400), ({"to": " , "}, 400), ({"double": "2"}, 400),
+        ({"expected": str(asked)}, 409), ({"name": "Dark!"}, 400), ({"to": " , "}, 400), ({"double": "2"}, 400),
         ({"to": "Ann"}, 400), ({"query": "min_words=x"}, 400),
     ):  # fmt: skip
-        assert assign(**{"expected": str(asked), **wrong}).status_code == code
-    assert assign(expected=str(asked)).json == {"name": "dark", "verdicts": asked + round(asked / 2)}
+        assert assign(**{"expected": same, **wrong}).status_code == code
+    assert assign(expected=same).json == {"name": "dark", "verdicts": asked + round(asked / 2)}
     dealt = set(keys(client, "queue=dark/Ann")) | set(keys(client, "queue=dark/Bob"))
     assert dealt == set(keys(client, "q=banquise"))
-    assert "there is a queue dark already" in assign(expected=str(asked)).json["error"]  # none is replaced unasked
+    assert "there is a queue dark already" in assign(expected=same).json["error"]  # none is replaced unasked
 
 
 def test_a_conflict_is_settled_once_for_all(team: Server, log: Path) -> None:
@@ -214,6 +214,10 @@ def test_a_late_change_has_the_time_it_was_made(team: Server, log: Path) -> None
     assert late.decided_at < first.decided_at
     assert all(one.decided_at >= first.decided_at for one in others)
     assert mark(client, decision="undo").json["own"]["sample"]["Ann"][0] == "ok"  # the reject was the last step
+    assert (
+        mark(client, decision="flag", age_s=60).json["own"]["sample"]["Ann"][0] == "flag"
+    )  # the server was slow before
+    assert mark(client, decision="undo", age_s=90).json["own"]["sample"]["Ann"][0] == "ok"
 
 
 # -- tokens
@@ -235,6 +239,10 @@ def test_a_token_says_who_decides(team: Server, log: Path, tmp_path: Path) -> No
     forged = mark(client, curator="Bob")
     assert forged.status_code == 403 and "you are signed in as Ann" in forged.json["error"]
     assert mark(client, curator="Ann", basis="adjudication").status_code == 403
+    forged = {"name": "s", "query": "video=beta", "curator": "Bob"}
+    assert (
+        client.post("/api/selections", json=forged, headers={"X-Longtake": "the-csrf-token", **HOST}).status_code == 403
+    )
     assert client.post("/api/queues", json={}, headers={"X-Longtake": "the-csrf-token", **HOST}).status_code == 403
     assert [one.curator for one in read_decisions(str(log))] == ["Ann"]
     client.set_cookie(NAME_COOKIE, "Bob", domain="localhost")  # what a page without tokens would believe
@@ -258,6 +266,16 @@ def test_a_revoked_token_ends_at_once(team: Server, tmp_path: Path) -> None:
     assert mark(client).status_code == 401
     for wrong in (token, "", "x" * 5000, "\ud800".encode("utf-8", "surrogatepass").hex()):
         assert session_of_others(team, path, wrong) == 401
+
+
+def test_a_damaged_file_of_curators_lets_nobody_in(team: Server, tmp_path: Path) -> None:
+    path = tmp_path / "curators.json"
+    client, _ = session(team, path, add_curator(str(path), "Ann"))
+    path.write_text("{")
+    refused = client.get("/", headers=HOST)
+    for answer in (refused, client.get("/static/none", headers=HOST)):
+        assert str(path) not in answer.text and "small" not in answer.text  # the name of the corpus
+    assert refused.status_code == 503
 
 
 def session_of_others(server: Server, path: Path, token: str) -> int:
