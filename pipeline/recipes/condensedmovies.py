@@ -5,7 +5,9 @@ from typing import Any
 
 from longtake.pipeline.recipes.recipe import YOUTUBE, Recipe, Record, meta_of, whole
 
-_UNKNOWN_S = 86_400  # longer than any scene: frames.uniform needs no duration, and without it the ledger says what is wrong
+_UNKNOWN_S = (
+    86_400  # longer than any scene: frames.uniform needs no duration, and without it the ledger says what is wrong
+)
 
 
 def records(key: str, row: Any) -> Iterator[Record]:

@@ -39,7 +39,9 @@ def described(video_id: Any, sentences: Sequence[Any]) -> Record:
 
 def _subtitle(value: Any) -> Any:
     """What a task holds of a subtitle: strangers' files may have anything beside it."""
-    return {name: value[name] for name in ("start", "end", "text") if name in value} if isinstance(value, dict) else value
+    return (
+        {name: value[name] for name in ("start", "end", "text") if name in value} if isinstance(value, dict) else value
+    )
 
 
 def _whole(text: str) -> Record:

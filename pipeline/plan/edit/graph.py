@@ -212,8 +212,8 @@ def _texts_apart(rows: Sequence[EditedClip], planned: Sequence[PlannedClip]) -> 
             if texts.get(_span(sentence), sentence.text) != sentence.text:
                 yield RowProblem(
                     *row.where,
-                    f"the text of sentence {sentence.clip_id} was edited; with frames.uniform the task in meta keeps the old one: "
-                    "edit the annotations, and plan anew",
+                    f"the text of sentence {sentence.clip_id} was edited; with frames.uniform the task in meta keeps the old "
+                    "one: edit the annotations, and plan anew",
                 )
 
 
