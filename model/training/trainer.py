@@ -53,6 +53,7 @@ from longtake.model.weights.checkpoint import (
     load_state,
     save_checkpoint,
     save_model,
+    saved_evaluation,
 )
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
@@ -217,7 +218,9 @@ class Trainer:
                     self._tell(clock)
                     self._save()
         if self._stalls() and not stopped:
-            value = f"{self.best.metric} {self.best.value:.4g} at step {self.best.step}"
+            value = self.best.metric
+            if self.best.value is not None:
+                value += f" {self.best.value:.4g} at step {self.best.step}"
             self.say(f"Ended at step {self.step}: {self.best.since} evaluations without a better value than {value}")
         return (self.step == self.steps or self._stalls()) and not stopped
 
@@ -227,10 +230,18 @@ class Trainer:
         return patience is not None and self.best.since >= patience
 
     def _remember_best(self) -> None:
-        """Find the best evaluation so far in the records, which the first rank has."""
+        """Find the best evaluation so far in the records, which the first rank has.
+
+        It counts only if its weights were kept: those in the folder may be of another metric, or of steps that were left.
+        """
         if self.config.save.best is None:
             return
         found = Best(self.config.save.best).after_all(read_metrics(self.folder) if self.process.leads else ())
+        if found.value is not None and saved_evaluation(self._best_path) != found.evaluation():
+            self.say(
+                f"{self._best_path} is not of {found.metric} at step {found.step}: the best is sought anew from here."
+            )
+            found = Best(found.metric)
         value, step, since = self.process.of_first(
             (math.nan if found.value is None else found.value, found.step, found.since)
         )
@@ -347,10 +358,14 @@ class Trainer:
         if self.config.save.best is None:
             return
         value = metrics[self.config.save.best]
-        if self.best.improved_by(value) and self.process.leads:
+        improved, self.best = self.best.improved_by(value), self.best.after(self.step, value)
+        if improved and self.process.leads:
             with self._averaged():
-                save_model(storage.join(self.folder, BEST, MODEL), self.model, self.card)
-        self.best = self.best.after(self.step, value)
+                save_model(self._best_path, self.model, self.card, self.best.evaluation())
+
+    @property
+    def _best_path(self) -> str:
+        return storage.join(self.folder, BEST, MODEL)
 
 
 class _Clock:
