@@ -186,6 +186,8 @@ def test_a_learned_temperature_starts_as_the_plain_loss() -> None:
     with torch.no_grad():
         learned.log_scale.fill_(50.0)
     torch.testing.assert_close(learned(video, text), info_nce(video, text, 0.01))
+    learned.keep_in_bounds()
+    assert torch.autograd.grad(learned(video, text), learned.log_scale)[0].abs() > 0
     assert small(learn_temperature=True).contrast is not None and small().contrast is None
 
 
