@@ -97,7 +97,7 @@ class Trainer:
                 of = f"of {settings.sentences} sentences" if settings.task is None else "with a task"
                 raise ConfigError(f"evaluate.split {wanted.split!r} has no sample {of}")
         check_metric(config)
-        self.steps = config.steps or math.ceil((config.epochs or 0) * len(self.loader) / config.accumulate)
+        self.steps = self._steps_of(config.steps, config.epochs)
         torch.manual_seed(config.seed)
         self.model = make_model(self.card).to(process.device)
         freeze(config, self.model)
@@ -114,6 +114,10 @@ class Trainer:
             return ShardLoader(settings, self.process.rank, self.process.ranks)
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def _steps_of(self, steps: int | None, epochs: float | None) -> int:
+        """Return the steps of a training of this length, which is given in one of both."""
+        return steps or math.ceil((epochs or 0) * len(self.loader) / self.config.accumulate)
 
     def start(self, resume: bool = False, extend: bool = False) -> None:
         """Load the starting weights; with `resume`, the newest checkpoint if there is one.
@@ -140,7 +144,7 @@ class Trainer:
         try:
             saved = {name: value for name, value in state["deciding"].items() if name != "batch_size"}  # the loader's
             now = self.config.deciding()
-            if extend and self.steps >= int(state["step"]):
+            if extend and self.steps >= self._steps_of(saved["steps"], saved["epochs"]):
                 saved |= {name: now[name] for name in ("steps", "epochs")}
             changed = _changes(saved, now)
             if changed:

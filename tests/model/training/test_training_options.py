@@ -169,6 +169,10 @@ def test_a_training_can_be_made_longer(corpora: Path, tmp_path: Path) -> None:
     longer = configured(corpora, output=run, steps=8)
     with pytest.raises(ConfigError, match="steps was 4, is 8"):
         trained(longer, resume=True)
+    stopped = f"{run}-stopped"
+    trained(configured(corpora, output=stopped, steps=4), stop_after=1)
+    with pytest.raises(ConfigError, match="steps was 4, is 3"):
+        Trainer(configured(corpora, output=stopped, steps=3), ALONE).start(resume=True, extend=True)
     extended = Trainer(longer, ALONE, lambda _: None)
     extended.start(resume=True, extend=True)
     assert extended.run() and extended.step == 8
