@@ -101,6 +101,7 @@ def test_frames_are_chosen_from_each_clip() -> None:
     assert single == {(n,) * PLACES for n in range(FRAMES)}
     phases = (Phase(until=0.3, frames_per_sentence=2), Phase(until=1.0, frames_per_sentence=8))
     assert [frames_at(p, phases) for p in (0.0, 0.29, 0.3, 0.99)] == [2, 2, 8, 8] and frames_at(0.5, ()) is None
+    assert numbers(with_frames(numbered(), 8)) == numbers(numbered())  # an image stays one frame
 
 
 def test_without_settings_a_batch_is_itself() -> None:
