@@ -57,7 +57,14 @@ class ModelCard:
 
 
 def save_model(path: str, model: LFVila, card: ModelCard, evaluation: Mapping[str, Any] | None = None) -> None:
-    """Write the weights with their card, whole or not at all. `evaluation`: what to remember of one. Raises CheckpointError."""
+    """Write the weights with their card, whole or not at all. Raises CheckpointError.
+
+    Args:
+        path: of the file.
+        model: the weights.
+        card: what describes them.
+        evaluation: of these weights, as JSON values to remember; None: nothing.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     header = {_CARD: json.dumps({"format": FORMAT, **asdict(card)}, sort_keys=True)}
     if evaluation is not None:
