@@ -64,6 +64,9 @@ def save_model(path: str, model: LFVila, card: ModelCard, evaluation: Mapping[st
         model: the weights.
         card: what describes them.
         evaluation: of these weights, as JSON values to remember; None: nothing.
+
+    Returns:
+        Nothing.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     header = {_CARD: json.dumps({"format": FORMAT, **asdict(card)}, sort_keys=True)}
