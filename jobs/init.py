@@ -64,7 +64,8 @@ def init(
         path = write_template(folder, TRAINING, content)
         for text in differs:
             terminal.print_line(terminal.console(), f"differs: {text}")
-        machines = f"--nnodes={-(-gpus // _OF_A_MACHINE)} " if gpus > _OF_A_MACHINE else ""
+        several = f"--nnodes={gpus // _OF_A_MACHINE} --rdzv-backend=c10d --rdzv-endpoint=FIRST_MACHINE:29400 "
+        machines = several if gpus > _OF_A_MACHINE else ""
         run = f"torchrun {machines}--nproc-per-node={min(gpus, _OF_A_MACHINE)} -m longtake.jobs.cli train"
         start = "longtake train" if gpus == 1 else run
         said = f"Wrote {path}. It starts with what differs from the paper. Train with: {start} {path}"
@@ -142,6 +143,11 @@ def preset_template(name: str, corpus: str, gpus: int, memory_gb: float) -> tupl
     """
     preset, root = preset_named(name), _root(corpus)
     fitted = fit(preset, finished_manifest(Layout(root)), gpus, memory_gb)
+    if gpus > _OF_A_MACHINE and gpus % _OF_A_MACHINE:
+        raise ConfigError(
+            f"--gpus {gpus}: torchrun starts as many processes on each machine; name a multiple of {_OF_A_MACHINE}, or at "
+            f"most {_OF_A_MACHINE}"
+        )
     head = (
         f"{preset.title}, for {plural(gpus, 'GPU')} of {memory_gb:g} GB; published with {preset.gpus}.",
         "Written by: longtake init --train CORPUS --preset " + f"{name} --gpus {gpus} --memory {memory_gb:g}",

@@ -333,6 +333,7 @@ class CorpusConfig(Section):
             "source.groups": self.source.groups is not None,
             "source.chapters": self.source.chapters is not None,
             "captions.model": self.captions.model is not None,
+            "filters.pii": self.filters.pii != "keep",  # it would not see the choices and subtitles of a task
         }
         for setting, given in cuts.items():
             if given:

@@ -8,7 +8,6 @@ those of answer `question` and `answer` (null: no class is right), those of clas
 are seconds of the video.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -17,6 +16,7 @@ Kind = Literal["retrieval", "choice", "answer", "classify"]
 KINDS: tuple[str, ...] = get_args(Kind)
 FIELD = "task"  # its name in meta
 MOST_CHOICES, MOST_CLASSES = 64, 1 << 20  # bounds for strangers' files
+_MOST_SECONDS = 1e9  # of a time: a whole number of any length is compared, never converted
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _described(item: dict[str, Any]) -> TaskItem:
 
 def _choice(item: dict[str, Any]) -> TaskItem:
     choices = item.get("choices")
-    if not isinstance(choices, list) or not all(isinstance(one, str) for one in choices):
+    if not isinstance(choices, list) or not all(map(_is_text, choices)):
         raise ValueError("choices are not a list of texts")
     if not 2 <= len(choices) <= MOST_CHOICES:
         raise ValueError(f"{len(choices)} choices; 2 to {MOST_CHOICES} are needed")
@@ -114,11 +114,13 @@ def _span(value: Any) -> tuple[float, float] | None:
         return None
     if not isinstance(value, list) or len(value) != 2 or not all(map(_is_time, value)):
         raise ValueError(f"span {value!r} is not start and end in seconds")
+    if value[0] > value[1]:
+        raise ValueError(f"span {value!r} ends before it starts")
     return float(value[0]), float(value[1])
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST_SECONDS
 
 
 def _subtitles(item: dict[str, Any]) -> tuple[str, ...]:

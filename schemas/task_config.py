@@ -18,13 +18,21 @@ class TaskSettings(Section):
     frames: Annotated[int, Field(ge=1, le=4096)] = 32  # of a sample, spread over the stored ones
     rows: Annotated[int, Field(ge=1, le=64)] | None = None  # of text; null: as the released code
     span_weight: Annotated[float, Field(ge=0)] = 1.0  # choice: of the loss on the frames in which the answer is seen
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # answer
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # choice and answer
 
     @model_validator(mode="after")
     def _classes_are_counted(self) -> Self:
         wants = self.kind in ("answer", "classify")
         if wants != (self.classes is not None):
             raise ValueError(f"task {self.kind!r} {'needs' if wants else 'takes no'} classes")
+        if self.label_smoothing and self.kind not in ("choice", "answer"):
+            raise ValueError(f"task {self.kind!r} takes no label_smoothing")
+        return self
+
+    @model_validator(mode="after")
+    def _options_are_seen(self) -> Self:
+        if self.kind == "choice" and self.text_rows < 2:
+            raise ValueError("rows is 1: the question takes the first row, and an option the next; set 2 or more")
         return self
 
     @property

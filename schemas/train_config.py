@@ -238,7 +238,7 @@ class TrainConfig(Section):
         data = self.data.model_dump(mode="json", include={*_VARYING}, exclude_defaults=True)
         if data:
             found["data"] = data
-        for name in ("freeze", "ema", "contrast_chunks"):
+        for name in ("freeze", "ema"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 found[name] = self.model_dump(mode="json", include={name})[name]
         return found

@@ -1,11 +1,13 @@
 """Fit a preset to GPUs and to a corpus: the batch of each GPU, how it fits into memory, and what then differs from the paper."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from longtake.jobs.presets.preset import Footprint, Preset
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.manifest import CorpusManifest
+from longtake.schemas.task_config import TaskSettings
 from longtake.schemas.wording import plural
 
 # Of the memory of a GPU, what activations may take: the rest is for the CUDA context, kernels' scratch space and fragments.
@@ -26,6 +28,8 @@ def fit(preset: Preset, manifest: CorpusManifest, gpus: int, memory_gb: float) -
 
     Raises ConfigError if the corpus has no such split, or a GPU cannot hold the smallest batch.
     """
+    if not math.isfinite(memory_gb):
+        raise ConfigError(f"--memory {memory_gb}: name the memory of a GPU in GB")
     settings: dict[str, Any] = {
         name: dict(value) if isinstance(value, dict) else value for name, value in preset.settings.items()
     }
@@ -101,15 +105,17 @@ def _fit_memory(
     checkpointing = plain < share <= recomputed if preset.contrasts else False
     if plain < LEAST_BATCH:
         checkpointing = True
-    parts = parts_of(share, recomputed if checkpointing else plain)
-    each = share // parts
+    least = 1 if settings.get("task", {}).get("kind") in ("choice", "answer", "classify") else LEAST_BATCH
+    parts, each = division(share, recomputed if checkpointing else plain, least)
     chunks, sums = (parts, 1) if preset.contrasts else (1, parts)
     settings |= {"batch_size": each * chunks, "accumulate": sums, "checkpointing": checkpointing}
     if chunks > 1:
         settings["contrast_chunks"] = chunks
     step = each * parts * gpus
     if step != wanted:
-        told.append(f"A step has {step} samples, not {wanted}, which {gpus} GPUs cannot share evenly.")
+        told.append(
+            f"A step has {step} samples, not {wanted}: {plural(gpus, 'GPU')} with {parts} x {each} each come nearest."
+        )
     if checkpointing:
         told.append("checkpointing: activations are computed again in the backward pass, for about a third more time.")
     if chunks > 1:
@@ -123,11 +129,15 @@ def _fit_memory(
         )
 
 
-def parts_of(share: int, most: int) -> int:
-    """Return into how many parts of at most `most` samples `share` is cut: parts of equal size, if not many more are needed."""
+def division(share: int, most: int, least: int = LEAST_BATCH) -> tuple[int, int]:
+    """Return into how many parts of how many samples, `least` to `most`, `share` is cut.
+
+    The fewest samples are left out; of equal divisions, that with the fewest parts. None has more than three times the fewest.
+    """
     fewest = -(-share // most)
-    even = (parts for parts in range(fewest, 2 * fewest + 1) if share % parts == 0 and share // parts >= LEAST_BATCH)
-    return next(even, fewest)
+    sizes = [each for each in range(least, min(share, most) + 1) if share // each <= 3 * fewest]
+    each = max(sizes, key=lambda each: (share // each * each, each))
+    return share // each, each
 
 
 def _fit_frames(settings: dict[str, Any], manifest: CorpusManifest, told: list[str]) -> None:
@@ -137,6 +147,11 @@ def _fit_frames(settings: dict[str, Any], manifest: CorpusManifest, told: list[s
         if manifest.config["frames"].get("uniform") is None:
             raise ConfigError(
                 "the corpus is of sentences, not of whole videos: build it with frames.uniform (docs/tasks.md)"
+            )
+        wanted, there = settings["task"].get("frames", TaskSettings().frames), int(manifest.config["frames"]["uniform"])
+        if there < wanted:
+            told.append(
+                f"The corpus has {plural(there, 'frame')} of each video, taken several times; in the paper {wanted}."
             )
         return
     wanted, there = data["frames_per_sentence"], int(manifest.config["frames"]["per_sentence"])

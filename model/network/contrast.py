@@ -27,6 +27,11 @@ class SoftmaxContrast(nn.Module):
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
+    def keep_in_bounds(self) -> None:
+        """Take the parameter back to its bound after a step: beyond it, it would have no gradient and stay."""
+        with torch.no_grad():
+            self.log_scale.clamp_(max=_MOST_LOG_SCALE)
+
     def forward(self, video: Tensor, text: Tensor) -> Tensor:
         """(B, C) and (B, C) of unit length to a scalar."""
         scores = video @ text.T * self.log_scale.clamp(max=_MOST_LOG_SCALE).exp()

@@ -56,7 +56,8 @@ def hard_pairing(
     with torch.no_grad(), torch.autocast(video.device.type, enabled=False):
         scores = text[mismatched].float() @ video.float().T / temperature
         scores[torch.arange(len(mismatched), device=scores.device), mismatched] = -torch.inf  # their own
-        drawn = torch.multinomial(scores.softmax(-1).cpu(), 1, generator=generator).flatten()
+        # From features that are not finite, any video is drawn: the loss will not be finite, and the training handles that.
+        drawn = torch.multinomial(scores.softmax(-1).nan_to_num(1.0).cpu(), 1, generator=generator).flatten()
     shown = pairs.video.clone()
     shown[mismatched] = drawn.to(shown.device)
     return Pairing(shown, pairs.label)

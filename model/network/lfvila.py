@@ -282,7 +282,8 @@ class LFVila(nn.Module):
 
     def loss_parameters(self) -> list[nn.Parameter]:
         """Return the trained parameters of the contrastive losses themselves."""
-        return [] if self.contrast is None else list(self.contrast.parameters())
+        own = [] if self.contrast is None else list(self.contrast.parameters())
+        return [parameter for parameter in own if parameter.requires_grad]
 
     def pulled(self, video: VideoFeatures, text: TextFeatures, gradients: FeatureGradients) -> Tensor:
         """Return a scalar whose gradient in the features, and in `loss_parameters`, is that of another loss."""

@@ -122,6 +122,12 @@ class LossSettings:
     matching_weight: Weight = 10.0
     matching_negatives: Literal["next", "hard"] = "next"  # hard: videos that the contrast takes for similar
 
+    def __post_init__(self) -> None:
+        if self.learn_temperature and self.temperature < 0.01:
+            raise ValueError(
+                f"temperature {self.temperature:g}: learn_temperature learns none below 0.01; start from there"
+            )
+
 
 @dataclass(frozen=True)
 class ModelSize:

@@ -1,7 +1,8 @@
 """The best evaluation of a training so far, by one metric, and how long ago it was."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -21,12 +22,18 @@ def metrics_of(config: TrainConfig) -> tuple[str, ...]:
     """Return the names of the metrics that an evaluation while training has."""
     some = torch.eye(2)
     if config.task.kind == "retrieval":
-        return tuple(retrieval_metrics(some, some))
+        return _of_models(retrieval_metrics(some, some))
     if config.task.kind != "pretrain":
         return ("answer/accuracy", "span/accuracy") if config.task.kind == "choice" else ("answer/accuracy",)
     if config.model.stage == 2:
         return evaluation_fusion.NAMES
-    return tuple(retrieval_metrics(some, some) | Alignment(torch.ones(5)).metrics())
+    return _of_models(retrieval_metrics(some, some) | Alignment(torch.ones(5)).metrics())
+
+
+def _of_models(names: Iterable[str]) -> tuple[str, ...]:
+    """Leave out what does not tell a better model from a worse one."""
+    lasts = ((name, name.rsplit("/", 1)[-1]) for name in names)
+    return tuple(name for name, last in lasts if last != "nan_scores" and not last.startswith("chance"))
 
 
 def check_metric(config: TrainConfig) -> None:
@@ -52,7 +59,9 @@ class Best:
     since: int = 0
 
     def improved_by(self, value: float) -> bool:
-        """Return whether `value` is better. The first of equal values stays."""
+        """Return whether `value` is better. The first of equal values stays. NaN is no value."""
+        if math.isnan(value):
+            return False
         if self.value is None:
             return True
         return value < self.value if less_is_better(self.metric) else value > self.value
@@ -62,6 +71,10 @@ class Best:
         if self.improved_by(value):
             return Best(self.metric, value, step)
         return Best(self.metric, self.value, self.step, self.since + 1)
+
+    def evaluation(self) -> dict[str, Any]:
+        """Return what is saved with the weights of this evaluation."""
+        return {name: value for name, value in asdict(self).items() if name != "since"}
 
     def after_all(self, records: Iterable[Mapping[str, Any]]) -> "Best":
         """Return the state after the evaluations among the records of metrics.jsonl."""

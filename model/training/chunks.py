@@ -83,7 +83,10 @@ def backward_in_chunks(
         with synchronised(last):
             with mixed():
                 pulled = forward(chunk.video(), chunk.ids, chunk.mask, pull=pull)
-            pulled["loss"].backward()
+            if pulled[
+                "loss"
+            ].requires_grad:  # not if all that is trained are the losses' own parameters, in other chunks
+                pulled["loss"].backward()
     return {name: value.detach() for name, value in losses.items()}
 
 

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from longtake.model.data.samples import Batch
 from longtake.model.data.task_samples import TaskBatch
+from longtake.model.network.contrast import SoftmaxContrast
 from longtake.model.network.fusion_losses import mask_words
 from longtake.model.network.lfvila import LFVila
 from longtake.model.training.averaging import MovingAverage
@@ -105,6 +106,8 @@ class Stepper:
             interval.add({"grad_norm": norm}, 1.0)
             interval.steps += 1
             self.scaler.step(self.optimizer)
+            if isinstance(self.model.contrast, SoftmaxContrast):
+                self.model.contrast.keep_in_bounds()
             if self.average is not None:
                 self.average.update(step)
         self.scaler.update()

@@ -53,6 +53,7 @@ from longtake.model.weights.checkpoint import (
     load_state,
     save_checkpoint,
     save_model,
+    saved_evaluation,
 )
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
@@ -96,7 +97,7 @@ class Trainer:
                 of = f"of {settings.sentences} sentences" if settings.task is None else "with a task"
                 raise ConfigError(f"evaluate.split {wanted.split!r} has no sample {of}")
         check_metric(config)
-        self.steps = config.steps or math.ceil((config.epochs or 0) * len(self.loader) / config.accumulate)
+        self.steps = self._steps_of(config.steps, config.epochs)
         torch.manual_seed(config.seed)
         self.model = make_model(self.card).to(process.device)
         freeze(config, self.model)
@@ -113,6 +114,10 @@ class Trainer:
             return ShardLoader(settings, self.process.rank, self.process.ranks)
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def _steps_of(self, steps: int | None, epochs: float | None) -> int:
+        """Return the steps of a training of this length, which is given in one of both."""
+        return steps or math.ceil((epochs or 0) * len(self.loader) / self.config.accumulate)
 
     def start(self, resume: bool = False, extend: bool = False) -> None:
         """Load the starting weights; with `resume`, the newest checkpoint if there is one.
@@ -139,7 +144,7 @@ class Trainer:
         try:
             saved = {name: value for name, value in state["deciding"].items() if name != "batch_size"}  # the loader's
             now = self.config.deciding()
-            if extend and self.steps >= int(state["step"]):
+            if extend and self.steps >= self._steps_of(saved["steps"], saved["epochs"]):
                 saved |= {name: now[name] for name in ("steps", "epochs")}
             changed = _changes(saved, now)
             if changed:
@@ -217,7 +222,9 @@ class Trainer:
                     self._tell(clock)
                     self._save()
         if self._stalls() and not stopped:
-            value = f"{self.best.metric} {self.best.value:.4g} at step {self.best.step}"
+            value = self.best.metric
+            if self.best.value is not None:
+                value += f" {self.best.value:.4g} at step {self.best.step}"
             self.say(f"Ended at step {self.step}: {self.best.since} evaluations without a better value than {value}")
         return (self.step == self.steps or self._stalls()) and not stopped
 
@@ -227,10 +234,18 @@ class Trainer:
         return patience is not None and self.best.since >= patience
 
     def _remember_best(self) -> None:
-        """Find the best evaluation so far in the records, which the first rank has."""
+        """Find the best evaluation so far in the records, which the first rank has.
+
+        It counts only if its weights were kept: those in the folder may be of another metric, or of steps that were left.
+        """
         if self.config.save.best is None:
             return
         found = Best(self.config.save.best).after_all(read_metrics(self.folder) if self.process.leads else ())
+        if found.value is not None and saved_evaluation(self._best_path) != found.evaluation():
+            self.say(
+                f"{self._best_path} is not of {found.metric} at step {found.step}: the best is sought anew from here."
+            )
+            found = Best(found.metric)
         value, step, since = self.process.of_first(
             (math.nan if found.value is None else found.value, found.step, found.since)
         )
@@ -347,10 +362,14 @@ class Trainer:
         if self.config.save.best is None:
             return
         value = metrics[self.config.save.best]
-        if self.best.improved_by(value) and self.process.leads:
+        improved, self.best = self.best.improved_by(value), self.best.after(self.step, value)
+        if improved and self.process.leads:
             with self._averaged():
-                save_model(storage.join(self.folder, BEST, MODEL), self.model, self.card)
-        self.best = self.best.after(self.step, value)
+                save_model(self._best_path, self.model, self.card, self.best.evaluation())
+
+    @property
+    def _best_path(self) -> str:
+        return storage.join(self.folder, BEST, MODEL)
 
 
 class _Clock:

@@ -66,9 +66,9 @@ def without_sentences(batch: Batch, share: float, draws: torch.Generator) -> Bat
 
 
 def with_frames(batch: Batch, wanted: int) -> Batch:
-    """Keep `wanted` frames of each sentence: number floor(k n / wanted) of its n frames."""
+    """Keep `wanted` frames of each sentence, or all if it has fewer: number floor(k n / wanted) of its n frames."""
     clips = _clips(batch)
-    return _with_clips(batch, clips[:, :, evenly(clips.shape[2], wanted)])
+    return _with_clips(batch, clips[:, :, evenly(clips.shape[2], min(wanted, clips.shape[2]))])
 
 
 def with_one_frame(batch: Batch, draws: torch.Generator) -> Batch:

@@ -30,6 +30,7 @@ MODEL, STATE, CHECKPOINTS = "model.safetensors", "state.pt", "checkpoints"
 AVERAGE = "ema.safetensors"  # the moving average of the weights, where the training keeps one
 BEST = "best"  # folder of a run with the weights of the best evaluation
 _CARD = "longtake"  # name of the card in the header of the weights
+_EVALUATION = "evaluation"  # beside it, of the best weights
 
 
 class CheckpointError(OSError):
@@ -55,12 +56,33 @@ class ModelCard:
         return make_model(self.size, self.stage, self.compat, self.task)
 
 
-def save_model(path: str, model: LFVila, card: ModelCard) -> None:
-    """Write the weights with their card, whole or not at all. Raises CheckpointError."""
+def save_model(path: str, model: LFVila, card: ModelCard, evaluation: Mapping[str, Any] | None = None) -> None:
+    """Write the weights with their card, whole or not at all. Raises CheckpointError.
+
+    Args:
+        path: of the file.
+        model: the weights.
+        card: what describes them.
+        evaluation: of these weights, as JSON values to remember; None: nothing.
+
+    Returns:
+        Nothing.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     header = {_CARD: json.dumps({"format": FORMAT, **asdict(card)}, sort_keys=True)}
+    if evaluation is not None:
+        header[_EVALUATION] = json.dumps(evaluation)
     with _written(path) as temporary:
         save_file(tensors, temporary, metadata=header)
+
+
+def saved_evaluation(path: str) -> Any:
+    """Return the `evaluation` that a local weights file was saved with; None without one, or without a readable file."""
+    try:
+        with safe_open(path, framework="pt") as stream:
+            return json.loads((stream.metadata() or {}).get(_EVALUATION, "null"))
+    except (SafetensorError, OSError, ValueError):
+        return None
 
 
 @contextmanager

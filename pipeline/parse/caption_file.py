@@ -7,6 +7,7 @@ The file is one JSON object of gigabytes, {video_id: captions, ...}. It is read 
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -49,7 +50,7 @@ def read_entries(file: str) -> Iterator[tuple[str, CaptionEntry] | Drop]:
                     yield _record(place, f"{quoted(key.decode(errors='replace'))} is no video id")
                 else:
                     yield video_id, CaptionEntry(value, place)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         yield _record(f"{name}#{number + 1}", f"not JSON of captions from here on: {error}")
 
 

@@ -10,7 +10,8 @@ from longtake.pipeline.recipes.recipe import YOUTUBE, Recipe, Record, field
 def records(key: str, row: Any) -> Iterator[Record]:
     """Yield the record of {"video_id", "recipe_type"}; recipe_type is the number of a class."""
     label, name = field(row, "recipe_type"), field(row, "video_id")
-    made = questions.asked(name, "classify", {"answer": int(label)}, f"class {int(label)}")
+    label = int(label) if isinstance(label, str) else label  # as in the lists of LVU
+    made = questions.asked(name, "classify", {"answer": label}, f"class {label}")
     yield made | {"url": f"{YOUTUBE}{name}"}
 
 

@@ -5,19 +5,23 @@ from typing import Any
 
 from longtake.pipeline.recipes.recipe import YOUTUBE, Recipe, Record, meta_of, whole
 
+_UNKNOWN_S = (
+    86_400  # longer than any scene: frames.uniform needs no duration, and without it the ledger says what is wrong
+)
+
 
 def records(key: str, row: Any) -> Iterator[Record]:
     """Yield what a row of clips.csv, descriptions.csv or durations.csv tells of a scene; nothing for rows about movies."""
     if video_id := row.get("videoid"):
-        if "caption" in row:  # a file of the challenge, which tells no duration; frames.uniform needs none
-            row = {"duration": 1} | row | {"description": row["caption"]}
+        if "caption" in row:  # a file of the challenge, which tells no duration
+            row = row | {"description": row["caption"]}
         yield {"video_id": video_id} | meta_of(row, "description", "duration", "title", "clip_name", "year", "imdbid")
 
 
 def joined(parts: list[Record]) -> Record:
     """Make the record of a scene of its rows: its description is said of all of it."""
     row = {name: value for part in reversed(parts) for name, value in part.items()}
-    known = whole(row["duration"], row["description"]) if "duration" in row and "description" in row else []
+    known = whole(row.get("duration", _UNKNOWN_S), row["description"]) if "description" in row else []
     return {
         "video_id": row["video_id"],
         "url": f"{YOUTUBE}{row['video_id']}",

@@ -7,6 +7,7 @@ one worker: where a row begins is only known from its start.
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -80,7 +81,7 @@ def _lines_of_list(file: str, recipe: Recipe) -> Iterator[tuple[str, Line] | Dro
         rows = load_json(data, recipe.nan_is_null)
         if not isinstance(rows, list):
             raise ValueError("holds no list of rows")
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         if isinstance(error, storage.StorageError):
             raise
         yield bad_record(Line(name, 0, b""), Reason.MALFORMED, str(error))
@@ -108,7 +109,7 @@ def _lines_of_csv(stream: IO[bytes], file: str, recipe: Recipe) -> Iterator[tupl
                 yield bad_record(place, Reason.MALFORMED, problem)
             else:
                 yield from _lines("", dict(zip(heading, cells, strict=True)), place, recipe)
-    except (csv.Error, EOFError, OSError) as error:
+    except (csv.Error, EOFError, OSError, zlib.error) as error:
         if isinstance(error, storage.StorageError):
             raise
         yield bad_record(Line(file, number, b""), Reason.MALFORMED, f"cannot be read from here on: {error}")
@@ -124,8 +125,11 @@ def _lines(key: str, value: Any, place: Line, recipe: Recipe) -> Iterator[tuple[
             if video_id is None:
                 yield bad_record(place, Reason.MALFORMED, f"{quoted(record.get('video_id'))} is no video id")
             else:
-                yield video_id, Line(place.file, place.number, canonical_json(record).encode("utf-8", "surrogatepass"))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:  # an entry of another shape
+                data = canonical_json(record).encode("utf-8", "surrogatepass")
+                if recipe.joined is not None:
+                    load_json(data)  # what joined_line could not read must have a ledger row here
+                yield video_id, Line(place.file, place.number, data)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:  # an entry of another shape
         problem = str(error) if isinstance(error, ValueError) else f"is not as {recipe.title} has it: {quoted(error)}"
         yield bad_record(place, Reason.MALFORMED, f"{f'{quoted(key)} ' if key else ''}{problem}")
 

@@ -18,6 +18,8 @@ split:
 def asked(video_id: Any, kind: Kind, item: Mapping[str, Any], text: str) -> Record:
     """The record of one item about a video. `text` stands for it where people read. Raises ValueError for an unusable item."""
     given = {name: value for name, value in item.items() if value is not None}
+    if isinstance(subtitles := given.get("subtitles"), list):
+        given["subtitles"] = [_subtitle(one) for one in subtitles]
     return {"video_id": video_id, "sentences": [_whole(text)], "meta": {FIELD: task_json(kind, [given])}}
 
 
@@ -33,6 +35,13 @@ def described(video_id: Any, sentences: Sequence[Any]) -> Record:
     """The record of a video with one paragraph, sentence by sentence. Their times only keep their order."""
     texts = [{"start": n, "end": n + 1, "text": text} for n, text in enumerate(sentences)]
     return {"video_id": video_id, "sentences": texts}
+
+
+def _subtitle(value: Any) -> Any:
+    """What a task holds of a subtitle: strangers' files may have anything beside it."""
+    return (
+        {name: value[name] for name in ("start", "end", "text") if name in value} if isinstance(value, dict) else value
+    )
 
 
 def _whole(text: str) -> Record:

@@ -10,9 +10,9 @@ from longtake.pipeline.recipes.recipe import Recipe, Record, field
 def records(key: str, row: Any) -> Iterator[Record]:
     """Yield the record of {"clip_id", "text_q", "text_s", "answer"}; answer 1: the statement is true."""
     answer = field(row, "answer")
-    if answer not in (0, 1):
+    if type(answer) is not int or answer not in (0, 1):
         raise ValueError(f"answer {answer!r} is not 0 or 1")
-    item = {"question": field(row, "text_q"), "answer": int(answer), "subtitles": row.get("text_s", [])}
+    item = {"question": field(row, "text_q"), "answer": answer, "subtitles": row.get("text_s", [])}
     yield questions.asked(field(row, "clip_id"), "answer", item, item["question"])
 
 

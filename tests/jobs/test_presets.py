@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from longtake.jobs.init import init, preset_template, template
-from longtake.jobs.presets.fitting import USABLE, fit, parts_of
+from longtake.jobs.presets.fitting import USABLE, division, fit
 from longtake.jobs.presets.page import page
 from longtake.jobs.presets.registry import PRESETS
 from longtake.schemas.errors import ConfigError
@@ -89,11 +89,11 @@ def test_more_gpus_leave_less_to_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "most", "parts"), [(512, 512, 1), (512, 100, 8), (170, 60, 5), (7, 5, 2), (64, 33, 2)]
+    ("share", "most", "parts"), [(512, 512, 1), (512, 100, 8), (170, 60, 5), (7, 5, 2), (64, 33, 2), (9, 2, 4)]
 )
 def test_parts_are_even_where_they_can_be(share: int, most: int, parts: int) -> None:
-    assert parts_of(share, most) == parts
-    assert share // parts <= most
+    found, each = division(share, most)
+    assert found == parts and each <= most and share - found * each < 2
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -174,6 +174,8 @@ def test_a_task_wants_a_corpus_of_whole_videos(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         ({"name": "lfvila-stage3"}, "--preset lfvila-stage3: no such preset. Did you mean lfvila-stage"),
+        ({"memory_gb": float("nan")}, "--memory nan: name the memory"),
+        ({"gpus": 12}, "--gpus 12: torchrun starts as many processes on each machine; name a multiple of 8"),
         ({"memory_gb": 4}, r"--memory 4: lfvila-stage1 needs \d+ GB on each GPU"),
         ({"gpus": 300}, "--gpus 300: 512 samples of a step are too few for a batch of 2 on each; name at most 256"),
         ({"samples": {"val": 3}}, "the corpus has no split 'train' to train on; it has val"),

@@ -62,6 +62,8 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
             {"task": {"kind": "answer", "classes": 3}, "contrast_chunks": 2},
             "settings: contrast_chunks: task 'answer' has no contrast",
         ),
+        ({"task": {"kind": "choice", "rows": 1}}, "task: rows is 1: the question takes the first row"),
+        ({"task": {"kind": "retrieval", "label_smoothing": 0.1}}, "task: task 'retrieval' takes no label_smoothing"),
         ({"batch_size": 6, "contrast_chunks": 4}, "settings: batch_size 6 cannot be cut into 4 contrast_chunks"),
         ({"model": {"stage": 2}, "contrast_chunks": 2}, "settings: contrast_chunks: stage 2 has no contrast"),
         ({"data": {"curriculum": [{"until": 0.5, "frames_per_sentence": 1}]}}, "data: curriculum: until is [0.5]"),
@@ -124,7 +126,7 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes | None, 
 
 def test_what_decides_the_steps_leaves_out_what_only_changes_the_speed() -> None:
     first = parse(save={"every": 3}, log_every=2, compile=True, checkpointing=True, data={"workers": 9})
-    assert first.deciding() == parse().deciding()
+    assert first.deciding() == parse(contrast_chunks=2).deciding() == parse().deciding()
     for changes in ({"seed": 1}, {"steps": 11}, {"accumulate": 2}, {"precision": "fp32"}, {"freeze": ["a"]}, {"ema": 0.9},
                     {"optimizer": {"clip_norm": None}}, {"model": {"stage": 2}}):  # fmt: skip
         assert parse(**changes).deciding() != parse().deciding()

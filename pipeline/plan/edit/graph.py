@@ -57,6 +57,7 @@ class PlannedClip:
     start_ms: int
     key: str
     spans: tuple[Span, ...]
+    text: str = ""  # with frames.uniform alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def add_edited_plan(
     planned = (
         root
         | "Plan parts" >> beam.Create(origin.parts if origin else [])
-        | "Planned clips" >> beam.FlatMap(_read_planned)
+        | "Planned clips" >> beam.FlatMap(_read_planned, config.frames.uniform is not None)
     )
     videos = (
         {"edited": rows.rows, "planned": planned}
@@ -129,12 +130,13 @@ def _read_edited(group: RowGroup, config: CorpusConfig) -> Iterator[tuple[str, E
     yield TaggedOutput(TALLY, tally)
 
 
-def _read_planned(part: str) -> Iterator[tuple[str, PlannedClip]]:
+def _read_planned(part: str, with_text: bool) -> Iterator[tuple[str, PlannedClip]]:
     with storage.open_table(part) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=512, columns=["key", "video_id", "sentences"]):
             for row in batch.to_pylist():
                 spans = tuple((s["clip_id"], s["start_ms"], s["end_ms"]) for s in row["sentences"])
-                yield row["video_id"], PlannedClip(spans[0][1], row["key"], spans)
+                text = row["sentences"][0]["text"] if with_text else ""
+                yield row["video_id"], PlannedClip(spans[0][1], row["key"], spans, text)
 
 
 def _read_drops(part: str) -> list[Drop]:
@@ -151,6 +153,8 @@ def compare_video(
     problems = list(_contradictions(video_id, edited))
     if has_origin:
         problems += _inventions(video_id, edited, planned)
+        if config.frames.uniform is not None:
+            problems += _texts_apart(edited, planned)
     yield from (TaggedOutput(_PROBLEMS, problem) for problem in problems)
     clips = [row.clip for row in edited]
     yield from clips
@@ -198,6 +202,19 @@ def _inventions(video_id: str, rows: Sequence[EditedClip], planned: Sequence[Pla
             if span not in known:
                 other = f"; there it is {times[span[0]][1]} to {times[span[0]][2]} ms" if span[0] in times else ""
                 yield RowProblem(*row.where, f"sentence {_shown(span)} is not in the plan that was edited{other}")
+
+
+def _texts_apart(rows: Sequence[EditedClip], planned: Sequence[PlannedClip]) -> Iterator[RowProblem]:
+    """Yield the edited texts of whole videos: the task in `meta`, which is what a model reads, would keep the old ones."""
+    texts = {span: clip.text for clip in planned for span in clip.spans}
+    for row in rows:
+        for sentence in row.clip.sentences:
+            if texts.get(_span(sentence), sentence.text) != sentence.text:
+                yield RowProblem(
+                    *row.where,
+                    f"the text of sentence {sentence.clip_id} was edited; with frames.uniform the task in meta keeps the old "
+                    "one: edit the annotations, and plan anew",
+                )
 
 
 def left_out(video_id: str, clips: Sequence[LongClip], planned: Sequence[PlannedClip]) -> list[Drop]:

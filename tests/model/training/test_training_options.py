@@ -1,5 +1,6 @@
 """What trainers expect beside the loop: averages, freezing, the best weights, an early end, a longer run, other GPUs, fp16."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,9 @@ def test_the_best_weights_are_kept_and_patience_ends(
     assert all(torch.equal(a, b) for a, b in zip(best.state_dict().values(), second.state_dict().values(), strict=True))
     again = trained(config, resume=True)  # nothing more to do, and nothing evaluated
     assert again.step == 4 and again.best == trainer.best
+    Path(config.output, "best", "model.safetensors").unlink()
+    again._remember_best()
+    assert again.best == Best(R1)  # its weights are gone
 
     scripted(monkeypatch, [0.1, 0.4, 0.2])
     parts = configured(corpora, output=str(tmp_path / "parts"), **changes)
@@ -144,6 +148,7 @@ def test_the_best_weights_are_kept_and_patience_ends(
 
 def test_less_is_better_for_losses_and_ranks() -> None:
     assert Best("paragraph_to_video/median_rank", 3.0).improved_by(2.0) and Best("mlm", 3.0).improved_by(2.0)
+    assert Best("mlm").after(1, math.nan) == Best("mlm", since=1)
     assert Best("mlm_accuracy", 0.3).improved_by(0.4) and not Best("mlm_accuracy", 0.3).improved_by(0.2)
 
 
@@ -164,6 +169,10 @@ def test_a_training_can_be_made_longer(corpora: Path, tmp_path: Path) -> None:
     longer = configured(corpora, output=run, steps=8)
     with pytest.raises(ConfigError, match="steps was 4, is 8"):
         trained(longer, resume=True)
+    stopped = f"{run}-stopped"
+    trained(configured(corpora, output=stopped, steps=4), stop_after=1)
+    with pytest.raises(ConfigError, match="steps was 4, is 3"):
+        Trainer(configured(corpora, output=stopped, steps=3), ALONE).start(resume=True, extend=True)
     extended = Trainer(longer, ALONE, lambda _: None)
     extended.start(resume=True, extend=True)
     assert extended.run() and extended.step == 8

@@ -101,6 +101,7 @@ def test_frames_are_chosen_from_each_clip() -> None:
     assert single == {(n,) * PLACES for n in range(FRAMES)}
     phases = (Phase(until=0.3, frames_per_sentence=2), Phase(until=1.0, frames_per_sentence=8))
     assert [frames_at(p, phases) for p in (0.0, 0.29, 0.3, 0.99)] == [2, 2, 8, 8] and frames_at(0.5, ()) is None
+    assert numbers(with_frames(numbered(), 8)) == numbers(numbered())  # an image stays one frame
 
 
 def test_without_settings_a_batch_is_itself() -> None:
@@ -186,6 +187,8 @@ def test_a_learned_temperature_starts_as_the_plain_loss() -> None:
     with torch.no_grad():
         learned.log_scale.fill_(50.0)
     torch.testing.assert_close(learned(video, text), info_nce(video, text, 0.01))
+    learned.keep_in_bounds()
+    assert torch.autograd.grad(learned(video, text), learned.log_scale)[0].abs() > 0
     assert small(learn_temperature=True).contrast is not None and small().contrast is None
 
 

@@ -1,5 +1,6 @@
 """Each recipe reads files of the shape in which its data set is published. They are made by hand."""
 
+import gzip
 import json
 import pickle
 import re
@@ -19,7 +20,7 @@ from longtake.jobs.build.inputs import inputs_of
 from longtake.pipeline.explain.read import read_video
 from longtake.pipeline.recipes.recipe import iso_seconds, literal
 from longtake.pipeline.recipes.registry import RECIPES
-from longtake.schemas.config import CorpusConfig, RecipeName, load_config
+from longtake.schemas.config import TASK_RECIPES, CorpusConfig, RecipeName, load_config
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.reasons import Reason, Subject
 
@@ -486,7 +487,8 @@ def test_chapters_as_their_authors_wrote_them() -> None:
 def bad(folder: Path, name: str, content: bytes, recipe: str) -> CorpusConfig:
     (folder / name).write_bytes(content)
     source = {"recipe": recipe, "videos": name, "uri": "v/{video_id}.mp4"}
-    (folder / "corpus.yaml").write_text(yaml.safe_dump({"name": "t", "output": "out", "source": source}))
+    frames = {"frames": {"uniform": 8}} if recipe in TASK_RECIPES else {}
+    (folder / "corpus.yaml").write_text(yaml.safe_dump({"name": "t", "output": "out", "source": source, **frames}))
     return load_config(str(folder / "corpus.yaml"))
 
 
@@ -527,6 +529,9 @@ def test_each_row_that_cannot_be_used_has_a_row_with_its_line(tmp_path: Path) ->
         ("finevideo", "a.jsonl", b'{"json": "x"}\n{"json": {"original_video_filename": "a.mp4", "timecoded_text_to_speech": [7]}}', "12"),
         ("webvid", "a.csv", b"videoid,contentUrl,duration,page_dir,name\na,u,14,p,n\n", "2"),
         ("openvid1m", "a.csv", b"", ""),
+        ("openvid1m", "a.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 9, "1"),
+        ("coin", "a.jsonl", b'{"video_id": "a", "recipe_type": true}\n{"video_id": "a", "recipe_type": 3.9}', "12"),
+        ("how2qa", "a.jsonl", b'{"clip_id": "a", "text_q": "q", "text_a": ["a", "b"], "answer_idx": 0, "span": [1, 1' + b"0" * 400 + b"]}", "1"),
     ],
 )  # fmt: skip
 def test_entries_of_another_shape_have_rows_too(
