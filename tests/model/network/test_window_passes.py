@@ -34,13 +34,13 @@ def interpreted(cases: str) -> str:
 
 
 def test_the_interpreted_kernels_are_the_plain_steps() -> None:
-    assert "7 passed" in interpreted("not model")
+    assert "7 passed" in interpreted("not losses")
 
 
 @pytest.mark.exhaustive
 def test_a_whole_model_with_interpreted_kernels_is_the_model() -> None:
     """Ten seconds of CPU for what its blocks show."""
-    assert "1 passed" in interpreted("model")
+    assert "1 passed" in interpreted("losses")
 
 
 def test_without_the_interpreter_a_cpu_takes_the_plain_steps(monkeypatch: pytest.MonkeyPatch) -> None:
