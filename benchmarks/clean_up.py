@@ -134,7 +134,7 @@ def make_sources(folder: Path, good: int, bad: int) -> dict[str, str]:
         "merge": {"min_sentences": 4, "max_sentences": 4, "max_gap_ms": 2000},
         "frames": {"per_sentence": 4, "short_side": 96},
         "filters": {"scores": True},
-        "duplicates": {"paragraphs": "flag", "videos": "flag"},
+        "duplicates": {"videos": "flag"},
         "split": {"train": 1.0},
         "publication": {"contact": "https://example.org/contact"},
     }
@@ -288,7 +288,7 @@ def clean_up(folder: Path, planted: dict[str, str], pictures: Path | None) -> di
         longtake("takedown", "corpus", "--decisions", "corpus/decisions.csv", folder=folder)
         left = keys_of(corpus)
         size = str(len(left))
-        longtake("queues", "corpus", "--to", "Ann", "--to", "Bob", "--size", size, "--double", "0.3", folder=folder)
+        longtake("queues", "corpus", "--to", "Ann", "--to", "Bob", "--size", size, "--double", "0.5", folder=folder)
         with (corpus / "queues.csv").open(newline="") as file:
             dealt = Counter(row["key"] for row in csv.DictReader(file))
         began = time.monotonic()

@@ -25,6 +25,7 @@ _METADATA = b"longtake.map"
 _SCHEMA = pa.schema([("key", pa.string()), ("x", pa.float32()), ("y", pa.float32()), ("topic", pa.int16())])
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
 _MAX_WORD = 60
+_ROWS_IN_GROUP = 100_000  # it is read as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,7 @@ def map_path(layout: Layout, name: str) -> str:
 def write_map(path: str, columns: Mapping[str, Any], made: Mapping[str, Any]) -> None:
     """Write a map: `columns` are key, x, y and topic, `made` says how it was made and has the words of topics."""
     schema = _SCHEMA.with_metadata({_METADATA: json.dumps({"format": FORMAT, **made}, ensure_ascii=False).encode()})
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(dict(columns), schema=schema), sink, compression="zstd")
-    storage.write_bytes(path, sink.getvalue().to_pybytes())
+    storage.write_parquet(path, pa.table(dict(columns), schema=schema), _ROWS_IN_GROUP)
 
 
 def open_maps(store: Store, layout: Layout) -> list[CorpusMap]:
