@@ -529,7 +529,7 @@ def test_each_row_that_cannot_be_used_has_a_row_with_its_line(tmp_path: Path) ->
         ("finevideo", "a.jsonl", b'{"json": "x"}\n{"json": {"original_video_filename": "a.mp4", "timecoded_text_to_speech": [7]}}', "12"),
         ("webvid", "a.csv", b"videoid,contentUrl,duration,page_dir,name\na,u,14,p,n\n", "2"),
         ("openvid1m", "a.csv", b"", ""),
-        ("openvid1m", "a.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 9, "1"),
+        ("openvid1m", "a.csv.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 9, "1"),
         ("coin", "a.jsonl", b'{"video_id": "a", "recipe_type": true}\n{"video_id": "a", "recipe_type": 3.9}', "12"),
         ("how2qa", "a.jsonl", b'{"clip_id": "a", "text_q": "q", "text_a": ["a", "b"], "answer_idx": 0, "span": [1, 1' + b"0" * 400 + b"]}", "1"),
     ],
