@@ -94,6 +94,8 @@ NEEDS = {
     "curate": ("audit",),
     "takedown": ("build",),
     "removals": ("build",),
+    "card": ("build",),
+    "attest": ("build",),
     "merge": ("build",),
     "reshard": ("build",),
     "audit": ("audit",),

@@ -104,7 +104,7 @@ def test_the_table_of_extras_is_that_of_the_package() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     declared = project["optional-dependencies"]
     base = {canonicalize_name(Requirement(need).name) for need in project["dependencies"]}
-    of_import = {"Cryptodome": "pycryptodomex", "ffmpeg": "ffmpeg-python"}
+    of_import = {"Cryptodome": "pycryptodomex", "ffmpeg": "ffmpeg-python", "umap": "umap-learn"}
     assert set(declared) - {"dev", "docs", "all"} == set(extras.EXTRAS)
     for name, packages in extras.EXTRAS.items():
         needs = {canonicalize_name(Requirement(need).name) for need in declared[name]}
@@ -246,7 +246,8 @@ def check_help_and_refusals(made: Environment, extra: str) -> None:
     arguments = {
         "status": ["c"], "diff": ["c", "d"], "clean": ["c"],
         "explain": ["c.yaml", "v"], "merge": ["c", "d", "-o", "e"], "takedown": ["c"], "reshard": ["c"], "retry": ["c"],
-        "audit": ["c"], "map": ["c"], "browse": ["c"], "evaluate": ["r", "c"], "embed": ["r", "c", "-o", "t.parquet"],
+        "audit": ["c"], "map": ["c"], "browse": ["c"], "queues": ["c"], "curate": ["c", "--policy", "p.yaml"],
+        "removals": ["c"], "card": ["c"], "attest": ["c"], "evaluate": ["r", "c"], "embed": ["r", "c", "-o", "t.parquet"],
     }  # fmt: skip
     refused = [name for name, needs in NEEDS.items() if not set(needs) <= set(SERVES[extra])]
     calls = [[name, *arguments.get(name, [])] for name in refused]

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from longtake.jobs import terminal
-from longtake.jobs.lock import check_there, locked
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError, CorpusError
 from longtake.schemas.layout import Layout
@@ -31,6 +30,8 @@ def attest(
 
     The statement names who, when, the policy and its hash, the corpus and the hash of its corpus.json, and the reviewed sample.
     """
+    from longtake.jobs.lock import check_there
+
     check_there(corpus)
     layout = Layout(corpus.rstrip("/") or corpus)
     if verify:
@@ -46,6 +47,7 @@ def attest(
 
 
 def _sign(corpus: str, layout: Layout, who: str, key: str, note: str) -> None:
+    from longtake.jobs.lock import locked
     from longtake.pipeline.publish.attestation import ATTESTATION, SIGNATURE, attest as make, checked_who, sign
     from longtake.pipeline.publish.audited import manifest_digest, read_audited, write_card
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from longtake.jobs import terminal
-from longtake.jobs.lock import check_there, locked
 from longtake.schemas import storage
 from longtake.schemas.datasheet import QUESTIONS, datasheet_path, read_datasheet, template
 from longtake.schemas.errors import ConfigError
@@ -30,6 +29,7 @@ def card(
 
     datasheet.yaml beside the corpus has the questions that only people can answer. New versions keep it.
     """
+    from longtake.jobs.lock import check_there, locked
     from longtake.pipeline.publish.audited import write_card
 
     console = terminal.console(is_answer=True, stderr=as_json)

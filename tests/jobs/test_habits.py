@@ -57,7 +57,7 @@ def test_a_missing_extra_is_3_and_one_line(name: str, monkeypatch: pytest.Monkey
     arguments = {
         "status": ["c"], "diff": ["c", "d"], "clean": ["c"],
         "explain": ["c.yaml", "v"], "takedown": ["c"], "merge": ["c", "d", "-o", "e"], "reshard": ["c"], "retry": ["c"],
-        "curate": ["c", "--policy", "p"], "removals": ["c"],
+        "curate": ["c", "--policy", "p"], "removals": ["c"], "card": ["c"], "attest": ["c"],
         "audit": ["c"], "map": ["c"], "browse": ["c"], "queues": ["c"], "evaluate": ["r", "c"],
         "embed": ["r", "c", "-o", "t.parquet"],
     }  # fmt: skip
