@@ -86,6 +86,7 @@ def test_lists_are_saved_combined_and_rejected_in_one_step(watched: Watched, add
     page.goto(f"{address}?min_words=16")
     save(page, "wordy")
     page.get_by_role("link", name="Selections").click()
+    page.wait_for_url(f"{address}selections")  # loaded: before that, a click on a word is lost
     assert page.locator("#saved tbody tr").count() == 2
     for word in ("not", "(", "held-out", "or", "wordy", ")"):
         page.get_by_role("button", name=word, exact=True).click()
