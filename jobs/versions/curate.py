@@ -34,9 +34,7 @@ def curate(
     drop nothing: longtake audit --policy judges them.
     """
     from longtake.jobs.lock import check_there, locked
-    from longtake.jobs.versions.revise import Revision, finished, next_manifest, print_change, replace
-    from longtake.pipeline.revise.change import VersionChange
-    from longtake.pipeline.revise.install import next_version
+    from longtake.jobs.versions.revise import Revision, finished, next_change, next_manifest, print_change, replace
     from longtake.pipeline.revise.rejection import Rejection
     from longtake.pipeline.revise.select import known_samples
     from longtake.schemas.reasons import Stage
@@ -57,15 +55,7 @@ def curate(
         samples = known_samples(old.layout, frozenset(choice.reason))
         why = {key: (Stage.TAKEDOWN, f"policy {file.title}: {choice.reason[key]}") for key in samples.here}
         rejection = Rejection.of(why, samples.planned)
-        settings = old.manifest.config
-        change = VersionChange(
-            (old.layout,),
-            next_version(old.layout),
-            settings["seed"],
-            settings["shards"]["samples"],
-            keep_places=True,
-            rejection=rejection,
-        )
+        change = next_change(old, keep_places=True, rejection=rejection)
         done = {
             "policy": file.policy.name,
             "policy_sha256": file.sha256,

@@ -28,9 +28,7 @@ def reshard(
     """
     shares = parse_split(split) if split is not None else {}
     from longtake.jobs.lock import check_there, locked
-    from longtake.jobs.versions.revise import Revision, finished, next_manifest, print_change, replace
-    from longtake.pipeline.revise.change import VersionChange
-    from longtake.pipeline.revise.install import next_version
+    from longtake.jobs.versions.revise import Revision, finished, next_change, next_manifest, print_change, replace
 
     console = terminal.console()
     check_there(corpus)
@@ -38,11 +36,9 @@ def reshard(
         old = finished(corpus)
         settings = old.manifest.config
         size = samples or settings["shards"]["samples"]
-        change = VersionChange(
-            (old.layout,),
-            next_version(old.layout),
-            settings["seed"],
-            size,
+        change = next_change(
+            old,
+            samples=size,
             shares=tuple(sorted(shares.items())),
             by_quota=settings.get("split_by") == "quota",
         )

@@ -16,7 +16,7 @@ from longtake.jobs.lock import locked
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
 from longtake.pipeline.publish.audited import write_card
 from longtake.pipeline.revise.change import VersionChange
-from longtake.pipeline.revise.install import PARENT, digest, discard, install, stays_in_place
+from longtake.pipeline.revise.install import PARENT, digest, discard, install, next_version, stays_in_place
 from longtake.pipeline.revise.shards_graph import DecodeSettings, SealFacts, add_shards
 from longtake.pipeline.revise.tables_graph import Planning, add_tables, carried
 from longtake.pipeline.run.runner import pipeline_options
@@ -55,6 +55,13 @@ def next_manifest(old: FinishedCorpus, command: str, done: dict[str, Any], **cha
     if changes:
         changes["fingerprint"] = derived_fingerprint([old.manifest], changes)
     return old.manifest.model_copy(update=changes | {"version": version, "history": (*old.manifest.history, entry)})
+
+
+def next_change(old: FinishedCorpus, **more: Any) -> VersionChange:
+    """Return the change from `old` to its next version, in the same order and with shards of the same size, but for `more`."""
+    config = old.manifest.config
+    same = {"seed": config["seed"], "samples": config["shards"]["samples"]}
+    return VersionChange((old.layout,), next_version(old.layout), **same | more)
 
 
 def derived_fingerprint(origins: list[CorpusManifest], changes: dict[str, Any]) -> str:

@@ -65,9 +65,7 @@ def takedown(
     if videos is None and not decided:
         raise ConfigError("takedown: nothing to take down is named; give --videos FILE, --decisions FILE, or both")
     from longtake.jobs.lock import check_there, locked
-    from longtake.jobs.versions.revise import Revision, finished, next_manifest, print_change, replace
-    from longtake.pipeline.revise.change import VersionChange
-    from longtake.pipeline.revise.install import next_version
+    from longtake.jobs.versions.revise import Revision, finished, next_change, next_manifest, print_change, replace
     from longtake.pipeline.revise.known_copies import CopiedVideos, known_copies
     from longtake.pipeline.revise.rejection import Rejection
     from longtake.pipeline.revise.removal_proof import removed_samples
@@ -99,16 +97,7 @@ def takedown(
             if request is not None:
                 _close_record(request, old, console)
             return
-        settings = old.manifest.config
-        change = VersionChange(
-            (old.layout,),
-            next_version(old.layout),
-            settings["seed"],
-            settings["shards"]["samples"],
-            keep_places=True,
-            taken_down=taken_down,
-            rejection=rejection,
-        )
+        change = next_change(old, keep_places=True, taken_down=taken_down, rejection=rejection)
         done = asked.told(taken_down, rejection.why) | ({"note": note} if note else {})
         stay = CopiedVideos() if with_duplicates else copies
         done |= {"copies": stay.names[:_REMEMBERED]} if stay else {}

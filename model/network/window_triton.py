@@ -9,9 +9,9 @@ import triton.language as tl
 
 
 @triton.jit
-def _sources(row, sizes: tl.constexpr):
-    """For tokens in the order of the windows: their places in the map (B, T, H, W), whether they are no padding, and their
-    samples."""
+def _sources(row, rows, sizes: tl.constexpr):
+    """For tokens in the order of the windows, `rows` in all: their places in the map (B, T, H, W), whether they are there and no
+    padding, and their samples."""
     wt: tl.constexpr = sizes[2][0]
     wh: tl.constexpr = sizes[2][1]
     ww: tl.constexpr = sizes[2][2]
@@ -23,7 +23,7 @@ def _sources(row, sizes: tl.constexpr):
     t = (window // (nh * nw) % nt * wt + token // (wh * ww) + sizes[3][0]) % sizes[1][0]
     h = (window // nw % nh * wh + token // ww % wh + sizes[3][1]) % sizes[1][1]
     w = (window % nw * ww + token % ww + sizes[3][2]) % sizes[1][2]
-    real = (t < sizes[0][0]) & (h < sizes[0][1]) & (w < sizes[0][2])
+    real = (row < rows) & (t < sizes[0][0]) & (h < sizes[0][1]) & (w < sizes[0][2])
     place = ((sample * sizes[0][0] + t) * sizes[0][1] + h) * sizes[0][2] + w
     return place.to(tl.int64), real, sample
 
@@ -36,8 +36,7 @@ def norm_forward(
     """out[row] = LN(x[source]), 0 for padding. Keeps mean and 1 / deviation of each row."""
     row = tl.program_id(0) * tile + tl.arange(0, tile)
     column = tl.arange(0, block)
-    source, real, _ = _sources(row, sizes)
-    real = real & (row < rows)
+    source, real, _ = _sources(row, rows, sizes)
     cells = real[:, None] & (column < width)[None, :]
     value = tl.load(x + source[:, None] * width + column[None, :], mask=cells, other=0.0).to(tl.float32)
     mean = tl.sum(value, 1) / width
@@ -66,8 +65,7 @@ def norm_backward(
     dbias = tl.zeros((block,), tl.float32)
     for turn in range(turns):
         row = (program * turns + turn) * tile + tl.arange(0, tile)
-        source, real, _ = _sources(row, sizes)
-        real = real & (row < rows)
+        source, real, _ = _sources(row, rows, sizes)
         cells = real[:, None] & (column < width)[None, :]
         mean = tl.load(means + row, mask=real, other=0.0)
         rstd = tl.load(rstds + row, mask=real, other=0.0)
@@ -95,8 +93,7 @@ def add_forward(
     """out[source] = x[source] + scales[sample] y[row]."""
     row = tl.program_id(0) * tile + tl.arange(0, tile)
     column = tl.arange(0, block)
-    source, real, sample = _sources(row, sizes)
-    real = real & (row < rows)
+    source, real, sample = _sources(row, rows, sizes)
     cells = real[:, None] & (column < width)[None, :]
     scale = tl.load(scales + sample, mask=real, other=0.0)
     at = source[:, None] * width + column[None, :]
@@ -113,8 +110,7 @@ def add_backward(
     """dy[row] = scales[sample] grad[source], 0 for padding."""
     row = tl.program_id(0) * tile + tl.arange(0, tile)
     column = tl.arange(0, block)
-    source, real, sample = _sources(row, sizes)
-    real = real & (row < rows)
+    source, real, sample = _sources(row, rows, sizes)
     cells = real[:, None] & (column < width)[None, :]
     scale = tl.load(scales + sample, mask=real, other=0.0)
     value = tl.load(grad + source[:, None] * width + column[None, :], mask=cells, other=0.0).to(tl.float32)

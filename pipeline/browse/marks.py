@@ -6,7 +6,7 @@ Verdicts are blind: a curator sees those of others on a subject only after a ver
 import functools
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -171,34 +171,20 @@ class Marks:
             OSError: the file cannot be written.
             ConfigError: not a valid decision.
         """
+        made = Decision(subject, subject_id, decision, label, note, curator, basis=basis, change=change)
         with self._writing:
-            self._add(subject, subject_id, decision, label, note, curator, basis, change, age_s)
+            self._add(made, age_s)
 
-    def _add(
-        self,
-        subject: str,
-        subject_id: str,
-        decision: str,
-        label: str,
-        note: str,
-        curator: str,
-        basis: str,
-        change: str,
-        age_s: float,
-    ) -> None:
-        if change and any(one.change == change for one in self.read().rows):
-            return
-        when = self._when((subject, subject_id), curator, basis, age_s)
-        made = Decision(subject, subject_id, decision, label, note, curator, when, basis, change)
-        append_decision(self.path, made)
+    def _add(self, made: Decision, age_s: float) -> None:
+        if not made.change or all(one.change != made.change for one in self.read().rows):
+            append_decision(self.path, replace(made, decided_at=self._when(made, age_s)))
 
-    def _when(self, about: About, curator: str, basis: str, age_s: float) -> str:
+    def _when(self, decided: Decision, age_s: float) -> str:
         """The time of a decision. A page sends one after the other, and a server that was slow wrote the one before late: that
         must not put it after this one. What another browser kept for long is older all the same."""
         made = self._now() - timedelta(seconds=age_s)
-        own = [
-            one.decided_at for one in self.read().rows if (one.about, one.curator, one.basis) == (about, curator, basis)
-        ]
+        of = (decided.about, decided.curator, decided.basis)
+        own = [one.decided_at for one in self.read().rows if (one.about, one.curator, one.basis) == of]
         if last := max(own, default=""):
             before = datetime.fromisoformat(last)
             made = before if timedelta(0) < before - made <= _LAG else made
@@ -213,7 +199,7 @@ class Marks:
             done = steps(self.read().rows, (subject, subject_id), curator, basis)
             if done:
                 before = done[-2].verdict if len(done) > 1 else (WITHDRAWN, "", "")
-                self._add(subject, subject_id, *before, curator, basis, change, age_s)
+                self._add(Decision(subject, subject_id, *before, curator, basis=basis, change=change), age_s)
 
     def rows_in(self, store: Store, state: str, curator: str, seen: DecisionTable | None = None) -> Mask:
         """The samples in a state: "undecided", "any" (decided), "conflict", or a decision. If `curator` is given, only that

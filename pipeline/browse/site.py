@@ -119,11 +119,12 @@ class Site:
         """
         if selection.condition and not self.proves(selection.condition, selection.proof):
             raise QueryError(NOT_RUN)
-        masks, order = self._masks(selection, {}), self.store.order(selection)
+        dealt = self._dealt(selection)
+        masks, order = self._masks(selection, dealt, {}), self.store.order(selection)
         if order is None and (selection.near or selection.like):
             order = _first([row for row, _ in self.similar(selection)], self.store.rows)
-        if order is None and (selection.review or selection.queue):
-            order = np.array(self._for_review() if selection.review else self._queued(selection), np.int32)
+        if order is None and dealt:
+            order = np.array(dealt[0], np.int32)
         return masks, order
 
     def shown(self, mask: Mask | None) -> str:
@@ -163,7 +164,8 @@ class Site:
         one = saved[name]
         if one.keys is not None:
             return self.store.remembered(f"keys {self.saved.version} {name}", lambda: self._there(one.keys or ()))
-        found = all_of(self._masks(read_selection(one.query), known))
+        selection = read_selection(one.query)
+        found = all_of(self._masks(selection, self._dealt(selection), known))
         return np.ones(self.store.rows, bool) if found is None else found
 
     def histograms(self, mask: Mask | None) -> list[Histogram]:
@@ -223,8 +225,14 @@ class Site:
     def _for_review(self) -> list[int]:
         return [int(row) for row in self._there([one.key for one in self.sample_for_review() or ()])]
 
-    def _masks(self, selection: Selection, known: Named) -> list[Mask]:
-        """The masks of a selection. `known` are the saved selections that were evaluated already, or that it is part of."""
+    def _dealt(self, selection: Selection) -> list[list[int]]:
+        """The rows of the review and of the queue that a selection names, each in its order."""
+        found = [self._for_review()] if selection.review else []
+        return [*found, self._queued(selection)] if selection.queue else found
+
+    def _masks(self, selection: Selection, dealt: Sequence[Sequence[int]], known: Named) -> list[Mask]:
+        """The masks of a selection. `dealt` are the rows that it names in an order. `known` are the saved selections that were
+        evaluated already, or that it is part of."""
         masks = self.store.rows_where(selection)
         text = self.store.rows_with(selection.text) if selection.text else None
         if text is not None:
@@ -237,10 +245,7 @@ class Site:
         if selection.state:
             seen = self.seen(selection)
             masks.append(self.marks.rows_in(self.store, selection.state, selection.curator, seen))
-        if selection.review:
-            masks.append(self.store.mask(self._for_review()))
-        if selection.queue:
-            masks.append(self.store.mask(self._queued(selection)))
+        masks += [self.store.mask(rows) for rows in dealt]
         if selection.area:
             masks.append(self.store.remembered_mask(f"area {selection.area}", lambda: self.axes.within(selection.area)))
         if selection.near or selection.like:
