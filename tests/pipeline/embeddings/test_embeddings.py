@@ -90,6 +90,21 @@ def test_an_embedding_is_the_same_whatever_is_beside_it(model: EmbeddingModel) -
     assert np.linalg.norm(alone.astype(float), axis=1) == pytest.approx(1, abs=1e-3)
 
 
+def test_an_embedding_is_the_same_with_any_number_of_threads(model: EmbeddingModel) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(model.encode([*COOKING, *SPACE], 64))
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
 def test_it_agrees_with_sentence_transformers(model: EmbeddingModel) -> None:
     from sentence_transformers import SentenceTransformer
 
