@@ -221,7 +221,8 @@ def print_corpus(
     size = sum(shard.bytes for shard in manifest.shards)
     for name, split in manifest.splits().items():
         console.print(
-            f"{name}: {split['samples']:,} samples, {split['frames']:,} frames in {plural(split['shards'], 'shard')}",
+            f"{name}: {plural(split['samples'], 'sample')}, {plural(split['frames'], 'frame')} "
+            f"in {plural(split['shards'], 'shard')}",
             highlight=False,
         )
     console.print(

@@ -92,7 +92,7 @@ def _lines(found: "JobStatus") -> list[str]:
     if found.plan is not None and found.manifest is None:
         counts = found.plan.counts
         lines.append(
-            f"planned: {counts['videos'].kept:,} videos, {counts['clips'].kept:,} long clips, "
+            f"planned: {plural(counts['videos'].kept, 'video')}, {plural(counts['clips'].kept, 'long clip')}, "
             f"{found.plan.hours['out']:,.2f} h{', edited by hand' if found.plan.edited is not None else ''}"
         )
     if found.decoding is not None:

@@ -10,6 +10,7 @@ from longtake.jobs.stop_signals import stop_signals
 from longtake.schemas.config import load_config
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import read_manifest
+from longtake.schemas.wording import plural
 
 
 def browse(
@@ -84,7 +85,9 @@ def browse(
     with _bar() as bar:
         task = bar.add_task("reading the index", total=total)
         server = Server(corpus, options, lambda done: bar.update(task, completed=done))
-    console.print(f"{server.site.manifest.name}: {server.site.store.rows:,} samples", markup=False, highlight=False)
+    console.print(
+        f"{server.site.manifest.name}: {plural(server.site.store.rows, 'sample')}", markup=False, highlight=False
+    )
     console.print(f"Open {server.address}", markup=False, highlight=False, soft_wrap=True)
     if server.asks_curators:
         console.print("Each curator adds ?token=... with the token of `longtake curators --add`.", highlight=False)

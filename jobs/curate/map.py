@@ -11,6 +11,7 @@ from longtake.jobs import terminal
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import finished_manifest
 from longtake.schemas.printable import printable
+from longtake.schemas.wording import plural
 
 
 class Method(StrEnum):
@@ -69,5 +70,5 @@ def map(
     for number, (size, words) in enumerate(made.topics, 1):
         table.add_row(str(number), f"{size:,}", Text(printable(", ".join(words))))
     out.print(table)
-    out.print(f"{made.samples:,} samples placed by {made.method.upper()}.", markup=False, highlight=False)
+    out.print(f"{plural(made.samples, 'sample')} placed by {made.method.upper()}.", markup=False, highlight=False)
     console.print(f"Map: {made.path}   See it with: longtake browse", markup=False, highlight=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from longtake.schemas.manifest import CorpusManifest, finished_manifest
 from longtake.schemas.printable import printable
 from longtake.schemas.records import Drop, IndexEntry
 from longtake.schemas.tables import index_row
+from longtake.schemas.wording import plural
 
 _SHOWN_DROPS = 10
 
@@ -126,7 +127,7 @@ def describe(entry: IndexEntry) -> Iterator[str]:
         "license": clip.video.license,
         "place": f"{entry.shard}.tar, position {entry.position}, split {clip.split}",
         "time": f"{start} to {end}, {(clip.end_ms - clip.start_ms) / 1000:,.1f} s",
-        "text": f"{len(clip.sentences)} sentences, {clip.n_words:,} words",
+        "text": f"{plural(len(clip.sentences), 'sentence')}, {plural(clip.n_words, 'word')}",
         "source": f"{source.width}x{source.height}, {source.fps:.5g} fps, {source.codec}, {source.duration_ms / 1000:,.1f} s",
         "frames": f"{len(clip.frame_times_ms)} of {entry.frame_size[1]}x{entry.frame_size[0]}",
         "meta": "" if clip.video.meta == "{}" else clip.video.meta,

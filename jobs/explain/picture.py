@@ -17,7 +17,7 @@ from longtake.jobs.explain.legend import CUTS, DARK, GREY, RED, SILENCE, handles
 from longtake.jobs.explain.lines import line_spans
 from longtake.pipeline.explain.explanation import ClipFate, Explanation, FilterCheck, Said
 from longtake.schemas.extras import check_package
-from longtake.schemas.wording import clock
+from longtake.schemas.wording import clock, plural
 
 _LEGEND_COLUMNS = 5
 _WIDTH = 14.0  # inches
@@ -162,7 +162,10 @@ def _clip(line: _Line, number: int, clip: ClipFate, labels: Labels, only: bool) 
     box = _bar(line.spans, clip.start_ms, clip.end_ms, 0.42, 0.5, **look)
     fate = f"dropped: {clip.reason}" if left_out else clip.state
     coherence = "" if clip.coherence is None else f", coherence {clip.coherence:.2f}"
-    told = [f"clip {number + 1}: {fate}", f"{clip.sentences} sentences, {clip.words} words{coherence}"]
+    told = [
+        f"clip {number + 1}: {fate}",
+        f"{plural(clip.sentences, 'sentence')}, {plural(clip.words, 'word')}{coherence}",
+    ]
     if left_out and clip.detail:
         told.insert(1, clip.detail)
     span = max(clip.start_ms, line.start_ms), min(clip.end_ms, line.end_ms)
@@ -243,5 +246,5 @@ def _header(figure: Any, found: Explanation, labels: Labels, height: float) -> N
     states = Counter(clip.state for clip in found.clips)
     clips = ", ".join(f"{n:,} {state}" for state, n in sorted(states.items(), reverse=True)) or "none"
     cues = f"{len(found.cues):,} cues  \u2192  " if found.cues else ""
-    told = f"{cues}{len(found.sentences):,} sentences  \u2192  long clips: {clips}.  Cut {found.coherence}."
+    told = f"{cues}{plural(len(found.sentences), 'sentence')}  \u2192  long clips: {clips}.  Cut {found.coherence}."
     figure.text(0.012, 1 - 0.68 * height, told, fontsize=10, color=DARK, va="center", parse_math=False)

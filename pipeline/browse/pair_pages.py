@@ -12,6 +12,7 @@ from longtake.pipeline.browse.site import Site
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.records import IndexEntry
+from longtake.schemas.wording import plural
 
 _MAX_FRAMES = 120  # of a sample; more are left out evenly
 
@@ -89,8 +90,8 @@ def _side(site: Site, entry: IndexEntry) -> dict[str, Any]:
         "facts": [
             ("Split", clip.split),
             ("Licence", clip.video.license or "none given"),
-            ("Size", f"{entry.source.width}x{entry.source.height}, {len(frames_of(entry))} frames"),
-            ("Text", f"{len(clip.sentences)} sentences, {clip.n_words:,} words"),
+            ("Size", f"{entry.source.width}x{entry.source.height}, {plural(len(frames_of(entry)), 'frame')}"),
+            ("Text", f"{plural(len(clip.sentences), 'sentence')}, {plural(clip.n_words, 'word')}"),
             ("Repeats", row.get("duplicate_of") or row.get("duplicate_video_of") or "nothing known"),
         ],
     }

@@ -22,6 +22,7 @@ from longtake.schemas.decision import ADJUDICATION
 from longtake.schemas.keys import is_sample_key
 from longtake.schemas.records import IndexEntry
 from longtake.schemas.scores import INDEX_SCORES, PLAN_SCORES, column
+from longtake.schemas.wording import plural
 
 _LONGEST = 3000  # characters of a sentence that the page shows; a browser takes minutes to lay out a million
 _SIMILAR = 12
@@ -187,7 +188,7 @@ def _facts(row: dict[str, Any], entry: IndexEntry) -> list[tuple[str, str]]:
         "Licence": clip.video.license or "none given",
         "Split": clip.split,
         "Place": f"{entry.shard}.tar, position {entry.position}",
-        "Text": f"{len(clip.sentences)} sentences, {clip.n_words:,} words"
+        "Text": f"{plural(len(clip.sentences), 'sentence')}, {plural(clip.n_words, 'word')}"
         + (f", {per_second:.2f} words per second" if per_second else ""),
         "Language": clip.language or "",
         "Coherence": "" if clip.coherence is None else f"{clip.coherence:.3f}",

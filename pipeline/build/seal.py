@@ -22,7 +22,7 @@ def seal(
     """Write README.md, croissant.json, then corpus.json. Their bytes depend only on the corpus. Raises CorpusError."""
     if not shards:
         raise CorpusError(
-            f"No sample is left: {plan.counts['sentences'].total} sentences came in and all were dropped. "
+            f"No sample is left: every sentence was dropped, of {plan.counts['sentences'].total:,} that came in. "
             f"The reasons are in {layout.ledger}."
         )
     manifest = CorpusManifest(

@@ -11,6 +11,7 @@ from longtake.pipeline.publish.sheet_text import Colour, Typeface
 from longtake.schemas.layout import frame_member
 from longtake.schemas.printable import printable
 from longtake.schemas.records import IndexEntry, Sentence
+from longtake.schemas.wording import plural
 
 MAX_WIDTH = 1800
 _MIN_WIDTH = 960
@@ -164,7 +165,8 @@ def _at(times: Sequence[int], number: int) -> int:
 def _headline(entry: IndexEntry) -> list[str]:
     clip = entry.clip
     span = f"{short_timecode(clip.start_ms)} to {short_timecode(clip.end_ms)} ({(clip.end_ms - clip.start_ms) / 1000:.1f} s)"
-    what = f"{len(clip.sentences)} sentences, {clip.n_words} words, {len(clip.frame_times_ms)} frames"
+    counts = {"sentence": len(clip.sentences), "word": clip.n_words, "frame": len(clip.frame_times_ms)}
+    what = ", ".join(plural(number, noun) for noun, number in counts.items())
     place = f"{entry.shard}, position {entry.position}"
     legal = " | ".join(part for part in (clip.video.url, clip.video.license) if part)
     return [f"{span} | {what} | {place}", *([legal] if legal else [])]

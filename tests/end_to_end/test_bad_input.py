@@ -187,6 +187,6 @@ def test_a_corpus_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
     from longtake.schemas.errors import CorpusError
 
     sources = source_set(tmp_path, [Video("v", spoken(1))])
-    with pytest.raises(CorpusError, match="No sample is left: 1 sentences came in and all were dropped"):
+    with pytest.raises(CorpusError, match="No sample is left: every sentence was dropped, of 1 that came in"):
         build(sources)
     assert not (sources.output / "corpus.json").exists()
