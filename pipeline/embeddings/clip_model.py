@@ -17,7 +17,7 @@ _SETTING = "filters.clip_model"
 _BATCH = 64  # of texts, or of pictures
 _DECIMALS = 4
 
-Rows = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.floating[Any]]
 
 
 class ClipModel:
@@ -57,7 +57,7 @@ class ClipModel:
         rows = self._model.encode(
             values, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
-        return np.asarray(rows, np.float32)
+        return np.asarray(rows)
 
 
 def _picture(jpeg: bytes) -> Any:

@@ -27,15 +27,12 @@ class EmbeddingModel:
 
     def __init__(self, folder: str, device: str | None) -> None:
         self._model = load_model(folder, device, "coherence.model")
-        if self._model.device.type == "cpu":
-            self._model.double()
         self._lock = threading.Lock()
 
     def encode(self, texts: Sequence[str], batch_size: int) -> Embeddings:
         """Return embeddings [n, d] of unit length of `texts`, which are cut off at the model's length limit.
 
-        On a CPU the arithmetic has double precision, of which half precision is kept. So a text has the same embedding in any
-        batch, with any number of threads and on any kind of CPU: they differ from the 16th digit on, where 4 are kept.
+        On a CPU a text has the same embedding in any batch, with any number of threads and on any kind of CPU: `load_model`.
         """
         with self._lock:
             rows = self._model.encode(
@@ -72,21 +69,34 @@ class EmbeddingModel:
 
 
 def load_model(folder: str, device: str | None, setting: str) -> Any:
-    """Load a SentenceTransformer from local files: safetensors only, no code. Raises ConfigError that names `setting`."""
+    """Load a SentenceTransformer from local files: safetensors only, no code. Raises ConfigError that names `setting`.
+
+    On a CPU it computes in double precision. In single precision the last bits depend on the batch, the number of threads and the
+    kind of CPU; so they do here, but from the 16th digit on, and at most 4 are kept.
+    """
     check_package(setting, "sentence_transformers", "text")
     from sentence_transformers import SentenceTransformer
 
     quiet_loading()
     try:
-        return SentenceTransformer(
+        model = SentenceTransformer(
             folder,
             device=device,
             local_files_only=True,
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
         )
+        if model.device.type == "cpu":
+            model.double().register_forward_pre_hook(_in_double)
+        return model
     except Exception as error:  # whatever is wrong with the files or the device
         raise ConfigError(f"{setting} {folder}: cannot be loaded: {first_line(error)}") from None
+
+
+def _in_double(model: Any, inputs: tuple[dict[str, Any]]) -> tuple[dict[str, Any]]:
+    """Return what goes into `model` with its pictures in double precision; ids of tokens stay as they are."""
+    (features,) = inputs
+    return ({name: value.double() if name == "pixel_values" else value for name, value in features.items()},)
 
 
 def _find(name: str, setting: str, config: CorpusConfig, owner: str) -> str:

@@ -68,6 +68,20 @@ def test_the_same_number_whatever_was_scored_before(model: ClipModel) -> None:
     assert model.relevance(TEXTS[:1], jpegs[:1] * 3) == model.relevance(TEXTS[:1], jpegs[:1])
 
 
+def test_on_a_cpu_batches_and_threads_change_less_than_single_precision_would(model: ClipModel) -> None:
+    pictures = [Image.open(io.BytesIO(jpeg)) for jpeg in frames(MAMMALS, 5)]
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(model._encode(pictures))
+    finally:
+        torch.set_num_threads(before)
+    found.append(np.concatenate([model._encode([picture]) for picture in pictures]))
+    for other in found[1:]:
+        assert other.dtype == np.float64 and np.abs(other - found[0]).max() < 1e-12
+
+
 def test_a_long_text_is_cut_off(model: ClipModel) -> None:
     long = "word " * 200
     assert model.relevance([long], frames(MAMMALS, 1)) == model.relevance([long + "and more"], frames(MAMMALS, 1))
