@@ -46,7 +46,7 @@ def init(
         typer.Option(
             "--preset",
             metavar="NAME",
-            help="With --train: write a published training (docs/training.md), fitted to the GPUs.",
+            help="With --train: write a published training, fitted to the GPUs, or tiny, for none (docs/training.md).",
         ),
     ] = None,
     gpus: Annotated[int, typer.Option("--gpus", min=1, help="With --preset: the number of GPUs.")] = 1,
@@ -61,14 +61,16 @@ def init(
                 "--preset needs --train CORPUS, and writes a configuration of its own; remove --full and --recipe"
             )
         content, differs = preset_template(preset, train, gpus, memory)
+        of_paper = preset_named(preset).footprint is not None
         path = write_template(folder, TRAINING, content)
         for text in differs:
-            terminal.print_line(terminal.console(), f"differs: {text}")
+            terminal.print_line(terminal.console(), f"{'differs' if of_paper else 'note'}: {text}")
         several = f"--nnodes={gpus // _OF_A_MACHINE} --rdzv-backend=c10d --rdzv-endpoint=FIRST_MACHINE:29400 "
         machines = several if gpus > _OF_A_MACHINE else ""
         run = f"torchrun {machines}--nproc-per-node={min(gpus, _OF_A_MACHINE)} -m longtake.jobs.cli train"
         start = "longtake train" if gpus == 1 else run
-        said = f"Wrote {path}. It starts with what differs from the paper. Train with: {start} {path}"
+        about = "what differs from the paper" if of_paper else "what to know of it"
+        said = f"Wrote {path}. It starts with {about}. Train with: {start} {path}"
     elif recipe is not None:
         if full or train is not None:
             raise ConfigError("--recipe writes a configuration of its own; remove --full and --train")
@@ -148,13 +150,17 @@ def preset_template(name: str, corpus: str, gpus: int, memory_gb: float) -> tupl
             f"--gpus {gpus}: torchrun starts as many processes on each machine; name a multiple of {_OF_A_MACHINE}, or at "
             f"most {_OF_A_MACHINE}"
         )
-    head = (
-        f"{preset.title}, for {plural(gpus, 'GPU')} of {memory_gb:g} GB; published with {preset.gpus}.",
-        "Written by: longtake init --train CORPUS --preset " + f"{name} --gpus {gpus} --memory {memory_gb:g}",
-        "What differs from the paper and its released configuration:",
-        *(f"- {text}" for text in fitted.differs),
-    )
-    return page(head, template("train"), {"corpus": root, "output": "run", **fitted.settings}), fitted.differs
+    written = f"Written by: longtake init --train CORPUS --preset {name}"
+    if preset.footprint is None:
+        head = [f"{preset.title}, for a computer without a GPU.", written, "What to know of it:"]
+    else:
+        head = [
+            f"{preset.title}, for {plural(gpus, 'GPU')} of {memory_gb:g} GB; published with {preset.gpus}.",
+            f"{written} --gpus {gpus} --memory {memory_gb:g}",
+            "What differs from the paper and its released configuration:",
+        ]
+    head += (f"- {text}" for text in fitted.differs)
+    return page(tuple(head), template("train"), {"corpus": root, "output": "run", **fitted.settings}), fitted.differs
 
 
 def _root(corpus: str) -> str:

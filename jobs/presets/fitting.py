@@ -1,4 +1,4 @@
-"""Fit a preset to GPUs and to a corpus: the batch of each GPU, how it fits into memory, and what then differs from the paper."""
+"""Fit a preset to GPUs, if it is for GPUs, and to a corpus: the batch, how it fits into memory, and what then differs."""
 
 import math
 from dataclasses import dataclass
@@ -36,10 +36,12 @@ def fit(preset: Preset, manifest: CorpusManifest, gpus: int, memory_gb: float) -
     told: list[str] = []
     samples = _samples(manifest, settings["data"]["split"])
     wanted = _global_batch(preset, samples, gpus, told)
-    _fit_memory(preset, settings, wanted, gpus, memory_gb, told)
+    if preset.footprint is None:
+        _fit_cpu(preset, settings, wanted, gpus)
+    else:
+        _fit_memory(preset, preset.footprint, settings, wanted, gpus, memory_gb, told)
     _fit_frames(settings, manifest, told)
     _fit_evaluation(settings, manifest, told)
-    settings["data"] |= {"workers": preset.workers, "prefetch": 2}
     step = settings["batch_size"] * settings["accumulate"] * gpus
     items = settings.get("task", {}).get("kind") in (
         "choice",
@@ -50,10 +52,12 @@ def fit(preset: Preset, manifest: CorpusManifest, gpus: int, memory_gb: float) -
             f"This corpus has {plural(samples, 'sample')}: {plural(int(settings['epochs'] * samples // step), 'step')} in "
             f"{settings['epochs']:g} epochs."
         )
-    ahead = preset.workers * 2 * settings["batch_size"] * preset.footprint.frames
-    told.append(
-        f"The batches that loader processes make ahead take up to {ahead / 1e9:.1f} GB of /dev/shm for each GPU."
-    )
+    if preset.footprint is not None and preset.workers is not None:
+        settings["data"] |= {"workers": preset.workers, "prefetch": 2}
+        ahead = preset.workers * 2 * settings["batch_size"] * preset.footprint.frames
+        told.append(
+            f"The batches that loader processes make ahead take up to {ahead / 1e9:.1f} GB of /dev/shm for each GPU."
+        )
     return Fitted(settings, (*told, *preset.differs))
 
 
@@ -75,7 +79,7 @@ def _global_batch(preset: Preset, samples: int, gpus: int, told: list[str]) -> i
             f"name at most {max(1, wanted // LEAST_BATCH)}"
         )
     if wanted < preset.batch:
-        told.append(f"A step has at most {wanted} samples, all that the corpus has; in the paper {preset.batch}.")
+        told.append(f"A step has at most {wanted} samples, all that the corpus has, instead of {preset.batch}.")
     return wanted
 
 
@@ -85,14 +89,26 @@ def most_samples(footprint: Footprint, memory_gb: float, checkpointing: bool, ba
     return max(0, int((USABLE * memory_gb * 1e9 - footprint.fixed - batch * footprint.frames) // each))
 
 
+def _fit_cpu(preset: Preset, settings: dict[str, Any], wanted: int, gpus: int) -> None:
+    if gpus > 1:
+        raise ConfigError(f"--gpus {gpus}: the preset {preset.name} is for a computer without a GPU; leave --gpus out")
+    settings |= {"batch_size": wanted, "accumulate": 1}
+
+
 def _fit_memory(
-    preset: Preset, settings: dict[str, Any], wanted: int, gpus: int, memory_gb: float, told: list[str]
+    preset: Preset,
+    footprint: Footprint,
+    settings: dict[str, Any],
+    wanted: int,
+    gpus: int,
+    memory_gb: float,
+    told: list[str],
 ) -> None:
     """Set batch_size, its parts and checkpointing so that a step has `wanted` samples, as nearly as GPUs divide them.
 
     Parts are `contrast_chunks` where a loss compares all samples, else `accumulate`.
     """
-    footprint, share = preset.footprint, wanted // gpus
+    share = wanted // gpus
     loaded = share if preset.contrasts else LEAST_BATCH
     plain, recomputed = (most_samples(footprint, memory_gb, checkpointing, loaded) for checkpointing in (False, True))
     if recomputed < LEAST_BATCH:
@@ -157,7 +173,7 @@ def _fit_frames(settings: dict[str, Any], manifest: CorpusManifest, told: list[s
     wanted, there = data["frames_per_sentence"], int(manifest.config["frames"]["per_sentence"])
     if there < wanted:
         data["frames_per_sentence"] = there
-        told.append(f"The corpus has {plural(there, 'frame')} of each sentence; in the paper {wanted}.")
+        told.append(f"The corpus has {plural(there, 'frame')} of each sentence, not {wanted}.")
 
 
 def _fit_evaluation(settings: dict[str, Any], manifest: CorpusManifest, told: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A preset: the settings of a published training, and what it takes of a GPU."""
+"""A preset: the settings of a training, and what it takes of a GPU."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Preset:
-    """The settings of a published training. `fit` (fitting.py) adds those that depend on GPUs and corpus."""
+    """The settings of a training, most of them published ones. `fit` (fitting.py) adds those that depend on GPUs and corpus."""
 
     name: str  # as on the command line
     title: str  # what it trains, in one line
@@ -28,8 +28,8 @@ class Preset:
         str, Any
     ]  # of train.yaml, section by section; without batch_size, accumulate, checkpointing, workers
     batch: int  # samples of a step, on all GPUs together
-    gpus: str  # those of the publication
-    footprint: Footprint
-    workers: int  # loader processes that feed one H200 (docs/training.md)
+    gpus: str = ""  # those of the publication
+    footprint: Footprint | None = None  # None: for a computer without a GPU
+    workers: int | None = None  # loader processes that feed one H200 (docs/training.md); None: by the cores
     contrasts: bool = True  # a loss compares all samples of a step; else batches may be summed up
-    differs: tuple[str, ...] = ()  # what differs from the publication in any case, a sentence each
+    differs: tuple[str, ...] = ()  # what differs from the publication in any case, or is to be known; a sentence each

@@ -2,10 +2,11 @@
 
 from longtake.jobs.presets import lfvila, tasks
 from longtake.jobs.presets.preset import Preset
+from longtake.jobs.presets.tiny import TINY
 from longtake.schemas.errors import ConfigError
 from longtake.schemas.settings import did_you_mean
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (lfvila.STAGE_1, lfvila.STAGE_2, *tasks.TASKS)}
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (TINY, lfvila.STAGE_1, lfvila.STAGE_2, *tasks.TASKS)}
 
 
 def preset_named(name: str) -> Preset:

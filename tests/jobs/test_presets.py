@@ -22,7 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 STAGES = [name for name in PRESETS if name.startswith("lfvila-")]
-TASKS = [name for name in PRESETS if name not in STAGES]
+FOR_GPUS = [name for name in PRESETS if name != "tiny"]
+TASKS = [name for name in FOR_GPUS if name not in STAGES]
 
 
 def corpus(folder: Path, per_sentence: int = 8, uniform: int | None = None, **samples: int) -> str:
@@ -57,7 +58,7 @@ def manifest(**samples: int) -> CorpusManifest:
     return CorpusManifest.model_validate({**whole, "counts": {}, "shards": shards})
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", FOR_GPUS)
 @pytest.mark.parametrize(("gpus", "memory"), [(1, 24), (1, 80), (3, 40), (8, 80), (32, 32), (64, 141)])
 def test_the_global_batch_is_kept_and_fits_into_each_gpu(name: str, gpus: int, memory: float) -> None:
     preset = PRESETS[name]
@@ -71,6 +72,7 @@ def test_the_global_batch_is_kept_and_fits_into_each_gpu(name: str, gpus: int, m
     assert preset.batch - step < gpus * settings["accumulate"]  # less than one sample on each is lost
     assert (step == preset.batch) or any(f"A step has {step} samples" in text for text in fitted.differs)
     footprint = preset.footprint
+    assert footprint is not None
     each = footprint.sample_checkpointed if settings["checkpointing"] else footprint.sample
     chunks = settings.get("contrast_chunks", 1)
     assert settings["batch_size"] % chunks == 0
@@ -195,12 +197,25 @@ def test_what_the_corpus_lacks_is_said(tmp_path: Path) -> None:
     assert settings["data"]["frames_per_sentence"] == 6 and settings["evaluate"]["every"] is None
     assert settings["batch_size"] * settings["accumulate"] * 8 == 296
     for part in (
-        "6 frames of each sentence; in the paper 8",
+        "6 frames of each sentence, not 8",
         "no split val",
         "at most 300 samples",
         "296 samples, not 300",
     ):
         assert any(part in one for one in differs), part
+
+
+def test_tiny_is_for_a_computer_without_a_gpu(tmp_path: Path) -> None:
+    source = corpus(tmp_path / "c", per_sentence=8, train=10, val=4)
+    arguments = [str(tmp_path / "mine"), "--train", source, "--preset", "tiny"]
+    result = CliRunner().invoke(application(), arguments)
+    assert result.exit_code == 0, result.output
+    assert "note: No weights to start from" in result.output and "differs" not in result.output
+    config = load_train_config(str(tmp_path / "mine" / "train.yaml"))
+    assert (config.model.size, config.batch_size, config.accumulate, config.data.workers) == ("tiny", 10, 1, "auto")
+    assert config.data.frames_per_sentence == 2 and config.save.best is not None
+    result = CliRunner().invoke(application(), [*arguments, "--gpus", "2"])
+    assert isinstance(result.exception, ConfigError) and "leave --gpus out" in str(result.exception)
 
 
 @pytest.mark.parametrize("more", [["--full"], ["--recipe", "panda70m"], []])
@@ -215,13 +230,14 @@ def test_a_setting_that_the_template_lacks_is_noticed() -> None:
         page((), template("train"), {"optimizer": {"lr": 1.0, "speed": 3}})
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", FOR_GPUS)
 def test_the_footprints_are_those_that_were_counted(name: str) -> None:
     counted = json.loads((REPOSITORY / "benchmarks" / "results" / "memory.json").read_text())
     settings = PRESETS[name].settings
     job = settings["task"]["kind"] if "task" in settings else f"stage{settings['model']['stage']}"
     job = "statements" if name == "violin" else job
     row, footprint = counted[f"{settings['model']['size']}-{job}"], PRESETS[name].footprint
+    assert footprint is not None
     assert footprint.fixed >= 4 * row["weights"] + 12 * row["trained"] + row["fixed"]
     assert footprint.sample >= row["sample"] and footprint.sample_checkpointed >= row["sample_checkpointed"]
     assert footprint.fixed + footprint.sample < 1.2 * (
