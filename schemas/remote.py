@@ -61,6 +61,7 @@ _NO_REPOSITORY = frozenset({"RepositoryNotFoundError", "RevisionNotFoundError"})
 _BAD_KEYS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed"}
 )
+_WRONG_CLOCK = "RequestTimeTooSkewed"  # S3 allows 15 minutes
 _FULL = frozenset({"InsufficientStorage", "XMinioStorageFull"})  # of S3 servers on disks
 _TRANSIENT_ERRNO = frozenset(
     {errno.EBUSY, errno.EREMOTEIO, errno.ETIMEDOUT}
@@ -241,6 +242,11 @@ def _explained(path: str, error: Exception) -> OSError:
         return CredentialsError(f"{path}: no usable credentials. To get some: {how}.")
     if code in _BAD_KEYS or status == 401:
         return CredentialsError(f"{path}: the credentials are unknown, wrong or expired. For new ones: {how}.")
+    if code == _WRONG_CLOCK:
+        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        return StorageError(
+            f"{path}: the store refuses requests of this machine: its clock says {now} UTC, which is wrong. Set it."
+        )
     if isinstance(error, PermissionError) or status == 403:
         return AccessError(
             f"{path}: permission denied. The credentials in use may not do this in {bucket}: grant them reading, writing, "

@@ -384,15 +384,23 @@ def test_scratch_space_of_dead_processes_is_deleted(tmp_path: Path, monkeypatch:
     shutil.rmtree(tmp_path / "other")
 
 
-@pytest.mark.parametrize(("code", "status"), [("InsufficientStorage", 507), ("XMinioStorageFull", 507), ("Other", 507)])
-def test_a_full_store_is_named_with_what_to_do(code: str, status: int) -> None:
+def refused(code: str, status: int) -> str:
+    """What is said when an S3 server answers in this way."""
     errors = pytest.importorskip("botocore.exceptions")
-    answer = {"Error": {"Code": code, "Message": "No space left"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    answer = {"Error": {"Code": code, "Message": "No"}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def put(_: object) -> None:
         raise errors.ClientError(answer, "PutObject")
 
-    with pytest.raises(
-        storage.StorageError, match=r"the store of s3://bucket is full\. Make room there; then run the same command"
-    ):
+    with pytest.raises(storage.StorageError) as raised:
         remote.attempt("s3://bucket/x", put)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(("code", "status"), [("InsufficientStorage", 507), ("XMinioStorageFull", 507), ("Other", 507)])
+def test_a_full_store_is_named_with_what_to_do(code: str, status: int) -> None:
+    assert "the store of s3://bucket is full. Make room there; then run the same command" in refused(code, status)
+
+
+def test_a_wrong_clock_is_named_with_what_to_do() -> None:
+    assert "the store refuses requests of this machine: its clock says " in refused("RequestTimeTooSkewed", 403)
