@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -384,10 +385,12 @@ def test_scratch_space_of_dead_processes_is_deleted(tmp_path: Path, monkeypatch:
     shutil.rmtree(tmp_path / "other")
 
 
-def refused(code: str, status: int) -> str:
-    """What is said when an S3 server answers in this way."""
+def refused(code: str, status: int, date: float | None = None) -> str:
+    """What is said when an S3 server answers in this way, at `date`."""
     errors = pytest.importorskip("botocore.exceptions")
-    answer = {"Error": {"Code": code, "Message": "No"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    headers = {} if date is None else {"date": formatdate(date, usegmt=True)}
+    about = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+    answer = {"Error": {"Code": code, "Message": "No"}, "ResponseMetadata": about}
 
     def put(_: object) -> None:
         raise errors.ClientError(answer, "PutObject")
@@ -403,4 +406,7 @@ def test_a_full_store_is_named_with_what_to_do(code: str, status: int) -> None:
 
 
 def test_a_wrong_clock_is_named_with_what_to_do() -> None:
-    assert "the store refuses requests of this machine: its clock says " in refused("RequestTimeTooSkewed", 403)
+    told = "the store refuses requests of this machine: its clock says "
+    assert told in refused("RequestTimeTooSkewed", 403)
+    assert told in refused("403", 403, time.time() + 3600), "the answer to HEAD has no code"
+    assert "permission denied" in refused("403", 403, time.time() + 60)
