@@ -1,14 +1,16 @@
 """Lists of files and folders."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from longtake.schemas import remote
-from longtake.schemas.paths import is_remote, join, local_path
+from longtake.schemas.paths import is_remote, join, local_path, scheme
 from longtake.schemas.remote import BucketError
 
 TEMPORARY = ".tmp-"  # prefix of the names of unfinished writes
@@ -26,6 +28,24 @@ class Entry:
     @property
     def name(self) -> str:
         return self.path.rsplit("/", 1)[-1]
+
+
+def now(folder: str) -> float:
+    """The time in seconds since 1970 by the clock that dates the files in `folder`: that of the store, or of this machine.
+
+    Raises StorageError.
+    """
+    bucket, _, key = folder.partition("://")[2].partition("/")
+
+    def ask(files: Any) -> str | None:
+        if scheme(folder) == "s3":
+            found = files.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+            return dict(found["ResponseMetadata"]["HTTPHeaders"]).get("date")
+        headers, _ = files.call("GET", "b/{}/o", bucket, prefix=key, maxResults=1)
+        return {name.lower(): value for name, value in headers.items()}.get("date")
+
+    told = remote.attempt(folder, ask) if scheme(folder) in ("s3", "gs") else None
+    return time.time() if told is None else parsedate_to_datetime(told).timestamp()
 
 
 def list_files(folder: str, suffix: str = "") -> list[str]:

@@ -13,6 +13,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import fsspec
@@ -61,6 +62,7 @@ _NO_REPOSITORY = frozenset({"RepositoryNotFoundError", "RevisionNotFoundError"})
 _BAD_KEYS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed"}
 )
+_WRONG_CLOCK, _CLOCKS_MAY_DIFFER_S = "RequestTimeTooSkewed", 900.0  # S3's code and limit
 _FULL = frozenset({"InsufficientStorage", "XMinioStorageFull"})  # of S3 servers on disks
 _TRANSIENT_ERRNO = frozenset(
     {errno.EBUSY, errno.EREMOTEIO, errno.ETIMEDOUT}
@@ -215,6 +217,18 @@ def _status(error: BaseException) -> int | None:
     return None
 
 
+def _clock_is_wrong(error: BaseException) -> bool:
+    """Whether the answer has another time than this machine; a refused HEAD has no code."""
+    for one in _causes(error):
+        answer = getattr(one, "response", None)
+        date = (
+            answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date") if isinstance(answer, dict) else None
+        )
+        if date is not None:
+            return abs(parsedate_to_datetime(date).timestamp() - time.time()) > _CLOCKS_MAY_DIFFER_S - 5
+    return False
+
+
 def _code(error: BaseException) -> str:
     """The error code of S3, such as NoSuchBucket; "" if there is none."""
     for one in _causes(error):
@@ -241,6 +255,11 @@ def _explained(path: str, error: Exception) -> OSError:
         return CredentialsError(f"{path}: no usable credentials. To get some: {how}.")
     if code in _BAD_KEYS or status == 401:
         return CredentialsError(f"{path}: the credentials are unknown, wrong or expired. For new ones: {how}.")
+    if code == _WRONG_CLOCK or (status == 403 and _clock_is_wrong(error)):
+        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        return StorageError(
+            f"{path}: the store refuses requests of this machine: its clock says {now} UTC, which is wrong. Set it."
+        )
     if isinstance(error, PermissionError) or status == 403:
         return AccessError(
             f"{path}: permission denied. The credentials in use may not do this in {bucket}: grant them reading, writing, "

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longtake.schemas import remote, scratch
-from longtake.schemas.listing import TEMPORARY, Entry, list_entries, list_files, list_folders, list_tree
+from longtake.schemas.listing import TEMPORARY, Entry, list_entries, list_files, list_folders, list_tree, now
 from longtake.schemas.paths import SCHEMES, is_remote, join, local_path, parent, scheme
 from longtake.schemas.remote import (
     AccessError,
@@ -46,6 +46,7 @@ __all__ = [  # names of the modules beside this one; other modules import them f
     "list_folders",
     "list_tree",
     "local_path",
+    "now",
     "parent",
     "scheme",
 ]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import artifacts
 import pytest
 from browser import browser  # noqa: F401  (a fixture)
 from hypothesis import settings
@@ -47,6 +48,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):
             item.add_marker("shared_data")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what no registry served, also with -q: a run without Flink must not look like one with it."""
+    skipped = [
+        report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()) if isinstance(report.longrepr, tuple)
+    ]
+    for reason in sorted({reason.removeprefix("Skipped: ") for reason in skipped if artifacts.CANNOT in reason}):
+        terminalreporter.write_line(reason, red=True, bold=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,10 +20,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def worker_pool(log: Path) -> Iterator[str]:
-    """A pool of external SDK worker processes; the value is its address. What it starts is in `log`."""
+def worker_pool(log: Path, **environment: str) -> Iterator[str]:
+    """A pool of external SDK worker processes; the value is its address. What it starts is in `log`, and has `environment`."""
     port = free_port()
-    with _server([*_PYTHON, "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"], port, log):
+    pool = [*_PYTHON, "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
+    with _server(pool, port, log, environment):
         yield f"localhost:{port}"
 
 
@@ -51,9 +52,10 @@ def java_job_server(jar: Path, log: Path, *options: str) -> Iterator[str]:
 
 
 @contextmanager
-def _server(command: list[str], port: int, log: Path) -> Iterator[None]:
+def _server(command: list[str], port: int, log: Path, more: Mapping[str, str] | None = None) -> Iterator[None]:
     # The pool starts its workers as `python`: that of these tests must be the first on the path.
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path} | dict(more or {})
     with log.open("wb") as stream:
         process = subprocess.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
     try:

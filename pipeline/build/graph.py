@@ -34,13 +34,14 @@ from longtake.pipeline.run.events import event
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.slots import Slots, shared_slots
 from longtake.pipeline.run.sources import detail_of, in_slot, local_source
+from longtake.pipeline.run.worker import begin_work
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig, Filters
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import ShardRecord
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
-from longtake.schemas.versions import check_versions, versions as installed
+from longtake.schemas.versions import versions as installed
 
 LEDGER_PREFIX = "part-build"
 
@@ -107,7 +108,7 @@ class Decode(beam.DoFn):
         self._config, self._layout, self._workers, self._versions = config, layout, workers, installed()
 
     def setup(self) -> None:
-        check_versions(self._versions)
+        begin_work(self._versions)
         self._slots: Slots = shared_slots(self._workers, self._config.limits.memory_bytes)
         self._relevance = Relevance(self._config) if self._config.filters.clip_model is not None else None
 

@@ -4,11 +4,10 @@ written.
 Files come and go while a build runs. A file that vanishes before it is read counts as missing.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow as pa
 from longtake.pipeline.fragments.fragment import MARKER_SUFFIX
 from longtake.pipeline.fragments.tasks import FAILURE_SUFFIX, ListedTask, read_failure, read_tasks, tasks_folder
 from longtake.pipeline.plan.summary import SUMMARY_FILE, PlanSummary, read_summary
-from longtake.pipeline.run.note import JobNote, read_note
+from longtake.pipeline.run.note import NOTE, JobNote, read_note
 from longtake.schemas import storage
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import LEASE_PREFIX, LEASE_S, Layout
@@ -105,7 +104,7 @@ class _Staged:
 
 def read_status(output: str, list_videos: bool = False, now: float | None = None) -> JobStatus:
     """The status of `output`, a folder or a URI. Raises OSError, and CorpusError if `output` was not written by Longtake."""
-    layout, now = Layout(output), time.time() if now is None else now
+    layout, now = Layout(output), storage.now(output) if now is None else now
     note = read_note(layout)  # read first, so that newer files belong to this job
     _check_ours(layout)
     manifest = read_manifest(layout)
@@ -116,7 +115,8 @@ def read_status(output: str, list_videos: bool = False, now: float | None = None
     shard_files, index_files = storage.list_entries(layout.shards), storage.list_entries(layout.index)
     ledger, plan_files = storage.list_entries(layout.ledger), storage.list_entries(layout.plan)
     shards = {e.name: e.size for e in shard_files if e.name.endswith(".tar") and not e.is_temporary}
-    failures = _failures(tasks, staged, note)
+    since = min([e.modified for e in lists if e.modified is not None], default=0.0)  # each build writes its lists anew
+    failures = _failures(tasks, staged, since)
     stage = _stage(layout, manifest, plan, bool(plan_files), tasks, staged, failures, shards)
     running = _running(layout, note, now)
     reasons: dict[str, dict[str, int]] = {}
@@ -128,9 +128,12 @@ def read_status(output: str, list_videos: bool = False, now: float | None = None
         reasons = _ledger_failures(ledger)
     seen = [*plan_files, *ledger, *lists, *staged.entries, *shard_files, *index_files]
     seen += [e for e in storage.list_entries(layout.root) if e.name in ("corpus.json", "README.md")]
+    noted = [e for e in storage.list_entries(layout.staging) if e.name == NOTE]
+    if note is not None and note.told is not None and noted:
+        note = replace(note, told=noted[0].modified)  # what it says itself is by the launcher's clock
+    seen += noted
     signs = [e.modified for e in seen if e.modified is not None]
-    signs += [t for t in (note.started, note.told, note.ended) if t is not None] if note else []
-    decoding = _decoding(tasks, staged, failures, lists, note, now, stage == "decoding" and running is not False)
+    decoding = _decoding(tasks, staged, failures, lists, since, now, stage == "decoding" and running is not False)
     return JobStatus(
         output=output,
         stage=stage,
@@ -191,9 +194,8 @@ def _staged(layout: Layout) -> _Staged:
     return _Staged(kinds[MARKER_SUFFIX], kinds[FAILURE_SUFFIX], entries)
 
 
-def _failures(tasks: list[ListedTask], staged: _Staged, note: JobNote | None) -> dict[str, str]:
-    """The digests and reasons of the tasks that failed in the last run. Tasks that failed in an earlier run are tried again."""
-    since = note.started if note is not None and note.command == "build" else 0.0
+def _failures(tasks: list[ListedTask], staged: _Staged, since: float) -> dict[str, str]:
+    """The digests and reasons of the tasks that failed since then. Tasks that failed in an earlier run are tried again."""
     listed = {task.digest for task in tasks}
     found = [
         (digest, entry)
@@ -241,7 +243,7 @@ def _running(layout: Layout, note: JobNote | None, now: float) -> bool | None:
         return True
     renewed = [entry.modified for entry in _leases(layout) if entry.modified is not None]
     if renewed:
-        return now - max(renewed) < LEASE_S  # the store's clock and this one's: a wrong one gives a wrong answer
+        return now - max(renewed) < LEASE_S
     if note is not None and note.ended is not None and not note.left_to_runner:
         return False
     if storage.is_remote(layout.root):
@@ -254,7 +256,7 @@ def _decoding(
     staged: _Staged,
     failures: dict[str, str],
     lists: list[Entry],
-    note: JobNote | None,
+    since: float,
     now: float,
     goes_on: bool,
 ) -> DecodeProgress:
@@ -269,7 +271,7 @@ def _decoding(
         for task in tasks
         if (entry := staged.markers.get(task.digest) or staged.failures.get(task.digest)) is not None
         and entry.modified is not None
-        and (note is None or entry.modified >= note.started)
+        and entry.modified >= since
     ]
     rate = None
     if begun is not None and fresh:

@@ -40,11 +40,12 @@ from longtake.pipeline.run.parts import ByPart, with_hash, without_hash
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.runner import batches_for
 from longtake.pipeline.run.slots import shared_slots
+from longtake.pipeline.run.worker import begin_work
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop
-from longtake.schemas.versions import check_versions, versions as installed
+from longtake.schemas.versions import versions as installed
 
 LEDGER_PREFIX, DRY_RUN_PREFIX = "part-fetch", "part-dry-run"
 TALLY = "tally"
@@ -153,7 +154,7 @@ class FetchVideo(beam.DoFn):
         self._versions = installed()
 
     def setup(self) -> None:
-        check_versions(self._versions)
+        begin_work(self._versions)
         settings, memory = places.settings_of(self._config), self._config.limits.memory_bytes
         self._wanted, self._layout = wanted_of(self._config), places.fetch_layout(self._config)
         network = shared_slots(settings.concurrency, memory, (_CHILD,))

@@ -29,12 +29,13 @@ from longtake.pipeline.run.events import event
 from longtake.pipeline.run.progress import PROGRESS
 from longtake.pipeline.run.slots import Slots, shared_slots
 from longtake.pipeline.run.sources import Version, detail_of, in_slot, local_source
+from longtake.pipeline.run.worker import begin_work
 from longtake.pipeline.text.recognised.scores import HeardSpeech
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, Sentence, SourceVideo, compact, drop_clip, drop_sentences
-from longtake.schemas.versions import check_versions, versions
+from longtake.schemas.versions import versions
 from longtake.schemas.words import count_words
 
 TALLY = "tally"
@@ -65,7 +66,7 @@ class PlanVideo(beam.DoFn):
         self._config, self._probe, self._workers, self._versions = config, probe, workers, versions()
 
     def setup(self) -> None:
-        check_versions(self._versions)
+        begin_work(self._versions)
         self._slots: Slots | None = None
         if self._probe != "none":
             self._slots = shared_slots(self._workers, self._config.limits.memory_bytes)

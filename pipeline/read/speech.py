@@ -21,6 +21,7 @@ from longtake.pipeline.run.concurrent import Concurrent
 from longtake.pipeline.run.dataflow import speech_hints
 from longtake.pipeline.run.progress import HOURS, PROGRESS
 from longtake.pipeline.run.sources import Version
+from longtake.pipeline.run.worker import begin_work
 from longtake.pipeline.speech.model import check_model, speech_settings
 from longtake.pipeline.speech.saved import SavedSpeech, describe, is_described, saved_speech
 from longtake.pipeline.speech.work import hear, speech_length, speech_slots
@@ -28,7 +29,7 @@ from longtake.pipeline.text.own_text import needs_speech
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import SourceVideo
-from longtake.schemas.versions import check_versions, versions
+from longtake.schemas.versions import versions
 
 HEARING = "recognising"  # the phase of the progress line
 _MS = 3_600_000
@@ -115,7 +116,7 @@ class _HearSource(beam.DoFn):
         self._config, self._workers, self._versions = config, workers, versions()
 
     def setup(self) -> None:
-        check_versions(self._versions)
+        begin_work(self._versions)
         self._slots = speech_slots(self._config, self._workers)
         self._settings, self._saved = speech_settings(self._config), saved_speech(self._config)
 

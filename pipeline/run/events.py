@@ -130,4 +130,14 @@ def log_as_asked(json_lines: bool = False, stream: TextIO | None = None, at_leas
     _LOGGER.setLevel((level or "info").upper())
 
 
-__all__: list[Any] = ["Event", "Field", "event", "log_as_asked", "redacted"]
+def log_in_pool() -> None:
+    """Log to standard error as LONGTAKE_LOG and LONGTAKE_LOG_LEVEL ask, in a worker that sends its log to no runner.
+
+    Beam's worker pools (2.77) start such workers. What they print is in the log of the pool.
+    """
+    sent = logging.getLogger().handlers or any(isinstance(handler.formatter, _Lines) for handler in _LOGGER.handlers)
+    if not sent and (os.environ.get(FORM) or os.environ.get(LEVEL)):
+        log_as_asked()
+
+
+__all__: list[Any] = ["Event", "Field", "event", "log_as_asked", "log_in_pool", "redacted"]

@@ -12,6 +12,7 @@ from longtake.pipeline.run.events import redacted
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 
+NOTE = "job.json"
 _ERROR_CHARACTERS = 500
 
 
@@ -34,7 +35,7 @@ _running: list[tuple[Layout, JobNote]] = []  # the notes of the commands of this
 
 
 def _path(layout: Layout) -> str:
-    return storage.join(layout.staging, "job.json")
+    return storage.join(layout.staging, NOTE)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from zipfile import ZipFile
 import pytest
 
 PRISM = "github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0"
+#: Beam's boot program, which starts an SDK worker where a runner may start processes.
+BOOT = "github.com/apache/beam/sdks/v2/python/container@v2.77.0"
 S3_SERVER = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 GS_SERVER = "github.com/fsouza/fake-gcs-server@v1.52.3"
 FLINK, SPARK = "1.19.3", "3.5.7"
@@ -38,6 +40,8 @@ OPENS = [
         "sun.nio.cs", "sun.security.action", "sun.util.calendar",
     )
 ]  # fmt: skip
+#: How a skip begins that is a registry's doing; the end of each run of tests repeats it.
+CANNOT = "CANNOT RUN HERE"
 _PATIENCE = 900  # seconds for one artifact
 
 
@@ -122,7 +126,10 @@ def _unpack(requirement: str, name: str) -> None:
 def _ask(command: list[str], environment: dict[str, str] | None = None) -> None:
     if shutil.which(command[0]) is None:
         raise RefusedError(f"{command[0]} is not installed")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise RefusedError(f"{' '.join(command)}: no end after {_PATIENCE} s") from None
     if done.returncode:
         said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
         faults = [line for line in said.splitlines() if "ERROR" in line or "rror:" in line or "not found" in line]
@@ -135,11 +142,11 @@ def or_skip() -> Iterator[None]:
     try:
         yield
     except RefusedError as refused:
-        pytest.skip(str(refused))
+        pytest.skip(f"{CANNOT}: {refused}")
 
 
 if __name__ == "__main__":
     try:
         print(job_server(sys.argv[1]))
     except RefusedError as refused:
-        sys.exit(f"{sys.argv[1].upper()} CANNOT RUN HERE: {refused}")
+        sys.exit(f"{sys.argv[1].upper()} {CANNOT}: {refused}")

@@ -26,6 +26,8 @@ NAMES = ("launcher", "runner", "worker1", "worker2", "storage", "watcher")
 POOL, PRISM, STORE, FRONT = 50000, 8073, 7070, 50001
 S3 = object_stores.CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://storage:{STORE}"}
 GS = {"STORAGE_EMULATOR_HOST": "http://storage:4443"}
+#: Pools and Beam's boot program start workers as `python`.
+WITH_PYTHON = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 _FORWARD = Path(__file__).parent / "forward.py"
 
 
@@ -37,6 +39,7 @@ class Cluster:
     folder: Path
     pools: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     flink: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    zookeeper: subprocess.Popen[bytes] | None = None
     store: Any = None
 
     def __getitem__(self, name: str) -> Host:
@@ -91,14 +94,13 @@ class Cluster:
             one.environment |= GS
         return process
 
-    def start_pool(self, name: str, python: str = sys.executable, **environment: str) -> subprocess.Popen[bytes]:
+    def start_pool(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
         """Beam's worker pool, which starts SDK workers where it is asked to. One that runs already stays."""
         if name in self.pools and self.pools[name].poll() is None:
             return self.pools[name]
         host = self[name]
-        path = f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"  # it starts workers as `python`
-        pool = [python, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={POOL}"]
-        process = self.pools[name] = host.start(pool, "pool", PATH=path, **environment)
+        pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={POOL}"]
+        process = self.pools[name] = host.start(pool, "pool", PATH=WITH_PYTHON, **environment)
         host.wait_for(POOL, process)
         return process
 
@@ -119,16 +121,32 @@ class Cluster:
         return *ON_FLINK, f"--flink_job_server_jar={jar}"
 
     def start_flink_on(self, name: str) -> None:
-        """Start Flink's part of one host."""
+        """Start Flink's part of one host; with ZooKeeper, if that runs, to find the job manager and its jobs again. One that runs
+        already stays."""
+        if name in self.flink and self.flink[name].poll() is None:
+            return
         host = self[name]
         conf = host.folder / "flink"
         conf.mkdir(exist_ok=True)
-        (conf / "config.yaml").write_text(_FLINK.format(host=host.address))
-        (conf / "log4j.properties").write_text(_LOG4J)
+        more = _FLINK_HA.format(jobs=self["runner"].folder / "jobs") if self.zookeeper else ""
+        (conf / "config.yaml").write_text(_FLINK.format(host=host.address) + more)
         main = _JOB_MANAGER if name == "runner" else _TASK_MANAGER
-        log = f"-Dlog4j2.configurationFile={conf / 'log4j.properties'}"
-        jars = artifacts.flink_libraries()
-        self.flink[name] = host.start([*_JAVA, log, "-cp", f"{jars}/*", main, "--configDir", str(conf)], "flink")
+        self.flink[name] = self._start_java(name, "flink", main, "--configDir", str(conf))
+
+    def start_zookeeper(self) -> None:
+        """ZooKeeper, as Flink brings it, on the host of the store."""
+        host = self["storage"]
+        (host.folder / "zoo.cfg").write_text(_ZOOKEEPER.format(data=host.folder / "zookeeper"))
+        self.zookeeper = self._start_java("storage", "zookeeper", *_QUORUM_PEER, str(host.folder / "zoo.cfg"))
+        host.wait_for(2181, self.zookeeper)
+
+    def _start_java(self, name: str, log: str, *command: str) -> subprocess.Popen[bytes]:
+        """Start a class of Flink's jars on a host."""
+        host = self[name]
+        (host.folder / "log4j.properties").write_text(_LOG4J)
+        jars, logging = artifacts.flink_libraries(), f"-Dlog4j2.configurationFile={host.folder / 'log4j.properties'}"
+        java = [*_JAVA, logging, "-Dzookeeper.admin.enableServer=false", "-cp", f"{jars}/*"]
+        return host.start([*java, *command], log, PATH=WITH_PYTHON, RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT="1")
 
     def wait_for_flink(self) -> None:
         """Wait until all slots are there."""
@@ -190,6 +208,8 @@ class Cluster:
 
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+_QUORUM_PEER = ("org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer", "--peerId", "1", "--zkConfigFile")
+_ZOOKEEPER = "tickTime=2000\ninitLimit=10\nsyncLimit=5\nclientPort=2181\ndataDir={data}\nserver.1=storage:2888:3888\n"
 _JAVA = [
     "java", "-Xmx512m", *(f"--add-opens={name}=ALL-UNNAMED" for name in artifacts.OPENS),
     "--add-exports=java.base/sun.net.util=ALL-UNNAMED", "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
@@ -218,6 +238,10 @@ taskmanager.memory.jvm-overhead.min: 192m
 taskmanager.memory.jvm-overhead.max: 192m
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
+"""
+_FLINK_HA = """high-availability.type: zookeeper
+high-availability.zookeeper.quorum: storage:2181
+high-availability.storageDir: file://{jobs}
 """
 _SPARK_MASTER = "org.apache.spark.deploy.master.Master"
 _SPARK_WORKER = "org.apache.spark.deploy.worker.Worker"
@@ -259,6 +283,15 @@ ON_FLINK = (
     "--environment_type=EXTERNAL",
     f"--environment_config=localhost:{POOL}",  # each task manager asks the pool on its own host
 )
+
+
+def on_flink_by_processes(flink: tuple[str, ...]) -> tuple[str, ...]:
+    """`flink`, what to say for workers of pools, changed: each task manager starts its workers itself."""
+    boot = json.dumps({"command": artifacts.program(artifacts.BOOT)})
+    others = [option for option in flink if not option.startswith("--environment_")]
+    return *others, "--environment_type=PROCESS", f"--environment_config={boot}"
+
+
 ON_SPARK = ("--runner=SparkRunner", "--spark_master_url=spark://runner:7077", *ON_FLINK[-2:])
 
 

@@ -5,6 +5,7 @@ Nothing leaves the bridge. It takes root and a kernel that allows it; `why_not` 
 
 import fcntl
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -31,6 +32,13 @@ def why_not() -> str | None:
         return f"ip netns add: {tried.stderr.strip()}"
     subprocess.run(["ip", "netns", "delete", "lt-try"], check=False)
     return None
+
+
+def why_no_clocks() -> str | None:
+    """Why hosts here can have no clocks of their own; None if they can."""
+    if platform.machine() != "x86_64":
+        return "wrong_clock.c is for x86-64"
+    return None if shutil.which("cc") else "there is no C compiler for wrong_clock.c"
 
 
 class Host:
@@ -79,6 +87,13 @@ class Host:
         """Limit what this host sends to `rate`, as in 20mbit."""
         limit = f"qdisc replace dev eth0 root tbf rate {rate} burst 64kb latency 400ms"
         subprocess.run(["ip", "netns", "exec", self._namespace, "tc", *limit.split()], check=True)
+
+    def set_clock(self, seconds: int) -> None:
+        """What starts here from now on has a clock that is wrong by `seconds`; waiting takes as long as ever."""
+        source, made = Path(__file__).with_name("wrong_clock.c"), self.folder / "wrong_clock.so"
+        if not made.exists():
+            subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(made), str(source)], check=True)
+        self.environment |= {"LD_PRELOAD": str(made), "CLOCK_WRONG_BY": str(seconds)}
 
     def here(self, command: list[str]) -> list[str]:
         """`command`, as it must be started to run on this host."""

@@ -16,6 +16,7 @@ from cluster import ON_PRISM, S3, STORE, TWO_HOSTS, Cluster, cluster, lay_out_se
 from sources import LAST_MAN, MAMMALS, SourceSet, Video, build, ledger, published, source_set, spoken
 
 from longtake.schemas import storage
+from longtake.schemas.layout import LEASE_S
 
 VIDEOS = [Video(f"v{i}", spoken(6, 700 * i), (MAMMALS, LAST_MAN)[i % 2]) for i in range(12)]
 SETTINGS = {"frames": {"short_side": 32, "per_sentence": 2}, "shards": {"samples": 4}}
@@ -73,9 +74,9 @@ def workers(pool: subprocess.Popen[bytes]) -> list[int]:
 def half_way(busy: Cluster, local: SourceSet, *beam: str) -> tuple[str, str, subprocess.Popen[bytes]]:
     """A build on the launcher that has decoded something and has more to do: its configuration, its output and its process."""
     config, output = lay_out(local)
-    job = busy.begin("build", config, "--probe=none", "--workers=1", "--", *beam)
-    busy.wait_for_file(output, "plan/_plan.json", job)
+    assert busy.longtake("plan", config, "--probe=none").returncode == 0
     busy["storage"].slow(SLOW)
+    job = busy.begin("build", config, "--probe=none", "--workers=1", "--", *beam)
     busy.wait_for_file(output, "staging/??/*.json", job)
     return config, output, job
 
@@ -260,6 +261,37 @@ def test_host_with_another_version_of_av(busy: Cluster, local: SourceSet) -> Non
     finish(busy, config, output, local, *TWO_HOSTS)
 
 
+@pytest.fixture
+def wrong_clocks() -> None:
+    if reason := hosts.why_no_clocks():
+        pytest.skip(reason)
+
+
+def test_hosts_with_wrong_clocks(busy: Cluster, wrong_clocks: None, local: SourceSet) -> None:
+    """Nothing compares the clocks of two machines, but S3 servers, which refuse requests that are 15 minutes old or early."""
+    hosts.kill(busy.pools["worker2"])
+    for name, seconds in (("worker2", -600), ("launcher", 500), ("watcher", 700)):
+        busy[name].set_clock(seconds)
+    busy.start_pool("worker2")
+    config, output, job = half_way(busy, local, *TWO_HOSTS)
+    with frozen(busy):
+        second = busy.longtake("build", config, on="watcher")
+        assert second.returncode == 1, second.stdout
+        assert "another longtake command is working on this corpus" in second.stderr
+        found = busy.status(output)
+        assert found["running"] is True
+        assert found["last_sign_age_s"] < 60
+    hosts.kill(job)
+    time.sleep(LEASE_S + 5)
+    assert busy.status(output)["running"] is False
+    assert busy.status(output)["last_sign_age_s"] > LEASE_S / 2, "its workers may have ended what they had begun"
+    finish(busy, config, output, local, *TWO_HOSTS)
+    busy["watcher"].set_clock(7200)
+    done = busy.longtake("status", output, on="watcher")
+    assert done.returncode == 1
+    assert "the store refuses requests of this machine: its clock says " in done.stderr
+
+
 def other_av(folder: Path) -> str:
     """A search path on which the package av says that it is another version."""
     about = folder / "other" / "av-17.0.0.dist-info"
@@ -304,12 +336,16 @@ def flink(busy: Cluster) -> tuple[str, ...]:
         return busy.start_flink()
 
 
-@pytest.mark.parametrize("killed", ["sdk worker", "task manager"])
-def test_flink_goes_on_without(killed: str, busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
+@pytest.mark.parametrize("lost", ["sdk worker", "task manager", "host for a minute"])
+def test_flink_goes_on_without(lost: str, busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
     """It tries again what was lost; a task manager has to come back."""
     _, output, job = half_way(busy, local, *flink)
-    if killed == "sdk worker":
+    if lost == "sdk worker":
         kill_workers(busy.pools["worker1"])
+    elif lost == "host for a minute":
+        busy["worker2"].cut_off()
+        time.sleep(60)
+        busy["worker2"].reconnect()
     else:
         hosts.kill(busy.flink["worker2"])
         busy.start_flink_on("worker2")
@@ -320,7 +356,7 @@ def test_flink_goes_on_without(killed: str, busy: Cluster, flink: tuple[str, ...
 
 
 def test_flink_job_manager_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
-    """Without high availability, which takes a ZooKeeper or Kubernetes, its jobs are gone with it."""
+    """Without high availability its jobs are gone with it."""
     config, output, job = half_way(busy, local, *flink)
     hosts.kill(busy.flink["runner"])
     busy["storage"].slow("1gbit")
@@ -330,6 +366,21 @@ def test_flink_job_manager_killed(busy: Cluster, flink: tuple[str, ...], local: 
     busy.start_flink_on("runner")
     busy.wait_for_flink()
     finish(busy, config, output, local, *flink)
+
+
+def test_flink_job_manager_killed_with_high_availability(busy: Cluster, local: SourceSet) -> None:
+    """The next job manager finds the job by ZooKeeper and on the disk of its host, and begins it again; nobody has to ask."""
+    with artifacts.or_skip():
+        artifacts.flink_libraries()
+    busy.start_zookeeper()
+    _, output, job = half_way(busy, local, *busy.start_flink())
+    hosts.kill(busy.flink["runner"])
+    busy.start_flink_on("runner")
+    busy["storage"].slow("1gbit")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 0, said
+    assert "Recovered" in busy["runner"].logs["flink"].read_text()
+    same(output, local, busy.folder / "corpus")
 
 
 def test_flink_job_server_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import artifacts
 import object_stores
-from cluster import GS, ON_PRISM, TWO_HOSTS, Cluster, lay_out_demo, reached
-from sources import ledger, published
+from cluster import GS, ON_PRISM, TWO_HOSTS, Cluster, lay_out_demo, on_flink_by_processes, reached
+from sources import command, ledger, published
 
 from longtake.schemas import remote, storage
 
@@ -19,14 +19,16 @@ def same(root: str, reference: Path, folder: Path) -> None:
 def test_two_worker_hosts(whole: Cluster, reference: Path, tmp_path: Path) -> None:
     root = object_stores.new_bucket("s3")
     config = lay_out_demo(root)
-    whole.start_pool("worker1")
-    whole.start_pool("worker2")
+    for name in ("worker1", "worker2"):
+        whole.start_pool(name, LONGTAKE_LOG="json")
     whole.start_front("worker1", "worker2")
     done = whole.longtake("build", config, "--", *TWO_HOSTS)
     assert done.returncode == 0, done.stderr
     same(root, reference, tmp_path)
     for name in ("worker1", "worker2"):
         assert "Starting worker with command" in whole[name].logs["pool"].read_text()
+    told = "".join(whole[name].logs["pool"].read_text() for name in ("worker1", "worker2"))
+    assert '"event": "task_done", "video_id": "mammals"' in told
 
 
 def test_prism(whole: Cluster, reference: Path, tmp_path: Path) -> None:
@@ -75,6 +77,22 @@ def test_flink(whole: Cluster, reference: Path, tmp_path: Path) -> None:
     done = whole.longtake("build", config, "--workers=1", "--", *options)
     assert done.returncode == 0, done.stderr
     same(root, reference, tmp_path)
+
+
+def test_flink_that_starts_its_workers(whole: Cluster, reference: Path, tmp_path: Path) -> None:
+    """Without pools: Beam's boot program, started by the task managers. Their logs hold what the workers tell of each video."""
+    with artifacts.or_skip():
+        options = on_flink_by_processes(whole.start_flink())
+    root = object_stores.new_bucket("s3")
+    config = lay_out_demo(root)
+    assert whole.longtake("plan", config).returncode == 0
+    done = whole["launcher"].run(
+        command("build", config, "--workers=1", "--", *options), 900
+    )  # a new worker for each step
+    assert done.returncode == 0, done.stderr
+    same(root, reference, tmp_path)
+    told = "".join(whole[name].logs["flink"].read_text() for name in ("worker1", "worker2"))
+    assert "task_done video_id=mammals " in told
 
 
 def test_spark(whole: Cluster, reference: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The same corpus, byte by byte, on every runner that can run here: threads, processes, and workers that somebody else starts."""
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from sources import (
     Video,
     build,
     ledger,
+    longtake_here,
     manifest,
     published,
     source_set,
@@ -28,6 +31,8 @@ SETTINGS = {
     "frames": {"short_side": 32, "per_sentence": 2},
     "duplicates": {"paragraphs": "flag"},  # its joins, too, must not see who works
 }
+
+KILLS = Path(__file__).parent / "kills"
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +53,7 @@ def pool_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pool(pool_log: Path) -> Iterator[str]:
-    with worker_pool(pool_log) as address:
+    with worker_pool(pool_log, LONGTAKE_LOG="json") as address:
         yield address
 
 
@@ -72,6 +77,9 @@ def test_two_external_worker_processes_at_once(reference: SourceSet, pool: str, 
     build(sources, workers=1, probe="header", beam=external)
     same(sources, reference)
     assert started(pool_log) - before == 4, "two for the plan, two for the build"
+    told = [json.loads(line) for line in pool_log.read_text().splitlines() if line.startswith('{"time"')]
+    done = {one["video_id"] for one in told if one["event"] == "task_done"}
+    assert done == {video.video_id for video in VIDEOS}, "the pool's log tells of each video"
 
 
 def test_a_job_server_with_external_workers(reference: SourceSet, pool: str, pool_log: Path, tmp_path: Path) -> None:
@@ -103,6 +111,31 @@ def test_the_engine_inside_its_job_server(
     same(sources, reference)
 
 
+def test_flink_goes_on_without_a_worker(reference: SourceSet, tmp_path: Path) -> None:
+    """SIGKILL of the SDK worker when it begins its fourth video: Flink tries again, and another worker uses what was done."""
+    with artifacts.or_skip():
+        jar = artifacts.job_server("flink")
+    sources, log, killed = lay_out(tmp_path), tmp_path / "pool.log", tmp_path / "killed"
+    assert longtake_here("plan", str(sources.config), "--probe=header").returncode == 0  # the other test plans on Flink
+    (tmp_path / "config.yaml").write_text(
+        "restart-strategy.type: fixed-delay\nrestart-strategy.fixed-delay.delay: 2 s\nrestart-strategy.fixed-delay.attempts: 3\n"
+    )
+    flink = ["--flink-master=[local]", f"--flink-conf-dir={tmp_path}"]
+    point = {"LONGTAKE_TEST_KILL": "before pipeline.fragments.fragment read_marker 4"}
+    once = {"LONGTAKE_TEST_KILL_ONCE": str(killed), "PYTHONPATH": with_path(KILLS)}
+    with (
+        worker_pool(log, **point, **once) as pool,
+        java_job_server(jar, tmp_path / "server.log", *flink) as server,
+    ):
+        forget = (
+            "--environment_cache_millis=500"  # else a cluster inside the job server tries again with the dead worker
+        )
+        build(sources, workers=1, probe="header", beam=[*portable(server, pool), "--parallelism=1", forget])
+    same(sources, reference)
+    assert killed.exists()
+    assert started(log) >= 2
+
+
 @pytest.mark.exhaustive
 def test_the_job_server_tells_why_a_job_failed(pool: str, tmp_path: Path) -> None:
     sources = source_set(tmp_path, [Video("broken", spoken(4))], "hdvila", **SETTINGS)
@@ -124,6 +157,11 @@ def portable(server: str, pool: str) -> list[str]:
 def same(sources: SourceSet, reference: SourceSet) -> None:
     assert published(sources.output) == published(reference.output)
     assert ledger(sources.output) == ledger(reference.output)
+
+
+def with_path(folder: Path) -> str:
+    """PYTHONPATH with one more folder before it."""
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def started(log: Path) -> int:

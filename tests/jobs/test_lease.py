@@ -131,13 +131,29 @@ def test_a_folder_that_the_holder_itself_deletes_does_not_stop_it(root: str) -> 
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
+def stores() -> Iterator[None]:
     if missing := object_stores.missing():
         pytest.skip(f"not installed: {missing}")
     with object_stores.emulators() as settings, pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
-        yield object_stores.new_bucket("s3")
+        yield
+
+
+@pytest.fixture
+def s3(stores: None) -> str:
+    return object_stores.new_bucket("s3")
+
+
+@pytest.mark.parametrize("kind", ["s3", "gs"])
+def test_status_goes_by_the_clock_of_the_store(kind: str, stores: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = storage.join(object_stores.new_bucket(kind), "out")
+    right = time.time
+    with locked(root), monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: right() + 3600)
+        found = read_status(root)
+    assert found.running
+    assert abs(found.now - right()) < 60
 
 
 def test_a_store_lets_one_request_create(s3: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -384,15 +385,28 @@ def test_scratch_space_of_dead_processes_is_deleted(tmp_path: Path, monkeypatch:
     shutil.rmtree(tmp_path / "other")
 
 
-@pytest.mark.parametrize(("code", "status"), [("InsufficientStorage", 507), ("XMinioStorageFull", 507), ("Other", 507)])
-def test_a_full_store_is_named_with_what_to_do(code: str, status: int) -> None:
+def refused(code: str, status: int, date: float | None = None) -> str:
+    """What is said when an S3 server answers in this way, at `date`."""
     errors = pytest.importorskip("botocore.exceptions")
-    answer = {"Error": {"Code": code, "Message": "No space left"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    headers = {} if date is None else {"date": formatdate(date, usegmt=True)}
+    about = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+    answer = {"Error": {"Code": code, "Message": "No"}, "ResponseMetadata": about}
 
     def put(_: object) -> None:
         raise errors.ClientError(answer, "PutObject")
 
-    with pytest.raises(
-        storage.StorageError, match=r"the store of s3://bucket is full\. Make room there; then run the same command"
-    ):
+    with pytest.raises(storage.StorageError) as raised:
         remote.attempt("s3://bucket/x", put)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(("code", "status"), [("InsufficientStorage", 507), ("XMinioStorageFull", 507), ("Other", 507)])
+def test_a_full_store_is_named_with_what_to_do(code: str, status: int) -> None:
+    assert "the store of s3://bucket is full. Make room there; then run the same command" in refused(code, status)
+
+
+def test_a_wrong_clock_is_named_with_what_to_do() -> None:
+    told = "the store refuses requests of this machine: its clock says "
+    assert told in refused("RequestTimeTooSkewed", 403)
+    assert told in refused("403", 403, time.time() + 3600), "the answer to HEAD has no code"
+    assert "permission denied" in refused("403", 403, time.time() + 60)
