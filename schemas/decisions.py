@@ -266,6 +266,12 @@ def _table(decisions: Iterable[Decision]) -> pa.Table:
     return pa.Table.from_pylist([{name: getattr(one, name) for name in COLUMNS} for one in decisions], schema=_TABLE)
 
 
+def as_parquet(decisions: Iterable[Decision]) -> bytes:
+    """Return rows as a file of Parquet, with all columns also if there is no row."""
+    found = list(decisions)
+    return _parquet(pa.table({name: [getattr(one, name) for one in found] for name in COLUMNS}, schema=_TABLE))
+
+
 def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
