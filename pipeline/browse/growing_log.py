@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from longtake.pipeline.browse.decision_table import About
-from longtake.schemas.decision import Decision, current
+from longtake.schemas.decision import WITHDRAWN, Decision, current
 from longtake.schemas.decisions import log_bytes, parse_log
 from longtake.schemas.errors import ConfigError
 
@@ -37,18 +37,19 @@ class GrowingLog:
         added = self._added(data)
         if added is None:
             rows, ignored = parse_log(self._path, data)
-            self._rows, self._current, self.changed = tuple(rows), current(rows), None
+            self._rows, self._current, self.changed = tuple(rows), {}, None
             self._of, self._changes, self.curators = {}, set(), frozenset()
-            self._keep(rows)
         else:
             rows, ignored = added, 0
             self._rows = (*self._rows, *rows)
             self._current = dict(self._current)  # others still look at the old one
-            self._keep(rows)
-            self.changed = {one.about for one in rows}
-            for about in self.changed:
+            self.changed = dict.fromkeys(one.about for one in rows)
+        self._keep(rows)
+        for about in self._of if self.changed is None else self.changed:
+            if those := _current_on(about, self._of[about]):
+                self._current[about] = those
+            else:
                 self._current.pop(about, None)
-            self._current |= current(one for about in self.changed for one in self._of[about])
         self._data = b"" if ignored else data
         return self._rows, self._current
 
@@ -70,3 +71,10 @@ class GrowingLog:
         except ConfigError:
             return None  # reading all of it names the line
         return None if ignored else rows
+
+
+def _current_on(about: About, rows: list[Decision]) -> list[Decision]:
+    """The current decisions on a subject; `current` sorts, which one row, as most subjects of a large corpus have, need not."""
+    if len(rows) == 1:
+        return rows[:] if rows[0].decision != WITHDRAWN else []
+    return current(rows).get(about, [])
