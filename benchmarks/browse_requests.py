@@ -1,31 +1,34 @@
 """Requests to `longtake browse` and to Datasette, in turn, and how long they take. Part of audit.py."""
 
 import contextlib
-import html
-import http.client
 import json
 import math
-import os
 import re
-import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
+import numpy as np
 import pyarrow.parquet as pq
-from measure import Failed, Sampler, child
+from browse_decided import ROWS, bulk, decided, total_of
+from browse_server import Server
+from measure import Failed, child
+from pyarrow.dataset import dataset
 from rich.console import Console
 from synthetic_text import vocabulary
 
-_START_SECONDS = 1800
+from longtake.pipeline.browse.map_table import map_path, write_map
+from longtake.schemas.layout import Layout
+
+MADE = ("browse", "maps")  # folders of audit/: the search tables, and maps
 _TABLE = "/corpus/samples"
 _MEASURES = {
     "duration": "duration", "sentences": "n_sentences", "words": "n_words", "wps": "words_per_second", "coherence": "coherence",
@@ -35,93 +38,6 @@ _MEASURES = {
         "score_black", "score_frozen", "score_slides", "score_relevance",
     )},
 }  # fmt: skip
-
-
-class Server:
-    """A server in a process of its own, from its start to its end. Raises Failed where it does not answer."""
-
-    def __init__(self, command: list[str], port: int, ready: str) -> None:
-        self._log = tempfile.NamedTemporaryFile("w+b", prefix="longtake-bench-")  # noqa: SIM115
-        begun = time.monotonic()
-        self._process = subprocess.Popen(
-            command, stdout=self._log, stderr=self._log, env=os.environ | {"PYTHONWARNINGS": "ignore"}
-        )
-        self._sampler = Sampler(self._process.pid)
-        self._csrf = ""
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        while True:
-            try:
-                self.get(ready)
-                break
-            except (OSError, http.client.HTTPException):
-                self._connection.close()
-                if self._process.poll() is not None or time.monotonic() - begun > _START_SECONDS:
-                    self.stop()
-                    raise Failed(f"{command[0]} does not answer:\n{self._said()}") from None
-                time.sleep(0.05)
-        self.start_seconds = time.monotonic() - begun
-
-    @property
-    def peak(self) -> int:
-        """Of its memory until now, in bytes."""
-        return self._sampler.peak
-
-    def get(self, path: str) -> tuple[bytes, float]:
-        """The whole answer, and how many milliseconds it took."""
-        begun = time.perf_counter()
-        try:
-            answer = self._answer(path)
-        except (ConnectionError, http.client.BadStatusLine):  # servers hang up on who was silent for seconds
-            self._connection.close()
-            begun = time.perf_counter()
-            answer = self._answer(path)
-        body = answer.read()
-        took = (time.perf_counter() - begun) * 1000
-        if answer.status != 200:
-            raise Failed(f"{path}: {answer.status}\n{body[:2000].decode(errors='replace')}")
-        return body, took
-
-    def post(
-        self, path: str, values: dict[str, str], form: bool = False
-    ) -> tuple[http.client.HTTPResponse, bytes, float]:
-        """The answer to what a page of longtake sends, and how many milliseconds it took."""
-        if not self._csrf:
-            found = re.search(rb'data-csrf="([^"]+)"', self.get("/")[0])
-            self._csrf = found[1].decode() if found else ""
-        kind = "application/x-www-form-urlencoded" if form else "application/json"
-        body = urlencode(values | {"csrf": self._csrf}) if form else json.dumps(values)
-        begun = time.perf_counter()
-        self._connection.request("POST", path, body, {"Content-Type": kind, "X-Longtake": self._csrf})
-        answer = self._connection.getresponse()
-        read = answer.read()
-        took = (time.perf_counter() - begun) * 1000
-        if answer.status >= 400:
-            raise Failed(f"{path}: {answer.status}\n{read[:2000].decode(errors='replace')}")
-        return answer, read, took
-
-    def proved(self, path: str) -> str:
-        """A path as our own pages give it: with the proof that lets its SQL run."""
-        given = dict(parse_qsl(urlsplit(path).query))
-        return self.post("/ask", given, form=True)[0].headers["Location"] if "sql" in given else path
-
-    def _answer(self, path: str) -> http.client.HTTPResponse:
-        self._connection.request("GET", path)
-        return self._connection.getresponse()
-
-    def stop(self) -> None:
-        """End it, as Ctrl-C does."""
-        self._connection.close()
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(20)
-        self._process.kill()
-        self._process.wait()
-        self._sampler.stop()
-
-    def _said(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")[-3000:]
 
 
 @dataclass(frozen=True)
@@ -220,18 +136,37 @@ def _keys(corpus: Path, number: int) -> list[tuple[str, int]]:
     return found
 
 
-def measure_browse(copy: Path, corpus: Path, peer: Path | None, number: int, console: Console) -> dict[str, Any]:
+def made_up_map(corpus: Path) -> None:
+    """Write a map of points around twenty places: it is served as one that `longtake map` computed."""
+    keys = dataset(corpus / "index", format="parquet").to_table(columns=["key"])["key"].combine_chunks()
+    rng = np.random.default_rng(0)
+    topic = rng.integers(0, 20, len(keys)).astype(np.int16)
+    points = (rng.normal(0, 0.5, (20, 2))[topic] + rng.normal(0, 0.1, (len(keys), 2))).astype(np.float32)
+    columns = {"key": keys, "x": points[:, 0], "y": points[:, 1], "topic": topic}
+    topics = [{"words": [f"word{n}", "made", "up"]} for n in range(20)]
+    write_map(map_path(Layout(str(corpus)), "words"), columns, {"topics": topics, "method": {"name": "made up"}})
+
+
+def measure_browse(
+    copy: Path, corpus: Path, peer: Path | None, number: int, has_made_up_map: bool, console: Console
+) -> dict[str, Any]:
     """Figures of longtake browse on `copy`, and of Datasette. Raises Failed where they answer differently."""
     figures: dict[str, Any] = {"starts": {}, "requests": {}, "versions": {}}
     longtake, port = Path(sys.executable).parent / "longtake", _port()
     command = [str(longtake), "browse", str(copy), "--port", str(port), "--curator", "Ann"]
+    if has_made_up_map:
+        made_up_map(copy)
+    figures["made_before"] = [name for name in MADE if (copy / "audit" / name).exists()]
     console.print("longtake browse, first start", style="dim")
     first = Server(command, port, "/healthz")
     first.stop()
-    console.print("longtake map", style="dim")
-    begun = time.monotonic()
-    subprocess.run([str(longtake), "map", str(copy), "--method", "pca", "-q"], check=True, stdout=subprocess.DEVNULL)
-    figures["map_seconds"] = time.monotonic() - begun
+    if "maps" not in figures["made_before"]:
+        console.print("longtake map", style="dim")
+        begun = time.monotonic()
+        subprocess.run(
+            [str(longtake), "map", str(copy), "--method", "pca", "-q"], check=True, stdout=subprocess.DEVNULL
+        )
+        figures["map_seconds"] = time.monotonic() - begun
     with contextlib.ExitStack() as stack:
         theirs, reason = None, "no --peer"
         if peer is not None:
@@ -247,7 +182,8 @@ def measure_browse(copy: Path, corpus: Path, peer: Path | None, number: int, con
         for name, kind in selection_kinds(ours, number).items():
             figures["requests"][name] = _measure(kind, ours, None)
             console.print(f"  {name}: {figures['requests'][name]['longtake']['p50']:.0f} ms", highlight=False)
-        figures["bulk"] = _bulk(ours)
+        figures["bulk"] = bulk(ours, "language=de")
+        figures["decided"] = decided(ours, [key for key, _ in _keys(corpus, number)])
         cache = sum(path.stat().st_size for path in (copy / "audit" / "browse").rglob("*") if path.is_file())
         figures["starts"]["longtake"] = {
             "first": first.start_seconds, "later": ours.start_seconds, "first_peak": first.peak, "later_peak": ours.peak,
@@ -286,27 +222,35 @@ def _start_peer(
 
 def _measure(kind: Kind, ours: Server, theirs: Server | None) -> dict[str, Any]:
     times: dict[str, list[list[float]]] = {"longtake": [[], []], "datasette": [[], []]}
+    servers = {"longtake": ours} | ({"datasette": theirs} if theirs is not None and kind.peer else {})
+    used: dict[str, list[float]] = {name: [one.cpu] for name, one in servers.items()}
     rows = []
     for again in (0, 1):
         for n, path in enumerate(kind.ours):
             body, took = ours.get(ours.proved(path))
             times["longtake"][again].append(took)
-            total = _total(body, rb"<p><strong>([\d,]+)</strong>") if kind.counted else None
+            total = total_of(body, ROWS) if kind.counted else None
             if theirs is not None and kind.peer:
                 body, took = theirs.get(kind.peer[n])
                 times["datasette"][again].append(took)
-                other = _total(body, rb"<h3>\s*([\d,]+) rows?") if kind.counted else None
+                other = total_of(body, rb"<h3>\s*([\d,]+) rows?") if kind.counted else None
                 if other != total:
                     raise Failed(f"{path} finds {total} rows, {kind.peer[n]} {other}")
             if total is not None and not again:
                 rows.append(total)
+        for name, one in servers.items():
+            used[name].append(one.cpu)
     found: dict[str, Any] = {"rows": int(statistics.median(rows)) if rows else None}
     for name, (first, second) in times.items():
         if first:
             found[name] = {
-                "p50": statistics.median(first), "p95": sorted(first)[max(0, -(-len(first) * 95 // 100) - 1)], "max": max(first),
-                "again": statistics.median(second), "all": [round(one, 1) for one in first],
-            }  # fmt: skip
+                "p50": statistics.median(first),
+                "p95": sorted(first)[max(0, -(-len(first) * 95 // 100) - 1)],
+                "max": max(first),
+                "again": statistics.median(second),
+                "cpu": [round(1000 * (now - before) / len(first), 1) for before, now in pairwise(used[name])],
+                "all": [round(one, 1) for one in first],
+            }
     return found
 
 
@@ -341,36 +285,6 @@ def selection_kinds(ours: Server, number: int) -> dict[str, Kind]:
         "page of selections": Kind(["/selections"] * number, counted=False),
         "keys of a selection": pages("/export/keys", lambda n: {"min_words": 100 + 5 * n}),
     }
-
-
-def _bulk(ours: Server) -> dict[str, Any]:
-    """A decision on a tenth of all samples, and the way back."""
-    query = "language=de"
-    number = _total(ours.get(f"/?{query}")[0], rb"<p><strong>([\d,]+)</strong>")
-    asked = {
-        "query": query,
-        "expected": str(number),
-        "decision": "reject",
-        "label": "other",
-        "note": "",
-        "curator": "Ann",
-    }
-    done, decided = ours.post("/api/bulk", asked)[1:]
-    page, listed = ours.get("/api/bulk?by=Ann")
-    found = re.search(rb"data-undo='([^']+)'", page)
-    if json.loads(done)["done"] != number or found is None:
-        raise Failed(f"a bulk on {number} samples: {done!r}")
-    undone, back = ours.post("/api/bulk/undo", json.loads(html.unescape(found[1].decode())) | {"curator": "Ann"})[1:]
-    if json.loads(undone)["done"] != number:
-        raise Failed(f"undo of a bulk on {number} samples: {undone!r}")
-    return {"samples": number, "decide_ms": decided, "list_ms": listed, "undo_ms": back}
-
-
-def _total(body: bytes, pattern: bytes) -> int:
-    found = re.search(pattern, body)
-    if found is None:
-        raise Failed(f"a page does not say how many rows there are:\n{body[:2000].decode(errors='replace')}")
-    return int(found[1].replace(b",", b""))
 
 
 def _port() -> int:

@@ -1,5 +1,6 @@
 """A curator's decision on a sample or source video, and the rules for decisions of several curators."""
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -87,13 +88,14 @@ def _told(text: str) -> str:
 
 
 def _is_one_line(text: str) -> bool:
-    return all(c.isprintable() or c in _JOINERS or unicodedata.category(c) == "Zs" for c in text)
+    return text.isprintable() or all(c.isprintable() or c in _JOINERS or unicodedata.category(c) == "Zs" for c in text)
 
 
 def _can_be_kept(text: str) -> bool:
-    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
+    return (text.isascii() and "\0" not in text) or not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
 
 
+@functools.lru_cache(1024)  # a bulk has one time for all its rows
 def _utc(text: str) -> str:
     if not text:
         return ""

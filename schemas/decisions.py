@@ -116,9 +116,9 @@ def _written(path: str, decisions: Iterable[Decision]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _of(values: Iterable[tuple[str, str]], where: str) -> Decision:
+def _of(values: Sequence[str], names: tuple[str, ...], where: str) -> Decision:
     try:
-        return Decision(**dict(values))
+        return Decision(*values) if names == COLUMNS else Decision(**dict(zip(names, values, strict=True)))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 
@@ -169,14 +169,16 @@ def _rows(path: str, data: bytes) -> tuple[list[str], list[Decision]]:
         raise ConfigError(f"{path}:{line}: not UTF-8 text: {error.reason}") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header, decisions, line = list[str](), [], 1
+    places, names = list[int](), tuple[str, ...]()
     for row in _records(path, reader):
         if not header:
             header = _checked(path, [name.strip() for name in row])
+            places = [place for place, name in enumerate(header) if name in COLUMNS]
+            names = tuple(header[place] for place in places)
         elif row:
             if len(row) != len(header):
                 raise ConfigError(f"{path}:{line}: {len(row)} fields, but {len(header)} columns")
-            values = zip(header, row, strict=True)
-            decisions.append(_of(((n, v) for n, v in values if n in COLUMNS), f"{path}:{line}"))
+            decisions.append(_of([row[place] for place in places], names, f"{path}:{line}"))
         line = reader.line_num + 1
     return header, decisions
 
@@ -230,10 +232,10 @@ def _from_parquet(path: str, data: bytes) -> list[Decision]:
     table = _parquet_table(path, data)
     if table is None:
         return []
-    names = [name for name in COLUMNS if name in table.column_names]
+    names = tuple(name for name in COLUMNS if name in table.column_names)
     return [
-        _of([(name, _text(row[name], f"{path}: row {number}: {name}")) for name in names], f"{path}: row {number}")
-        for number, row in enumerate(table.select(names).to_pylist(), 1)
+        _of([_text(row[name], f"{path}: row {number}: {name}") for name in names], names, f"{path}: row {number}")
+        for number, row in enumerate(table.select(list(names)).to_pylist(), 1)
     ]
 
 
@@ -264,6 +266,12 @@ def _text(value: Any, where: str) -> str:
 
 def _table(decisions: Iterable[Decision]) -> pa.Table:
     return pa.Table.from_pylist([{name: getattr(one, name) for name in COLUMNS} for one in decisions], schema=_TABLE)
+
+
+def as_parquet(decisions: Iterable[Decision]) -> bytes:
+    """Return rows as a file of Parquet, with all columns also if there is no row."""
+    found = list(decisions)
+    return _parquet(pa.table({name: [getattr(one, name) for one in found] for name in COLUMNS}, schema=_TABLE))
 
 
 def _parquet(table: pa.Table) -> bytes:

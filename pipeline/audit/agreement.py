@@ -72,6 +72,8 @@ def cohen_kappa(pairs: Sequence[tuple[str, str]], confidence: float = 0.95) -> C
     observed, expected = float(np.trace(table)), float(rows @ columns)
     if expected >= 1:
         return Coefficient(None, None, None, n)
+    if max(rows.max(), columns.max()) > 1 - 1e-12:  # who never differs agrees by chance, and the variance says nothing
+        return Coefficient(0.0, None, None, n)
     kappa = (observed - expected) / (1 - expected)
     diagonal = np.diag(table) @ ((1 - (rows + columns) * (1 - kappa)) ** 2)
     weights = (columns[:, None] + rows[None, :]) ** 2  # of row i, column j: (p.i + pj.)^2

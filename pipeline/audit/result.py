@@ -200,7 +200,8 @@ class Estimate:
 @dataclass(frozen=True, slots=True)
 class Coefficient:
     """A coefficient of agreement with its confidence interval: 1 is perfect, 0 is chance. None where it is not defined: nothing
-    was judged twice, or all verdicts are the same, so that chance agrees too."""
+    was judged twice, or all verdicts are the same, so that chance agrees too. Kappa has no interval where a curator gave one
+    verdict throughout."""
 
     value: float | None
     low: float | None
@@ -209,8 +210,10 @@ class Coefficient:
 
     @property
     def text(self) -> str:
-        if self.value is None or self.low is None or self.high is None:
+        if self.value is None:
             return "not defined"
+        if self.low is None or self.high is None:
+            return f"{self.value:.2f} (no interval)"
         return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 

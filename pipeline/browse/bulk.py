@@ -6,7 +6,8 @@ A bulk is not recorded anywhere else. It is the rows of one curator with the sam
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from longtake.pipeline.browse.marks import About, DecisionTable, Marks
+from longtake.pipeline.browse.decision_table import About, DecisionTable
+from longtake.pipeline.browse.marks import Marks
 from longtake.schemas.decision import WITHDRAWN, Decision, steps
 
 SHOWN = 20  # bulks

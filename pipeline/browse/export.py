@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from longtake.pipeline.browse.marks import DecisionTable
+from longtake.pipeline.browse.decision_table import DecisionTable
 from longtake.pipeline.browse.store import Ids, Store
 
 _AT_ONCE = 2000  # rows

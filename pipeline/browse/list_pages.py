@@ -55,7 +55,7 @@ def add(app: Flask, site: Site) -> None:
             pages=pages,
             first=(number - 1) * PAGE,
             problems=problems,
-            curators=site.marks.read().curators,
+            curators=site.marks.curators(),
             saved=sorted(site.saved.read()),
             checks=read_checks(site.layout),
             labels=LABELS,

@@ -4,7 +4,8 @@ from typing import Any
 
 from flask import Flask, abort, render_template, request
 
-from longtake.pipeline.browse.marks import LABELS, DecisionTable
+from longtake.pipeline.browse.decision_table import DecisionTable
+from longtake.pipeline.browse.marks import LABELS
 from longtake.pipeline.browse.site import Site
 from longtake.pipeline.browse.viewer import deciding_curator, viewer
 from longtake.schemas.keys import is_sample_key
@@ -32,7 +33,7 @@ def add(app: Flask, site: Site) -> None:
         if basis and not viewer().adjudicates:
             abort(403, f"{curator} may not settle conflicts: longtake curators --add NAME --adjudicates lets a curator")
         key, video_id = _known(site, subject, subject_id)
-        if basis and (subject, subject_id) not in site.marks.read().disputed:
+        if basis and (subject, subject_id) not in site.marks.disputed():
             abort(400, f"curators do not differ on this {subject}: there is nothing to settle")  # nor more to see
         rest = (basis, change, _age(given.get("age_s", 0)))
         if decision == UNDO:

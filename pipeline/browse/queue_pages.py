@@ -22,7 +22,7 @@ def add(app: Flask, site: Site) -> None:
     def queues() -> str:
         whole, looks = site.marks.read(), viewer()
         found = site.queues().progress(whole.current)
-        disputed = whole.disputed.values()
+        disputed = site.marks.disputed().values()
         open_ones = sum(len({one.decision for one in standing(those)}) > 1 for those in disputed)
         first = None
         if looks.adjudicates and open_ones and not site.read_only:
@@ -52,10 +52,12 @@ def add(app: Flask, site: Site) -> None:
         name, curators = checked_queue(given["name"]), [one for part in given["to"].split(",") if (one := part.strip())]
         selection = selection_asked(given["query"])
         ids = ids_of(site, selection, given["expected"])
-        samples = site.store.listed(ids.tolist())
+        samples = site.store.subjects(ids)
         drawn = [
-            ReviewSample(row["key"], row["video_id"], row["split"], selection.told[:200], len(samples), 1.0, 0)
-            for row in sorted(samples, key=lambda row: hashlib.sha256(f"{name}:{row['key']}".encode()).digest())
+            ReviewSample(key, video_id, split, selection.told[:200], len(samples), 1.0, 0)
+            for key, video_id, split in sorted(
+                samples, key=lambda one: hashlib.sha256(f"{name}:{one[0]}".encode()).digest()
+            )
         ]
         dealt = deal(drawn, name, curators, _share(given["double"]))
         write_queue(site.layout, name, dealt, replace=False)
@@ -75,6 +77,6 @@ def _share(text: str) -> float:
 def are_there_any(site: Site) -> bool:
     """Whether there is a queue, or a conflict."""
     try:
-        return bool(site.queues().rows) or bool(site.marks.read().disputed)
+        return bool(site.queues().rows) or bool(site.marks.disputed())
     except (ConfigError, OSError):
         return True  # the page explains the error

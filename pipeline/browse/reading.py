@@ -6,6 +6,7 @@ import unicodedata
 from longtake.schemas.reason_meanings import MEANINGS
 
 _SEARCHED = 100_000  # characters of a text
+_BEFORE = 24  # characters that an excerpt has before the word that was searched for
 
 
 def clock(ms: float | None) -> str:
@@ -65,9 +66,9 @@ def excerpt(text: str, wanted: str, length: int = 320) -> str:
         found = re.search(rf"\b{re.escape(word)}", plain, re.IGNORECASE)
         if found and (at < 0 or found.start() < at):
             at = found.start()
-    start = max(0, at - length // 3) if at > length * 2 // 3 else 0
+    start = at - _BEFORE if at > 2 * _BEFORE else 0  # cards show two lines, on a phone some 60 characters
     if start:
-        start = text.find(" ", start, start + 30) + 1 or start
+        start = text.find(" ", start, at) + 1 or start
     end = start + length
     if end < len(text):
         space = text.rfind(" ", end - 30, end + 1)

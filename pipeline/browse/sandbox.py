@@ -1,4 +1,5 @@
-"""Run SQL that a person typed: each query runs in a separate process (query_process.py), which is killed at its limits.
+"""Run SQL that a person typed: each query runs in a separate process (query_process.py), which is killed at its limits. These
+processes are forks of one that has imported what they need.
 
 The process opens the search tables for reading, then loses access to all files (and so to extensions). Its settings are locked,
 and it sees almost none of this process's environment. DuckDB's own limits of time and memory do not cover everything; the
@@ -8,9 +9,12 @@ limits of the system do.
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
+import time
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,19 +25,25 @@ import numpy as np
 
 from longtake.pipeline.browse.cache import Cache
 from longtake.pipeline.browse.store import Ids
+from longtake.schemas import scratch
 from longtake.schemas.decision import Decision
-from longtake.schemas.decisions import COLUMNS
+from longtake.schemas.decisions import as_parquet
 
 MAX_SQL = 10_000  # characters
 _MEMORY = "512MB"  # for DuckDB
 _PROCESS_BYTES = 1 << 30  # for the whole process, with the interpreter
 _AT_ONCE = 2  # queries
 _START_SECONDS = 60  # for a process to start on a busy machine
+_KEPT_FILES = 4  # of decisions: more than queries at once, so that no query loses its file
 _SCRIPT = Path(__file__).with_name("query_process.py")
 _VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")  # what Python may need to start
 _STARTS = re.compile(
     r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(select|with|from|values|describe|summarize|show)\b", re.I | re.S
 )
+
+
+# A query without any of these words has no use for the table `decisions`, nor does it ask which tables there are.
+_MAY_ASK = re.compile(r"decisions|show|describe|summarize|tables|schema|columns|views|objects", re.I)
 
 
 class QueryError(Exception):
@@ -55,6 +65,11 @@ def is_query(typed: str) -> bool:
     return _STARTS.match(typed) is not None
 
 
+def may_ask_decisions(typed: str) -> bool:
+    """Whether a query or condition may use the table `decisions`, so that its answer depends on them."""
+    return _MAY_ASK.search(typed) is not None
+
+
 class Sandbox:
     """Runs queries on `samples`, `ledger` and `decisions`. Safe for many threads."""
 
@@ -62,95 +77,152 @@ class Sandbox:
         self._cache, self._seconds, self._max_rows = cache, seconds, max_rows
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
-        self._spare: _Process | None = None
-        self._is_warm = False
+        self._forks: _Forks | None = None
+        self._files: list[tuple[Sequence[Decision], str]] = []
 
     def warm(self) -> None:
-        """Keep a process ready from now on, so that no query waits for a start."""
+        """Start the process that forks the others, so that no query waits for it."""
         with self._lock:
-            self._is_warm = True
-            self._spare = self._spare or _Process()
+            self._forks = self._forks or _Forks()
 
     def close(self) -> None:
-        """End the process that waits for a query."""
+        """End all processes."""
         with self._lock:
-            spare, self._spare, self._is_warm = self._spare, None, False
-        if spare is not None:
-            spare.end()
+            forks, self._forks = self._forks, None
+            files, self._files = self._files, []
+        if forks is not None:
+            forks.end()
+        for _, path in files:
+            _remove(path)
 
-    def run(self, typed: str, decisions: Sequence[Decision]) -> Result:
-        """Run a query and return its result. Raises QueryError."""
+    def run(self, typed: str, decisions: Sequence[Decision] | None) -> Result:
+        """Run a query and return its result. Without decisions (None) there is no such table. Raises QueryError."""
         found, _ = self._ask(typed, self._max_rows, decisions)
         rows = tuple(tuple(row) for row in found["rows"])
         return Result(tuple(found["columns"]), rows, frozenset(found["numeric"]), found["more"])
 
-    def rows_where(self, condition: str, decisions: Sequence[Decision]) -> Ids:
-        """The rows of samples that match a condition. Raises QueryError."""
+    def rows_where(self, condition: str, decisions: Sequence[Decision] | None) -> Ids:
+        """The rows of samples that match a condition. Without decisions (None) there is no such table. Raises QueryError."""
         query = f"SELECT row_id FROM corpus.samples AS samples WHERE (\n{condition}\n)"  # noqa: S608
         _, body = self._ask(query, None, decisions)
         return np.frombuffer(body, dtype="<i4").astype(np.int32)
 
-    def _ask(self, query: str, rows: int | None, decisions: Sequence[Decision]) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, query: str, rows: int | None, decisions: Sequence[Decision] | None) -> tuple[dict[str, Any], bytes]:
         if len(query) > MAX_SQL:
             raise QueryError(f"more than {MAX_SQL:,} characters")
-        request = {
-            "query": query,
-            "rows": rows,
-            "tables": self._cache.tables,
-            "memory": _MEMORY,
-            "process_bytes": _PROCESS_BYTES,
-            "seconds": self._seconds,
-            "decisions": {name: [getattr(one, name) for one in decisions] for name in COLUMNS},
-        }
         if not self._places.acquire(timeout=self._seconds):
             raise QueryError("other queries are still running; try again")
         try:
-            process = self._process()
+            request = {
+                "query": query,
+                "rows": rows,
+                "tables": self._cache.tables,
+                "memory": _MEMORY,
+                "process_bytes": _PROCESS_BYTES,
+                "seconds": self._seconds,
+                "decisions": "" if decisions is None else self._file(decisions),
+            }
+            process = self._start()
             try:
                 return process.ask(request, self._seconds)
             finally:
                 process.end()
         finally:
             self._places.release()
-            with self._lock:
-                if self._is_warm and self._spare is None:
-                    self._spare = _Process()
 
-    def _process(self) -> "_Process":
+    def _start(self) -> "_Process":
         with self._lock:
-            spare, self._spare = self._spare, None
-        return spare if spare is not None and spare.is_alive else _Process()
+            if self._forks is None or not self._forks.is_alive:
+                self._forks = _Forks()
+            return self._forks.start()
+
+    def _file(self, decisions: Sequence[Decision]) -> str:
+        """A file with the decisions. It is kept for the next query: as long as nobody decides, they are the same object."""
+        with self._lock:
+            for known, path in self._files:
+                if known is decisions:
+                    return path
+            folder = os.path.join(scratch.folder(), "queries")
+            os.makedirs(folder, exist_ok=True)
+            path = os.path.join(folder, f"{uuid.uuid4().hex}.parquet")
+            Path(path).write_bytes(as_parquet(decisions))
+            self._files.append((decisions, path))
+            while len(self._files) > _KEPT_FILES:
+                _remove(self._files.pop(0)[1])
+            return path
 
 
-class _Process:
-    """A process for one query."""
+class _Forks:
+    """The process that forks one for each query."""
 
     def __init__(self) -> None:
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", str(_SCRIPT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _VARIABLES if name in os.environ},
-        )
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        variables = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+        with theirs:
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", str(_SCRIPT)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=variables | {"OPENBLAS_NUM_THREADS": "1"},  # a process with threads should not fork
+            )
+        self._control.settimeout(_START_SECONDS)
+        self._lock = threading.Lock()
 
     @property
     def is_alive(self) -> bool:
         return self._child.poll() is None
 
+    def start(self) -> "_Process":
+        """Start a process for a query. Raises QueryError."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs, self._lock:
+                socket.send_fds(self._control, [b"start"], [theirs.fileno()])
+                pid = int(self._control.recv(64))
+        except (OSError, ValueError):
+            ours.close()
+            self.end()
+            raise QueryError("no process could be started for the query; try again") from None
+        return _Process(self, pid, ours)
+
+    def kill(self, pid: int) -> None:
+        """Kill the process of a query, whatever it is doing."""
+        with suppress(OSError), self._lock:  # it ends with the one that forked it
+            self._control.sendall(b"end %d" % pid)
+            self._control.recv(64)
+
+    def end(self) -> None:
+        """End this process, and with it all that it forked."""
+        with suppress(OSError):
+            self._control.close()
+        try:
+            self._child.wait(_START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+
+class _Process:
+    """The process of one query."""
+
+    def __init__(self, forks: _Forks, pid: int, stream: socket.socket) -> None:
+        self._forks, self._pid, self._stream = forks, pid, stream
+
     def ask(self, request: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes]:
         """Send a request and return the answer: a line of JSON and the bytes after it. Raises QueryError."""
-        starting = threading.Timer(_START_SECONDS, self._child.kill)
-        starting.start()
-        ready = self._child.stdout.readline() if self._child.stdout else b""
-        starting.cancel()
-        if ready != b"ready\n":
-            raise QueryError("no process could be started for the query; try again")
+        end, parts = time.monotonic() + seconds, list[bytes]()
         try:
-            out, _ = self._child.communicate(json.dumps(request).encode() + b"\n", timeout=seconds)
-        except subprocess.TimeoutExpired:
+            self._stream.settimeout(seconds)
+            self._stream.sendall(json.dumps(request).encode() + b"\n")
+            while part := self._stream.recv(1 << 20):
+                parts.append(part)
+                self._stream.settimeout(max(0.001, end - time.monotonic()))
+        except TimeoutError:
             raise QueryError(f"stopped after {seconds:g} seconds") from None
-        line, is_whole, body = out.partition(b"\n")
+        except ConnectionError:  # it was killed: at its limit of memory, or by somebody
+            parts.clear()
+        line, is_whole, body = b"".join(parts).partition(b"\n")
         if not is_whole:
             raise QueryError(f"stopped: it needs more than {_PROCESS_BYTES >> 30} GB of memory")
         answer: dict[str, Any] = json.loads(line)
@@ -160,9 +232,10 @@ class _Process:
 
     def end(self) -> None:
         """Kill the process, whatever it is doing."""
-        self._child.kill()
-        for stream in (self._child.stdin, self._child.stdout):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
-        self._child.wait()
+        self._stream.close()
+        self._forks.kill(self._pid)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.remove(path)

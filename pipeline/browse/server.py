@@ -90,7 +90,7 @@ class Server:
                 options.curator,
                 not options.show_verdicts,
             )
-            self.site.sandbox.warm()
+            self.site.prepare()
             access = Access(options.host, listening.getsockname()[1], token, known, options.curator)
             logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a page asks for many frames
             others = set(threading.enumerate())

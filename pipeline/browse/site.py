@@ -17,13 +17,14 @@ from longtake.pipeline.browse import audit_checks
 from longtake.pipeline.browse.axes import Axes, Axis, Values
 from longtake.pipeline.browse.cache import corpus_digest
 from longtake.pipeline.browse.combine import SelectionError, evaluate
+from longtake.pipeline.browse.decision_table import DecisionTable
 from longtake.pipeline.browse.entries import Entries
 from longtake.pipeline.browse.histogram import Binned, Histogram, binned
 from longtake.pipeline.browse.kept import Kept
 from longtake.pipeline.browse.map_table import CorpusMap
-from longtake.pipeline.browse.marks import DecisionTable, Marks
+from longtake.pipeline.browse.marks import Marks
 from longtake.pipeline.browse.meaning_search import MeaningSearch
-from longtake.pipeline.browse.sandbox import QueryError, Sandbox
+from longtake.pipeline.browse.sandbox import QueryError, Sandbox, may_ask_decisions
 from longtake.pipeline.browse.saved import FILE, SavedSelections
 from longtake.pipeline.browse.selection import TOP, Selection, read_selection
 from longtake.pipeline.browse.source_files import SourceFiles
@@ -79,6 +80,13 @@ class Site:
         object.__setattr__(self, "current", Current(self.layout, self.store.cache.corpus))
         object.__setattr__(self, "sandbox", Sandbox(self.store.cache))
         object.__setattr__(self, "queue_file", WatchedFile(queues_path(self.layout), read_queues))
+
+    def prepare(self) -> None:
+        """Start and make what would otherwise keep the first page waiting: with a million decisions, for seconds."""
+        self.sandbox.warm()
+        self.marks.disputed()
+        for seen in (self.marks.read(), self.marks.seen_by(self.curator)):
+            self.marks.rows_in(self.store, "ok", "", seen)
 
     def proof(self, sql: str) -> str:
         """A code that an address with SQL must carry to run it. Only our own pages can make it, so another site that leads a
@@ -238,9 +246,10 @@ class Site:
         if text is not None:
             masks.append(text)
         if selection.condition:
-            decided = self.seen(selection)
-            name = f"sql {decided.version} {selection.condition}"
-            find = functools.partial(self.sandbox.rows_where, selection.condition, decided.rows)
+            decided = self.seen(selection) if may_ask_decisions(selection.condition) else None
+            name = f"sql {decided.version if decided else ''} {selection.condition}"
+            rows = decided.rows if decided else None
+            find = functools.partial(self.sandbox.rows_where, selection.condition, rows)
             masks.append(self.store.remembered(name, find))
         if selection.state:
             seen = self.seen(selection)

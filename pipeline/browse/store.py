@@ -273,6 +273,14 @@ class Store:
         by_id = {row["row_id"]: row for row in found}
         return [by_id[row_id] for row_id in ids if row_id in by_id]
 
+    def subjects(self, ids: Ids) -> list[tuple[str, str, str]]:
+        """The key, video and split of rows, in the order of `ids`: all that dealing them out needs, however many they are."""
+        query = "SELECT row_id, key, video_id, split FROM samples WHERE row_id IN (SELECT unnest(?::INTEGER[]))"
+        by_id = {
+            row_id: (key, video, split) for row_id, key, video, split in self.cursor.execute(query, [ids]).fetchall()
+        }
+        return [by_id[row_id] for row_id in ids.tolist()]
+
     def place(self, masks: Sequence[Mask], order: Ids | None, row_id: int) -> ListPlace | None:
         """The place of a row in a list, or the place it would have: a new decision may have removed it. None if the order does
         not have the row."""

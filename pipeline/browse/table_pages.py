@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from longtake.pipeline.browse.sandbox import QueryError, is_query
+from longtake.pipeline.browse.sandbox import QueryError, is_query, may_ask_decisions
 from longtake.pipeline.browse.selection import PAGE, PROOF, sql_values
 from longtake.pipeline.browse.site import NOT_RUN, Site
 
@@ -75,7 +75,7 @@ def add(app: Flask, site: Site) -> None:
             problem = NOT_RUN
         elif typed:
             try:
-                result = site.sandbox.run(typed, site.seen().rows)
+                result = site.sandbox.run(typed, site.seen().rows if may_ask_decisions(typed) else None)
             except QueryError as error:
                 problem = str(error)
         return render_template(

@@ -123,3 +123,9 @@ def test_the_report_has_a_row_for_each_pair() -> None:
     assert [row[:2] for row in table.rows] == [("all", "Krippendorff's alpha"), ("Ann and Bob", "Cohen's kappa")]
     assert table.rows[1][3:] == (2, "50.0%")
     assert "2 of 2 judged" in table.note
+
+
+def test_a_curator_who_gave_one_verdict_throughout_agrees_by_chance_and_there_is_no_interval() -> None:
+    found = cohen_kappa([("ok", "ok")] * 19 + [("reject", "ok")] * 2)
+    assert (found.value, found.low, found.high, found.units) == (0.0, None, None, 21)
+    assert found.text == "0.00 (no interval)"

@@ -88,5 +88,9 @@ def test_an_excerpt_is_found_without_accents_and_ends_at_words() -> None:
         assert "forêt près de Łódź" in found
         assert found.startswith("… ") and found.endswith(" …")
         assert set(found.split()) <= {"…", *text.split()}  # no part of a word
+        assert found.index("brûle" if wanted == "brule" else "forêt") < 40  # in what a card on a phone shows
+    for before in range(0, 400, 7):
+        found = excerpt("un mot et puis " * (before // 15) + "x" * (before % 15) + " forêt. " + "suite " * 120, "foret")
+        assert found.index("forêt") < 60
     assert excerpt("kurz", "nichts") == "kurz"
     assert excerpt("x" * 900, "y") == "x" * 320 + " …"  # one long word is cut

@@ -11,9 +11,9 @@ from browsing import ALPHA, ALPHA_2, HOST, PORT, client_of, mark, proved, served
 from flask.testing import FlaskClient
 
 from longtake.pipeline.audit.queues import QueuedSample, write_queue
+from longtake.pipeline.browse.decision_table import DecisionTable
 from longtake.pipeline.browse.growing_log import GrowingLog
 from longtake.pipeline.browse.guard import Access
-from longtake.pipeline.browse.marks import DecisionTable
 from longtake.pipeline.browse.server import Server
 from longtake.pipeline.browse.viewer import KnownCurators
 from longtake.schemas.curators import add_curator, revoke_curator
