@@ -125,7 +125,7 @@ class Changes:
 
     def add(self, turn: int, changed: Collection[About] | None) -> None:
         """Note what changed at a turn; None if that is not known."""
-        self._steps.append((turn, changed))
+        self._steps.append((turn, None if changed is None or len(changed) > _MANY else changed))
 
     def between(self, before: int, now: int) -> set[About] | None:
         """The subjects that changed after the turn `before`, until the turn `now`. None if all has to be made again: it is not

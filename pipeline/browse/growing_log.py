@@ -66,8 +66,11 @@ class GrowingLog:
             return None
         if not data.startswith(before):
             return None
+        header = before[: before.index(b"\n") + 1]
+        if b'"' in header or b"\r" in header.removesuffix(b"\n").removesuffix(b"\r"):
+            return None  # it may end elsewhere
         try:
-            rows, ignored = parse_log(self._path, before[: before.index(b"\n") + 1] + data[len(before) :])
+            rows, ignored = parse_log(self._path, header + data[len(before) :])
         except ConfigError:
             return None  # reading all of it names the line
         return None if ignored else rows

@@ -15,8 +15,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ _MEMORY = "512MB"  # for DuckDB
 _PROCESS_BYTES = 1 << 30  # for the whole process, with the interpreter
 _AT_ONCE = 2  # queries
 _START_SECONDS = 60  # for a process to start on a busy machine
-_KEPT_FILES = 4  # of decisions: more than queries at once, so that no query loses its file
+_KEPT_FILES = 4  # of decisions, beside those that are in use
 _SCRIPT = Path(__file__).with_name("query_process.py")
 _VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")  # what Python may need to start
 _STARTS = re.compile(
@@ -78,7 +78,8 @@ class Sandbox:
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._forks: _Forks | None = None
-        self._files: list[tuple[Sequence[Decision], str]] = []
+        self._filing = threading.Lock()  # of its own: to write a file takes time
+        self._files: list[_DecisionFile] = []  # the one used last is last
 
     def warm(self) -> None:
         """Start the process that forks the others, so that no query waits for it."""
@@ -89,11 +90,12 @@ class Sandbox:
         """End all processes."""
         with self._lock:
             forks, self._forks = self._forks, None
-            files, self._files = self._files, []
         if forks is not None:
             forks.end()
-        for _, path in files:
-            _remove(path)
+        with self._filing:
+            files, self._files = self._files, []
+        for file in files:
+            _remove(file.path)
 
     def run(self, typed: str, decisions: Sequence[Decision] | None) -> Result:
         """Run a query and return its result. Without decisions (None) there is no such table. Raises QueryError."""
@@ -110,23 +112,25 @@ class Sandbox:
     def _ask(self, query: str, rows: int | None, decisions: Sequence[Decision] | None) -> tuple[dict[str, Any], bytes]:
         if len(query) > MAX_SQL:
             raise QueryError(f"more than {MAX_SQL:,} characters")
+        if any("\ud800" <= character <= "\udfff" for character in query):
+            raise QueryError("not text: it has half a character (a surrogate)")
         if not self._places.acquire(timeout=self._seconds):
             raise QueryError("other queries are still running; try again")
+        request = {
+            "query": query,
+            "rows": rows,
+            "tables": self._cache.tables,
+            "memory": _MEMORY,
+            "process_bytes": _PROCESS_BYTES,
+            "seconds": self._seconds,
+        }
         try:
-            request = {
-                "query": query,
-                "rows": rows,
-                "tables": self._cache.tables,
-                "memory": _MEMORY,
-                "process_bytes": _PROCESS_BYTES,
-                "seconds": self._seconds,
-                "decisions": "" if decisions is None else self._file(decisions),
-            }
-            process = self._start()
-            try:
-                return process.ask(request, self._seconds)
-            finally:
-                process.end()
+            with nullcontext("") if decisions is None else self._file(decisions) as path:
+                process = self._start()
+                try:
+                    return process.ask(request | {"decisions": path}, self._seconds)
+                finally:
+                    process.end()
         finally:
             self._places.release()
 
@@ -136,20 +140,46 @@ class Sandbox:
                 self._forks = _Forks()
             return self._forks.start()
 
-    def _file(self, decisions: Sequence[Decision]) -> str:
-        """A file with the decisions. It is kept for the next query: as long as nobody decides, they are the same object."""
-        with self._lock:
-            for known, path in self._files:
-                if known is decisions:
-                    return path
-            folder = os.path.join(scratch.folder(), "queries")
-            os.makedirs(folder, exist_ok=True)
-            path = os.path.join(folder, f"{uuid.uuid4().hex}.parquet")
-            Path(path).write_bytes(as_parquet(decisions))
-            self._files.append((decisions, path))
-            while len(self._files) > _KEPT_FILES:
-                _remove(self._files.pop(0)[1])
-            return path
+    @contextmanager
+    def _file(self, decisions: Sequence[Decision]) -> Iterator[str]:
+        """A file with the decisions, for the time of a query.
+
+        It is kept for the next one: as long as nobody decides, they are the same object.
+        """
+        with self._filing:
+            file = next((one for one in self._files if one.decisions is decisions), None)
+            if file is None:
+                file = _written(decisions)
+            else:
+                self._files.remove(file)
+            self._files.append(file)
+            file.users += 1
+            unused = [one for one in self._files if not one.users]
+            for one in unused[: max(0, len(unused) - _KEPT_FILES)]:
+                self._files.remove(one)
+                _remove(one.path)
+        try:
+            yield file.path
+        finally:
+            with self._filing:
+                file.users -= 1
+
+
+@dataclass(eq=False)
+class _DecisionFile:
+    """A file with decisions, and how many queries use it now."""
+
+    decisions: Sequence[Decision]
+    path: str
+    users: int = 0
+
+
+def _written(decisions: Sequence[Decision]) -> _DecisionFile:
+    folder = os.path.join(scratch.folder(), "queries")
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, f"{uuid.uuid4().hex}.parquet")
+    Path(path).write_bytes(as_parquet(decisions))
+    return _DecisionFile(decisions, path)
 
 
 class _Forks:
@@ -195,7 +225,8 @@ class _Forks:
     def end(self) -> None:
         """End this process, and with it all that it forked."""
         with suppress(OSError):
-            self._control.close()
+            self._control.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
+        self._control.close()
         try:
             self._child.wait(_START_SECONDS)
         except subprocess.TimeoutExpired:

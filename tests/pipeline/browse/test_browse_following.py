@@ -110,3 +110,28 @@ def test_a_verdict_costs_no_pass_over_the_log(server: Server, tmp_path: Path, mo
     assert marks.rows_in(store, "reject", "", seen).tolist() == [n == 0 for n in range(store.rows)]
     assert set(marks.disputed()) == set()
     assert len(looked) < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "subject,subject_id,decision,note,x\rsample,a-000000000-000000001,ok,,\r",  # one line for who looks for newlines
+        'subject,subject_id,decision,note,"x\ny"\nsample,a-000000000-000000001,ok,," z"\n',
+    ],
+)
+def test_a_header_that_is_more_than_a_line_is_read_anew(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "decisions.csv"
+    path.write_bytes(text.encode())
+    marks = Marks(str(path))
+    assert len(marks.read().rows) == 1
+    for n in range(3):
+        with path.open("ab") as file:  # as another program does
+            file.write(f'sample,b-00000000{n}-000000010,flag,"n ""x""","y ""z"", 1"\n'.replace("\n", text[-1]).encode())
+        assert marks.read().rows == Marks(str(path)).read().rows
+        assert len(marks.read().rows) == n + 2
+
+
+def test_changes_that_are_too_many_are_not_kept() -> None:
+    changes = Changes()
+    changes.add(1, [("sample", str(n)) for n in range(50_000)])
+    assert list(changes._steps) == [(1, None)]

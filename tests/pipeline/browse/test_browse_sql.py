@@ -281,3 +281,30 @@ def test_queries_wait_for_each_other(server: Server) -> None:
     for thread in threads:
         thread.join()
     assert found == ["7"] * 6
+
+
+@pytest.mark.parametrize("rows", ["SELECT 999999", "SELECT -1", "SELECT NULL::INTEGER", "SELECT 0.5", "SELECT 'a'"])
+def test_a_condition_cannot_name_rows_that_are_not_there(box: Sandbox, rows: str) -> None:
+    with pytest.raises(QueryError):
+        box.rows_where(f"true) UNION ALL {rows} AS row_id WHERE (true", [])
+
+
+def test_half_a_character_is_refused(box: Sandbox) -> None:
+    with pytest.raises(QueryError, match="not text"):
+        box.run("SELECT '\ud800'", [])
+
+
+def test_no_query_loses_its_decisions_to_those_of_others(server: Server) -> None:
+    box = Sandbox(server.site.store.cache)
+    logs = [[Decision("sample", f"a-{n:09d}-{n + 1:09d}", "ok", curator="Ann")] * n for n in range(1, 9)]
+    try:
+        with box._file(logs[0]) as path:
+            for log in logs[1:]:
+                assert box.run("SELECT count(*) FROM decisions", log).rows == ((str(len(log)),),)
+            assert Path(path).exists()
+            assert box.run("SELECT count(*) FROM decisions", logs[0]).rows == (("1",),)
+        assert len(list(Path(path).parent.glob("*.parquet"))) >= len(box._files)
+        assert len(box._files) <= 5
+    finally:
+        box.close()
+    assert not Path(path).exists()
