@@ -16,7 +16,7 @@ from longtake.schemas.train_config import parse_train_config
 def test_a_training_takes_the_settings_of_each_row(name: str) -> None:
     plain = parse_train_config(ablations.settings_of(ablations.PLAIN))
     config = parse_train_config(ablations.settings_of(name))
-    assert config.steps == 300 and config.data.frames_per_sentence == ablations.FRAMES and config.data.tokens == 24
+    assert config.steps == 800 and config.data.frames_per_sentence == ablations.FRAMES and config.data.tokens == 24
     assert (config != plain) == (name != ablations.PLAIN)
 
 

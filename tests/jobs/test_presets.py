@@ -213,7 +213,7 @@ def test_tiny_is_for_a_computer_without_a_gpu(tmp_path: Path) -> None:
     assert "note: No weights to start from" in result.output and "differs" not in result.output
     config = load_train_config(str(tmp_path / "mine" / "train.yaml"))
     assert (config.model.size, config.batch_size, config.accumulate, config.data.workers) == ("tiny", 10, 1, "auto")
-    assert config.data.frames_per_sentence == 2 and config.save.best is not None
+    assert config.data.frames_per_sentence == 8 and config.save.best is not None
     result = CliRunner().invoke(application(), [*arguments, "--gpus", "2"])
     assert isinstance(result.exception, ConfigError) and "leave --gpus out" in str(result.exception)
 
