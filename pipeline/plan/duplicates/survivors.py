@@ -15,7 +15,7 @@ from longtake.schemas.records import compact
 #: In a bucket with more members than this, each member is compared only with this many of the best rank, not with all.
 HEADS = 32
 _RANK_BYTES = 8
-_BAND_BYTES = 8
+BAND_BYTES = 8
 
 
 def ranked(key: str, seed: int) -> bytes:
@@ -46,10 +46,10 @@ def candidate_pairs(entries: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
     A bucket of n members gives fewer than HEADS * n pairs, however large it is.
     """
-    for _, group in groupby(sorted(set(entries)), key=lambda entry: entry[:_BAND_BYTES]):
+    for _, group in groupby(sorted(set(entries)), key=lambda entry: entry[:BAND_BYTES]):
         heads: list[bytes] = []
         for entry in group:
-            name = entry[_BAND_BYTES:]
+            name = entry[BAND_BYTES:]
             yield from ((head, name) for head in heads)
             if len(heads) < HEADS:
                 heads.append(name)

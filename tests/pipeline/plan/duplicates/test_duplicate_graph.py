@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from paragraphs import clip_of, clips_of_file, texts_of
 from sources import DEMO
 
+from longtake.pipeline.plan.duplicates import find
+from longtake.pipeline.plan.duplicates.find import FindDuplicates, duplicates_of
 from longtake.pipeline.plan.duplicates.footprint import N_FRAMES, OF_VIDEOS, SAME_SHARE, Footprint
-from longtake.pipeline.plan.duplicates.graph import FILTERED, FindDuplicates, LeaveOutDuplicates
+from longtake.pipeline.plan.duplicates.graph import FILTERED, LeaveOutDuplicates
 from longtake.pipeline.plan.duplicates.similarity import (
     BANDS,
     OF_TEXTS,
@@ -54,7 +56,7 @@ def found_in(
     """What the graph finds."""
     with running() as root:
         keep(root | beam.Create(list(values), reshuffle=False) | FindDuplicates(threshold, likeness), "found")
-    return sorted(KEPT["found"], key=lambda duplicate: duplicate.name)
+    return sorted(duplicates_of(KEPT["found"]), key=lambda duplicate: duplicate.name)
 
 
 def by_brute_force(paragraphs: Sequence[tuple[bytes, str]], threshold: float = THRESHOLD) -> dict[bytes, bytes]:
@@ -106,6 +108,17 @@ def test_the_order_of_the_input_does_not_matter() -> None:
     assert found_in(paragraphs) == found_in(paragraphs[::-1])
 
 
+def test_many_parts_and_batches_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    paragraphs = corpus(4)
+    whole = found_in(paragraphs)
+    monkeypatch.setattr(find, "_ENTRIES_PER_PART", 4 * BANDS)
+    monkeypatch.setattr(find, "_ROWS", 7)
+    monkeypatch.setattr(find, "_PAIRS", 5)
+    assert len(paragraphs) > 3 * 4
+    assert found_in(paragraphs) == whole
+    assert {d.name: d.like for d in whole} == by_brute_force(paragraphs)
+
+
 def test_a_chain_leads_to_the_one_that_stays() -> None:
     rng, text = random.Random(0), " ".join(f"w{n}" for n in range(200))
     names = sorted(ranked(f"v{n}-000000000-000001000", 0) for n in range(9))
@@ -140,6 +153,7 @@ def test_videos_against_brute_force() -> None:
     found = found_in(named, SAME_SHARE, OF_VIDEOS)
     assert {d.name: d.like for d in found} == wanted
     assert len(wanted) == len(videos) - 60
+    assert [OF_VIDEOS.from_bytes(OF_VIDEOS.to_bytes(video)) for video in videos] == videos
     assert key_of(named[3][0]) == "v\u00e93"
 
 
