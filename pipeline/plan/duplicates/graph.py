@@ -52,7 +52,8 @@ def paragraphs_of(planned: PlannedVideo, seed: int) -> Iterator[tuple[bytes, str
     for clip in planned.clips:
         text = normalised(clip.paragraph)
         if text:
-            yield ranked(clip.key, seed), text
+            in_repeat = clip.duplicate_video_of is not None
+            yield ranked(clip.video.video_id, seed, clip.key, in_repeat), text
 
 
 def _video_parts(keys: Iterable[str]) -> Iterator[bytes]:

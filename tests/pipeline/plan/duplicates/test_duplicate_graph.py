@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -202,10 +203,10 @@ def test_similarity(one: list[str], other: list[str]) -> None:
     assert shingles(a) == ({" ".join(one[i : i + 5]) for i in range(len(one) - 4)} or {a})
 
 
-def leave_out(videos: Sequence[PlannedVideo], **more: object) -> tuple[list[LongClip], list[Drop], int]:
+def leave_out(videos: Sequence[PlannedVideo], seed: int = 0, **more: object) -> tuple[list[LongClip], list[Drop], int]:
     chosen = Duplicates.model_validate({"paragraphs": "drop"} | more)
     with running() as root:
-        found = root | beam.Create(list(videos), reshuffle=False) | LeaveOutDuplicates(chosen, 0)
+        found = root | beam.Create(list(videos), reshuffle=False) | LeaveOutDuplicates(chosen, seed)
         for name, collection in (("videos", found.videos), ("drops", found[DROPS]), ("counts", found[FILTERED])):
             keep(collection, name)
     clips = [clip for planned in KEPT["videos"] for clip in planned.clips]
@@ -238,6 +239,36 @@ def test_or_marked() -> None:
     assert (len(clips), drops, left_out) == (5, [], 0)
     (marked,) = (c for c in clips if c.duplicate_of is not None)
     assert marked.duplicate_of in {c.key for c in clips if c.duplicate_of is None}
+
+
+def test_the_searches_for_videos_and_paragraphs_agree() -> None:
+    """Whoever drops what is flagged in either column keeps each text of a video that stays."""
+    said = ["The polar bear is the largest of the bears on this earth", "and the seal is what it likes best of all."]
+    for seed in range(8):
+        some = [f"v{n}" for n in range(6)]
+        stays = {name: min(group, key=lambda n: ranked(n, seed)) for group in (some[:3], some[3:]) for name in group}
+        films = [
+            PlannedVideo(
+                tuple(
+                    replace(
+                        clip_of(text, video_id=name, start=at),
+                        duplicate_video_of=None if stays[name] == name else stays[name],
+                    )
+                    for at, text in enumerate(said, 1)
+                )
+            )
+            for name in some
+        ]
+        clips, _, _ = leave_out(films, seed=seed, paragraphs="flag")
+        kept = [clip for clip in clips if clip.duplicate_of is None and clip.duplicate_video_of is None]
+        first = min(set(stays.values()), key=lambda name: ranked(name, seed))
+        assert [(clip.video.video_id, clip.paragraph) for clip in kept] == [(first, text) for text in said]
+
+
+def test_a_paragraph_that_only_a_repeat_has_stays_there() -> None:
+    only = replace(clip_of("What nobody else says", "in any other film.", video_id="a"), duplicate_video_of="b")
+    clips, _, _ = leave_out([PlannedVideo((only,)), PlannedVideo((clip_of("Another", "text.", video_id="b"),))])
+    assert only in clips
 
 
 def test_names_sort_by_rank_and_give_their_key() -> None:
