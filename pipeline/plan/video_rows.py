@@ -1,20 +1,23 @@
 """Planned videos on their way through a join: plan rows as tables, with the facts of their sources."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from longtake.pipeline.decode import Probe
+from longtake.pipeline.plan.quota_graph import SplitByQuota
 from longtake.pipeline.plan.video import PlannedVideo
-from longtake.pipeline.run.batches import Batch, Pack, one_table
+from longtake.pipeline.run.batches import Batch, Pack, one_table, table_of
 from longtake.pipeline.run.runner import batches_for
 from longtake.schemas import tables
 from longtake.schemas.clip_columns import clips_of
+from longtake.schemas.config import CorpusConfig
 from longtake.schemas.records import SourceInfo
 
 ROWS_PER_PART = 8192  # of a join
@@ -27,6 +30,22 @@ def packed_videos(videos: Any) -> Any:
     """Batches of `video_rows`, for a collection of PlannedVideo."""
     batches = batches_for(videos.pipeline.options)
     return videos | "Video rows" >> beam.ParDo(Pack(video_rows, batches, _ROWS_IN_BATCH, _number_of_clips))
+
+
+def split_videos(config: CorpusConfig) -> SplitByQuota:
+    """Return the step that takes batches of `video_rows` and gives PlannedVideo, split by exact quota."""
+    return SplitByQuota(config.split, config.seed, _ids_of, _with_splits)
+
+
+def _ids_of(batch: Batch) -> list[str]:
+    ids: list[str] = pc.unique(table_of(batch)["video_id"]).to_pylist()
+    return ids
+
+
+def _with_splits(batch: Batch, split_of: Callable[[str], str]) -> Iterator[PlannedVideo]:
+    for planned in videos_of([batch]):
+        split = split_of(planned.clips[0].video.video_id)
+        yield replace(planned, clips=tuple(replace(clip, split=split) for clip in planned.clips))
 
 
 def _number_of_clips(planned: PlannedVideo) -> int:

@@ -35,6 +35,8 @@ from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
 
+NOTES = "notes"
+
 
 class TakeFootprint(beam.DoFn):
     """Takes PlannedVideo; gives (name, Footprint), or a note on why the video is not compared."""
@@ -68,7 +70,8 @@ def _note(video_id: str, detail: str) -> Drop:
 
 
 class LeaveOutVideos(beam.PTransform):
-    """Takes PlannedVideo; gives the videos that stay, marked or not, ledger rows (DROPS) and the number of drops (FILTERED)."""
+    """Takes PlannedVideo; gives the videos that stay, marked or not, ledger rows (DROPS, and NOTES on videos that are compared
+    with none) and the number of drops (FILTERED)."""
 
     def __init__(self, config: CorpusConfig, workers: int) -> None:
         super().__init__()
@@ -87,8 +90,7 @@ class LeaveOutVideos(beam.PTransform):
                 DROPS, FILTERED, main="videos"
             )
         )
-        drops = (footprints[DROPS], left[DROPS]) | "Drops" >> beam.Flatten()
-        return {"videos": left.videos, DROPS: drops, FILTERED: left[FILTERED]}
+        return {"videos": left.videos, DROPS: left[DROPS], FILTERED: left[FILTERED], NOTES: footprints[DROPS]}
 
 
 def _ids_of_clips(rows: pa.Table) -> Iterator[bytes]:
