@@ -334,6 +334,8 @@ class CorpusConfig(Section):
             "source.chapters": self.source.chapters is not None,
             "captions.model": self.captions.model is not None,
             "filters.pii": self.filters.pii != "keep",  # it would not see the choices and subtitles of a task
+            # Many videos have the same question or label, and other pictures and answers.
+            "duplicates.paragraphs: drop": self.duplicates.paragraphs == "drop",
         }
         for setting, given in cuts.items():
             if given:

@@ -1,4 +1,4 @@
-"""The Arrow schema of each table of a corpus, and the only code that turns records into rows and back."""
+"""The Arrow schema of each table of a corpus, and, with clip_columns.py, the only code that turns records into rows and back."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate

@@ -24,10 +24,11 @@ from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.merge.groups import is_group_row, one_row
 from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.duplicates.graph import FILTERED, LeaveOutDuplicates
-from longtake.pipeline.plan.duplicates.video_graph import LeaveOutVideos
+from longtake.pipeline.plan.duplicates.video_graph import NOTES, LeaveOutVideos
 from longtake.pipeline.plan.plain import LEDGER, ROWS, PlanPlain, is_plain
 from longtake.pipeline.plan.summary import summarise, write_summary
-from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo, split_videos
+from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo
+from longtake.pipeline.plan.video_rows import packed_videos, split_videos
 from longtake.pipeline.read.chapters import add_chapters
 from longtake.pipeline.read.graph import read_videos
 from longtake.pipeline.read.rows import DROPS
@@ -126,7 +127,7 @@ def plan_videos(
         unique = captioned["videos"]
         notes.append(captioned[DROPS])
     if config.split_by == "quota":
-        unique = unique | "Quotas" >> split_videos(config)
+        unique = packed_videos(unique) | "Quotas" >> split_videos(config)
     measure_video: beam.DoFn = MeasureVideo(config, probe, workers)
     measured = unique | "Measure video" >> beam.ParDo(
         Concurrent(measure_video, workers) if probe == "packets" else measure_video
@@ -182,7 +183,7 @@ def leave_out_duplicates(videos: Any, config: CorpusConfig, workers: int) -> tup
     for name, step in steps.items():
         found = videos | f"Duplicate {name}" >> step
         videos = found["videos"]
-        drops.append(found[DROPS])
+        drops += [found[DROPS], *([found[NOTES]] if name == "videos" else [])]
         counted.append(found[FILTERED] | f"Count duplicate {name}" >> beam.Map(lambda n: Counter({("filtered",): n})))
     return videos, drops, counted
 

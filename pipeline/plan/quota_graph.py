@@ -12,26 +12,31 @@ T = TypeVar("T")
 
 
 class SplitByQuota(beam.PTransform):
-    """Set the splits of elements, each of one video.
+    """Set the splits of elements, each of one or several videos. They wait until all are counted: many are better as batches.
 
     Args:
         shares: the share of each split.
         seed: decides the order of the videos.
-        video_of: returns the id of an element's video.
-        with_split: returns an element with another split.
+        videos_of: returns the ids of an element's videos.
+        with_splits: yields what an element becomes; its second argument gives the split of a video.
     """
 
     def __init__(
-        self, shares: Mapping[str, float], seed: int, video_of: Callable[[T], str], with_split: Callable[[T, str], T]
+        self,
+        shares: Mapping[str, float],
+        seed: int,
+        videos_of: Callable[[T], Iterable[str]],
+        with_splits: Callable[[T, Callable[[str], str]], Iterable[Any]],
     ) -> None:
         super().__init__()
-        self._shares, self._seed, self._video_of, self._with_split = dict(shares), seed, video_of, with_split
+        self._shares, self._seed, self._videos_of, self._with_splits = dict(shares), seed, videos_of, with_splits
 
     def expand(self, elements: Any) -> Any:
-        shares, seed, video_of, with_split = self._shares, self._seed, self._video_of, self._with_split
+        shares, seed, videos_of, with_splits = self._shares, self._seed, self._videos_of, self._with_splits
         places = (
             elements
-            | "Place" >> beam.Map(lambda element: (place_of(video_of(element), seed), None))
+            | "Videos" >> beam.FlatMap(videos_of)
+            | "Place" >> beam.Map(lambda video: (place_of(video, seed), None))
             | "Each video" >> beam.GroupByKey()
             | "Bucket" >> beam.Map(lambda found: (bucket_of(found[0]), found[0]))
         )
@@ -47,8 +52,8 @@ class SplitByQuota(beam.PTransform):
             | "By bucket" >> beam.GroupByKey()
             | "Cuts" >> beam.FlatMap(_cuts_in_bucket, AsSingleton(wanted))
         )
-        return elements | "Split" >> beam.Map(
-            lambda element, cuts: with_split(element, split_by(place_of(video_of(element), seed), cuts, shares)),
+        return elements | "Split" >> beam.FlatMap(
+            lambda element, cuts: with_splits(element, lambda video: split_by(place_of(video, seed), cuts, shares)),
             AsDict(cuts),
         )
 

@@ -22,7 +22,6 @@ from longtake.pipeline.merge.merge import MergedVideo, merge_video
 from longtake.pipeline.merge.whole_video import as_one_sentence, whole_clip
 from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.estimate import estimate
-from longtake.pipeline.plan.quota_graph import SplitByQuota
 from longtake.pipeline.read.rows import Dropped, VideoText, drop
 from longtake.pipeline.run import metrics as step_metrics
 from longtake.pipeline.run.events import event
@@ -298,15 +297,6 @@ def _merge(
         return group_video(element.video, sentences, config.frames.per_sentence)
     said, frames = [s for s, _ in sentences], config.frames.per_sentence
     return merge_video(element.video, said, config.merge, frames, topics, element.chapters_ms)
-
-
-def split_videos(config: CorpusConfig) -> SplitByQuota:
-    """Return the step that splits PlannedVideo by exact quota."""
-
-    def with_split(planned: PlannedVideo, split: str) -> PlannedVideo:
-        return replace(planned, clips=tuple(replace(clip, split=split) for clip in planned.clips))
-
-    return SplitByQuota(config.split, config.seed, lambda planned: planned.clips[0].video.video_id, with_split)
 
 
 def speech_ms(sentences: Iterable[Sentence]) -> int:

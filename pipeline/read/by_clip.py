@@ -5,7 +5,7 @@ The many plain rows (one clip, one text) are joined by columns; rows.py decides 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,7 @@ SENTENCES = pa.schema(
         ("groups", _GROUPS),
     ]
 )
+_ODD_AT_ONCE = 8192  # ids that are joined as objects together
 VIDEOS = pa.schema([(name, pa.string()) for name in ("video_id", "uri", "url", "license", "meta")])
 
 
@@ -215,19 +216,23 @@ def sentences_of_bucket(
     at = pc.index_in(ids, value_set=ids if texts is None else texts["clip_id"].combine_chunks())
     PROGRESS.advance("joining", len(clips))
     odd = _odd_ids(ids, at, lost, texts, groups, clips["text"])
-    made = Rows(SENTENCES)
-    for found in _match_odd(odd, clips, lost, texts, groups):
-        if isinstance(found, TaggedOutput):
-            yield found
-        else:
-            video_id, (s, names) = found
-            made.add(video_id, s.clip_id, s.start_ms, s.end_ms, s.text, [{"group_id": g, "size": n} for g, n in names])
+    joined: list[pa.Table] = []
+    for start in range(0, len(odd), _ODD_AT_ONCE):  # with groups all are odd, and as objects they take much memory
+        made = Rows(SENTENCES)
+        for found in _match_odd(odd.slice(start, _ODD_AT_ONCE), clips, lost, texts, groups):
+            if isinstance(found, TaggedOutput):
+                yield found
+            else:
+                video_id, (s, names) = found
+                named = [{"group_id": group_id, "size": size} for group_id, size in names]
+                made.add(video_id, s.clip_id, s.start_ms, s.end_ms, s.text, named)
+        joined.append(made.table())
     is_plain = pc.invert(pc.is_in(ids, value_set=odd)) if len(odd) else np.ones(len(ids), bool)
     plain = clips.filter(is_plain)
     said = plain["text"] if texts is None else texts["text"].take(at.filter(is_plain))
     no_groups = pa.ListArray.from_arrays(pa.array(np.zeros(len(plain) + 1, np.int32)), pa.array([], _GROUPS.value_type))
     columns = [*(plain[name] for name in ("video_id", "clip_id", "start_ms", "end_ms")), said, no_groups]
-    table = pa.concat_tables([pa.Table.from_arrays(columns, schema=SENTENCES), made.table()])
+    table = pa.concat_tables([pa.Table.from_arrays(columns, schema=SENTENCES), *joined])
     yield from context.batches.by_bucket(table, encoded(table["video_id"]), context.buckets.videos)
 
 
@@ -248,8 +253,6 @@ def _match_odd(
     odd: pa.Array, clips: pa.Table, lost: pa.Table, texts: pa.Table | None, groups: pa.Table
 ) -> Iterator[Any]:
     """Join the rows with these ids one id at a time."""
-    if not len(odd):
-        return
     sides: dict[str, dict[str, list[Any]]] = {name: defaultdict(list) for name in odd.to_pylist()}
 
     def rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
@@ -279,16 +282,18 @@ def videos_of_bucket(
     ends = np.cumsum(np.bincount(of_video, minlength=len(videos))).tolist()
     said = said.take(order)
     has_groups = bool(pc.sum(pc.list_value_length(said["groups"])).as_py())
-    groups: list[GroupNames] = [_group_names(names) for names in said["groups"].to_pylist()] if has_groups else []
+    groups = _group_names(said["groups"].combine_chunks()) if has_groups else repeat(())
     ids, starts, stops, texts = (values_of(said, name) for name in ("clip_id", "start_ms", "end_ms", "text"))
     at = 0
     for fields, end in zip(zip(*(values_of(videos, field.name) for field in VIDEOS), strict=True), ends, strict=True):
         of_it = slice(at, end)
         sentences = map(Sentence, ids[of_it], starts[of_it], stops[of_it], texts[of_it])
-        named = zip(sentences, groups[of_it] if has_groups else repeat(()), strict=False)
+        named = zip(sentences, groups, strict=False)
         yield from attach_sentences((fields[0], {"video": [SourceVideo(*fields)], "sentences": named}), config)
         at = end
 
 
-def _group_names(groups: list[dict[str, Any]]) -> GroupNames:
-    return tuple((group["group_id"], group["size"]) for group in groups)
+def _group_names(groups: pa.ListArray) -> Iterator[GroupNames]:
+    """Yield the names of each list, one after the other."""
+    named = zip(*(column.to_numpy(zero_copy_only=False).tolist() for column in groups.flatten().flatten()), strict=True)
+    return (tuple(islice(named, size)) for size in pc.list_value_length(groups).to_numpy().tolist())

@@ -168,18 +168,18 @@ def _take_down(element: tuple[int, str], change: VersionChange) -> Iterator[Any]
 def _of_one(root: Any, change: VersionChange) -> tuple[Any, Any]:
     clips = root | "Old plan" >> beam.Create(plan_parts(change.origins[0])) | "Read clips" >> beam.FlatMap(read_clips)
     if change.shares and change.by_quota:
-        clips = clips | "Quotas" >> SplitByQuota(dict(change.shares), change.seed, _video_of, _with_split)
+        clips = clips | "Quotas" >> SplitByQuota(dict(change.shares), change.seed, _ids_of_clip, _with_splits)
     else:
         clips = clips | "New splits" >> beam.Map(change.place)
     return clips, _old_drops(root, change)
 
 
-def _video_of(clip: LongClip) -> str:
-    return clip.video.video_id
+def _ids_of_clip(clip: LongClip) -> list[str]:
+    return [clip.video.video_id]
 
 
-def _with_split(clip: LongClip, split: str) -> LongClip:
-    return replace(clip, split=split)
+def _with_splits(clip: LongClip, split_of: Callable[[str], str]) -> list[LongClip]:
+    return [replace(clip, split=split_of(clip.video.video_id))]
 
 
 def _replanned(clips: Any, drops: Any, planned: PlanOutput, change: VersionChange) -> tuple[Any, Any, Any]:

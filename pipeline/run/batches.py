@@ -9,7 +9,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,17 +160,22 @@ def clear_batches() -> None:
 
 
 class Pack(beam.DoFn):
-    """Makes batches of about `rows` rows from objects. `make_table` makes the table of a list of them."""
+    """Makes batches of about `rows` rows from objects. `make_table` makes the table of a list of them, `rows_of` says how many
+    rows one is; None: one."""
 
-    def __init__(self, make_table: Any, batches: Batches, rows: int) -> None:
-        self._make_table, self._batches, self._rows = make_table, batches, rows
+    def __init__(
+        self, make_table: Any, batches: Batches, rows: int, rows_of: Callable[[Any], int] | None = None
+    ) -> None:
+        self._make_table, self._batches, self._rows, self._rows_of = make_table, batches, rows, rows_of
 
     def start_bundle(self) -> None:
         self._waiting: list[Any] = []
+        self._number = 0
 
     def process(self, element: Any) -> Iterator[Batch]:
         self._waiting.append(element)
-        if len(self._waiting) >= self._rows:
+        self._number += 1 if self._rows_of is None else self._rows_of(element)
+        if self._number >= self._rows:
             yield self._packed()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
@@ -178,5 +183,5 @@ class Pack(beam.DoFn):
             yield GlobalWindows.windowed_value(self._packed())
 
     def _packed(self) -> Batch:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._number = self._waiting, [], 0
         return self._batches.of(self._make_table(waiting))

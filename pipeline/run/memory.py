@@ -1,14 +1,16 @@
-"""The memory limit of a decoder process, and whether failed work came close to it.
+"""The memory limit of a decoder process, and whether failed work came close to it; and when memory goes back.
 
 The limit is on memory that the process allocates (RLIMIT_DATA), not on its address space: libraries reserve much of that and
 never use it. An allocation beyond the limit fails, and Python and most decoders say so. FFmpeg's H.264 decoder instead calls
 the packet damaged. So any failure while the process was close to its limit counts as lack of memory.
 """
 
+import ctypes
 import os
 import resource
 from contextlib import suppress
 
+_M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 _CLOSE = 0.5  # share of the limit; the refused allocation comes on top, and may be an 8K picture in 4:4:4
 _STATUS, _RESET, _OOM_SCORE = "/proc/self/status", "/proc/self/clear_refs", "/proc/self/oom_score_adj"
 
@@ -36,6 +38,13 @@ def was_close() -> bool:
     """Whether this process has a limit and came close to it since `start_measuring`."""
     limit = _limit()
     return bool(limit) and _peak() >= _CLOSE * limit
+
+
+def give_back_large_blocks() -> None:
+    """Let this process give each freed block of a megabyte back to the system at once. That takes some CPU: glibc would otherwise
+    keep most of them, in pieces that later ones do not fit into. Other C libraries have no such setting."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def _limit() -> int:

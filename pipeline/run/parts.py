@@ -1,6 +1,7 @@
-"""Write tables of any length in parts. Only the key of a row decides its part, so runner and workers do not matter."""
+"""Tables of any length in parts, to write or to join them. Only the key of a row decides its part, so runner and workers do not
+matter."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -13,6 +14,7 @@ from longtake.pipeline.run.batches import Batch, Batches, rows_in, table_of
 from longtake.schemas.keys import hash64
 
 _MAX_PARTS = 4096
+_MAX_JOINED = 256  # each batch sends rows to each part: more parts would mean tables of a row
 HASH = "_hash"  # the column that decides the part of a row
 
 
@@ -40,17 +42,52 @@ class ByPart(beam.PTransform):
         self._rows_per_part, self._batches, self._first = rows_per_part, batches, first
 
     def expand(self, rows: Any) -> Any:
-        parts = (
-            rows
-            | "Rows" >> beam.Map(rows_in)
-            | "Count" >> beam.CombineGlobally(sum)
-            | "Parts" >> beam.Map(number_of_parts, self._rows_per_part)
-        )
+        parts = count_parts(rows, self._rows_per_part, _MAX_PARTS)
         placed = rows | "Part" >> beam.FlatMap(_placed, self._batches, AsSingleton(parts))
         if self._first is not None:
             start = parts | "First part" >> beam.Map(lambda n, batch: ((0, n), batch), Batches().of(self._first))
             placed = (placed, start) | "All parts" >> beam.Flatten()
         return placed | "By part" >> beam.GroupByKey()
+
+
+def count_parts(rows: Any, rows_per_part: int, most: int = _MAX_JOINED) -> Any:
+    """The number of parts for the rows of a collection of batches, as a collection of one number."""
+    return (
+        rows
+        | "Rows" >> beam.Map(rows_in)
+        | "Count" >> beam.CombineGlobally(sum)
+        | "Parts" >> beam.Map(number_of_parts, rows_per_part, most)
+    )
+
+
+NamesOf = Callable[[pa.Table], Iterable[bytes]]
+
+
+class JoinByPart(beam.PTransform):
+    """Takes collections of batches by name, and functions that give a name for each of their rows. Gives (part, {name: batches}):
+    rows with one name are in one part, and a part has about `rows_per_part` rows."""
+
+    def __init__(self, rows_per_part: int, batches: Batches, names_of: Mapping[str, NamesOf]) -> None:
+        super().__init__()
+        self._rows_per_part, self._batches, self._names_of = rows_per_part, batches, names_of
+
+    def expand(self, sides: Any) -> Any:
+        whole = tuple(sides.values()) | "All rows" >> beam.Flatten()
+        parts = AsSingleton(count_parts(whole, self._rows_per_part))
+        placed = {
+            name: rows | f"Part of {name}" >> beam.FlatMap(by_part, self._batches, parts, self._names_of[name])
+            for name, rows in sides.items()
+        }
+        return placed | "By part" >> beam.CoGroupByKey()
+
+
+def by_part(batch: Batch, batches: Batches, parts: int, names_of: NamesOf) -> Iterator[tuple[int, Batch]]:
+    """Divide a batch into parts by the names of its rows."""
+    if parts == 1:
+        yield 0, batch
+        return
+    table = table_of(batch)
+    yield from batches.by_bucket(table, names_of(table), parts)
 
 
 def _placed(batch: Batch, batches: Batches, parts: int) -> Iterator[tuple[tuple[int, int], Batch]]:
@@ -62,9 +99,9 @@ def _placed(batch: Batch, batches: Batches, parts: int) -> Iterator[tuple[tuple[
         yield (number, parts), rows
 
 
-def number_of_parts(rows: int, rows_per_part: int) -> int:
+def number_of_parts(rows: int, rows_per_part: int, most: int = _MAX_PARTS) -> int:
     """The number of parts of a table."""
-    return min(max(1, -(-rows // rows_per_part)), _MAX_PARTS)
+    return min(max(1, -(-rows // rows_per_part)), most)
 
 
 def part_numbers(hashes: npt.NDArray[np.uint64], parts: int) -> npt.NDArray[np.uint64]:

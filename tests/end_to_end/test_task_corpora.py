@@ -128,6 +128,7 @@ def test_captions_become_one_paragraph_in_the_order_of_the_file(tmp_path: Path) 
         ({"coherence": {"enabled": True}}, "remove coherence.enabled"),
         ({"captions": {"model": "m"}}, "remove captions.model"),
         ({"filters": {"pii": "mask"}}, "remove filters.pii"),
+        ({"duplicates": {"paragraphs": "drop"}}, "remove duplicates.paragraphs: drop"),
     ],
 )
 def test_settings_that_do_not_fit_fail_before_any_work(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:

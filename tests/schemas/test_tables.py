@@ -6,11 +6,23 @@ from pathlib import Path
 import pytest
 
 from longtake.schemas import tables
+from longtake.schemas.clip_columns import clips_of
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import FORMAT, Layout
 from longtake.schemas.manifest import CorpusManifest, Count, ShardRecord, read_manifest
 from longtake.schemas.reasons import FAILURES, Reason, Stage, Subject
-from longtake.schemas.records import Drop, IndexEntry, LongClip, Member, Sentence, SourceInfo, SourceVideo, drop_clip
+from longtake.schemas.records import (
+    Drop,
+    IndexEntry,
+    LongClip,
+    Member,
+    Sentence,
+    SourceInfo,
+    SourceVideo,
+    SpeechScores,
+    drop_clip,
+)
+from longtake.schemas.scores import PLAN_SCORES
 
 SENTENCES = (Sentence("v.1", 0, 900, "One \u00fc."), Sentence("v.2", 1000, 2000, "Two words."))
 VIDEO = SourceVideo("v", "v.mp4", "https://e.org", "CC0", '{"a":1}')
@@ -44,6 +56,30 @@ def test_plan_rows_by_columns_are_those_one_by_one() -> None:
         assert tables.with_paragraphs(tables.bare_plan_table(some)).equals(
             tables.table(map(tables.plan_row, some), tables.PLAN)
         )
+
+
+def test_long_clips_come_back_by_columns() -> None:
+    heard = SpeechScores(-0.5, None, 1.5, "en", 0.9)
+    spoken = replace(SENTENCES[0], timing="words", asr="said", speaker="Ann")
+    full = replace(
+        CLIP,
+        scores=((PLAN_SCORES[1], 2.5), (PLAN_SCORES[3], 0.0)),
+        language="en",
+        duplicate_of="x",
+        duplicate_video_of="w",
+    )
+    some = [
+        replace(full, sentences=(*SENTENCES, spoken), evaluation_overlap="set", coherence=None),
+        CLIP,
+        replace(CLIP, key="b", sentences=CLIP.sentences[:1], frame_times_ms=()),
+        full,
+    ]
+    rows = tables.bare_plan_table(some)
+    assert clips_of(rows) == some
+    assert clips_of(rows.slice(1, 2)) == some[1:3]
+    assert clips_of(rows.slice(0, 0)) == []
+    with_speech = [replace(CLIP, speech=heard), replace(full, speech=SpeechScores())]
+    assert clips_of(tables.bare_plan_table(with_speech)) == with_speech
 
 
 @pytest.mark.parametrize("record", [CLIP, DROP, ENTRY, VIDEO, SENTENCES[0]])

@@ -7,6 +7,7 @@ two videos with the same start and end agree in a third of the frames.
 
 import hashlib
 import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import compress
@@ -31,6 +32,7 @@ _FLAT = 5.0  # standard deviation of the luma, 0 to 255; below it, a picture has
 _LENGTHS = 1.02  # one may be at most this many times as long as the other
 _BANDS_PER_FRAME, _BAND_BITS = 4, 16
 _FRAMES = Frames(short_side=64)
+_LENGTH, _HASH = struct.Struct(">q"), struct.Struct(">?Q")
 
 
 @compact
@@ -110,5 +112,17 @@ def digest(footprint: Footprint) -> bytes:
     return hashlib.blake2b(repr((footprint.duration_ms, footprint.hashes)).encode(), digest_size=16).digest()
 
 
+def to_bytes(footprint: Footprint) -> bytes:
+    """A footprint as bytes: the length, then each hash, or a flag for None."""
+    hashes = ((value is None, value or 0) for value in footprint.hashes)
+    return _LENGTH.pack(footprint.duration_ms) + b"".join(_HASH.pack(*value) for value in hashes)
+
+
+def from_bytes(data: bytes) -> Footprint:
+    """The footprint of `to_bytes`."""
+    hashes = _HASH.iter_unpack(data[_LENGTH.size :])
+    return Footprint(_LENGTH.unpack_from(data)[0], tuple(None if is_none else value for is_none, value in hashes))
+
+
 #: For footprints.
-OF_VIDEOS = Likeness(digest, bands, N_FRAMES * _BANDS_PER_FRAME * 2, similarity)
+OF_VIDEOS = Likeness(digest, bands, N_FRAMES * _BANDS_PER_FRAME * 2, similarity, to_bytes, from_bytes)

@@ -17,12 +17,14 @@ from longtake.pipeline.filters.words import words
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """The way to find similar values among many: values with equal digests are the same, similar values very likely share one of
-    `n_bands` bands (8 bytes each), and `similarity` (0 to 1, symmetric) decides."""
+    `n_bands` bands (8 bytes each), and `similarity` (0 to 1, symmetric) decides. Values travel as bytes."""
 
     digest: Callable[[Any], bytes]
     bands: Callable[[Any], list[bytes]]
     n_bands: int
     similarity: Callable[[Any, Any], float]
+    to_bytes: Callable[[Any], bytes]
+    from_bytes: Callable[[bytes], Any]
 
 
 _N = 5
@@ -38,7 +40,17 @@ def normalised(text: str) -> str:
 
 def digest(text: str) -> bytes:
     """16 bytes that stand for a normalised text."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(to_bytes(text), digest_size=16).digest()
+
+
+def to_bytes(text: str) -> bytes:
+    """A text as bytes, whatever characters it has."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def from_bytes(data: bytes) -> str:
+    """The text of `to_bytes`."""
+    return data.decode("utf-8", "surrogatepass")
 
 
 def shingles(text: str) -> set[str]:
@@ -56,7 +68,7 @@ def similarity(one: str, other: str) -> float:
 def bands(text: str) -> list[bytes]:
     """The bands of a normalised text, 8 bytes each. Similar texts very likely share a band."""
     sketch = _empty_sketch().copy()
-    sketch.update_batch([s.encode("utf-8", "surrogatepass") for s in shingles(text)])
+    sketch.update_batch([to_bytes(shingle) for shingle in shingles(text)])
     values = sketch.hashvalues.astype("<u4").reshape(BANDS, ROWS)
     return [
         hashlib.blake2b(row.tobytes(), digest_size=_BAND_BYTES, salt=bytes([band])).digest()
@@ -72,4 +84,4 @@ def _empty_sketch() -> Any:
 
 
 #: For normalised texts.
-OF_TEXTS = Likeness(digest, bands, BANDS, similarity)
+OF_TEXTS = Likeness(digest, bands, BANDS, similarity, to_bytes, from_bytes)

@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.pvalue import TaggedOutput
 
 from longtake.pipeline.decode import SourceError
+from longtake.pipeline.plan.duplicates.find import FindDuplicates, duplicates_of
 from longtake.pipeline.plan.duplicates.footprint import (
     DIFFERENT,
     OF_VIDEOS,
@@ -16,17 +18,24 @@ from longtake.pipeline.plan.duplicates.footprint import (
     different,
     footprint_of,
 )
-from longtake.pipeline.plan.duplicates.graph import FILTERED, FindDuplicates
+from longtake.pipeline.plan.duplicates.graph import FILTERED
 from longtake.pipeline.plan.duplicates.survivors import Duplicate, key_of, ranked
 from longtake.pipeline.plan.video import PlannedVideo
+from longtake.pipeline.plan.video_rows import ROWS_PER_PART, packed_videos, videos_of
+from longtake.pipeline.read.buckets import encoded, encoded_name
 from longtake.pipeline.read.rows import DROPS, Dropped, drop
+from longtake.pipeline.run.batches import Batch
 from longtake.pipeline.run.concurrent import Concurrent
+from longtake.pipeline.run.parts import JoinByPart
 from longtake.pipeline.run.progress import PROGRESS
+from longtake.pipeline.run.runner import batches_for
 from longtake.pipeline.run.slots import Slots, shared_slots
 from longtake.pipeline.run.sources import in_slot, local_source
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.reasons import Reason, Stage, Subject
 from longtake.schemas.records import Drop, LongClip, drop_clip
+
+NOTES = "notes"
 
 
 class TakeFootprint(beam.DoFn):
@@ -61,7 +70,8 @@ def _note(video_id: str, detail: str) -> Drop:
 
 
 class LeaveOutVideos(beam.PTransform):
-    """Takes PlannedVideo; gives the videos that stay, marked or not, ledger rows (DROPS) and the number of drops (FILTERED)."""
+    """Takes PlannedVideo; gives the videos that stay, marked or not, ledger rows (DROPS, and NOTES on videos that are compared
+    with none) and the number of drops (FILTERED)."""
 
     def __init__(self, config: CorpusConfig, workers: int) -> None:
         super().__init__()
@@ -70,28 +80,35 @@ class LeaveOutVideos(beam.PTransform):
     def expand(self, videos: Any) -> Any:
         take = Concurrent(TakeFootprint(self._config, self._workers), self._workers)
         footprints = videos | "Footprint" >> beam.ParDo(take).with_outputs(DROPS, main="found")
-        repeats = (
-            footprints.found
-            | "Same videos" >> FindDuplicates(SAME_SHARE, OF_VIDEOS)
-            | "Name" >> beam.Map(lambda duplicate: (key_of(duplicate.name), duplicate))
-        )
-        by_id = videos | "Id" >> beam.Map(lambda planned: (planned.clips[0].video.video_id, planned))
+        repeats = footprints.found | "Same videos" >> FindDuplicates(SAME_SHARE, OF_VIDEOS)
+        join = JoinByPart(ROWS_PER_PART, batches_for(videos.pipeline.options), _NAMES)
         left = (
-            {"videos": by_id, "repeats": repeats}
-            | "By id" >> beam.CoGroupByKey()
+            {"videos": packed_videos(videos), "repeats": repeats}
+            | "By id" >> join
             | "Leave out"
             >> beam.FlatMap(_leave_out, self._config.duplicates.videos == "flag").with_outputs(
                 DROPS, FILTERED, main="videos"
             )
         )
-        drops = (footprints[DROPS], left[DROPS]) | "Drops" >> beam.Flatten()
-        return {"videos": left.videos, DROPS: drops, FILTERED: left[FILTERED]}
+        return {"videos": left.videos, DROPS: left[DROPS], FILTERED: left[FILTERED], NOTES: footprints[DROPS]}
 
 
-def _leave_out(element: tuple[str, dict[str, Iterable[Any]]], flag: bool) -> Iterator[Any]:
+def _ids_of_clips(rows: pa.Table) -> Iterator[bytes]:
+    return encoded(rows["video_id"])
+
+
+def _ids_of_duplicates(found: pa.Table) -> Iterator[bytes]:
+    return (encoded_name(key_of(name)) for name in found["name"].to_pylist())
+
+
+_NAMES = {"videos": _ids_of_clips, "repeats": _ids_of_duplicates}
+
+
+def _leave_out(element: tuple[int, dict[str, Iterable[Batch]]], flag: bool) -> Iterator[Any]:
     _, sides = element
-    repeat: Duplicate | None = next(iter(sides["repeats"]), None)
-    for planned in sides["videos"]:
+    repeats = {key_of(duplicate.name): duplicate for duplicate in duplicates_of(sides["repeats"])}
+    for planned in videos_of(sides["videos"]):
+        repeat = repeats.get(planned.clips[0].video.video_id)
         if repeat is None:
             yield planned
         elif flag:

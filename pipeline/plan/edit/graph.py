@@ -6,7 +6,7 @@ It writes everything below a separate folder. The caller decides whether that re
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -14,17 +14,30 @@ import apache_beam as beam
 import pyarrow.parquet as pq
 from apache_beam.pvalue import AsSingleton, TaggedOutput
 
-from longtake.pipeline.ledger.merge_tallies import MergeTallies
+from longtake.pipeline.ledger.merge_tallies import MergeTallies, SumTallies
 from longtake.pipeline.ledger.tally import Tally
 from longtake.pipeline.ledger.write import WriteLedger
 from longtake.pipeline.parse.lines import base_name, quoted
+from longtake.pipeline.plan.edit.by_video import (
+    ROWS,
+    EditedClip,
+    PlannedClip,
+    Span,
+    VideoRows,
+    edited_rows,
+    join_by_video,
+    planned_rows,
+    videos_of,
+)
 from longtake.pipeline.plan.edit.row import RowGroup, RowProblem, check_row, read_rows, recomputed
 from longtake.pipeline.plan.edit.summary import edited_summary
 from longtake.pipeline.plan.graph import write_plan
 from longtake.pipeline.plan.summary import PlanSummary, write_summary
 from longtake.pipeline.plan.video import TALLY, Counted, measure
 from longtake.pipeline.read.rows import DROPS, Dropped, drop
+from longtake.pipeline.run.batches import Batch, Batches
 from longtake.pipeline.run.progress import PROGRESS
+from longtake.pipeline.run.runner import batches_for
 from longtake.schemas import storage, tables
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.layout import Layout
@@ -38,7 +51,6 @@ _PROBLEMS = "problems"
 _SHOWN = 20
 
 Flagged: TypeAlias = TaggedOutput[Literal["problems"], RowProblem]
-Span = tuple[str, int, int]  # clip id, start and end, which identify a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,41 +62,25 @@ class Origin:
     earlier: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PlannedClip:
-    """A row of the plan that was edited, with only the compared fields."""
-
-    start_ms: int
-    key: str
-    spans: tuple[Span, ...]
-    text: str = ""  # with frames.uniform alone
-
-
-@dataclass(frozen=True, slots=True)
-class EditedClip:
-    """A valid row of the edited plan, and its place: file and row number."""
-
-    where: tuple[str, int]
-    clip: LongClip
-
-
 def add_edited_plan(
     root: Any, config: CorpusConfig, staged: Layout, groups: Sequence[RowGroup], origin: Origin | None
 ) -> None:
     """Check the edited rows, and write their plan, ledger and figures below `staged`."""
+    batches = batches_for(root.options)
     rows = (
         root
         | "Row groups" >> beam.Create(groups)
-        | "Check rows" >> beam.FlatMap(_read_edited, config).with_outputs(_PROBLEMS, TALLY, main="rows")
+        | "Check rows" >> beam.FlatMap(_read_edited, config, batches).with_outputs(_PROBLEMS, TALLY, main="rows")
     )
     planned = (
         root
         | "Plan parts" >> beam.Create(origin.parts if origin else [])
-        | "Planned clips" >> beam.FlatMap(_read_planned, config.frames.uniform is not None)
+        | "Planned clips" >> beam.FlatMap(planned_rows, batches, config.frames.uniform is not None)
     )
     videos = (
         {"edited": rows.rows, "planned": planned}
-        | "By video" >> beam.CoGroupByKey()
+        | "By video" >> join_by_video(batches)
+        | "Videos" >> beam.FlatMap(lambda element: videos_of(element[1]))
         | "Compare"
         >> beam.FlatMap(compare_video, origin is not None, config).with_outputs(_PROBLEMS, DROPS, TALLY, main="clips")
     )
@@ -94,10 +90,9 @@ def add_edited_plan(
         | "Earlier drops" >> beam.FlatMap(_read_drops)
     )
     problems = (rows[_PROBLEMS], videos[_PROBLEMS]) | "Problems" >> beam.Flatten()
-    tally = (rows[TALLY], videos[TALLY]) | "Tallies" >> beam.Flatten() | "Tally" >> beam.CombineGlobally(MergeTallies())
-    ledger = (
-        (videos[DROPS], earlier) | "Drops" >> beam.Flatten() | "Ledger" >> WriteLedger(staged.ledger, LEDGER_PREFIX)
-    )
+    sums = [side | f"Tallies {n}" >> beam.ParDo(SumTallies()) for n, side in enumerate((rows[TALLY], videos[TALLY]))]
+    tally = sums | "Tallies" >> beam.Flatten() | "Tally" >> beam.CombineGlobally(MergeTallies())
+    ledger = (videos[DROPS], earlier) | "Ledger" >> WriteLedger(staged.ledger, LEDGER_PREFIX)
     _ = (
         root
         | "Last" >> beam.Create([None], reshuffle=False)
@@ -116,40 +111,37 @@ def add_edited_plan(
     )
 
 
-def _read_edited(group: RowGroup, config: CorpusConfig) -> Iterator[tuple[str, EditedClip] | Flagged | Counted]:
+def _read_edited(group: RowGroup, config: CorpusConfig, batches: Batches) -> Iterator[Batch | Flagged | Counted]:
     name = base_name(group.path)
     tally: Tally = Counter()
+    found: list[EditedClip] = []
     for number, row in read_rows(group):
         tally[("rows",)] += 1
         checked = check_row(row, (name, number), config)
         if isinstance(checked, LongClip):
             tally.update(("recomputed", column) for column in recomputed(row, checked))
-            yield checked.video.video_id, EditedClip((name, number), checked)
+            found.append(EditedClip((name, number), checked))
         else:
             yield from (TaggedOutput(_PROBLEMS, problem) for problem in checked)
+        if len(found) == ROWS:
+            yield batches.of(edited_rows(found))
+            found = []
+    if found:
+        yield batches.of(edited_rows(found))
     yield TaggedOutput(TALLY, tally)
 
 
-def _read_planned(part: str, with_text: bool) -> Iterator[tuple[str, PlannedClip]]:
+def _read_drops(part: str) -> Iterator[Drop]:
     with storage.open_table(part) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(batch_size=512, columns=["key", "video_id", "sentences"]):
-            for row in batch.to_pylist():
-                spans = tuple((s["clip_id"], s["start_ms"], s["end_ms"]) for s in row["sentences"])
-                text = row["sentences"][0]["text"] if with_text else ""
-                yield row["video_id"], PlannedClip(spans[0][1], row["key"], spans, text)
-
-
-def _read_drops(part: str) -> list[Drop]:
-    return [tables.drop_from_row(row) for row in storage.read_parquet(part).to_pylist()]
+        for batch in pq.ParquetFile(stream).iter_batches(batch_size=ROWS, use_threads=False):
+            yield from map(tables.drop_from_row, batch.to_pylist())
 
 
 def compare_video(
-    element: tuple[str, dict[str, Iterable[Any]]], has_origin: bool, config: CorpusConfig
+    rows: VideoRows, has_origin: bool, config: CorpusConfig
 ) -> Iterator[LongClip | Flagged | Dropped | Counted]:
     """Yield the long clips of one video, the drops of the edit, and the problems of the video as a whole."""
-    video_id, sides = element
-    edited: list[EditedClip] = sorted(sides["edited"], key=lambda row: row.where)
-    planned: list[PlannedClip] = sorted(sides["planned"])
+    video_id, edited, planned = rows.video_id, rows.edited, rows.planned
     problems = list(_contradictions(video_id, edited))
     if has_origin:
         problems += _inventions(video_id, edited, planned)

@@ -21,6 +21,7 @@ from longtake.pipeline.plan import graph as plan_graph
 from longtake.pipeline.plan.edit.graph import LEDGER_PREFIX, PROBLEMS_FILE, Origin, add_edited_plan
 from longtake.pipeline.plan.edit.row import RowGroup, RowProblem, inspect_file
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
+from longtake.pipeline.run.memory import give_back_large_blocks
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
 from longtake.schemas.errors import CorpusError
@@ -30,7 +31,7 @@ _STAGED = "edit-"
 _JOURNAL = "adopting.json"
 _PARTS = ".parquet"
 _SHOWN = 20
-_COPIES_AT_ONCE = 8
+_COPIES_AT_ONCE = 2  # a part of a plan is some 20 MB, and memory holds it
 _KEPT = (plan_graph.LEDGER_PREFIX, TAKEDOWN_PREFIX)  # of the ledger
 
 
@@ -119,6 +120,7 @@ def _run(
     options: PipelineOptions,
 ) -> None:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    give_back_large_blocks()  # the pages of a row group that DuckDB wrote are as large as the row group
     try:
         pipeline = beam.Pipeline(options=options)
         add_edited_plan(pipeline, config, staged, groups, origin)

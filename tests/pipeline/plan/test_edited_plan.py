@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from longtake.pipeline.merge.frame_times import frame_times_ms
-from longtake.pipeline.plan.edit import plan as edited_plan
+from longtake.pipeline.plan.edit import by_video, plan as edited_plan
 from longtake.pipeline.plan.edit.plan import adopt_plan
 from longtake.pipeline.plan.edit.row import RowProblem, check_row, recomputed
 from longtake.pipeline.plan.graph import add_planning
@@ -157,6 +157,30 @@ def test_a_plan_that_is_handed_back_unchanged_stays_the_same(edit: Edit) -> None
     assert {n: after[n] for n in after if n != "_plan.json"} == {n: before[n] for n in before if n != "_plan.json"}
     assert edit.ledger() == []
     assert summary.edited == {"rows": CLIPS, "cut_anew": 0}
+
+
+def test_many_parts_and_batches_compare_the_same(edit: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Edit(Path(shutil.copytree(edit.folder, tmp_path / "other", ignore=shutil.ignore_patterns("edited"))))
+    select = f"SELECT * REPLACE ({CUT.format('v2.0')} AS sentences) FROM plan WHERE key <> '{edit.before[3]['key']}'"
+    summary = edit.accepted(select)
+    for name, number in (("ROWS", 2), ("_ROWS_PER_PART", 3), ("_AT_ONCE", 2)):
+        monkeypatch.setattr(by_video, name, number)
+    assert other.accepted(select) == summary
+    for folder in ("plan", "ledger"):
+        assert contents(Path(other.config.root, folder)) == contents(Path(edit.config.root, folder))
+
+
+def test_a_plan_of_an_earlier_version_is_compared_too(edit: Edit) -> None:
+    """Its sentences have no timing, speech and speaker."""
+    edit.write("SELECT * FROM plan")
+    for part in Path(edit.layout.plan).glob("*.parquet"):
+        whole = pq.read_table(part)
+        fields = ("clip_id", "start_ms", "end_ms", "text")
+        earlier = [[{name: s[name] for name in fields} for s in row] for row in whole["sentences"].to_pylist()]
+        at = whole.schema.get_field_index("sentences")
+        pq.write_table(whole.set_column(at, "sentences", pa.array(earlier)), part)
+    edit.check(edit.adopt())
+    assert edit.ledger() == []
 
 
 def test_deleted_rows_are_in_the_ledger_with_their_sentences(edit: Edit) -> None:

@@ -92,7 +92,9 @@ def test_the_step_is_the_same_as_sorting_all(videos: int) -> None:
         found = (
             pipeline
             | beam.Create(elements, reshuffle=False)
-            | SplitByQuota(SHARES, 5, lambda element: element[0], lambda element, split: (*element[:2], split))
+            | SplitByQuota(
+                SHARES, 5, lambda element: [element[0]], lambda element, of: [(*element[:2], of(element[0]))]
+            )
         )
         expected = sorted_and_cut(ids, SHARES, 5)
         assert_that(found, equal_to([(one, clip, expected[one]) for one, clip, _ in elements]))

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -10,8 +11,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from paragraphs import clip_of, clips_of_file, texts_of
 from sources import DEMO
 
+from longtake.pipeline.plan.duplicates import find
+from longtake.pipeline.plan.duplicates.find import FindDuplicates, duplicates_of
 from longtake.pipeline.plan.duplicates.footprint import N_FRAMES, OF_VIDEOS, SAME_SHARE, Footprint
-from longtake.pipeline.plan.duplicates.graph import FILTERED, FindDuplicates, LeaveOutDuplicates
+from longtake.pipeline.plan.duplicates.graph import FILTERED, LeaveOutDuplicates
 from longtake.pipeline.plan.duplicates.similarity import (
     BANDS,
     OF_TEXTS,
@@ -54,7 +57,7 @@ def found_in(
     """What the graph finds."""
     with running() as root:
         keep(root | beam.Create(list(values), reshuffle=False) | FindDuplicates(threshold, likeness), "found")
-    return sorted(KEPT["found"], key=lambda duplicate: duplicate.name)
+    return sorted(duplicates_of(KEPT["found"]), key=lambda duplicate: duplicate.name)
 
 
 def by_brute_force(paragraphs: Sequence[tuple[bytes, str]], threshold: float = THRESHOLD) -> dict[bytes, bytes]:
@@ -106,6 +109,17 @@ def test_the_order_of_the_input_does_not_matter() -> None:
     assert found_in(paragraphs) == found_in(paragraphs[::-1])
 
 
+def test_many_parts_and_batches_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    paragraphs = corpus(4)
+    whole = found_in(paragraphs)
+    monkeypatch.setattr(find, "_ENTRIES_PER_PART", 4 * BANDS)
+    monkeypatch.setattr(find, "_ROWS", 7)
+    monkeypatch.setattr(find, "_PAIRS", 5)
+    assert len(paragraphs) > 3 * 4
+    assert found_in(paragraphs) == whole
+    assert {d.name: d.like for d in whole} == by_brute_force(paragraphs)
+
+
 def test_a_chain_leads_to_the_one_that_stays() -> None:
     rng, text = random.Random(0), " ".join(f"w{n}" for n in range(200))
     names = sorted(ranked(f"v{n}-000000000-000001000", 0) for n in range(9))
@@ -140,6 +154,7 @@ def test_videos_against_brute_force() -> None:
     found = found_in(named, SAME_SHARE, OF_VIDEOS)
     assert {d.name: d.like for d in found} == wanted
     assert len(wanted) == len(videos) - 60
+    assert [OF_VIDEOS.from_bytes(OF_VIDEOS.to_bytes(video)) for video in videos] == videos
     assert key_of(named[3][0]) == "v\u00e93"
 
 
@@ -188,10 +203,10 @@ def test_similarity(one: list[str], other: list[str]) -> None:
     assert shingles(a) == ({" ".join(one[i : i + 5]) for i in range(len(one) - 4)} or {a})
 
 
-def leave_out(videos: Sequence[PlannedVideo], **more: object) -> tuple[list[LongClip], list[Drop], int]:
+def leave_out(videos: Sequence[PlannedVideo], seed: int = 0, **more: object) -> tuple[list[LongClip], list[Drop], int]:
     chosen = Duplicates.model_validate({"paragraphs": "drop"} | more)
     with running() as root:
-        found = root | beam.Create(list(videos), reshuffle=False) | LeaveOutDuplicates(chosen, 0)
+        found = root | beam.Create(list(videos), reshuffle=False) | LeaveOutDuplicates(chosen, seed)
         for name, collection in (("videos", found.videos), ("drops", found[DROPS]), ("counts", found[FILTERED])):
             keep(collection, name)
     clips = [clip for planned in KEPT["videos"] for clip in planned.clips]
@@ -224,6 +239,36 @@ def test_or_marked() -> None:
     assert (len(clips), drops, left_out) == (5, [], 0)
     (marked,) = (c for c in clips if c.duplicate_of is not None)
     assert marked.duplicate_of in {c.key for c in clips if c.duplicate_of is None}
+
+
+def test_the_searches_for_videos_and_paragraphs_agree() -> None:
+    """Whoever drops what is flagged in either column keeps each text of a video that stays."""
+    said = ["The polar bear is the largest of the bears on this earth", "and the seal is what it likes best of all."]
+    for seed in range(8):
+        some = [f"v{n}" for n in range(6)]
+        stays = {name: min(group, key=lambda n: ranked(n, seed)) for group in (some[:3], some[3:]) for name in group}
+        films = [
+            PlannedVideo(
+                tuple(
+                    replace(
+                        clip_of(text, video_id=name, start=at),
+                        duplicate_video_of=None if stays[name] == name else stays[name],
+                    )
+                    for at, text in enumerate(said, 1)
+                )
+            )
+            for name in some
+        ]
+        clips, _, _ = leave_out(films, seed=seed, paragraphs="flag")
+        kept = [clip for clip in clips if clip.duplicate_of is None and clip.duplicate_video_of is None]
+        first = min(set(stays.values()), key=lambda name: ranked(name, seed))
+        assert [(clip.video.video_id, clip.paragraph) for clip in kept] == [(first, text) for text in said]
+
+
+def test_a_paragraph_that_only_a_repeat_has_stays_there() -> None:
+    only = replace(clip_of("What nobody else says", "in any other film.", video_id="a"), duplicate_video_of="b")
+    clips, _, _ = leave_out([PlannedVideo((only,)), PlannedVideo((clip_of("Another", "text.", video_id="b"),))])
+    assert only in clips
 
 
 def test_names_sort_by_rank_and_give_their_key() -> None:
