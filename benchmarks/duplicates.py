@@ -88,7 +88,7 @@ def run_child(report: Path, count: int) -> None:
     """One run, in a process of its own: find the duplicates, and count them by kind."""
     import apache_beam as beam
 
-    from longtake.pipeline.plan.duplicates.graph import FindDuplicates
+    from longtake.pipeline.plan.duplicates.find import FindDuplicates, duplicates_of
     from longtake.pipeline.run.runner import pipeline_options
 
     blocks = [(at, min(at + 1000, count)) for at in range(0, count, 1000)]
@@ -102,6 +102,7 @@ def run_child(report: Path, count: int) -> None:
             | "Blocks" >> beam.Create(blocks)
             | "Paragraphs" >> beam.FlatMap(_made)
             | "Find" >> FindDuplicates(0.8)
+            | "Duplicates" >> beam.FlatMap(lambda batch: duplicates_of([batch]))
             | "Kind" >> beam.Map(lambda found: "same" if found.similarity is None else "near")
             | "Count" >> beam.combiners.Count.PerElement()
             | "List" >> beam.combiners.ToList()

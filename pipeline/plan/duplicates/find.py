@@ -137,12 +137,14 @@ def _others(values: pa.Table, first: dict[bytes, bytes], likeness: Likeness) -> 
 def _gathered(tables: Iterable[pa.Table], batches: Batches) -> Iterator[Batch]:
     """Yield the rows of tables as batches of many rows: each will be divided again."""
     waiting: list[pa.Table] = []
-    for table in tables:
+    rows = 0
+    for table in filter(len, tables):
         waiting.append(table)
-        if sum(map(len, waiting)) >= _ROWS:
+        rows += len(table)
+        if rows >= _ROWS:
             yield batches.of(pa.concat_tables(waiting).combine_chunks())
-            waiting = []
-    if any(map(len, waiting)):
+            waiting, rows = [], 0
+    if waiting:
         yield batches.of(pa.concat_tables(waiting).combine_chunks())
 
 

@@ -125,5 +125,5 @@ def _planned(rows: pa.Table) -> Iterator[tuple[str, Any]]:
         spans, texts = zip(ids, starts, ends, strict=True), iter(texts)
         sizes = pc.list_value_length(said).to_numpy().tolist()
         for video_id, key, size in zip(values_of(some, "video_id"), values_of(some, "key"), sizes, strict=True):
-            of_clip, first_text = tuple(islice(spans, size)), next(islice(texts, size))
-            yield video_id, PlannedClip(of_clip[0][1], key, of_clip, first_text or "")
+            of_clip, said_in_clip = tuple(islice(spans, size)), tuple(islice(texts, size))
+            yield video_id, PlannedClip(of_clip[0][1], key, of_clip, said_in_clip[0] or "")

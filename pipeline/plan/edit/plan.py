@@ -21,6 +21,7 @@ from longtake.pipeline.plan import graph as plan_graph
 from longtake.pipeline.plan.edit.graph import LEDGER_PREFIX, PROBLEMS_FILE, Origin, add_edited_plan
 from longtake.pipeline.plan.edit.row import RowGroup, RowProblem, inspect_file
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
+from longtake.pipeline.run.batches import clear_batches
 from longtake.pipeline.run.memory import give_back_large_blocks
 from longtake.schemas import storage
 from longtake.schemas.config import CorpusConfig
@@ -127,8 +128,12 @@ def _run(
         pipeline.run().wait_until_finish()
     except OSError:
         raise
+    except CorpusError as error:  # a step's own, to which the runner adds where it was
+        raise CorpusError(str(error).partition(" [while running")[0]) from error
     except Exception as error:  # runners raise errors of any type
         raise CorpusError(f"{folder}: the edited plan could not be read: {type(error).__name__}: {error}") from error
+    finally:
+        clear_batches()
 
 
 def _check_outcome(staged: Layout, folder: str) -> None:

@@ -2,11 +2,14 @@
 
 # ruff: noqa: S608  (the tests write SQL, as curators do)
 
+import errno
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apache_beam as beam
@@ -21,8 +24,9 @@ from longtake.pipeline.plan.edit.plan import adopt_plan
 from longtake.pipeline.plan.edit.row import RowProblem, check_row, recomputed
 from longtake.pipeline.plan.graph import add_planning
 from longtake.pipeline.plan.summary import PlanSummary, read_summary
+from longtake.pipeline.run import batches
 from longtake.pipeline.run.runner import pipeline_options
-from longtake.schemas import tables
+from longtake.schemas import scratch, tables
 from longtake.schemas.config import CorpusConfig, load_config
 from longtake.schemas.errors import CorpusError
 from longtake.schemas.layout import Layout
@@ -168,6 +172,23 @@ def test_many_parts_and_batches_compare_the_same(edit: Edit, tmp_path: Path, mon
     assert other.accepted(select) == summary
     for folder in ("plan", "ledger"):
         assert contents(Path(other.config.root, folder)) == contents(Path(edit.config.root, folder))
+
+
+def test_nothing_is_left_of_the_files_in_which_rows_waited(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_HELD_BYTES", 0)
+    edit.accepted("SELECT * FROM plan")
+    assert not list(Path(scratch.folder()).glob("rows-*"))
+
+
+def test_a_full_disk_says_so(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    edit.write("SELECT * FROM plan")
+    monkeypatch.setattr(batches, "_HELD_BYTES", 0)
+    monkeypatch.setattr(batches, "os", SimpleNamespace(**{**vars(os), "write": write}))
+    with pytest.raises(CorpusError, match=r"^\S+: No space left on device while .* nothing is lost\.$"):
+        edit.adopt()
 
 
 def test_a_plan_of_an_earlier_version_is_compared_too(edit: Edit) -> None:
