@@ -116,7 +116,7 @@ class Host:
         self._processes.append(process)
         return process
 
-    def run(self, command: list[str], timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, command: list[str], timeout: float = 900, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `command` here to its end."""
         return subprocess.run(
             self.here(command),

@@ -5,7 +5,7 @@ from pathlib import Path
 import artifacts
 import object_stores
 from cluster import GS, ON_PRISM, TWO_HOSTS, Cluster, lay_out_demo, on_flink_by_processes, reached
-from sources import command, ledger, published
+from sources import ledger, published
 
 from longtake.schemas import remote, storage
 
@@ -86,9 +86,7 @@ def test_flink_that_starts_its_workers(whole: Cluster, reference: Path, tmp_path
     root = object_stores.new_bucket("s3")
     config = lay_out_demo(root)
     assert whole.longtake("plan", config).returncode == 0
-    done = whole["launcher"].run(
-        command("build", config, "--workers=1", "--", *options), 900
-    )  # a new worker for each step
+    done = whole.longtake("build", config, "--workers=1", "--", *options)
     assert done.returncode == 0, done.stderr
     same(root, reference, tmp_path)
     told = "".join(whole[name].logs["flink"].read_text() for name in ("worker1", "worker2"))
