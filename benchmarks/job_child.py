@@ -1,4 +1,5 @@
-"""Runs one `plan` or `build` in this fresh process and reports where its CPU time went. Started by plan.py and build.py.
+"""Runs one `plan` or `build`, or takes over an edited plan, in this fresh process and reports where its CPU time went. Started by
+plan.py, plan_kinds.py and build.py.
 
 The job's own code runs; some of its functions are wrapped to read the CPU clock before and after (see `_watch_build`).
 """
@@ -66,9 +67,12 @@ def _watch_build() -> None:
 
 def _request(job: dict[str, Any]) -> Any:
     from longtake.jobs.build.request import BuildRequest, ProbeMode
+    from longtake.pipeline.filters.rejects import Rejects
     from longtake.schemas.config import load_config
 
-    return BuildRequest(load_config(job["config"]), ProbeMode(job["probe"]), job["workers"], job.get("beam_args", ()))
+    rejects = Rejects(**json.loads(Path(job["rejects"]).read_text())) if "rejects" in job else None
+    config, probe, beam_args = load_config(job["config"]), ProbeMode(job["probe"]), job.get("beam_args", ())
+    return BuildRequest(config, probe, job["workers"], beam_args, rejects)
 
 
 def _plan(job: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +85,16 @@ def _plan(job: dict[str, Any]) -> dict[str, Any]:
     summary = make_plan(_request(job), Console())
     counts = {name: [count.total, count.kept, count.dropped] for name, count in summary.counts.items()}
     return {"start": start, "end": _usage(), "counts": counts, "progress": dict(PROGRESS.read())}
+
+
+def _adopt(job: dict[str, Any]) -> dict[str, Any]:
+    from longtake.pipeline.plan.edit.plan import adopt_plan
+
+    request = _request(job)
+    start = _usage()
+    summary = adopt_plan(request.config, request.layout, job["edited"], request.options())
+    counts = {name: [count.total, count.kept, count.dropped] for name, count in summary.counts.items()}
+    return {"start": start, "end": _usage(), "counts": counts}
 
 
 def _build(job: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +166,7 @@ def main(job_file: str, report_file: str) -> None:
     collect_seldom()  # as the command line does
     job = json.loads(Path(job_file).read_text())
     profiles = _ThreadProfiles() if job.get("profile") else None
-    report = {"plan": _plan, "build": _build}[job["command"]](job)
+    report = {"plan": _plan, "adopt": _adopt, "build": _build}[job["command"]](job)
     if profiles:
         report["profile"] = profiles.text(job["profile"])
     Path(report_file).write_text(json.dumps(report))
