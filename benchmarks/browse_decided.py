@@ -36,10 +36,10 @@ def bulk(ours: Server, query: str, decision: str = "reject", undo: bool = True) 
     return figures | {"cpu_ms": round(1000 * (ours.cpu - before))}
 
 
-def decided(ours: Server, keys: Sequence[str]) -> dict[str, Any]:
-    """Verdicts, lists and the map after a curator decided on each sample of the corpus: the first of each kind, and the median
+def decided(ours: Server, keys: Sequence[str], query: str) -> dict[str, Any]:
+    """Verdicts, lists and the map after a curator decided on each sample of a selection: the first of each kind, and the median
     and CPU time of those that follow, each after another verdict."""
-    figures: dict[str, Any] = {"bulk": bulk(ours, "", "ok", undo=False)}
+    figures: dict[str, Any] = {"bulk": bulk(ours, query, "ok", undo=False)}
 
     def verdict(key: str) -> float:
         asked = {

@@ -9,7 +9,7 @@ from typing import Any
 from longtake.pipeline.browse.decision_table import DecisionTable
 from longtake.pipeline.browse.store import Ids, Store
 
-_AT_ONCE = 2000  # rows
+_AT_ONCE, _KEYS_AT_ONCE = 2000, 100_000  # rows
 
 Rows = list[dict[str, Any]]
 
@@ -23,12 +23,11 @@ def export(store: Store, decided: DecisionTable, ids: Ids, kind: str) -> Iterato
         ids: the rows, in the order of the file.
         kind: one of KINDS.
     """
-    parts = (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
     if kind == "keys":
-        for part in parts:
+        for part in _parts(ids, _KEYS_AT_ONCE):
             yield "".join(f"{key}\n" for key in store.keys_of(part)).encode()
         return
-    rows = (_rows(store, decided, part) for part in parts)
+    rows = (_rows(store, decided, part) for part in _parts(ids, _AT_ONCE))
     yield from _jsonl(rows) if kind == "jsonl" else _csv([*store.columns, "decision"], rows)
 
 
@@ -38,6 +37,10 @@ KINDS = {
     "jsonl": ("application/jsonl; charset=utf-8", "jsonl"),
     "keys": ("text/plain; charset=utf-8", "txt"),
 }
+
+
+def _parts(ids: Ids, size: int) -> Iterator[Ids]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _rows(store: Store, decided: DecisionTable, ids: Ids) -> Rows:

@@ -11,6 +11,7 @@ from longtake.pipeline.browse.store import Mask
 
 BINS = 40
 NO_BIN = 255
+_QUANTILES = (0.05, 0.5, 0.95)
 _OUTER = 0.001  # this share of the values at each end goes into the outer bins
 
 Values = npt.NDArray[np.float32]
@@ -50,11 +51,9 @@ class Binned:
 
     def histogram(self, measure: Measure, mask: Mask | None) -> Histogram:
         """The histogram for all rows and for those that `mask` chooses."""
-        own = self.bins if mask is None else self.bins[mask]
-        chosen = np.bincount(own, minlength=NO_BIN + 1)
-        values = self.values if mask is None else self.values[mask]
-        there = values[own != NO_BIN]
-        quantiles = np.quantile(there, (0.05, 0.5, 0.95)).tolist() if len(there) else []
+        # Rows by number: numpy takes ten times as long to pick them by a mask.
+        chosen = np.bincount(self.bins if mask is None else self.bins[np.flatnonzero(mask)], minlength=NO_BIN + 1)
+        quantiles = self._quantiles(chosen[:NO_BIN], mask) if chosen[:NO_BIN].any() else []
         number, missing = len(self.counts), int(chosen[NO_BIN])
         return Histogram(
             measure,
@@ -65,6 +64,21 @@ class Binned:
             tuple(quantiles),
             self.whole,
         )
+
+    def _quantiles(self, chosen: npt.NDArray[np.int64], mask: Mask | None) -> list[float]:
+        """The quantiles of the chosen values. `chosen` counts them by bin; only values in the bins of quantiles are ordered."""
+        ends, ordered = np.cumsum(chosen), dict[int, Values]()
+
+        def nth(number: int) -> float:
+            one = int(np.searchsorted(ends, number, side="right"))
+            if one not in ordered:
+                in_bin = self.bins == one
+                ordered[one] = np.sort(self.values[np.flatnonzero(in_bin if mask is None else in_bin & mask)])
+            return float(ordered[one][number - (int(ends[one - 1]) if one else 0)])
+
+        places = [share * (int(ends[-1]) - 1) for share in _QUANTILES]
+        around = [(nth(math.floor(place)), nth(math.ceil(place)), place % 1) for place in places]
+        return [low + (high - low) * rest for low, high, rest in around]
 
 
 def binned(values: Values) -> Binned | None:

@@ -82,8 +82,9 @@ class Site:
         object.__setattr__(self, "queue_file", WatchedFile(queues_path(self.layout), read_queues))
 
     def prepare(self) -> None:
-        """Start and make what would otherwise keep the first page waiting: with a million decisions, for seconds."""
+        """Start and make what would otherwise keep the first page waiting: for a million samples, for seconds."""
         self.sandbox.warm()
+        self.histograms(None)
         self.marks.disputed()
         for seen in (self.marks.read(), self.marks.seen_by(self.curator)):
             self.marks.rows_in(self.store, "ok", "", seen)

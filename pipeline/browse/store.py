@@ -189,7 +189,7 @@ class Store:
     def seconds(self, mask: Mask | None) -> float:
         """The duration of the rows that a mask chooses, all rows without one."""
         durations = self.column("duration")
-        return float(np.nansum(durations if mask is None else durations[mask], dtype=np.float64))
+        return float(np.nansum(durations if mask is None else durations[np.flatnonzero(mask)], dtype=np.float64))
 
     def column(self, column: str) -> npt.NDArray[np.float32]:
         """A numeric column like `values`, kept for the next call."""
@@ -233,11 +233,12 @@ class Store:
         """The keys of rows, in the order of `ids`."""
         if len(ids) == 0:
             return []
-        found = self.cursor.execute(
-            "SELECT row_id, key FROM samples WHERE row_id IN (SELECT unnest(?::INTEGER[]))", [ids.tolist()]
-        ).fetchall()
-        by_id = dict(found)
-        return [by_id[row_id] for row_id in ids.tolist()]
+        place = pa.array(range(len(ids)), pa.int32())
+        self.cursor.register("wanted", pa.table({"row_id": pa.array(ids, pa.int32()), "place": place}))
+        query = "SELECT key FROM samples JOIN wanted USING (row_id) ORDER BY place"
+        found = [str(key) for (key,) in self.cursor.execute(query).fetchall()]
+        self.cursor.unregister("wanted")
+        return found
 
     def file_of(self, row_id: int) -> tuple[str, int]:
         """The shard whose index holds a row, and the row's number in that index."""
@@ -261,7 +262,7 @@ class Store:
     def _list(self, mask: Mask | None, order: Ids | None) -> Ids:
         if mask is None:
             return np.arange(self.rows, dtype=np.int32) if order is None else order
-        return np.flatnonzero(mask).astype(np.int32) if order is None else order[mask[order]]
+        return np.flatnonzero(mask).astype(np.int32) if order is None else order[np.flatnonzero(mask[order])]
 
     def listed(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The columns that lists show, for some rows, in the order of `ids`."""
