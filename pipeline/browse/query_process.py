@@ -94,9 +94,9 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     with _connection(request) as connection:
         if most is None:  # a condition
             found = connection.execute(query).fetchnumpy()
-            ((rows,),) = connection.execute("SELECT count(*) FROM corpus.samples").fetchall()
+            ((number,),) = connection.execute("SELECT count(*) FROM corpus.samples").fetchall()
             ids = found.get("row_id")
-            if len(found) != 1 or ids is None or np.ma.is_masked(ids) or not np.isin(ids, np.arange(rows)).all():
+            if len(found) != 1 or ids is None or np.ma.is_masked(ids) or not np.isin(ids, np.arange(number)).all():
                 raise QueryRefused("not a condition")  # but one that adds rows of its own
             return {}, np.asarray(ids, dtype="<i4").tobytes()
         described = connection.execute(f"DESCRIBE FROM (\n{checked}\n)").fetchall()
