@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,16 +34,20 @@ class EmbeddingModel:
         """Return embeddings [n, d] of unit length of `texts`, which are cut off at the model's length limit.
 
         On a CPU a text has the same embedding in any batch, with any number of threads and on any kind of CPU: `load_model`.
+        Only texts with equally many tokens share a batch: nothing is padded, which saves up to half of the work.
         """
+        found: dict[int, Any] = {}
         with self._lock:
-            rows = self._model.encode(
-                list(texts),
-                batch_size=batch_size,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
-        return np.asarray(rows, np.float16)
+            for group in self._by_tokens(texts):
+                rows = self._model.encode(
+                    [texts[i] for i in group],
+                    batch_size=batch_size,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                )
+                found.update(zip(group, rows.astype(np.float16), strict=True))
+        return np.stack([found[i] for i in range(len(texts))])
 
     def cannot_read(self, texts: Sequence[str]) -> str:
         """Why the embeddings of `texts` would mean nothing; "" if the model knows their script.
@@ -66,6 +71,14 @@ class EmbeddingModel:
         return (
             f"{why}: it was not made for this language; set coherence.model to a multilingual one, as {_MULTILINGUAL}"
         )
+
+    def _by_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        ids = self._model.tokenizer(list(texts), verbose=False)["input_ids"]
+        longest = self._model.max_seq_length or max(map(len, ids))
+        groups: dict[int, list[int]] = defaultdict(list)
+        for i, tokens in enumerate(ids):
+            groups[min(len(tokens), longest)].append(i)
+        return [groups[length] for length in sorted(groups)]
 
 
 def load_model(folder: str, device: str | None, setting: str) -> Any:
