@@ -1,7 +1,7 @@
 """The whole example, from nothing to a table: sources, both corpora, training, evaluation, the order test.
 
     python examples/narrated/run.py             # the commands of README.md, one after the other
-    python examples/narrated/run.py --quick     # a third of the videos, two frames of each sentence: under four minutes
+    python examples/narrated/run.py --quick     # a sixth of the videos, two frames of each sentence: under four minutes
 
 Files go to out/narrated, and with --quick to out/narrated-quick. What is there already is made anew.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "out"
-QUICK = {"train": 300, "test": 100}  # videos
+QUICK = {"train": 150, "test": 60}  # videos
 #: Fewer steps at twice the learning rate, each on a quarter of the frames.
-QUICK_TRAINING = ("steps=800", "data.frames_per_sentence=2", "optimizer.lr=1e-3", "save.every=800")
+QUICK_TRAINING = ("steps=500", "data.frames_per_sentence=2", "optimizer.lr=1e-3", "save.every=500")
 
 
 def run(*command: str) -> None:
