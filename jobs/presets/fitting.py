@@ -52,7 +52,7 @@ def fit(preset: Preset, manifest: CorpusManifest, gpus: int, memory_gb: float) -
             f"This corpus has {plural(samples, 'sample')}: {plural(int(settings['epochs'] * samples // step), 'step')} in "
             f"{settings['epochs']:g} epochs."
         )
-    if preset.footprint is not None and preset.workers is not None:
+    if preset.footprint is not None:
         settings["data"] |= {"workers": preset.workers, "prefetch": 2}
         ahead = preset.workers * 2 * settings["batch_size"] * preset.footprint.frames
         told.append(

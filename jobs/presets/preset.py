@@ -30,6 +30,6 @@ class Preset:
     batch: int  # samples of a step, on all GPUs together
     gpus: str = ""  # those of the publication
     footprint: Footprint | None = None  # None: for a computer without a GPU
-    workers: int | None = None  # loader processes that feed one H200 (docs/training.md); None: by the cores
+    workers: int = 0  # loader processes that feed one H200 (docs/training.md); without a GPU the cores decide
     contrasts: bool = True  # a loss compares all samples of a step; else batches may be summed up
     differs: tuple[str, ...] = ()  # what differs from the publication in any case, or is to be known; a sentence each

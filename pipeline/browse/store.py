@@ -233,12 +233,7 @@ class Store:
         """The keys of rows, in the order of `ids`."""
         if len(ids) == 0:
             return []
-        place = pa.array(range(len(ids)), pa.int32())
-        self.cursor.register("wanted", pa.table({"row_id": pa.array(ids, pa.int32()), "place": place}))
-        query = "SELECT key FROM samples JOIN wanted USING (row_id) ORDER BY place"
-        found = [str(key) for (key,) in self.cursor.execute(query).fetchall()]
-        self.cursor.unregister("wanted")
-        return found
+        return [str(key) for (key,) in self._in_order("key", ids)]
 
     def file_of(self, row_id: int) -> tuple[str, int]:
         """The shard whose index holds a row, and the row's number in that index."""
@@ -276,11 +271,15 @@ class Store:
 
     def subjects(self, ids: Ids) -> list[tuple[str, str, str]]:
         """The key, video and split of rows, in the order of `ids`: all that dealing them out needs, however many they are."""
-        query = "SELECT row_id, key, video_id, split FROM samples WHERE row_id IN (SELECT unnest(?::INTEGER[]))"
-        by_id = {
-            row_id: (key, video, split) for row_id, key, video, split in self.cursor.execute(query, [ids]).fetchall()
-        }
-        return [by_id[row_id] for row_id in ids.tolist()]
+        return self._in_order("key, video_id, split", ids)
+
+    def _in_order(self, names: str, ids: Ids) -> list[Any]:
+        """Some columns of rows, in the order of `ids`."""
+        place = pa.array(range(len(ids)), pa.int32())
+        self.cursor.register("wanted", pa.table({"row_id": pa.array(ids, pa.int32()), "place": place}))
+        found = self.cursor.execute(f"SELECT {names} FROM samples JOIN wanted USING (row_id) ORDER BY place").fetchall()  # noqa: S608
+        self.cursor.unregister("wanted")
+        return found
 
     def place(self, masks: Sequence[Mask], order: Ids | None, row_id: int) -> ListPlace | None:
         """The place of a row in a list, or the place it would have: a new decision may have removed it. None if the order does

@@ -18,6 +18,7 @@ from apache_beam.pvalue import AsSingleton, TaggedOutput
 
 from longtake.pipeline.plan.duplicates.similarity import OF_TEXTS, Likeness
 from longtake.pipeline.plan.duplicates.survivors import BAND_BYTES, Duplicate, candidate_pairs
+from longtake.pipeline.read.buckets import values_of
 from longtake.pipeline.run.batches import Batch, Batches, Pack, one_table, table_of
 from longtake.pipeline.run.parts import NamesOf, by_part, count_parts
 from longtake.pipeline.run.runner import batches_for
@@ -88,7 +89,7 @@ def duplicates_of(batches: Iterable[Batch]) -> Iterator[Duplicate]:
     for batch in batches:
         table = table_of(batch)
         similarities = table["similarity"].to_pylist()
-        yield from map(Duplicate, *(_bytes(table, name) for name in _DUPLICATES.names[:3]), similarities)
+        yield from map(Duplicate, *(values_of(table, name) for name in _DUPLICATES.names[:3]), similarities)
 
 
 def _table_of_values(likeness: Likeness, values: Sequence[tuple[bytes, Any]]) -> pa.Table:
@@ -101,17 +102,13 @@ def _table(schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _bytes(table: pa.Table, name: str) -> list[bytes]:
-    return list(table[name].to_numpy().tolist())
-
-
 def _column(name: str) -> NamesOf:
     """A function that gives the values of a column."""
-    return partial(_bytes, name=name)
+    return partial(values_of, name=name)
 
 
 def _digests(likeness: Likeness, values: pa.Table) -> Iterator[bytes]:
-    return (likeness.digest(likeness.from_bytes(value)) for value in _bytes(values, "value"))
+    return (likeness.digest(likeness.from_bytes(value)) for value in values_of(values, "value"))
 
 
 def _first_of_same(element: Part, likeness: Likeness, batches: Batches) -> Iterator[Any]:
@@ -120,7 +117,7 @@ def _first_of_same(element: Part, likeness: Likeness, batches: Batches) -> Itera
     _, same = element
     first: dict[bytes, bytes] = {}
     for table in map(table_of, same):
-        for digest, name in zip(_digests(likeness, table), _bytes(table, "name"), strict=True):
+        for digest, name in zip(_digests(likeness, table), values_of(table, "name"), strict=True):
             first[digest] = min(name, first.get(digest, name))
     stays = pa.array(set(first.values()), pa.binary())
     distinct = (table.filter(pc.is_in(table["name"], value_set=stays)) for table in map(table_of, same))
@@ -130,7 +127,7 @@ def _first_of_same(element: Part, likeness: Likeness, batches: Batches) -> Itera
 
 
 def _others(values: pa.Table, first: dict[bytes, bytes], likeness: Likeness) -> pa.Table:
-    named = zip(_bytes(values, "name"), _digests(likeness, values), strict=True)
+    named = zip(values_of(values, "name"), _digests(likeness, values), strict=True)
     return _table(_DUPLICATES, [(n, first[digest], first[digest], None) for n, digest in named if n != first[digest]])
 
 
@@ -151,7 +148,7 @@ def _gathered(tables: Iterable[pa.Table], batches: Batches) -> Iterator[Batch]:
 def _entries(batch: Batch, likeness: Likeness, batches: Batches, parts: int) -> Iterator[tuple[int, Batch]]:
     """Yield each band with the name, by part of the bands. Few large parts cost far less than a group per band."""
     values = table_of(batch)
-    found = zip(_bytes(values, "name"), _bytes(values, "value"), strict=True)
+    found = zip(values_of(values, "name"), values_of(values, "value"), strict=True)
     entries = [band + name for name, value in found for band in likeness.bands(likeness.from_bytes(value))]
     table = pa.table({"entry": pa.array(entries, pa.binary())})
     yield from batches.by_bucket(table, (entry[:BAND_BYTES] for entry in entries), parts)
@@ -160,10 +157,10 @@ def _entries(batch: Batch, likeness: Likeness, batches: Batches, parts: int) -> 
 def _candidates(element: Part, batches: Batches, parts: int) -> Iterator[tuple[int, Batch]]:
     """Yield the pairs of names that share a band, by part of the second name."""
     _, entries = element
-    pairs = candidate_pairs(entry for batch in entries for entry in _bytes(table_of(batch), "entry"))
+    pairs = candidate_pairs(entry for batch in entries for entry in values_of(table_of(batch), "entry"))
     while some := set(islice(pairs, _PAIRS)):
         table = _table(_PAIR, some)
-        yield from batches.by_bucket(table, _bytes(table, "second"), parts)
+        yield from batches.by_bucket(table, values_of(table, "second"), parts)
 
 
 def _asked(element: tuple[int, Batch], batches: Batches, parts: int) -> Iterator[tuple[int, Batch]]:
@@ -171,7 +168,7 @@ def _asked(element: tuple[int, Batch], batches: Batches, parts: int) -> Iterator
     by, batch = element
     names = pc.unique(table_of(batch)["first"])
     table = pa.table([names, pa.array([by] * len(names), pa.int32())], schema=_ASKED)
-    yield from batches.by_bucket(table, _bytes(table, "name"), parts)
+    yield from batches.by_bucket(table, values_of(table, "name"), parts)
 
 
 def _sent(element: Joined, batches: Batches) -> Iterator[tuple[int, Batch]]:
@@ -179,7 +176,7 @@ def _sent(element: Joined, batches: Batches) -> Iterator[tuple[int, Batch]]:
     _, sides = element
     asked: defaultdict[int, set[bytes]] = defaultdict(set)
     for table in map(table_of, sides["asked"]):
-        for name, by in zip(_bytes(table, "name"), table["by"].to_numpy().tolist(), strict=True):
+        for name, by in zip(values_of(table, "name"), values_of(table, "by"), strict=True):
             asked[by].add(name)
     if not asked:
         return
@@ -193,14 +190,14 @@ def _verify(element: Joined, likeness: Likeness, threshold: float, batches: Batc
     _, sides = element
     pairs: set[tuple[bytes, bytes]] = set()
     for table in map(table_of, sides["pairs"]):
-        pairs.update(zip(_bytes(table, "second"), _bytes(table, "first"), strict=True))
+        pairs.update(zip(values_of(table, "second"), values_of(table, "first"), strict=True))
     if not pairs:
         return
     wanted = pa.array(sorted({name for pair in pairs for name in pair}), pa.binary())
     values: dict[bytes, Any] = {}
     for table in map(table_of, [*sides["values"], *sides["sent"]]):
         table = table.filter(pc.is_in(table["name"], value_set=wanted))
-        values.update(zip(_bytes(table, "name"), map(likeness.from_bytes, _bytes(table, "value")), strict=True))
+        values.update(zip(values_of(table, "name"), map(likeness.from_bytes, values_of(table, "value")), strict=True))
     rows: dict[bytes, tuple[bytes, bytes, bytes, float]] = {}
     for second, first in sorted(pairs):
         if second not in rows and (found := likeness.similarity(values[first], values[second])) >= threshold:
@@ -221,18 +218,18 @@ def _follow(found: Any, label: str, batches: Batches, parts: AsSingleton) -> Any
 
 def _survivors(batch: Batch, batches: Batches, parts: int) -> Iterator[tuple[int, Batch]]:
     table = table_of(batch).select(["name", "survivor"])
-    yield from batches.by_bucket(table, _bytes(table, "name"), parts)
+    yield from batches.by_bucket(table, values_of(table, "name"), parts)
 
 
 def _step(element: Joined, batches: Batches) -> Iterator[Batch]:
     _, sides = element
     further: dict[bytes, bytes] = {}
     for table in map(table_of, sides["survivor"]):
-        further.update(zip(_bytes(table, "name"), _bytes(table, "survivor"), strict=True))
+        further.update(zip(values_of(table, "name"), values_of(table, "survivor"), strict=True))
     yield from _gathered((_followed(table, further) for table in map(table_of, sides["found"])), batches)
 
 
 def _followed(duplicates: pa.Table, further: dict[bytes, bytes]) -> pa.Table:
-    survivors = pa.array([further.get(name, name) for name in _bytes(duplicates, "survivor")], pa.binary())
+    survivors = pa.array([further.get(name, name) for name in values_of(duplicates, "survivor")], pa.binary())
     at = _DUPLICATES.names.index("survivor")
     return duplicates.set_column(at, _DUPLICATES.field(at), survivors)
