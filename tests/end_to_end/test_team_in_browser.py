@@ -61,8 +61,15 @@ def test_verdicts_wait_for_a_server_that_went_away(browser: Any, corpus: Path) -
         page.keyboard.press("u")
         page.locator("#unsent", has_text="3 not sent yet").wait_for()
         assert written(corpus) == [(ALPHA, "ok", "Ann")]
+        page.evaluate("""() => {
+            const badge = document.getElementById("unsent");
+            window.shown = [];
+            new MutationObserver(() => shown.push(badge.hidden ? "" : badge.textContent)).observe(badge, {childList: true});
+        }""")
         with running(corpus, port=urlsplit(address).port):  # another run: what pages must send has changed
             page.locator("#unsent").wait_for(state="hidden", timeout=20_000)
+            shown = page.evaluate("() => shown")
+            assert list(dict.fromkeys(shown))[-3:] == ["2 not sent yet", "1 not sent yet", ""]
             assert page.locator("#state").inner_text() == "rejected"
             assert page.locator("#marks .badge.reject").is_visible()
         rows = [(ALPHA, decision, "Ann") for decision in ("ok", "reject", "flag", "reject")]

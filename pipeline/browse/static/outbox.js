@@ -10,7 +10,8 @@ const PATIENCE = 15_000; // ms that the server has to answer
 
 let kept = null; // where storage is switched off: for this page only
 let sending = null;
-let failures = 0;
+let failures = 0; // of tries, one after another
+let late = false; // from a failure until all that waits is sent
 let timer = 0;
 
 function load() {
@@ -39,9 +40,9 @@ const mine = () => load().filter((one) => !body.proved || one.values.curator ===
 function show() {
   const badge = document.getElementById("unsent");
   const number = mine().length;
-  const waits = number && failures;
-  badge.hidden = !waits;
-  badge.textContent = waits ? `${number} not sent yet` : "";
+  late = number > 0 && (failures > 0 || late);
+  badge.hidden = !late;
+  badge.textContent = late ? `${number} not sent yet` : "";
   badge.title = "They are kept in this browser and sent when the server answers again.";
 }
 
