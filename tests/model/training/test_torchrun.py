@@ -83,15 +83,15 @@ def test_stopped_and_resumed_it_trains_as_uninterrupted(folder: Path) -> None:
     )
 
 
-def test_a_mistake_is_said_once(folder: Path) -> None:
-    for changes, said in (
-        ({"stpes": 3}, "stpes: no such setting"),
-        ({"batch_size": 50}, "12 usable samples are too few"),
-    ):
-        process = torchrun(written(folder, "wrong.yaml", output=str(folder / "wrong"), **changes))
-        _, err = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == 1 and err.count(said) == 1, err
-        assert re.search(r"exitcode *: 2 ", err)
+@pytest.mark.parametrize(("changes", "said"), [
+    pytest.param({"stpes": 3}, "stpes: no such setting", marks=pytest.mark.exhaustive),
+    ({"batch_size": 50}, "12 usable samples are too few"),
+])  # fmt: skip
+def test_a_mistake_is_said_once(folder: Path, changes: dict[str, Any], said: str) -> None:
+    process = torchrun(written(folder, "wrong.yaml", output=str(folder / "wrong"), **changes))
+    _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1 and err.count(said) == 1, err
+    assert re.search(r"exitcode *: 2 ", err)
 
 
 def test_a_lost_process_ends_the_others(folder: Path) -> None:
