@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-_WORDS = """
+WORDS = """
     the of and to a in that it is was for on you with this we are so have what do like just can about know if they
     one here see really make now then when going little because right look want water thing people time add some
     okay take put good first over back side after before through turn start oil cut piece small large today video
@@ -25,7 +25,7 @@ def write_hdvila(folder: Path, videos: int, clips: int, seed: int = 0) -> Path:
     if config.exists():
         return config
     folder.mkdir(parents=True, exist_ok=True)
-    rng, words = random.Random(seed), _WORDS.split()
+    rng, words = random.Random(seed), WORDS.split()
     ids: list[str] = []
     with open(folder / "metadata.jsonl", "w") as stream:
         for number in range(videos):
