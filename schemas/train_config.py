@@ -87,6 +87,7 @@ class Data(Section):
     crop_ratio: tuple[float, float] = (1.5, 2.0)
     flip: Share = 0.5
     antialias: bool = True
+    resize: Literal["loader", "device"] = "loader"  # of training frames; evaluations are always resized by the loader
     mix: tuple[Mixed, ...] = ()
     concatenate: Share = 0.0
     drop_sentences: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -20,7 +20,7 @@ _DECIDING = (
     *("split", "training", "batch_size", "seed", "shuffle_shards", "sentences", "frames_per_sentence"),
     *("height", "width", "tokens", "flip", "antialias"),
 )
-_SWITCHES = ("released_crop", "released_window")
+_SWITCHES = ("released_crop", "released_window", "on_device")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class LoaderSettings:
     antialias: bool = True  # False: resize as the torchvision of the released code
     released_crop: bool = False  # training crops of the released code, which are all the same for 16:9 (facts #8)
     released_window: bool = False  # never draw the window of a sample's last sentences, as the released code (facts #7)
+    on_device: bool = False  # workers only cut training frames out; `Batch.sized` resizes them where the model is
     workers: int = 0  # processes of this rank; 0: none
     prefetch: int = 2  # batches that each worker makes ahead
     task: TaskHead | None = None  # take the items of the samples' tasks, not their sentences
@@ -64,7 +65,7 @@ class ShardLoader:
             raise ValueError("sentences must be at least 1")
         shape = (Shape if settings.task is None else TaskShape)(
             settings.height, settings.width, settings.crop, settings.flip, settings.antialias, settings.training,
-            settings.released_crop,
+            settings.released_crop, settings.on_device,
         )  # fmt: skip
         tokenizer, task = SentenceTokenizer(settings.tokenizer, settings.tokens), settings.task
         self.dataset = ClipDataset(

@@ -190,6 +190,7 @@ def loader_settings(config: TrainConfig, card: ModelCard, device: torch.device) 
         antialias=data.antialias,
         released_crop=card.compat.one_crop_for_all,
         released_window=card.compat.last_window_never_drawn,
+        on_device=data.resize == "device",
         workers=loader_workers(config, device),
         prefetch=data.prefetch,
         task=card.task,

@@ -94,9 +94,8 @@ class Stepper:
             batch = next(batches)
             interval.waited_s += time.monotonic() - asked
             interval.count(batch)
-            batch = varied(
-                batch, config.data, step / steps, derived_seed(config.seed, step, part, self.process.rank, 3)
-            )
+            seed = derived_seed(config.seed, step, part, self.process.rank, 3)
+            batch = varied(batch.sized(self.process.device), config.data, step / steps, seed)
             found.append(self._backward(batch, step, part))
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, config.optimizer.clip_norm or math.inf)
