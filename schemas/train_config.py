@@ -88,6 +88,7 @@ class Data(Section):
     flip: Share = 0.5
     antialias: bool = True
     resize: Literal["loader", "device"] = "loader"  # of training frames; evaluations are always resized by the loader
+    related: str | None = None
     mix: tuple[Mixed, ...] = ()
     concatenate: Share = 0.0
     drop_sentences: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -210,7 +211,7 @@ class TrainConfig(Section):
             return self
         if self.model.stage != 1:
             raise ValueError(f"task {self.task.kind!r} decides the parts of the model: remove model.stage")
-        given = self.data.model_dump(include={*_VARYING, "frames_per_sentence"}, exclude_defaults=True)
+        given = self.data.model_dump(include={*_VARYING, "related", "frames_per_sentence"}, exclude_defaults=True)
         if given:
             raise ValueError(f"data.{min(given)} is for pre-training: remove it, or task")
         if self.contrast_chunks > 1 and self.task.kind != "retrieval":

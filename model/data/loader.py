@@ -9,6 +9,7 @@ from longtake.library.dataset import ClipDataset
 from longtake.library.items import TaskItems
 from longtake.library.order import Order
 from longtake.library.shards import LoaderError as LoaderError
+from longtake.model.data.related import digest, sample_vectors
 from longtake.model.data.samples import Batch, BatchMaker, Shape
 from longtake.model.data.task_samples import TaskBatchMaker, TaskShape
 from longtake.model.data.text import SentenceTokenizer
@@ -45,6 +46,7 @@ class LoaderSettings:
     released_crop: bool = False  # training crops of the released code, which are all the same for 16:9 (facts #8)
     released_window: bool = False  # never draw the window of a sample's last sentences, as the released code (facts #7)
     on_device: bool = False  # workers only cut training frames out; `Batch.sized` resizes them where the model is
+    related: str | None = None  # a table of `longtake embed`: training batches are groups of neighbours
     workers: int = 0  # processes of this rank; 0: none
     prefetch: int = 2  # batches that each worker makes ahead
     task: TaskHead | None = None  # take the items of the samples' tasks, not their sentences
@@ -87,6 +89,10 @@ class ShardLoader:
             identity=_identity(settings),
         )
         self.dataset.maker.never_last = settings.released_window
+        if settings.related is not None and settings.training:
+            order = self.dataset.order
+            vectors = sample_vectors(settings.related, settings.corpus, self.dataset.maker.shards, order.usable)
+            self.dataset.reorder(replace(order, vectors=vectors), related=digest(vectors))
         if task is not None and self.dataset.items is not None:
             check_items(self.dataset.items, task, settings)
         self.short = self.dataset.short  # samples with too few sentences

@@ -191,6 +191,7 @@ def loader_settings(config: TrainConfig, card: ModelCard, device: torch.device) 
         released_crop=card.compat.one_crop_for_all,
         released_window=card.compat.last_window_never_drawn,
         on_device=data.resize == "device",
+        related=None if data.related is None else config.resolve(data.related),
         workers=loader_workers(config, device),
         prefetch=data.prefetch,
         task=card.task,
@@ -215,6 +216,7 @@ def mixed_settings(config: TrainConfig, main: LoaderSettings) -> list[LoaderSett
             replace(
                 main,
                 corpus=config.resolve(one.corpus),
+                related=None,
                 split=one.split,
                 sentences=sentences,
                 frames_per_sentence=one.frames_per_sentence,
