@@ -34,7 +34,7 @@ part() {
     echo "== $* ($(date +%T))"
     timeout "$limit" "$python" "$@" --device "$device" "${quick[@]}" --results "$results" || failed+=("$1: exit code $?")
 }
-part 270 benchmarks/htwa_gpu.py
+part 310 benchmarks/htwa_gpu.py
 part 45 benchmarks/mtc.py
 part 30 benchmarks/resize.py
 part 210 benchmarks/htwa.py

@@ -168,7 +168,7 @@ class TrainConfig(Section):
     skip_nonfinite: Annotated[int, Field(ge=0)] = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpointing: bool = False
-    compile: bool = False
+    compile: Literal[False, True, "reduce-overhead", "max-autotune"] = False
     kernels: Literal["plain", "fused"] = "plain"
     save: Save = Save()
     evaluate: Evaluate = Evaluate()
@@ -195,6 +195,21 @@ class TrainConfig(Section):
             raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.contrast_chunks} contrast_chunks")
         if self.contrast_chunks > 1 and self.model.stage == 2:
             raise ValueError("contrast_chunks: stage 2 has no contrast; use accumulate")
+        return self
+
+    @model_validator(mode="after")
+    def _graphs_are_of_one_shape(self) -> Self:
+        if isinstance(self.compile, bool):
+            return self
+        graphs = f"compile: {self.compile} records CUDA graphs"
+        for name in ("one_frame", "curriculum", "mix"):
+            if getattr(self.data, name):
+                raise ValueError(f"{graphs}, which have one shape: remove data.{name}, or set compile to true")
+        for name in ("accumulate", "contrast_chunks"):
+            if getattr(self, name) > 1:
+                raise ValueError(
+                    f"{graphs}, whose next run overwrites what {name} keeps: remove it, or set compile to true"
+                )
         return self
 
     @model_validator(mode="after")
