@@ -35,7 +35,7 @@ def neighbourhoods(
     points = vectors.astype(np.float32)
     waiting = rng.permutation(len(points))
     free = np.ones(len(points), bool)
-    groups = []
+    groups = list[NDArray[np.int64]]()
     for first in waiting:
         if len(groups) == len(points) // size:
             break
