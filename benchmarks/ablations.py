@@ -4,9 +4,11 @@
     nice python benchmarks/ablations.py                                  # trains what is missing, then writes results/
     nice python benchmarks/ablations.py --settings plain learn_temperature    # some of them
 
-All runs of a seed start from the same weights and see the same samples in the same order. The moving average is measured on the
-plain runs: it does not change the training. Settings of stage 2 go on from the plain run of their seed. Every run is reported.
-Finished ones are kept in --runs, so the command can be repeated.
+All runs of a seed start from the same weights and see the same samples, in the same order but for `related`. Its vectors are
+those of the plain run of the seed, after its last step: VideoCLIP has only those of the model so far. The moving average is
+measured on the plain runs: it does not change the training. Settings of stage 2 go on from the plain run of their seed. Every run
+is reported. Finished ones are kept in --runs, so the command can be repeated. Rows of results/ that are not asked for stay, if
+the plain runs of then and now agree to the last digit; else the command ends with exit code 1.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -35,6 +38,7 @@ RESULT = HERE / "results" / "ablations"
 SEEDS = (0, 1, 2)
 FRAMES = 2  # of a sentence: about 130 CPU seconds for each run
 PLAIN, PLAIN_2, AVERAGE = "plain", "stage 2, plain", "ema: 0.98"
+RELATED = "related: vectors of the plain run"
 COMMON: dict[str, Any] = {
     "steps": 800,  # after 300 the three plain runs stood at median ranks of 32, 14 and 7 of 200: one had just left the plateau
     "data": {"frames_per_sentence": FRAMES},
@@ -53,6 +57,7 @@ STAGE_1: dict[str, dict[str, Any]] = {
     "curriculum: 1 frame, from half way 2": {
         "data": {"curriculum": [{"until": 0.5, "frames_per_sentence": 1}, {"until": 1.0, "frames_per_sentence": 2}]}
     },
+    RELATED: {"data": {"related": "vectors.parquet"}},  # beside the run
     "schedule: cosine": {"optimizer": {"schedule": "cosine"}},
     "layer_decay: 0.9": {"optimizer": {"layer_decay": 0.9}},
 }
@@ -113,6 +118,8 @@ def _rows(name: str, seed: int, runs: Path, output: Path) -> Iterator[dict[str, 
     settings = settings_of(name) | {"seed": seed, "output": str(output), "base": str(NARRATED)}
     if stage == 2:
         settings["init"] = {"weights": str(runs / f"{PLAIN}-{seed}" / "run")}
+    if name == RELATED:
+        settings["data"]["related"] = embedded(runs / f"{PLAIN}-{seed}" / "run", output.parent)
     process = Process(0, 1, torch.device("cpu"))
     trainer = Trainer(parse_train_config(settings), process, lambda line: None)
     trainer.start()
@@ -128,6 +135,30 @@ def _rows(name: str, seed: int, runs: Path, output: Path) -> Iterator[dict[str, 
     if name == PLAIN:
         with trainer._averaged():
             yield {"setting": AVERAGE, **about, **measured(trainer.model, test)}
+
+
+def embedded(run: Path, folder: Path) -> str:
+    """The vectors of the training corpus by the model of a run, as a table in `folder`."""
+    table, corpus = folder / "vectors.parquet", TEST.parent / "train"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "longtake.jobs.cli", "embed", run, corpus, "--split", "train", "-o", table]
+    subprocess.run([str(part) for part in command], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return str(table)
+
+
+def with_earlier(found: list[dict[str, Any]], names: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Add the rows in results/ that were not asked for. Raises ValueError if the plain runs are others."""
+    path = RESULT.with_suffix(".json")
+    earlier = json.loads(path.read_text())["runs"] if path.exists() else []
+    kept = [row for row in earlier if row["setting"] not in {row["setting"] for row in found}]
+
+    def plain(rows: list[dict[str, Any]]) -> dict[int, list[float]]:
+        return {row["seed"]: [row[metric] for metric in SHOWN_1] for row in rows if row["setting"] == PLAIN}
+
+    if kept and plain(earlier) != plain(found):
+        raise ValueError(f"{path} is of other plain runs: name all settings, or move it away")
+    there = {row["setting"] for row in (*kept, *found)}
+    return kept + found, [name for name in (*STAGE_1, *STAGE_2) if name in {*names, *there}]
 
 
 def measured(model: Any, test: Any) -> dict[str, float]:
@@ -179,6 +210,10 @@ def main() -> None:
                 told = ", ".join(f"{shown[one]} {row[one]:.3f}" for one in shown)
                 print(f"{row['setting']}, seed {row['seed']}: {told}", flush=True)
                 found.append(row)
+    try:
+        found, names = with_earlier(found, names)
+    except ValueError as error:
+        sys.exit(str(error))
     about = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread for each run",
@@ -192,7 +227,7 @@ def main() -> None:
         "settings": STAGE_1 | STAGE_2,
     }
     RESULT.with_suffix(".json").write_text(json.dumps({"about": about, "runs": found}, indent=1) + "\n")
-    first = [PLAIN, AVERAGE, *(name for name in names[1:] if name in STAGE_1)]
+    first = [PLAIN, AVERAGE, *(name for name in names if name in STAGE_1 and name != PLAIN)]
     tables = table(found, first, SHOWN_1, PLAIN)
     if second := [name for name in names if name in STAGE_2]:
         tables += "\n" + table(found, second, SHOWN_2, PLAIN_2)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All checks and benchmarks that want a CUDA device, in one go, in under 9 minutes on an H200:
+# All checks and benchmarks that want a CUDA device, in one go, in under 10 minutes on an H200:
 #
 #     bash benchmarks/gpu.sh                            results go to $OUT, or benchmarks/results
 #     bash benchmarks/gpu.sh --device cpu --quick       a smoke run without a GPU
@@ -34,8 +34,9 @@ part() {
     echo "== $* ($(date +%T))"
     timeout "$limit" "$python" "$@" --device "$device" "${quick[@]}" --results "$results" || failed+=("$1: exit code $?")
 }
-part 270 benchmarks/htwa_gpu.py
+part 310 benchmarks/htwa_gpu.py
 part 45 benchmarks/mtc.py
+part 30 benchmarks/resize.py
 part 210 benchmarks/htwa.py
 for fault in "${failed[@]}"; do echo "FAILED $fault"; done
 exit $((${#failed[@]} > 0))

@@ -5,9 +5,9 @@
 
 Checks: losses and gradients of small models on the device against the same on CPU, where the oracle and the tests hold them to
 the released code, also with the fused kernels; the same in bfloat16, with sentences that are empty, eager against compiled; the
-encoder compiled as one graph; very many windows. Steps: both stages, bfloat16 autocast, AdamW, eager, with fused kernels, with
-torch.compile: seconds, samples per second, memory, share of the bfloat16 peak. Each row is written as it is measured. Exit code 1
-where a check fails.
+encoder compiled as one graph; its gradients in CUDA graphs that are replayed; very many windows. Steps: both stages, bfloat16
+autocast, AdamW, eager, with fused kernels, with torch.compile, stage 1 also with CUDA graphs: seconds, samples per second,
+memory, share of the bfloat16 peak. Each row is written as it is measured. Exit code 1 where a check fails.
 """
 
 import argparse
@@ -148,6 +148,34 @@ def window_checks(device: str) -> dict[str, float]:
     return found
 
 
+def compiling(device: str, graphs: bool = False) -> dict[str, Any]:
+    """What torch.compile is asked for: on a CPU only the graph is traced."""
+    if device == "cpu":
+        return {"backend": "aot_eager"}
+    return {"mode": "reduce-overhead", "dynamic": False} if graphs else {}
+
+
+def graph_checks(device: str) -> dict[str, float]:
+    """Gradients of the encoder in CUDA graphs, as a training with `compile: reduce-overhead` takes them: run, recorded, replayed
+    twice, each time on other videos, against eager ones."""
+    torch.manual_seed(0)
+    encoder = small(video={"depths": (2, 1, 1, 1, 1, 1)}).video_encoder.to(device).train()
+    graphs = torch.compile(encoder, **compiling(device, graphs=True))
+    worst = 0.0
+    for _ in range(4):
+        video, found = torch.randn(2, 3, 32, 64, 96, device=device), list[dict[str, Tensor]]()
+        pull: list[Tensor] = []
+        for one in (encoder, graphs):
+            torch.compiler.cudagraph_mark_step_begin()
+            outputs = list(one(video, 4))
+            pull = pull or [torch.randn_like(output) for output in outputs]
+            torch.autograd.backward(outputs, pull)
+            found.append({n: p.grad.clone() for n, p in encoder.named_parameters() if p.grad is not None})
+            encoder.zero_grad(set_to_none=True)
+        worst = max(worst, farthest(found[1], found[0]))
+    return {"CUDA graphs": worst}
+
+
 # -- steps -------------------------------------------------------------------------------------------------------------
 
 
@@ -163,7 +191,7 @@ def inputs_of(size: ModelSize, stage: int, batch: int, device: str) -> tuple[Ten
 
 
 def training_step(size: ModelSize, stage: int, encoder: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds (median), samples per second and memory of one optimisation step. `encoder`: eager, fused or compiled."""
+    """Seconds (median), samples per second and memory of one optimisation step. `encoder`: eager, fused, compiled, graphs."""
     device = options.device
     torch.manual_seed(0)
     with torch.device(device):
@@ -173,10 +201,10 @@ def training_step(size: ModelSize, stage: int, encoder: str, options: argparse.N
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=device == "cuda")
     # Stage 2 picks out the hidden words, whose number varies: only its encoder is one graph (docs/lfvila.md).
-    backend = "inductor" if device == "cuda" else "aot_eager"
     model.set_fused(encoder == "fused")
-    if encoder == "compiled":
-        model.video_encoder = torch.compile(model.video_encoder, fullgraph=True, backend=backend)  # type: ignore[assignment]
+    if encoder in ("compiled", "graphs"):
+        how = compiling(device, encoder == "graphs")
+        model.video_encoder = torch.compile(model.video_encoder, fullgraph=True, **how)  # type: ignore[assignment]
     present = torch.ones(inputs[1].shape[:2], dtype=torch.bool)
     generator = torch.Generator().manual_seed(0)
     if device == "cuda":
@@ -185,6 +213,7 @@ def training_step(size: ModelSize, stage: int, encoder: str, options: argparse.N
     for turn in range(options.repeats + 2):  # two to warm up
         drawn = draw(present, 2, 2, generator).to(torch.device(device)) if stage == 1 else None
         begun = time.perf_counter()
+        torch.compiler.cudagraph_mark_step_begin()
         with torch.autocast(device, torch.bfloat16):
             loss = model(*inputs, drawn=drawn)["loss"]
         loss.backward()
@@ -264,17 +293,17 @@ def main() -> int:
         (options.results / "gpu.md").write_text(text)
         return text
 
-    for some in (model_checks, bf16_checks, window_checks):
+    for some in (model_checks, bf16_checks, window_checks, graph_checks):
         for name, found in some(options.device).items():
             checks[name] = found
             console.print(f"  {'ok' if sound(name, found) else 'DIFFERS'} {name}: {found:.1e}", highlight=False)
         write()
-    for stage in (1, 2):
-        for encoder in ("eager", "fused", "compiled"):
-            steps.append(training_step(size, stage, encoder, options))
-            write()
-            if options.device == "cuda":
-                torch.cuda.empty_cache()
+    wanted = [(stage, encoder) for stage in (1, 2) for encoder in ("eager", "fused", "compiled")]
+    for stage, encoder in (*wanted, (1, "graphs")):
+        steps.append(training_step(size, stage, encoder, options))
+        write()
+        if options.device == "cuda":
+            torch.cuda.empty_cache()
     console.print(write(), markup=False, highlight=False, soft_wrap=True)
     judged = [sound(name, found) for name, found in checks.items()] + [step["finite"] for step in steps]
     return int(not all(judged))

@@ -222,11 +222,15 @@ class ClipDataset(IterableDataset[Any]):
             raise ValueError("the batches would differ from those of the saved state: " + "; ".join(pairs))
         if not 0 <= state["batches_done"] < max(1, len(self)):
             raise ValueError(f"batch {state['batches_done']} of {len(self)}")
-        if shared:
-            self.order = self.position.order = replace(self.order, lanes=theirs["ranks"])
-            self._identity |= {name: theirs[name] for name in _SHARED}  # further states tell of the same cut
+        if shared:  # further states tell of the same cut
+            self.reorder(replace(self.order, lanes=theirs["ranks"]), **{name: theirs[name] for name in _SHARED})
         self.position.epoch, self.position.batches_done = state["epoch"], state["batches_done"]
         self.counts = Counter(state["counts"])
+
+    def reorder(self, order: Order, **identity: Any) -> None:
+        """Take the samples in another order; `identity` is what `load_state_dict` compares of it."""
+        self.order = self.position.order = order
+        self._identity |= identity
 
     def loader(self, workers: int = 0, prefetch: int = 2) -> "ClipLoader":
         """Return a loader whose workers make the batches; this dataset's `state_dict` knows its position.

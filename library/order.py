@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from longtake.library.neighbours import neighbourhoods
+
 Places = NDArray[np.int32]  # (n, 2): number of the shard, position in it; (n, 3) with the item of its task
 
 
@@ -29,7 +31,8 @@ class Order:
 
     Training: shards are shuffled, then the samples of each `shuffle_shards` consecutive shards. The epoch is cut into `ranks`
     stretches of equal length, and each stretch into whole batches. The rest, fewer than `ranks * batch_size` samples, is not
-    used in that epoch. No sample comes twice.
+    used in that epoch. No sample comes twice. With `vectors`, the samples of these shards are not shuffled one by one:
+    a batch is a group of neighbours, and the groups are shuffled. What is left of each pool comes last.
     Evaluation: the order of the corpus, cut into stretches that differ by one sample at most. Every sample comes once.
     """
 
@@ -44,6 +47,7 @@ class Order:
     # In training the epoch is cut for so many ranks. Other numbers of ranks, with the same `ranks * batch_size`, share the same
     # batches: None is for as many as there are.
     lanes: int | None = None
+    vectors: NDArray[np.int16] | None = None  # of each usable sample, from neighbours.whole_numbers
     _shares: dict[tuple[int, int], Places] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -94,8 +98,15 @@ class Order:
         return self._cut(self.rank + 1)
 
     def _cut(self, rank: int) -> int:
-        lanes = self.lanes or self.ranks
-        return rank * (len(self.usable) // lanes) if self.training else rank * len(self.usable) // self.ranks
+        if not self.training:
+            return rank * len(self.usable) // self.ranks
+        share = len(self.usable) // (self.lanes or self.ranks)
+        # Groups of neighbours are not cut.
+        return rank * (share if self.vectors is None else share // self._lane_batch * self._lane_batch)
+
+    @property
+    def _lane_batch(self) -> int:
+        return self.ranks * self.batch_size // (self.lanes or self.ranks)
 
     def share(self, epoch: int, lane: int | None = None) -> Places:
         """Return the samples of this rank in the order of an epoch; in training, of a stretch of the epoch."""
@@ -118,8 +129,7 @@ class Order:
             share, first = self.share(epoch), number * self.batch_size
             return Ticket(epoch, number, share[first : first + self.batch_size], share[:0])
         # The batch of all ranks is that of all lanes, one after the other. This rank has its part of it.
-        lanes = self.lanes or self.ranks
-        size = self.ranks * self.batch_size // lanes
+        size = self._lane_batch
         begin, end = self.rank * self.batch_size, (self.rank + 1) * self.batch_size
         places, spares = [], []
         for lane in range(begin // size, -(-end // size)):
@@ -145,11 +155,17 @@ class Order:
         rng = np.random.default_rng([self.seed, epoch])
         starts = np.searchsorted(shards, np.arange(self.shards + 1))
         shuffled = rng.permutation(self.shards)
-        parts = []
+        parts, left = [], []
         for first in range(0, len(shuffled), self.shuffle_shards):
-            pool = shuffled[first : first + self.shuffle_shards]
-            parts.append(rng.permutation(np.concatenate([np.arange(starts[s], starts[s + 1]) for s in pool])))
-        return np.concatenate(parts)
+            among = shuffled[first : first + self.shuffle_shards]
+            pool = np.concatenate([np.arange(starts[s], starts[s + 1]) for s in among])
+            if self.vectors is None:
+                parts.append(rng.permutation(pool))
+            else:
+                groups, rest = neighbourhoods(self.vectors[pool], self._lane_batch, rng)
+                parts.append(pool[rng.permutation(groups)].flatten())
+                left.append(pool[rest])
+        return np.concatenate([*parts, *left])
 
 
 def usable_places(sentences: Sequence[NDArray[np.int32]], least: int) -> Places:

@@ -87,6 +87,8 @@ class Data(Section):
     crop_ratio: tuple[float, float] = (1.5, 2.0)
     flip: Share = 0.5
     antialias: bool = True
+    resize: Literal["loader", "device"] = "loader"  # of training frames; evaluations are always resized by the loader
+    related: str | None = None
     mix: tuple[Mixed, ...] = ()
     concatenate: Share = 0.0
     drop_sentences: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -166,7 +168,7 @@ class TrainConfig(Section):
     skip_nonfinite: Annotated[int, Field(ge=0)] = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpointing: bool = False
-    compile: bool = False
+    compile: Literal[False, True, "reduce-overhead", "max-autotune"] = False
     kernels: Literal["plain", "fused"] = "plain"
     save: Save = Save()
     evaluate: Evaluate = Evaluate()
@@ -196,6 +198,21 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _graphs_are_of_one_shape(self) -> Self:
+        if isinstance(self.compile, bool):
+            return self
+        graphs = f"compile: {self.compile} records CUDA graphs"
+        for name in ("one_frame", "curriculum", "mix"):
+            if getattr(self.data, name):
+                raise ValueError(f"{graphs}, which have one shape: remove data.{name}, or set compile to true")
+        for name in ("accumulate", "contrast_chunks"):
+            if getattr(self, name) > 1:
+                raise ValueError(
+                    f"{graphs}, whose next run overwrites what {name} keeps: remove it, or set compile to true"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _evaluations_decide(self) -> Self:
         if self.save.best is not None and self.evaluate.every is None:
             raise ValueError("save.best needs evaluations: set evaluate.every")
@@ -209,7 +226,7 @@ class TrainConfig(Section):
             return self
         if self.model.stage != 1:
             raise ValueError(f"task {self.task.kind!r} decides the parts of the model: remove model.stage")
-        given = self.data.model_dump(include={*_VARYING, "frames_per_sentence"}, exclude_defaults=True)
+        given = self.data.model_dump(include={*_VARYING, "related", "frames_per_sentence"}, exclude_defaults=True)
         if given:
             raise ValueError(f"data.{min(given)} is for pre-training: remove it, or task")
         if self.contrast_chunks > 1 and self.task.kind != "retrieval":

@@ -18,7 +18,7 @@ MAY_IMPORT = {
 }
 #: The rooms of each package, from the ground up. A module imports from its own room and from those before it.
 FLOORS = {
-    "library": ("order", "resize", "shards", "items", "frames", "corpus", "clips", "dataset"),
+    "library": ("neighbours", "order", "resize", "shards", "items", "frames", "corpus", "clips", "dataset"),
     "pipeline": (
         "decode", "parse", "find", "recipes", "merge", "filters", "run", "speech", "text", "ledger", "read", "embeddings",
         "fragments", "fetch", "corpus", "plan", "publish", "build", "revise", "explain", "verify", "audit", "browse",

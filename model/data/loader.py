@@ -9,6 +9,7 @@ from longtake.library.dataset import ClipDataset
 from longtake.library.items import TaskItems
 from longtake.library.order import Order
 from longtake.library.shards import LoaderError as LoaderError
+from longtake.model.data.related import digest, sample_vectors
 from longtake.model.data.samples import Batch, BatchMaker, Shape
 from longtake.model.data.task_samples import TaskBatchMaker, TaskShape
 from longtake.model.data.text import SentenceTokenizer
@@ -20,7 +21,7 @@ _DECIDING = (
     *("split", "training", "batch_size", "seed", "shuffle_shards", "sentences", "frames_per_sentence"),
     *("height", "width", "tokens", "flip", "antialias"),
 )
-_SWITCHES = ("released_crop", "released_window")
+_SWITCHES = ("released_crop", "released_window", "on_device")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class LoaderSettings:
     antialias: bool = True  # False: resize as the torchvision of the released code
     released_crop: bool = False  # training crops of the released code, which are all the same for 16:9 (facts #8)
     released_window: bool = False  # never draw the window of a sample's last sentences, as the released code (facts #7)
+    on_device: bool = False  # workers only cut training frames out; `Batch.sized` resizes them where the model is
+    related: str | None = None  # a table of `longtake embed`: training batches are groups of neighbours
     workers: int = 0  # processes of this rank; 0: none
     prefetch: int = 2  # batches that each worker makes ahead
     task: TaskHead | None = None  # take the items of the samples' tasks, not their sentences
@@ -64,7 +67,7 @@ class ShardLoader:
             raise ValueError("sentences must be at least 1")
         shape = (Shape if settings.task is None else TaskShape)(
             settings.height, settings.width, settings.crop, settings.flip, settings.antialias, settings.training,
-            settings.released_crop,
+            settings.released_crop, settings.on_device,
         )  # fmt: skip
         tokenizer, task = SentenceTokenizer(settings.tokenizer, settings.tokens), settings.task
         self.dataset = ClipDataset(
@@ -86,6 +89,10 @@ class ShardLoader:
             identity=_identity(settings),
         )
         self.dataset.maker.never_last = settings.released_window
+        if settings.related is not None and settings.training:
+            order = self.dataset.order
+            vectors = sample_vectors(settings.related, settings.corpus, self.dataset.maker.shards, order.usable)
+            self.dataset.reorder(replace(order, vectors=vectors), related=digest(vectors))
         if task is not None and self.dataset.items is not None:
             check_items(self.dataset.items, task, settings)
         self.short = self.dataset.short  # samples with too few sentences

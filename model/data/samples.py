@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -10,9 +11,11 @@ from longtake.library import frames as jpegs_to_pixels
 from longtake.library.clips import Clip
 from longtake.library.frames import evenly
 from longtake.library.shards import SampleFault
+from longtake.model.data.cuts import Cut, resized_cuts, together
 from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import (
     CropRange,
+    cut_out,
     draw_crop,
     draw_released_crop,
     evaluation_frames,
@@ -32,6 +35,7 @@ class Batch:
     starts: tuple[int, ...]  # the first sentence of each sample's window
     faults: tuple[SampleFault, ...] = ()  # damaged samples met on the way
     filled: tuple[str, ...] = ()  # keys of the samples that stand in for them
+    cuts: tuple[Cut, ...] = ()  # how the frames are still to be resized; none: they have the model's size
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -39,6 +43,13 @@ class Batch:
     def video(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the normalised frames (B, 3, N, H, W), made on the device of the batch."""
         return normalise(self.frames, dtype)
+
+    def sized(self, device: torch.device | str) -> Self:
+        """Return the batch with frames of the model's size, resized on `device` where workers left that to it."""
+        if not self.cuts:
+            return self
+        frames = self.frames.to(device, non_blocking=True)
+        return replace(self, frames=resized_cuts(frames, self.cuts), cuts=())
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on another device, without waiting for the copy if memory is pinned."""
@@ -48,6 +59,13 @@ class Batch:
     def pin_memory(self) -> "Batch":
         """Return the batch in pinned memory; DataLoader calls this."""
         return replace(self, frames=self.frames.pin_memory(), ids=self.ids.pin_memory(), mask=self.mask.pin_memory())
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutClip(Clip):
+    """A clip whose frames are a crop that the device resizes."""
+
+    cut: Cut
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,7 @@ class Shape:
     antialias: bool
     training: bool
     released_crop: bool = False  # draw crops as the released code did
+    on_device: bool = False  # leave the resizing of training frames to the device
 
     def __call__(self, clip: Clip) -> Clip:
         """Cut and resize the frames of a clip; in training at random, by the clip's generator."""
@@ -69,6 +88,9 @@ class Shape:
             return replace(clip, frames=evaluation_frames(frames, self.height, self.width, self.antialias))
         draw = draw_released_crop if self.released_crop else draw_crop
         crop = draw(frames.shape[1], frames.shape[2], self.crop, clip.rng, self.flip)
+        if self.on_device:
+            cut = Cut((crop.height, crop.width), (self.height, self.width), crop.flip, self.antialias)
+            return CutClip(**{**vars(clip), "frames": cut_out(frames, crop)}, cut=cut)
         return replace(clip, frames=training_frames(frames, crop, self.height, self.width, self.antialias))
 
 
@@ -80,11 +102,14 @@ class BatchMaker:
 
     def __call__(self, clips: Sequence[Clip]) -> Batch:
         """Stack the frames, tokenise the sentences."""
-        frames = torch.empty((len(clips), *clips[0].frames.shape), dtype=torch.uint8)
-        for number, clip in enumerate(clips):
-            frames[number] = clip.frames
         ids, mask = self.tokenizer([clip.sentences for clip in clips])
-        return Batch(frames, ids, mask, tuple(clip.key for clip in clips), tuple(clip.start for clip in clips))
+        keys, starts = tuple(clip.key for clip in clips), tuple(clip.start for clip in clips)
+        return Batch(together([clip.frames for clip in clips]), ids, mask, keys, starts, cuts=cuts_of(clips))
+
+
+def cuts_of(clips: Sequence[Clip]) -> tuple[Cut, ...]:
+    """Return how the frames of clips are still to be resized; of clips of the model's size nothing."""
+    return tuple(clip.cut for clip in clips if isinstance(clip, CutClip))
 
 
 def chosen(jpegs: Sequence[bytes], per_sentence: int, wanted: int) -> list[bytes]:

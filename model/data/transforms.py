@@ -80,10 +80,14 @@ def draw_released_crop(
     return TrainingCrop(top, left, crop_height, crop_width, bool(rng.random() < flip))
 
 
+def cut_out(frames: Tensor, crop: TrainingCrop) -> Tensor:
+    """Return the crop of all frames, as a view."""
+    return frames[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+
+
 def training_frames(frames: Tensor, crop: TrainingCrop, height: int, width: int, antialias: bool = True) -> Tensor:
     """Cut `crop` out of all frames, resize it, mirror it: (N, h, w, 3) to (N, height, width, 3)."""
-    cut = frames[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
-    out = resized(cut, height, width, antialias)
+    out = resized(cut_out(frames, crop), height, width, antialias)
     return out.flip(2) if crop.flip else out
 
 

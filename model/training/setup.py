@@ -62,13 +62,13 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
 
 
 def check_kernels(config: TrainConfig, device: torch.device) -> None:
-    """Raise ConfigError if the kernels that the configuration asks for would not be used."""
+    """Raise ConfigError if kernels or CUDA graphs that the configuration asks for would not be used."""
+    if not isinstance(config.compile, bool) and device.type != "cuda":
+        raise ConfigError(f"compile: {config.compile} needs CUDA, whose graphs it records; set it to true or false")
     if config.kernels == "plain":
         return
     if config.compile:
-        raise ConfigError(
-            "kernels: fused stands beside compile: true, which joins these passes itself; keep one of them"
-        )
+        raise ConfigError("kernels: fused stands beside compile, which joins these passes itself; keep one of them")
     if not window_passes.usable(torch.empty(0, device=device)):
         raise ConfigError("kernels: fused needs CUDA and Triton; set it to plain")
 
@@ -190,6 +190,8 @@ def loader_settings(config: TrainConfig, card: ModelCard, device: torch.device) 
         antialias=data.antialias,
         released_crop=card.compat.one_crop_for_all,
         released_window=card.compat.last_window_never_drawn,
+        on_device=data.resize == "device",
+        related=None if data.related is None else config.resolve(data.related),
         workers=loader_workers(config, device),
         prefetch=data.prefetch,
         task=card.task,
@@ -214,6 +216,7 @@ def mixed_settings(config: TrainConfig, main: LoaderSettings) -> list[LoaderSett
             replace(
                 main,
                 corpus=config.resolve(one.corpus),
+                related=None,
                 split=one.split,
                 sentences=sentences,
                 frames_per_sentence=one.frames_per_sentence,

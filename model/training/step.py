@@ -7,7 +7,7 @@ optimiser, step and the loader's place are the whole state of a training.
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,10 +76,18 @@ class Stepper:
         model.set_fused(self.config.kernels == "fused")
         if self.config.compile:
             # The encoders do nearly all of the work. The losses draw from generators, which no graph can hold.
-            model.encode_video = torch.compile(model.encode_video)  # type: ignore[method-assign]
-            model.encode_text = torch.compile(model.encode_text)  # type: ignore[method-assign]
+            model.encode_video = self._compiled(model.encode_video)  # type: ignore[method-assign]
+            model.encode_text = self._compiled(model.encode_text)  # type: ignore[method-assign]
         if self.process.ranks > 1:
             self._forward = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+    def _compiled(self, encode: Callable[..., Any]) -> Callable[..., Any]:
+        """Compile an encoder. With CUDA graphs only for training, whose batches have one shape: each shape is recorded."""
+        mode = self.config.compile
+        if isinstance(mode, bool):
+            return torch.compile(encode)
+        graphs, model = torch.compile(encode, mode=mode, dynamic=False), self.model
+        return lambda *given, **named: (graphs if model.training else encode)(*given, **named)
 
     def take(self, step: int, steps: int, batches: Iterator[Batch], interval: Interval) -> None:
         """Take step `step` (from 0) of `steps`: `accumulate` batches on each rank, clipping, AdamW.
@@ -87,6 +95,8 @@ class Stepper:
         With `skip_nonfinite` or in half precision, a step that is not finite changes no weight and is not in the interval.
         """
         config, parts = self.config, self.config.accumulate
+        # What CUDA graphs gave in the step before may be overwritten.
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         set_rate(self.optimizer, learning_rate(step, steps, config.optimizer, self.epoch_steps))
         found: list[dict[str, Tensor]] = []
         for part in range(parts):
@@ -94,9 +104,8 @@ class Stepper:
             batch = next(batches)
             interval.waited_s += time.monotonic() - asked
             interval.count(batch)
-            batch = varied(
-                batch, config.data, step / steps, derived_seed(config.seed, step, part, self.process.rank, 3)
-            )
+            seed = derived_seed(config.seed, step, part, self.process.rank, 3)
+            batch = varied(batch.sized(self.process.device), config.data, step / steps, seed)
             found.append(self._backward(batch, step, part))
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, config.optimizer.clip_norm or math.inf)

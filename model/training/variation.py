@@ -17,7 +17,7 @@ def varied(batch: Batch, data: Data, progress: float, seed: int) -> Batch:
     """Return a batch as the settings `data` vary it; without such settings the batch itself.
 
     Args:
-        batch: on the CPU, as it was loaded.
+        batch: as it was loaded, with frames of the model's size; they may be on another device, all else is on the CPU.
         data: the settings.
         progress: the share of the steps that are done.
         seed: decides the draws.

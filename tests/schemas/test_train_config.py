@@ -66,6 +66,20 @@ def test_the_least_is_enough_and_the_defaults_are_the_recipe() -> None:
         ({"task": {"kind": "retrieval", "label_smoothing": 0.1}}, "task: task 'retrieval' takes no label_smoothing"),
         ({"batch_size": 6, "contrast_chunks": 4}, "settings: batch_size 6 cannot be cut into 4 contrast_chunks"),
         ({"model": {"stage": 2}, "contrast_chunks": 2}, "settings: contrast_chunks: stage 2 has no contrast"),
+        ({"data": {"resize": "gpu"}}, "data.resize: Input should be 'loader' or 'device'"),
+        (
+            {"compile": "max-autotune", "data": {"one_frame": 0.2}},
+            "settings: compile: max-autotune records CUDA graphs, which have one shape: remove data.one_frame",
+        ),
+        (
+            {"compile": "reduce-overhead", "data": {"mix": [{"corpus": "a"}]}},
+            "settings: compile: reduce-overhead records",
+        ),
+        (
+            {"compile": "reduce-overhead", "contrast_chunks": 2},
+            "settings: compile: reduce-overhead records CUDA graphs, whose next run overwrites what contrast_chunks keeps",
+        ),
+        ({"compile": "reduce-overhead", "accumulate": 2}, "settings: compile: reduce-overhead records"),
         ({"data": {"curriculum": [{"until": 0.5, "frames_per_sentence": 1}]}}, "data: curriculum: until is [0.5]"),
         ({"ema": 1}, "ema: Input should be less than 1"),
         ({"save": {"best": "r1"}}, "settings: save.best needs evaluations: set evaluate.every"),
@@ -122,6 +136,14 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes | None, 
     with pytest.raises(ConfigError, match=r"train\.yaml") as raised:
         load_train_config(str(path))
     assert said in str(raised.value)
+
+
+def test_how_to_compile_is_a_switch_or_a_mode() -> None:
+    for given in (False, True, "reduce-overhead", "max-autotune"):
+        assert parse(compile=given).compile == given
+    with pytest.raises(ConfigError, match="compile: Input should be False, True, 'reduce-overhead' or 'max-autotune'"):
+        parse(compile="fastest")
+    assert parse(compile="max-autotune").deciding() == parse().deciding()
 
 
 def test_what_decides_the_steps_leaves_out_what_only_changes_the_speed() -> None:

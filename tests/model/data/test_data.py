@@ -141,6 +141,39 @@ def test_crops_differ_between_samples_and_epochs(settings: LoaderSettings) -> No
     assert all(not torch.equal(views[0], views[1]) for views in repeated)
 
 
+@pytest.mark.parametrize("released", [False, True])
+def test_the_device_resizes_the_crops_that_workers_draw(settings: LoaderSettings, released: bool) -> None:
+    """Same samples, windows, crops and mirrors; pixels within 1 of 255. Of pictures of different sizes."""
+    wanted = replace(settings, released_crop=released, antialias=not released)
+    here, there = ShardLoader(wanted), ShardLoader(replace(wanted, on_device=True, workers=2))
+    sizes = set()
+    for expected, raw in zip(take(here, 6), take(there, 6), strict=True):
+        sizes |= {cut.crop for cut in raw.cuts}
+        found = raw.sized("cpu")
+        assert len(raw.cuts) == 3 and not found.cuts and same(replace(expected, frames=found.frames), found)
+        assert (found.frames.int() - expected.frames.int()).abs().max() <= 1
+        assert expected.sized("cpu") is expected
+    assert len(sizes) == 1 if released else len(sizes) > 5
+    with pytest.raises(ValueError, match="on_device was True, is None"):
+        here.load_state_dict(there.state_dict())
+    evaluated = replace(wanted, training=False, on_device=True)
+    assert all(not batch.cuts for batch in ShardLoader(evaluated))
+
+
+def test_pictures_of_different_sizes_share_a_batch_for_the_device(settings: LoaderSettings, tmp_path: Path) -> None:
+    def reshaped(key: str, members: Members) -> Members:
+        number = number_of(key)
+        size = (36, 64 - 4 * (number % 3))
+        frames = [(name, data) for name, data in members if name.endswith("jpg")]
+        others = [(name, data) for name, data in members if not name.endswith("jpg")]
+        return others + [(name, data_corpora.picture(number, n, size)) for n, (name, _) in enumerate(frames)]
+
+    wanted = damaged(settings, tmp_path / "ragged", reshaped)
+    here, there = ShardLoader(wanted), ShardLoader(replace(wanted, on_device=True))
+    for expected, raw in zip(here, there, strict=True):
+        assert (raw.sized("cpu").frames.int() - expected.frames.int()).abs().max() <= 1
+
+
 def test_each_sample_has_its_own_draws_in_each_epoch_of_each_seed() -> None:
     draws = [sample_generator(*of).random() for of in [(1, 2, "a"), (1, 2, "b"), (1, 3, "a"), (2, 2, "a")]]
     assert len(set(draws)) == 4

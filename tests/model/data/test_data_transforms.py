@@ -6,11 +6,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from longtake.model.data.cuts import Cut, resized_cuts, together
 from longtake.model.data.transforms import (
     MEAN,
     STD,
     CropRange,
     TrainingCrop,
+    cut_out,
     draw_crop,
     draw_released_crop,
     evaluation_frames,
@@ -68,6 +70,31 @@ def test_training_frames_are_the_crop_resized_and_mirrored(
     got = training_frames(frames, crop, *size, antialias=antialias)
     assert got.dtype == torch.uint8 and got.is_contiguous()
     assert np.abs(got.numpy() - expected).max() <= 1.5  # two roundings to whole numbers
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_crops_of_any_sizes_are_resized_together_as_on_their_own(antialias: bool) -> None:
+    """Against the plain statement: one rounding. Against the CPU path: two in a row may differ from it by 1 of 255."""
+    pictures = [noise(60, 107), noise(41, 43), noise(90, 50), noise(48, 80)]
+    crops = [
+        TrainingCrop(3, 5, 48, 90, False),
+        TrainingCrop(0, 1, 40, 42, True),
+        TrainingCrop(9, 0, 77, 50, True),
+        TrainingCrop(0, 0, 48, 80, True),  # has the size already
+    ]
+    views = [cut_out(picture, crop) for picture, crop in zip(pictures, crops, strict=True)]
+    joined = together(views)
+    assert joined.shape == (4, 2, 77, 90, 3) and not joined[1, :, 40:].any() and not joined[1, :, :, 42:].any()
+    cuts = [Cut((crop.height, crop.width), (48, 80), crop.flip, antialias) for crop in crops]
+    found = resized_cuts(joined, cuts)
+    assert found.dtype == torch.uint8 and found.is_contiguous()
+    for picture, crop, view, got in zip(pictures, crops, views, found, strict=True):
+        expected = resized(view.numpy().astype(float), 48, 80, antialias)
+        expected = expected[:, :, ::-1] if crop.flip else expected
+        assert np.abs(got.numpy() - expected).max() <= 0.501
+        apart = (got.int() - training_frames(picture, crop, 48, 80, antialias).int()).abs()
+        assert apart.max() <= 1
+    assert torch.equal(found[3], training_frames(pictures[3], crops[3], 48, 80, antialias))
 
 
 def test_evaluation_frames_are_those_of_the_released_code() -> None:

@@ -54,6 +54,7 @@ class Bare:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Bare())
 import torch
+import longtake.model.data.cuts, longtake.model.data.transforms
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import TINY
 with torch.device("meta"):

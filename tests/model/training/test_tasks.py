@@ -72,8 +72,9 @@ def settings(folder: Path, kind: str, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_task_resumes_bit_for_bit_and_is_evaluated(corpora: Path, tmp_path: Path, kind: str) -> None:
     evaluated = {"every": 3, "split": "train", "batch_size": 5}
+    resize = {"resize": "device" if kind == "choice" else "loader"}
     configs = [
-        parse_train_config(settings(corpora, kind, output=str(tmp_path / name), evaluate=evaluated))
+        parse_train_config(settings(corpora, kind, output=str(tmp_path / name), evaluate=evaluated, data=resize))
         for name in ("whole", "parts")
     ]
     whole = trained(configs[0])

@@ -46,6 +46,7 @@ def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     "changes",
     [
         {"ema": 0.9, "optimizer": {"schedule": "cosine", "layer_decay": 0.7}, "evaluate": EVALUATED},
+        {"data": {"resize": "device", "concatenate": 0.5}, "contrast_chunks": 3},
         {"precision": "fp16", "optimizer": {"schedule": "step", "step_epochs": 1.0}, "freeze": ["video_encoder"]},
     ],
 )

@@ -16,7 +16,7 @@ from longtake.model.network.clip_pooling import frame_tokens
 from longtake.model.network.compat import CORRECTED
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import SIZES
-from longtake.model.training.setup import load_start, loader_workers, model_card
+from longtake.model.training.setup import check_kernels, load_start, loader_workers, model_card
 from longtake.model.training.trainer import Trainer
 from longtake.model.weights.official import save_official
 from longtake.schemas.errors import ConfigError
@@ -237,6 +237,13 @@ def test_fused_kernels_that_would_not_be_used_are_refused(folder: Path, changes:
     with pytest.raises(ConfigError, match=said):
         Trainer(configured(folder, output=str(folder / "fresh"), kernels="fused", **changes), ALONE)
     assert not (folder / "fresh").exists()
+
+
+def test_cuda_graphs_without_cuda_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="compile: max-autotune needs CUDA"):
+        Trainer(configured(folder, output=str(folder / "fresh"), compile="max-autotune"), ALONE)
+    assert not (folder / "fresh").exists()
+    check_kernels(configured(folder, compile="max-autotune"), torch.device("cuda"))
 
 
 @pytest.mark.parametrize(("processes", "workers"), [("1", 16), ("4", 7), ("16", 2)])

@@ -1,6 +1,6 @@
 """A step: two processes against one with the whole batches, and what is random in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from small_training import ALONE, TEXT, VIDEO, configured, weights, write_corpora
+from small_training import ALONE, TEXT, VIDEO, configured, trained, weights, write_corpora
 
 from longtake.model.data.samples import Batch
 from longtake.model.data.transforms import normalise
-from longtake.model.training import step as training_step
+from longtake.model.training import step as training_step, trainer as training
 from longtake.model.training.process import Process
 from longtake.model.training.step import Interval, derived_seed, hide_words, mixed_dtype
 from longtake.model.training.trainer import Trainer
@@ -169,6 +169,25 @@ def test_chunks_give_the_gradient_of_the_whole_batch(tmp_path: Path, losses: dic
         assert chunked.keys() == found[0].keys()
         for name, value in found[0].items():
             torch.testing.assert_close(chunked[name], value, atol=1e-10, rtol=1e-8, msg=name)
+
+
+def test_cuda_graphs_are_asked_for_in_training_and_not_in_an_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no CUDA here: what torch.compile is asked for is noted, and runs eagerly. test_compile.py tries its graphs."""
+    write_corpora(tmp_path)
+    asked, ran = [], []
+
+    def eager(encode: Callable[..., Any], **given: Any) -> Callable[..., Any]:
+        asked.append(given)
+        return lambda *inputs: ran.append(encode.__name__) or encode(*inputs)  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(torch, "compile", eager)
+    monkeypatch.setattr(training, "check_kernels", lambda config, device: None)  # it would refuse a CPU
+    config = configured(tmp_path, compile="reduce-overhead", evaluate={"every": 6, "split": "train"}, log_to=[])
+    assert trained(config).step == 6
+    assert asked == [{"mode": "reduce-overhead", "dynamic": False}] * 2
+    assert sorted(ran) == ["encode_text"] * 6 + ["encode_video"] * 6
 
 
 def test_both_passes_of_a_chunk_draw_the_same_dropout(tmp_path: Path) -> None:
