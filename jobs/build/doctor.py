@@ -56,11 +56,12 @@ class _Check:
 
     def _print(self, line: str, style: str) -> None:
         """Print a line. A terminal gets it in pieces that show where the next check begins."""
+        pieces = [line]
         if self.console.is_terminal:
-            width = {"width": self.console.width, "subsequent_indent": " " * 7}
-            pieces = textwrap.wrap(line, **width, break_long_words=False, break_on_hyphens=False)
-        else:
-            pieces = [line]
+            indent, width = " " * 7, self.console.width
+            pieces = textwrap.wrap(
+                line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+            )
         for piece in pieces:
             terminal.print_line(self.console, piece, style)
 
