@@ -84,7 +84,7 @@ def _tidy() -> None:
 
 def _say_other_faults(told: Any) -> None:
     """Print why a thread ended, but for Beam's threads that read from a worker or server that is gone: the job says so once."""
-    if not isinstance(told.exc_value, grpc.RpcError):
+    if not isinstance(told.exc_value, grpc.RpcError) and "Channel closed!" not in str(told.exc_value):
         threading.__excepthook__(told)
 
 
@@ -107,6 +107,10 @@ def _explained(error: BaseException) -> CorpusError | ConfigError:
             )
     if "Channel closed prematurely" in text or "SDK worker disconnected" in text:  # LocalRunner's words, and Prism's
         return CorpusError("A worker process died. Run the same command again: it goes on where it was.")
+    if "Service failed to start up" in text:
+        return CorpusError(
+            f"The runner's job server did not start ({_last_line(text)}). See what `java -jar` says of its jar."
+        )
     if isinstance(error, grpc.RpcError):
         details = getattr(error, "details", None)
         return CorpusError(

@@ -51,12 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what no registry served, also with -q: a run without Flink must not look like one with it."""
-    skipped = [
-        report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()) if isinstance(report.longrepr, tuple)
-    ]
-    for reason in sorted({reason.removeprefix("Skipped: ") for reason in skipped if artifacts.CANNOT in reason}):
-        terminalreporter.write_line(reason, red=True, bold=True)
+    """Say what no registry served and which tests it cost, also with -q: a run without Flink must not look like one with it."""
+    skipped: dict[str, list[str]] = {}
+    for report in terminalreporter.stats.get("skipped", ()):
+        reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+        if reason.startswith(artifacts.CANNOT):
+            skipped.setdefault(reason, []).append(report.nodeid)
+    for reason, tests in sorted(skipped.items()):
+        terminalreporter.write_line(f"{reason}. Skipped for it: {', '.join(sorted(tests))}", red=True, bold=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,12 +1,13 @@
 """`longtake doctor`: whether a job would run where its options say, before it is one."""
 
 import os
+import signal
 import sys
-import threading
+import textwrap
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -51,8 +52,18 @@ class _Check:
 
     def say(self, what: str, well: bool, found: str) -> None:
         self.faults += not well
-        line = f"{'ok   ' if well else 'FAULT'}  {what}: {found}"
-        terminal.print_line(self.console, line, "" if well else "red")
+        self._print(f"{'ok   ' if well else 'FAULT'}  {what}: {found}", "" if well else "red")
+
+    def _print(self, line: str, style: str) -> None:
+        """Print a line. A terminal gets it in pieces that show where the next check begins."""
+        pieces = [line]
+        if self.console.is_terminal:
+            indent, width = " " * 7, self.console.width
+            pieces = textwrap.wrap(
+                line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+            )
+        for piece in pieces:
+            terminal.print_line(self.console, piece, style)
 
     def run(self, path: str, changes: Sequence[str], beam_args: list[str], seconds: int) -> None:
         from longtake.jobs.build.inputs import inputs_of
@@ -82,8 +93,11 @@ class _Check:
                     )
                 elif all(well for _, well, _ in findings):
                     self._workers(config, beam_args, folder, seconds)
+                else:
+                    self._print(_NOT_TRIED, "")
         except OSError as error:
             self.say("output", False, str(error))
+            self._print(_NOT_TRIED, "")
 
     def _storage(self, config: CorpusConfig, folder: str) -> None:
         path = storage.join(folder, "try")
@@ -132,6 +146,7 @@ class _Check:
             self.say(f"worker {host}", not faults, "; ".join([room, *faults]))
 
 
+_NOT_TRIED = "  -    trial job: not tried, it cannot work before that is mended"
 _NOT_SHARED = "it ended, and no worker's report is in the output: launcher and workers do not see the same storage"
 
 
@@ -152,36 +167,49 @@ def _probe_folder(layout: Layout) -> Iterator[str]:
 
 
 def _trial(beam_args: list[str], folder: str, seconds: int) -> str | None:
-    """Run a job in which each worker reports. Return what is wrong, None if nothing is."""
+    """Run a job in which each worker reports. Return what is wrong, None if nothing is.
+
+    It runs in the main thread, because Beam starts job servers in no other.
+    """
     from longtake.jobs.job import run_pipeline
     from longtake.pipeline.run.runner import pipeline_options
     from longtake.pipeline.run.worker_report import add_reports
 
     token = uuid.uuid4().hex
     storage.write_bytes(storage.join(folder, "launcher"), token.encode())
-    outcome: list[str | None] = []
-    quiet = Console(file=open(os.devnull, "w"))  # noqa: SIM115 - as long as the thread
-
-    def work() -> None:
+    options = pipeline_options(list(beam_args), 0)
+    with open(os.devnull, "w") as nowhere, _ended_after(seconds) as is_late:
         try:
-            run_pipeline(
-                lambda root: add_reports(root, folder, token), pipeline_options(list(beam_args), 0), quiet, _no_line
-            )
-            outcome.append(None)
+            run_pipeline(lambda root: add_reports(root, folder, token), options, Console(file=nowhere), _no_line)
+            return None
         except Exception as error:
-            outcome.append(str(error) or type(error).__name__)
-
-    thread = threading.Thread(target=work, daemon=True, name="longtake-trial")
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
+            said = str(error) or type(error).__name__
+    if is_late():
         return (
             f"no end after {seconds} s. Has the runner free slots, and can it reach the workers, and they it? "
             "Its log and that of the worker pool tell more"
         )
-    if outcome[0] and "No module named 'longtake" in outcome[0]:
+    if "No module named 'longtake" in said:
         return "the workers have no longtake: start their pool in an environment that has it, or from the image (docs/cloud.md)"
-    return outcome[0]
+    return said
+
+
+@contextmanager
+def _ended_after(seconds: int) -> Iterator[Callable[[], bool]]:
+    """End the block by an error if it takes longer; again each second, where Beam swallows it. The value tells whether it did."""
+    late: list[bool] = []
+
+    def end(*_: object) -> None:
+        late.append(True)
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    try:
+        yield lambda: bool(late)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _no_line(_: Counter[str], __: float) -> str:

@@ -6,8 +6,12 @@ import shutil
 import socket
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from zipfile import is_zipfile
 
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
@@ -49,11 +53,23 @@ def check_runner(options: PipelineOptions) -> Iterator[Finding]:
 
 def _listens(what: str, address: str) -> Finding:
     host, _, port = str(address).rpartition(":")
+    if not host or not port.isdecimal():
+        return what, False, f"{address}: must be a host and a port, as in localhost:50000"
     try:
         socket.create_connection((host.strip("[]"), int(port)), _SECONDS).close()
-    except (OSError, ValueError) as error:
-        return what, False, f"{address}: {error}. Is it started, and may this machine reach it?"
+    except OSError as error:
+        return what, False, f"{address}: {_said(error)}. Is it started, and may this machine reach it?"
     return what, True, f"{address} answers"
+
+
+def _said(error: Exception) -> str:
+    """What is wrong, without the wrappings of Python's libraries."""
+    cause = error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer in {_SECONDS} s"
+    if isinstance(cause, HTTPException | JSONDecodeError):  # the first is also how a server that hangs up is told
+        return "what answers there is another kind of server"
+    return getattr(cause, "strerror", None) or str(cause)
 
 
 def _job_server(options: PipelineOptions, jar: str | None, target: str) -> Iterator[Finding]:
@@ -63,17 +79,19 @@ def _job_server(options: PipelineOptions, jar: str | None, target: str) -> Itera
     yield "Java", found is not None, found or missing
     url = jar or JavaJarServer.path_to_beam_jar(target)
     kept = Path(JavaJarServer.JAR_CACHE) / os.path.basename(url)
-    if os.path.exists(url) or kept.exists():
-        yield "job server", True, url if os.path.exists(url) else str(kept)
+    here = url if os.path.exists(url) else str(kept)
+    if os.path.exists(here):
+        whole = is_zipfile(here)
+        yield "job server", whole, here if whole else f"{here}: is no Java archive. Delete it, and fetch it again"
     elif "://" not in url:
         yield "job server", False, f"{url}: no such file"
     else:
         try:
             with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_SECONDS):  # noqa: S310 - Beam's
                 yield "job server", True, f"{url} can be fetched"
-        except (OSError, ValueError) as error:
-            how = "Fetch it elsewhere, and name the file with --flink_job_server_jar or --spark_job_server_jar"
-            yield "job server", False, f"{url}: {error}. {how}"
+        except (OSError, ValueError, HTTPException) as error:
+            how = "Fetch it elsewhere, or make it (docs/cloud.md), and name the file with --flink_job_server_jar or"
+            yield "job server", False, f"{url}: {_said(error)}. {how} --spark_job_server_jar"
 
 
 def _flink(master: str, version: str, options: PipelineOptions) -> Iterator[Finding]:
@@ -83,12 +101,11 @@ def _flink(master: str, version: str, options: PipelineOptions) -> Iterator[Find
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - the user's cluster
             found: dict[str, Any] = json.loads(answer.read())
-    except (OSError, ValueError) as error:
-        yield (
-            "Flink",
-            False,
-            f"{url}: {error}. --flink_master must be the job manager's REST address, as in localhost:8081",
+    except (OSError, ValueError, HTTPException) as error:
+        where = (
+            "Is the cluster started, may this machine reach it, and is --flink_master its job manager's REST address"
         )
+        yield "Flink", False, f"{url}: {_said(error)}. {where}, as in localhost:8081?"
         return
     told = str(found.get("flink-version", ""))
     if not told.startswith(f"{version}."):

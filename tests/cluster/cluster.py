@@ -22,7 +22,7 @@ from sources import DEMO, command
 
 from longtake.schemas import storage
 
-NAMES = ("launcher", "runner", "worker1", "worker2", "storage", "watcher")
+NAMES = ("launcher", "runner", "standby", "worker1", "worker2", "storage", "watcher")
 POOL, PRISM, STORE, FRONT = 50000, 8073, 7070, 50001
 S3 = object_stores.CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://storage:{STORE}"}
 GS = {"STORAGE_EMULATOR_HOST": "http://storage:4443"}
@@ -40,6 +40,7 @@ class Cluster:
     pools: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     flink: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     zookeeper: subprocess.Popen[bytes] | None = None
+    jobs: str = ""  # where Flink keeps its jobs for the next job manager
     store: Any = None
 
     def __getitem__(self, name: str) -> Host:
@@ -113,28 +114,42 @@ class Cluster:
         return process
 
     def start_flink(self) -> tuple[str, ...]:
-        """Flink: a job manager on the runner's host, and a task manager of two slots on each worker's. What to say after `--`."""
+        """Flink: a job manager on the runner's host, and a task manager of two slots on each worker's. What to say after `--`.
+
+        With ZooKeeper, if that runs, another job manager stands by, and the launcher's job server asks ZooKeeper who leads.
+        """
         jar = artifacts.job_server("flink")
         for name in ("runner", "worker1", "worker2"):
             self.start_flink_on(name)
         self.wait_for_flink()
+        if self.zookeeper:
+            self.start_flink_on("standby")
+            self["standby"].wait_for(8081, self.flink["standby"])
+            self["launcher"].environment["FLINK_CONF_DIR"] = str(self._configure_flink("launcher"))
         return *ON_FLINK, f"--flink_job_server_jar={jar}"
 
     def start_flink_on(self, name: str) -> None:
-        """Start Flink's part of one host; with ZooKeeper, if that runs, to find the job manager and its jobs again. One that runs
-        already stays."""
+        """Start Flink's part of one host. One that runs already stays."""
         if name in self.flink and self.flink[name].poll() is None:
             return
-        host = self[name]
-        conf = host.folder / "flink"
+        main = _JOB_MANAGER if name in ("runner", "standby") else _TASK_MANAGER
+        self.flink[name] = self._start_java(name, "flink", main, "--configDir", str(self._configure_flink(name)))
+
+    def _configure_flink(self, name: str) -> Path:
+        """Write Flink's configuration on a host; the folder it is in."""
+        conf = self[name].folder / "flink"
         conf.mkdir(exist_ok=True)
-        more = _FLINK_HA.format(jobs=self["runner"].folder / "jobs") if self.zookeeper else ""
-        (conf / "config.yaml").write_text(_FLINK.format(host=host.address) + more)
-        main = _JOB_MANAGER if name == "runner" else _TASK_MANAGER
-        self.flink[name] = self._start_java(name, "flink", main, "--configDir", str(conf))
+        manager = name if name == "standby" else "runner"
+        text = _FLINK.format(host=self[name].address, manager=manager)
+        if self.zookeeper:
+            text += _FLINK_HA.format(jobs=self.jobs, key=S3["AWS_ACCESS_KEY_ID"], secret=S3["AWS_SECRET_ACCESS_KEY"])
+        (conf / "config.yaml").write_text(text)
+        return conf
 
     def start_zookeeper(self) -> None:
-        """ZooKeeper, as Flink brings it, on the host of the store."""
+        """ZooKeeper, as Flink brings it, on the host of the store, where Flink will keep its jobs."""
+        artifacts.flink_plugins()
+        self.jobs = object_stores.new_bucket("s3")
         host = self["storage"]
         (host.folder / "zoo.cfg").write_text(_ZOOKEEPER.format(data=host.folder / "zookeeper"))
         self.zookeeper = self._start_java("storage", "zookeeper", *_QUORUM_PEER, str(host.folder / "zoo.cfg"))
@@ -145,8 +160,11 @@ class Cluster:
         host = self[name]
         (host.folder / "log4j.properties").write_text(_LOG4J)
         jars, logging = artifacts.flink_libraries(), f"-Dlog4j2.configurationFile={host.folder / 'log4j.properties'}"
-        java = [*_JAVA, logging, "-Dzookeeper.admin.enableServer=false", "-cp", f"{jars}/*"]
-        return host.start([*java, *command], log, PATH=WITH_PYTHON, RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT="1")
+        classes = f"{jars}/*{os.pathsep}{artifacts.job_server('flink')}"  # Beam's own, so that they outlive a step
+        java = [*_JAVA, logging, "-Dzookeeper.admin.enableServer=false", "-cp", classes]
+        more = {"FLINK_PLUGINS_DIR": str(artifacts.flink_plugins())} if self.jobs else {}
+        more |= {"PATH": WITH_PYTHON, "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"}
+        return host.start([*java, *command], log, **more)
 
     def wait_for_flink(self) -> None:
         """Wait until all slots are there."""
@@ -159,9 +177,9 @@ class Cluster:
             assert time.monotonic() < deadline, self["worker1"].logs["flink"].read_text()[-2000:]
             time.sleep(1)
 
-    def flink_overview(self) -> dict[str, Any]:
-        """What Flink says of itself."""
-        with urllib.request.urlopen(f"http://{self['runner'].address}:8081/overview", timeout=10) as answer:
+    def flink_overview(self, manager: str = "runner") -> dict[str, Any]:
+        """What Flink says of itself, asked on the host of a job manager."""
+        with urllib.request.urlopen(f"http://{self[manager].address}:8081/overview", timeout=10) as answer:
             found: dict[str, Any] = json.loads(answer.read())
         return found
 
@@ -214,11 +232,11 @@ _JAVA = [
     "java", "-Xmx512m", *(f"--add-opens={name}=ALL-UNNAMED" for name in artifacts.OPENS),
     "--add-exports=java.base/sun.net.util=ALL-UNNAMED", "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
 ]  # fmt: skip
-_FLINK = """jobmanager.rpc.address: runner
+_FLINK = """jobmanager.rpc.address: {manager}
 jobmanager.rpc.port: 6123
 jobmanager.bind-host: 0.0.0.0
 jobmanager.memory.process.size: 1024m
-rest.address: runner
+rest.address: {manager}
 rest.bind-address: 0.0.0.0
 rest.port: 8081
 taskmanager.host: {host}
@@ -238,10 +256,17 @@ taskmanager.memory.jvm-overhead.min: 192m
 taskmanager.memory.jvm-overhead.max: 192m
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
+restart-strategy.fixed-delay.delay: 15 s
+classloader.resolve-order: parent-first
 """
 _FLINK_HA = """high-availability.type: zookeeper
 high-availability.zookeeper.quorum: storage:2181
-high-availability.storageDir: file://{jobs}
+high-availability.storageDir: {jobs}
+s3.endpoint: http://storage:7070
+s3.path.style.access: true
+s3.directory.marker.retention: keep
+s3.access-key: {key}
+s3.secret-key: {secret}
 """
 _SPARK_MASTER = "org.apache.spark.deploy.master.Master"
 _SPARK_WORKER = "org.apache.spark.deploy.worker.Worker"
@@ -275,24 +300,26 @@ ON_PRISM = (
     f"--environment_config=worker1:{POOL}",
 )
 
+#: Each host asks the pool on itself.
+OWN_POOLS = ("--environment_type=EXTERNAL", f"--environment_config=localhost:{POOL}")
 ON_FLINK = (
     "--runner=FlinkRunner",
     f"--flink_version={artifacts.FLINK.rpartition('.')[0]}",
     "--flink_master=runner:8081",
     "--parallelism=4",
-    "--environment_type=EXTERNAL",
-    f"--environment_config=localhost:{POOL}",  # each task manager asks the pool on its own host
+    *OWN_POOLS,
+    "--environment_cache_millis=10000",  # less than Flink waits before it tries again, so that it never keeps a dead worker
 )
 
 
 def on_flink_by_processes(flink: tuple[str, ...]) -> tuple[str, ...]:
     """`flink`, what to say for workers of pools, changed: each task manager starts its workers itself."""
     boot = json.dumps({"command": artifacts.program(artifacts.BOOT)})
-    others = [option for option in flink if not option.startswith("--environment_")]
+    others = [option for option in flink if option not in OWN_POOLS]
     return *others, "--environment_type=PROCESS", f"--environment_config={boot}"
 
 
-ON_SPARK = ("--runner=SparkRunner", "--spark_master_url=spark://runner:7077", *ON_FLINK[-2:])
+ON_SPARK = ("--runner=SparkRunner", "--spark_master_url=spark://runner:7077", *OWN_POOLS)
 
 
 def lay_out_set(folder: Path) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from cluster import S3, Cluster, cluster, reached, skip_without_hosts
-from sources import DEMO, SourceSet, build
+from faults import SETTINGS, VIDEOS
+from sources import DEMO, SourceSet, build, source_set
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,5 +33,25 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     skip_without_hosts()
     with cluster(tmp_path_factory.mktemp("cluster")) as found:
         found.start_s3()
+        with reached(S3, found["storage"].address):
+            yield found
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
+    sources = source_set(tmp_path_factory.mktemp("local"), VIDEOS, "hdvila", **SETTINGS)
+    build(sources)
+    return sources
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[Cluster]:
+    """New hosts with an S3 server and a pool of workers on each of two."""
+    skip_without_hosts()
+    with cluster(tmp_path / "hosts") as found:
+        found.start_s3()
+        for name in ("worker1", "worker2"):
+            found.start_pool(name)
+        found.start_front("worker1", "worker2")
         with reached(S3, found["storage"].address):
             yield found

@@ -166,6 +166,7 @@ def _network(folder: Path, names: Sequence[str]) -> Iterator[dict[str, Host]]:
         _ip(f"addr add {_NET}.1/24 dev {_BRIDGE}")
         _ip(f"link set {_BRIDGE} up")
         for host in hosts.values():
+            host.unplug()  # one that a run left behind when it was killed
             host.plug_in(table)
         yield hosts
     finally:

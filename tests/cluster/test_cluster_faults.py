@@ -1,113 +1,20 @@
 """Hosts, servers and stores that fail during a build: the same bytes at the end, or one clear error and then the same bytes."""
 
 import os
-import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import artifacts
 import hosts
 import object_stores
 import pytest
-from cluster import ON_PRISM, S3, STORE, TWO_HOSTS, Cluster, cluster, lay_out_set, reached, skip_without_hosts
-from sources import LAST_MAN, MAMMALS, SourceSet, Video, build, ledger, published, source_set, spoken
+from cluster import ON_PRISM, STORE, TWO_HOSTS, Cluster
+from faults import ended, finish, frozen, half_way, kill_workers, lay_out, same, workers
+from sources import SourceSet
 
 from longtake.schemas import storage
 from longtake.schemas.layout import LEASE_S
-
-VIDEOS = [Video(f"v{i}", spoken(6, 700 * i), (MAMMALS, LAST_MAN)[i % 2]) for i in range(12)]
-SETTINGS = {"frames": {"short_side": 32, "per_sentence": 2}, "shards": {"samples": 4}}
-#: How fast the store sends, so that a build lasts long enough for something to happen to it.
-SLOW = "6mbit"
-
-
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> SourceSet:
-    sources = source_set(tmp_path_factory.mktemp("local"), VIDEOS, "hdvila", **SETTINGS)
-    build(sources)
-    return sources
-
-
-@pytest.fixture
-def busy(tmp_path: Path) -> Iterator[Cluster]:
-    """New hosts with an S3 server and a pool of workers on each of two."""
-    skip_without_hosts()
-    with cluster(tmp_path / "hosts") as found:
-        found.start_s3()
-        for name in ("worker1", "worker2"):
-            found.start_pool(name)
-        found.start_front("worker1", "worker2")
-        with reached(S3, found["storage"].address):
-            yield found
-
-
-def lay_out(local: SourceSet) -> tuple[str, str]:
-    """The sources and their plan in a new bucket: the URIs of the configuration and the output."""
-    root = lay_out_set(local.folder)
-    return storage.join(root, "corpus.yaml"), storage.join(root, "out")
-
-
-def same(output: str, local: SourceSet, folder: Path) -> None:
-    corpus = object_stores.download(output, folder)
-    assert published(corpus) == published(local.output)
-    assert ledger(corpus) == ledger(local.output)
-
-
-def ended(
-    process: subprocess.Popen[bytes], host: hosts.Host, seconds: float = 240, log: str = "longtake"
-) -> tuple[int, str]:
-    """How a command ended, and what it printed."""
-    code = process.wait(seconds)
-    said = host.logs[log].read_text()
-    assert "Traceback" not in said, said
-    return code, said
-
-
-def workers(pool: subprocess.Popen[bytes]) -> list[int]:
-    """The SDK workers that a pool has started and that run."""
-    return [pid for pid in hosts.children(pool) if b"SdkHarness" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def half_way(busy: Cluster, local: SourceSet, *beam: str) -> tuple[str, str, subprocess.Popen[bytes]]:
-    """A build on the launcher that has decoded something and has more to do: its configuration, its output and its process."""
-    config, output = lay_out(local)
-    assert busy.longtake("plan", config, "--probe=none").returncode == 0
-    busy["storage"].slow(SLOW)
-    job = busy.begin("build", config, "--probe=none", "--workers=1", "--", *beam)
-    busy.wait_for_file(output, "staging/??/*.json", job)
-    return config, output, job
-
-
-def finish(busy: Cluster, config: str, output: str, local: SourceSet, *beam: str) -> None:
-    """Run the build again, as its message says; it reuses what was done, and gives the bytes of the local runner."""
-    busy["storage"].slow("1gbit")
-    done = busy.longtake("build", config, "--probe=none", "--workers=1", "--", *beam)
-    assert done.returncode == 0, done.stderr
-    same(output, local, busy.folder / "corpus")
-
-
-def kill_workers(pool: subprocess.Popen[bytes]) -> None:
-    """SIGKILL the SDK workers that a pool has started."""
-    found = workers(pool)
-    assert found
-    for pid in found:
-        os.kill(pid, 9)
-
-
-@contextmanager
-def frozen(busy: Cluster) -> Iterator[None]:
-    """While the block runs, the workers do nothing, so that the build does not end before what is to happen to it."""
-    found = [pid for pool in busy.pools.values() for pid in hosts.children(pool)]
-    for pid in found:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in found:
-            os.kill(pid, signal.SIGCONT)
 
 
 def test_sdk_worker_killed(busy: Cluster, local: SourceSet) -> None:
@@ -219,6 +126,16 @@ def test_store_that_refuses_one_request_in_ten(busy: Cluster, local: SourceSet) 
     same(output, local, busy.folder / "corpus")
 
 
+def test_store_slow(busy: Cluster, local: SourceSet) -> None:
+    """To the end: half a megabyte a second for both hosts, and each answer waits behind the others."""
+    config, output = lay_out(local)
+    busy["storage"].slow("4mbit")
+    done = busy.longtake("build", config, "--probe=none", "--workers=1", "--", *TWO_HOSTS)
+    assert done.returncode == 0, done.stderr
+    busy["storage"].slow("1gbit")
+    same(output, local, busy.folder / "corpus")
+
+
 def test_store_read_only(busy: Cluster, local: SourceSet) -> None:
     config, output = lay_out(local)
     hosts.kill(busy.store)
@@ -327,69 +244,3 @@ def test_prism_killed(busy: Cluster, prism: subprocess.Popen[bytes], local: Sour
         os.kill(pid, 9)
     busy.start_prism("worker1")
     finish(busy, config, output, local, *ON_PRISM)
-
-
-@pytest.fixture
-def flink(busy: Cluster) -> tuple[str, ...]:
-    """Flink on the hosts; what to say after `--`."""
-    with artifacts.or_skip():
-        return busy.start_flink()
-
-
-@pytest.mark.parametrize("lost", ["sdk worker", "task manager", "host for a minute"])
-def test_flink_goes_on_without(lost: str, busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
-    """It tries again what was lost; a task manager has to come back."""
-    _, output, job = half_way(busy, local, *flink)
-    if lost == "sdk worker":
-        kill_workers(busy.pools["worker1"])
-    elif lost == "host for a minute":
-        busy["worker2"].cut_off()
-        time.sleep(60)
-        busy["worker2"].reconnect()
-    else:
-        hosts.kill(busy.flink["worker2"])
-        busy.start_flink_on("worker2")
-    busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"], 400)
-    assert code == 0, said
-    same(output, local, busy.folder / "corpus")
-
-
-def test_flink_job_manager_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
-    """Without high availability its jobs are gone with it."""
-    config, output, job = half_way(busy, local, *flink)
-    hosts.kill(busy.flink["runner"])
-    busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"], 400)
-    assert code == 1
-    assert "The cluster does not answer its job server any more" in said
-    busy.start_flink_on("runner")
-    busy.wait_for_flink()
-    finish(busy, config, output, local, *flink)
-
-
-def test_flink_job_manager_killed_with_high_availability(busy: Cluster, local: SourceSet) -> None:
-    """The next job manager finds the job by ZooKeeper and on the disk of its host, and begins it again; nobody has to ask."""
-    with artifacts.or_skip():
-        artifacts.flink_libraries()
-    busy.start_zookeeper()
-    _, output, job = half_way(busy, local, *busy.start_flink())
-    hosts.kill(busy.flink["runner"])
-    busy.start_flink_on("runner")
-    busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"], 400)
-    assert code == 0, said
-    assert "Recovered" in busy["runner"].logs["flink"].read_text()
-    same(output, local, busy.folder / "corpus")
-
-
-def test_flink_job_server_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
-    config, output, job = half_way(busy, local, *flink)
-    for pid in hosts.children(job):  # that of the plan runs on until the command ends
-        if b"job-server.jar" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
-    busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"], 400)
-    assert code == 1
-    assert "The runner's server does not answer any more" in said
-    finish(busy, config, output, local, *flink)

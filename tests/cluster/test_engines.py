@@ -73,7 +73,9 @@ def test_flink(whole: Cluster, reference: Path, tmp_path: Path) -> None:
     for name in ("worker1", "worker2"):
         whole.start_pool(name)
     told = whole.longtake("doctor", config, "--", *options)
+    assert told.returncode == 0, told.stdout + told.stderr
     assert f"ok     Flink: {artifacts.FLINK} at runner:8081, 2 task managers, 4 slots" in told.stdout
+    assert "ok     worker worker1" in told.stdout
     done = whole.longtake("build", config, "--workers=1", "--", *options)
     assert done.returncode == 0, done.stderr
     same(root, reference, tmp_path)

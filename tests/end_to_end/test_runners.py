@@ -94,28 +94,32 @@ def test_a_job_server_with_external_workers(reference: SourceSet, pool: str, poo
         assert "nothing to do" in build(sources, workers=2, probe="header", beam=beam)
 
 
+@pytest.fixture(scope="session")
+def jar(request: pytest.FixtureRequest) -> Path:
+    """The job server of an engine. It comes before what costs time."""
+    with artifacts.or_skip():
+        return artifacts.job_server(request.param)
+
+
 @pytest.mark.exhaustive  # Spark fetches 300 MB; Flink runs below
-@pytest.mark.parametrize(("engine", "master"), [
+@pytest.mark.parametrize(("jar", "master"), [
     ("flink", "--flink-master=[local]"),
     ("spark", "--spark-master-url=local[2]"),
-])  # fmt: skip
+], indirect=["jar"])  # fmt: skip
 def test_the_engine_inside_its_job_server(
-    engine: str, master: str, reference: SourceSet, pool: str, tmp_path: Path
+    jar: Path, master: str, reference: SourceSet, pool: str, tmp_path: Path
 ) -> None:
     """Flink's and Spark's own code runs the graph. tests/cluster has clusters of them on hosts of their own."""
-    with artifacts.or_skip():
-        jar = artifacts.job_server(engine)
     sources = lay_out(tmp_path)
     with java_job_server(jar, tmp_path / "server.log", master) as server:
         build(sources, workers=1, probe="header", beam=[*portable(server, pool), "--parallelism=1"])
     same(sources, reference)
 
 
-def test_flink_goes_on_without_a_worker(reference: SourceSet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("jar", ["flink"], indirect=True)
+def test_flink_goes_on_without_a_worker(jar: Path, reference: SourceSet, tmp_path: Path) -> None:
     """Flink plans and builds. SIGKILL of the SDK worker when it begins its fourth video: Flink tries again, and another worker
     uses what was done."""
-    with artifacts.or_skip():
-        jar = artifacts.job_server("flink")
     sources, log, killed = lay_out(tmp_path), tmp_path / "pool.log", tmp_path / "killed"
     (tmp_path / "config.yaml").write_text(
         "restart-strategy.type: fixed-delay\nrestart-strategy.fixed-delay.delay: 2 s\nrestart-strategy.fixed-delay.attempts: 3\n"

@@ -1,15 +1,19 @@
 """`longtake doctor`: it passes where a build would run, and says what to do where it would not."""
 
 import json
+import os
 import re
+import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
-from sources import MAMMALS, SourceSet, Video, longtake_here, source_set, spoken
+from sources import MAMMALS, SourceSet, Video, command, longtake_here, source_set, spoken
 from worker_pools import free_port, worker_pool
 
 from longtake.jobs.build import runner_check
@@ -69,8 +73,8 @@ def test_what_cannot_be_reached(sources: SourceSet) -> None:
     for beam in (external, ("--runner=PortableRunner", f"--job_endpoint={nobody}", *external)):
         done = longtake_here("doctor", str(sources.config), "--", *beam)
         assert done.returncode == 1
-        assert f"{nobody}: [Errno 111] Connection refused. Is it started" in done.stdout
-        assert "trial job" not in done.stdout
+        assert f"{nobody}: Connection refused. Is it started" in done.stdout
+        assert "  -    trial job: not tried" in done.stdout
 
 
 def test_sources_that_cannot_be_read(sources: SourceSet) -> None:
@@ -117,7 +121,7 @@ def job_manager(overview: object) -> Iterator[str]:
 )  # fmt: skip
 def test_a_flink_cluster(overview: object, well: bool, told: str, tmp_path: Path) -> None:
     jar = tmp_path / "server.jar"
-    jar.touch()
+    ZipFile(jar, "w").close()
     with job_manager(overview) as master:
         flink = ["--runner=FlinkRunner", f"--flink_master={master}", "--flink_version=1.20", "--parallelism=2"]
         external = ["--environment_type=EXTERNAL", "--environment_config=localhost:50000"]
@@ -126,6 +130,28 @@ def test_a_flink_cluster(overview: object, well: bool, told: str, tmp_path: Path
     assert found["job server"] == (True, str(jar))
     assert found["Flink"][0] is well
     assert re.search(told, found["Flink"][1])
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x00\x01 what a port for RPC says", b"HTTP/1.0 200 OK\r\n\r\n<html>"])
+def test_another_kind_of_server_at_the_master(answer: bytes, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def talk() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(1 << 16)
+                client.sendall(answer)
+
+        threading.Thread(target=talk, daemon=True).start()
+        flink = ["--runner=FlinkRunner", f"--flink_master=127.0.0.1:{server.getsockname()[1]}", "--flink_version=1.20"]
+        jar = [
+            "--flink_job_server_jar=/none.jar",
+            "--environment_type=EXTERNAL",
+            "--environment_config=localhost:50000",
+        ]
+        *_, (what, well, said) = runner_check.check_runner(pipeline_options([*flink, *jar], 0))
+    assert (what, well) == ("Flink", False)
+    assert "what answers there is another kind of server. Is the cluster started" in said
 
 
 def test_a_store_without_conditional_writes(monkeypatch: pytest.MonkeyPatch, sources: SourceSet) -> None:
@@ -138,3 +164,18 @@ def test_a_store_without_conditional_writes(monkeypatch: pytest.MonkeyPatch, sou
     done = longtake_here("doctor", f"{root}/corpus.yaml")
     assert done.returncode == 1
     assert "FAULT  lock: the store ignores conditional writes" in done.stdout
+
+
+def test_a_terminal_of_80_columns(sources: SourceSet) -> None:
+    """Each check begins at the left, what follows of it is indented, and no word is cut."""
+    beam = ("--runner=PortableRunner", f"--job_endpoint=localhost:{free_port()}")
+    pool = ("--environment_type=EXTERNAL", "--environment_config=localhost:50000")
+    arguments = ("doctor", str(sources.config), "--", *beam, *pool)
+    piped = longtake_here(*arguments).stdout.splitlines()
+    screen = {"COLUMNS": "80", "FORCE_COLOR": "1", "TERM": "xterm"}
+    done = subprocess.run(command(*arguments), env=os.environ | screen, capture_output=True, text=True, check=False)
+    told = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()
+    assert all(len(line) <= 80 or " " not in line.strip() for line in told)
+    assert len(told) > len(piped)
+    assert all(line[:7] in ("ok     ", "FAULT  ", "  -    ", " " * 7) for line in told)
+    assert " ".join(" ".join(told).split()) == " ".join(" ".join(piped).split())
