@@ -6,6 +6,7 @@ A file that differs in anything (tags, entities, comments, gaps in the numbers, 
 
 import codecs
 import re
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ def regular_cues(data: bytes, video_id: str, is_vtt: bool) -> list[Cue] | None:
         return None
     text = (text if header is None else text[header.end() :]).lstrip("\n")
     text = text if text.endswith("\n") else f"{text}\n"
-    found = list(iter(_CUES.scanner(text).match, None))  # one after the other, with nothing in between
+    scanner: Any = _CUES.scanner(text)  # type: ignore[attr-defined]
+    found = list(iter(scanner.match, None))  # one after the other, with nothing in between
     if not found or found[-1].end() < len(text):
         return None
     numbers, starts, ends, texts = zip(*[cue.groups() for cue in found], strict=True)

@@ -36,7 +36,7 @@ def regular_segments(segments: list[Any], video_id: str) -> list[Cue] | None:
     if words is None:
         return None
     ids = [f"{video_id}.{number}" for number in range(1, len(segments) + 1)]
-    return cues_of(ids, *(times.tolist() for times in spans), texts, words, map(_silence, segments))
+    return cues_of(ids, *(times.tolist() for times in spans), texts, words, _silences(segments))
 
 
 def _texts(raws: list[str]) -> list[str] | None:
@@ -93,8 +93,14 @@ def _words(lists: list[Any], raws: list[str], starts: Ints, ends: Ints) -> list[
     return list(map(trusted, parts, starts.tolist(), ends.tolist()))
 
 
-def _silence(segment: dict[str, Any]) -> float:
-    """The probability that nobody speaks in a segment; 0 without a usable one."""
-    value = segment.get("no_speech_prob")
+def _silences(segments: list[Any]) -> list[float]:
+    """The probability that nobody speaks in each segment; 0 without a usable one."""
+    values = [one.get("no_speech_prob") for one in segments]
+    if set(map(type, values)) == {float} and 0 <= min(values) <= max(values) <= 1 and sum(values) >= 0:  # no NaN
+        return values
+    return list(map(_silence, values))
+
+
+def _silence(value: Any) -> float:
     usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-    return float(value) if usable else 0.0  # type: ignore[arg-type]
+    return float(value) if usable else 0.0

@@ -1,7 +1,7 @@
 """Makes sentences from cues: by punctuation if there is any, else by pauses and length."""
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate, pairwise, repeat
@@ -98,9 +98,9 @@ def _sentences(stream: Stream, starts: list[int], marks: dict[int, str]) -> list
     if marks:
         raws = [_marked(raw, start, marks) for start, raw in zip(starts, raws, strict=False)]
     texts = raws if _are_clean(raws) else map(_cleaned, raws)
-    starts_ms, ends_ms, timings = zip(*times, strict=True)
-    starts_ms = list(accumulate(starts_ms, max))  # if cues overlap, times in one may be after the start of the next
-    ends_ms = map(max, ends_ms, [start + 1 for start in starts_ms])
+    begins, ends, timings = zip(*times, strict=True)
+    starts_ms = list(accumulate(begins, max))  # if cues overlap, times in one may be after the start of the next
+    ends_ms = map(max, ends, [start + 1 for start in starts_ms])
     speakers = map(stream.speaker_of, starts) if stream.speakers else repeat(None)
     return _sentences_of(_names(stream, starts), starts_ms, ends_ms, texts, timings, repeat(None), speakers)
 
@@ -120,15 +120,16 @@ def _names(stream: Stream, starts: list[int]) -> list[str]:
     """The id of each sentence."""
     out: list[str] = []
     parts: dict[int, int] = {}  # sentences with a part in a cue
+    offsets = stream.offsets
     for start, end in pairwise(starts):
-        number = stream.cue_at(start)
+        number = bisect_right(offsets, start) - 1
         parts[number] = parts.get(number, 0) + 1
         own = name = stream.cues[number].cue_id
-        if start != stream.offsets[number]:
+        if start != offsets[number]:
             while (name := f"{own}-{parts[number]}") in stream.ids:  # ids from records may look like these
                 parts[number] += 1
         out.append(name)
-        last = stream.cue_at(end - 1)
+        last = bisect_right(offsets, end - 1, number) - 1
         if last != number:
             parts[last] = 1
     return out

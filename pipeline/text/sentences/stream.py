@@ -89,9 +89,25 @@ class Stream:
     def times_of(self, pieces: Sequence[tuple[int, int]]) -> list[tuple[int, int, str]]:
         """Start and end in ms of pieces [start, end) of the text, and the source of these times."""
         found: list[tuple[int, int, str]] = []
+        starting = dict(zip(self.offsets, self.cues, strict=True))
+        ending = {
+            at + len(cue.text): (cue, limit)
+            for at, cue, limit in zip(self.offsets, self.cues, self.ends, strict=True)
+            if cue.text
+        }
         for start, end in pieces:
-            start_ms, start_known = self.start_of(start)
-            end_ms, end_known = self.end_of(end)
+            first, last = starting.get(start), ending.get(end)
+            if first is None or first.words:
+                start_ms, start_known = self.start_of(start)
+            else:  # nearly always: the piece starts with a cue
+                start_ms, start_known = first.start_ms, "cue"
+            if last is None:
+                end_ms, end_known = self.end_of(end)
+            elif last[0].words:
+                begin, _, until = last[0].words[-1]
+                end_ms, end_known = min(until, last[1]), "interpolated" if begin in last[0].guessed else "words"
+            else:
+                end_ms, end_known = last[1], "cue"
             known = (start_known, end_known)
             timing = "interpolated" if "interpolated" in known else "words" if "words" in known else "cue"
             found.append((start_ms, end_ms, timing))
