@@ -8,6 +8,7 @@ Run on an idle machine, from the root of the repository:
     pip install polars duckdb
     python benchmarks/plan.py                                   100,000 and 1,000,000 sentences, by turns; about 5 minutes
     python benchmarks/plan.py --only drops transcripts
+    python benchmarks/plan.py --only transcripts --before CHECKOUT --transcripts 1000    beside an earlier state, by turns
     python benchmarks/plan.py --videos 500000 --peers duckdb    10 million; the scripts need 10 GB of memory for that
     python benchmarks/plan.py --videos 5000 --profile
 
@@ -23,6 +24,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -35,6 +37,7 @@ _CLIPS = 20
 _RATE, _TIMES_POLARS = 60_000, 2.5  # sentences per CPU second; CPU beside polars, at a million sentences
 _FORMS = ("vtt", "srt", "whisper")
 _TRANSCRIPT_RATE = 30_000  # sentences per CPU second
+_PACKAGES = ("jobs", "library", "model", "pipeline", "schemas")
 _DROPS_TIMES = 1.25  # CPU of dropped sentences beside as many that are kept
 _MERGES = {"kept": (1, 16), "in runs that are too short": (64, 64)}  # least and most sentences of a long clip
 _MEMORY_MB = {1_000_000: 650, 10_000_000: 2000}  # up to so many sentences
@@ -52,6 +55,8 @@ def arguments() -> argparse.Namespace:
         "--profile", type=int, nargs="?", const=25, help="print the top lines of a profile of the largest"
     )
     parser.add_argument("--quick", action="store_true", help="a smoke run")
+    parser.add_argument("--before", type=Path, help="a checkout of an earlier state, to plan transcripts with it too")
+    parser.add_argument("--transcripts", type=int, default=4_000, help=f"of {SENTENCES} sentences each")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -65,10 +70,17 @@ def measure(videos: int, workers: int, profile: int | None = None) -> Run:
     return run
 
 
-def _planned(config: Path, workers: int, profile: int | None = None) -> Run:
+def _planned(config: Path, workers: int, profile: int | None = None, before: Path | None = None) -> Run:
     shutil.rmtree(config.parent / "out", ignore_errors=True)
     job = {"command": "plan", "config": str(config), "probe": "none", "workers": workers, "beam_args": []}
-    return child("job_child.py", job | {"profile": profile})
+    with TemporaryDirectory() as folder:
+        if before is not None:
+            links = Path(folder, "longtake")
+            links.mkdir()
+            for package in _PACKAGES:
+                (links / package).symlink_to(before.resolve() / package)
+        env = {} if before is None else {"PYTHONPATH": folder}
+        return child("job_child.py", job | {"profile": profile}, env)
 
 
 def measure_drops(videos: int, workers: int) -> dict[str, float]:
@@ -88,12 +100,14 @@ def measure_drops(videos: int, workers: int) -> dict[str, float]:
     return found
 
 
-def measure_transcripts(form: str, videos: int, workers: int) -> dict[str, Any]:
-    """The figures of a plan of transcripts of a form, one file for each video. Raises Failed where a sentence is missing."""
+def measure_transcripts(form: str, videos: int, workers: int, before: Path | None = None) -> dict[str, Any]:
+    """The figures of a plan of transcripts of a form, one file for each video, by the state in `before` or by this one. Raises
+    Failed where a sentence is missing."""
     format, punctuated, write = FORMS[form]
     rng = random.Random(7)
     files = (write(talk(rng, punctuated, ENGLISH)) for _ in range(videos))
-    run = _planned(write_transcripts(CACHE / f"transcripts-{form}-{videos}", format, files), workers)
+    config = write_transcripts(CACHE / f"transcripts-{form}-{videos}", format, files)
+    run = _planned(config, workers, before=before)
     sentences, cpu = run.report["counts"]["sentences"][0], _cpu(run)
     if sentences != videos * SENTENCES:
         raise Failed(f"{form}: {sentences} of {videos * SENTENCES} sentences")
@@ -174,8 +188,14 @@ def main() -> None:
     if "drops" in options.only:
         faults += _report_drops(measure_drops(100 if options.quick else 15_000, options.workers), options, facts)
     if "transcripts" in options.only:
-        videos = 20 if options.quick else 4_000
-        faults += _report_transcripts([measure_transcripts(f, videos, options.workers) for f in _FORMS], options, facts)
+        videos = 20 if options.quick else options.transcripts
+        found = []
+        for form in _FORMS:
+            earlier = (
+                {} if options.before is None else measure_transcripts(form, videos, options.workers, options.before)
+            )
+            found.append(measure_transcripts(form, videos, options.workers) | {"before": earlier})
+        faults += _report_transcripts(found, options, facts)
     if "sizes" in options.only:
         faults += _report_sizes(options, console, facts)
     if faults:
@@ -196,6 +216,11 @@ def _report_transcripts(found: list[dict[str, Any]], options: argparse.Namespace
         for f in found
     ]
     headings = ["transcripts", "sentences", "CPU-s", "sentences per CPU-s", "peak memory, MB"]
+    if options.before is not None:
+        headings += ["CPU-s before", "ratio"]
+        for row, one in zip(rows, found, strict=True):
+            cpu = one["before"]["cpu_seconds"]
+            row += [f"{cpu:,}", f"{one['cpu_seconds'] / cpu:.2f}"]
     report("plan_transcripts", "One file for each video", headings, rows, {"runs": found}, options.results, facts)
     low = [f for f in found if f["sentences"] > 100_000 and f["rate"] < _TRANSCRIPT_RATE]
     return [f"{f['form']}: {f['rate']:,} sentences per CPU second are below {_TRANSCRIPT_RATE:,}" for f in low]

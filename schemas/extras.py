@@ -6,7 +6,7 @@ from longtake.schemas.errors import MissingExtraError
 
 #: The packages that each extra adds to the base, by their import names. A test compares them with pyproject.toml.
 EXTRAS = {
-    "build": ("apache_beam", "av", "chardet", "ffmpeg"),
+    "build": ("apache_beam", "av", "chardet", "ffmpeg", "orjson"),
     "ffmpeg": ("imageio_ffmpeg",),
     "decord": ("decord",),
     "train": ("huggingface_hub", "matplotlib", "safetensors", "tensorboard", "torch", "transformers"),

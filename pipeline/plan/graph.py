@@ -26,6 +26,7 @@ from longtake.pipeline.plan import assign
 from longtake.pipeline.plan.duplicates.graph import FILTERED, LeaveOutDuplicates
 from longtake.pipeline.plan.duplicates.video_graph import NOTES, LeaveOutVideos
 from longtake.pipeline.plan.plain import LEDGER, ROWS, PlanPlain, is_plain
+from longtake.pipeline.plan.plain_texts import PlanTexts, has_plain_texts
 from longtake.pipeline.plan.summary import summarise, write_summary
 from longtake.pipeline.plan.video import TALLY, MeasureVideo, PlanVideo
 from longtake.pipeline.plan.video_rows import packed_videos, split_videos
@@ -106,10 +107,14 @@ def plan_videos(
     """Return the plan of `config` for all its videos, or for `only` these."""
     check_filters(config, probe)
     batches, take = batches_for(root.options), None
-    if only is None and steps.rejects is None and is_plain(config, probe):
+    by_columns = only is None and steps.rejects is None
+    if by_columns and is_plain(config, probe):
         take = beam.ParDo(PlanPlain(config, batches)).with_outputs(ROWS, LEDGER, TALLY)
     read = read_videos(root, config, batches, probe != "none", only, take, workers)
-    texts, unread = read.texts, list(read.drops)
+    texts, taken, unread = read.texts, read.taken, list(read.drops)
+    if by_columns and has_plain_texts(config, probe):
+        taken = texts | "Plan by columns" >> beam.ParDo(PlanTexts(config, batches)).with_outputs(ROWS, LEDGER, TALLY)
+        texts = taken[None]
     if config.source.chapters is not None:
         texts, unknown = add_chapters(root, texts, config)
         unread.append(unknown)
@@ -137,9 +142,9 @@ def plan_videos(
         drops = _one_row_a_group(drops)
     noted = () if steps.seen is None else (planned[SEEN] | "Seen" >> steps.seen,)
     tallies = (*read.tallies, planned[TALLY], measured[TALLY], *repeated, *noted)
-    if read.taken is None:
+    if taken is None:
         return PlanOutput(measured.clips, drops, tallies)
-    return PlanOutput(measured.clips, drops, (*tallies, read.taken[TALLY]), (read.taken[ROWS],), (read.taken[LEDGER],))
+    return PlanOutput(measured.clips, drops, (*tallies, taken[TALLY]), (taken[ROWS],), (taken[LEDGER],))
 
 
 def _one_row_a_group(drops: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -38,18 +38,23 @@ from longtake.schemas.records import Sentence
 from longtake.schemas.word_columns import count_words_of_each
 
 ROWS, LEDGER = "rows", "ledger"
+_TEXT = ("clip_id", "text", "timing", "speaker")
 Ints = npt.NDArray[np.int64]
 Sides = dict[str, Iterable[Batch]]
 
 
 def is_plain(config: CorpusConfig, probe: str) -> bool:
-    """Whether a plan with this configuration can be made by columns."""
-    source, filters = config.source, config.filters
-    reads_only = source.text.format == "hdvila" and source.groups is None and source.chapters is None
-    unchanged = not (config.cleans_text or config.splits_sentences or config.captions.model or config.coherence.enabled)
-    same = config.duplicates
-    keeps_all = not wanted_scores(filters) and not same.evaluation and same.paragraphs == same.videos == "keep"
-    return probe == "none" and reads_only and unchanged and keeps_all and config.split_by == "hash"
+    """Whether a plan with this configuration can be made by columns, from metadata and texts that are joined by clip."""
+    unchanged = not (config.cleans_text or config.splits_sentences)
+    return config.source.text.format == "hdvila" and unchanged and needs_only_sentences(config, probe)
+
+
+def needs_only_sentences(config: CorpusConfig, probe: str) -> bool:
+    """Whether planning needs nothing of a video but its sentences."""
+    source, same = config.source, config.duplicates
+    merges_only = source.groups is None and source.chapters is None and not config.coherence.enabled
+    keeps_all = not wanted_scores(config.filters) and not same.evaluation and same.paragraphs == same.videos == "keep"
+    return probe == "none" and merges_only and keeps_all and not config.captions.model and config.split_by == "hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +81,32 @@ class PlanPlain(beam.DoFn):
             return
         videos, said = one_table(sides["videos"], VIDEOS), one_table(sides["sentences"], SENTENCES)
         found = plan_plain(videos, said, self._config)
-        PROGRESS.add(videos=found.tally[("videos",)])
-        PROGRESS.advance("planning", found.tally[("videos",)])
-        PROGRESS.expect("writing", len(found.rows))
-        step_metrics.count("plan", videos=found.tally[("videos",)], sentences=found.tally[("sentences",)])
-        step_metrics.count("plan", clips=found.tally[("clips",)], clips_ms=found.tally[("ms_out",)])
-        if len(found.rows):
-            keys = found.rows["video_id"].to_pylist()
-            yield TaggedOutput(ROWS, self._batches.of(with_hash(found.rows, keys, self._config.seed)))
-        if len(found.ledger):
-            counts = found.ledger.group_by(["subject", "reason"]).aggregate([([], "count_all")])
-            for subject, reason, number in zip(*counts.to_pydict().values(), strict=True):
-                step_metrics.count_drops(Stage.MERGE, Subject(subject), Reason(reason), number)
-            yield TaggedOutput(LEDGER, self._batches.of(hashed_rows(found.ledger)))
-        yield TaggedOutput(TALLY, found.tally)
+        yield from outputs_of(found, self._config, self._batches)
         if len(found.other_videos):
             here = Batches()
             yield bucket, {"videos": [here.of(found.other_videos)], "sentences": [here.of(found.other_sentences)]}
 
 
+def outputs_of(found: PlainPlan, config: CorpusConfig, batches: Batches) -> Iterator[Any]:
+    """Count what was planned, and yield it as ROWS, LEDGER and TALLY."""
+    PROGRESS.add(videos=found.tally[("videos",)])
+    PROGRESS.advance("planning", found.tally[("videos",)])
+    PROGRESS.expect("writing", len(found.rows))
+    step_metrics.count("plan", videos=found.tally[("videos",)], sentences=found.tally[("sentences",)])
+    step_metrics.count("plan", clips=found.tally[("clips",)], clips_ms=found.tally[("ms_out",)])
+    if len(found.rows):
+        keys = found.rows["video_id"].to_pylist()
+        yield TaggedOutput(ROWS, batches.of(with_hash(found.rows, keys, config.seed)))
+    if len(found.ledger):
+        counts = found.ledger.group_by(["subject", "reason"]).aggregate([([], "count_all")])
+        for subject, reason, number in zip(*counts.to_pydict().values(), strict=True):
+            step_metrics.count_drops(Stage.MERGE, Subject(subject), Reason(reason), number)
+        yield TaggedOutput(LEDGER, batches.of(hashed_rows(found.ledger)))
+    yield TaggedOutput(TALLY, found.tally)
+
+
 def plan_plain(videos: pa.Table, said: pa.Table, config: CorpusConfig) -> PlainPlan:
-    """Plan the plain videos among `videos`. `said` are the sentences of all."""
+    """Plan the plain videos among `videos`. `said` are the sentences of all; a column that it lacks is null in the plan."""
     of_video = pc.index_in(said["video_id"], value_set=videos["video_id"].combine_chunks()).to_numpy().astype(np.int64)
     start, end = said["start_ms"].to_numpy(), said["end_ms"].to_numpy()
     order = np.lexsort((start, of_video))
@@ -231,8 +241,8 @@ def _rows(
         "shard": np.full(len(numbers), -1),
         "position": np.full(len(numbers), -1),
     }
-    sentences = {"clip_id": said["clip_id"].take(taken), "start_ms": clip_start, "end_ms": clip_end}
-    sentences["text"] = said["text"].take(taken)
+    sentences = {"start_ms": clip_start, "end_ms": clip_end}
+    sentences |= {name: said[name].take(taken) for name in _TEXT if name in said.column_names}
     return tables.plan_columns(columns, sentences, merged.size, times.ravel(), merged.size * config.frames.per_sentence)
 
 

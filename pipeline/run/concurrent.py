@@ -50,7 +50,7 @@ class Concurrent(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[Any]:
         while self._running:
-            yield from map(_windowed, self._outputs())
+            yield from map(windowed, self._outputs())
         self._pool.shutdown()
 
     def _work(self, element: Any, sides: tuple[Any, ...]) -> Outcome:
@@ -70,7 +70,7 @@ class Concurrent(beam.DoFn):
             yield from outputs
 
 
-def _windowed(output: Any) -> Any:
+def windowed(output: Any) -> Any:
     """An output as Beam wants it when no element is at hand."""
     if isinstance(output, TaggedOutput):
         return TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))

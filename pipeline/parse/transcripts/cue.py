@@ -8,7 +8,7 @@ from operator import le
 from typing import Any
 
 from longtake.schemas.reasons import Reason, Stage, Subject
-from longtake.schemas.records import Drop, compact
+from longtake.schemas.records import Drop, compact, from_columns
 
 #: (offset, start_ms, end_ms): the time of the characters of the cue's text from `offset` to the offset of the next word.
 Word = tuple[int, int, int]
@@ -64,6 +64,9 @@ class Cue:
             A new cue with the same id, span and `no_speech`.
         """
         return Cue(self.cue_id, self.start_ms, self.end_ms, text, words, self.no_speech, turn, speakers)
+
+
+cues_of = from_columns(Cue)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import orjson
+
 from longtake.pipeline.parse.lines import MAX_DEPTH, depth_exceeds, quoted
 from longtake.pipeline.parse.timecode import MAX_MS, parse_seconds, parse_timecode
 
@@ -11,6 +13,8 @@ MAX_BYTES = 256 << 20
 
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SHALLOW = 16
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER = b"0" * 19  # digits; a whole number that does not fit into 64 bits has as many
 
 
 def read_json(data: bytes) -> Any:
@@ -21,8 +25,7 @@ def read_json(data: bytes) -> Any:
     if len(data) > MAX_BYTES:
         raise ValueError(f"{len(data):,} bytes are more than a transcript has")
     try:
-        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
-        value = json.loads(text, parse_constant=_no_number)
+        value = _read_json(data)
     except UnicodeDecodeError as error:
         raise ValueError(f"byte 0x{data[error.start]:02x} at position {error.start} cannot be decoded") from None
     except json.JSONDecodeError as error:
@@ -32,6 +35,17 @@ def read_json(data: bytes) -> Any:
     if not _is_shallow(data) and depth_exceeds(value, MAX_DEPTH):
         raise ValueError(f"nested more than {MAX_DEPTH} deep")
     return value
+
+
+def _read_json(data: bytes) -> Any:
+    """As `json` reads it. orjson takes half the time, but refuses NaN and lone surrogates, and rounds long whole numbers."""
+    if _LONG_NUMBER not in data.translate(_DIGITS_ALIKE):
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass
+    text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    return json.loads(text, parse_constant=_no_number)
 
 
 def _no_number(name: str) -> None:

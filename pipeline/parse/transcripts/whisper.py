@@ -21,6 +21,7 @@ from longtake.pipeline.parse.transcripts.cue import (
     with_turns,
 )
 from longtake.pipeline.parse.transcripts.json_values import read_json, seconds, text_of, whole_ms
+from longtake.pipeline.parse.transcripts.regular_segments import regular_segments
 
 #: Names of the list of segments: whisper and similar tools; transcripts of meetings; transformers; whisper.cpp; players.
 _LISTS = ("segments", "sentences", "chunks", "transcription", "transcriptCollection", "utterances", "results")
@@ -60,6 +61,8 @@ def parse_segments(segments: list[Any], video_id: str, name: str) -> Transcript:
     segments, problem = _with_times(segments)
     if problem is not None:
         return Transcript([], [record_drop(video_id, name, problem)])
+    if (regular := regular_segments(segments, video_id)) is not None:
+        return Transcript(regular, [], recognised=True)
     cues, drops = read_cues(segments, video_id, name, "segment", _cue)
     if not segments:
         drops.append(record_drop(video_id, name, "the list of segments is empty"))

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from operator import sub
 
 from longtake.pipeline.parse.transcripts.cue import Cue
 from longtake.pipeline.text.clean.cleaned import CleanedCues
@@ -42,6 +43,9 @@ def once(cues: list[Cue], languages: Sequence[str] = ()) -> CleanedCues:
 
 def _none_at_once(cues: Sequence[Cue]) -> bool:
     """Whether _groups would put each cue in a separate group. It puts brief cues only with cues of exactly the same times."""
+    starts = sorted([cue.start_ms for cue in cues])
+    if min(map(sub, starts[1:], starts), default=_SAME_MS + 1) > _SAME_MS:
+        return True
     brief = [(cue.start_ms, cue.end_ms) for cue in cues if cue.end_ms - cue.start_ms <= _SAME_MS]
     starts = sorted(cue.start_ms for cue in cues if cue.end_ms - cue.start_ms > _SAME_MS)
     return len(set(brief)) == len(brief) and all(after - before > _SAME_MS for before, after in pairwise(starts))
@@ -93,6 +97,8 @@ def _other_languages(
 
 def _one_line(cues: list[Cue], languages: Sequence[str]) -> tuple[list[Cue], list[tuple[Cue, str]]]:
     """Keep one language of cues that hold both, one language per line."""
+    if "\n" not in "".join([cue.text for cue in cues]):
+        return cues, []
     paired = [i for i, cue in enumerate(cues) if cue.text.count("\n") == 1 and not cue.words]
     if len(paired) < _MIN_PAIRS or len(paired) < _SHARE * len(cues):
         return cues, []

@@ -108,6 +108,12 @@ _COURTESY = re.compile(
     re.IGNORECASE,
 )
 
+#: Every courtesy in ASCII holds one of these, in small letters.
+COURTESY_SIGNS = (
+    "thank", "please", "subscribe", "see", "bye", "end", "continued", "dank", "bis", "auf", "merci", "abone", "abonnez", "gracias",
+    "hasta", "obrigad", "inscreva", "grazie", "iscriviti", "bedankt", "tot", "tack", "tak", "kiitos", "koniec", "terima",
+)  # fmt: skip
+
 
 def is_credit(text: str) -> bool:
     """Whether a whole cue is a credit of a subtitler. Every credit holds one of SIGNS."""
@@ -120,7 +126,8 @@ def is_credit(text: str) -> bool:
 
 
 def is_courtesy(text: str) -> bool:
-    """Whether a whole cue is a courtesy that recognition often hears in silence."""
+    """Whether a whole cue is a courtesy that recognition often hears in silence. If it is in ASCII, it holds one of
+    COURTESY_SIGNS."""
     return _COURTESY.fullmatch(text.strip()) is not None
 
 

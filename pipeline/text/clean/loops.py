@@ -4,6 +4,8 @@ The first round of a loop stays, because it may have been said; the other rounds
 """
 
 from bisect import bisect_left, bisect_right
+from itertools import accumulate
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -28,32 +30,48 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
     Within one cue, the phrase must come twice as often, unless only recognition writes such a file. A cue from which a part is
     removed is in `shortened`.
     """
-    words: list[str] = []
-    first = [0]  # position of each cue's first word
-    for cue in cues:
-        words += spelled_words(cue.text)
-        first.append(len(words))
+    words, distinct = _words("\n".join([cue.text for cue in cues]))
     if len(words) < times:
         return CleanedCues(cues, [], 0)
     bare: dict[str, int] = {}  # a number for each word without its punctuation
-    codes = {word: bare.setdefault(word.lower().strip(_PUNCTUATION), len(bare)) for word in dict.fromkeys(words)}
+    codes = {word: bare.setdefault(word.lower().strip(_PUNCTUATION), len(bare)) for word in distinct}
+    stream = np.array(itemgetter(*words)(codes) if len(words) > 1 else [0])
+    phrases = [p for p in _phrases(stream, times) if _has_run(stream[p:] == stream[:-p], (times - 1) * p)]
+    if not phrases:  # nearly always
+        return CleanedCues(cues, [], 0)
+    first = [0, *accumulate([len(spelled_words(cue.text)) for cue in cues])]  # position of each cue's first word
     lengths = np.fromiter((len(word) + (word.isascii() or 1) for word in bare), np.int64, len(bare))
-    stream = np.fromiter(map(codes.__getitem__, words), np.int64, len(words))
-    excess = _excess(stream, lengths[stream], times, first, from_recognition)
+    excess = _excess(stream, lengths[stream], phrases, times, first, from_recognition)
     if not excess.any():
         return CleanedCues(cues, [], 0)
     return _without(cues, first, excess)
 
 
+def _words(text: str) -> tuple[list[str], dict[str, None]]:
+    """The words of a long text, as `spelled_words` finds them, and each once."""
+    if not text.isascii():
+        words = spelled_words(text)
+        return words, dict.fromkeys(words)
+    tokens = text.split()
+    distinct = dict.fromkeys(tokens)
+    signs = [token for token in distinct if not (token.isalnum() or any(map(str.isalnum, token)))]
+    for token in signs:
+        del distinct[token]
+    return [token for token in tokens if token in distinct] if signs else tokens, distinct
+
+
 def _excess(
-    stream: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], times: int, first: list[int], recognised: bool
+    stream: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+    phrases: list[int],
+    times: int,
+    first: list[int],
+    recognised: bool,
 ) -> npt.NDArray[np.bool_]:
     """Mark the words that repeat a loop's first round. `first` has the first word of each cue, then the number of words."""
     out = np.zeros(len(stream), bool)
-    for phrase in _phrases(stream, times):
+    for phrase in phrases:
         same = stream[phrase:] == stream[:-phrase]
-        if not _has_run(same, (times - 1) * phrase):  # nearly always
-            continue
         runs = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])))).reshape(-1, 2)
         enough = runs[:, 1] - runs[:, 0] >= (times - 1) * phrase
         for start, end in runs[enough].tolist():
@@ -71,15 +89,8 @@ def _excess(
 
 
 def _has_run(same: npt.NDArray[np.bool_], length: int) -> bool:
-    """Whether so many of the values are true in a row. As bits of one number, which is quick: a bit that stays ends a run."""
-    if np.count_nonzero(same) < length:
-        return False
-    bits, run = int.from_bytes(np.packbits(same).tobytes(), "big"), 1
-    while bits and run < length:
-        step = min(run, length - run)
-        bits &= bits >> step
-        run += step
-    return bits != 0
+    """Whether so many of the values are true in a row. As bytes, because no other search is as quick."""
+    return b"\1" * length in same.tobytes()
 
 
 def _first_round(first: list[int], start: int, last: int, phrase: int) -> int:

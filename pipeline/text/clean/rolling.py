@@ -7,6 +7,7 @@ text, each spoken word is there once, at the time when it appeared.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import contains
 
 from longtake.pipeline.parse.transcripts.cue import Cue, Word
 from longtake.pipeline.text.clean.cleaned import CleanedCues
@@ -18,6 +19,8 @@ _MIN_CUES = 3
 _MIN_WORDS = 3  # repeated where one joined line follows another
 # No screen shows more, so no more is compared: the work stays linear, whatever a cue holds.
 _MOST_LINES, _MOST_WORDS = 32, 256
+_ODD_BLANKS = ("  ", *(blank for blank in map(chr, range(0x3001)) if blank.isspace() and blank not in " \n"))
+_HEAD = 2 * _MIN_WORDS - 1  # characters that so many words have at least
 
 
 def unroll(cues: list[Cue]) -> CleanedCues:
@@ -25,14 +28,33 @@ def unroll(cues: list[Cue]) -> CleanedCues:
 
     Text that a later cue adds to the last line moves to the cue in which that line began.
     """
-    screens = [cue.text.split("\n") for cue in cues]
-    shown = [_shown(screens[i - 1], screens[i]) if i else 0 for i in range(len(cues))]
+    texts = [cue.text for cue in cues]
+    grown, repeated = _grown(texts), _repeated(texts)
+    if not (any(grown) or any(repeated)):
+        return CleanedCues(cues, [], 0)
+    screens = [text.split("\n") for text in texts]
+    shown = [_shown(screens[i - 1], screens[i]) if i and grows else 0 for i, grows in enumerate(grown)]
     if _rolls(cues, screens, shown):
         return _once(cues, screens, shown)
-    joined = [_joined(cues[i - 1].text, cues[i].text) if i else 0 for i in range(len(cues))]
+    joined = [_joined(texts[i - 1], texts[i]) if i and repeats else 0 for i, repeats in enumerate(repeated)]
     if _rolls(cues, screens, joined, share=0.5):
         return _once(cues, screens, joined)
     return CleanedCues(cues, [], 0)
+
+
+def _grown(texts: list[str]) -> list[bool]:
+    """For each text, whether _shown may find anything in it: always, unless all are of one line."""
+    if "\n" in "".join(texts):
+        return [True] * len(texts)
+    return [False, *map(str.startswith, texts[1:], texts)]
+
+
+def _repeated(texts: list[str]) -> list[bool]:
+    """For each text, whether _joined may find anything in it: its first words are in the text before."""
+    lines = [text.replace("\n", " ") for text in texts]
+    if any(map("\0".join(lines).__contains__, _ODD_BLANKS)):
+        return [True] * len(texts)
+    return [False, *map(contains, lines, [line[:_HEAD] for line in lines[1:]])]
 
 
 def _shown(before: list[str], screen: list[str]) -> int:

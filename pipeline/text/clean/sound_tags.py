@@ -3,7 +3,7 @@
 import re
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue
-from longtake.pipeline.text.clean.cleaned import CleanedCues, remove
+from longtake.pipeline.text.clean.cleaned import CleanedCues, Signs, remove
 from longtake.pipeline.text.clean.edit_cue import Edit
 from longtake.pipeline.text.languages import small_words
 from longtake.schemas.words import count_words, words_of
@@ -61,7 +61,9 @@ _LABEL = re.compile(r"\[[^\[\]\n]{1,60}\]\s?[:\uff1a]|\[(?:speaker|spk)[ _-]?[0-
 _NOTES = re.compile(
     "[\u2669-\u266f\U0001d100-\U0001d1ff\U0001f399\U0001f39a\U0001f3a4-\U0001f3a7\U0001f3b5-\U0001f3bc]+"
 )
-_SIGNS = re.compile("[\\[(*\u3010\uff08\u2669-\u266f\U0001d100-\U0001d1ff\U0001f399-\U0001f3bc]")
+_SIGNS = Signs(
+    re.compile("[\\[(*\u3010\uff08\u2669-\u266f\U0001d100-\U0001d1ff\U0001f399-\U0001f3bc]"), ("[", "(", "*")
+)
 _MAX_WORDS = 6
 _SENTENCE = 4  # words; with as many, brackets that fill a line may hold a sentence
 

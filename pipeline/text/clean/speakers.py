@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue
-from longtake.pipeline.text.clean.cleaned import CleanedCues, remove
+from longtake.pipeline.text.clean.cleaned import CleanedCues, Signs, remove
 from longtake.pipeline.text.clean.edit_cue import Edit
 
 _ARROWS = re.compile(r"(?:>{2,4}|\u00bb(?=\s*[^\s\u00bb]))[ \t]*(?:\n|(?=\S)|\Z)")
@@ -26,7 +26,7 @@ _ANYONE = re.compile(
 _NAME_LIKE = re.compile(r"[^\W\d_][\w'\u2019.\-]{1,24}(?: [^\W\d_][\w'\u2019.\-]{0,24}){0,2}")
 _MIN_NAMED = 2  # times that each of two names must come, so that words in small letters count as names
 _LINE_DASH = re.compile(r"(?:^|\n)[-\u2010-\u2015\u2212]")
-_SIGNS = re.compile(r">>|[\u00bb:\uff1a\[]|(?:^|\n)[-\u2010-\u2015\u2212]")
+_SIGNS = Signs(re.compile(r">>|[\u00bb:\uff1a\[]|(?:^|\n)[-\u2010-\u2015\u2212]"), (">>", ":", "[", "\n-"))
 # Words before a colon that are headings, however often they come.
 _NO_NAMES = frozenset(
     re.findall(
@@ -44,6 +44,8 @@ def remove_speakers(cues: list[Cue]) -> CleanedCues:
     Names count only in files that are not all in capitals. Names in small letters count only if at least two of them start
     lines again and again, as in an interview: "Note: this" is no name.
     """
+    if not _SIGNS.may_be_in(cues):
+        return CleanedCues(cues, [], 0)
     has_lower = any(map(_has_lower, cues))
     names = _names(cues) if has_lower else frozenset()
     return remove(cues, _SIGNS, lambda text: _labels(text, has_lower, names), "speaker labels")

@@ -21,11 +21,11 @@ def cut_lengths(stream: Stream, start: int, end: int, settings: Sentences, at_pa
 
     One pass: each cut is the place of most worth within the words that a piece may have; of equal places, the last.
     """
-    text = stream.text[start:end]
     most, least = settings.max_words, settings.min_words
-    if (not at_pauses and end - start <= most) or len(text) < least:
+    if not at_pauses and (end - start <= most or (stream.is_ascii and stream.text.count(" ", start, end) < most)):
         return []
-    if not at_pauses and text.isascii() and text.count(" ") < most:
+    text = stream.text[start:end]
+    if len(text) < least or (not at_pauses and text.isascii() and text.count(" ") < most):
         return []
     words = word_spans(text)
     total = len(words)

@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Container
+from collections.abc import Callable, Container
 from functools import cached_property
 
 from longtake.pipeline.parse.transcripts.cue import BREAK
@@ -34,8 +34,8 @@ _END = re.compile(
     rf"|(?<=[{HAN_KANA}])[.!?]+[{_CLOSING}]*(?=[{HAN_KANA}\u201c\u300c\u300e\uff08(\"])"
     rf"|(?<=[{_INDIC}]) ?\|+(?=[\s{BREAK}{_INDIC}]|$)"
 )
-# For texts in ASCII: no need to try the rest at every character.
-_ASCII_END = re.compile(rf"(?<![.!?])[.!?]++[\"')\]}}]*+(?=[\s{BREAK}]|$)")
+# For texts in ASCII: no need to try the rest at every character. It begins with the mark, so the search can skip ahead to it.
+_ASCII_END = re.compile(rf"[.!?](?<![.!?].)[.!?]*+[\"')\]}}]*+(?=[\s{BREAK}]|$)")
 _ASCII_TERMINAL = re.compile(r"[.!?](?=[^\w.,]|$)")
 _TERMINAL = re.compile(
     rf"[.!?\u2026{_SURE}](?=[^\w.,]|$|(?<=[{_SURE}]))|(?<=[{HAN_KANA}])[.!?](?=[{HAN_KANA}])|(?<=[{_INDIC}]) ?\|"
@@ -59,29 +59,48 @@ _LANDFORMS = frozenset(
         "mount mt lake port fort east west north south new",
     )
 )
+# Words that the rules know. After any other, a full stop before a capital ends a sentence, whatever the language.
+_LISTED = frozenset().union(*NEVER.values(), *PERHAPS.values(), _STREET)
+_LONGEST_WORD = 24
 _ELIDED = re.compile(r"^[^\W\d_]{1,4}['\u2019](?=[^\W\d_])")
 _INITIALS = re.compile(r"[^\W\d_]\.?-[^\W\d_]")  # "J.-P."
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _NEXT = re.compile(rf"[\s{BREAK}]*[\"'\u201c\u2018\u00ab\u00bf\u00a1(\[{{\u2026.\-\u2013\u2014]*\s*")
 
 
-def sentence_ends(text: str, cue_ends: Container[int] = (), language: str | None = None) -> list[int]:
+def sentence_ends(
+    text: str, cue_ends: Container[int] = (), language: str | Callable[[], str | None] | None = None
+) -> list[int]:
     """Return the offset just after each sentence that punctuation ends, closing quotes and brackets included.
 
     A full stop at one of `cue_ends` ends a sentence even before a small letter. The abbreviations and ordinals of `language`
-    (ISO 639-1) count; None: only the abbreviations of all languages.
+    (ISO 639-1) count; None: only the abbreviations of all languages. A function is called for it if it matters.
     """
-    rules = _Rules(text, language)
+    rules = _Rules(text, cue_ends, language)
     ends: list[int] = []
-    for found in (_ASCII_END if text.isascii() else _END).finditer(text):
+    is_ascii = text.isascii()
+    for found in (_ASCII_END if is_ascii else _END).finditer(text):
         start, end = found.span()
-        if rules.ends(start, end, end in cue_ends, ends[-1] if ends else 0):
+        if (is_ascii and surely_ends(text, start, end)) or rules.ends(start, end, ends[-1] if ends else 0):
             ends.append(end)
     return ends
 
 
+def surely_ends(text: str, start: int, end: int) -> bool:
+    """Whether the marks at [start, end) of a text in ASCII end a sentence by what is next to them. Of nearly all ends that tells,
+    and the rules need not be asked."""
+    if text[start] != ".":
+        return text[end - 1] in "!?"
+    if end - start > 1 or text[end : end + 1] != " " or not "A" <= text[end + 1 : end + 2] <= "Z":
+        return False
+    word = text[text.rfind(" ", max(0, start - _LONGEST_WORD), start) + 1 : start]
+    return 1 < len(word) < _LONGEST_WORD and word.isalpha() and word.lower() not in _LISTED
+
+
 def is_punctuated(text: str) -> bool:
     """Whether a text has as many sentence ends as written text: at least one in 40 words."""
+    if text.isascii() and 40 * (text.count(". ") + text.count("? ") + text.count("! ")) >= len(text.split()):
+        return True
     most_words = 40 * len((_ASCII_TERMINAL if text.isascii() else _TERMINAL).findall(text))
     return most_words >= len(text) or most_words >= count_words(text)  # a word has a character or more
 
@@ -98,17 +117,23 @@ def _is_cased(text: str) -> bool:
 class _Rules:
     """The rules for one text: whether a mark in it ends a sentence."""
 
-    def __init__(self, text: str, language: str | None) -> None:
-        self._text, self._language = text, language
-        self._never, self._perhaps, self._numbered = (
-            lists.get(language or ANY, lists[ANY]) for lists in (NEVER, PERHAPS, NUMBERED)
-        )
+    def __init__(self, text: str, cue_ends: Container[int], language: str | Callable[[], str | None] | None) -> None:
+        self._text, self._cue_ends, self._given = text, cue_ends, language
+
+    @cached_property
+    def _language(self) -> str | None:
+        return self._given() if callable(self._given) else self._given
+
+    @cached_property
+    def _lists(self) -> tuple[frozenset[str], ...]:
+        """The words that NEVER and PERHAPS end a sentence, and those before a number."""
+        return tuple(lists.get(self._language or ANY, lists[ANY]) for lists in (NEVER, PERHAPS, NUMBERED))
 
     @cached_property
     def _cased(self) -> bool:
         return _is_cased(self._text)
 
-    def ends(self, start: int, end: int, ends_cue: bool, last: int) -> bool:
+    def ends(self, start: int, end: int, last: int) -> bool:
         """Whether the marks at [start, end) end a sentence. `last` is the end of the sentence before."""
         text = self._text
         mark = text[start]
@@ -121,7 +146,7 @@ class _Rules:
             return True
         if mark == "\u2026" or text.startswith("..", start):
             return not self._cased or not following.islower()
-        if self._cased and following.islower() and not ends_cue:
+        if self._cased and following.islower() and end not in self._cue_ends:
             return False
         word = _word_before(text, start)
         return not word or self._word_ends(word, start, end, following, last)
@@ -137,22 +162,23 @@ class _Rules:
     def _word_ends(self, word: str, start: int, end: int, following: str, last: int) -> bool:
         """Whether a full stop after `word` ends a sentence before another word."""
         text = self._text
+        never, perhaps, numbered = self._lists
         word = _ELIDED.sub("", word)  # "l'avv."
         folded = word.lower()
         if word.isdigit():
             return self._number_ends(word, start, end, last)
         if folded in _STREET and self._is_street(word, start):
             return self._cased and following.isupper()
-        if following.isdigit() and (folded in self._numbered or (self._language == "de" and folded.endswith("str"))):
+        if following.isdigit() and (folded in numbered or (self._language == "de" and folded.endswith("str"))):
             return False  # "Bahnhofstr. 12"
-        if folded in self._perhaps and self._may_end(folded, start):
+        if folded in perhaps and self._may_end(folded, start):
             if not self._cased or self._language not in (None, "en"):
                 return self._cased and following.isupper()
             if not following.isupper():
                 return False
             following_word = _next_word(text, end)
             return following_word in STARTERS or (folded in CLOSING and following_word not in AFTER_TIME)
-        if folded in self._never:
+        if folded in never:
             return False
         # Initials: "J. Smith". Capitals end a sentence too ("plan B.", "of the U.S."): then the next word is no name.
         is_initial = (len(word) == 1 and word != "I") or _INITIALS.fullmatch(word) is not None
@@ -161,7 +187,7 @@ class _Rules:
     def _may_end(self, folded: str, start: int) -> bool:
         """Whether a word in both lists may end a sentence: Russian "г." is a year after a number and a town before a name, "д."
         ends "и т. д."."""
-        if folded not in self._never:
+        if folded not in self._lists[0]:
             return True
         before = self._text[max(0, start - len(folded) - 8) : start - len(folded)].rstrip()
         return before[-1:].isdigit() or before.endswith(".")
@@ -204,8 +230,9 @@ def _next_word(text: str, end: int) -> str:
 
 def _word_before(text: str, start: int) -> str:
     """The word that the full stop at `start` ends."""
-    at = max(text.rfind(" ", max(0, start - 24), start), text.rfind(BREAK, max(0, start - 24), start)) + 1
-    return text[max(at, start - 24) : start].lstrip("\"'\u201c\u2018([\u00ab\u00bf\u00a1")
+    first = max(0, start - _LONGEST_WORD)
+    at = max(text.rfind(" ", first, start), text.rfind(BREAK, first, start)) + 1
+    return text[max(at, first) : start].lstrip("\"'\u201c\u2018([\u00ab\u00bf\u00a1")
 
 
 def _following(text: str, end: int) -> str:

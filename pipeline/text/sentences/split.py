@@ -1,20 +1,23 @@
 """Makes sentences from cues: by punctuation if there is any, else by pauses and length."""
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from functools import partial
+from itertools import accumulate, pairwise, repeat
 
 from longtake.pipeline.parse.texts import clean_text
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue
 from longtake.pipeline.text.languages import language_of
 from longtake.pipeline.text.sentences.lengths import cut_lengths
 from longtake.pipeline.text.sentences.punctuation import is_punctuated, sentence_ends
-from longtake.pipeline.text.sentences.stream import Stream, join_lines, mark_line_ends
-from longtake.schemas.records import Sentence
+from longtake.pipeline.text.sentences.stream import CueEnds, Stream, join_lines, mark_line_ends
+from longtake.schemas.records import Sentence, from_columns
 from longtake.schemas.text_config import Sentences
 
 _BREAKS = re.compile(BREAK)
+_sentences_of = from_columns(Sentence)
+_NOT_CLEAN = ("  ", "\n ", "\t", "\v", "\f", "\r", "\x1c", "\x1d", "\x1e", "\x1f")
 _FINAL = ".?!\u3002\uff1f\uff01"
 
 
@@ -47,12 +50,7 @@ def split_sentences(
     stream = Stream(cues, settings.max_pause_ms)
     bare = not is_punctuated(stream.text)
     marks = punctuate(stream.text) if bare and punctuate is not None else {}
-    made: list[Sentence] = []
-    earliest = 0  # if cues overlap, times in one may be after the start of the next
-    for start, end, clip_id in _named(stream, cut(stream, settings, bare, marks)):
-        made.append(_sentence(stream, start, end, clip_id, marks, earliest))
-        earliest = made[-1].start_ms
-    return made
+    return _sentences(stream, cut(stream, settings, bare, marks), marks)
 
 
 def cut(stream: Stream, settings: Sentences, bare: bool, marks: dict[int, str]) -> list[int]:
@@ -61,9 +59,8 @@ def cut(stream: Stream, settings: Sentences, bare: bool, marks: dict[int, str]) 
     `bare`: the text has no punctuation, so only `marks` or, without marks, pauses show the ends.
     """
     text = stream.text
-    cue_ends = {offset + len(cue.text) for offset, cue in zip(stream.offsets, stream.cues, strict=True)}
-    language = language_of(text) if "." in text else None  # only the meaning of full stops depends on it
-    ends = sentence_ends(text, cue_ends, language) + [offset for offset, mark in marks.items() if mark in _FINAL]
+    ends = sentence_ends(text, CueEnds(stream), partial(language_of, text))
+    ends += [offset for offset, mark in marks.items() if mark in _FINAL]
     ends += [found.start() for found in _BREAKS.finditer(text)] if BREAK in text else []
     ends += stream.links()
     starts = [0]
@@ -85,7 +82,7 @@ def _with_letters(text: str, starts: list[int]) -> list[int]:
     """Join a piece without letters and digits, which is no sentence, to the piece before it; at the start, to the next."""
     kept = [0]
     for start, end in pairwise(starts):
-        if any(map(str.isalnum, text[start:end])):
+        if text[start].isalnum() or any(map(str.isalnum, text[start:end])):
             kept.append(end)
         elif len(kept) > 1:
             kept[-1] = end
@@ -94,39 +91,48 @@ def _with_letters(text: str, starts: list[int]) -> list[int]:
     return kept
 
 
-def _named(stream: Stream, starts: list[int]) -> list[tuple[int, int, str]]:
-    """Start, end and id of each sentence."""
-    out: list[tuple[int, int, str]] = []
+def _sentences(stream: Stream, starts: list[int], marks: dict[int, str]) -> list[Sentence]:
+    """The sentences of a stream that begin at `starts`, the last of which is the end of the text."""
+    raws = [stream.text[start:end].rstrip() for start, end in pairwise(starts)]
+    times = stream.times_of([(start, start + len(raw)) for start, raw in zip(starts, raws, strict=False)])
+    if marks:
+        raws = [_marked(raw, start, marks) for start, raw in zip(starts, raws, strict=False)]
+    texts = raws if _are_clean(raws) else map(_cleaned, raws)
+    begins, ends, timings = zip(*times, strict=True)
+    starts_ms = list(accumulate(begins, max))  # if cues overlap, times in one may be after the start of the next
+    ends_ms = map(max, ends, [start + 1 for start in starts_ms])
+    speakers = map(stream.speaker_of, starts) if stream.speakers else repeat(None)
+    return _sentences_of(_names(stream, starts), starts_ms, ends_ms, texts, timings, repeat(None), speakers)
+
+
+def _are_clean(raws: list[str]) -> bool:
+    """Whether _cleaned would change none of these texts, which have no blank at the end."""
+    whole = "\n" + "\n".join(raws)
+    return whole.isascii() and not any(map(whole.__contains__, _NOT_CLEAN)) and whole.count("\n") == len(raws)
+
+
+def _cleaned(raw: str) -> str:
+    text = join_lines(raw)
+    return text if text.isascii() else clean_text(text)
+
+
+def _names(stream: Stream, starts: list[int]) -> list[str]:
+    """The id of each sentence."""
+    out: list[str] = []
     parts: dict[int, int] = {}  # sentences with a part in a cue
-    taken = {cue.cue_id for cue in stream.cues}  # ids from records may look like these
+    offsets = stream.offsets
     for start, end in pairwise(starts):
-        number = stream.cue_at(start)
+        number = bisect_right(offsets, start) - 1
         parts[number] = parts.get(number, 0) + 1
         own = name = stream.cues[number].cue_id
-        if start != stream.offsets[number]:
-            while (name := f"{own}-{parts[number]}") in taken:
+        if start != offsets[number]:
+            while (name := f"{own}-{parts[number]}") in stream.ids:  # ids from records may look like these
                 parts[number] += 1
-        out.append((start, end, name))
-        last = stream.cue_at(end - 1)
+        out.append(name)
+        last = bisect_right(offsets, end - 1, number) - 1
         if last != number:
             parts[last] = 1
     return out
-
-
-def _sentence(stream: Stream, start: int, end: int, clip_id: str, marks: dict[int, str], earliest: int) -> Sentence:
-    raw = stream.text[start:end].rstrip()
-    start_ms, start_known = stream.start_of(start)
-    end_ms, end_known = stream.end_of(start + len(raw))
-    start_ms = max(start_ms, earliest)
-    known = {start_known, end_known}
-    timing = "interpolated" if "interpolated" in known else "words" if "words" in known else "cue"
-    if marks:
-        raw = _marked(raw, start, marks)
-    text = join_lines(raw)
-    if not text.isascii():
-        text = clean_text(text)
-    speaker = stream.speaker_of(start) if stream.speakers else None
-    return Sentence(clip_id, start_ms, max(end_ms, start_ms + 1), text, timing, speaker=speaker)
 
 
 def _marked(raw: str, start: int, marks: dict[int, str]) -> str:

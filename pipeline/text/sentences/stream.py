@@ -3,10 +3,14 @@
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
+from operator import attrgetter, gt, sub
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue
 from longtake.schemas.words import HAN_KANA, UNSPACED
 
+_START, _TURN, _WORDS, _SPEAKERS = map(attrgetter, ("start_ms", "turn", "words", "speakers"))
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
 #: The end of a line or cue in a stream, between characters of scripts that put no spaces between words. It becomes nothing in
 #: the sentence; a written space stays. str.split() takes it for white space.
@@ -25,33 +29,35 @@ class Stream:
     """
 
     def __init__(self, cues: Sequence[Cue], max_pause_ms: int) -> None:
-        self.cues = sorted(cues, key=lambda cue: cue.start_ms)  # stable: equal starts stay in file order
-        self.offsets: list[int] = []
-        self.ends: list[int] = []  # in ms, of each cue
-        parts: list[str] = []
-        size = 0
-        last = None
-        for cue in self.cues:
-            if last is not None:
-                end = min(last.end_ms, cue.start_ms) if cue.start_ms > last.start_ms else last.end_ms
-                self.ends.append(end)
-                turns = cue.turn or cue.start_ms - end > max_pause_ms
-                parts.append(BREAK if turns else between(last.text, cue.text))
-                size += 1
-            self.offsets.append(size)
-            parts.append(mark_line_ends(cue.text))
-            size += len(cue.text)
-            last = cue
-        if last is not None:
-            self.ends.append(last.end_ms)
-        self.text = "".join(parts)
+        self.cues = sorted(cues, key=_START)  # stable: equal starts stay in file order
+        texts = [cue.text for cue in self.cues]
+        starts, ends = [cue.start_ms for cue in self.cues], [cue.end_ms for cue in self.cues]
+        self.ends = _cut(starts, ends)  # in ms, of each cue
+        pauses = list(map(sub, starts[1:], self.ends))
+        whole = "".join(texts)
+        self.is_ascii = whole.isascii()
+        if self.is_ascii and max(pauses, default=0) <= max_pause_ms and not any(map(_TURN, self.cues)):
+            self.text = " ".join(texts).replace("\n", " ")
+        else:
+            divided = [
+                BREAK if cue.turn or pause > max_pause_ms else between(last, cue.text)
+                for cue, pause, last in zip(self.cues[1:], pauses, texts, strict=False)
+            ]
+            lines = map(mark_line_ends, texts) if "\n" in whole else texts
+            self.text = "".join([part for pair in zip(["", *divided], lines, strict=False) for part in pair])
+        self.offsets = list(accumulate([len(text) + 1 for text in texts[:-1]], initial=0))[: len(texts)]
         self.speakers = self._speakers(max_pause_ms)
-        self.has_words = any(cue.words for cue in self.cues)  # then a cue ends because a line does, which means nothing
+        self.has_words = any(map(_WORDS, self.cues))  # then a cue ends because a line does, which means nothing
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """The ids of the cues."""
+        return frozenset(cue.cue_id for cue in self.cues)
 
     def _speakers(self, max_pause_ms: int) -> list[tuple[int, str | None]]:
         """Return speakers with the offset from which they speak. A named speaker speaks until another turn or a long silence."""
         found: list[tuple[int, str | None]] = []
-        if not any(cue.speakers for cue in self.cues):
+        if not any(map(_SPEAKERS, self.cues)):
             return found
         for number, (cue, offset) in enumerate(zip(self.cues, self.offsets, strict=True)):
             pauses = number > 0 and cue.start_ms - self.ends[number - 1] > max_pause_ms
@@ -79,6 +85,33 @@ class Stream:
     def cue_at(self, offset: int) -> int:
         """The number of the cue that holds a character."""
         return bisect_right(self.offsets, offset) - 1
+
+    def times_of(self, pieces: Sequence[tuple[int, int]]) -> list[tuple[int, int, str]]:
+        """Start and end in ms of pieces [start, end) of the text, and the source of these times."""
+        found: list[tuple[int, int, str]] = []
+        starting = dict(zip(self.offsets, self.cues, strict=True))
+        ending = {
+            at + len(cue.text): (cue, limit)
+            for at, cue, limit in zip(self.offsets, self.cues, self.ends, strict=True)
+            if cue.text
+        }
+        for start, end in pieces:
+            first, last = starting.get(start), ending.get(end)
+            if first is None or first.words:
+                start_ms, start_known = self.start_of(start)
+            else:  # nearly always: the piece starts with a cue
+                start_ms, start_known = first.start_ms, "cue"
+            if last is None:
+                end_ms, end_known = self.end_of(end)
+            elif last[0].words:
+                begin, _, until = last[0].words[-1]
+                end_ms, end_known = min(until, last[1]), "interpolated" if begin in last[0].guessed else "words"
+            else:
+                end_ms, end_known = last[1], "cue"
+            known = (start_known, end_known)
+            timing = "interpolated" if "interpolated" in known else "words" if "words" in known else "cue"
+            found.append((start_ms, end_ms, timing))
+        return found
 
     def start_of(self, offset: int) -> tuple[int, str]:
         """The time in ms when the character at `offset` starts to be said, and the source of the time."""
@@ -110,6 +143,31 @@ class Stream:
         if inside >= len(cue.text):
             return limit, "cue"
         return cue.start_ms + (limit - cue.start_ms) * inside // len(cue.text), "interpolated"
+
+
+class CueEnds:
+    """The offsets at which the cues of a stream end. They are made when they are first asked for."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    @cached_property
+    def _offsets(self) -> frozenset[int]:
+        return frozenset(at + len(cue.text) for at, cue in zip(self._stream.offsets, self._stream.cues, strict=True))
+
+    def __contains__(self, offset: object) -> bool:
+        return offset in self._offsets
+
+
+def _cut(starts: list[int], ends: list[int]) -> list[int]:
+    """The ends of cues in order of their starts, each cut where the next one starts, if that starts later."""
+    if all(map(gt, starts[1:], starts)):
+        return [*map(min, ends, starts[1:]), *ends[-1:]]
+    following = [*starts[1:], None]
+    return [
+        min(end, after) if after is not None and after > start else end
+        for start, end, after in zip(starts, ends, following, strict=True)
+    ]
 
 
 def between(before: str, text: str) -> str:

@@ -4,12 +4,15 @@ from itertools import pairwise
 from pathlib import Path
 from time import process_time
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from longtake.pipeline.parse.transcripts.cue import BREAK, Cue, Word
 from longtake.pipeline.text.clean.speakers import remove_speakers
+from longtake.pipeline.text.sentences import punctuation
+from longtake.pipeline.text.sentences.abbreviations import NEVER, PERHAPS
 from longtake.pipeline.text.sentences.punctuation import is_punctuated, sentence_ends
 from longtake.pipeline.text.sentences.split import split_sentences, take_cues
 from longtake.pipeline.text.sentences.stream import join_lines, mark_line_ends
@@ -277,6 +280,52 @@ def test_a_long_sentence_within_a_cue_is_cut_at_its_own_silence() -> None:
 def test_no_two_sentences_have_one_name() -> None:
     cues = [Cue("a", 0, 900, "We go. We stop. We eat."), Cue("a-2", 900, 1800, "They go. They stop.")]
     assert [s.clip_id for s in split_sentences(cues, Sentences())] == ["a", "a-3", "a-4", "a-2", "a-2-2"]
+
+
+_MANY = sorted(word for words in (NEVER, PERHAPS) for listed in words.values() for word in listed if word.isascii())
+_SAID = (
+    "We",
+    "go",
+    "Main",
+    "on",
+    "J",
+    "B",
+    "I",
+    "42",
+    "Oktober",
+    "the",
+    "don't",
+    "(so",
+    "end)",
+    '"No',
+    "--",
+    "a-b",
+    "x" * 23,
+    "x" * 24,
+)
+
+
+@settings(max_examples=400, derandomize=True, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(_SAID) | st.sampled_from(_MANY),
+            st.sampled_from((". ", ". ", "? ", "! ", " ", "... ", "?! ", ".) ", ".", ".  ", f".{BREAK}", '." ', "\n")),
+            st.booleans(),
+        ),
+        max_size=9,
+    ),
+    st.sampled_from([None, *sorted(NEVER)]),
+    st.booleans(),
+)
+def test_an_end_that_is_sure_is_one_by_the_rules(
+    parts: list[tuple[str, str, bool]], language: str | None, asked: bool
+) -> None:
+    text = "".join((word.capitalize() if big else word) + mark for word, mark, big in parts)
+    cue_ends = frozenset(range(0, len(text), 3))
+    found = sentence_ends(text, cue_ends, (lambda: language) if asked else language)
+    with patch.object(punctuation, "surely_ends", lambda *_: False):
+        assert sentence_ends(text, cue_ends, language) == found, text
 
 
 def test_sentence_ends_of_fifteen_languages() -> None:
