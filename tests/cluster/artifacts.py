@@ -215,7 +215,8 @@ def _ask(command: list[str], seconds: float = _PATIENCE_S, environment: Mapping[
         said.seek(0)
         lines = re.sub(r"\x1b\[[0-9;]*m", "", said.read()).splitlines()
     if code:
-        faults = [line for line in lines if "ERROR" in line or "rror:" in line or "not found" in line]
+        # pip warns of a connection that broke, and then says that there is no such version.
+        faults = [line for line in lines if re.search("Retrying|ERROR|rror:|not found", line)]
         raise RefusedError(f"{' '.join(command)}: {(faults or lines or ['no message'])[0]}")
 
 
