@@ -7,12 +7,18 @@ from numpy.typing import NDArray
 #: float32 adds them exactly, in any order: every rank and every machine finds the same neighbours.
 SCALE = 4000
 WIDEST = 4096  # numbers of a vector for which that holds: rounding makes it longer by sqrt(width) / 2 at most
+_ROWS = 4096
 
 
 def whole_numbers(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
     """Return vectors (n, width) scaled to length `SCALE` and rounded; a vector of zeros stays one."""
-    length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    rounded: NDArray[np.int16] = np.rint(SCALE * vectors / np.maximum(length, 1e-12)).astype(np.int16)
+    rounded = np.empty(vectors.shape, np.int16)
+    for at in range(
+        0, len(vectors), _ROWS
+    ):  # float64 for some thousands at a time: no length of float32 is too great for it
+        some = vectors[at : at + _ROWS].astype(np.float64)
+        length = np.linalg.norm(some, axis=1, keepdims=True)
+        rounded[at : at + _ROWS] = np.rint(SCALE * some / np.where(length > 0, length, 1))
     return rounded
 
 

@@ -49,6 +49,7 @@ class Order:
     lanes: int | None = None
     vectors: NDArray[np.int16] | None = None  # of each usable sample, from neighbours.whole_numbers
     _shares: dict[tuple[int, int], Places] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _orders: dict[int, Places] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.ranks:
@@ -64,6 +65,11 @@ class Order:
             raise ValueError(
                 f"{len(self.usable)} usable samples are too few for a batch on every rank: {needed} needed. "
                 "Lower batch_size"
+            )
+        if self.vectors is not None and self._pool < self._lane_batch:
+            raise ValueError(
+                f"related: {self.shuffle_shards} shards have some {self._pool} samples, fewer than a batch of "
+                f"{self._lane_batch}, so no batch could hold related ones. Raise shuffle_shards"
             )
 
     @property
@@ -108,6 +114,11 @@ class Order:
     def _lane_batch(self) -> int:
         return self.ranks * self.batch_size // (self.lanes or self.ranks)
 
+    @property
+    def _pool(self) -> int:
+        """Number of samples among which neighbours are sought, on average."""
+        return len(self.usable) * min(self.shuffle_shards, self.shards) // self.shards
+
     def share(self, epoch: int, lane: int | None = None) -> Places:
         """Return the samples of this rank in the order of an epoch; in training, of a stretch of the epoch."""
         lane = self.rank if lane is None else lane
@@ -115,8 +126,15 @@ class Order:
             if any(kept != epoch for kept, _ in self._shares):
                 self._shares.clear()  # one epoch at a time: a large corpus has millions of samples
             start, end = self._cut(lane), self._cut(lane + 1)
-            self._shares[epoch, lane] = self.usable[self.permutation(epoch)[start:end]]
+            self._shares[epoch, lane] = self._in_order(epoch)[start:end]
         return self._shares[epoch, lane]
+
+    def _in_order(self, epoch: int) -> Places:
+        """Return all samples in the order of an epoch. It is kept until another is asked for: neighbours take long to find."""
+        if epoch not in self._orders:
+            self._orders.clear()
+            self._orders[epoch] = self.usable[self.permutation(epoch)]
+        return self._orders[epoch]
 
     def ticket(self, epoch: int, number: int) -> Ticket:
         """Return the ticket for batch `number` (from 0) of an epoch, without samples if only other ranks have so many.
@@ -141,11 +159,14 @@ class Order:
     def _of_lane(self, epoch: int, number: int, lane: int, size: int) -> tuple[Places, Places]:
         """Return batch and spares of a lane."""
         share, first = self.share(epoch, lane), number * size
+        batch = share[first : first + size]
+        if self.vectors is not None:  # stretches of whole batches: what no batch has may fill a place, too
+            share = np.concatenate([share, self._in_order(epoch)[self._cut(self.lanes or self.ranks) :]])
         others = len(share) - size
         rng = np.random.default_rng([self.seed, epoch, lane, number])
         drawn = rng.choice(others, min(others, 2 * size + 8), replace=False) if others else np.zeros(0, int)
         drawn[drawn >= first] += size  # none of them is in the batch
-        return share[first : first + size], share[drawn]
+        return batch, share[drawn]
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
         """Return the numbers of the usable samples in the order of an epoch, the same on all ranks."""

@@ -1,11 +1,13 @@
 """The vectors of a corpus by which related samples share batches: a table of `longtake embed`, matched to the samples by key."""
 
 import hashlib
+import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from longtake.library.neighbours import WIDEST, whole_numbers
@@ -14,11 +16,17 @@ from longtake.library.shards import LoaderError
 from longtake.schemas import storage
 from longtake.schemas.layout import Layout
 
+log = logging.getLogger(__name__)
+
+_MOST_MISSING = 0.01  # of all samples
+_ROWS = 1024  # read at a time
+
 
 def sample_vectors(table: str, corpus: str, shards: tuple[str, ...], places: Places) -> NDArray[np.int16]:
     """Read the vectors of some samples, as `neighbours.whole_numbers`.
 
-    A sample's vector is the mean of all that the table has of it: of its windows, videos and texts.
+    A sample's vector is the mean of all that the table has of it: of its windows, videos and texts. `longtake embed` leaves
+    damaged samples out, so one in a hundred may have none: it is near to nothing.
 
     Args:
         table: a Parquet file with the columns id, the key of a sample, and embedding.
@@ -29,19 +37,25 @@ def sample_vectors(table: str, corpus: str, shards: tuple[str, ...], places: Pla
     Returns:
         A vector for each place. Raises LoaderError if an index cannot be read, ValueError if the table does not fit.
     """
-    keys = _keys(Layout(corpus), shards, places)
-    found = _read(table)
-    owners = pc.index_in(found["id"].combine_chunks(), value_set=keys)
-    known = owners.is_valid().to_numpy(zero_copy_only=False)
-    vectors = _numbers(table, found["embedding"])[known]
-    rows = owners.filter(pa.array(known)).to_numpy(zero_copy_only=False).astype(np.int64)
-    sums, counts = np.zeros((len(keys), vectors.shape[1]), np.float32), np.bincount(rows, minlength=len(keys))
-    np.add.at(sums, rows, vectors)
-    if missing := np.flatnonzero(counts == 0).tolist():
+    try:
+        with storage.open_table(table) as stream, pq.ParquetFile(stream) as file:
+            width = _width(table, file.schema_arrow)
+            keys = _keys(Layout(corpus), shards, places)
+            sums = np.zeros((len(keys), width), np.float32)
+            for batch in file.iter_batches(_ROWS, columns=["id", "embedding"]):
+                _add(sums, batch, keys)
+    except storage.PARQUET_ERRORS as error:
+        raise ValueError(f"data.related: {table}: not a table of longtake embed: {error}") from None
+    if not np.isfinite(sums).all():
+        raise ValueError(f"data.related: {table}: a vector is not finite")
+    missing = np.flatnonzero(~sums.any(axis=1)).tolist()
+    if len(missing) > max(1, _MOST_MISSING * len(keys)):
         raise ValueError(
             f"data.related: {table} has no vector of {len(missing)} of {len(keys)} samples, such as {keys[missing[0]]}: make it "
-            f"again with: longtake embed RUN {corpus} -o {table}"
+            f"again with: longtake embed RUN {corpus} --split SPLIT -o {table}"
         )
+    if missing:
+        log.warning("%s has no vector of %d of %d samples: they are related to none", table, len(missing), len(keys))
     return whole_numbers(sums)
 
 
@@ -67,21 +81,20 @@ def _keys(layout: Layout, shards: tuple[str, ...], places: Places) -> pa.Array:
     return whole.take(pa.array(starts[places[:, 0]] + places[:, 1])).combine_chunks()
 
 
-def _read(table: str) -> pa.Table:
-    try:
-        found = storage.read_parquet(table, columns=["id", "embedding"])
-        return found.set_column(0, "id", found["id"].cast(pa.string()))
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise ValueError(f"data.related: {table}: not a table of longtake embed: {error}") from None
-
-
-def _numbers(table: str, column: pa.ChunkedArray) -> NDArray[np.float32]:
-    kind = column.type
+def _width(table: str, schema: pa.Schema) -> int:
+    """How many numbers a vector has. Raises ValueError."""
+    lacking = {"id", "embedding"}.difference(schema.names)
+    if lacking:
+        raise ValueError(f"it has no column {sorted(lacking)[0]}")
+    kind = schema.field("embedding").type
     if not pa.types.is_fixed_size_list(kind) or not pa.types.is_floating(kind.value_type) or kind.list_size > WIDEST:
-        raise ValueError(
-            f"data.related: {table}: embedding is {kind}, not lists of equally many numbers, at most {WIDEST}"
-        )
-    flat = np.asarray(column.combine_chunks().flatten().to_numpy(zero_copy_only=False), np.float32)
-    if not np.isfinite(flat).all():
-        raise ValueError(f"data.related: {table}: a vector is not finite")
-    return flat.reshape(-1, kind.list_size)
+        raise ValueError(f"embedding is {kind}, not lists of equally many numbers, at most {WIDEST}")
+    return int(kind.list_size)
+
+
+def _add(sums: NDArray[np.float32], batch: pa.RecordBatch, keys: pa.Array) -> None:
+    """Add vectors to the sums of those samples that `keys` has."""
+    owners = pc.index_in(batch.column("id").cast(pa.string()), value_set=keys)
+    known = batch.column("embedding").filter(owners.is_valid())
+    vectors = np.asarray(known.flatten().to_numpy(zero_copy_only=False), np.float32).reshape(-1, sums.shape[1])
+    np.add.at(sums, owners.drop_null().to_numpy().astype(np.int64), vectors)

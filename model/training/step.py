@@ -95,8 +95,8 @@ class Stepper:
         With `skip_nonfinite` or in half precision, a step that is not finite changes no weight and is not in the interval.
         """
         config, parts = self.config, self.config.accumulate
-        # What CUDA graphs gave in the step before may be overwritten.
-        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        if not isinstance(config.compile, bool):  # what CUDA graphs gave in the step before may be overwritten
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         set_rate(self.optimizer, learning_rate(step, steps, config.optimizer, self.epoch_steps))
         found: list[dict[str, Tensor]] = []
         for part in range(parts):

@@ -31,6 +31,11 @@ def test_each_sample_is_in_one_group_at_most_and_few_are_in_none(samples: int, s
     assert samples < size or not np.array_equal(groups, other)
 
 
+def test_vectors_of_any_length_become_whole_numbers() -> None:
+    vectors = np.array([[3e38, 3e38], [0, -1e-30], [0, 0]], np.float32)
+    assert whole_numbers(vectors).tolist() == [[round(SCALE / 2**0.5)] * 2, [0, -SCALE], [0, 0]]
+
+
 def test_a_group_is_taken_from_the_nearest_that_are_free() -> None:
     """Against whole numbers and a sort for each group."""
     vectors, _ = stories(120, 10)

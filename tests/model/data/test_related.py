@@ -102,11 +102,34 @@ def test_a_table_that_does_not_fit_is_refused(folder: Path, tmp_path: Path) -> N
     for name, vector, match in (
         ("nan", pa.array([[float("nan"), 0.0]], pa.list_(pa.float32(), 2)), "a vector is not finite"),
         ("ragged", pa.array([[1.0, 2.0]], pa.list_(pa.float32())), "embedding is list"),
+        ("zeros", pa.array([[0.0, 0.0]], pa.list_(pa.float32(), 2)), "no vector of 12 of 12"),
     ):
         pq.write_table(pa.table({"id": keys[:1], "embedding": vector}), tmp_path / f"{name}.parquet")
         said(match, str(tmp_path / f"{name}.parquet"))
     with pytest.raises(ConfigError, match=r"data\.related is for pre-training"):
         configured(folder, data={"related": "x"}, task={"kind": "classify", "classes": 2})
+
+
+def test_a_sample_that_embed_left_out_is_near_to_nothing(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = [f"v{n:03d}-000000000-000009000" for n in range(1, 12)]
+    loader = ShardLoader(settings(folder, related=table(tmp_path / "few.parquet", keys)))
+    assert "no vector of 1 of 12 samples: they are related to none" in caplog.text
+    assert loader.order.vectors is not None and not loader.order.vectors[-1].any()
+    assert len({key for batch in loader for key in batch.keys}) == 12
+
+
+def test_a_pool_smaller_than_a_batch_is_refused(folder: Path) -> None:
+    ShardLoader(settings(folder, batch_size=6, shuffle_shards=1))
+    with pytest.raises(ValueError, match="1 shards have some 6 samples, fewer than a batch of 8.*Raise shuffle_shards"):
+        ShardLoader(settings(folder, batch_size=8, shuffle_shards=1))
+
+
+def test_one_batch_an_epoch_has_spares(folder: Path) -> None:
+    ticket = ShardLoader(settings(folder, batch_size=7)).order.ticket(0, 0)
+    assert len(ticket.places) == 7 and len(ticket.spares) == 5
+    assert len({tuple(place) for place in (*ticket.places.tolist(), *ticket.spares.tolist())}) == 12
 
 
 def test_a_training_on_related_samples_resumes_bit_for_bit(
