@@ -122,7 +122,9 @@ def test_a_sample_that_embed_left_out_is_near_to_nothing(
 
 def test_a_pool_smaller_than_a_batch_is_refused(folder: Path) -> None:
     ShardLoader(settings(folder, batch_size=6, shuffle_shards=1))
-    with pytest.raises(ValueError, match=r"1 shards have some 6 samples, fewer than a batch of 8.*Raise shuffle_shards"):
+    with pytest.raises(
+        ValueError, match=r"1 shards have some 6 samples, fewer than a batch of 8.*Raise shuffle_shards"
+    ):
         ShardLoader(settings(folder, batch_size=8, shuffle_shards=1))
 
 
