@@ -28,7 +28,7 @@ def together(crops: Sequence[Tensor]) -> Tensor:
     if len(numbers := {len(crop) for crop in crops}) > 1:
         raise ValueError(f"samples of {' and '.join(map(str, sorted(numbers)))} frames cannot be one batch")
     joined = torch.empty(sum(crop.numel() for crop in crops), dtype=torch.uint8)
-    for place, crop in zip(joined.split([crop.numel() for crop in crops]), crops, strict=True):
+    for place, crop in zip(torch.split(joined, [crop.numel() for crop in crops]), crops, strict=True):
         place.view(crop.shape).copy_(crop)
     return joined
 
@@ -44,7 +44,7 @@ def resized_cuts(joined: Tensor, cuts: Sequence[Cut]) -> Tensor:
     if left or joined.ndim != 1:
         raise ValueError(f"frames of shape {tuple(joined.shape)} are not the crops of {len(cuts)} samples")
     out = joined.new_empty((len(cuts), count, *cuts[0].size, 3))
-    for place, part, cut in zip(out, joined.split([3 * count * one for one in pixels]), cuts, strict=True):
+    for place, part, cut in zip(out, torch.split(joined, [3 * count * one for one in pixels]), cuts, strict=True):
         found = part.view(count, *cut.crop, 3).permute(0, 3, 1, 2)
         if cut.crop != cut.size:
             found = F.interpolate(
