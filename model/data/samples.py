@@ -28,7 +28,7 @@ from longtake.model.data.transforms import (
 class Batch:
     """Samples for the model: sentence k of a sample is said while its clip k is shown."""
 
-    frames: Tensor  # (B, N, H, W, 3) uint8; N frames are M clips one after the other
+    frames: Tensor  # (B, N, H, W, 3) uint8; N frames are M clips one after the other. With `cuts`: all crops, flat
     ids: Tensor  # (B, M, L) int64
     mask: Tensor  # (B, M, L) int64, 1 for tokens
     keys: tuple[str, ...]
@@ -41,7 +41,9 @@ class Batch:
         return len(self.keys)
 
     def video(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return the normalised frames (B, 3, N, H, W), made on the device of the batch."""
+        """Return the normalised frames (B, 3, N, H, W), made on the device of the batch. Raises ValueError before `sized`."""
+        if self.cuts:
+            raise ValueError("the frames of this batch are crops that are not resized yet: call sized(device) first")
         return normalise(self.frames, dtype)
 
     def sized(self, device: torch.device | str) -> Self:
@@ -104,12 +106,21 @@ class BatchMaker:
         """Stack the frames, tokenise the sentences."""
         ids, mask = self.tokenizer([clip.sentences for clip in clips])
         keys, starts = tuple(clip.key for clip in clips), tuple(clip.start for clip in clips)
-        return Batch(together([clip.frames for clip in clips]), ids, mask, keys, starts, cuts=cuts_of(clips))
+        frames, cuts = frames_of(clips)
+        return Batch(frames, ids, mask, keys, starts, cuts=cuts)
 
 
-def cuts_of(clips: Sequence[Clip]) -> tuple[Cut, ...]:
-    """Return how the frames of clips are still to be resized; of clips of the model's size nothing."""
-    return tuple(clip.cut for clip in clips if isinstance(clip, CutClip))
+def frames_of(clips: Sequence[Clip]) -> tuple[Tensor, tuple[Cut, ...]]:
+    """Return `frames` and `cuts` of a batch of clips. Raises ValueError if their frames cannot be one batch."""
+    cuts = tuple(clip.cut for clip in clips if isinstance(clip, CutClip))
+    if cuts and len(cuts) < len(clips):
+        raise ValueError(f"{len(cuts)} of {len(clips)} samples are still to be resized: they cannot be one batch")
+    frames = [clip.frames for clip in clips]
+    if cuts:
+        return together(frames), cuts
+    if len(shapes := {tuple(one.shape) for one in frames}) > 1:
+        raise ValueError(f"frames of shapes {' and '.join(map(str, sorted(shapes)))} cannot be one batch")
+    return torch.stack(frames), ()
 
 
 def chosen(jpegs: Sequence[bytes], per_sentence: int, wanted: int) -> list[bytes]:

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from longtake.library.clips import Clip
 from longtake.library.shards import DamagedSample
-from longtake.model.data.cuts import together
 from longtake.model.data.paragraphs import merge_sentences
-from longtake.model.data.samples import Batch, BatchMaker, Shape, cuts_of
+from longtake.model.data.samples import Batch, BatchMaker, Shape, frames_of
 from longtake.model.network.heads import Targets
 from longtake.model.network.task_head import TaskHead
 from longtake.schemas.task import TaskItem, task_of
@@ -61,11 +60,11 @@ class TaskBatchMaker(BatchMaker):
     def __call__(self, clips: Sequence[Clip]) -> TaskBatch:
         """Stack the frames, tokenise the rows of each item, collect the answers."""
         items = [item_of(clip) for clip in clips]
-        frames = together([clip.frames for clip in clips])
+        frames, cuts = frames_of(clips)
         ids, mask = self._rows(items)
         keys, starts = tuple(clip.key for clip in clips), tuple(clip.item or 0 for clip in clips)
-        targets = self._targets(clips, items, frames.shape[1])
-        return TaskBatch(frames, ids, mask, keys, starts, cuts=cuts_of(clips), targets=targets)
+        targets = self._targets(clips, items, len(clips[0].frames))
+        return TaskBatch(frames, ids, mask, keys, starts, cuts=cuts, targets=targets)
 
     def _rows(self, items: Sequence[TaskItem]) -> tuple[Tensor, Tensor]:
         paragraphs = [rows for item in items for rows in item_rows(item, self.head)]

@@ -12,6 +12,7 @@ from typing import Any
 
 import data_corpora
 import fsspec
+import numpy as np
 import psutil
 import pytest
 import simplejpeg
@@ -20,10 +21,12 @@ import webdataset
 from data_corpora import PER_SENTENCE, Members, sentence_text
 from small_models import small
 
-from longtake.library.clips import sample_generator
+from longtake.library.clips import Clip, sample_generator
 from longtake.library.shards import LoaderError
+from longtake.model.data.cuts import Cut
 from longtake.model.data.loader import LoaderSettings, ShardLoader
-from longtake.model.data.samples import Batch
+from longtake.model.data.samples import Batch, BatchMaker, CutClip
+from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import evaluation_frames
 
 SHARDS = ((4, 6, 5, 7), (4, 4, 8, 5, 4), (9, 4, 4), (4, 5, 6, 4))
@@ -150,6 +153,12 @@ def test_the_device_resizes_the_crops_that_workers_draw(settings: LoaderSettings
     for expected, raw in zip(take(here, 6), take(there, 6), strict=True):
         sizes |= {cut.crop for cut in raw.cuts}
         found = raw.sized("cpu")
+        assert raw.frames.shape == (
+            sum(3 * 4 * PER_SENTENCE * tall * wide for tall, wide in (c.crop for c in raw.cuts)),
+        )
+        with pytest.raises(ValueError, match="not resized yet: call sized"):
+            raw.video()
+        assert found.video().shape == (3, 3, 4 * PER_SENTENCE, 24, 40)
         assert len(raw.cuts) == 3 and not found.cuts and same(replace(expected, frames=found.frames), found)
         assert (found.frames.int() - expected.frames.int()).abs().max() <= 1
         assert expected.sized("cpu") is expected
@@ -172,6 +181,20 @@ def test_pictures_of_different_sizes_share_a_batch_for_the_device(settings: Load
     here, there = ShardLoader(wanted), ShardLoader(replace(wanted, on_device=True))
     for expected, raw in zip(here, there, strict=True):
         assert (raw.sized("cpu").frames.int() - expected.frames.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(8, 24, 1, 3), (1, 24, 40, 3)])
+def test_frames_of_other_shapes_or_numbers_are_no_batch(settings: LoaderSettings, shape: tuple[int, ...]) -> None:
+    """Both would be broadcast over the other sample's."""
+    clips = [
+        Clip("a", 0, ("one",), torch.zeros(size, dtype=torch.uint8), torch.zeros(size[0]), {}, np.random.default_rng(0))
+        for size in ((8, 24, 40, 3), shape)
+    ]
+    maker = BatchMaker(SentenceTokenizer(settings.tokenizer, settings.tokens))
+    with pytest.raises(ValueError, match=r"frames of shapes .* cannot be one batch"):
+        maker(clips)
+    with pytest.raises(ValueError, match="1 of 2 samples are still to be resized"):
+        maker([CutClip(**vars(clips[0]), cut=Cut((24, 40), (24, 40), False, True)), clips[0]])
 
 
 def test_each_sample_has_its_own_draws_in_each_epoch_of_each_seed() -> None:

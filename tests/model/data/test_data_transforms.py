@@ -84,7 +84,7 @@ def test_crops_of_any_sizes_are_resized_together_as_on_their_own(antialias: bool
     ]
     views = [cut_out(picture, crop) for picture, crop in zip(pictures, crops, strict=True)]
     joined = together(views)
-    assert joined.shape == (4, 2, 77, 90, 3) and not joined[1, :, 40:].any() and not joined[1, :, :, 42:].any()
+    assert torch.equal(joined, torch.cat([view.flatten() for view in views]))
     cuts = [Cut((crop.height, crop.width), (48, 80), crop.flip, antialias) for crop in crops]
     found = resized_cuts(joined, cuts)
     assert found.dtype == torch.uint8 and found.is_contiguous()
@@ -95,6 +95,19 @@ def test_crops_of_any_sizes_are_resized_together_as_on_their_own(antialias: bool
         apart = (got.int() - training_frames(picture, crop, 48, 80, antialias).int()).abs()
         assert apart.max() <= 1
     assert torch.equal(found[3], training_frames(pictures[3], crops[3], 48, 80, antialias))
+
+
+def test_landscape_and_portrait_crops_take_their_own_bytes_alone() -> None:
+    views = [noise(54, 96, 3), noise(96, 54, 3)[:, 4:90, 1:50], noise(108, 192, 3), noise(4, 6, 3)]
+    joined = together(views)
+    assert joined.dtype == torch.uint8 and joined.shape == (3 * 3 * (54 * 96 + 86 * 49 + 108 * 192 + 4 * 6),)
+    cuts = [Cut((view.shape[1], view.shape[2]), (24, 40), False, True) for view in views]
+    for got, view in zip(resized_cuts(joined, cuts), views, strict=True):
+        assert np.abs(got.numpy() - resized(view.numpy().astype(float), 24, 40)).max() <= 0.501
+    with pytest.raises(ValueError, match="not the crops of 3 samples"):
+        resized_cuts(joined, cuts[:3])
+    with pytest.raises(ValueError, match="samples of 2 and 3 frames cannot be one batch"):
+        together([*views, noise(54, 96, 2)])
 
 
 def test_evaluation_frames_are_those_of_the_released_code() -> None:
