@@ -45,6 +45,24 @@ def spelled_words(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 15)  # several steps ask for the same sentences, soon after each other
+def distinct_words(text: str) -> tuple[list[str], dict[str, None]]:
+    """Return the words of a long text, as `spelled_words` finds them, and each once."""
+    if not text.isascii():
+        words = spelled_words(text)
+        return words, dict.fromkeys(words)
+    tokens = text.split()
+    distinct = dict.fromkeys(tokens)
+    signs = [token for token in distinct if not (token.isalnum() or any(map(str.isalnum, token)))]
+    for token in signs:
+        del distinct[token]
+    return [token for token in tokens if token in distinct] if signs else tokens, distinct
+
+
+def most_words(text: str) -> int:
+    """Return how many words a text in ASCII has at most: `count_words`, and the signs that stand alone."""
+    return len(text.split())
+
+
 def count_words(text: str) -> int:
     """The number of words that `words_of` returns, without making them."""
     if text.isascii():

@@ -8,7 +8,7 @@ import pytest
 import regex
 from hypothesis import given, settings, strategies as st
 
-from longtake.schemas.words import count_words, spelled_words, word_spans, words_of
+from longtake.schemas.words import count_words, distinct_words, most_words, spelled_words, word_spans, words_of
 
 ROOT = Path(__file__).parents[2]
 #: A stretch of each script's own characters, marks included.
@@ -80,7 +80,8 @@ def test_no_letter_is_lost_or_doubled_and_no_grapheme_cut(text: str) -> None:
 def test_words_of_english_stand_between_white_space(text: str) -> None:
     words = [token for token in text.split() if any(map(str.isalnum, token))]
     assert spelled_words(text) == [text[start:end] for start, end in word_spans(text)] == words
-    assert count_words(text) == len(words)
+    assert count_words(text) == len(words) <= most_words(text)
+    assert distinct_words(text) == (words, dict.fromkeys(words))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

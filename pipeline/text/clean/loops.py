@@ -13,7 +13,7 @@ import numpy.typing as npt
 from longtake.pipeline.parse.transcripts.cue import Cue
 from longtake.pipeline.text.clean.cleaned import CleanedCues
 from longtake.pipeline.text.clean.edit_cue import edited
-from longtake.schemas.words import spelled_words, word_spans
+from longtake.schemas.words import distinct_words, spelled_words, word_spans
 
 _LONGEST = 64  # words of a phrase
 _SHORT = 16  # words; every length up to this is tried
@@ -30,7 +30,7 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
     Within one cue, the phrase must come twice as often, unless only recognition writes such a file. A cue from which a part is
     removed is in `shortened`.
     """
-    words, distinct = _words("\n".join([cue.text for cue in cues]))
+    words, distinct = distinct_words("\n".join([cue.text for cue in cues]))
     if len(words) < times:
         return CleanedCues(cues, [], 0)
     bare: dict[str, int] = {}  # a number for each word without its punctuation
@@ -45,19 +45,6 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
     if not excess.any():
         return CleanedCues(cues, [], 0)
     return _without(cues, first, excess)
-
-
-def _words(text: str) -> tuple[list[str], dict[str, None]]:
-    """The words of a long text, as `spelled_words` finds them, and each once."""
-    if not text.isascii():
-        words = spelled_words(text)
-        return words, dict.fromkeys(words)
-    tokens = text.split()
-    distinct = dict.fromkeys(tokens)
-    signs = [token for token in distinct if not (token.isalnum() or any(map(str.isalnum, token)))]
-    for token in signs:
-        del distinct[token]
-    return [token for token in tokens if token in distinct] if signs else tokens, distinct
 
 
 def _excess(

@@ -18,7 +18,7 @@ from longtake.pipeline.text.sentences.abbreviations import (
     PERHAPS,
     STARTERS,
 )
-from longtake.schemas.words import HAN_KANA, count_words
+from longtake.schemas.words import HAN_KANA, count_words, most_words
 
 _CLOSING = "\"'\u201d\u2019\u00bb\u203a)\\]}\u300d\u300f\u3011\uff09"
 # A full stop of scripts with spaces needs a space after it. Full stops of others, and marks with no other use, do not.
@@ -99,10 +99,10 @@ def surely_ends(text: str, start: int, end: int) -> bool:
 
 def is_punctuated(text: str) -> bool:
     """Whether a text has as many sentence ends as written text: at least one in 40 words."""
-    if text.isascii() and 40 * (text.count(". ") + text.count("? ") + text.count("! ")) >= len(text.split()):
+    if text.isascii() and 40 * (text.count(". ") + text.count("? ") + text.count("! ")) >= most_words(text):
         return True
-    most_words = 40 * len((_ASCII_TERMINAL if text.isascii() else _TERMINAL).findall(text))
-    return most_words >= len(text) or most_words >= count_words(text)  # a word has a character or more
+    covered = 40 * len((_ASCII_TERMINAL if text.isascii() else _TERMINAL).findall(text))
+    return covered >= len(text) or covered >= count_words(text)  # a word has a character or more
 
 
 def _is_cased(text: str) -> bool:
