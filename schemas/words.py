@@ -44,7 +44,6 @@ def spelled_words(text: str) -> list[str]:
     return [text[start:end] for start, end in word_spans(text)]
 
 
-@lru_cache(maxsize=1 << 15)  # several steps ask for the same sentences, soon after each other
 def distinct_words(text: str) -> tuple[list[str], dict[str, None]]:
     """Return the words of a long text, as `spelled_words` finds them, and each once."""
     if not text.isascii():
@@ -63,6 +62,7 @@ def most_words(text: str) -> int:
     return len(text.split())
 
 
+@lru_cache(maxsize=1 << 15)  # several steps ask for the same sentences, soon after each other
 def count_words(text: str) -> int:
     """The number of words that `words_of` returns, without making them."""
     if text.isascii():

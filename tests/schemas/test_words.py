@@ -90,6 +90,14 @@ def test_a_sentence_of_any_script_has_several_words(script: str) -> None:
     assert count_words(" ".join(letters)) == len(letters)
 
 
+def test_sentences_are_remembered_and_long_texts_are_not() -> None:
+    count_words("this sentence is asked for twice")
+    hits = count_words.cache_info().hits
+    assert count_words("this sentence is asked for twice") == 6 and count_words.cache_info().hits == hits + 1
+    first, again = distinct_words("a long text"), distinct_words("a long text")
+    assert first == again and first[0] is not again[0]
+
+
 def test_nobody_counts_words_otherwise() -> None:
     """White space divides words in some scripts only: `len(text.split())` is right for English and wrong for Thai."""
     counted = re.compile(r"len\([\w.]*\.split\(\)\)|(?:texts?|sentences?|paragraph|transcript)\.split\(\)")
