@@ -13,9 +13,8 @@ _ROWS = 4096
 def whole_numbers(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
     """Return vectors (n, width) scaled to length `SCALE` and rounded; a vector of zeros stays one."""
     rounded = np.empty(vectors.shape, np.int16)
-    for at in range(
-        0, len(vectors), _ROWS
-    ):  # float64 for some thousands at a time: no length of float32 is too great for it
+    for at in range(0, len(vectors), _ROWS):
+        # In float64, some thousands at a time: no length of float32 is too great for it.
         some = vectors[at : at + _ROWS].astype(np.float64)
         length = np.linalg.norm(some, axis=1, keepdims=True)
         rounded[at : at + _ROWS] = np.rint(SCALE * some / np.where(length > 0, length, 1))

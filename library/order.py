@@ -48,7 +48,6 @@ class Order:
     # batches: None is for as many as there are.
     lanes: int | None = None
     vectors: NDArray[np.int16] | None = None  # of each usable sample, from neighbours.whole_numbers
-    _shares: dict[tuple[int, int], Places] = field(default_factory=dict, init=False, repr=False, compare=False)
     _orders: dict[int, Places] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -122,17 +121,12 @@ class Order:
     def share(self, epoch: int, lane: int | None = None) -> Places:
         """Return the samples of this rank in the order of an epoch; in training, of a stretch of the epoch."""
         lane = self.rank if lane is None else lane
-        if (epoch, lane) not in self._shares:
-            if any(kept != epoch for kept, _ in self._shares):
-                self._shares.clear()  # one epoch at a time: a large corpus has millions of samples
-            start, end = self._cut(lane), self._cut(lane + 1)
-            self._shares[epoch, lane] = self._in_order(epoch)[start:end]
-        return self._shares[epoch, lane]
+        return self._in_order(epoch)[self._cut(lane) : self._cut(lane + 1)]
 
     def _in_order(self, epoch: int) -> Places:
-        """Return all samples in the order of an epoch. It is kept until another is asked for: neighbours take long to find."""
+        """Return all samples in the order of an epoch. It is kept until another is asked for."""
         if epoch not in self._orders:
-            self._orders.clear()
+            self._orders.clear()  # one epoch at a time: a large corpus has millions of samples
             self._orders[epoch] = self.usable[self.permutation(epoch)]
         return self._orders[epoch]
 

@@ -39,7 +39,7 @@ def sample_vectors(table: str, corpus: str, shards: tuple[str, ...], places: Pla
     """
     try:
         with storage.open_table(table) as stream, pq.ParquetFile(stream) as file:
-            width = _width(table, file.schema_arrow)
+            width = _width(file.schema_arrow)
             keys = _keys(Layout(corpus), shards, places)
             sums = np.zeros((len(keys), width), np.float32)
             for batch in file.iter_batches(_ROWS, columns=["id", "embedding"]):
@@ -81,7 +81,7 @@ def _keys(layout: Layout, shards: tuple[str, ...], places: Places) -> pa.Array:
     return whole.take(pa.array(starts[places[:, 0]] + places[:, 1])).combine_chunks()
 
 
-def _width(table: str, schema: pa.Schema) -> int:
+def _width(schema: pa.Schema) -> int:
     """How many numbers a vector has. Raises ValueError."""
     lacking = {"id", "embedding"}.difference(schema.names)
     if lacking:
