@@ -4,7 +4,6 @@ Run on an idle machine, from the root of the repository:
 
     python benchmarks/scale.py                  everything; about 5 minutes
     python benchmarks/scale.py --only simulate  no build is run; seconds
-    python benchmarks/scale.py --only shuffle   what planning 100 million sentences moves and costs, on paper
 
 The simulation is a discrete-event model. Its costs are those that pipeline/plan/estimate.py and the results of build.py hold; its
 videos are as long as those of HD-VILA: shot2story's sample of it says where a clip ends in its video, and a video lasts twice as
@@ -16,7 +15,6 @@ import ast
 import csv
 import heapq
 import json
-import pickle
 import random
 import sys
 from collections.abc import Sequence
@@ -49,7 +47,7 @@ _SLOW = 0.25  # speed of the slow worker
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("measure", "simulate", "shuffle"))
+    parser.add_argument("--only", choices=("measure", "simulate"))
     parser.add_argument("--videos", type=int, default=_VIDEOS, help="of the simulated job")
     parser.add_argument("--quick", action="store_true", help="a smoke run")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -170,37 +168,6 @@ def simulate(videos: int, cost: Costs) -> list[dict[str, Any]]:
     return found
 
 
-# -- on paper ----------------------------------------------------------------------------------------------------------
-
-
-def shuffle(results: Path, sentences: int = 100_000_000, per_video: int = 20) -> dict[str, Any]:
-    """What planning moves through its joins, from the size of real elements as Beam's default coder writes them."""
-    from longtake.pipeline.read.rows import ClipText
-
-    clip = _clip(per_video, 8)
-    words = clip.sentences[0].text
-    one = {
-        "record of a video (by id)": _size((clip.video.video_id, clip)) / per_video,
-        "clip (by clip id)": _size(("v0000000001.7.mp4", ClipText("v0000000001", 0, 1, "metadata.jsonl:17", None))),
-        "text (by clip id)": _size(("v0000000001.7.mp4", (words, "text.jsonl:17"))),
-        "sentence (by video)": _size(("v0000000001", (clip.sentences[0], ()))),
-        "long clip (by part of the plan)": _size((7, clip)) / per_video,
-    }
-    run = max(json.loads((results / "plan.json").read_text())["results"]["runs"], key=lambda r: r["sentences"])
-    hours = sentences / run["sentences_per_cpu_second"] / 3600
-    return {
-        "sentences": sentences,
-        "bytes_per_sentence": one,
-        "bytes": sum(one.values()) * sentences,
-        "cpu_hours": hours,
-        "hours_on": {str(workers): hours / workers for workers in (10, 100)},
-    }
-
-
-def _size(element: Any) -> int:
-    return len(pickle.dumps(element, pickle.HIGHEST_PROTOCOL))
-
-
 def _clip(sentences: int, per_sentence: int) -> LongClip:
     """A long clip of sentences of 13.4 s and 24 words."""
     said = " ".join(["little"] * 24)
@@ -230,15 +197,13 @@ def main() -> None:
     options, console, facts = arguments(), Console(), machine()
     path = options.results / "scale.json"
     results: dict[str, Any] = json.loads(path.read_text())["results"] if path.exists() else {}
-    wanted = (options.only,) if options.only else ("measure", "simulate", "shuffle")
+    wanted = (options.only,) if options.only else ("measure", "simulate")
     if "measure" in wanted:
         results["measured"] = measured(7 if options.quick else 70)
     if "simulate" in wanted:
         cost = costs(RESULTS)
         results["costs"] = vars(cost)
         results["simulated"] = simulate(1000 if options.quick else options.videos, cost)
-    if "shuffle" in wanted:
-        results["shuffle"] = shuffle(RESULTS)
     parts = []
     if found := results.get("measured"):
         rows = [[str(r["workers"]), f"{r['wall_seconds']:.1f}", f"{r['cpu_seconds']:.1f}",
@@ -255,15 +220,6 @@ def main() -> None:
         title = f"Simulated: {options.videos:,} videos, {found[0]['core_hours']:,.0f} core-hours; time and efficiency by workers"
         headings = ["decode tasks", "longest, min", *(f"{workers:,}" for workers in _WORKERS)]
         parts.append(show(title, headings, rows, console))
-    if paper := results.get("shuffle"):
-        rows = [[name, f"{size:.0f}", f"{size * paper['sentences'] / 1e9:,.0f}"]
-                for name, size in paper["bytes_per_sentence"].items()]  # fmt: skip
-        rows.append(["all", f"{paper['bytes'] / paper['sentences']:.0f}", f"{paper['bytes'] / 1e9:,.0f}"])
-        title = (
-            f"On paper: {paper['sentences']:,} sentences are {paper['cpu_hours']:.1f} core-hours of planning, "
-            f"{paper['hours_on']['100'] * 60:.1f} minutes on 100 cores"
-        )
-        parts.append(show(title, ["goes through a shuffle", "bytes a sentence", "GB"], rows, console))
     console.print(machine_line(facts), style="dim")
     path = write_results("scale", options.results, facts, results)
     path.with_suffix(".md").write_text("\n".join(parts))

@@ -10,6 +10,7 @@ from apache_beam.options.pipeline_options import (
     DebugOptions,
     DirectOptions,
     FlinkRunnerOptions,
+    JobServerOptions,
     PipelineOptions,
     PortableOptions,
     SparkRunnerOptions,
@@ -37,11 +38,11 @@ _ASK_MS, _ANSWER_MS = 30_000, 180_000
 _KEEP_MS = 600_000
 #: What a runner says of a worker process that ended before its work did; jobs/job.py explains it.
 WORKER_DIED = "Channel closed prematurely: the worker died"
-_SERVED = (
-    "FlinkRunner",
-    "SparkRunner",
-    "PortableRunner",
-)  # their job servers take options that Beam's Python part does not know
+#: Their job servers take options that Beam's Python part does not know.
+_SERVED = ("FlinkRunner", "SparkRunner", "PortableRunner")
+_SPARK_TASKS = "spark.default.parallelism"
+#: Spark tries a task again at once where it failed, four times, with the same Python worker, even when that is dead.
+_SPARK_ELSEWHERE = {"spark.excludeOnFailure.enabled": "true"}
 _HERE = re.compile(r"\[(local|auto)\]|local(\[.+\])?")  # Flink's and Spark's names for a cluster inside the job server
 
 
@@ -146,6 +147,7 @@ def pipeline_options(beam_args: list[str], workers: int) -> PipelineOptions:
         dataflow.prepare(options)
     else:
         _check_environment(options)
+        _use_the_whole_cluster(options)
         _keep_workers(options)
     return options
 
@@ -207,6 +209,36 @@ def _keep_workers(options: PipelineOptions) -> None:
     portable = options.view_as(PortableOptions)
     if _class_name(options.view_as(StandardOptions).runner) in _SERVED and portable.environment_cache_millis == 0:
         portable.environment_cache_millis = _KEEP_MS
+
+
+def _use_the_whole_cluster(options: PipelineOptions) -> None:
+    """Have Flink or Spark run as many tasks at once as `--parallelism` says. Beam hands it to Flink alone.
+
+    Raises ConfigError without it: on a cluster of any size, Flink would run one task at once, and Spark (3.5) two, because it
+    fixes their number before its executors are there.
+    """
+    name, flink = _class_name(options.view_as(StandardOptions).runner), options.view_as(FlinkRunnerOptions)
+    if name == "FlinkRunner" and not is_inside_job_server(flink.flink_master):
+        few, how, told = "one task", "the slots", flink.parallelism > 0
+    elif name == "SparkRunner" and not is_inside_job_server(options.view_as(SparkRunnerOptions).spark_master_url):
+        few, how, told = "two tasks", "three times the cores", _tell_spark(options, flink.parallelism)
+    else:
+        return
+    if not told:
+        raise ConfigError(
+            f"{name} would run {few} at once, on a cluster of any size: give --parallelism=N, {how} of the cluster "
+            "(docs/cloud.md)"
+        )
+
+
+def _tell_spark(options: PipelineOptions, tasks: int) -> bool:
+    """Add properties to those that the user gives Spark's job server. Return whether Spark then knows its number of tasks."""
+    server = options.view_as(JobServerOptions)
+    given = {one.removeprefix("-D").partition("=")[0] for one in server.job_server_jvm_properties}
+    ours = _SPARK_ELSEWHERE | ({_SPARK_TASKS: str(tasks)} if tasks > 0 else {})
+    more = [f"-D{name}={value}" for name, value in ours.items() if name not in given]
+    server.job_server_jvm_properties = [*server.job_server_jvm_properties, *more]
+    return tasks > 0 or _SPARK_TASKS in given
 
 
 def is_inside_job_server(master: str) -> bool:

@@ -39,6 +39,7 @@ class Cluster:
     folder: Path
     pools: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     flink: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    spark: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     zookeeper: subprocess.Popen[bytes] | None = None
     jobs: str = ""  # where Flink keeps its jobs for the next job manager
     store: Any = None
@@ -186,27 +187,21 @@ class Cluster:
     def start_spark(self) -> tuple[str, ...]:
         """Spark: a master on the runner's host, and a worker of two cores on each worker's. What to say after `--`."""
         jar = artifacts.job_server("spark")
-        jars = artifacts.spark_home() / "jars"
         for name in ("runner", "worker1", "worker2"):
-            host = self[name]
-            if name == "runner":
-                more = [_SPARK_MASTER, "--host", name, "--port", "7077", "--webui-port", "8080"]
-            else:
-                place = [
-                    "--host",
-                    name,
-                    "--port",
-                    "7078",
-                    "--webui-port",
-                    "8081",
-                    "--work-dir",
-                    str(host.folder / "spark"),
-                ]
-                more = [_SPARK_WORKER, *place, "--cores", "2", "--memory", "1g", "spark://runner:7077"]
-            environment = {"SPARK_HOME": str(jars.parent), "SPARK_SCALA_VERSION": "2.12"}  # as its scripts set them
-            process = host.start([*_JAVA, "-cp", f"{jars}/*", *more], "spark", **environment)
-            host.wait_for(7077 if name == "runner" else 7078, process)
+            self.start_spark_on(name)
         return *ON_SPARK, f"--spark_job_server_jar={jar}"
+
+    def start_spark_on(self, name: str) -> None:
+        """Start Spark's part of one host: its master on the runner's, else a worker."""
+        host, home = self[name], artifacts.spark_home()
+        if name == "runner":
+            port, main = 7077, [_SPARK_MASTER, "--host", name, "--port", "7077", "--webui-port", "8080"]
+        else:
+            place = ["--host", name, "--port", "7078", "--webui-port", "8081", "--work-dir", str(host.folder / "spark")]
+            port, main = 7078, [_SPARK_WORKER, *place, "--cores", "2", "--memory", "1g", "spark://runner:7077"]
+        environment = {"SPARK_HOME": str(home), "SPARK_SCALA_VERSION": "2.12"}  # as its scripts set them
+        self.spark[name] = host.start([*_JAVA, "-cp", f"{home / 'jars'}/*", *main], "spark", **environment)
+        host.wait_for(port, self.spark[name])
 
     def start_prism(self, *workers: str) -> subprocess.Popen[bytes]:
         """Prism on the runner's host. It tells workers to call localhost, so their hosts hand that port on to it."""
@@ -319,7 +314,7 @@ def on_flink_by_processes(flink: tuple[str, ...]) -> tuple[str, ...]:
     return *others, "--environment_type=PROCESS", f"--environment_config={boot}"
 
 
-ON_SPARK = ("--runner=SparkRunner", "--spark_master_url=spark://runner:7077", *OWN_POOLS)
+ON_SPARK = ("--runner=SparkRunner", "--spark_master_url=spark://runner:7077", "--parallelism=12", *OWN_POOLS)
 
 
 def lay_out_set(folder: Path) -> str:

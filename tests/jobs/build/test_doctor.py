@@ -143,7 +143,12 @@ def test_another_kind_of_server_at_the_master(answer: bytes, tmp_path: Path) -> 
                 client.sendall(answer)
 
         threading.Thread(target=talk, daemon=True).start()
-        flink = ["--runner=FlinkRunner", f"--flink_master=127.0.0.1:{server.getsockname()[1]}", "--flink_version=1.20"]
+        flink = [
+            "--runner=FlinkRunner",
+            f"--flink_master=127.0.0.1:{server.getsockname()[1]}",
+            "--flink_version=1.20",
+            "--parallelism=1",
+        ]
         jar = [
             "--flink_job_server_jar=/none.jar",
             "--environment_type=EXTERNAL",

@@ -5,7 +5,7 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions, PortableOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, JobServerOptions, PortableOptions, StandardOptions
 from apache_beam.transforms import userstate
 from apache_beam.transforms.core import CallableWrapperDoFn
 from worker_pools import worker_pool
@@ -64,8 +64,8 @@ def test_elements_come_through_whole() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["--runner=FlinkRunner", "--flink_master=localhost:8081"],
-        ["--runner=SparkRunner", "--spark_master_url=spark://master:7077"],
+        ["--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=2"],
+        ["--runner=SparkRunner", "--spark_master_url=spark://master:7077", "--parallelism=2"],
         ["--runner=PortableRunner", "--job_endpoint=localhost:8099"],
     ],
 )
@@ -98,7 +98,28 @@ DATAFLOW = [
     "--sdk_container_image=gcr.io/p/longtake:1",
 ]
 POOL = ["--environment_type=EXTERNAL", "--environment_config=localhost:50000"]
-FLINK = ["--runner=FlinkRunner", "--flink_master=localhost:8081", *POOL]
+FLINK = ["--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=2", *POOL]
+SPARK = ["--runner=SparkRunner", "--spark_master_url=spark://localhost:7077", *POOL]
+
+
+def test_a_cluster_is_told_how_many_tasks_it_may_run_at_once() -> None:
+    def of_spark(*more: str) -> object:
+        return pipeline_options([*SPARK, *more], 1).view_as(JobServerOptions).job_server_jvm_properties
+
+    own = "--job_server_jvm_properties=-Dspark.default.parallelism=9"
+    elsewhere = "-Dspark.excludeOnFailure.enabled=true"
+    assert of_spark("--parallelism=4") == [elsewhere, "-Dspark.default.parallelism=4"]
+    assert of_spark(own) == of_spark(own, "--parallelism=4") == ["-Dspark.default.parallelism=9", elsewhere]
+    with pytest.raises(
+        ConfigError, match=r"SparkRunner would run two tasks at once, .* give --parallelism=N, three times"
+    ):
+        of_spark()
+    with pytest.raises(
+        ConfigError, match=r"FlinkRunner would run one task at once, .* give --parallelism=N, the slots"
+    ):
+        pipeline_options([option for option in FLINK if "parallelism" not in option], 1)
+    pipeline_options(["--runner=FlinkRunner", "--flink_master=[local]"], 1)  # inside the job server they know the cores
+    pipeline_options(["--runner=SparkRunner", "--spark_master_url=local[2]"], 1)
 
 
 def test_job_servers_keep_workers_unless_the_user_says_otherwise() -> None:
@@ -175,7 +196,7 @@ def test_options_that_nobody_knows_are_refused(options: list[str], message: str)
 
 
 def test_options_of_a_job_server_are_its_own() -> None:
-    pipeline_options([*FLINK, "--parallelism=2", "--checkpointing_interval", "1000"], 1)
+    pipeline_options([*FLINK, "--checkpointing_interval", "1000"], 1)
 
 
 class Counting(beam.DoFn):

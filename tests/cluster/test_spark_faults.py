@@ -1,0 +1,51 @@
+"""Parts of Spark that are killed or cut off during a build: the same bytes at the end, or one clear error and then those."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import artifacts
+import hosts
+import pytest
+from cluster import Cluster
+from faults import ended, finish, half_way, kill_workers, same
+from sources import SourceSet
+
+
+@pytest.fixture
+def spark(busy: Cluster) -> tuple[str, ...]:
+    """Spark on the hosts; what to say after `--`."""
+    with artifacts.or_skip():
+        return busy.start_spark()
+
+
+@pytest.mark.parametrize("lost", ["sdk worker", "worker", "master", "host for a minute"])
+def test_spark_goes_on_without(lost: str, busy: Cluster, spark: tuple[str, ...], local: SourceSet) -> None:
+    _, output, job = half_way(busy, local, *spark)
+    if lost == "sdk worker":
+        kill_workers(busy.pools["worker1"])
+    elif lost == "worker":
+        hosts.kill(busy.spark["worker2"])
+    elif lost == "master":
+        hosts.kill(busy.spark["runner"])
+    else:
+        busy["worker2"].cut_off()
+        time.sleep(60)
+        busy["worker2"].reconnect()
+    busy["storage"].slow("1gbit")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 0, said
+    same(output, local, busy.folder / "corpus")
+
+
+def test_spark_job_server_killed(busy: Cluster, spark: tuple[str, ...], local: SourceSet) -> None:
+    config, output, job = half_way(busy, local, *spark)
+    for pid in hosts.children(job):  # that of the plan runs on until the command ends
+        if b"job-server.jar" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    busy["storage"].slow("1gbit")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 1
+    assert "The runner's server does not answer any more" in said
+    finish(busy, config, output, local, *spark)
