@@ -1,6 +1,10 @@
-"""The manifests for Kubernetes, against Kubernetes' own schemas, and against what they start."""
+"""The manifests for Kubernetes, against the schemas of Kubernetes and of Flink's operator, and against what they start."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -9,49 +13,101 @@ from sources import REPOSITORY
 from longtake.jobs import cli  # noqa: F401  (commands are known once it is imported)
 from longtake.pipeline.run.runner import pipeline_options
 
-DOCUMENTS: list[dict[str, Any]] = list(
-    yaml.safe_load_all((REPOSITORY / "docker" / "kubernetes" / "build.yaml").read_text())
-)
+sys.path.append(str(REPOSITORY / "tests" / "cluster"))
+import artifacts
+
+Document = dict[str, Any]
+MANIFESTS: dict[str, list[Document]] = {
+    path.name: list(yaml.safe_load_all(path.read_text()))
+    for path in sorted((REPOSITORY / "docker" / "kubernetes").glob("*.yaml"))
+}
+OPERATED = "flink.apache.org/v1beta1"
 
 
-def containers(kind: str) -> list[dict[str, Any]]:
-    (found,) = [one for one in DOCUMENTS if one["kind"] == kind]
-    made: list[dict[str, Any]] = found["spec"]["template"]["spec"]["containers"]
-    return made
+def pods(manifest: str) -> Iterator[tuple[Document, Document]]:
+    """The labels and the specification of each pod of a manifest. Flink's operator names its pods itself."""
+    for one in MANIFESTS[manifest]:
+        if one["apiVersion"] == OPERATED:
+            labels = {"app": one["metadata"]["name"], "component": "taskmanager"}
+            yield labels, one["spec"]["taskManager"]["podTemplate"]["spec"]
+        elif "template" in one["spec"]:
+            yield one["spec"]["template"]["metadata"]["labels"], one["spec"]["template"]["spec"]
+
+
+def container(manifest: str, name: str) -> Document:
+    (found,) = [one for _, pod in pods(manifest) for one in pod["containers"] if one["name"] == name]
+    return found
 
 
 @pytest.mark.parametrize("version", ["1.30", "1.35"])
-def test_kubernetes_takes_the_manifests(version: str) -> None:
+@pytest.mark.parametrize("manifest", MANIFESTS)
+def test_kubernetes_takes_the_manifests(manifest: str, version: str) -> None:
     kubernetes = pytest.importorskip("kubernetes_validate")
-    for document in DOCUMENTS:
+    own = [one for one in MANIFESTS[manifest] if one["apiVersion"] != OPERATED]
+    for document in own:
         kubernetes.validate(document, version, strict=True)
     with pytest.raises(kubernetes.ValidationError):
-        kubernetes.validate(DOCUMENTS[-1] | {"replicas": 1}, version, strict=True)
+        kubernetes.validate(own[-1] | {"replicas": 1}, version, strict=True)
 
 
-def test_what_they_start_is_taken_by_longtake() -> None:
-    (launcher,), (pool,) = containers("Job"), containers("Deployment")
+def test_flinks_operator_takes_its_manifest() -> None:
+    """By the definition that the operator's release brings, strictly: Kubernetes would drop a name that it does not know."""
+    jsonschema = pytest.importorskip("jsonschema")
+    with artifacts.or_skip(), ZipFile(artifacts.flink_operator()) as jar:
+        definition = yaml.safe_load(jar.read("META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"))
+    (version,) = definition["spec"]["versions"]
+    schema = strict(version["schema"]["openAPIV3Schema"])
+    (document,) = [one for one in MANIFESTS["flink.yaml"] if one["apiVersion"] == OPERATED]
+    assert document["apiVersion"] == f"{definition['spec']['group']}/{version['name']}"
+    for wrong in ({"flinkVersion": "v9_9"}, {"taskmanager": {}}, None):
+        spec = {"spec": document["spec"] | (wrong or {})}
+        with pytest.raises(jsonschema.ValidationError) if wrong else nullcontext():
+            jsonschema.validate(spec, schema)
+
+
+def strict(schema: Any) -> Any:
+    """A schema of Kubernetes' kind that takes no names but its own. What is a number or a string there has no type of its own."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: strict(value) for name, value in schema.items()}
+    if made.get("x-kubernetes-int-or-string") is True:
+        made.pop("type", None)
+    return made | ({"additionalProperties": False} if isinstance(made.get("properties"), dict) else {})
+
+
+@pytest.mark.parametrize(
+    ("manifest", "pools"),
+    [("build.yaml", "longtake-workers"), ("flink.yaml", "localhost"), ("spark.yaml", "localhost")],
+)
+def test_what_they_start_is_taken_by_longtake(manifest: str, pools: str) -> None:
+    launcher, pool = container(manifest, "launcher"), container(manifest, "pool")
     beam = launcher["args"]
     assert launcher["command"][:2] == ["longtake", "build"] and beam[0] == "--"
     options = pipeline_options(beam[1:], 4).get_all_options()
-    assert options["environment_config"] == "longtake-workers:50000"
+    assert options["environment_config"] == f"{pools}:50000"
     assert pool["image"] == launcher["image"]
-    services = {one["metadata"]["name"]: one["spec"] for one in DOCUMENTS if one["kind"] == "Service"}
-    (port,) = services["longtake-workers"]["ports"]
-    assert port["port"] == pool["ports"][0]["containerPort"] == 50000
+    for service in MANIFESTS[manifest]:
+        for port in service["spec"].get("ports", []) if service["kind"] == "Service" else []:
+            assert port["port"] == pool["ports"][0]["containerPort"] == 50000
 
 
-def test_a_selector_finds_the_pods_that_it_is_for() -> None:
-    labels = {
-        one["kind"]: one["spec"]["template"]["metadata"]["labels"]
-        for one in DOCUMENTS
-        if "template" in one.get("spec", {})
-    }
-    for one in DOCUMENTS:
+@pytest.mark.parametrize("manifest", MANIFESTS)
+def test_a_selector_finds_the_pods_that_it_is_for(manifest: str) -> None:
+    labels = [own for own, _ in pods(manifest)]
+    services = {one["metadata"]["name"] for one in MANIFESTS[manifest] if one["kind"] == "Service"}
+    for one in MANIFESTS[manifest]:
+        spec = one["spec"]
         if one["kind"] == "Service":
-            wanted = one["spec"]["selector"]
-            assert [kind for kind, own in labels.items() if wanted.items() <= own.items()], one["metadata"]["name"]
-    (deployment,) = [one for one in DOCUMENTS if one["kind"] == "Deployment"]
-    assert deployment["spec"]["selector"]["matchLabels"] == labels["Deployment"]
-    (job,) = [one for one in DOCUMENTS if one["kind"] == "Job"]
-    assert job["spec"]["template"]["spec"]["subdomain"] in {s["metadata"]["name"] for s in DOCUMENTS}
+            assert any(spec["selector"].items() <= own.items() for own in labels), one["metadata"]["name"]
+        elif one["kind"] == "NetworkPolicy":
+            wanted = [
+                spec["podSelector"],
+                *(source["podSelector"] for rule in spec["ingress"] for source in rule["from"]),
+            ]
+            assert all(any(one["matchLabels"].items() <= own.items() for own in labels) for one in wanted)
+        elif one["kind"] == "Deployment":
+            assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    for _, pod in pods(manifest):
+        assert pod.get("subdomain") in {None, *services}

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -29,6 +30,8 @@ BOOT = "github.com/apache/beam/sdks/v2/python/container@v2.77.0"
 S3_SERVER = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 GS_SERVER = "github.com/fsouza/fake-gcs-server@v1.52.3"
 FLINK, SPARK = "1.19.3", "3.5.7"
+#: The API of Flink's Kubernetes operator.
+FLINK_OPERATOR = "1.10.0"
 #: The release of Beam's Java part. It is older than the Python part: the newest whose runners for both engines were served.
 BEAM = "2.62.0"
 #: The module of Beam's runner for an engine, and the class that starts its job server.
@@ -85,14 +88,22 @@ def flink_plugins() -> Path:
     place, name = folder() / f"flink-plugins-{FLINK}", f"flink-s3-fs-hadoop-{FLINK}.jar"
 
     def copy(part: Path) -> None:
-        wanted = [
-            f"-Dartifact=org.apache.flink:flink-s3-fs-hadoop:{FLINK}",
-            f"-DoutputDirectory={part / 's3-fs-hadoop'}",
-        ]
-        _ask([*_maven(), "dependency:copy", *wanted])
+        _copy(f"org.apache.flink:flink-s3-fs-hadoop:{FLINK}", part / "s3-fs-hadoop")
 
     _made(place, place / "s3-fs-hadoop" / name, copy)
     return place
+
+
+def flink_operator() -> Path:
+    """The jar with the types that Flink's operator adds to Kubernetes. Raises RefusedError."""
+    place = folder() / f"flink-operator-{FLINK_OPERATOR}"
+    jar = place / f"flink-kubernetes-operator-api-{FLINK_OPERATOR}.jar"
+    return _made(place, jar, partial(_copy, f"org.apache.flink:flink-kubernetes-operator-api:{FLINK_OPERATOR}"))
+
+
+def _copy(artifact: str, part: Path) -> None:
+    """Fetch one artifact of Maven Central into a folder."""
+    _ask([*_maven(), "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={part}"])
 
 
 def spark_home() -> Path:
