@@ -186,7 +186,7 @@ def draw_losses(run: str) -> str:
             label = name.removeprefix(EVALUATION).removesuffix("/r1").replace("_", " ")
             axis.plot(*zip(*points, strict=True), label=label, marker="o" if len(points) < 3 else None)
         axis.set_ylabel(title)
-        axis.set_ylim(*((0, 1) if title == "R@1" else (None, None)))
+        axis.set_ylim(*((-0.03, 1.03) if title == "R@1" else (None, None)))
         axis.grid(alpha=0.3)
         if drawn:
             axis.legend(frameon=False)
