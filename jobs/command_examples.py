@@ -23,7 +23,7 @@ EXAMPLES = {
     "diff": ("longtake diff mine/out/my-corpus/plan edited-plan",),
     "doctor": (
         "longtake doctor mine/corpus.yaml",
-        "longtake doctor gs://bucket/mine/corpus.yaml -- --runner=FlinkRunner --flink_master=localhost:8081",
+        "longtake doctor gs://bucket/mine/corpus.yaml -- --runner=FlinkRunner --flink_master=localhost:8081 --parallelism=4",
     ),
     "build": (
         "longtake build mine/corpus.yaml",
