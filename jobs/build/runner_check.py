@@ -19,11 +19,11 @@ from apache_beam.options.pipeline_options import (
     PipelineOptions,
     PortableOptions,
     SparkRunnerOptions,
-    StandardOptions,
 )
 from apache_beam.utils.subprocess_server import JavaJarServer
 
-from longtake.pipeline.run.runner import is_inside_job_server, is_ours
+from longtake.pipeline.run.job_servers import is_inside_job_server, runner_name
+from longtake.pipeline.run.runner import is_ours
 
 _SECONDS = 10
 #: (what, whether it is well, what was found or what to do)
@@ -32,8 +32,7 @@ Finding = tuple[str, bool, str]
 
 def check_runner(options: PipelineOptions) -> Iterator[Finding]:
     """Look at the servers that `options` name, without starting a job."""
-    portable, runner = options.view_as(PortableOptions), options.view_as(StandardOptions).runner or ""
-    name = runner.rsplit(".", 1)[-1]
+    portable, name = options.view_as(PortableOptions), runner_name(options)
     if name == "FlinkRunner":
         flink = options.view_as(FlinkRunnerOptions)
         yield from _job_server(

@@ -1,6 +1,5 @@
 """Beam runners and options: which ones suit this job, and how they are set."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -10,7 +9,6 @@ from apache_beam.options.pipeline_options import (
     DebugOptions,
     DirectOptions,
     FlinkRunnerOptions,
-    JobServerOptions,
     PipelineOptions,
     PortableOptions,
     SparkRunnerOptions,
@@ -22,7 +20,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment, ExternalEnvironment
 
-from longtake.pipeline.run import beam_lookups, dataflow
+from longtake.pipeline.run import beam_lookups, dataflow, job_servers
 from longtake.pipeline.run.batches import Batches
 from longtake.pipeline.run.slots import cores
 from longtake.schemas.config import CorpusConfig
@@ -35,15 +33,8 @@ _ALL_CORES = 0  # all cores of the worker; only the worker knows the number
 #: A host that was cut off is heard again late: the system waits longer before each new try to send. Beam's workers (2.77) give up
 #: by themselves after a minute without an answer.
 _ASK_MS, _ANSWER_MS = 30_000, 180_000
-_KEEP_MS = 600_000
 #: What a runner says of a worker process that ended before its work did; jobs/job.py explains it.
 WORKER_DIED = "Channel closed prematurely: the worker died"
-#: Their job servers take options that Beam's Python part does not know.
-_SERVED = ("FlinkRunner", "SparkRunner", "PortableRunner")
-_SPARK_TASKS = "spark.default.parallelism"
-#: Spark tries a task again at once where it failed, four times, with the same Python worker, even when that is dead.
-_SPARK_ELSEWHERE = {"spark.excludeOnFailure.enabled": "true"}
-_HERE = re.compile(r"\[(local|auto)\]|local(\[.+\])?")  # Flink's and Spark's names for a cluster inside the job server
 
 
 def _say_nothing(*_: object, **__: object) -> None: ...
@@ -147,8 +138,7 @@ def pipeline_options(beam_args: list[str], workers: int) -> PipelineOptions:
         dataflow.prepare(options)
     else:
         _check_environment(options)
-        _use_the_whole_cluster(options)
-        _keep_workers(options)
+        job_servers.prepare(options)
     return options
 
 
@@ -161,7 +151,7 @@ def _check_names(parser: Any, beam_args: list[str]) -> None:
     parser.error = refuse
     known, unknown = parser.parse_known_args(beam_args)
     names = [name for action in parser._actions for name in action.option_strings]
-    served = _class_name(known.runner) in _SERVED
+    served = str(known.runner).rsplit(".", 1)[-1] in job_servers.SERVED
     faults = []
     for argument in unknown:
         name = argument.partition("=")[0]
@@ -186,64 +176,17 @@ def _check_environment(options: PipelineOptions) -> None:
         raise ConfigError(
             "--environment_type=EXTERNAL: say where the workers are, as in --environment_config=localhost:50000"
         )
-    name = _class_name(runner)
+    name = job_servers.runner_name(options)
     master = {
         "FlinkRunner": options.view_as(FlinkRunnerOptions).flink_master,
         "SparkRunner": options.view_as(SparkRunnerOptions).spark_master_url,
         "PortableRunner": "elsewhere",
     }.get(name)
-    if master is not None and kind is None and not is_inside_job_server(master):
+    if master is not None and kind is None and not job_servers.is_inside_job_server(master):
         raise ConfigError(
             f"{name}: Beam's own image for workers has no longtake. Give --environment_type=EXTERNAL and --environment_config, "
             "or --environment_type=DOCKER and the image of docker/Dockerfile as --environment_config (docs/cloud.md)"
         )
-
-
-def _class_name(runner: object) -> str:
-    """The name of a runner without its module."""
-    return str(runner).rsplit(".", 1)[-1]
-
-
-def _keep_workers(options: PipelineOptions) -> None:
-    """Let a job server keep its Python workers from step to step. Spark's ends them after each, and a start takes seconds."""
-    portable = options.view_as(PortableOptions)
-    if _class_name(options.view_as(StandardOptions).runner) in _SERVED and portable.environment_cache_millis == 0:
-        portable.environment_cache_millis = _KEEP_MS
-
-
-def _use_the_whole_cluster(options: PipelineOptions) -> None:
-    """Have Flink or Spark run as many tasks at once as `--parallelism` says. Beam hands it to Flink alone.
-
-    Raises ConfigError without it: on a cluster of any size, Flink would run one task at once, and Spark (3.5) two, because it
-    fixes their number before its executors are there.
-    """
-    name, flink = _class_name(options.view_as(StandardOptions).runner), options.view_as(FlinkRunnerOptions)
-    if name == "FlinkRunner" and not is_inside_job_server(flink.flink_master):
-        few, how, told = "one task", "the slots", flink.parallelism > 0
-    elif name == "SparkRunner" and not is_inside_job_server(options.view_as(SparkRunnerOptions).spark_master_url):
-        few, how, told = "two tasks", "three times the cores", _tell_spark(options, flink.parallelism)
-    else:
-        return
-    if not told:
-        raise ConfigError(
-            f"{name} would run {few} at once, on a cluster of any size: give --parallelism=N, {how} of the cluster "
-            "(docs/cloud.md)"
-        )
-
-
-def _tell_spark(options: PipelineOptions, tasks: int) -> bool:
-    """Add properties to those that the user gives Spark's job server. Return whether Spark then knows its number of tasks."""
-    server = options.view_as(JobServerOptions)
-    given = {one.removeprefix("-D").partition("=")[0] for one in server.job_server_jvm_properties}
-    ours = _SPARK_ELSEWHERE | ({_SPARK_TASKS: str(tasks)} if tasks > 0 else {})
-    more = [f"-D{name}={value}" for name, value in ours.items() if name not in given]
-    server.job_server_jvm_properties = [*server.job_server_jvm_properties, *more]
-    return tasks > 0 or _SPARK_TASKS in given
-
-
-def is_inside_job_server(master: str) -> bool:
-    """Whether `master`, of Flink or Spark, is a cluster inside the job server."""
-    return _HERE.fullmatch(master) is not None
 
 
 def is_ours(options: PipelineOptions) -> bool:
@@ -293,6 +236,6 @@ def batches_for(options: PipelineOptions) -> Batches:
 
 
 __all__ = [
-    "LocalRunner", "batches_for", "check_reachable", "cores", "is_inside_job_server", "is_local", "is_ours", "pipeline_options",
+    "LocalRunner", "batches_for", "check_reachable", "cores", "is_local", "is_ours", "pipeline_options",
     "slots_per_process",
 ]  # fmt: skip

@@ -184,10 +184,10 @@ class Cluster:
             found: dict[str, Any] = json.loads(answer.read())
         return found
 
-    def start_spark(self) -> tuple[str, ...]:
-        """Spark: a master on the runner's host, and a worker of two cores on each worker's. What to say after `--`."""
+    def start_spark(self, *workers: str) -> tuple[str, ...]:
+        """Spark: a master on the runner's host, and a worker of two cores on each of `workers`. What to say after `--`."""
         jar = artifacts.job_server("spark")
-        for name in ("runner", "worker1", "worker2"):
+        for name in ("runner", *(workers or ("worker1", "worker2"))):
             self.start_spark_on(name)
         return *ON_SPARK, f"--spark_job_server_jar={jar}"
 

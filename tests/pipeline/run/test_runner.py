@@ -1,11 +1,18 @@
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions, JobServerOptions, PortableOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    DebugOptions,
+    DirectOptions,
+    JobServerOptions,
+    PortableOptions,
+    StandardOptions,
+)
 from apache_beam.transforms import userstate
 from apache_beam.transforms.core import CallableWrapperDoFn
 from worker_pools import worker_pool
@@ -102,24 +109,49 @@ FLINK = ["--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism
 SPARK = ["--runner=SparkRunner", "--spark_master_url=spark://localhost:7077", *POOL]
 
 
-def test_a_cluster_is_told_how_many_tasks_it_may_run_at_once() -> None:
+def test_spark_is_told_how_many_tasks_it_may_run_at_once() -> None:
     def of_spark(*more: str) -> object:
         return pipeline_options([*SPARK, *more], 1).view_as(JobServerOptions).job_server_jvm_properties
 
     own = "--job_server_jvm_properties=-Dspark.default.parallelism=9"
-    elsewhere = "-Dspark.excludeOnFailure.enabled=true"
-    assert of_spark("--parallelism=4") == [elsewhere, "-Dspark.default.parallelism=4"]
-    assert of_spark(own) == of_spark(own, "--parallelism=4") == ["-Dspark.default.parallelism=9", elsewhere]
+    elsewhere = [f"-Dspark.excludeOnFailure.{name}=true" for name in ("enabled", "killExcludedExecutors")]
+    assert of_spark("--parallelism=4") == [*elsewhere, "-Dspark.default.parallelism=4"]
+    assert of_spark(own) == of_spark(own, "--parallelism=4") == ["-Dspark.default.parallelism=9", *elsewhere]
     with pytest.raises(
         ConfigError, match=r"SparkRunner would run two tasks at once, .* give --parallelism=N, three times"
     ):
         of_spark()
+    for served in ("--job_endpoint=localhost:8099", "--spark_submit_uber_jar"):  # nobody could tell it
+        assert of_spark(served) == []
+        with pytest.raises(ConfigError, match=r"give Spark spark\.default\.parallelism=4 there, and remove the option"):
+            of_spark(served, "--parallelism=4")
+    pipeline_options(
+        ["--runner=SparkRunner", "--spark_master_url=local[2]"], 1
+    )  # inside the job server it knows the cores
+    pipeline_options(
+        ["--runner=SparkRunner", "--spark_master_url=yarn", *POOL], 1
+    )  # and here it waits for its executors
+
+
+@pytest.mark.parametrize("where", ["--flink_master=localhost:8081", "--job_endpoint=localhost:8099"])
+def test_flink_is_told_too(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flink = ["--runner=FlinkRunner", where, *POOL]
+    monkeypatch.delenv("FLINK_CONF_DIR", raising=False)
     with pytest.raises(
         ConfigError, match=r"FlinkRunner would run one task at once, .* give --parallelism=N, the slots"
     ):
-        pipeline_options([option for option in FLINK if "parallelism" not in option], 1)
-    pipeline_options(["--runner=FlinkRunner", "--flink_master=[local]"], 1)  # inside the job server they know the cores
-    pipeline_options(["--runner=SparkRunner", "--spark_master_url=local[2]"], 1)
+        pipeline_options(flink, 1)
+    pipeline_options([*flink, "--parallelism", "2"], 1)
+    pipeline_options(["--runner=FlinkRunner", "--flink_master=[local]"], 1)
+    monkeypatch.setenv("FLINK_CONF_DIR", str(tmp_path))
+    for text, told in [
+        ("rest.port: 8081\n", False),
+        ("a: 1\nparallelism.default: 8\n", True),
+        ("parallelism:\n  default: 8\n", True),
+    ]:
+        (tmp_path / "config.yaml").write_text(text)
+        with nullcontext() if told else pytest.raises(ConfigError, match="one task at once"):
+            pipeline_options(flink, 1)
 
 
 def test_job_servers_keep_workers_unless_the_user_says_otherwise() -> None:
@@ -127,6 +159,7 @@ def test_job_servers_keep_workers_unless_the_user_says_otherwise() -> None:
         return pipeline_options(options, 1).view_as(PortableOptions).environment_cache_millis
 
     assert kept(FLINK) == kept(["--runner=SparkRunner", *POOL]) == 600_000
+    assert "disable_logging_submission_environment" in pipeline_options(FLINK, 1).view_as(DebugOptions).experiments
     assert kept(["--runner=PortableRunner", "--job_endpoint=localhost:1", *POOL]) == 600_000
     assert kept([*FLINK, "--environment_cache_millis=5"]) == "5"
     assert kept([]) == kept(POOL) == 0
