@@ -8,7 +8,8 @@ All runs of a seed start from the same weights and see the same samples, in the 
 those of the plain run of the seed, after its last step: VideoCLIP has only those of the model so far. The moving average is
 measured on the plain runs: it does not change the training. Settings of stage 2 go on from the plain run of their seed. Every run
 is reported. Finished ones are kept in --runs, so the command can be repeated. Rows of results/ that are not asked for stay, if
-the plain runs of then and now agree to the last digit; else the command ends with exit code 1.
+the plain runs of then and now agree to the last digit; else the command ends with exit code 1. Another processor rounds in other
+places, and after 800 steps that is another run: give its table a name of its own with --name.
 """
 
 import argparse
@@ -30,11 +31,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from measure import machine
 
 HERE = Path(__file__).resolve().parent
 NARRATED = HERE.parent / "examples" / "narrated"
 TEST = HERE.parent / "out" / "narrated" / "test"
-RESULT = HERE / "results" / "ablations"
+RESULTS = HERE / "results"
 SEEDS = (0, 1, 2)
 FRAMES = 2  # of a sentence: about 130 CPU seconds for each run
 PLAIN, PLAIN_2, AVERAGE = "plain", "stage 2, plain", "ema: 0.98"
@@ -146,9 +148,8 @@ def embedded(run: Path, folder: Path) -> str:
     return str(table)
 
 
-def with_earlier(found: list[dict[str, Any]], names: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Add the rows in results/ that were not asked for. Raises ValueError if the plain runs are others."""
-    path = RESULT.with_suffix(".json")
+def with_earlier(path: Path, found: list[dict[str, Any]], names: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Add the rows in `path` that were not asked for. Raises ValueError if the plain runs are others."""
     earlier = json.loads(path.read_text())["runs"] if path.exists() else []
     kept = [row for row in earlier if row["setting"] not in {row["setting"] for row in found}]
 
@@ -156,7 +157,7 @@ def with_earlier(found: list[dict[str, Any]], names: list[str]) -> tuple[list[di
         return {row["seed"]: [row[metric] for metric in SHOWN_1] for row in rows if row["setting"] == PLAIN}
 
     if kept and plain(earlier) != plain(found):
-        raise ValueError(f"{path} is of other plain runs: name all settings, or move it away")
+        raise ValueError(f"{path} is of other plain runs: name all settings, or give this table another --name")
     there = {row["setting"] for row in (*kept, *found)}
     return kept + found, [name for name in (*STAGE_1, *STAGE_2) if name in {*names, *there}]
 
@@ -197,7 +198,9 @@ def main() -> None:
         "--settings", nargs="+", default=[*STAGE_1, *STAGE_2], choices=[*STAGE_1, *STAGE_2], metavar="SETTING"
     )
     parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--name", default="ablations", help="of the files in results/")
     args = parser.parse_args()
+    result = RESULTS / args.name
     names, runs = [PLAIN, *(name for name in args.settings if name != PLAIN)], args.runs.resolve()
     found: list[dict[str, Any]] = []
     with ProcessPoolExecutor(args.parallel, mp_context=get_context("spawn")) as pool:
@@ -211,12 +214,12 @@ def main() -> None:
                 print(f"{row['setting']}, seed {row['seed']}: {told}", flush=True)
                 found.append(row)
     try:
-        found, names = with_earlier(found, names)
+        found, names = with_earlier(result.with_suffix(".json"), found, names)
     except ValueError as error:
         sys.exit(str(error))
     about = {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread for each run",
+        "machine": f"{machine()['cpu']}, {os.cpu_count()} cores, one thread for each run",
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in ("longtake", "torch")},
         "training_samples": json.loads((TEST.parent / "train" / "corpus.json").read_text())["splits"]["train"][
@@ -226,12 +229,12 @@ def main() -> None:
         "common": COMMON,
         "settings": STAGE_1 | STAGE_2,
     }
-    RESULT.with_suffix(".json").write_text(json.dumps({"about": about, "runs": found}, indent=1) + "\n")
+    result.with_suffix(".json").write_text(json.dumps({"about": about, "runs": found}, indent=1) + "\n")
     first = [PLAIN, AVERAGE, *(name for name in names if name in STAGE_1 and name != PLAIN)]
     tables = table(found, first, SHOWN_1, PLAIN)
     if second := [name for name in names if name in STAGE_2]:
         tables += "\n" + table(found, second, SHOWN_2, PLAIN_2)
-    RESULT.with_suffix(".md").write_text(tables)
+    result.with_suffix(".md").write_text(tables)
     print(tables)
 
 
