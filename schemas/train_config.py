@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
-from longtake.schemas.settings import Section, check_settings, read_settings
+from longtake.schemas.settings import Section, SettingsFile, check_settings, read_settings
 from longtake.schemas.task_config import TaskSettings
 
 REFERENCE = "docs/training.md"
@@ -147,7 +147,7 @@ class Evaluate(Section):
     patience: Positive | None = None
 
 
-class TrainConfig(Section):
+class TrainConfig(SettingsFile):
     """A validated configuration. `base` is the folder (or URI prefix) that its relative paths start from."""
 
     corpus: str

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from longtake.library.dataset import read_finished
 from longtake.model.data.loader import LoaderSettings
 from longtake.model.data.text import UNCASED, load_tokenizer
 from longtake.model.data.transforms import CropRange
@@ -24,7 +25,9 @@ from longtake.model.weights.checkpoint import ModelCard, weights_path
 from longtake.model.weights.official import load_official
 from longtake.model.weights.pretrained import load_bert, load_swin, weights_file
 from longtake.schemas import storage
-from longtake.schemas.errors import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusManifest
 from longtake.schemas.train_config import TrainConfig
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -197,6 +200,31 @@ def loader_settings(config: TrainConfig, card: ModelCard, device: torch.device) 
         task=card.task,
         frames=config.task.frames,
     )
+
+
+def finished_corpora(config: TrainConfig) -> list[CorpusManifest]:
+    """Read corpus.json of the training's corpora, the main one first. Raises LoaderError."""
+    found = []
+    for setting, corpus in (
+        ("corpus", config.corpus),
+        *((f"data.mix.{number}.corpus", one.corpus) for number, one in enumerate(config.data.mix)),
+    ):
+        with named(setting):
+            found.append(read_finished(Layout(config.resolve(corpus))))
+    return found
+
+
+@contextmanager
+def named(setting: str) -> Iterator[None]:
+    """Say in an error which setting names the corpus that cannot be used. Raises ConfigError for a ValueError."""
+    try:
+        yield
+    except CorpusError as error:
+        error.args = (f"{setting}: {error}",)
+        raise
+    except ValueError as error:
+        told = str(error)
+        raise ConfigError(told if told.startswith("data.") else f"{setting}: {told}") from None
 
 
 def mixed_settings(config: TrainConfig, main: LoaderSettings) -> list[LoaderSettings]:
