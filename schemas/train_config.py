@@ -170,6 +170,9 @@ class TrainConfig(SettingsFile):
     checkpointing: bool = False
     compile: Literal[False, True, "reduce-overhead", "max-autotune"] = False
     kernels: Literal["plain", "fused"] = "plain"
+    norms: Literal["fp32", "bf16"] = (
+        "fp32"  # what layer norms of the video encoder read and write, if precision is bf16
+    )
     save: Save = Save()
     evaluate: Evaluate = Evaluate()
     log_every: Positive = 10
@@ -255,7 +258,7 @@ class TrainConfig(SettingsFile):
         data = self.data.model_dump(mode="json", include={*_VARYING}, exclude_defaults=True)
         if data:
             found["data"] = data
-        for name in ("freeze", "ema"):
+        for name in ("freeze", "ema", "norms"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 found[name] = self.model_dump(mode="json", include={name})[name]
         return found

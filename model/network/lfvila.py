@@ -18,6 +18,7 @@ from longtake.model.network.compat import Compat, Preset, compat_of
 from longtake.model.network.contrast import SigmoidContrast, SoftmaxContrast, info_nce
 from longtake.model.network.fusion_losses import IGNORED, accuracy_of, hard_pairing, pairing, word_loss
 from longtake.model.network.gather import gather
+from longtake.model.network.kernels import LayerNorm
 from longtake.model.network.sizes import ModelSize
 from longtake.model.network.task_head import TaskHead
 from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
@@ -194,6 +195,12 @@ class LFVila(nn.Module):
         for module in self.video_encoder.modules():
             if isinstance(module, VideoBlock):
                 module.fused = enabled
+
+    def set_narrow_norms(self, enabled: bool) -> None:
+        """Let layer norms inside the video encoder read and write bfloat16 under autocast. The last ones write float32 still."""
+        for module in self.video_encoder.modules():
+            if isinstance(module, LayerNorm):
+                module.narrow = enabled
 
     def encode_video(self, video: Tensor, clips: int | None = None) -> VideoFeatures:
         """Encode normalised frames (B, 3, N, height, width) of `clips` consecutive clips (default: `size.clips`)."""

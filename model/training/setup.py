@@ -20,6 +20,7 @@ from longtake.model.network import window_passes
 from longtake.model.network.compat import Compat, compat_of
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import SIZES, ModelSize
+from longtake.model.training.step import mixed_dtype
 from longtake.model.training.tasks import frames_per_clip, stage_of, task_head
 from longtake.model.weights.checkpoint import ModelCard, weights_path
 from longtake.model.weights.official import load_official
@@ -65,9 +66,14 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
 
 
 def check_kernels(config: TrainConfig, device: torch.device) -> None:
-    """Raise ConfigError if kernels or CUDA graphs that the configuration asks for would not be used."""
+    """Raise ConfigError if kernels, CUDA graphs or narrow norms that the configuration asks for would not be used."""
     if not isinstance(config.compile, bool) and device.type != "cuda":
         raise ConfigError(f"compile: {config.compile} needs CUDA, whose graphs it records; set it to true or false")
+    if config.norms == "bf16" and mixed_dtype(config, device) != torch.bfloat16:
+        where = f" on {device.type}" if config.precision == "auto" else ""
+        raise ConfigError(
+            f"norms: bf16 is for precision bf16, and precision is {config.precision}{where}; remove norms, or change precision"
+        )
     if config.kernels == "plain":
         return
     if config.compile:

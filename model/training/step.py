@@ -74,6 +74,7 @@ class Stepper:
         model = self.model
         model.set_checkpointing(self.config.checkpointing)
         model.set_fused(self.config.kernels == "fused")
+        model.set_narrow_norms(self.config.norms == "bf16")
         if self.config.compile:
             # The encoders do nearly all of the work. The losses draw from generators, which no graph can hold.
             model.encode_video = self._compiled(model.encode_video)  # type: ignore[method-assign]

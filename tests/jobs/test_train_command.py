@@ -140,6 +140,12 @@ def test_errors_are_one_line(
         ({"data": {"frames_per_sentence": 99}}, "data:", "data: frames_per_sentence is 99, but the corpus has "),
         ({"freeze": ["nothing"]}, "freeze:", "freeze: no module 'nothing'"),
         ({"batch_size": 1}, "batch_size:", "batch_size: 1 in one process"),
+        ({"norms": "bf16"}, "norms:", "norms: bf16 is for precision bf16, and precision is fp32; remove norms"),
+        (
+            {"norms": "bf16", "precision": "auto"},
+            "norms:",
+            "norms: bf16 is for precision bf16, and precision is auto on cpu",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
