@@ -59,6 +59,7 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         raise ConfigError(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from None
     if whole.video.channels != 3:
         raise ConfigError(f"model.video.channels is {whole.video.channels}, but frames have 3")
+    _check_pixels(config, whole)
     tokenizer = _tokenizer(config)
     _check_text(config, whole, tokenizer)
     stage = config.model.stage if head is None else stage_of(head)
@@ -139,6 +140,28 @@ def _tokenizer(config: TrainConfig) -> str:
         return name if name == UNCASED else _place(config, name)
     except (OSError, ValueError) as error:
         raise ConfigError(f"data.tokenizer {name!r}: {error}") from None
+
+
+def _check_pixels(config: TrainConfig, size: ModelSize) -> None:
+    """Raise ConfigError where pixels cannot be masked, or masking them would train nothing."""
+    if not size.losses.pixels_weight:
+        return
+    where = "model.losses.pixels_weight"
+    if config.task.kind != "pretrain":
+        raise ConfigError(f"{where} is for pre-training: remove it, or task")
+    if config.model.stage == 2:
+        raise ConfigError(f"{where} is for stage 1: stage 2 keeps the video encoder as it is; remove it")
+    if config.contrast_chunks > 1:
+        raise ConfigError(f"{where}: contrast_chunks has no place for a loss beside the contrast; remove one of them")
+    block, (_, rows, columns) = size.losses.pixels_block, size.video.patch
+    if block % rows or block % columns:
+        raise ConfigError(
+            f"model.losses.pixels_block is {block}, which is no multiple of patches of {rows}x{columns} pixels"
+        )
+    if size.height <= block and size.width <= block:
+        raise ConfigError(
+            f"model.losses.pixels_block is {block}, all of a picture of {size.height}x{size.width} pixels: take less"
+        )
 
 
 def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
