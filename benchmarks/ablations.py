@@ -60,6 +60,7 @@ STAGE_1: dict[str, dict[str, Any]] = {
         "data": {"curriculum": [{"until": 0.5, "frames_per_sentence": 1}, {"until": 1.0, "frames_per_sentence": 2}]}
     },
     RELATED: {"data": {"related": "vectors.parquet"}},  # beside the run
+    "pixels_weight: 1": {"model": {"losses": {"pixels_weight": 1.0, "pixels_block": 8}}},  # a patch: there are 3 x 5
     "schedule: cosine": {"optimizer": {"schedule": "cosine"}},
     "layer_decay: 0.9": {"optimizer": {"layer_decay": 0.9}},
 }

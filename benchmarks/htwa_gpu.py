@@ -6,9 +6,9 @@
 Checks: losses and gradients of small models on the device against the same on CPU, where the oracle and the tests hold them to
 the released code, also with the fused kernels; the same in bfloat16, with sentences that are empty, eager against compiled; the
 encoder compiled as one graph; its gradients in CUDA graphs that are replayed, none skipped; very many windows. Steps: both
-stages, bfloat16 autocast, AdamW, eager, with fused kernels, with torch.compile, stage 1 also with CUDA graphs: seconds, samples
-per second, memory, share of the bfloat16 peak. Each row is written as it is measured. Exit code 1 where a check fails, where
-losses are not finite or where Inductor skips a CUDA graph that was asked for.
+stages, bfloat16 autocast, AdamW, eager, with fused kernels, with torch.compile, stage 1 also with CUDA graphs and with layer
+norms that write bfloat16: seconds, samples per second, memory, share of the bfloat16 peak. Each row is written as it is measured.
+Exit code 1 where a check fails, where losses are not finite or where Inductor skips a CUDA graph that was asked for.
 """
 
 import argparse
@@ -38,6 +38,7 @@ from small_models import batch as small_batch, small
 TOLERANCE = 2e-3  # of a gradient, relative: float32, sums in another order
 TOLERANCE_BF16 = 0.05  # of losses and vectors, relative: 8 bits of mantissa, some ten layers
 WORDS_HIDDEN = 0.15
+NORMS = ", bf16 norms"  # after the name of an encoder: layer norms that write bfloat16
 
 
 def arguments() -> argparse.Namespace:
@@ -121,7 +122,8 @@ def bf16_checks(device: str) -> dict[str, float]:
 
         with torch.no_grad():
             exact = run()
-            for name in ("eager", "compiled"):
+            for name in ("eager", f"eager{NORMS}", "compiled"):
+                model.set_narrow_norms(name.endswith(NORMS))
                 if name == "compiled":
                     backend = "inductor" if device == "cuda" else "aot_eager"
                     model.encode_video = torch.compile(model.encode_video, backend=backend)  # type: ignore[method-assign]
@@ -199,20 +201,22 @@ def inputs_of(size: ModelSize, stage: int, batch: int, device: str) -> tuple[Ten
 
 
 def training_step(size: ModelSize, stage: int, encoder: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds (median), samples per second and memory of one optimisation step. `encoder`: eager, fused, compiled, graphs."""
-    device = options.device
+    """Seconds (median), samples per second and memory of one optimisation step. `encoder`: eager, fused, compiled, graphs, each
+    also with NORMS after it."""
+    device, how_run = options.device, encoder.removesuffix(NORMS)
     torch.manual_seed(0)
     with torch.device(device):
         model = LFVila(size, stage=stage).train()
+    model.set_narrow_norms(encoder != how_run)
     inputs = inputs_of(size, stage, options.batch, device)
     flops = forward_flops(size, stage) * options.batch
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=device == "cuda")
     skipped = graphs_skipped()
     # Stage 2 picks out the hidden words, whose number varies: only its encoder is one graph (docs/lfvila.md).
-    model.set_fused(encoder == "fused")
-    if encoder in ("compiled", "graphs"):
-        how = compiling(device, encoder == "graphs")
+    model.set_fused(how_run == "fused")
+    if how_run in ("compiled", "graphs"):
+        how = compiling(device, how_run == "graphs")
         model.video_encoder = torch.compile(model.video_encoder, fullgraph=True, **how)  # type: ignore[assignment]
     present = torch.ones(inputs[1].shape[:2], dtype=torch.bool)
     generator = torch.Generator().manual_seed(0)
@@ -309,7 +313,8 @@ def main() -> int:
             console.print(f"  {'ok' if sound(name, found) else 'DIFFERS'} {name}: {found:.1e}", highlight=False)
         write()
     wanted = [(stage, encoder) for stage in (1, 2) for encoder in ("eager", "fused", "compiled")]
-    for stage, encoder in (*wanted, (1, "graphs")):
+    wanted += [(1, "graphs"), *((1, f"{encoder}{NORMS}") for encoder in ("eager", "fused", "compiled"))]
+    for stage, encoder in wanted:
         steps.append(training_step(size, stage, encoder, options))
         write()
         if options.device == "cuda":

@@ -4,7 +4,8 @@
 
 FLOPs: PyTorch's counter, forward once and backward twice. Bytes: the inputs and outputs of each operation of a forward and a
 backward pass under bfloat16 autocast, as eager mode runs them on CUDA: layer norms in float32, attention as one kernel that
-writes the gradient of its bias for every window. Caches are left out. `fused` has the kernels of model/network/window_passes.
+writes the gradient of its bias for every window. Caches are left out. `fused` has the kernels of model/network/window_passes,
+`bf16 norms` layer norms that read and write bfloat16.
 The times are no measurement: what is counted, over what an H200 can do at best (989 TFLOP/s, 4.8 TB/s) and at 70 % of it.
 """
 
@@ -19,7 +20,7 @@ from unittest.mock import patch
 import torch
 import torch.nn.functional as F
 from htwa import STEP
-from htwa_gpu import flops_of_stage_two, forward_flops, inputs_of
+from htwa_gpu import NORMS, flops_of_stage_two, forward_flops, inputs_of
 from measure import RESULTS, machine, report
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -101,16 +102,19 @@ def constants(*key: Any) -> Any:
 
 def norm_in_float32(x: Tensor, *rest: Any, plain: Any = F.layer_norm, **more: Any) -> Tensor:
     """Layer norm as autocast runs it on CUDA."""
-    out: Tensor = plain(x.float(), *rest, **more)
+    out: Tensor = plain(x.float() if torch.is_autocast_enabled("cpu") else x, *rest, **more)
     return out
 
 
-def bytes_of_video(fused: bool, batch: int = 4) -> float:
-    """Bytes that pass through memory for a sample: forward and backward pass of the video encoder, in training."""
+def bytes_of_video(fused: bool, narrow: bool, batch: int = 4) -> float:
+    """Bytes that pass through memory for a sample: forward and backward pass of the video encoder, in training.
+
+    `narrow`: with layer norms that read and write bfloat16."""
     traffic, size = Traffic(), SIZES["base"]
     with (
         FakeTensorMode(allow_non_fake_inputs=True),
         patch.object(kernels, "ONE_DNN", False),
+        patch.object(kernels, "NARROW_SUMS", ()),
         patch.object(video_blocks, "attention", attention_as_on_cuda(traffic)),
         patch.object(video_blocks, "window_tensors", constants),
         patch.object(window_passes, "usable", lambda x: fused),
@@ -120,6 +124,7 @@ def bytes_of_video(fused: bool, batch: int = 4) -> float:
     ):
         model = LFVila(size, stage=1).train()
         model.set_fused(fused)
+        model.set_narrow_norms(narrow)
         video = inputs_of(size, 1, batch, "cpu")[0]
         with traffic, torch.autocast("cpu", torch.bfloat16):
             found = model.encode_video(video)
@@ -133,7 +138,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     size, rows, found = SIZES["base"], [], []
-    moved = {name: bytes_of_video(name == "fused") for name in ("eager", "fused")}
+    moved = {
+        f"{name}{NORMS if narrow else ''}": bytes_of_video(name == "fused", narrow)
+        for name, narrow in product(("eager", "fused"), (False, True))
+    }
     for stage, encoder in product((1, 2), moved):
         flops = forward_flops(size, stage)
         step = STEP * flops["all"] if stage == 1 else flops_of_stage_two(flops)

@@ -56,7 +56,7 @@ def train(
         joined(device) as process,
         ExitStack() as stack,
     ):
-        with process.together():
+        with process.together(), settings.located():
             trainer = Trainer(settings, process, partial(terminal.print_line, terminal.console()))
             stack.enter_context(alone_in(trainer.folder, process.leads))
             trainer.start(resume, extend)

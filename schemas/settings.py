@@ -1,16 +1,18 @@
 """Reads settings files: YAML checked against a model, with error messages for people."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from longtake.schemas import storage
-from longtake.schemas.errors import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 SET = "--set"  # the option that changes a setting
@@ -21,6 +23,28 @@ class Section(BaseModel):
     """A part of a settings file. Unknown names are errors, and so are NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SettingsFile(Section):
+    """The settings of a whole file, which remember where each is given. Made in code, they remember nothing."""
+
+    _file: str = PrivateAttr("")
+    _places: dict[Location, str] = PrivateAttr(default_factory=dict)
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Put file and line in front of an error's message that begins with the name of a setting, as in `data.related: ...`.
+
+        It is for what shows only when the settings are used: files that do not exist, or do not fit.
+        """
+        try:
+            yield
+        except (ConfigError, CorpusError) as error:
+            name = re.match(r"[a-z_]+(\.\w+)*(?=[:\s])", str(error))
+            location = tuple(int(part) if part.isdecimal() else part for part in name[0].split(".")) if name else ()
+            if self._file and location and location[0] in type(self).model_fields:
+                error.args = (_told(_at(location, self._places, self._file), str(error)),)
+            raise
 
 
 def read_settings(
@@ -62,7 +86,10 @@ def read_settings(
     if ("base",) in places:
         raise ConfigError(f"{places['base',]}: base: no such setting. See {reference} for the list.")
     base = storage.parent(path) if storage.is_remote(path) else str(Path(path).resolve().parent)
-    return check_settings(raw | {"base": base}, kind, path, reference, places)
+    found = check_settings(raw | {"base": base}, kind, path, reference, places)
+    if isinstance(found, SettingsFile):
+        found._file, found._places = path, places
+    return found
 
 
 def check_settings(
@@ -75,8 +102,7 @@ def check_settings(
     except ValidationError as error:
         told = []
         for fault in error.errors():
-            place, fault_text = _at(fault["loc"], places or {}, where), _explain(fault, kind, reference)
-            told.append(f"{place}: {fault_text.removeprefix(place.removeprefix(SET).strip() + ': ')}")  # no name twice
+            told.append(_told(_at(fault["loc"], places or {}, where), _explain(fault, kind, reference)))
         raise ConfigError("\n".join(told)) from None
 
 
@@ -164,6 +190,11 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for part in get_args(annotation):
         yield from _models(part)
+
+
+def _told(place: str, fault: str) -> str:
+    """Join place and fault; a change's place has the name already."""
+    return f"{place}: {fault.removeprefix(place.removeprefix(SET).strip() + ': ')}"
 
 
 def _at(location: Location, places: dict[Location, str], where: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from longtake.schemas import storage
-from longtake.schemas.settings import Section, check_settings, read_settings
+from longtake.schemas.settings import Section, SettingsFile, check_settings, read_settings
 from longtake.schemas.task_config import TaskSettings
 
 REFERENCE = "docs/training.md"
@@ -147,7 +147,7 @@ class Evaluate(Section):
     patience: Positive | None = None
 
 
-class TrainConfig(Section):
+class TrainConfig(SettingsFile):
     """A validated configuration. `base` is the folder (or URI prefix) that its relative paths start from."""
 
     corpus: str
@@ -170,6 +170,9 @@ class TrainConfig(Section):
     checkpointing: bool = False
     compile: Literal[False, True, "reduce-overhead", "max-autotune"] = False
     kernels: Literal["plain", "fused"] = "plain"
+    norms: Literal["fp32", "bf16"] = (
+        "fp32"  # what layer norms of the video encoder read and write, if precision is bf16
+    )
     save: Save = Save()
     evaluate: Evaluate = Evaluate()
     log_every: Positive = 10
@@ -255,7 +258,7 @@ class TrainConfig(Section):
         data = self.data.model_dump(mode="json", include={*_VARYING}, exclude_defaults=True)
         if data:
             found["data"] = data
-        for name in ("freeze", "ema"):
+        for name in ("freeze", "ema", "norms"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 found[name] = self.model_dump(mode="json", include={name})[name]
         return found

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from longtake.model.network.bert import initialise
 from longtake.model.network.clip_pooling import frame_tokens
 from longtake.model.network.compat import Compat, Preset, compat_of
+from longtake.model.network.features import TextFeatures
 from longtake.model.network.fusion_losses import accuracy_of
-from longtake.model.network.lfvila import LFVila, TextFeatures
+from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import ModelSize, TextSize
 from longtake.model.network.task_head import PRETRAINING, TaskHead
 from longtake.model.network.text_encoder import TextEncoder
@@ -153,7 +154,7 @@ class VideoClassifier(LFVila):
     def __init__(self, size: ModelSize, compat: Preset | Compat, head: TaskHead) -> None:
         nn.Module.__init__(self)
         self.size, self.compat, self.head = size, compat_of(compat), head
-        self.stage, self.video_token_pos, self.contrast, self._frozen = 1, None, None, ()
+        self.stage, self.video_token_pos, self.contrast, self.masked_pixels, self._frozen = 1, None, None, None, ()
         width = size.text.hidden
         self.video_encoder = VideoEncoder(size.video, self.compat)
         self.video_global_proj = nn.Linear(width, width)

@@ -7,7 +7,7 @@ masked words and video-text matching. Parameters have the names of the released 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from longtake.model.network.clip_pooling import VideoTokenPosition, clip_vectors, frame_tokens
 from longtake.model.network.compat import Compat, Preset, compat_of
 from longtake.model.network.contrast import SigmoidContrast, SoftmaxContrast, info_nce
+from longtake.model.network.features import FeatureGradients, TextFeatures, VideoFeatures
 from longtake.model.network.fusion_losses import IGNORED, accuracy_of, hard_pairing, pairing, word_loss
 from longtake.model.network.gather import gather
+from longtake.model.network.kernels import LayerNorm
+from longtake.model.network.masked_pixels import MaskedPixels
 from longtake.model.network.sizes import ModelSize
 from longtake.model.network.task_head import TaskHead
 from longtake.model.network.temporal_contrast import Draw, draw, mtc_loss
@@ -34,31 +37,6 @@ STAGE_ONE = (
     "text_global_proj",
     "sent_embedding",
 )
-
-
-class VideoFeatures(NamedTuple):
-    """A batch of videos, encoded."""
-
-    video: Tensor  # (B, C), unit length
-    clips: Tensor  # (B, M, C), unit length
-    tokens: Tensor  # (B, T, H', W', C), for the fusion layers
-
-
-class TextFeatures(NamedTuple):
-    """A batch of paragraphs, encoded."""
-
-    paragraph: Tensor  # (B, C), unit length
-    sentences: Tensor  # (B, M, C), unit length; 0 for sentences that are all padding
-    present: Tensor  # (B, M): which sentences have words
-    tokens: Tensor  # (B, 1 + M L, C), for the fusion layers
-    keep: Tensor  # (B, 1 + M L): which tokens are not padding
-
-
-class FeatureGradients(NamedTuple):
-    """The gradients of a loss in the features of a batch; None: the loss does not depend on them."""
-
-    features: tuple[Tensor | None, ...]  # in VideoFeatures.video and clips, TextFeatures.paragraph and sentences
-    own: tuple[Tensor, ...] = ()  # in `loss_parameters`
 
 
 class LFVila(nn.Module):
@@ -91,6 +69,9 @@ class LFVila(nn.Module):
         if stage == 2:
             grid = size.pooled_grid(whole_patches_only=self.compat.misplaced_patch_padding)
             self.video_token_pos = VideoTokenPosition(size.clips * size.frames_per_clip, grid, width)
+        self.masked_pixels: MaskedPixels | None = None
+        if stage == 1 and size.losses.pixels_weight:  # the last part: the others start as without it
+            self.masked_pixels = MaskedPixels(size.video)
         for module in self._untrained():
             module.requires_grad_(False)
         self.train()
@@ -195,10 +176,20 @@ class LFVila(nn.Module):
             if isinstance(module, VideoBlock):
                 module.fused = enabled
 
-    def encode_video(self, video: Tensor, clips: int | None = None) -> VideoFeatures:
-        """Encode normalised frames (B, 3, N, height, width) of `clips` consecutive clips (default: `size.clips`)."""
+    def set_narrow_norms(self, enabled: bool) -> None:
+        """Let layer norms inside the video encoder read and write bfloat16 under autocast. The last ones write float32 still."""
+        for module in self.video_encoder.modules():
+            if isinstance(module, LayerNorm):
+                module.narrow = enabled
+
+    def encode_video(self, video: Tensor, clips: int | None = None, hidden: Tensor | None = None) -> VideoFeatures:
+        """Encode normalised frames (B, 3, N, height, width) of `clips` consecutive clips (default: `size.clips`).
+
+        `hidden` (B, H, W) tells which patches are hidden, if the model was made for that (`masked_pixels`).
+        """
         clips = self.size.clips if clips is None else clips
-        maps = self.video_encoder(video, clips)
+        masked = None if hidden is None else self.masked_pixels
+        maps = self.video_encoder(video, clips, hidden, None if masked is None else masked.token)
         tokens = frame_tokens(maps.video, self.compat)
         whole = clip_vectors(tokens.flatten(2, 3), clips, self.compat)
         local = whole
@@ -208,6 +199,7 @@ class LFVila(nn.Module):
             video=F.normalize(self.video_global_proj(whole.mean(1)), dim=-1),
             clips=F.normalize(self.video_local_proj(local), dim=-1),
             tokens=tokens,
+            colours=None if masked is None else masked(maps.video),
         )
 
     def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
@@ -348,6 +340,15 @@ class LFVila(nn.Module):
         scores: Tensor = self.text_encoder.seq_relationship(self.text_encoder.bert.pooler(x))
         return scores
 
+    def _with_pixels(
+        self, losses: dict[str, Tensor], videos: VideoFeatures, video: Tensor, hidden: Tensor
+    ) -> dict[str, Tensor]:
+        """Add the loss of hidden patches."""
+        assert self.masked_pixels is not None and videos.colours is not None  # noqa: S101 for mypy: `hidden` was given
+        with torch.autocast(video.device.type, enabled=False):
+            pixels = self.masked_pixels.loss(videos.colours, video, hidden)
+        return {**losses, "loss": losses["loss"] + self.size.losses.pixels_weight * pixels, "pixels": pixels}
+
     def forward(
         self,
         video: Tensor,
@@ -357,6 +358,7 @@ class LFVila(nn.Module):
         generator: torch.Generator | None = None,
         drawn: Draw | None = None,
         pull: FeatureGradients | None = None,
+        hidden: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch. Its clip k is shown while sentence k is said.
 
@@ -368,6 +370,7 @@ class LFVila(nn.Module):
             generator: MTC draws positions from it, stage 2 hard negatives; None: PyTorch's generator.
             drawn: the positions, if they are drawn already.
             pull: gradients of the features, in place of losses; see `pulled`.
+            hidden: (B, H, W), which patches of each video are hidden in all its frames; their colours are a further loss.
 
         Returns:
             The losses by name, scalars.
@@ -375,12 +378,13 @@ class LFVila(nn.Module):
         Raises:
             ValueError: stage 2 without `mlm_labels`.
         """
-        videos = self.encode_video(video, self.clips_of(text_ids))
+        videos = self.encode_video(video, self.clips_of(text_ids), hidden)
         texts = self.encode_text(text_ids, attention_mask)
         if pull is not None:
             return {"loss": self.pulled(videos, texts, pull)}
         if self.stage == 1:
-            return self.contrastive_losses(videos, texts, generator, drawn)
+            losses = self.contrastive_losses(videos, texts, generator, drawn)
+            return losses if hidden is None else self._with_pixels(losses, videos, video, hidden)
         if mlm_labels is None:
             raise ValueError("stage 2 needs mlm_labels")
         return self.fusion_losses(videos, texts, mlm_labels, generator)

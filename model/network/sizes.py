@@ -107,7 +107,7 @@ class TextSize:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Weights and temperatures of the four losses (values of the released configuration, facts 4)."""
+    """Weights and temperatures of the losses (of the first four: values of the released configuration, facts 4)."""
 
     contrast: Literal["info_nce", "sigmoid"] = "info_nce"
     temperature: Positive = 0.05
@@ -121,6 +121,10 @@ class LossSettings:
     mlm_weight: Weight = 1.0
     matching_weight: Weight = 10.0
     matching_negatives: Literal["next", "hard"] = "next"  # hard: videos that the contrast takes for similar
+
+    pixels_weight: Weight = 0.0  # stage 1; 0: nothing is hidden
+    pixels_share: Rate = 0.3  # of the squares of a picture that are hidden
+    pixels_block: Count = 32  # pixels along a side of a square
 
     def __post_init__(self) -> None:
         if self.learn_temperature and self.temperature < 0.01:

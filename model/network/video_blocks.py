@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from longtake.model.network import window_passes
 from longtake.model.network.compat import CORRECTED, Compat
-from longtake.model.network.kernels import Linear, attention, linear
+from longtake.model.network.kernels import LayerNorm, Linear, attention, linear
 from longtake.model.network.sizes import Window
 from longtake.model.network.window_geometry import WindowGeometry, window_tensors
 from longtake.model.network.window_passes import add_windows, norm_to_windows
@@ -129,10 +129,10 @@ class VideoBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.window, self.shift = window, shift
-        self.norm1 = nn.LayerNorm(width)
+        self.norm1 = LayerNorm(width)
         self.attn = WindowAttention(width, window, heads, qkv_bias)
         self.drop_path = DropPath(drop_path)
-        self.norm2 = nn.LayerNorm(width)
+        self.norm2 = LayerNorm(width)
         self.mlp = Mlp(width, int(width * mlp_ratio))
         self.fused = False  # use the kernels of window_passes where they run
 
@@ -159,7 +159,7 @@ class PatchMerging(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.reduction = Linear(4 * width, 2 * width, bias=False)
-        self.norm = nn.LayerNorm(4 * width)
+        self.norm = LayerNorm(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, H, W, C) to (B, T, ceil(H / 2), ceil(W / 2), 2C)."""
@@ -181,7 +181,7 @@ class PatchEmbed(nn.Module):
         self.patch = patch
         self.misplaced_padding = misplaced_padding
         self.proj = nn.Conv3d(channels, width, kernel_size=patch, stride=patch)
-        self.norm = nn.LayerNorm(width) if norm else None
+        self.norm = LayerNorm(width) if norm else None
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, N, height, width) to (B, T, H, W, C), sizes rounded up to whole patches."""

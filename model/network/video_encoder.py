@@ -84,8 +84,11 @@ class VideoEncoder(nn.Module):
         x = self.norm_local(self.local_feat_proj(x))
         return x
 
-    def forward(self, video: Tensor, clips: int = 1) -> VideoMaps:
-        """Encode videos (B, 3, N, height, width) of `clips` consecutive clips.
+    def forward(
+        self, video: Tensor, clips: int = 1, hidden: Tensor | None = None, token: Tensor | None = None
+    ) -> VideoMaps:
+        """Encode videos (B, 3, N, height, width) of `clips` consecutive clips. `token` (C,) takes the place of patches
+        that `hidden` (B, H, W) names, in all frames.
 
         With the sizes of `BASE`, T = N, H = height / 64 and W = width / 64, rounded up.
         """
@@ -94,6 +97,8 @@ class VideoEncoder(nn.Module):
         video = video.reshape([index(length) for length in video.shape])
         clips = index(clips)
         x: Tensor = self.patch_embed(video)
+        if hidden is not None and token is not None:
+            x = torch.where(hidden[:, None, :, :, None], token.to(x.dtype), x)
         tap, clip_map = self.size.tap, None
         for i, layer in enumerate(self.layers):
             if i == tap and (not self.compat.global_map_as_local or tap == len(self.layers) - 1):

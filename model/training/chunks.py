@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from longtake.model.data.samples import Batch
-from longtake.model.network.lfvila import FeatureGradients, LFVila, TextFeatures, VideoFeatures
+from longtake.model.network.features import FeatureGradients, TextFeatures, VideoFeatures
+from longtake.model.network.lfvila import LFVila
 
 
 def cut(batch: Batch, chunks: int) -> list[Batch]:

@@ -16,7 +16,7 @@ EVALUATION = "eval/"  # prefix of metric names
 MOST_WAITING = 0.2  # share of the time; a GPU that waits longer is told of
 METRICS, PICTURE, WANDB_ID = "metrics.jsonl", "loss.png", "wandb_id"
 # Names of the losses in a record, in the order of the progress line.
-LOSSES = ("loss", "contrast", "mtc", "mlm", "matching", "answer", "span", "accuracy")
+LOSSES = ("loss", "contrast", "mtc", "pixels", "mlm", "matching", "answer", "span", "accuracy")
 _NOT_DRAWN = ("step", "seconds")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from longtake.library.dataset import read_finished
 from longtake.model.data.loader import LoaderSettings
 from longtake.model.data.text import UNCASED, load_tokenizer
 from longtake.model.data.transforms import CropRange
@@ -19,12 +20,15 @@ from longtake.model.network import window_passes
 from longtake.model.network.compat import Compat, compat_of
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.sizes import SIZES, ModelSize
+from longtake.model.training.step import mixed_dtype
 from longtake.model.training.tasks import frames_per_clip, stage_of, task_head
 from longtake.model.weights.checkpoint import ModelCard, weights_path
 from longtake.model.weights.official import load_official
 from longtake.model.weights.pretrained import load_bert, load_swin, weights_file
 from longtake.schemas import storage
-from longtake.schemas.errors import ConfigError
+from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.layout import Layout
+from longtake.schemas.manifest import CorpusManifest
 from longtake.schemas.train_config import TrainConfig
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -55,6 +59,7 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
         raise ConfigError(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from None
     if whole.video.channels != 3:
         raise ConfigError(f"model.video.channels is {whole.video.channels}, but frames have 3")
+    _check_pixels(config, whole)
     tokenizer = _tokenizer(config)
     _check_text(config, whole, tokenizer)
     stage = config.model.stage if head is None else stage_of(head)
@@ -62,9 +67,14 @@ def model_card(config: TrainConfig, frames_per_sentence: int) -> ModelCard:
 
 
 def check_kernels(config: TrainConfig, device: torch.device) -> None:
-    """Raise ConfigError if kernels or CUDA graphs that the configuration asks for would not be used."""
+    """Raise ConfigError if kernels, CUDA graphs or narrow norms that the configuration asks for would not be used."""
     if not isinstance(config.compile, bool) and device.type != "cuda":
         raise ConfigError(f"compile: {config.compile} needs CUDA, whose graphs it records; set it to true or false")
+    if config.norms == "bf16" and mixed_dtype(config, device) != torch.bfloat16:
+        where = f" on {device.type}" if config.precision == "auto" else ""
+        raise ConfigError(
+            f"norms: bf16 is for precision bf16, and precision is {config.precision}{where}; remove norms, or change precision"
+        )
     if config.kernels == "plain":
         return
     if config.compile:
@@ -132,6 +142,28 @@ def _tokenizer(config: TrainConfig) -> str:
         raise ConfigError(f"data.tokenizer {name!r}: {error}") from None
 
 
+def _check_pixels(config: TrainConfig, size: ModelSize) -> None:
+    """Raise ConfigError where pixels cannot be masked, or masking them would train nothing."""
+    if not size.losses.pixels_weight:
+        return
+    where = "model.losses.pixels_weight"
+    if config.task.kind != "pretrain":
+        raise ConfigError(f"{where} is for pre-training: remove it, or task")
+    if config.model.stage == 2:
+        raise ConfigError(f"{where} is for stage 1: stage 2 keeps the video encoder as it is; remove it")
+    if config.contrast_chunks > 1:
+        raise ConfigError(f"{where}: contrast_chunks has no place for a loss beside the contrast; remove one of them")
+    block, (_, rows, columns) = size.losses.pixels_block, size.video.patch
+    if block % rows or block % columns:
+        raise ConfigError(
+            f"model.losses.pixels_block is {block}, which is no multiple of patches of {rows}x{columns} pixels"
+        )
+    if size.height <= block and size.width <= block:
+        raise ConfigError(
+            f"model.losses.pixels_block is {block}, all of a picture of {size.height}x{size.width} pixels: take less"
+        )
+
+
 def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:
     data, text = config.data, size.text
     task = config.task
@@ -197,6 +229,31 @@ def loader_settings(config: TrainConfig, card: ModelCard, device: torch.device) 
         task=card.task,
         frames=config.task.frames,
     )
+
+
+def finished_corpora(config: TrainConfig) -> list[CorpusManifest]:
+    """Read corpus.json of the training's corpora, the main one first. Raises LoaderError."""
+    found = []
+    for setting, corpus in (
+        ("corpus", config.corpus),
+        *((f"data.mix.{number}.corpus", one.corpus) for number, one in enumerate(config.data.mix)),
+    ):
+        with named(setting):
+            found.append(read_finished(Layout(config.resolve(corpus))))
+    return found
+
+
+@contextmanager
+def named(setting: str) -> Iterator[None]:
+    """Say in an error which setting names the corpus that cannot be used. Raises ConfigError for a ValueError."""
+    try:
+        yield
+    except CorpusError as error:
+        error.args = (f"{setting}: {error}",)
+        raise
+    except ValueError as error:
+        told = str(error)
+        raise ConfigError(told if told.startswith("data.") else f"{setting}: {told}") from None
 
 
 def mixed_settings(config: TrainConfig, main: LoaderSettings) -> list[LoaderSettings]:

@@ -21,6 +21,7 @@ from longtake.model.data.task_samples import TaskBatch
 from longtake.model.network.contrast import SoftmaxContrast
 from longtake.model.network.fusion_losses import mask_words
 from longtake.model.network.lfvila import LFVila
+from longtake.model.network.masked_pixels import hidden_patches
 from longtake.model.training.averaging import MovingAverage
 from longtake.model.training.chunks import backward_in_chunks, cut
 from longtake.model.training.optimizer import learning_rate, make_optimizer, set_rate
@@ -74,6 +75,7 @@ class Stepper:
         model = self.model
         model.set_checkpointing(self.config.checkpointing)
         model.set_fused(self.config.kernels == "fused")
+        model.set_narrow_norms(self.config.norms == "bf16")
         if self.config.compile:
             # The encoders do nearly all of the work. The losses draw from generators, which no graph can hold.
             model.encode_video = self._compiled(model.encode_video)  # type: ignore[method-assign]
@@ -198,9 +200,21 @@ class Stepper:
         batch = batch.to(device)
         if isinstance(batch, TaskBatch):
             labels = batch.targets
+        more = {}
+        if self.model.masked_pixels is not None:
+            draws = torch.Generator().manual_seed(derived_seed(seed, step, part, rank, 4))
+            more["hidden"] = self._hidden(batch, draws).to(device, non_blocking=True)
         with autocast(self.config, device):
-            losses: dict[str, Tensor] = self._forward(batch.video(), batch.ids, batch.mask, labels, drawing)
+            losses: dict[str, Tensor] = self._forward(batch.video(), batch.ids, batch.mask, labels, drawing, **more)
         return losses
+
+    def _hidden(self, batch: Batch, draws: torch.Generator) -> Tensor:
+        """Draw the patches of a batch that are hidden."""
+        size, (height, width) = self.model.size, batch.frames.shape[2:4]
+        losses = size.losses
+        return hidden_patches(
+            len(batch), height, width, size.video.patch, losses.pixels_block, losses.pixels_share, draws
+        )
 
 
 def _seed_generators(seed: int) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from longtake.library.dataset import read_finished
 from longtake.model.data.loader import LoaderSettings, ShardLoader
 from longtake.model.data.mixture import Mixture
 from longtake.model.data.samples import Batch
@@ -35,12 +34,14 @@ from longtake.model.training.process import Process
 from longtake.model.training.setup import (
     check_kernels,
     check_recipe,
+    finished_corpora,
     freeze,
     load_start,
     loader_settings,
     make_model,
     mixed_settings,
     model_card,
+    named,
 )
 from longtake.model.training.step import COUNTS, Interval, Stepper, mixed_dtype
 from longtake.model.weights.checkpoint import (
@@ -57,7 +58,6 @@ from longtake.model.weights.checkpoint import (
 )
 from longtake.schemas import storage
 from longtake.schemas.errors import ConfigError
-from longtake.schemas.layout import Layout
 from longtake.schemas.train_config import TrainConfig
 
 
@@ -70,28 +70,28 @@ class Trainer:
         self.config, self.process = config, process
         self.say = say if process.leads else _silent
         self.folder = config.resolve(config.output)
-        places = (config.corpus, *(one.corpus for one in config.data.mix))
-        corpora = [read_finished(Layout(config.resolve(place))) for place in places]
+        corpora = finished_corpora(config)
         card = model_card(config, int(corpora[0].config["frames"]["per_sentence"]))
         self.card = replace(
             card, corpora=tuple(f"{one.name}, version {one.version}, fingerprint {one.fingerprint}" for one in corpora)
         )
         settings = loader_settings(config, self.card, process.device)
-        self.loader: ShardLoader | Mixture = self._loader(settings)
+        self.loader: ShardLoader | Mixture = self._loader("data", settings)
         if config.data.mix:
-            others = [self._loader(one) for one in mixed_settings(config, settings)]
+            others = [self._loader(f"data.mix.{i}", one) for i, one in enumerate(mixed_settings(config, settings))]
             self.loader = Mixture([self.loader, *others], [1.0, *(one.weight for one in config.data.mix)], config.seed)
         wanted = config.evaluate
         self.evaluated: ShardLoader | None = None
         if wanted.every is not None:
             self.evaluated = self._loader(
+                "evaluate" if wanted.corpus is None else "evaluate.corpus",
                 replace(
                     settings,
                     corpus=config.resolve(wanted.corpus or config.corpus),
                     split=wanted.split,
                     training=False,
                     batch_size=wanted.batch_size,
-                )
+                ),
             )
             if not len(self.evaluated.order.usable):
                 of = f"of {settings.sentences} sentences" if settings.task is None else "with a task"
@@ -109,11 +109,9 @@ class Trainer:
         self._log: TrainingLog | None = None
         self.best = Best(config.save.best or "")
 
-    def _loader(self, settings: LoaderSettings) -> ShardLoader:
-        try:
+    def _loader(self, setting: str, settings: LoaderSettings) -> ShardLoader:
+        with named(setting):
             return ShardLoader(settings, self.process.rank, self.process.ranks)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
 
     def _steps_of(self, steps: int | None, epochs: float | None) -> int:
         """Return the steps of a training of this length, which is given in one of both."""

@@ -23,7 +23,8 @@ VOCABULARY_BIAS = "text_encoder.cls.predictions.bias"
 VOCABULARY_BIAS_AGAIN = "text_encoder.cls.predictions.decoder.bias"
 POSITIONS = ("text_encoder.bert.embeddings.position_ids", "sent_embedding.position_ids")
 LAYER = "text_encoder.bert.encoder.layer."
-OURS = "contrast."  # scale and bias of a learned contrast, which the released code does not have
+# Scale and bias of a learned contrast, token and head of masked pixels: the released code does not have them.
+OURS = ("contrast.", "masked_pixels.")
 
 
 class LoadReport(NamedTuple):
@@ -66,9 +67,9 @@ def load_official(model: LFVila, weights: Mapping[str, Tensor] | Path | str) -> 
         if name in target and value.shape != target[name].shape
     ]
     lacking = [
-        n for n in missing if not _is_of_stage_two(n, model) and not n.startswith((OURS, *new_names(model.head)))
+        n for n in missing if not _is_of_stage_two(n, model) and not n.startswith((*OURS, *new_names(model.head)))
     ]
-    left = (OURS, *left_names(model.head))
+    left = (*OURS, *left_names(model.head))
     strange = [n for n in unused if not _is_of_stage_two(n, model) and not n.startswith(left)]
     if mismatched or lacking or strange:
         raise ValueError(_complaint(mismatched, lacking, strange))

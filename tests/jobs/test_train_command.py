@@ -123,6 +123,55 @@ def test_errors_are_one_line(
     assert not checkpoints(str(tmp_path / "run"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "line", "said"),
+    [
+        ({"data": {"related": "no.parquet"}}, "related:", "data.related: {}/no.parquet: not a table of longtake embed"),
+        ({"init": {"swin": "../no/swin"}}, "swin:", "init.swin '../no/swin': "),
+        ({"data": {"tokenizer": "../no/words"}}, "tokenizer:", "data.tokenizer '../no/words': "),
+        ({"corpus": "no-corpus"}, "corpus:", "corpus: {}/no-corpus: no such folder"),
+        ({"data": {"mix": [{"corpus": "no-mix"}]}}, "- corpus: no-mix", "data.mix.0.corpus: {}/no-mix: no such folder"),
+        (
+            {"evaluate": {"every": 2, "corpus": "no-val"}},
+            "corpus: no-val",
+            "evaluate.corpus: {}/no-val: no such folder",
+        ),
+        ({"evaluate": {"every": 2, "split": "odd"}}, "evaluate:", "evaluate: "),
+        ({"data": {"frames_per_sentence": 99}}, "data:", "data: frames_per_sentence is 99, but the corpus has "),
+        ({"freeze": ["nothing"]}, "freeze:", "freeze: no module 'nothing'"),
+        ({"batch_size": 1}, "batch_size:", "batch_size: 1 in one process"),
+        ({"norms": "bf16"}, "norms:", "norms: bf16 is for precision bf16, and precision is fp32; remove norms"),
+        (
+            {"norms": "bf16", "precision": "auto"},
+            "norms:",
+            "norms: bf16 is for precision bf16, and precision is auto on cpu",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_errors_that_show_late_name_file_and_line(
+    config: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    line: str,
+    said: str,
+) -> None:
+    path = config(**changes)
+    places = [n for n, text in enumerate(path.read_text().splitlines(), 1) if text.strip().startswith(line)]
+    assert here(monkeypatch, path) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"longtake: {path}:{places[0]}: {said.format(tmp_path)}") and shown.count("\n") == 1
+
+
+def test_errors_that_show_late_name_the_option(
+    config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert here(monkeypatch, config(), "--set", "data.related=no.parquet") == 2
+    assert capsys.readouterr().err.startswith(f"longtake: --set data.related: {tmp_path}/no.parquet: not a table of")
+
+
 def test_wrong_devices_are_refused(
     config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ SHORT: dict[str, Any] = {
     "evaluate": {"every": 30, "split": "train"},
     "ema": 0.9,
     "batch_size": 2,
+    "model": {"losses": {"pixels_weight": 1.0, "pixels_block": 16}},
 }
 
 pytestmark = pytest.mark.slow

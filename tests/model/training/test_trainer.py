@@ -31,7 +31,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (1, "fp32", 3, {}),
         (1, "fp32", 4, {"evaluate": EVALUATED}),
-        (1, "bf16", 3, {"accumulate": 2}),
+        (1, "bf16", 3, {"accumulate": 2, "norms": "bf16"}),
         (2, "fp32", 3, {"accumulate": 2, "evaluate": EVALUATED}),
         (2, "bf16", 4, {}),
     ],
