@@ -59,7 +59,7 @@ def distinct_words(text: str) -> tuple[list[str], dict[str, None]]:
 
 def most_words(text: str) -> int:
     """Return how many words a text in ASCII has at most: `count_words`, and the signs that stand alone."""
-    return len(text.split())
+    return text.count(" ") + 1 if text.isprintable() else len(text.split())
 
 
 @lru_cache(maxsize=1 << 15)  # several steps ask for the same sentences, soon after each other

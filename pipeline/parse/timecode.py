@@ -13,9 +13,11 @@ MAX_MS = 10**12
 
 _TOO_LONG = "longer than any video"
 _CLOCK = re.compile(r"(-?)(?:([0-9]{1,9}):)?([0-9]{1,9}):([0-9]{1,2})(?:[.,]([0-9]{1,64}))?")
-_DIGITS = (0, 1, 3, 4, 6, 7, 9, 10, 11)  # places in HH:MM:SS.mmm
-_MOST = np.array([9, 9, 5, 9, 5, 9, 9, 9, 9], np.uint8)
-_SCALE = np.array([36_000_000, 3_600_000, 600_000, 60_000, 10_000, 1000, 100, 10, 1], float)  # exact, and quicker
+# The least and the greatest characters of HH:MM:SS.mmm, and what each is worth in ms. Floats are exact here, and quicker.
+_LEAST, _MOST = (np.frombuffer(text, np.uint8) for text in (b"00:00:00,000", b"99:59:59.999"))
+_RANGE = _MOST - _LEAST
+_SCALE = np.array([36_000_000, 3_600_000, 0, 600_000, 60_000, 0, 10_000, 1000, 0, 100, 10, 1], float)
+_ZERO = int(_LEAST @ _SCALE)
 _SECONDS = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,64}))?")
 
 
@@ -49,16 +51,12 @@ def parse_timecodes(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     else:
         ascii_only = texts if whole.isascii() else [text if text.isascii() else "" for text in texts]
         rows = np.array(ascii_only, "S13").view(np.uint8).reshape(len(texts), 13)
-    digits = rows[:, _DIGITS] - np.uint8(ord("0"))  # what is below "0" becomes large
-    dots = rows[:, 8]
-    fits = (
-        (rows[:, 2] == ord(":"))
-        & (rows[:, 5] == ord(":"))
-        & ((dots == ord(".")) | (dots == ord(",")))
-        & (rows[:, 12:] == 0).all(axis=1)
-    )
-    fits &= (digits <= _MOST).all(axis=1)
-    return np.where(fits, (digits @ _SCALE).astype(np.int64), -1)
+    times = rows[:, :12]
+    fits = (times - _LEAST <= _RANGE).all(axis=1)  # what is below the least becomes large
+    fits &= times[:, 8] != ord("-")  # between "," and "."
+    if rows.shape[1] > 12:
+        fits &= rows[:, 12] == 0
+    return np.where(fits, (times @ _SCALE).astype(np.int64) - _ZERO, -1)
 
 
 @lru_cache(maxsize=1 << 15)

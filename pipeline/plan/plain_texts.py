@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import apache_beam as beam
@@ -27,6 +28,7 @@ _SAID = pa.schema(
         ("speaker", pa.string()),
     ]
 )
+_SAYS = attrgetter(*_SAID.names[1:])
 
 
 def has_plain_texts(config: CorpusConfig, probe: str) -> bool:
@@ -78,7 +80,7 @@ def tables_of(texts: Sequence[VideoText]) -> tuple[pa.Table, pa.Table]:
     said = [sentence for text in texts for sentence, _ in text.sentences]
     columns = [
         [text.video.video_id for text in texts for _ in text.sentences],
-        *([getattr(sentence, name) for sentence in said] for name in _SAID.names[1:]),
+        *zip(*map(_SAYS, said), strict=True),
     ]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, _SAID, strict=True)]
     of_videos = [pa.array([getattr(video, name) for video in videos], pa.string()) for name in VIDEOS.names]

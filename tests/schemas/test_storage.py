@@ -410,3 +410,13 @@ def test_a_wrong_clock_is_named_with_what_to_do() -> None:
     assert told in refused("RequestTimeTooSkewed", 403)
     assert told in refused("403", 403, time.time() + 3600), "the answer to HEAD has no code"
     assert "permission denied" in refused("403", 403, time.time() + 60)
+
+
+def test_a_whole_file_is_read_whatever_its_size_says(tmp_path: Path) -> None:
+    for data in (b"", b"x", b"xy" * 100_000):
+        (tmp_path / "file").write_bytes(data)
+        assert storage.read_bytes(str(tmp_path / "file")) == data
+    if Path("/proc/self/cmdline").exists():  # of size 0, and not empty
+        assert storage.read_bytes("/proc/self/cmdline")
+    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+        storage.read_bytes(str(tmp_path))

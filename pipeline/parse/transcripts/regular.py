@@ -6,6 +6,7 @@ A file that differs in anything (tags, entities, comments, gaps in the numbers, 
 
 import codecs
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,9 @@ def regular_cues(data: bytes, video_id: str, is_vtt: bool) -> list[Cue] | None:
     if (any(map(said.__contains__, _IN_HINTS)) or not said.isascii()) and TIMING_HINT.search(said):
         return None
     texts = _plain(texts, said)
-    times = [time if len(time) == _LONG else _HOURS + time for time in (*starts, *ends)]
+    times: Sequence[str] = (*starts, *ends)
+    if len("".join(times)) < _LONG * len(times):
+        times = [time if len(time) == _LONG else _HOURS + time for time in times]
     starts_ms, ends_ms = parse_timecodes(times).reshape(2, -1)
     if not (all(texts) and np.all((starts_ms >= 0) & (starts_ms < ends_ms))):
         return None

@@ -5,6 +5,7 @@ all of them. What is read here is what `whisper` would read; a test compares the
 """
 
 from itertools import accumulate, chain, repeat
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ _KNOWN = frozenset(
      "no_speech_prob")
 )  # fmt: skip
 Ints = npt.NDArray[np.int64]
+_WORD, _START, _END = map(itemgetter, ("word", "start", "end"))
+_as_float = float.__float__  # of a float alone: it raises TypeError for all else, also for a whole number or a bool
 
 
 def regular_segments(segments: list[Any], video_id: str) -> list[Cue] | None:
@@ -27,7 +30,7 @@ def regular_segments(segments: list[Any], video_id: str) -> list[Cue] | None:
         if not (segments and _KNOWN.issuperset(chain.from_iterable(segments))):
             return None
         raws, lists = [one["text"] for one in segments], [one.get("words") for one in segments]
-        texts, spans = _texts(raws), _milliseconds([one["start"] for one in segments], [one["end"] for one in segments])
+        texts, spans = _texts(raws), _milliseconds(segments)
         if texts is None or spans is None or not (spans[0] < spans[1]).all():
             return None
         words = repeat(()) if lists.count(None) == len(lists) else _words(lists, raws, *spans)
@@ -52,11 +55,9 @@ def _texts(raws: list[str]) -> list[str] | None:
     return texts if all(texts) else None
 
 
-def _milliseconds(starts: list[Any], ends: list[Any]) -> tuple[Ints, Ints] | None:
-    """Starts and ends in seconds, all floats, as milliseconds."""
-    if set(map(type, starts)) | set(map(type, ends)) != {float}:
-        return None
-    times = np.array((starts, ends))
+def _milliseconds(timed: list[Any]) -> tuple[Ints, Ints] | None:
+    """The starts and ends of segments or words, in seconds, as milliseconds. Raises TypeError, also if one is no float."""
+    times = np.array([np.fromiter(map(_as_float, map(get, timed)), float, len(timed)) for get in (_START, _END)])
     if not ((times >= 0) & (times <= _USUAL_SECONDS)).all():  # also NaN
         return None
     start_ms, end_ms = (times * 1000 + 0.5).astype(np.int64)
@@ -68,8 +69,8 @@ def _words(lists: list[Any], raws: list[str], starts: Ints, ends: Ints) -> list[
     if set(map(type, lists)) != {list} or not all(lists):
         return None
     words = list(chain.from_iterable(lists))
-    spelled = [word["word"] for word in words]
-    times, whole = _milliseconds([word["start"] for word in words], [word["end"] for word in words]), "".join(raws)
+    spelled = list(map(_WORD, words))
+    times, whole = _milliseconds(words), "".join(raws)
     if times is None or "".join(spelled) != whole or not all(spelled):
         return None
     lengths = np.fromiter(map(len, spelled), np.int64, len(spelled))
@@ -83,13 +84,13 @@ def _words(lists: list[Any], raws: list[str], starts: Ints, ends: Ints) -> list[
     if (lengths <= blank).any() or (until[last - 1] != np.fromiter(accumulate(map(len, raws)), np.int64)).any():
         return None
     offsets = before + blank - np.repeat((before + blank)[first], size)
-    found = list(zip(offsets.tolist(), *(each.tolist() for each in times), strict=True))
+    found = tuple(zip(offsets.tolist(), *(each.tolist() for each in times), strict=True))
     inside = (times[0][first] >= starts) & (np.maximum.reduceat(times[1], first) <= ends)
     falls = times[0][1:] < times[0][:-1]
     falls[last[:-1] - 1] = False
     parts = [found[start:end] for start, end in zip(first.tolist(), last.tolist(), strict=True)]
     if inside.all() and not falls.any() and (times[0] <= times[1]).all():
-        return list(map(tuple, parts))
+        return parts
     return list(map(trusted, parts, starts.tolist(), ends.tolist()))
 
 

@@ -5,7 +5,6 @@ The first round of a loop stays, because it may have been said; the other rounds
 
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
-from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +34,7 @@ def remove_loops(cues: list[Cue], times: int, from_recognition: bool = True) -> 
         return CleanedCues(cues, [], 0)
     bare: dict[str, int] = {}  # a number for each word without its punctuation
     codes = {word: bare.setdefault(word.lower().strip(_PUNCTUATION), len(bare)) for word in distinct}
-    stream = np.array(itemgetter(*words)(codes) if len(words) > 1 else [0])
+    stream = np.fromiter(map(codes.__getitem__, words), np.int64, len(words))
     phrases = [p for p in _phrases(stream, times) if _has_run(stream[p:] == stream[:-p], (times - 1) * p)]
     if not phrases:  # nearly always
         return CleanedCues(cues, [], 0)

@@ -34,10 +34,10 @@ def unroll(cues: list[Cue]) -> CleanedCues:
         return CleanedCues(cues, [], 0)
     screens = [text.split("\n") for text in texts]
     shown = [_shown(screens[i - 1], screens[i]) if i and grows else 0 for i, grows in enumerate(grown)]
-    if _rolls(cues, screens, shown):
+    if any(shown) and _rolls(cues, screens, shown):
         return _once(cues, screens, shown)
     joined = [_joined(texts[i - 1], texts[i]) if i and repeats else 0 for i, repeats in enumerate(repeated)]
-    if _rolls(cues, screens, joined, share=0.5):
+    if any(joined) and _rolls(cues, screens, joined, share=0.5):
         return _once(cues, screens, joined)
     return CleanedCues(cues, [], 0)
 
