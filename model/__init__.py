@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from longtake.model.data.samples import Batch as Batch
     from longtake.model.data.text import SentenceTokenizer as SentenceTokenizer
     from longtake.model.network.compat import Compat as Compat
-    from longtake.model.network.lfvila import (
-        LFVila as LFVila,
-        TextFeatures as TextFeatures,
-        VideoFeatures as VideoFeatures,
-    )
+    from longtake.model.network.features import TextFeatures as TextFeatures, VideoFeatures as VideoFeatures
+    from longtake.model.network.lfvila import LFVila as LFVila
     from longtake.model.network.sizes import BASE as BASE, COMPACT as COMPACT, TINY as TINY, ModelSize as ModelSize
     from longtake.model.retrieval.embedding import Embedder as Embedder
     from longtake.model.retrieval.evaluation import evaluate_corpus as evaluate_corpus
@@ -40,11 +37,11 @@ EXPORTS = {
     "data.samples": ("Batch",),
     "data.text": ("SentenceTokenizer",),
     "network.compat": ("Compat",),
-    "network.lfvila": (
-        "LFVila",
+    "network.features": (
         "TextFeatures",
         "VideoFeatures",
     ),
+    "network.lfvila": ("LFVila",),
     "network.sizes": (
         "BASE",
         "COMPACT",

@@ -27,7 +27,7 @@ class MaskedPixels(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """The last map (B, T, H, W, C) to colours (B, T, s H, s W, 3) for s patches along a side of its tokens."""
         batch, frames, rows, columns = features.shape[:4]
-        found = self.head(features).view(batch, frames, rows, columns, self.across, self.across, -1)
+        found: Tensor = self.head(features).view(batch, frames, rows, columns, self.across, self.across, -1)
         return found.permute(0, 1, 2, 4, 3, 5, 6).reshape(batch, frames, rows * self.across, columns * self.across, -1)
 
     def loss(self, colours: Tensor, video: Tensor, hidden: Tensor) -> Tensor:
