@@ -29,6 +29,8 @@ from longtake.schemas.errors import ConfigError, CorpusError, MissingExtraError
 
 T = TypeVar("T")
 Render = Callable[[Counter[str], float], str]
+#: What LocalRunner, Prism and Beam's job servers say of a worker process that died.
+_DIED = ("Channel closed prematurely", "SDK worker disconnected", "StatusRuntimeException: CANCELLED: client cancelled")
 _SECONDS_BETWEEN = 0.5
 _SECONDS_BETWEEN_LINES = 15.0  # if the output is not a terminal
 _SECONDS_BETWEEN_NOTES = 10.0  # for `longtake status`: each is a file that is written
@@ -50,6 +52,7 @@ def run_pipeline(
     Without `wait`, give it to the runner and return: only the runner knows how it ends.
     """
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the cause of a failure is printed once, below
+    logging.getLogger().addFilter(_is_not_beams)
     threading.excepthook = _say_other_faults
     PROGRESS.reset()
     try:
@@ -82,6 +85,11 @@ def _tidy() -> None:
     clear_batches()
 
 
+def _is_not_beams(record: logging.LogRecord) -> bool:
+    """Whether a message of the root logger is no runner's in Java: Beam repeats those there, with all frames."""
+    return "apache_beam" not in record.pathname
+
+
 def _say_other_faults(told: Any) -> None:
     """Print why a thread ended, but for Beam's threads that read from a worker or server that is gone: the job says so once."""
     if not isinstance(told.exc_value, grpc.RpcError) and "Channel closed!" not in str(told.exc_value):
@@ -105,7 +113,7 @@ def _explained(error: BaseException) -> CorpusError | ConfigError:
             return CorpusError(
                 f"Writing failed: {os.strerror(number).lower()}. Make room, then run the same command again: it resumes."
             )
-    if "Channel closed prematurely" in text or "SDK worker disconnected" in text:  # LocalRunner's words, and Prism's
+    if any(words in text for words in _DIED):
         return CorpusError("A worker process died. Run the same command again: it goes on where it was.")
     if "Service failed to start up" in text:
         return CorpusError(

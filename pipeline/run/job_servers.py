@@ -23,8 +23,12 @@ _HERE = re.compile(
 )  # Flink's and Spark's names for a cluster inside the job server
 _KEEP_MS = 600_000
 _SPARK_TASKS = "spark.default.parallelism"
-#: Spark tries a task that failed again at once, on the same executor, with the same Python worker, even when that is dead.
-_SPARK_ELSEWHERE = {"spark.excludeOnFailure.enabled": "true", "spark.excludeOnFailure.killExcludedExecutors": "true"}
+#: Spark tries a task that failed again at once, on the same executor, with the same Python worker, even when that is dead. So two
+#: of its four attempts are left to another executor.
+_SPARK_ELSEWHERE = {
+    "spark.excludeOnFailure.enabled": "true",
+    "spark.excludeOnFailure.task.maxTaskAttemptsPerExecutor": "2",
+}
 _FLINK_TASKS = re.compile(r"^parallelism(\.default:|:\s*\n\s+default:)", re.MULTILINE)
 _UNTOLD = "{} would run {} at once, on a cluster of any size: give --parallelism=N, {} of the cluster (docs/cloud.md)"
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,11 +67,18 @@ def finish(busy: Cluster, config: str, output: str, local: SourceSet, *beam: str
 
 
 def kill_workers(pool: subprocess.Popen[bytes]) -> None:
-    """SIGKILL the SDK workers that a pool has started."""
-    found = workers(pool)
-    assert found
-    for pid in found:
+    """SIGKILL the SDK workers of a pool that are at work. For one that dies while it starts, Beam's Java part waits for ever."""
+    wait_until_at_work(pool)
+    for pid in workers(pool):
         os.kill(pid, 9)
+
+
+def wait_until_at_work(pool: subprocess.Popen[bytes]) -> None:
+    """Wait until an SDK worker of a pool has a decoder: a process below it."""
+    deadline = time.monotonic() + 60
+    while not any(hosts.children(worker) for worker in workers(pool)):
+        assert time.monotonic() < deadline, "it has nothing to do"
+        time.sleep(0.05)
 
 
 @contextmanager

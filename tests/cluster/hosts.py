@@ -193,9 +193,9 @@ def _copy(source: str, target: str) -> None:
     shutil.copy2(source, target)  # with the extended attributes, where the S3 server keeps what it knows
 
 
-def children(process: subprocess.Popen[Any]) -> list[int]:
-    """The process ids below `process`, the nearest first."""
-    found, open_ = [], [process.pid]
+def children(process: subprocess.Popen[Any] | int) -> list[int]:
+    """The process ids below a process or its id, the nearest first."""
+    found, open_ = [], [process if isinstance(process, int) else process.pid]
     while open_:
         parent = open_.pop(0)
         with suppress(FileNotFoundError):  # each thread has the children that it started

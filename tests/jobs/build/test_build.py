@@ -57,7 +57,15 @@ def test_the_cause_of_a_failure_is_found_under_what_beam_wraps_it_in() -> None:
     assert failing(CorpusError("3 of 4 videos failed.")) == "3 of 4 videos failed."
     assert "division by zero" in failing(ZeroDivisionError("division by zero"))
     prism = "Pipeline job-002 failed in state FAILED: bundle inst006 stage-017 failed:SDK worker disconnected: worker[job-002]"
-    assert str(_explained(RuntimeError(prism))).startswith("A worker process died. Run the same command again")
+    spark = (
+        "Pipeline BeamApp failed in state FAILED: org.apache.spark.SparkException: Job aborted due to stage failure: \n"
+        "Aborting TaskSet 1.0 because task 0 (partition 0)\ncannot run anywhere due to node and executor excludeOnFailure.\n"
+        "Lost task 0.0 in stage 1.0 (TID 13) (worker1 executor 0): java.util.concurrent.ExecutionException: "
+        "org.apache.beam.vendor.grpc.v1p60p1.io.grpc.StatusRuntimeException: CANCELLED: client cancelled\n"
+        "\tat java.base/java.util.concurrent.CompletableFuture.reportGet(CompletableFuture.java:396)"
+    )
+    for text in (prism, spark):
+        assert str(_explained(RuntimeError(text))).startswith("A worker process died. Run the same command again")
 
 
 def test_a_server_that_does_not_answer_is_named_in_one_line() -> None:

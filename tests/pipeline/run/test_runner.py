@@ -114,7 +114,8 @@ def test_spark_is_told_how_many_tasks_it_may_run_at_once() -> None:
         return pipeline_options([*SPARK, *more], 1).view_as(JobServerOptions).job_server_jvm_properties
 
     own = "--job_server_jvm_properties=-Dspark.default.parallelism=9"
-    elsewhere = [f"-Dspark.excludeOnFailure.{name}=true" for name in ("enabled", "killExcludedExecutors")]
+    exclude = "-Dspark.excludeOnFailure"
+    elsewhere = [f"{exclude}.enabled=true", f"{exclude}.task.maxTaskAttemptsPerExecutor=2"]
     assert of_spark("--parallelism=4") == [*elsewhere, "-Dspark.default.parallelism=4"]
     assert of_spark(own) == of_spark(own, "--parallelism=4") == ["-Dspark.default.parallelism=9", *elsewhere]
     with pytest.raises(
