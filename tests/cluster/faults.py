@@ -73,6 +73,13 @@ def kill_workers(pool: subprocess.Popen[bytes]) -> None:
         os.kill(pid, 9)
 
 
+def kill_job_servers(job: subprocess.Popen[bytes]) -> None:
+    """SIGKILL those that a command has started: that of its plan runs on until it ends."""
+    for pid in hosts.children(job):
+        if b"job-server.jar" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+
+
 def wait_until_at_work(pool: subprocess.Popen[bytes]) -> None:
     """Wait until an SDK worker of a pool has a decoder: a process below it."""
     deadline = time.monotonic() + 60

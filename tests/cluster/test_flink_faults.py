@@ -1,15 +1,12 @@
 """Parts of Flink that are killed or cut off during a build: the same bytes at the end, or one clear error and then those."""
 
-import os
-import signal
 import time
-from pathlib import Path
 
 import artifacts
 import hosts
 import pytest
 from cluster import Cluster
-from faults import ended, finish, half_way, kill_workers, same
+from faults import ended, finish, half_way, kill_job_servers, kill_workers, same
 from sources import SourceSet
 
 #: How fast the store sends where Flink keeps jobs in it: each task manager fetches 150 MB of jars from there.
@@ -92,9 +89,7 @@ def test_flink_standby_takes_over(lost: str, busy: Cluster, local: SourceSet) ->
 
 def test_flink_job_server_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
     config, output, job = half_way(busy, local, *flink)
-    for pid in hosts.children(job):  # that of the plan runs on until the command ends
-        if b"job-server.jar" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+    kill_job_servers(job)
     busy["storage"].slow("1gbit")
     code, said = ended(job, busy["launcher"], 400)
     assert code == 1

@@ -1,15 +1,12 @@
 """Parts of Spark that are killed or cut off during a build: the same bytes at the end, or one clear error and then those."""
 
-import os
-import signal
 import time
-from pathlib import Path
 
 import artifacts
 import hosts
 import pytest
 from cluster import Cluster
-from faults import ended, finish, half_way, kill_workers, same, wait_until_at_work
+from faults import ended, finish, half_way, kill_job_servers, kill_workers, same, wait_until_at_work
 from sources import SourceSet
 
 
@@ -56,9 +53,7 @@ def test_a_worker_of_the_only_executor_of_spark_killed(busy: Cluster, local: Sou
 
 def test_spark_job_server_killed(busy: Cluster, spark: tuple[str, ...], local: SourceSet) -> None:
     config, output, job = half_way(busy, local, *spark)
-    for pid in hosts.children(job):  # that of the plan runs on until the command ends
-        if b"job-server.jar" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+    kill_job_servers(job)
     busy["storage"].slow("1gbit")
     code, said = ended(job, busy["launcher"], 400)
     assert code == 1
