@@ -162,6 +162,12 @@ def _check_pixels(config: TrainConfig, size: ModelSize) -> None:
         raise ConfigError(
             f"model.losses.pixels_block is {block}, all of a picture of {size.height}x{size.width} pixels: take less"
         )
+    whole = all(side % part == 0 for side in (size.height, size.width) for part in size.video.patch)
+    if _compat(config).misplaced_patch_padding and not whole:
+        raise ConfigError(
+            f"{where}: model.compat has misplaced_patch_padding, which cuts patches off a picture of "
+            f"{size.height}x{size.width} pixels: take multiples of the patch for data.height and data.width, or remove one of them"
+        )
 
 
 def _check_text(config: TrainConfig, size: ModelSize, tokenizer: str) -> None:

@@ -164,8 +164,18 @@ def test_colours_are_learned(folder: Path, tmp_path: Path, monkeypatch: pytest.M
         ({"task": {"kind": "retrieval"}}, r"pixels_weight is for pre-training"),
         ({"model": {"losses": {**PIXELS, "pixels_block": 20}}}, r"pixels_block is 20, which is no multiple"),
         ({"model": {"losses": {**PIXELS, "pixels_block": 64}}}, r"pixels_block is 64, all of a picture of 32x64"),
+        (
+            {"model": {"losses": PIXELS, "compat": "official"}, "data": {"height": 28, "width": 60}},
+            r"pixels_weight: model\.compat has misplaced_patch_padding",
+        ),
     ],
 )
 def test_where_it_would_train_nothing_it_is_refused(folder: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=rf"^model\.losses\.{said}"):
         Trainer(masked(folder, **changes), ALONE)
+
+
+def test_pictures_of_whole_patches_are_masked_in_an_official_model_too(folder: Path, tmp_path: Path) -> None:
+    official, size = {"losses": PIXELS, "compat": "official"}, {"height": 96, "width": 160}
+    run = trained(masked(folder, output=str(tmp_path / "run"), model=official, data=size, steps=1))
+    assert told(run.folder)[0]["pixels"] > 0
