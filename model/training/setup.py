@@ -166,7 +166,7 @@ def _check_pixels(config: TrainConfig, size: ModelSize) -> None:
     if _compat(config).misplaced_patch_padding and not whole:
         raise ConfigError(
             f"{where}: model.compat has misplaced_patch_padding, which cuts patches off a picture of "
-            f"{size.height}x{size.width} pixels: take multiples of the patch for data.height and data.width, or remove one of them"
+            f"{size.height}x{size.width} pixels: take multiples of the patch for data.height and data.width, or remove one"
         )
 
 

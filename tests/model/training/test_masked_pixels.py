@@ -77,6 +77,16 @@ def test_the_loss_is_of_the_means_of_hidden_patches_alone() -> None:
     assert float(found) == pytest.approx(sum(off) / len(off), rel=1e-5)
 
 
+def test_a_patch_that_the_picture_does_not_fill_has_the_colour_of_its_pixels() -> None:
+    model = small(pixels_weight=1.0, video={"patch": (2, 8, 8)})
+    assert model.masked_pixels is not None
+    video, hidden = torch.ones(2, 3, 5, 28, 60), torch.ones(2, 4, 8, dtype=torch.bool)
+    assert float(model.masked_pixels.loss(torch.ones(2, 3, 8, 8, 3), video, hidden)) == 0
+    video[:, :, 4, 24:, 56:] = 3  # the last patch has 1 x 4 x 4 pixels
+    off = model.masked_pixels.loss(torch.ones(2, 3, 8, 8, 3), video, hidden)
+    assert float(off) == pytest.approx(2 / (3 * 4 * 8))
+
+
 def test_predictions_lie_where_their_token_is() -> None:
     model = small(pixels_weight=1.0)
     assert model.masked_pixels is not None
