@@ -118,6 +118,10 @@ def freeze(config: TrainConfig, model: LFVila) -> None:
         raise ConfigError(f"freeze: {error.args[0]}") from None
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError("freeze: nothing is left to train")
+    if model.masked_pixels is not None and not any(one.requires_grad for one in model.video_encoder.parameters()):
+        raise ConfigError(
+            "freeze: model.losses.pixels_weight is for training the video encoder, and all of it is frozen: remove one of them"
+        )
 
 
 def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:

@@ -101,7 +101,7 @@ def test_predictions_lie_where_their_token_is() -> None:
     assert torch.equal(moved, expected)
 
 
-def test_other_parts_start_as_without_it_and_weights_go_to_and_fro() -> None:
+def test_other_parts_start_as_without_it_and_weights_load_with_and_without_it() -> None:
     def made(**losses: float) -> LFVila:
         size = small(**losses).size
         torch.manual_seed(0)
@@ -172,6 +172,8 @@ def test_colours_are_learned(folder: Path, tmp_path: Path, monkeypatch: pytest.M
         ({"batch_size": 4, "contrast_chunks": 2}, r"pixels_weight: contrast_chunks has no place"),
         ({"model": {"losses": PIXELS, "stage": 2}, "init": {"weights": "x"}}, r"pixels_weight is for stage 1"),
         ({"task": {"kind": "retrieval"}}, r"pixels_weight is for pre-training"),
+        ({"model": {"losses": {**PIXELS, "pixels_share": 0.0}}}, r"pixels_share: Input should be greater than 0"),
+        ({"model": {"losses": {**PIXELS, "pixels_share": 1.0}}}, r"pixels_share: Input should be less than 1"),
         ({"model": {"losses": {**PIXELS, "pixels_block": 20}}}, r"pixels_block is 20, which is no multiple"),
         ({"model": {"losses": {**PIXELS, "pixels_block": 64}}}, r"pixels_block is 64, all of a picture of 32x64"),
         (
@@ -183,6 +185,12 @@ def test_colours_are_learned(folder: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_where_it_would_train_nothing_it_is_refused(folder: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=rf"^model\.losses\.{said}"):
         Trainer(masked(folder, **changes), ALONE)
+
+
+def test_it_is_refused_if_all_of_the_video_encoder_is_frozen(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^freeze: model\.losses\.pixels_weight is for training the video encoder"):
+        Trainer(masked(folder, freeze=["video_encoder"]), ALONE)
+    Trainer(masked(folder, freeze=["video_encoder.layers"]), ALONE)
 
 
 def test_pictures_of_whole_patches_are_masked_in_an_official_model_too(folder: Path, tmp_path: Path) -> None:
