@@ -87,6 +87,14 @@ def test_a_patch_that_the_picture_does_not_fill_has_the_colour_of_its_pixels() -
     assert float(off) == pytest.approx(2 / (3 * 4 * 8))
 
 
+@pytest.mark.parametrize("weight", [0.5, 3.0])
+def test_the_loss_counts_by_its_weight(weight: float) -> None:
+    model = small(pixels_weight=weight, mtc_weight=0.0)
+    found = {name: value.item() for name, value in model(*batch(3), hidden=drawn(0)).items()}
+    assert found["pixels"] > 0
+    assert found["loss"] == pytest.approx(found["contrast"] + weight * found["pixels"])
+
+
 def test_predictions_lie_where_their_token_is() -> None:
     model = small(pixels_weight=1.0)
     assert model.masked_pixels is not None
@@ -114,6 +122,15 @@ def test_other_parts_start_as_without_it_and_weights_load_with_and_without_it() 
     assert report.unused and all(name.startswith("masked_pixels.") for name in report.unused) and not report.missing
     assert load_official(with_it, export_official(plain)).missing == report.unused
     assert LFVila(with_it.size, stage=2).masked_pixels is None
+
+
+@pytest.mark.parametrize(("share", "squares"), [(0.125, 1), (0.5, 4), (0.8, 6)])
+def test_a_step_hides_the_share_and_squares_of_the_settings(folder: Path, share: float, squares: int) -> None:
+    for block, size in ((16, {"height": 32, "width": 64}), (32, {"height": 64, "width": 128})):  # 2 x 4 squares
+        losses = {"pixels_weight": 1.0, "pixels_share": share, "pixels_block": block}
+        trainer = Trainer(masked(folder, model={"losses": losses}, data=size), ALONE)
+        hidden = trainer.stepper._hidden(next(iter(trainer.loader)), torch.Generator().manual_seed(0))
+        assert hidden.sum((1, 2)).tolist() == [squares * (block // 8) ** 2] * 3
 
 
 @pytest.mark.parametrize("changes", [{}, {"accumulate": 2, "data": {"one_frame": 0.5}}])
