@@ -31,6 +31,10 @@ class SettingsFile(Section):
     _file: str = PrivateAttr("")
     _places: dict[Location, str] = PrivateAttr(default_factory=dict)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare the settings, wherever they are given."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
     @contextmanager
     def located(self) -> Iterator[None]:
         """Put file and line in front of an error's message that begins with the name of a setting, as in `data.related: ...`.
