@@ -43,8 +43,9 @@ def train(
 
             leave_it_to_another(2)
         raise
-    for board in settings.log_to:
-        check_package(f"log_to: {board}", board, "wandb" if board == "wandb" else "train")
+    with settings.located():
+        for board in settings.log_to:
+            check_package(f"log_to: {board}", board, "wandb" if board == "wandb" else "train")
     from longtake.model.training.process import joined, leave_it_to_another
     from longtake.model.training.trainer import Trainer, TrainingError
 

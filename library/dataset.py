@@ -30,7 +30,7 @@ from longtake.library.shards import (
 )
 from longtake.schemas import manifest as manifests, storage
 from longtake.schemas.children import leave_with
-from longtake.schemas.errors import CorpusError
+from longtake.schemas.errors import ArgumentError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 
@@ -109,7 +109,8 @@ class ClipDataset(IterableDataset[Any]):
         manifest = read_finished(layout)
         records = [shard for shard in manifest.shards if shard.split == split]
         if not records:
-            raise ValueError(f"{path} has no split {split!r}; it has {', '.join(sorted(manifest.splits()))}")
+            has = ", ".join(sorted(manifest.splits()))
+            raise ArgumentError("split", f"{path} has no split {split!r}; it has {has}")
         per_sentence = int(manifest.config["frames"]["per_sentence"])
         box = (size, size) if isinstance(size, int) else size
         window = Window(sentences, per_sentence, frames_per_sentence, frames, box, spread)
@@ -348,7 +349,9 @@ def _check(window: Window) -> None:
     if sum(one is not None for one in (taken, window.frames, window.spread)) > 1:
         raise ValueError("frames, frames_per_sentence and spread exclude each other: give one")
     if taken is not None and not 1 <= taken <= window.per_sentence:
-        raise ValueError(f"frames_per_sentence is {taken}, but the corpus has {window.per_sentence}")
+        raise ArgumentError(
+            "frames_per_sentence", f"frames_per_sentence is {taken}, but the corpus has {window.per_sentence}"
+        )
     for name in ("sentences", "frames", "spread"):
         if (value := getattr(window, name)) is not None and value < 1:
             raise ValueError(f"{name} must be at least 1")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longtake.library.neighbours import neighbourhoods
+from longtake.schemas.errors import ArgumentError
 
 Places = NDArray[np.int32]  # (n, 2): number of the shard, position in it; (n, 3) with the item of its task
 
@@ -61,14 +62,16 @@ class Order:
             raise ValueError("batch_size and shuffle_shards must be at least 1, seed at least 0")
         if self.training and not self.batches:
             needed = self.ranks * self.batch_size
-            raise ValueError(
+            raise ArgumentError(
+                "batch_size",
                 f"{len(self.usable)} usable samples are too few for a batch on every rank: {needed} needed. "
-                "Lower batch_size"
+                "Lower batch_size",
             )
         if self.vectors is not None and self._pool < self._lane_batch:
-            raise ValueError(
+            raise ArgumentError(
+                "shuffle_shards",
                 f"related: {self.shuffle_shards} shards have some {self._pool} samples, fewer than a batch of "
-                f"{self._lane_batch}, so no batch could hold related ones. Raise shuffle_shards"
+                f"{self._lane_batch}, so no batch could hold related ones. Raise shuffle_shards",
             )
 
     @property

@@ -8,6 +8,21 @@ class ConfigError(ValueError):
     exit_code = 2
 
 
+class ArgumentError(ValueError):
+    """An argument does not fit a corpus; `argument` is its name, so that a caller can say which setting it came from."""
+
+    def __init__(self, argument: str, told: str) -> None:
+        super().__init__(argument, told)
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+    @property
+    def argument(self) -> str:
+        """The name of the argument."""
+        return str(self.args[0])
+
+
 class MissingExtraError(ConfigError):
     """A package is not installed that belongs to an optional part (an *extra*) of Longtake (schemas/extras.py)."""
 

@@ -31,6 +31,10 @@ class SettingsFile(Section):
     _file: str = PrivateAttr("")
     _places: dict[Location, str] = PrivateAttr(default_factory=dict)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare the settings, wherever they are given."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
     @contextmanager
     def located(self) -> Iterator[None]:
         """Put file and line in front of an error's message that begins with the name of a setting, as in `data.related: ...`.
@@ -43,7 +47,7 @@ class SettingsFile(Section):
             name = re.match(r"[a-z_]+(\.\w+)*(?=[:\s])", str(error))
             location = tuple(int(part) if part.isdecimal() else part for part in name[0].split(".")) if name else ()
             if self._file and location and location[0] in type(self).model_fields:
-                error.args = (_told(_at(location, self._places, self._file), str(error)),)
+                error.args = (_told(_nearest(location, self._places, self._file), str(error)),)
             raise
 
 
@@ -200,12 +204,16 @@ def _told(place: str, fault: str) -> str:
 def _at(location: Location, places: dict[Location, str], where: str) -> str:
     """Return where a setting is given; if it is missing, the section that should hold it; and changes inside a faulty section."""
     inside = [place for one, place in places.items() if place.startswith(SET) and one[: len(location)] == location]
-    outer = location
-    while outer and outer not in places:
-        outer = outer[:-1]
-    place = places.get(outer, where) if outer else where
+    place = _nearest(location, places, where)
     others = [change for change in inside if change != place]
     return f"{place} with {' '.join(others)}" if others else place
+
+
+def _nearest(location: Location, places: dict[Location, str], where: str) -> str:
+    """Return where a setting is given; if it is missing, the section that should hold it."""
+    while location and location not in places:
+        location = location[:-1]
+    return places.get(location, where) if location else where
 
 
 def _line_of(error: yaml.MarkedYAMLError) -> str:

@@ -15,6 +15,7 @@ from longtake.model.data.task_samples import TaskBatchMaker, TaskShape
 from longtake.model.data.text import SentenceTokenizer
 from longtake.model.data.transforms import CropRange
 from longtake.model.network.task_head import TaskHead
+from longtake.schemas.errors import ArgumentError
 
 # Settings that decide the batches, besides `crop`.
 _DECIDING = (
@@ -160,9 +161,9 @@ def check_items(items: TaskItems, task: TaskHead, settings: LoaderSettings) -> N
     corpus = settings.corpus
     if items.kinds != {task.kind}:
         found = f"for {' and '.join(sorted(items.kinds))}" if items.kinds else "without tasks"
-        raise ValueError(f"{corpus} is {found}, not for {task.kind}: build it as docs/tasks.md says")
+        raise ArgumentError("kind", f"{corpus} is {found}, not for {task.kind}: build it as docs/tasks.md says")
     if task.classes and items.classes > task.classes:
-        raise ValueError(f"{corpus} has answer {items.classes - 1}, but task.classes is {task.classes}")
+        raise ArgumentError("classes", f"{corpus} has answer {items.classes - 1}, but task.classes is {task.classes}")
     if settings.training and items.unanswered:
         raise ValueError(
             f"{corpus} has {items.unanswered} questions whose answer is none of the classes: only evaluate it"

@@ -20,9 +20,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 # PyTorch gives 1x1 convolutions of 16 or more "images" to oneDNN. With too few tokens the setup costs more than it saves.
 IMAGES, LEAST_TOKENS = 16, 256
 ONE_DNN = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-NARROW_SUMS = (
-    "cpu",
-)  # whose layer norm for bfloat16 sums the gradients of weight and bias in it: 50 % off for 32,768 rows
+# Devices whose layer norm for bfloat16 sums the gradients of weight and bias in bfloat16: far off over many rows.
+NARROW_SUMS = ("cpu",)
 CACHE = 1 << 18  # elements of the attention matrices in one piece: 1 MiB of float32
 
 

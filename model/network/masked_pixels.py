@@ -31,12 +31,12 @@ class MaskedPixels(nn.Module):
         return found.permute(0, 1, 2, 4, 3, 5, 6).reshape(batch, frames, rows * self.across, columns * self.across, -1)
 
     def loss(self, colours: Tensor, video: Tensor, hidden: Tensor) -> Tensor:
-        """Mean |difference| over the hidden patches: of `colours` as above and `video` (B, 3, N, height, width)."""
+        """Mean |difference| over the hidden patches: of `colours` as above and `video` (B, 3, N, height, width).
+
+        The colour of a patch that the picture does not fill is the mean of the pixels that it has.
+        """
         rows, columns = hidden.shape[1:]
-        pt, ph, pw = self.patch
-        frames, height, width = video.shape[2:]
-        padded = F.pad(video, (0, -width % pw, 0, -height % ph, 0, -frames % pt))
-        wanted = F.avg_pool3d(padded.float(), self.patch).permute(0, 2, 3, 4, 1)
+        wanted = F.avg_pool3d(video.float(), self.patch, ceil_mode=True).permute(0, 2, 3, 4, 1)
         off = (colours[:, :, :rows, :columns].float() - wanted).abs().mean((1, 4))
         return (off * hidden).sum() / hidden.sum().clamp(min=1)
 

@@ -14,7 +14,7 @@ class Bounds:
         self.limits = limits
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
-        """Return the schema of the annotated type with these limits: ge, le, gt, max_length, allow_inf_nan."""
+        """Return the schema of the annotated type with these limits: ge, le, gt, lt, max_length, allow_inf_nan."""
         return {**handler(source), **self.limits}
 
 
@@ -123,7 +123,7 @@ class LossSettings:
     matching_negatives: Literal["next", "hard"] = "next"  # hard: videos that the contrast takes for similar
 
     pixels_weight: Weight = 0.0  # stage 1; 0: nothing is hidden
-    pixels_share: Rate = 0.3  # of the squares of a picture that are hidden
+    pixels_share: Annotated[float, Bounds(gt=0, lt=1)] = 0.3  # of the squares of a picture that are hidden
     pixels_block: Count = 32  # pixels along a side of a square
 
     def __post_init__(self) -> None:

@@ -14,8 +14,9 @@ from longtake.schemas.train_config import Optimizer as OptimizerSettings
 DECAYED = (nn.Linear, nn.Conv3d, nn.Embedding)
 # Tables of positions and segments are looked up, not multiplied. Swin does not decay its tables either.
 NOT_DECAYED = ("position_embeddings", "segment_embeddings", "token_type_embeddings")
-# The released code goes by parts of names: these do not decay, and a pooler is not trained at all (facts #12).
-RELEASED_FREE = ("bias", "LayerNorm.weight", "pos_embed", "contrast.")  # the last is ours alone
+# The released code goes by parts of names: these do not decay, and a pooler is not trained at all (facts #12). The
+# last two are ours alone.
+RELEASED_FREE = ("bias", "LayerNorm.weight", "pos_embed", "contrast.", "masked_pixels.token")
 RELEASED_UNTRAINED = "pooler"
 _BLOCK = re.compile(r"video_encoder\.layers\.(\d+)\.(?:blocks\.(\d+)|downsample)\.")
 _LAYER = re.compile(r"text_encoder\.bert\.encoder\.layer\.(\d+)\.")
@@ -52,7 +53,7 @@ def depth_below_top(name: str, size: ModelSize, layers: int) -> int:
     if block := _BLOCK.match(name):
         layer = int(block[1])
         return sum(depths[layer:]) - (int(block[2]) if block[2] else depths[layer] - 1)
-    if name.startswith("video_encoder.patch_embed."):
+    if name.startswith(("video_encoder.patch_embed.", "masked_pixels.token")):  # a token stands for the patch embedding
         return sum(depths) + 1
     if found := _LAYER.match(name):
         return layers - int(found[1])

@@ -26,7 +26,7 @@ from longtake.model.weights.checkpoint import ModelCard, weights_path
 from longtake.model.weights.official import load_official
 from longtake.model.weights.pretrained import load_bert, load_swin, weights_file
 from longtake.schemas import storage
-from longtake.schemas.errors import ConfigError, CorpusError
+from longtake.schemas.errors import ArgumentError, ConfigError, CorpusError
 from longtake.schemas.layout import Layout
 from longtake.schemas.manifest import CorpusManifest
 from longtake.schemas.train_config import TrainConfig
@@ -91,9 +91,10 @@ def check_recipe(config: TrainConfig, ranks: int, frames: int) -> None:
             "init.weights: stage 2 keeps both encoders as they are, and without weights they are random. "
             "Name the run of stage 1, or released weights"
         )
-    most = max((phase.frames_per_sentence for phase in config.data.curriculum), default=0)
-    if most > frames:
-        raise ConfigError(f"data.curriculum: {most} frames of a sentence, but the corpus has {frames}")
+    for number, phase in enumerate(config.data.curriculum):
+        if phase.frames_per_sentence > frames:
+            where = f"data.curriculum.{number}.frames_per_sentence"
+            raise ConfigError(f"{where}: {phase.frames_per_sentence} frames of a sentence, but the corpus has {frames}")
     if config.task.kind in ("choice", "answer", "classify"):
         return
     if stage == 1 and batch * ranks < 2:
@@ -118,6 +119,10 @@ def freeze(config: TrainConfig, model: LFVila) -> None:
         raise ConfigError(f"freeze: {error.args[0]}") from None
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError("freeze: nothing is left to train")
+    if model.masked_pixels is not None and not any(one.requires_grad for one in model.video_encoder.parameters()):
+        raise ConfigError(
+            "freeze: model.losses.pixels_weight is for training the video encoder, and all of it is frozen: remove one of them"
+        )
 
 
 def _known(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
@@ -161,6 +166,12 @@ def _check_pixels(config: TrainConfig, size: ModelSize) -> None:
     if size.height <= block and size.width <= block:
         raise ConfigError(
             f"model.losses.pixels_block is {block}, all of a picture of {size.height}x{size.width} pixels: take less"
+        )
+    whole = all(side % part == 0 for side in (size.height, size.width) for part in size.video.patch)
+    if _compat(config).misplaced_patch_padding and not whole:
+        raise ConfigError(
+            f"{where}: model.compat has misplaced_patch_padding, which cuts patches off a picture of "
+            f"{size.height}x{size.width} pixels: take multiples of the patch for data.height and data.width, or remove one"
         )
 
 
@@ -244,16 +255,36 @@ def finished_corpora(config: TrainConfig) -> list[CorpusManifest]:
 
 
 @contextmanager
-def named(setting: str) -> Iterator[None]:
-    """Say in an error which setting names the corpus that cannot be used. Raises ConfigError for a ValueError."""
+def named(corpus: str, **settings: str) -> Iterator[None]:
+    """Say in an error which setting is to blame. Raises ConfigError for a ValueError.
+
+    Args:
+        corpus: the setting that names the corpus, to blame where nothing else is known.
+        settings: by the names of a loader's arguments, the settings that they came from.
+    """
     try:
         yield
     except CorpusError as error:
-        error.args = (f"{setting}: {error}",)
+        error.args = (f"{corpus}: {error}",)
         raise
+    except ArgumentError as error:
+        setting, told = settings.get(error.argument, corpus), str(error)
+        same = setting.endswith(f".{error.argument}") and told.startswith(f"{error.argument} is ")
+        raise ConfigError(f"{setting}{told.removeprefix(error.argument)}" if same else f"{setting}: {told}") from None
     except ValueError as error:
         told = str(error)
-        raise ConfigError(told if told.startswith("data.") else f"{setting}: {told}") from None
+        raise ConfigError(told if told.startswith("data.") else f"{corpus}: {told}") from None
+
+
+def main_names() -> dict[str, str]:
+    """Return the settings that the arguments of the main corpus's loader came from, for `named`."""
+    data = {name: f"data.{name}" for name in ("split", "frames_per_sentence", "shuffle_shards")}
+    return {"corpus": "corpus", "batch_size": "batch_size", "kind": "task.kind", "classes": "task.classes", **data}
+
+
+def mixed_names(number: int) -> dict[str, str]:
+    """Return those of the loader of a further corpus."""
+    return {name: f"data.mix.{number}.{name}" for name in ("corpus", "split", "frames_per_sentence")}
 
 
 def mixed_settings(config: TrainConfig, main: LoaderSettings) -> list[LoaderSettings]:

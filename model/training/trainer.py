@@ -38,7 +38,9 @@ from longtake.model.training.setup import (
     freeze,
     load_start,
     loader_settings,
+    main_names,
     make_model,
+    mixed_names,
     mixed_settings,
     model_card,
     named,
@@ -76,15 +78,15 @@ class Trainer:
             card, corpora=tuple(f"{one.name}, version {one.version}, fingerprint {one.fingerprint}" for one in corpora)
         )
         settings = loader_settings(config, self.card, process.device)
-        self.loader: ShardLoader | Mixture = self._loader("data", settings)
+        self.loader: ShardLoader | Mixture = self._loader(main_names(), settings)
         if config.data.mix:
-            others = [self._loader(f"data.mix.{i}", one) for i, one in enumerate(mixed_settings(config, settings))]
+            others = [self._loader(mixed_names(i), one) for i, one in enumerate(mixed_settings(config, settings))]
             self.loader = Mixture([self.loader, *others], [1.0, *(one.weight for one in config.data.mix)], config.seed)
         wanted = config.evaluate
         self.evaluated: ShardLoader | None = None
         if wanted.every is not None:
             self.evaluated = self._loader(
-                "evaluate" if wanted.corpus is None else "evaluate.corpus",
+                {"corpus": "corpus" if wanted.corpus is None else "evaluate.corpus", "split": "evaluate.split"},
                 replace(
                     settings,
                     corpus=config.resolve(wanted.corpus or config.corpus),
@@ -109,8 +111,8 @@ class Trainer:
         self._log: TrainingLog | None = None
         self.best = Best(config.save.best or "")
 
-    def _loader(self, setting: str, settings: LoaderSettings) -> ShardLoader:
-        with named(setting):
+    def _loader(self, names: dict[str, str], settings: LoaderSettings) -> ShardLoader:
+        with named(**names):
             return ShardLoader(settings, self.process.rank, self.process.ranks)
 
     def _steps_of(self, steps: int | None, epochs: float | None) -> int:

@@ -136,8 +136,44 @@ def test_errors_are_one_line(
             "corpus: no-val",
             "evaluate.corpus: {}/no-val: no such folder",
         ),
-        ({"evaluate": {"every": 2, "split": "odd"}}, "evaluate:", "evaluate: "),
-        ({"data": {"frames_per_sentence": 99}}, "data:", "data: frames_per_sentence is 99, but the corpus has "),
+        (
+            {"evaluate": {"every": 2, "split": "odd"}},
+            "split: odd",
+            "evaluate.split: {corpora}/corpus has no split 'odd'",
+        ),
+        (
+            {"evaluate": {"every": 2, "corpus": "{corpora}/other", "split": "odd"}},
+            "split: odd",
+            "evaluate.split: {corpora}/other has no split 'odd'; it has val",
+        ),
+        ({"evaluate": {"every": 2}}, "evaluate:", "evaluate.split: {corpora}/corpus has no split 'val'"),
+        ({"data": {"split": "odd"}}, "split: odd", "data.split: {corpora}/corpus has no split 'odd'"),
+        (
+            {"data": {"frames_per_sentence": 99}},
+            "frames_per_sentence:",
+            "data.frames_per_sentence is 99, but the corpus has ",
+        ),
+        (
+            {"data": {"mix": [{"corpus": "{corpora}/other", "split": "odd"}]}},
+            "split: odd",
+            "data.mix.0.split: {corpora}/other has no split 'odd'",
+        ),
+        (
+            {"data": {"mix": [{"corpus": "{corpora}/corpus", "frames_per_sentence": 99}]}},
+            "frames_per_sentence:",
+            "data.mix.0.frames_per_sentence is 99, but the corpus has ",
+        ),
+        (
+            {"batch_size": 9, "data": {"mix": [{"corpus": "{corpora}/other", "split": "val"}]}},
+            "- corpus:",
+            "data.mix.0.corpus: 5 usable samples are too few for a batch on every rank: 9 needed",
+        ),
+        (
+            {"data": {"curriculum": [{"until": 1.0, "frames_per_sentence": 99}]}},
+            "- frames_per_sentence:",
+            "data.curriculum.0.frames_per_sentence: 99 frames of a sentence, but the corpus has ",
+        ),
+        ({"batch_size": 50}, "batch_size:", "batch_size: 12 usable samples are too few for a batch on every rank"),
         ({"freeze": ["nothing"]}, "freeze:", "freeze: no module 'nothing'"),
         ({"batch_size": 1}, "batch_size:", "batch_size: 1 in one process"),
         ({"norms": "bf16"}, "norms:", "norms: bf16 is for precision bf16, and precision is fp32; remove norms"),
@@ -152,6 +188,7 @@ def test_errors_are_one_line(
 def test_errors_that_show_late_name_file_and_line(
     config: Callable[..., Path],
     tmp_path: Path,
+    corpora: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     changes: dict[str, Any],
@@ -159,10 +196,14 @@ def test_errors_that_show_late_name_file_and_line(
     said: str,
 ) -> None:
     path = config(**changes)
+    path.write_text(path.read_text().replace("{corpora}", str(corpora)))
     places = [n for n, text in enumerate(path.read_text().splitlines(), 1) if text.strip().startswith(line)]
     assert here(monkeypatch, path) == 2
     shown = capsys.readouterr().err
-    assert shown.startswith(f"longtake: {path}:{places[0]}: {said.format(tmp_path)}") and shown.count("\n") == 1
+    assert (
+        shown.startswith(f"longtake: {path}:{places[0]}: {said.format(tmp_path, corpora=corpora)}")
+        and shown.count("\n") == 1
+    )
 
 
 def test_errors_that_show_late_name_the_option(
@@ -170,6 +211,25 @@ def test_errors_that_show_late_name_the_option(
 ) -> None:
     assert here(monkeypatch, config(), "--set", "data.related=no.parquet") == 2
     assert capsys.readouterr().err.startswith(f"longtake: --set data.related: {tmp_path}/no.parquet: not a table of")
+
+
+def test_errors_that_show_late_name_no_other_option(
+    config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert here(monkeypatch, path := config(batch_size=50), "--set", "data.tokens=9") == 2
+    assert capsys.readouterr().err.startswith(f"longtake: {path}:1: batch_size: 12 usable samples are too few")
+    assert here(monkeypatch, config(batch_size=3), "--set", "batch_size=50") == 2
+    assert capsys.readouterr().err.startswith("longtake: --set batch_size: 12 usable samples are too few")
+
+
+def test_a_log_that_is_not_installed_is_named_with_its_line(
+    config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = config(log_to=["wandb"])
+    line = path.read_text().splitlines().index("log_to:") + 1
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    assert here(monkeypatch, path) == 3
+    assert capsys.readouterr().err.startswith(f"longtake: {path}:{line}: log_to: wandb needs wandb. Install it with: ")
 
 
 def test_wrong_devices_are_refused(

@@ -152,3 +152,13 @@ def test_what_decides_the_steps_leaves_out_what_only_changes_the_speed() -> None
     for changes in ({"seed": 1}, {"steps": 11}, {"accumulate": 2}, {"precision": "fp32"}, {"freeze": ["a"]}, {"ema": 0.9},
                     {"optimizer": {"clip_norm": None}}, {"model": {"stage": 2}}):  # fmt: skip
         assert parse(**changes).deciding() != parse().deciding()
+
+
+def test_equal_settings_of_two_files_are_equal(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text("corpus: c\noutput: o\nsteps: 3\n")
+    two.write_text("steps: 3\n\ncorpus: c\noutput: o\n")
+    assert load_train_config(str(one)) == load_train_config(str(two))
+    assert load_train_config(str(one)) != load_train_config(str(two), ["steps=4"])
+    made = load_train_config(str(one)).model_copy(update={"steps": 4})
+    assert made == load_train_config(str(two), ["steps=4"]) and made != "steps"

@@ -1,16 +1,20 @@
 """Layer norms that read and write bfloat16 (`norms: bf16`): one rounding each, and gradients as near as with float32 ones."""
 
 import statistics
+from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import torch
 import torch.nn.functional as F
 from small_models import batch, small
+from small_training import ALONE, configured, write_corpora
 from torch import Tensor, nn
 
 from longtake.model.network.kernels import LayerNorm
 from longtake.model.network.lfvila import LFVila
 from longtake.model.network.video_blocks import VideoBlock
+from longtake.model.training.trainer import Trainer
 
 
 def narrow_norm(width: int) -> LayerNorm:
@@ -31,6 +35,21 @@ def test_a_narrow_norm_rounds_once() -> None:
     assert (found == exact.bfloat16()).double().mean() > 0.999  # float32 sums may tip a tie
     twice = (F.layer_norm(x.double(), (64,), eps=norm.eps).bfloat16() * weight + bias).bfloat16()
     assert (twice == exact.bfloat16()).double().mean() < 0.9
+
+
+@pytest.mark.parametrize("norms", ["bf16", "fp32"])
+def test_a_training_narrows_the_norms_of_its_video_encoder_as_set(tmp_path: Path, norms: str) -> None:
+    write_corpora(tmp_path)
+    stepper = Trainer(configured(tmp_path, precision="bf16", norms=norms), ALONE).stepper
+    stepper.prepare()
+    seen = set()
+    for module in stepper.model.video_encoder.layers.modules():
+        if isinstance(module, LayerNorm):
+            module.register_forward_hook(lambda _, given, out: seen.add((given[0].dtype, out.dtype)))
+    with patch.object(F, "layer_norm", as_on_cuda), torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        stepper.model.encode_video(torch.randn(1, 3, 32, 32, 64))
+    assert ({out for _, out in seen} == {torch.bfloat16}) == (norms == "bf16")
+    assert ((torch.bfloat16, torch.float32) in seen) == (norms == "fp32")
 
 
 def test_in_float32_a_narrow_norm_is_the_plain_one() -> None:

@@ -77,6 +77,24 @@ def test_the_loss_is_of_the_means_of_hidden_patches_alone() -> None:
     assert float(found) == pytest.approx(sum(off) / len(off), rel=1e-5)
 
 
+def test_a_patch_that_the_picture_does_not_fill_has_the_colour_of_its_pixels() -> None:
+    model = small(pixels_weight=1.0, video={"patch": (2, 8, 8)})
+    assert model.masked_pixels is not None
+    video, hidden = torch.ones(2, 3, 5, 28, 60), torch.ones(2, 4, 8, dtype=torch.bool)
+    assert float(model.masked_pixels.loss(torch.ones(2, 3, 8, 8, 3), video, hidden)) == 0
+    video[:, :, 4, 24:, 56:] = 3  # the last patch has 1 x 4 x 4 pixels
+    off = model.masked_pixels.loss(torch.ones(2, 3, 8, 8, 3), video, hidden)
+    assert float(off) == pytest.approx(2 / (3 * 4 * 8))
+
+
+@pytest.mark.parametrize("weight", [0.5, 3.0])
+def test_the_loss_counts_by_its_weight(weight: float) -> None:
+    model = small(pixels_weight=weight, mtc_weight=0.0)
+    found = {name: value.item() for name, value in model(*batch(3), hidden=drawn(0)).items()}
+    assert found["pixels"] > 0
+    assert found["loss"] == pytest.approx(found["contrast"] + weight * found["pixels"])
+
+
 def test_predictions_lie_where_their_token_is() -> None:
     model = small(pixels_weight=1.0)
     assert model.masked_pixels is not None
@@ -91,7 +109,7 @@ def test_predictions_lie_where_their_token_is() -> None:
     assert torch.equal(moved, expected)
 
 
-def test_other_parts_start_as_without_it_and_weights_go_to_and_fro() -> None:
+def test_other_parts_start_as_without_it_and_weights_load_with_and_without_it() -> None:
     def made(**losses: float) -> LFVila:
         size = small(**losses).size
         torch.manual_seed(0)
@@ -104,6 +122,15 @@ def test_other_parts_start_as_without_it_and_weights_go_to_and_fro() -> None:
     assert report.unused and all(name.startswith("masked_pixels.") for name in report.unused) and not report.missing
     assert load_official(with_it, export_official(plain)).missing == report.unused
     assert LFVila(with_it.size, stage=2).masked_pixels is None
+
+
+@pytest.mark.parametrize(("share", "squares"), [(0.125, 1), (0.5, 4), (0.8, 6)])
+def test_a_step_hides_the_share_and_squares_of_the_settings(folder: Path, share: float, squares: int) -> None:
+    for block, size in ((16, {"height": 32, "width": 64}), (32, {"height": 64, "width": 128})):  # 2 x 4 squares
+        losses = {"pixels_weight": 1.0, "pixels_share": share, "pixels_block": block}
+        trainer = Trainer(masked(folder, model={"losses": losses}, data=size), ALONE)
+        hidden = trainer.stepper._hidden(next(iter(trainer.loader)), torch.Generator().manual_seed(0))
+        assert hidden.sum((1, 2)).tolist() == [squares * (block // 8) ** 2] * 3
 
 
 @pytest.mark.parametrize("changes", [{}, {"accumulate": 2, "data": {"one_frame": 0.5}}])
@@ -162,10 +189,28 @@ def test_colours_are_learned(folder: Path, tmp_path: Path, monkeypatch: pytest.M
         ({"batch_size": 4, "contrast_chunks": 2}, r"pixels_weight: contrast_chunks has no place"),
         ({"model": {"losses": PIXELS, "stage": 2}, "init": {"weights": "x"}}, r"pixels_weight is for stage 1"),
         ({"task": {"kind": "retrieval"}}, r"pixels_weight is for pre-training"),
+        ({"model": {"losses": {**PIXELS, "pixels_share": 0.0}}}, r"pixels_share: Input should be greater than 0"),
+        ({"model": {"losses": {**PIXELS, "pixels_share": 1.0}}}, r"pixels_share: Input should be less than 1"),
         ({"model": {"losses": {**PIXELS, "pixels_block": 20}}}, r"pixels_block is 20, which is no multiple"),
         ({"model": {"losses": {**PIXELS, "pixels_block": 64}}}, r"pixels_block is 64, all of a picture of 32x64"),
+        (
+            {"model": {"losses": PIXELS, "compat": "official"}, "data": {"height": 28, "width": 60}},
+            r"pixels_weight: model\.compat has misplaced_patch_padding",
+        ),
     ],
 )
 def test_where_it_would_train_nothing_it_is_refused(folder: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=rf"^model\.losses\.{said}"):
         Trainer(masked(folder, **changes), ALONE)
+
+
+def test_it_is_refused_if_all_of_the_video_encoder_is_frozen(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^freeze: model\.losses\.pixels_weight is for training the video encoder"):
+        Trainer(masked(folder, freeze=["video_encoder"]), ALONE)
+    Trainer(masked(folder, freeze=["video_encoder.layers"]), ALONE)
+
+
+def test_pictures_of_whole_patches_are_masked_in_an_official_model_too(folder: Path, tmp_path: Path) -> None:
+    official, size = {"losses": PIXELS, "compat": "official"}, {"height": 96, "width": 160}
+    run = trained(masked(folder, output=str(tmp_path / "run"), model=official, data=size, steps=1))
+    assert told(run.folder)[0]["pixels"] > 0

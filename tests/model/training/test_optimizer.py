@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -151,8 +152,18 @@ def test_released_groups_go_by_names(stage: int) -> None:
     assert not any(name.endswith(".bias") for name in decayed)
 
 
+@pytest.mark.parametrize("groups", ["corrected", "released"])
+def test_the_token_of_hidden_patches_does_not_decay(groups: Any) -> None:
+    model = small(1, pixels_weight=1.0)
+    names = {id(p): name for name, p in model.named_parameters()}
+    decayed, free = (
+        {names[id(p)] for p in group["params"]} for group in parameter_groups(model, Optimizer(groups=groups))
+    )
+    assert "masked_pixels.head.weight" in decayed and {"masked_pixels.token", "masked_pixels.head.bias"} <= free
+
+
 def test_lower_layers_learn_slower() -> None:
-    model = small(1)
+    model = small(1, pixels_weight=1.0)
     names = {id(p): name for name, p in model.named_parameters()}
     groups = parameter_groups(model, Optimizer(layer_decay=0.5))
     scale = {names[id(p)]: group["lr_scale"] for group in groups for p in group["params"]}
@@ -167,6 +178,8 @@ def test_lower_layers_learn_slower() -> None:
         "video_encoder.layers.0.downsample.norm.weight": 8,
         "video_encoder.layers.0.blocks.0.norm1.weight": 9,
         "video_encoder.patch_embed.proj.weight": 10,
+        "masked_pixels.token": 10,
+        "masked_pixels.head.weight": 0,
         "text_encoder.bert.encoder.layer.1.output.dense.weight": 1,
         "sent_embedding.segment_embeddings.weight": 2,
         "text_encoder.bert.encoder.layer.0.output.dense.weight": 2,
