@@ -29,7 +29,8 @@ def test_mutated_videos_cost_nothing_but_themselves(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_changed_corpora_are_told_and_break_no_command(tmp_path: Path) -> None:
-    found = fuzz_corpus(tmp_path / "found", number=40)
+@pytest.mark.parametrize("number", [16, pytest.param(40, marks=pytest.mark.exhaustive)])  # 100 CPU seconds
+def test_changed_corpora_are_told_and_break_no_command(number: int, tmp_path: Path) -> None:
+    found = fuzz_corpus(tmp_path / "found", number=number)
     assert found.bad == [], f"inputs are kept in {found.folder}"
-    assert found.outcomes["faults"] >= 20
+    assert found.outcomes["faults"] >= number / 2
