@@ -19,6 +19,7 @@ from apache_beam.options.pipeline_options import (
     PipelineOptions,
     PortableOptions,
     SparkRunnerOptions,
+    StandardOptions,
 )
 from apache_beam.utils.subprocess_server import JavaJarServer
 
@@ -32,7 +33,7 @@ Finding = tuple[str, bool, str]
 
 def check_runner(options: PipelineOptions) -> Iterator[Finding]:
     """Look at the servers that `options` name, without starting a job."""
-    portable, name = options.view_as(PortableOptions), runner_name(options)
+    portable, name = options.view_as(PortableOptions), runner_name(options.view_as(StandardOptions).runner)
     if name == "FlinkRunner":
         flink = options.view_as(FlinkRunnerOptions)
         yield from _job_server(

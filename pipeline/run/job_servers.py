@@ -33,9 +33,9 @@ _FLINK_TASKS = re.compile(r"^parallelism(\.default:|:\s*\n\s+default:)", re.MULT
 _UNTOLD = "{} would run {} at once, on a cluster of any size: give --parallelism=N, {} of the cluster (docs/cloud.md)"
 
 
-def runner_name(options: PipelineOptions) -> str:
-    """The name of the runner without its module."""
-    return str(options.view_as(StandardOptions).runner).rsplit(".", 1)[-1]
+def runner_name(runner: object) -> str:
+    """The name of a runner without its module."""
+    return str(runner).rsplit(".", 1)[-1]
 
 
 def is_inside_job_server(master: str) -> bool:
@@ -48,7 +48,7 @@ def prepare(options: PipelineOptions) -> None:
 
     Raises ConfigError if a cluster of Flink or Spark is not told how many tasks to run at once (`--parallelism`), or cannot be.
     """
-    name, portable = runner_name(options), options.view_as(PortableOptions)
+    name, portable = runner_name(options.view_as(StandardOptions).runner), options.view_as(PortableOptions)
     if name not in SERVED:
         return
     if (

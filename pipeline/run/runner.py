@@ -151,7 +151,7 @@ def _check_names(parser: Any, beam_args: list[str]) -> None:
     parser.error = refuse
     known, unknown = parser.parse_known_args(beam_args)
     names = [name for action in parser._actions for name in action.option_strings]
-    served = str(known.runner).rsplit(".", 1)[-1] in job_servers.SERVED
+    served = job_servers.runner_name(known.runner) in job_servers.SERVED
     faults = []
     for argument in unknown:
         name = argument.partition("=")[0]
@@ -176,7 +176,7 @@ def _check_environment(options: PipelineOptions) -> None:
         raise ConfigError(
             "--environment_type=EXTERNAL: say where the workers are, as in --environment_config=localhost:50000"
         )
-    name = job_servers.runner_name(options)
+    name = job_servers.runner_name(runner)
     master = {
         "FlinkRunner": options.view_as(FlinkRunnerOptions).flink_master,
         "SparkRunner": options.view_as(SparkRunnerOptions).spark_master_url,
