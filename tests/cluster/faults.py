@@ -73,11 +73,17 @@ def kill_workers(pool: subprocess.Popen[bytes]) -> None:
         os.kill(pid, 9)
 
 
-def kill_job_servers(job: subprocess.Popen[bytes]) -> None:
-    """SIGKILL those that a command has started: that of its plan runs on until it ends."""
+def loses_its_job_server(busy: Cluster, local: SourceSet, *beam: str) -> None:
+    """SIGKILL those of a build, as that of its plan runs on until it ends: one clear error, and the next command finishes."""
+    config, output, job = half_way(busy, local, *beam)
     for pid in hosts.children(job):
         if b"job-server.jar" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
+    busy["storage"].slow("1gbit")
+    code, said = ended(job, busy["launcher"], 400)
+    assert code == 1
+    assert "The runner's server does not answer any more" in said
+    finish(busy, config, output, local, *beam)
 
 
 def wait_until_at_work(pool: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,7 @@ import artifacts
 import hosts
 import pytest
 from cluster import Cluster
-from faults import ended, finish, half_way, kill_job_servers, kill_workers, same
+from faults import ended, finish, half_way, kill_workers, loses_its_job_server, same
 from sources import SourceSet
 
 #: How fast the store sends where Flink keeps jobs in it: each task manager fetches 150 MB of jars from there.
@@ -88,10 +88,4 @@ def test_flink_standby_takes_over(lost: str, busy: Cluster, local: SourceSet) ->
 
 
 def test_flink_job_server_killed(busy: Cluster, flink: tuple[str, ...], local: SourceSet) -> None:
-    config, output, job = half_way(busy, local, *flink)
-    kill_job_servers(job)
-    busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"], 400)
-    assert code == 1
-    assert "The runner's server does not answer any more" in said
-    finish(busy, config, output, local, *flink)
+    loses_its_job_server(busy, local, *flink)

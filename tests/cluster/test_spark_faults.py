@@ -6,7 +6,7 @@ import artifacts
 import hosts
 import pytest
 from cluster import Cluster
-from faults import ended, finish, half_way, kill_job_servers, kill_workers, same, wait_until_at_work
+from faults import ended, finish, half_way, kill_workers, loses_its_job_server, same, wait_until_at_work
 from sources import SourceSet
 
 
@@ -52,10 +52,4 @@ def test_a_worker_of_the_only_executor_of_spark_killed(busy: Cluster, local: Sou
 
 
 def test_spark_job_server_killed(busy: Cluster, spark: tuple[str, ...], local: SourceSet) -> None:
-    config, output, job = half_way(busy, local, *spark)
-    kill_job_servers(job)
-    busy["storage"].slow("1gbit")
-    code, said = ended(job, busy["launcher"], 400)
-    assert code == 1
-    assert "The runner's server does not answer any more" in said
-    finish(busy, config, output, local, *spark)
+    loses_its_job_server(busy, local, *spark)
